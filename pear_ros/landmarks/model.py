@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A TFLite network that looks at square pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+from ai_edge_litert.interpreter import Interpreter  # type: ignore[import-untyped]
+
+from pear_ros.people import Array, Image
+
+
+class TfliteModel:
+    """One interpreter; not thread-safe, so each thread needs its own."""
+
+    def __init__(
+        self,
+        path: Path,
+        outputs: Sequence[int],
+        value_range: tuple[float, float] = (0.0, 1.0),
+        num_threads: int = 1,
+    ) -> None:
+        """Load a model.
+
+        `outputs` are the positions of the wanted results in the model's own order; `value_range`
+        is what colour values 0 and 255 become.
+        """
+        self._interpreter = Interpreter(str(path), num_threads=num_threads)
+        self._interpreter.allocate_tensors()
+        (details,) = self._interpreter.get_input_details()
+        self._input: int = details["index"]
+        self.pixels = int(details["shape"][1])
+        """Side of the square pictures that the network takes."""
+        all_outputs = self._interpreter.get_output_details()
+        self._outputs: list[int] = [all_outputs[position]["index"] for position in outputs]
+        self._offset = value_range[0]
+        self._scale = (value_range[1] - value_range[0]) / 255.0
+
+    def __call__(self, crop: Image) -> list[Array]:
+        """Run on one crop (pixels, pixels, 3); the wanted results in the model's own shapes."""
+        tensor = cv2.cvtColor(crop, cv2.COLOR_BGR2RGB).astype(np.float32)
+        tensor *= self._scale
+        tensor += self._offset
+        self._interpreter.set_tensor(self._input, tensor[np.newaxis])
+        self._interpreter.invoke()
+        return [self._interpreter.get_tensor(index) for index in self._outputs]
+
+
+def sigmoid(logits: Array) -> Array:
+    """Probabilities of logits, without overflow."""
+    probabilities: Array = 0.5 * (1.0 + np.tanh(0.5 * logits))
+    return probabilities

@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Body landmarks of one person: BlazePose GHUM, full (Bazarevsky et al., 2020)."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pear_ros.assets import landmark_model
+from pear_ros.landmarks.model import TfliteModel, sigmoid
+from pear_ros.landmarks.roi import Roi
+from pear_ros.landmarks.topology import NUM_POSE
+from pear_ros.landmarks.types import PoseLandmarks
+from pear_ros.people import Array, Image
+
+ROI_SCALE = 1.25
+"""Side of the region over the diameter of the circle around the body, as the model was trained."""
+
+_NUM_RAW = 39
+"""Landmarks that come out: the body's, hip centre and top of the circle, 4 that are not used."""
+_HEATMAP_RADIUS = 3
+_HEATMAP_MIN_CONFIDENCE = 0.5
+
+
+def roi_from_box(box: Array) -> Roi:
+    """Region for a person in a box (x0 y0 x1 y1) that any detector gave."""
+    return Roi.from_box(box, ROI_SCALE)
+
+
+class PoseModel:
+    """Finds the landmarks of the person in the middle of a region; not thread-safe."""
+
+    def __init__(self, num_threads: int = 1) -> None:
+        """Load the model. Raises pear_ros.assets.AssetError when its file is missing."""
+        self._model = TfliteModel(
+            landmark_model("pose_landmark_full"), (0, 1, 3, 4), num_threads=num_threads
+        )
+
+    def __call__(self, image: Image, roi: Roi) -> PoseLandmarks:
+        """Landmarks in the region, whoever or whatever is there: see their score."""
+        pixels = self._model.pixels
+        raw, score, heatmaps, world = self._model(roi.crop(image, pixels))
+        landmarks = raw.reshape(_NUM_RAW, 5)
+        crop = landmarks[:, :3]
+        crop[:, :2] = _refined(crop[:, :2], heatmaps[0], pixels)
+        points = roi.uncrop(crop, pixels)
+        return PoseLandmarks(
+            image=points[:NUM_POSE],
+            world=roi.unrotate(world.reshape(_NUM_RAW, 3)[:NUM_POSE]),
+            visibility=sigmoid(landmarks[:NUM_POSE, 3]),
+            presence=sigmoid(landmarks[:NUM_POSE, 4]),
+            score=float(score.item()),
+            roi=Roi.from_centre_and_top(points[NUM_POSE, :2], points[NUM_POSE + 1, :2], ROI_SCALE),
+        )
+
+
+def _refined(points: Array, heatmaps: Array, pixels: int) -> Array:
+    """Landmarks (N, 2) moved to the centre of mass of their heatmaps (H, W, N) close by.
+
+    A landmark keeps its regressed place where its heatmap has no confident peak nearby.
+    """
+    side = heatmaps.shape[0]
+    stride = pixels / side
+    cells = (points / stride).astype(np.int64)
+    reach = np.arange(-_HEATMAP_RADIUS, _HEATMAP_RADIUS + 1)
+    columns = cells[:, 0, np.newaxis, np.newaxis] + reach
+    rows = cells[:, 1, np.newaxis, np.newaxis] + reach[:, np.newaxis]
+    inside = (columns >= 0) & (columns < side) & (rows >= 0) & (rows < side)
+    channel = np.arange(len(points))[:, np.newaxis, np.newaxis]
+    logits = heatmaps[np.clip(rows, 0, side - 1), np.clip(columns, 0, side - 1), channel]
+    weights = np.where(inside, sigmoid(logits), 0.0)
+    total = weights.sum(axis=(1, 2))
+    centre_inside = ((cells >= 0) & (cells < side)).all(axis=1)
+    confident = centre_inside & (weights.max(axis=(1, 2)) >= _HEATMAP_MIN_CONFIDENCE)
+    mass = np.column_stack(
+        [(weights * columns).sum(axis=(1, 2)), (weights * rows).sum(axis=(1, 2))]
+    )
+    centres = stride * mass / np.maximum(total, 1e-9)[:, np.newaxis]
+    return np.where(confident[:, np.newaxis], centres, points).astype(np.float32)

@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the landmark models say about one person in one image.
+
+Image coordinates are pixels (x right, y down), their z is depth in pixels of the same size, nearer
+is smaller. World coordinates are metres along the same axes: x right, y down, z away from the
+camera as seen through the centre of the person's region. Left and right are the person's own.
+Index names: pear_ros.landmarks.topology.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pear_ros.landmarks.roi import Roi
+from pear_ros.people import Array
+
+
+@dataclass(frozen=True)
+class PoseLandmarks:
+    """The body, indexed by topology.Pose."""
+
+    image: Array
+    """(33, 3) pixels; z relative to the middle of the hips."""
+    world: Array
+    """(33, 3) metres relative to the middle of the hips."""
+    visibility: Array
+    """(33,) probability that the landmark is in the image and not hidden."""
+    presence: Array
+    """(33,) probability that the landmark is within the image."""
+    score: float
+    """Probability that a person is here."""
+    roi: Roi
+    """Where to look for this person in the next image."""
+
+
+@dataclass(frozen=True)
+class HandLandmarks:
+    """One hand, indexed by topology.Hand."""
+
+    image: Array
+    """(21, 3) pixels; z relative to the wrist."""
+    world: Array
+    """(21, 3) metres relative to the hand's centre."""
+    score: float
+    """Probability that a hand is here."""
+    roi: Roi
+    """Where to look for this hand in the next image."""
+
+
+@dataclass(frozen=True)
+class FaceLandmarks:
+    """The face, some indexed by topology.Face."""
+
+    image: Array
+    """(468, 3) pixels; z relative to the head's centre."""
+    score: float
+    """Probability that a face is here."""
+    roi: Roi
+    """Where to look for this face in the next image."""
+
+
+@dataclass(frozen=True)
+class PersonLandmarks:
+    """Body, hands and face of one person; None where a part was not seen well enough."""
+
+    pose: PoseLandmarks
+    left_hand: HandLandmarks | None = None
+    right_hand: HandLandmarks | None = None
+    face: FaceLandmarks | None = None
