@@ -1,0 +1,241 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Pictures of people: meshes drawn over a camera image, and the same meshes seen from the side."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from pear_ros.camera import Camera
+from pear_ros.colours import id_colour
+from pear_ros.people import Array, Image
+from pear_ros.raster import Faces, Raster, rasterize
+
+__all__ = [
+    "Raster",
+    "SideWindow",
+    "contact_sheet",
+    "draw_overlay",
+    "draw_side_view",
+    "rasterize",
+    "shade",
+    "vertex_normals",
+]
+
+_LIGHT = (-0.35, -0.45, -1.0)
+"""Towards the light in the optical frame: behind the camera, to the upper left."""
+
+
+def vertex_normals(vertices: Array, faces: Faces) -> Array:
+    """(V, 3) outward unit normals, averaged over adjoining triangles by area.
+
+    Zero for a vertex that no triangle uses.
+    """
+    corners = np.ascontiguousarray(faces.T, np.intp)
+    a, b, c = (vertices.take(corner, axis=0).T for corner in corners)
+    (x1, y1, z1), (x2, y2, z2) = b - a, c - a
+    normals = np.empty((3, len(vertices)), np.float32)
+    index = corners.reshape(-1)
+    for axis, area in enumerate((y1 * z2 - z1 * y2, z1 * x2 - x1 * z2, x1 * y2 - y1 * x2)):
+        normals[axis] = np.bincount(index, np.tile(area, 3), minlength=len(vertices))
+    length = np.sqrt((normals * normals).sum(axis=0))
+    normals /= np.maximum(length, np.finfo(np.float32).tiny)
+    return normals.T
+
+
+def shade(
+    raster: Raster,
+    vertices: Array,
+    faces: Faces,
+    colours: npt.ArrayLike,
+    *,
+    light: Sequence[float] = _LIGHT,
+    ambient: float = 0.45,
+) -> Array:
+    """(K, 3) colours of the pixels that a raster covers, lit smoothly.
+
+    `colours` is one colour (3,) or one per vertex (V, 3), in any order of channels and any scale;
+    the result has the same, for `image.reshape(-1, 3)[raster.pixel]`. A surface that faces `light`
+    (a direction in the camera's optical frame, towards the light) keeps its colour, one turned away
+    has `ambient` times it.
+    """
+    towards = np.asarray(light, np.float32)
+    towards = towards / np.linalg.norm(towards)
+    cosine = np.maximum(vertex_normals(vertices, faces) @ towards, 0.0)
+    brightness = np.float32(ambient) + np.float32(1.0 - ambient) * cosine
+    lit = np.asarray(colours, np.float32) * brightness[:, None]
+    return raster.interpolate(lit, faces)
+
+
+def draw_overlay(
+    image: Image,
+    camera: Camera,
+    meshes: Array,
+    faces: Faces,
+    ids: Sequence[str],
+    *,
+    opacity: float = 0.85,
+) -> Image:
+    """A copy of `image` with the meshes (N, V, 3) of people drawn over it, each with its id.
+
+    `meshes` are in the optical frame of `camera`, whose size is the image's; `faces` (F, 3) are
+    those of one mesh; `ids` are N track ids, which also choose the colours.
+    """
+    result = image.copy()
+    if not len(ids):
+        return result
+    raster = _blend(result, camera, meshes, faces, ids, opacity)
+    owner = raster.face // len(faces)
+    for person, track_id in enumerate(ids):
+        topmost = int(np.argmax(owner == person)) if len(owner) else 0
+        if len(owner) and owner[topmost] == person:
+            row, column = divmod(int(raster.pixel[topmost]), raster.width)
+            _label_person(result, track_id, column, row)
+    return result
+
+
+@dataclass(frozen=True)
+class SideWindow:
+    """The part of space that a side view shows, metres in the optical frame."""
+
+    near: float
+    far: float
+    top: float
+    """Least y: y points down."""
+    bottom: float
+
+    @classmethod
+    def containing(cls, meshes: Array) -> SideWindow:
+        """The smallest window of whole half metres around meshes (N, V, 3), N > 0."""
+        low = meshes.reshape(-1, 3).min(axis=0) - 0.1
+        high = meshes.reshape(-1, 3).max(axis=0) + 0.1
+        down, up = np.floor(2.0 * low) / 2.0, np.ceil(2.0 * high) / 2.0
+        return cls(float(down[2]), float(up[2]), float(down[1]), float(up[1]))
+
+    def union(self, other: SideWindow) -> SideWindow:
+        """The smallest window around both."""
+        return SideWindow(
+            min(self.near, other.near),
+            max(self.far, other.far),
+            min(self.top, other.top),
+            max(self.bottom, other.bottom),
+        )
+
+
+def draw_side_view(
+    meshes: Array,
+    faces: Faces,
+    ids: Sequence[str],
+    height: int,
+    width: int,
+    window: SideWindow | None = None,
+) -> Image:
+    """People seen from the side, without perspective: the camera is to the left, looking right.
+
+    It shows what an overlay cannot: who faces the camera, leans or floats. The grid has metres of
+    depth along the bottom and of height above the camera along the left. `window` keeps the scale
+    from picture to picture; without it everyone is made to fit.
+    """
+    picture = np.full((height, width, 3), _PAPER, np.uint8)
+    if window is None:
+        window = SideWindow.containing(meshes) if len(ids) else SideWindow(0.0, 4.0, -2.0, 2.0)
+    left, bottom = 44, 34
+    scale = min(
+        (width - left - 8) / (window.far - window.near),
+        (height - bottom - 8) / (window.bottom - window.top),
+    )
+    u0 = left + 0.5 * (width - left - 8 - scale * (window.far - window.near))
+    v0 = 8 + 0.5 * (height - bottom - 8 - scale * (window.bottom - window.top))
+    u0, v0 = u0 - scale * window.near, v0 - scale * window.top
+    _draw_grid(picture, u0, v0, scale)
+    if len(ids):
+        # Turned by a quarter about y, and scaled against the pinhole's division: orthographic.
+        depth = _FAR - meshes[..., 0]
+        nearly_one = depth / np.float32(_FAR)
+        turned = np.stack([meshes[..., 2] * nearly_one, meshes[..., 1] * nearly_one, depth], -1)
+        camera = Camera(width, height, scale * _FAR, scale * _FAR, u0, v0)
+        _blend(picture, camera, turned, faces, ids, 1.0)
+    return picture
+
+
+def contact_sheet(images: Sequence[Image], columns: int, tile_width: int = 640) -> Image:
+    """Pictures of one size, scaled to `tile_width` and set in rows of `columns`.
+
+    Raises ValueError when there are no pictures or their sizes differ.
+    """
+    if not images or any(image.shape != images[0].shape for image in images):
+        raise ValueError("a contact sheet needs at least one picture, and all of one size")
+    tile_height = max(1, round(images[0].shape[0] * tile_width / images[0].shape[1]))
+    rows = math.ceil(len(images) / columns)
+    gap = 4
+    sheet = np.full(
+        (rows * (tile_height + gap) - gap, columns * (tile_width + gap) - gap, 3), _PAPER, np.uint8
+    )
+    for index, image in enumerate(images):
+        row, column = divmod(index, columns)
+        y, x = row * (tile_height + gap), column * (tile_width + gap)
+        tile = cv2.resize(image, (tile_width, tile_height), interpolation=cv2.INTER_AREA)
+        sheet[y : y + tile_height, x : x + tile_width] = tile
+    return sheet
+
+
+_PAPER = (246, 246, 246)
+_INK = (90, 90, 90)
+_LINE = (225, 225, 225)
+_FAR = 1000.0
+_FONT = cv2.FONT_HERSHEY_SIMPLEX
+
+
+def _blend(
+    picture: Image, camera: Camera, meshes: Array, faces: Faces, ids: Sequence[str], opacity: float
+) -> Raster:
+    """Draw meshes into `picture`, in the colours of their ids and with softened outlines."""
+    count, size = meshes.shape[:2]
+    vertices = np.ascontiguousarray(meshes.reshape(-1, 3), np.float32)
+    joined = (faces[None] + size * np.arange(count)[:, None, None]).reshape(-1, 3)
+    raster = rasterize(vertices, joined, camera)
+    bgr = np.array([id_colour(track_id)[::-1] for track_id in ids], np.float32) * 255.0
+    colours = shade(raster, vertices, joined, np.repeat(bgr, size, axis=0))
+
+    covered = np.zeros(raster.height * raster.width, np.uint8)
+    covered[raster.pixel] = 255
+    coverage = cv2.blur(covered.reshape(raster.height, raster.width), (3, 3)).reshape(-1)
+    alpha = coverage.take(raster.pixel)[:, None] * np.float32(opacity / 255.0)
+    flat = picture.reshape(-1, 3)
+    below = flat.take(raster.pixel, axis=0)
+    flat[raster.pixel] = (below + alpha * (colours - below)).astype(np.uint8)
+    return raster
+
+
+def _label_person(picture: Image, text: str, column: int, row: int) -> None:
+    """Write `text` above the topmost pixel of a person, inside the picture."""
+    scale = max(0.45, picture.shape[0] / 1600.0)
+    (width, height), below = cv2.getTextSize(text, _FONT, scale, 1)
+    x = min(max(column - width // 2, 2), max(picture.shape[1] - width - 2, 2))
+    y = max(row - below - 4, height + 2)
+    for colour, thickness in (((30, 30, 30), 3), ((255, 255, 255), 1)):
+        cv2.putText(picture, text, (x, y), _FONT, scale, colour, thickness, cv2.LINE_AA)
+
+
+def _draw_grid(picture: Image, u0: float, v0: float, scale: float) -> None:
+    """Lines and ticks in metres; (u0, v0) is the camera's place and `scale` pixels per metre."""
+    height, width = picture.shape[:2]
+    step = next((metres for metres in (0.5, 1.0, 2.0, 5.0, 10.0) if metres * scale >= 45.0), 50.0)
+    for tick in range(math.ceil(-u0 / scale / step), math.floor((width - u0) / scale / step) + 1):
+        u = round(u0 + tick * step * scale)
+        cv2.line(picture, (u, 0), (u, height - 30), _LINE, 1)
+        _write(picture, f"{tick * step:g}", (u - 6, height - 18))
+    for tick in range(math.ceil(-v0 / scale / step), math.floor((height - v0) / scale / step) + 1):
+        v = round(v0 + tick * step * scale)
+        cv2.line(picture, (38, v), (width, v), _LINE, 1)
+        _write(picture, f"{-tick * step:g}", (4, v + 4))
+    _write(picture, "seen from the side: depth, height [m]", (44, height - 4))
+
+
+def _write(picture: Image, text: str, place: tuple[int, int]) -> None:
+    cv2.putText(picture, text, place, _FONT, 0.4, _INK, 1, cv2.LINE_AA)
