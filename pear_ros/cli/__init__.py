@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The command `pear`. Each subcommand imports what it needs only when it is called."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from pear_ros import __version__
+from pear_ros.cli.arrays import ARRAYS
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit code."""
+    options = _parser().parse_args(arguments)
+    try:
+        code: int = options.call(options)
+    except KeyboardInterrupt:
+        return 130
+    return code
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="pear", description="Perceive people in full: body, hands and face."
+    )
+    parser.add_argument("--version", action="version", version=f"pear_ros {__version__}")
+    commands = parser.add_subparsers(title="subcommands", required=True, metavar="SUBCOMMAND")
+
+    run = commands.add_parser(
+        "run",
+        help="find people in an image, a video or a camera, without ROS",
+        description="Finds people and writes their meshes drawn over the image, beside a view of\n"
+        "them from the side (PNG or MP4), and all their parameters (NPZ).",
+        epilog="arrays of the NPZ, P persons over all frames, F frames:\n"
+        + "\n".join(f"  {name:17}{meaning}" for name, meaning in ARRAYS.items()),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    run.add_argument("source", help="image or video file, or number of a camera (0 is the first)")
+    run.add_argument(
+        "--output",
+        type=Path,
+        default=Path("pear_output"),
+        metavar="FOLDER",
+        help="where results go, made when missing (default: %(default)s)",
+    )
+    run.add_argument(
+        "--fov",
+        type=_field_of_view,
+        default=60.0,
+        metavar="DEGREES",
+        help="field of view across the image's longer side (default: %(default)s)",
+    )
+    run.add_argument(
+        "--max-humans",
+        type=_count,
+        default=4,
+        metavar="N",
+        help="greatest number of people followed at once (default: %(default)s)",
+    )
+    run.set_defaults(call=_run)
+
+    download = commands.add_parser(
+        "download", help="download the landmark models and the demo clip, where missing"
+    )
+    download.set_defaults(call=_download)
+
+    demo = commands.add_parser(
+        "demo",
+        help="play the demo clip through the ROS 2 node and record everything",
+        description="Starts the real node, plays the demo clip into it over DDS, and leaves a "
+        "video, a contact sheet, a bag (MCAP) and a table of what happened.",
+    )
+    demo.add_argument(
+        "--output",
+        type=Path,
+        default=Path("demo_output"),
+        metavar="FOLDER",
+        help="where results go; those of an earlier demo are replaced (default: %(default)s)",
+    )
+    demo.set_defaults(call=_demo)
+    return parser
+
+
+def _field_of_view(text: str) -> float:
+    value = float(text)
+    if not 0.0 < value < 180.0:
+        raise argparse.ArgumentTypeError(f"must be between 0 and 180 degrees, not {text}")
+    return value
+
+
+def _count(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"must be 1 or more, not {text}")
+    return value
+
+
+def _run(options: argparse.Namespace) -> int:
+    from pear_ros.cli.run import run
+
+    return run(options.source, options.output, options.fov, options.max_humans)
+
+
+def _download(options: argparse.Namespace) -> int:
+    from pear_ros.assets import main as download
+
+    return download()
+
+
+def _demo(options: argparse.Namespace) -> int:
+    from pear_ros.cli.demo import demo
+
+    return demo(options.output)

@@ -1,0 +1,25 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the npz file of `pear run` holds, for its writer and for `pear run --help`."""
+
+from __future__ import annotations
+
+ARRAYS = {
+    "frame": "(P,) index of the frame in which the person was seen, from 0",
+    "stamp": "(P,) its time, seconds from the start of the video",
+    "id": "(P,) track id",
+    "state": "(P,) 1 new, 2 tracked, 3 predicted (not seen in this frame)",
+    "score": "(P,) confidence that this is a person, 0 to 1",
+    "box": "(P, 4) x0 y0 x1 y1, pixels",
+    "pose": "(P, 55, 3) axis-angle: global_orient, body 21, jaw, eyes 2, left and right hand 15",
+    "betas": "(P, B) shape coefficients of body_model",
+    "expression": "(P, E) expression coefficients of body_model",
+    "transl": "(P, 3) added to the posed template, metres",
+    "joints": "(P, 55, 3) SMPL-X joints in the camera's optical frame, metres",
+    "joint_confidence": "(P, 55) 0 to 1; near 0: not seen",
+    "keypoints": "(P, 55, 2) the joints in the image, pixels",
+    "frame_stamp": "(F,) time of every frame, also of those without people",
+    "camera": "(6,) width, height, fx, fy, cx, cy, pixels",
+    "model_id": "which estimator found the people",
+    "body_model": "to which body pose, betas and expression belong",
+}
+"""Name and meaning; P persons over all frames in order of time, F frames."""

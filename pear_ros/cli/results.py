@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Results of many frames: the parameters of everyone as arrays, and pictures at one scale."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pear_ros.body import BodyModel
+from pear_ros.cli.arrays import ARRAYS
+from pear_ros.people import NUM_JOINTS, Array, Image, People, Person
+from pear_ros.raster import Faces
+from pear_ros.render import SideWindow, draw_overlay, draw_side_view
+
+
+class ParameterTable:
+    """Collects people frame by frame and saves them as npz: the arrays of pear_ros.cli.arrays."""
+
+    def __init__(self, body: BodyModel) -> None:
+        """`body` is the one that the people's parameters belong to."""
+        self._body = body
+        self._frame_stamps: list[float] = []
+        self._rows: list[tuple[int, Person]] = []
+        self._people: People | None = None
+
+    @property
+    def frame_count(self) -> int:
+        """Frames so far."""
+        return len(self._frame_stamps)
+
+    @property
+    def person_count(self) -> int:
+        """Distinct track ids so far."""
+        return len({person.id for _, person in self._rows})
+
+    def append(self, stamp_seconds: float, people: People, persons: Sequence[Person]) -> None:
+        """Add a frame in which of `people` those in `persons` are present."""
+        self._rows += [(len(self._frame_stamps), person) for person in persons]
+        self._frame_stamps.append(stamp_seconds)
+        self._people = people
+
+    def save(self, path: Path) -> None:
+        """Write the npz. Raises ValueError when there was no frame."""
+        if self._people is None:
+            raise ValueError("no frame was processed, so there is nothing to save")
+        np.savez_compressed(path, **self._arrays(self._people))
+
+    def _arrays(self, people: People) -> dict[str, Any]:
+        frames = np.array([frame for frame, _ in self._rows], np.int32)
+        stamps = np.array(self._frame_stamps, np.float64)
+        persons = [person for _, person in self._rows]
+        camera = people.camera
+
+        def stack(values: list[Array], *shape: int) -> Array:
+            return np.array(values, np.float32).reshape(-1, *shape)
+
+        arrays: dict[str, Any] = {
+            "frame": frames,
+            "stamp": stamps[frames],
+            "id": np.array([person.id for person in persons], np.str_),
+            "state": np.array([int(person.state) for person in persons], np.uint8),
+            "score": np.array([person.score for person in persons], np.float32),
+            "box": stack([person.box for person in persons], 4),
+            "pose": stack([person.smplx.pose for person in persons], NUM_JOINTS, 3),
+            "betas": stack([person.smplx.betas for person in persons], self._body.num_betas),
+            "expression": stack(
+                [person.smplx.expression for person in persons], self._body.num_expression
+            ),
+            "transl": stack([person.smplx.transl for person in persons], 3),
+            "joints": stack([person.joints for person in persons], NUM_JOINTS, 3),
+            "joint_confidence": stack([person.joint_confidence for person in persons], NUM_JOINTS),
+            "keypoints": stack([person.keypoints for person in persons], NUM_JOINTS, 2),
+            "frame_stamp": stamps,
+            "camera": np.array(
+                [camera.width, camera.height, camera.fx, camera.fy, camera.cx, camera.cy]
+            ),
+            "model_id": np.array(people.model_id),
+            "body_model": np.array(people.body_model),
+        }
+        return {name: arrays[name] for name in ARRAYS}
+
+
+class SideBySide:
+    """Pictures of people in the image with a side view beside it.
+
+    The side view's window only grows, so that its scale is steady over a video.
+    """
+
+    def __init__(self, faces: Faces) -> None:
+        """`faces` (F, 3) of one body."""
+        self._faces = faces
+        self._window: SideWindow | None = None
+
+    def draw(self, image: Image, people: People, meshes: Array, ids: Sequence[str]) -> Image:
+        """The picture for `meshes` (N, V, 3) of the people with `ids`."""
+        overlay = draw_overlay(image, people.camera, meshes, self._faces, ids)
+        if len(ids):
+            window = SideWindow.containing(meshes)
+            self._window = window if self._window is None else self._window.union(window)
+        height = image.shape[0]
+        width = max(320, round(0.8 * height))
+        side = draw_side_view(meshes, self._faces, ids, height, width, self._window)
+        return np.hstack([overlay, side])

@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`pear run`: people in an image, a video or a camera, without ROS."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from pathlib import Path
+from typing import Protocol
+
+import cv2
+from tqdm import tqdm
+
+from pear_ros.body import BodyModel
+from pear_ros.camera import Camera
+from pear_ros.cli.results import ParameterTable, SideBySide
+from pear_ros.people import Array, Image, People, TrackingState
+from pear_ros.video import FrameSource, VideoWriter
+
+
+class PeoplePipeline(Protocol):
+    """What is needed of pear_ros.pipeline.Pipeline."""
+
+    @property
+    def body(self) -> BodyModel:
+        """The body model of the people's parameters."""
+
+    def __call__(self, image: Image, camera: Camera, stamp_seconds: float) -> People:
+        """Everyone in an image."""
+
+    def meshes(self, people: People) -> Array:
+        """(N, V, 3) of everyone in `people`."""
+
+
+def run(source: str, folder: Path, field_of_view: float, max_humans: int) -> int:
+    """Process `source` into `folder` and say where the results are; returns the exit code."""
+    try:
+        frames = FrameSource(source)
+        folder.mkdir(parents=True, exist_ok=True)
+        from pear_ros.pipeline import Pipeline
+
+        pipeline = Pipeline(max_humans=max_humans)
+        table, files = process(frames, pipeline, folder, field_of_view)
+    except OSError as error:  # among them AssetError and VideoError, which say what to do
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    if table.person_count:
+        print(f"{table.person_count} {'person' if table.person_count == 1 else 'people'} found.")
+    else:
+        print(f"No people found in {source}.")
+    print(f"Results are in {', '.join(str(file.resolve()) for file in files)}")
+    return 0
+
+
+def process(
+    frames: FrameSource, pipeline: PeoplePipeline, folder: Path, field_of_view: float
+) -> tuple[ParameterTable, tuple[Path, Path]]:
+    """Find people in every frame; the files written are a picture or video, and the npz.
+
+    Ctrl+C ends a video early and keeps what is there, which is how a camera is stopped.
+    """
+    table = ParameterTable(pipeline.body)
+    pictures = SideBySide(pipeline.body.faces)
+    arrays = folder / f"{frames.name}.npz"
+    suffix = "png" if frames.is_still else "mp4"
+    picture_file = folder / f"{frames.name}_overlay.{suffix}"
+    if frames.is_camera:
+        print("Press Ctrl+C to stop.")
+
+    def picture_of(stamp: float, image: Image) -> Image:
+        height, width = image.shape[:2]
+        camera = Camera.from_field_of_view(width, height, field_of_view)
+        people = pipeline(image, camera, stamp)
+        persons = tuple(p for p in people.persons if p.state is not TrackingState.LOST)
+        table.append(stamp, people, persons)
+        meshes = pipeline.meshes(dataclasses.replace(people, persons=persons))
+        return pictures.draw(image, people, meshes, [person.id for person in persons])
+
+    if frames.is_still:
+        for stamp, image in frames:
+            cv2.imwrite(str(picture_file), picture_of(stamp, image))
+    else:
+        with VideoWriter(picture_file, frames.frame_rate) as writer:
+            try:
+                for stamp, image in tqdm(frames, total=frames.frame_count, unit="frame"):
+                    writer.write(stamp, picture_of(stamp, image))
+            except KeyboardInterrupt:
+                if not table.frame_count:
+                    raise
+                print("Stopped.")
+    table.save(arrays)
+    return table, (picture_file, arrays)
