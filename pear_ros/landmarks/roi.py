@@ -63,7 +63,7 @@ class Roi:
     def affine(self, pixels: int) -> Array:
         """(2, 3) matrix from pixels of a crop of `pixels` x `pixels` to pixels of the image."""
         linear = self.rotation() * (self.size / pixels)
-        offset = np.array([self.x, self.y], np.float32) - linear @ np.full(2, pixels / 2.0)
+        offset = np.array([self.x, self.y]) - linear @ np.full(2, pixels / 2.0)
         return np.column_stack([linear, offset]).astype(np.float32)
 
     def crop(self, image: Image, pixels: int, border: int = cv2.BORDER_REPLICATE) -> Image:
@@ -83,9 +83,7 @@ class Roi:
 
     def unrotate(self, points: Array) -> Array:
         """Points (N, 3) given along the square's axes, turned to the image's axes."""
-        turned = points.copy()
-        turned[:, :2] = points[:, :2] @ self.rotation().T
-        return turned
+        return np.hstack([points[:, :2] @ self.rotation().T, points[:, 2:]])
 
 
 def _rotation(angle: float) -> Array:

@@ -1,0 +1,179 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Finds people: BlazePose's detector (Bazarevsky et al., 2020) on overlapping square windows.
+
+The network looks for one prominent person in a small square. Several people, and people who fill
+little of the image, are found by looking at windows of several sizes: on a single picture at all
+of them, on video at one or a few in each image. What it finds is a proposal: whether a person
+is there is for the pose model's score to say.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from pear_ros.assets import landmark_model
+from pear_ros.landmarks.model import TfliteModel, sigmoid
+from pear_ros.landmarks.pose import ROI_SCALE
+from pear_ros.landmarks.roi import Roi
+from pear_ros.people import Array, Image
+
+MIN_WINDOW = 160.0
+"""Pixels; smaller windows would look for people under about 50 pixels, too small for landmarks."""
+
+_STEP = 0.5
+"""Of a window's side, from one window to the next."""
+_OVERHANG = 0.4
+"""Of the side, how far large windows reach beyond the image's left and right edge: people whom
+the edge cuts lengthwise are found in the middle of a window only."""
+
+_PERSON_WIDTH = 0.4
+"""Width of a person's box over its length."""
+_MAX_IOU = 0.35
+_MAX_CONTAINED = 0.7
+"""Detections of one person overlap more than this: over the union, or over the smaller box."""
+_NUM_KEYPOINTS = 4
+"""Hip centre, a point on the circle around the body above it; the same of the upper body."""
+
+
+@dataclass(frozen=True)
+class Detection:
+    """A person proposed by the detector."""
+
+    box: Array
+    """(4,) x0 y0 x1 y1 pixels, roughly the whole body; reaches outside the image where it does."""
+    score: float
+    """0 to 1; lowered for a person cut off by the window."""
+    roi: Roi
+    """Where the pose model should look."""
+
+
+class PersonDetector:
+    """Proposes people in windows of an image; not thread-safe."""
+
+    def __init__(self, num_threads: int = 1, min_score: float = 0.6) -> None:
+        """Load the model. Raises pear_ros.assets.AssetError when its file is missing."""
+        self._model = TfliteModel(
+            landmark_model("pose_detection"), (0, 1), (-1.0, 1.0), num_threads=num_threads
+        )
+        self._anchors = _anchors(self._model.pixels)
+        self._min_score = min_score
+
+    @staticmethod
+    def windows(width: int, height: int) -> list[Roi]:
+        """Windows that together find people from about 15 % of the shorter side up, large first.
+
+        Sides: the image's longer side, its shorter side, half of that; neighbours overlap by half.
+        """
+        long, short = float(max(width, height)), float(min(width, height))
+        levels = {long: _OVERHANG, short: _OVERHANG}
+        if short / 2.0 >= MIN_WINDOW:
+            levels[short / 2.0] = 0.0
+        return [
+            Roi(x, y, side)
+            for side, overhang in levels.items()
+            for y in _centres(height, side, 0.0)
+            for x in _centres(width, side, overhang)
+        ]
+
+    def detect(self, image: Image, windows: Sequence[Roi]) -> list[Detection]:
+        """People in any of the windows, each once, best first."""
+        height, width = image.shape[:2]
+        found = [
+            detection
+            for window in windows
+            for detection in self._in_window(image, window, np.array([0, 0, width, height]))
+        ]
+        return _distinct(found)
+
+    def _in_window(self, image: Image, window: Roi, frame: Array) -> list[Detection]:
+        crop = window.crop(image, self._model.pixels, cv2.BORDER_CONSTANT)
+        raw, logits = self._model(crop)
+        scores = sigmoid(logits[0, :, 0])
+        best = np.flatnonzero(scores > self._min_score)
+        offsets = raw[0, best, -2 * _NUM_KEYPOINTS :].reshape(-1, _NUM_KEYPOINTS, 2)
+        keypoints = offsets + self._anchors[best, np.newaxis]
+        half = window.size / 2.0
+        inside = np.array([window.x - half, window.y - half, window.x + half, window.y + half])
+        found = []
+        for points, score in zip(keypoints, scores[best], strict=True):
+            hips, top = window.uncrop(points[:2], self._model.pixels)
+            box = _person_box(hips, top)
+            in_image = max(_overlap(box, frame), 1.0)
+            seen = min(_overlap(box, inside) / in_image, 1.0)
+            roi = Roi.from_centre_and_top(hips, top, ROI_SCALE)
+            found.append(Detection(box, float(score) * seen, roi))
+        return _distinct([detection for detection in found if detection.score > self._min_score])
+
+
+def sweep(windows: Sequence[Roi]) -> Iterator[Roi]:
+    """Endless order for video, one window an image: by turns one of the large and of the small.
+
+    The small windows (half the shorter side) are many: so large people are found soon, and small
+    ones in time.
+    """
+    largest = max(window.size for window in windows)
+    smallest = min(window.size for window in windows)
+    small = [window for window in windows if window.size == smallest < largest]
+    large = [window for window in windows if window not in small]
+    turns = [itertools.cycle(group) for group in (large, small) if group]
+    while True:
+        yield from (next(turn) for turn in turns)
+
+
+def _centres(extent: float, side: float, overhang: float) -> list[float]:
+    """Centres of windows along one axis of the image."""
+    first = side * (0.5 - overhang)
+    last = extent - first
+    if last <= first:
+        return [extent / 2.0]
+    count = math.ceil((last - first) / (side * _STEP) - 1e-6) + 1
+    return [float(centre) for centre in np.linspace(first, last, count)]
+
+
+def _anchors(pixels: int) -> Array:
+    """(N, 2) places in the crop that the network's rows refer to: its grids, coarser and coarser.
+
+    Two rows for each cell at strides 8 and 16, six at stride 32.
+    """
+    grids = []
+    for stride, rows in ((8, 2), (16, 2), (32, 6)):
+        centres = np.arange(stride / 2.0, pixels, stride, dtype=np.float32)
+        x, y = np.meshgrid(centres, centres)
+        grids.append(np.repeat(np.column_stack([x.ravel(), y.ravel()]), rows, axis=0))
+    return np.concatenate(grids)
+
+
+def _person_box(hips: Array, top: Array) -> Array:
+    """(4,) box around a person from the circle around the body."""
+    up = top - hips
+    side = _PERSON_WIDTH * np.array([-up[1], up[0]])
+    corners = np.stack([hips + a * up + b * side for a in (-1, 1) for b in (-1, 1)])
+    return np.concatenate([corners.min(axis=0), corners.max(axis=0)]).astype(np.float32)
+
+
+def _overlap(a: Array, b: Array) -> float:
+    """Area common to two boxes."""
+    sides = np.minimum(a[2:], b[2:]) - np.maximum(a[:2], b[:2])
+    return float(np.prod(np.maximum(sides, 0.0)))
+
+
+def _same(a: Array, b: Array) -> bool:
+    """Whether two boxes are of one person."""
+    common = _overlap(a, b)
+    areas = _overlap(a, a), _overlap(b, b)
+    return common > _MAX_IOU * (sum(areas) - common) or common > _MAX_CONTAINED * min(areas)
+
+
+def _distinct(detections: Sequence[Detection]) -> list[Detection]:
+    """The best detection of each person (greedy non-maximum suppression)."""
+    kept: list[Detection] = []
+    for detection in sorted(detections, key=lambda d: d.score, reverse=True):
+        if not any(_same(detection.box, other.box) for other in kept):
+            kept.append(detection)
+    return kept
