@@ -1,0 +1,170 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The core's people and body as messages of pear_msgs."""
+
+from __future__ import annotations
+
+import array
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+from geometry_msgs.msg import Point, Pose, Quaternion
+from scipy.spatial.transform import Rotation
+from sensor_msgs.msg import Image as ImageMessage
+from sensor_msgs.msg import RegionOfInterest
+from std_msgs.msg import Header
+
+from pear_msgs.msg import BodyModelInfo, FlameParams, Human, HumanArray, SmplxParams
+from pear_ros import people as core
+
+
+class Body(Protocol):
+    """What the messages say about a body model (pear_ros.body.BodyModel)."""
+
+    name: str
+    sha256: str
+    license_note: str
+    joint_names: tuple[str, ...]
+    parents: npt.NDArray[np.int32]
+    faces: npt.NDArray[np.int32]
+    expression_names: tuple[str, ...]
+
+    @property
+    def vertex_count(self) -> int: ...
+    @property
+    def num_betas(self) -> int: ...
+    @property
+    def num_expression(self) -> int: ...
+
+
+def human_array(
+    people: core.People, header: Header, meshes: Mapping[str, core.Array] | None = None
+) -> HumanArray:
+    """HumanArray of everyone in one image.
+
+    `header` is the image's, carried over as it is; `meshes`, (V, 3) by track id, fills the
+    vertices, which stay empty for everyone who is not in it.
+    """
+    camera = people.camera
+    message = HumanArray(
+        header=header,
+        image_width=camera.width,
+        image_height=camera.height,
+        fx=camera.fx,
+        fy=camera.fy,
+        cx=camera.cx,
+        cy=camera.cy,
+        intrinsics_source=int(camera.source),
+        depth_source=int(people.depth_source),
+        model_id=people.model_id,
+        body_model=people.body_model,
+    )
+    message.humans = [_human(person) for person in people.persons]
+    for human in message.humans:
+        if meshes and human.id in meshes:
+            human.vertices = _floats(meshes[human.id])
+    return message
+
+
+def body_model_info(body: Body) -> BodyModelInfo:
+    """BodyModelInfo of a body model: what is needed to draw meshes from parameters alone."""
+    return BodyModelInfo(
+        name=body.name,
+        sha256=body.sha256,
+        license_note=body.license_note,
+        joint_names=list(body.joint_names),
+        parents=array.array("i", np.asarray(body.parents, np.int32).tobytes()),
+        vertex_count=body.vertex_count,
+        faces=array.array("I", np.asarray(body.faces, np.uint32).tobytes()),
+        num_betas=body.num_betas,
+        num_expression=body.num_expression,
+        expression_names=list(body.expression_names),
+    )
+
+
+def image_message(picture: core.Image, header: Header) -> ImageMessage:
+    """sensor_msgs/Image (bgr8) of a picture."""
+    height, width, channels = picture.shape
+    data = array.array("B")
+    data.frombytes(np.ascontiguousarray(picture).data)
+    return ImageMessage(
+        header=header,
+        height=height,
+        width=width,
+        encoding="bgr8",
+        step=width * channels,
+        data=data,
+    )
+
+
+def _human(person: core.Person) -> Human:
+    human = Human(
+        id=person.id,
+        tracking_state=int(person.state),
+        score=float(person.score),
+        roi=_region(person.box),
+        root_pose=_pose(person.joints[0], person.smplx.pose[0]),
+        smplx=_smplx(person.smplx),
+        flame=_flame(person.flame),
+    )
+    human.joints = _flat(person.joints)
+    human.joint_confidence = _flat(person.joint_confidence)
+    human.keypoints = _flat(person.keypoints)
+    return human
+
+
+def _smplx(parameters: core.SmplxParams) -> SmplxParams:
+    pose = parameters.pose
+    message = SmplxParams(
+        betas=_floats(parameters.betas), expression=_floats(parameters.expression)
+    )
+    message.transl = _flat(parameters.transl)
+    message.global_orient = _flat(pose[0])
+    message.body_pose = _flat(pose[1:22])
+    message.jaw_pose = _flat(pose[22])
+    message.leye_pose = _flat(pose[23])
+    message.reye_pose = _flat(pose[24])
+    message.left_hand_pose = _flat(pose[25:40])
+    message.right_hand_pose = _flat(pose[40:55])
+    return message
+
+
+def _flame(parameters: core.FlameParams | None) -> FlameParams:
+    message = FlameParams()
+    if parameters is None:
+        for name in ("jaw", "eyes", "eyelids", "head_scale"):
+            setattr(message, name, np.full_like(getattr(message, name), np.nan))
+        return message
+    message.shape = _floats(parameters.shape)
+    message.expression = _floats(parameters.expression)
+    message.jaw = _flat(parameters.jaw)
+    message.eyes = _flat(parameters.eyes)
+    message.eyelids = _flat(parameters.eyelids)
+    message.head_scale = _flat(parameters.head_scale)
+    return message
+
+
+def _region(box: core.Array) -> RegionOfInterest:
+    """The smallest region of whole pixels around a box x0 y0 x1 y1."""
+    left, top = (int(value) for value in np.floor(box[:2]))
+    right, bottom = (int(value) for value in np.ceil(box[2:]))
+    return RegionOfInterest(x_offset=left, y_offset=top, width=right - left, height=bottom - top)
+
+
+def _pose(position: core.Array, rotation: core.Array) -> Pose:
+    x, y, z = (float(value) for value in position)
+    qx, qy, qz, qw = (float(value) for value in Rotation.from_rotvec(rotation).as_quat())
+    return Pose(position=Point(x=x, y=y, z=z), orientation=Quaternion(x=qx, y=qy, z=qz, w=qw))
+
+
+def _flat(values: core.Array) -> core.Array:
+    """For fixed-size arrays, which are NumPy in rclpy."""
+    return np.asarray(values, np.float32).ravel()
+
+
+def _floats(values: core.Array) -> array.array[Any]:
+    """For float32[]; array.array is the one type that rclpy takes without a loop."""
+    floats = array.array("f")
+    floats.frombytes(np.ascontiguousarray(values, np.float32).view(np.uint8).data)
+    return floats
