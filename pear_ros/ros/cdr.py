@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Just enough CDR (OMG DDS-RTPS, plain CDR, little endian) to lay out a message by hand."""
+
+from __future__ import annotations
+
+import struct
+
+ENCAPSULATION = b"\x00\x01\x00\x00"
+"""Plain CDR, little endian; alignment counts from behind these four bytes."""
+
+
+class CdrWriter:
+    """Grows the body of one message; primitives are aligned to their own size, gaps are zero."""
+
+    def __init__(self) -> None:
+        self._body = bytearray()
+
+    def __len__(self) -> int:
+        """Bytes written so far, without the encapsulation."""
+        return len(self._body)
+
+    def write(self, code: str, *values: float) -> None:
+        """Values of one primitive type, given by its code in the `struct` module."""
+        self.align(struct.calcsize(f"<{code}"))
+        self._body += struct.pack(f"<{len(values)}{code}", *values)
+
+    def string(self, text: str) -> None:
+        """A string: length with the closing NUL, UTF-8, NUL."""
+        encoded = text.encode() + b"\0"
+        self.write("I", len(encoded))
+        self._body += encoded
+
+    def align(self, size: int) -> None:
+        """Zeros up to the next multiple of `size`."""
+        self._body += bytes(-len(self._body) % size)
+
+    def reserve(self, size: int) -> int:
+        """Room for `size` bytes that are filled in later; where it starts in the body."""
+        start = len(self._body)
+        self._body += bytes(size)
+        return start
+
+    def body(self) -> bytes:
+        """What was written, without the encapsulation."""
+        return bytes(self._body)
