@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Set up everything that the package needs, in .venv, from a clean clone.
 
-Run through ``make setup``. Needs Python 3.10 to 3.13, a C++ compiler, CMake and Make, but no ROS:
-where no ROS 2 is sourced, it comes as Python wheels. Steps whose inputs have not changed are
-skipped; a step that was interrupted is done anew. Only the standard library is used.
+Run by the Makefile. Needs Python 3.10 to 3.13, a C++ compiler, CMake and Make, but no ROS: where no
+ROS 2 is sourced, it is installed as Python wheels. Message packages are installed into .venv too,
+beside the wheels' own, so that nothing has to be sourced. A step is skipped while its inputs are
+unchanged. Uses the standard library alone.
 """
 
 from __future__ import annotations
@@ -14,195 +15,302 @@ import fcntl
 import hashlib
 import os
 import platform
+import re
 import shutil
 import subprocess
 import sys
 import sysconfig
 import time
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Iterator, NoReturn
+from typing import NoReturn
 
 ROOT = Path(__file__).resolve().parent.parent
-VENV = ROOT / ".venv"
-STATE = VENV / ".setup"
-LOG = ROOT / "setup.log"
-PYTHON = VENV / "bin" / "python"
 REQUIREMENTS = ROOT / "requirements"
-WHEEL_DISTROS = ("kilted", "jazzy")
+VENV = ROOT / ".venv"
+PYTHON = VENV / "bin" / "python"
+STATE = VENV / ".setup"  # a file per finished step; "running" while a step is under way
+LOG = ROOT / "setup.log"
 
-# Counted up when a step does something else than before, so that it is done anew everywhere.
-VERSION = "1"
+SOURCED = "sourced"  # ROS 2 is the installation sourced in this terminal
+WHEELS = ("kilted", "jazzy")  # or Python wheels, of the first distribution by default
 
-
-def fail(sentence: str) -> NoReturn:
-    """End with one sentence that says what to do."""
-    sys.exit(f"\nmake setup: {sentence}")
+VERSION = 1  # to be raised when a step changes what it does, so that it is done again everywhere
+THIS_PYTHON = f"python{sys.version_info.major}.{sys.version_info.minor}"
 
 
 def main() -> None:
-    """Run all steps."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--ros", choices=("", *WHEEL_DISTROS), default="", help="ROS 2 wheels")
-    parser.add_argument("--test", action="store_true", help="also install what the tests need")
+    """Run the steps that are due."""
+    parser = argparse.ArgumentParser(description="Set up .venv.")
+    parser.add_argument("--ros", choices=WHEELS, help="ROS 2 distribution to take as wheels")
+    parser.add_argument("--test", action="store_true", help="install what the tests need, too")
     arguments = parser.parse_args()
-    check_machine()
-    with only_one_setup():
+    check_python()
+    with one_at_a_time():
+        if (STATE / "running").exists():
+            print("The last set-up was interrupted: starting anew.")
+            shutil.rmtree(VENV)
         ros = choose_ros(arguments.ros)
         install_packages(ros)
         build_messages(ros)
         install_pear_ros()
         if arguments.test:
-            install_test_packages()
-        download_assets()
-
-
-def check_machine() -> None:
-    """Say at once what the machine lacks."""
-    if not (3, 10) <= sys.version_info[:2] <= (3, 13):
-        fail(
-            f"Python 3.10 to 3.13 is needed, {sys.executable} is {platform.python_version()}: "
-            "name another one, for example  make setup PYTHON=python3.12"
-        )
-    missing = [tool for tool in ("cmake", "make") if not shutil.which(tool)]
-    if not shutil.which("c++") and not shutil.which("g++"):
-        missing.append("g++")
-    if missing:
-        fail(f"{' and '.join(missing)} not found: sudo apt install g++ cmake make")
-    if not Path(sysconfig.get_path("include"), "Python.h").exists():
-        fail("Python's C headers are missing: sudo apt install python3-dev")
-
-
-@contextlib.contextmanager
-def only_one_setup() -> Iterator[None]:
-    """Wait while another set-up of the same clone runs."""
-    with (ROOT / ".setup.lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            print("Another set-up is running here; waiting for it ...", flush=True)
-            fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
-
-
-def choose_ros(wanted: str) -> str:
-    """Return "apt" for a sourced installation, or the distribution whose wheels are used."""
-    sourced = os.environ.get("ROS_DISTRO") and os.environ.get("AMENT_PREFIX_PATH")
-    if sourced and subprocess.run([sys.executable, "-c", "import rclpy"]).returncode == 0:
-        return "apt"
-    return wanted or "kilted"
-
-
-def fingerprint(*inputs: object) -> str:
-    """Hash of a step's inputs: the contents of files and folders, the text of all else."""
-    digest = hashlib.sha256(f"{VERSION} {VENV} {sys.version}".encode())
-    for item in inputs:
-        if isinstance(item, Path):
-            files = sorted(f for f in item.rglob("*") if f.is_file()) if item.is_dir() else [item]
-            for file in files:
-                digest.update(f"{file.relative_to(ROOT)}\n".encode() + file.read_bytes())
-        else:
-            digest.update(f"{item}\n".encode())
-    return digest.hexdigest()
-
-
-@contextlib.contextmanager
-def step(name: str, says: str, key: str) -> Iterator[bool]:
-    """Yield whether the step is to be done, and remember it when it was done."""
-    stamp = STATE / name
-    done = stamp.exists() and stamp.read_text() == key
-    if not done:
-        stamp.unlink(missing_ok=True)
-        print(f"* {says} ...", flush=True)
-    started = time.monotonic()
-    yield not done
-    if not done:
-        STATE.mkdir(parents=True, exist_ok=True)
-        stamp.write_text(key)
-        print(f"  done in {time.monotonic() - started:.0f} s", flush=True)
-
-
-def run(command: list[str | Path], hint: str, **environment: str) -> None:
-    """Run a long command, its output in the log; on failure show the log's end and the hint."""
-    with LOG.open("a") as log:
-        log.write(f"\n$ {' '.join(map(str, command))}\n")
-        log.flush()
-        code = subprocess.run(
-            command, cwd=ROOT, env={**os.environ, **environment}, stdout=log, stderr=log
-        ).returncode
-    if code:
-        print("".join(LOG.read_text().splitlines(keepends=True)[-15:]), file=sys.stderr)
-        fail(f"{hint} (everything: {LOG})")
+            install_test_packages(ros)
+        if subprocess.run([PYTHON, "-m", "pear_ros.assets"], cwd=ROOT).returncode:
+            fail("the models and the demo clip are not complete, see above")
 
 
 def install_packages(ros: str) -> None:
-    locks = [REQUIREMENTS / "runtime.txt"]
-    if ros != "apt":
-        locks.append(REQUIREMENTS / f"ros-{ros}.txt")
-    key = fingerprint(ros, *locks)
-    with step("packages", "Python packages and ROS 2 into .venv (about a minute)", key) as due:
+    """Make .venv with the pinned packages and, unless one is sourced, ROS 2."""
+    if ros == SOURCED:
+        # NumPy and OpenCV remain the system's, for which the system's ROS 2 was compiled.
+        says, files = "Python packages", [REQUIREMENTS / "robot.txt"]
+    else:
+        says = f"ROS 2 {ros.capitalize()} and Python packages"
+        files = [REQUIREMENTS / "runtime.txt", REQUIREMENTS / f"ros-{ros}.txt"]
+    with step("packages", f"{says} (about 1 minute)", ros, *files) as due:
+        if not due:
+            return
+        check_compiler()
+        if ros == SOURCED and not importable("numpy", "scipy", "cv2", "tqdm"):
+            fail("sudo apt install python3-numpy python3-scipy python3-opencv python3-tqdm")
+        shutil.rmtree(VENV, ignore_errors=True)
+        system = ["--system-site-packages"] if ros == SOURCED else []
+        run([sys.executable, "-m", "venv", *system, VENV], f"sudo apt install {THIS_PYTHON}-venv")
+        STATE.mkdir()
+        (STATE / "ros").write_text(ros)
+        if ros == SOURCED:
+            pip_install("setuptools>=64", *options("-r", files))
+        else:
+            pip_install("--no-deps", *options("-r", files))
+            mend_cmake_files()
+
+
+def build_messages(ros: str) -> None:
+    """Build the message packages with colcon and install them into .venv."""
+    packages = [ROOT / "pear_msgs"]
+    if ros != SOURCED:
+        packages.append(ROOT / "tools" / "tf2_msgs")  # not to be had as a wheel
+    with step("messages", "messages, built by colcon (about 1 minute)", *packages) as due:
+        if not due:
+            return
+        check_compiler()
+        colcon = shutil.which("colcon") if ros == SOURCED else VENV / "bin" / "colcon"
+        if not colcon:
+            fail("sudo apt install python3-colcon-common-extensions")
+        build = STATE / "build"
+        shutil.rmtree(build, ignore_errors=True)
+        environment: dict[str, str | Path] = {"COLCON_HOME": build}
+        if ros != SOURCED:
+            path = f"{VENV / 'bin'}:{os.environ['PATH']}"
+            environment.update(AMENT_PREFIX_PATH=VENV, CMAKE_PREFIX_PATH=VENV, PATH=path)
+        command: list[str | Path] = [
+            *(colcon, "--log-base", build / "log", "build", "--paths", *packages),
+            *("--build-base", build, "--install-base", VENV, "--merge-install"),
+            *("--event-handlers", "console_direct+", "--cmake-args"),
+            *("-DBUILD_TESTING=OFF", "-DCMAKE_BUILD_TYPE=Release"),
+            f"-DPython3_EXECUTABLE={PYTHON}",
+            f"-DPYTHON_INSTALL_DIR=lib/{THIS_PYTHON}/site-packages",
+        ]
+        run(command, "the messages could not be built, see above", environment)
+
+
+def install_pear_ros() -> None:
+    """Install this package as it lies here, and its commands into .venv/bin."""
+    with step("pear_ros", "pear_ros itself", ROOT / "setup.py", ROOT / "setup.cfg") as due:
         if due:
-            run([sys.executable, "-m", "venv", "--clear", VENV], "sudo apt install python3-venv")
-            files = [word for lock in locks for word in ("-r", str(lock))]
-            run(
-                [PYTHON, "-m", "pip", "install", "--no-deps", *files],
-                "packages could not be installed: check the network and try again",
+            pip_install("--no-deps", "--no-build-isolation", "--editable", ROOT)
+
+
+def install_test_packages(ros: str) -> None:
+    """Install the test tools, and what results are compared with; no pinned package changes."""
+    file = REQUIREMENTS / "test.txt"
+    pins = [] if ros == SOURCED else [REQUIREMENTS / "runtime.txt", REQUIREMENTS / f"ros-{ros}.txt"]
+    with step("test", "test tools and PyTorch (about 1 minute)", file) as due:
+        if due:
+            pip_install("-r", file, *options("-c", pins))
+
+
+def choose_ros(wanted: str | None) -> str:
+    """Where ROS 2 comes from: SOURCED, or one of WHEELS (as last time unless told)."""
+    choice = STATE / "ros"
+    before = choice.read_text() if choice.exists() else None
+    if {"ROS_DISTRO", "AMENT_PREFIX_PATH"} <= os.environ.keys() and importable("rclpy"):
+        if wanted:
+            fail(
+                f"ROS 2 {os.environ['ROS_DISTRO']} is sourced in this terminal and would mix with "
+                f"the wheels of {wanted}; use a terminal without it, or leave out ROS={wanted}"
             )
+        return SOURCED
+    if before == SOURCED and not wanted:
+        fail(
+            ".venv was made for an installed ROS 2, which is not sourced in this terminal; "
+            "source its setup.bash first (or, to do without it: make clean)"
+        )
+    if platform.machine() != "x86_64":
+        fail(
+            f"ROS 2 wheels exist for x86_64, not for {platform.machine()}; "
+            "install ROS 2 and source its setup.bash first"
+        )
+    return wanted or before or WHEELS[0]
+
+
+def check_python() -> None:
+    """Refuse a Python for which there are no wheels."""
+    if not (3, 10) <= sys.version_info[:2] <= (3, 13):
+        fail(
+            f"{sys.executable} is Python {platform.python_version()}, but 3.10 to 3.13 is needed; "
+            "name another one, for example: make setup PYTHON=python3.12"
+        )
+
+
+def check_compiler() -> None:
+    """Refuse a machine on which message packages cannot be compiled."""
+    found = {
+        "g++": "CXX" in os.environ or shutil.which("c++") or shutil.which("g++"),
+        "cmake": shutil.which("cmake"),
+        "make": shutil.which("make"),
+        f"{THIS_PYTHON}-dev": Path(sysconfig.get_path("include"), "Python.h").exists(),
+    }
+    missing = [name for name, where in found.items() if not where]
+    if missing:
+        fail(
+            f"messages are compiled with {', '.join(missing)}: sudo apt install {' '.join(missing)}"
+        )
+
+
+def importable(*modules: str) -> bool:
+    """Whether the Python outside .venv has the modules."""
+    command = [sys.executable, "-c", f"import {', '.join(modules)}"]
+    return subprocess.run(command, stderr=subprocess.DEVNULL).returncode == 0
 
 
 def mend_cmake_files() -> None:
-    """Point the wheels' CMake files, which name the paths of their build machine, to this Python.
+    """Make the wheels' CMake files name the headers of this machine's Python and NumPy.
 
-    The wheels export /opt/python/cp3xx-cp3xx/... as include directories of Python and NumPy.
+    They name those of the machine on which the wheels were built, below /opt/python.
     """
-    import re
-
-    numpy = subprocess.run(
-        [PYTHON, "-c", "import numpy; print(numpy.get_include())"],
-        check=True, capture_output=True, text=True,
-    ).stdout.strip()
+    numpy = subprocess.check_output(
+        [PYTHON, "-c", "import numpy; print(numpy.get_include())"], text=True
+    ).strip()
     for file in (VENV / "share").glob("*/cmake/*.cmake"):
         text = file.read_text()
-        mended = re.sub(r"/opt/python/[^;\"]*/numpy/_?core/include", numpy, text)
-        mended = re.sub(
-            r"/opt/python/[^;\"]*/include/python3\.\d+", sysconfig.get_path("include"), mended
-        )
+        mended = re.sub(r'/opt/python/[^;"]*/numpy/_?core/include', numpy, text)
+        python = sysconfig.get_path("include")
+        mended = re.sub(r'/opt/python/[^;"]*/include/python[\d.]+', python, mended)
         if mended != text:
             file.write_text(mended)
 
 
-def build_messages(ros: str) -> None:
-    key = fingerprint(ros, ROOT / "pear_msgs", (STATE / "packages").read_text())
-    with step("messages", "pear_msgs (about half a minute)", key) as due:
-        if due:
-            mend_cmake_files()
-            build = STATE / "build"
-            shutil.rmtree(build, ignore_errors=True)
-            site_packages = f"lib/python3.{sys.version_info.minor}/site-packages"
-            run(
-                [
-                    VENV / "bin" / "colcon", "--log-base", build / "log", "build",
-                    "--base-paths", ROOT / "pear_msgs",
-                    "--build-base", build, "--install-base", VENV, "--merge-install",
-                    "--cmake-args", "-DBUILD_TESTING=OFF", f"-DPython3_EXECUTABLE={PYTHON}",
-                    f"-DPYTHON_INSTALL_DIR={site_packages}",
-                ],
-                "pear_msgs could not be built",
-                AMENT_PREFIX_PATH=str(VENV), CMAKE_PREFIX_PATH=str(VENV),
-                PATH=f"{VENV / 'bin'}:{os.environ['PATH']}",
-            )
+def options(name: str, files: Sequence[Path]) -> list[str | Path]:
+    """The same option of pip for each file."""
+    return [word for file in files for word in (name, file)]
 
 
-def install_pear_ros() -> None:
-    pass
+def pip_install(*arguments: str | Path) -> None:
+    """Install into .venv."""
+    run(
+        [PYTHON, "-m", "pip", "install", *arguments],
+        "not everything could be installed, see above; check the network, the proxy "
+        "(HTTPS_PROXY) and the free disk space, then run the same command again",
+        {
+            "PIP_USER": "0",
+            "PIP_PROGRESS_BAR": "off",
+            "PIP_NO_INPUT": "1",
+            "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+        },
+    )
 
 
-def install_test_packages() -> None:
-    pass
+def fail(sentence: str) -> NoReturn:
+    """End with one sentence that says what to do."""
+    sys.exit(f"\nSet-up stopped: {sentence}")
 
 
-def download_assets() -> None:
-    pass
+@contextlib.contextmanager
+def one_at_a_time() -> Iterator[None]:
+    """Wait while another set-up of the same clone runs."""
+    with open(__file__) as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            print("Another set-up is running in this folder; waiting for it ...", flush=True)
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+@contextlib.contextmanager
+def step(name: str, says: str, *inputs: str | Path) -> Iterator[bool]:
+    """Yield whether the step is due, and note it as done afterwards."""
+    stamp, running = STATE / name, STATE / "running"
+    key = fingerprint(*inputs)
+    if stamp.exists() and stamp.read_text() == key:
+        yield False
+        return
+    print(f"Setting up {says}", flush=True)
+    started = time.monotonic()
+    stamp.unlink(missing_ok=True)
+    if STATE.exists():
+        running.touch()
+    try:
+        yield True
+    except SystemExit:  # failed, not interrupted: what is there can be built upon
+        running.unlink(missing_ok=True)
+        raise
+    stamp.write_text(key)
+    running.unlink(missing_ok=True)
+    print(f"  done in {time.monotonic() - started:.0f} s", flush=True)
+
+
+def fingerprint(*inputs: str | Path) -> str:
+    """Hash of texts, files and folders, and of what every step depends on."""
+    digest = hashlib.sha256(f"{VERSION} {VENV} {sys.version}".encode())
+    for item in inputs:
+        if isinstance(item, str):
+            digest.update(item.encode())
+            continue
+        for file in sorted(item.rglob("*")) if item.is_dir() else [item]:
+            if file.is_file():
+                digest.update(file.name.encode() + file.read_bytes())
+    return digest.hexdigest()
+
+
+def run(
+    command: Sequence[str | Path], hint: str, environment: Mapping[str, str | Path] | None = None
+) -> None:
+    """Run a long command into the log, showing its last line; on failure, say the hint."""
+    env = {**os.environ, **(environment or {})}
+    with LOG.open("w") as log:
+        process = subprocess.Popen(command, cwd=ROOT, env=env, stdout=log, stderr=log)
+    with process:
+        show_progress(process)
+    if process.returncode:
+        print(last_lines(12), file=sys.stderr)
+        fail(f"{hint} (all of it: {LOG})")
+
+
+def show_progress(process: subprocess.Popen[bytes]) -> None:
+    """Until the process ends, show the time and the log's last line: in place on a terminal."""
+    terminal = sys.stdout.isatty()
+    width = shutil.get_terminal_size().columns - 1
+    begin, end, interval = ("\r\033[K", "", 0.5) if terminal else ("", "\n", 15)
+    started = shown = time.monotonic()
+    while process.poll() is None:
+        time.sleep(0.05)
+        if time.monotonic() > shown + interval:
+            shown = time.monotonic()
+            line = f"  {shown - started:.0f} s  {last_lines(1)}"
+            print(begin + line[:width], end=end, flush=True)
+    print(begin, end="")
+
+
+def last_lines(count: int) -> str:
+    """The end of the log."""
+    return "\n".join(LOG.read_text(errors="replace").split("\n")[-count - 1 :]).strip()
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except KeyboardInterrupt:
+        sys.exit("\nInterrupted; run the same command again.")

@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: Apache-2.0
+# The commands of this repository; `make` lists them.
+
+PYTHON ?= python3# 3.10 to 3.13
+ROS ?=# kilted or jazzy: which ROS 2 to install where none is sourced
+ARGS ?=# passed on to the demo and to pytest
+
+SETUP = $(PYTHON) tools/setup_environment.py $(if $(ROS),--ros $(ROS))
+IN_VENV = . .venv/local_setup.sh && PATH=.venv/bin:$$PATH
+
+.PHONY: help setup demo test bench clean lock
+
+help:
+	@echo 'make demo    see real people in a real video as body meshes'
+	@echo 'make test    check style, types and behaviour'
+	@echo 'make bench   measure speed and accuracy'
+	@echo 'make setup   the part that these have in common: everything needed, into .venv'
+	@echo 'make clean   remove all that was made here'
+
+setup:
+	@$(SETUP)
+	@echo 'Ready: make demo, make test, or .venv/bin/pear --help'
+
+demo:
+	@$(SETUP)
+	@$(IN_VENV) pear demo $(ARGS)
+
+test:
+	@$(SETUP) --test
+	$(IN_VENV) ruff check
+	$(IN_VENV) ruff format --check
+	$(IN_VENV) mypy
+	$(IN_VENV) ROS_AUTOMATIC_DISCOVERY_RANGE=LOCALHOST python -m pytest $(ARGS)
+
+bench:
+	@$(SETUP) --test
+	@for script in benchmarks/*.py; do echo; echo "$$script"; $(IN_VENV) python $$script || exit; done
+
+clean:
+	rm -rf .venv build install log setup.log *.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	find . -name __pycache__ -prune -exec rm -rf {} +
+
+# For maintainers: pin again what setup.py and requirements/ros.in ask for (needs uv). Versions that
+# suit the oldest Python suit all.
+LOCK = uv pip compile --quiet --upgrade --python-version 3.10 --python-platform linux \
+	--no-header --no-annotate
+LOCK_ROS = $(LOCK) requirements/ros.in - -c requirements/runtime.txt
+lock:
+	$(LOCK) setup.py -c requirements/robot.txt -o requirements/runtime.txt
+	echo ros-rclpy==9.1.2 | $(LOCK_ROS) -o requirements/ros-kilted.txt
+	echo ros-rclpy==7.1.6 | $(LOCK_ROS) -o requirements/ros-jazzy.txt

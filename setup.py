@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The ament_python package pear_ros, for colcon and for pip."""
+
+from glob import glob
+
+from setuptools import find_packages, setup
+
+NAME = "pear_ros"
+
+setup(
+    name=NAME,
+    version="0.1.0",
+    description="Perceive people in full: body, hands and face, from camera images",
+    license="Apache-2.0",
+    python_requires=">=3.10",
+    packages=find_packages(include=[NAME, f"{NAME}.*"]),
+    package_data={"": ["*.npz", "py.typed"]},
+    data_files=[
+        ("share/ament_index/resource_index/packages", [f"resource/{NAME}"]),
+        (f"share/{NAME}", ["package.xml"]),
+        (f"share/{NAME}/launch", glob("launch/*.py")),
+        (f"share/{NAME}/config", glob("config/*")),
+    ],
+    install_requires=[
+        "ai-edge-litert",
+        "av",
+        "numpy>=1.26",
+        "opencv-python-headless",
+        "rosbags",
+        "rosbags-image",
+        "scipy",
+        "tqdm",
+    ],
+    extras_require={"test": ["hypothesis", "pytest", "pytest-timeout", "smplx", "torch"]},
+    entry_points={
+        "console_scripts": [
+            "pear = pear_ros.cli:main",
+            "pear_node = pear_ros.ros.node:main",
+        ],
+    },
+    zip_safe=True,
+)
