@@ -58,9 +58,8 @@ class PersonDetector:
 
     def __init__(self, num_threads: int = 1, min_score: float = 0.6) -> None:
         """Load the model. Raises pear_ros.assets.AssetError when its file is missing."""
-        self._model = TfliteModel(
-            landmark_model("pose_detection"), (0, 1), (-1.0, 1.0), num_threads=num_threads
-        )
+        content = landmark_model("pose_detection").read_bytes()
+        self._model = TfliteModel(content, (0, 1), (-1.0, 1.0), num_threads)
         self._anchors = _anchors(self._model.pixels)
         self._min_score = min_score
 
@@ -103,10 +102,10 @@ class PersonDetector:
         found = []
         for points, score in zip(keypoints, scores[best], strict=True):
             hips, top = window.uncrop(points[:2], self._model.pixels)
-            box = _person_box(hips, top)
+            roi = Roi.from_centre_and_top(hips, top, ROI_SCALE)
+            box = person_box(roi)
             in_image = max(_overlap(box, frame), 1.0)
             seen = min(_overlap(box, inside) / in_image, 1.0)
-            roi = Roi.from_centre_and_top(hips, top, ROI_SCALE)
             found.append(Detection(box, float(score) * seen, roi))
         return _distinct([detection for detection in found if detection.score > self._min_score])
 
@@ -149,12 +148,18 @@ def _anchors(pixels: int) -> Array:
     return np.concatenate(grids)
 
 
-def _person_box(hips: Array, top: Array) -> Array:
-    """(4,) box around a person from the circle around the body."""
-    up = top - hips
-    side = _PERSON_WIDTH * np.array([-up[1], up[0]])
-    corners = np.stack([hips + a * up + b * side for a in (-1, 1) for b in (-1, 1)])
-    return np.concatenate([corners.min(axis=0), corners.max(axis=0)]).astype(np.float32)
+def person_box(roi: Roi) -> Array:
+    """(4,) x0 y0 x1 y1 roughly around the person of a pose model's region (Detection.roi)."""
+    length = roi.size / ROI_SCALE
+    half = np.abs(roi.rotation()) @ np.array([_PERSON_WIDTH * length, length]) / 2.0
+    return np.array([roi.x - half[0], roi.y - half[1], roi.x + half[0], roi.y + half[1]])
+
+
+def same_person(a: Array, b: Array) -> bool:
+    """Whether two boxes of Detection or person_box are likely of one person."""
+    common = _overlap(a, b)
+    areas = _overlap(a, a), _overlap(b, b)
+    return common > _MAX_IOU * (sum(areas) - common) or common > _MAX_CONTAINED * min(areas)
 
 
 def _overlap(a: Array, b: Array) -> float:
@@ -163,17 +168,10 @@ def _overlap(a: Array, b: Array) -> float:
     return float(np.prod(np.maximum(sides, 0.0)))
 
 
-def _same(a: Array, b: Array) -> bool:
-    """Whether two boxes are of one person."""
-    common = _overlap(a, b)
-    areas = _overlap(a, a), _overlap(b, b)
-    return common > _MAX_IOU * (sum(areas) - common) or common > _MAX_CONTAINED * min(areas)
-
-
 def _distinct(detections: Sequence[Detection]) -> list[Detection]:
     """The best detection of each person (greedy non-maximum suppression)."""
     kept: list[Detection] = []
     for detection in sorted(detections, key=lambda d: d.score, reverse=True):
-        if not any(_same(detection.box, other.box) for other in kept):
+        if not any(same_person(detection.box, other.box) for other in kept):
             kept.append(detection)
     return kept

@@ -28,7 +28,8 @@ class FaceModel:
 
     def __init__(self, num_threads: int = 1) -> None:
         """Load the model. Raises pear_ros.assets.AssetError when its file is missing."""
-        self._model = TfliteModel(landmark_model("face_landmark"), (0, 1), num_threads=num_threads)
+        content = landmark_model("face_landmark").read_bytes()
+        self._model = TfliteModel(content, (0, 1), num_threads=num_threads)
 
     def __call__(
         self, image: Image, pose: PoseLandmarks, previous: FaceLandmarks | None

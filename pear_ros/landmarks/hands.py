@@ -16,7 +16,7 @@ from pear_ros.people import Array, Image
 
 MIN_SCORE = 0.5
 """Below: no hand."""
-MIN_VISIBILITY = 0.1
+MIN_VISIBILITY = 0.4
 """Of the body's wrist; below, there is no use in looking for the hand."""
 MIN_ROI = 48.0
 """Pixels of the region found from the body; the hand is then about 15 long, a finger 2 wide, and
@@ -44,10 +44,10 @@ class HandModel:
 
     def __init__(self, num_threads: int = 1) -> None:
         """Load the models. Raises pear_ros.assets.AssetError when a file is missing."""
-        self._recrop = TfliteModel(landmark_model("hand_recrop"), (0,), num_threads=num_threads)
-        self._model = TfliteModel(
-            landmark_model("hand_landmark_full"), (0, 1, 2, 3), num_threads=num_threads
-        )
+        recrop = landmark_model("hand_recrop").read_bytes()
+        hand = landmark_model("hand_landmark_full").read_bytes()
+        self._recrop = TfliteModel(recrop, (0,), num_threads=num_threads)
+        self._model = TfliteModel(hand, (0, 1, 2, 3), num_threads=num_threads)
 
     def __call__(
         self, image: Image, pose: PoseLandmarks, side: str, previous: HandLandmarks | None

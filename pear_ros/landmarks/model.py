@@ -7,8 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
+import flatbuffers  # type: ignore[import-untyped]
 import numpy as np
 from ai_edge_litert.interpreter import Interpreter
+from ai_edge_litert.schema_py_generated import ModelT
 
 from pear_ros.people import Array, Image
 
@@ -18,17 +20,17 @@ class TfliteModel:
 
     def __init__(
         self,
-        path: Path,
+        content: bytes,
         outputs: Sequence[int],
         value_range: tuple[float, float] = (0.0, 1.0),
         num_threads: int = 1,
     ) -> None:
-        """Load a model.
+        """Load a model from the content of its file.
 
         `outputs` are the positions of the wanted results in the model's own order; `value_range`
         is what colour values 0 and 255 become.
         """
-        self._interpreter = Interpreter(str(path), num_threads=num_threads)
+        self._interpreter = Interpreter(model_content=content, num_threads=num_threads)
         self._interpreter.allocate_tensors()
         (details,) = self._interpreter.get_input_details()
         self._input: int = details["index"]
@@ -47,6 +49,28 @@ class TfliteModel:
         self._interpreter.set_tensor(self._input, tensor[np.newaxis])
         self._interpreter.invoke()
         return [self._interpreter.get_tensor(index) for index in self._outputs]
+
+
+def pruned(path: Path, outputs: Sequence[int]) -> bytes:
+    """Content of a model file reduced to some of its outputs, in the given order.
+
+    LiteRT computes every output of a model whether it is read or not; operators that serve
+    none of the wanted ones are taken out.
+    """
+    model = ModelT.InitFromPackedBuf(path.read_bytes(), 0)
+    (graph,) = model.subgraphs
+    graph.outputs = [graph.outputs[position] for position in outputs]
+    needed = set(graph.outputs)
+    operators = []
+    for operator in reversed(graph.operators):
+        if not needed.isdisjoint(operator.outputs):
+            needed.update(operator.inputs)
+            operators.append(operator)
+    graph.operators = operators[::-1]
+    model.signatureDefs = []
+    builder = flatbuffers.Builder(path.stat().st_size)
+    builder.Finish(model.Pack(builder), b"TFL3")
+    return bytes(builder.Output())
 
 
 def sigmoid(logits: Array) -> Array:
