@@ -47,4 +47,5 @@ class Camera:
         depth = points[..., 2:]
         uv = points[..., :2] / np.where(depth > 0.0, depth, np.nan)
         scale = np.array([self.fx, self.fy], np.float32)
-        return uv * scale + np.array([self.cx, self.cy], np.float32)
+        centre = np.array([self.cx, self.cy], np.float32)
+        return (uv * scale + centre).astype(np.float32)

@@ -104,7 +104,12 @@ def sample_rotations(rng: Random, kind: str) -> npt.NDArray[np.float64]:
         swing = 0.0
         if kind == "walking":
             stride = STRIDE * rng.uniform(0.5, 1.2) * np.sin(phase + step)
-            limb = [stride, rng.uniform(0, 6), rng.normal(0, 6), max(0.0, 30 * np.cos(phase + step))]
+            limb = [
+                stride,
+                rng.uniform(0, 6),
+                rng.normal(0, 6),
+                max(0.0, 30 * np.cos(phase + step)),
+            ]
             swing = -stride
         _pose_arm(rng, rotations, index, side, name, arm, swing)
         _pose_leg(rng, rotations, index, side, name, limb)
@@ -185,7 +190,8 @@ class Wardrobe:
 
     def __init__(self, body: BodyModel) -> None:
         rest = body.rest_joints(
-            np.zeros((1, body.num_betas), np.float32), np.zeros((1, body.num_expression), np.float32)
+            np.zeros((1, body.num_betas), np.float32),
+            np.zeros((1, body.num_expression), np.float32),
         )[0]
         joint = {name: rest[number] for number, name in enumerate(body.joint_names)}
         owner = np.array(body.joint_names)[np.asarray(body.weights.argmax(axis=1)).ravel()]
@@ -201,7 +207,9 @@ class Wardrobe:
         # How far down the arm and the leg a vertex lies: 0 shoulder or hip, 1 wrist or ankle.
         arm = both("shoulder") | both("elbow")
         self._down_arm = np.where(
-            arm, (np.abs(vertex[:, 0]) - shoulder) / (wrist - shoulder), np.where(both("wrist"), 2, 0)
+            arm,
+            (np.abs(vertex[:, 0]) - shoulder) / (wrist - shoulder),
+            np.where(both("wrist"), 2, 0),
         )
         leg = both("hip") | both("knee") | self._feet
         self._down_leg = np.where(leg, (hip - vertex[:, 1]) / (hip - ankle), 0.0)
@@ -211,8 +219,10 @@ class Wardrobe:
         self._leg = leg
         self._knee = (hip - knee) / (hip - ankle)
         above = vertex - (joint["head"] + np.array([0.0, 0.07, -0.1]))
-        self._hair = self._head & ~self._eyes & (
-            (above[:, 1] > 0.045) | ((above[:, 2] < 0.0) & (above[:, 1] > -0.06))
+        self._hair = (
+            self._head
+            & ~self._eyes
+            & ((above[:, 1] > 0.045) | ((above[:, 2] < 0.0) & (above[:, 1] > -0.06)))
         )
         self._lips = belongs("jaw") & (vertex[:, 1] > joint["jaw"][1] - 0.03)
 
@@ -282,7 +292,7 @@ class SyntheticStudio:
         """One person turned by `yaw` degrees, in an image of `size` (width, height).
 
         The camera's focal length (0.8 to 2 image widths), height and tilt are random; the person
-        fills 1 / `margin` of the image's shorter side.
+        fills 1 / `margin` of the image at most and, below 1, is cut by the image's edge.
         """
         width, height = size
         focal = width * rng.uniform(0.8, 2.0)
@@ -321,7 +331,8 @@ class SyntheticStudio:
         distance = float(np.max(extent * camera.fx / fill)) + (high - low)[2] / 2
         middle = (low + high) / 2
         free = np.array([camera.width, camera.height]) - extent * camera.fx / distance
-        offset = rng.uniform(-0.35, 0.35, 2) * np.maximum(free, 0) * distance / camera.fx
+        # A body larger than the image is shifted as well: it is cut at its feet or at its head.
+        offset = rng.uniform(-0.35, 0.35, 2) * np.abs(free) * distance / camera.fx
         return np.array([*(offset - middle[:2]), distance - middle[2]], np.float32)
 
     def _picture(self, rng: Random, camera: Camera, vertices: Array) -> Image:

@@ -4,15 +4,15 @@
     python -m tools.train_pose_prior render FOLDER --shards 60 --seed 1    # once per processor core
     python -m tools.train_pose_prior train FOLDER
 
-The first command draws dressed people of known pose and keeps what the landmark model says of their
-pictures (about 0.1 s a picture and core; 30,000 pictures make the committed file); the second trains
-a small network from landmarks to pose and shape, and calibrates where on the body each landmark is
+The first command draws dressed people of known pose and keeps what the landmark model says of
+their pictures (about 0.1 s a picture and core); the second trains a small network from landmarks to pose and shape, and calibrates where on the body each landmark is
 seen on average. Needs torch, and the landmark models and the demo clip (`make setup`).
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 import torch
+from scipy.spatial.transform import Rotation
 from torch import nn
 from tqdm import tqdm, trange
 
@@ -28,10 +29,10 @@ from pear_ros.body import load_open_body
 from pear_ros.camera import Camera
 from pear_ros.fit.prior import PRIOR_FILE, prior_input, viewing_rotation
 from pear_ros.fit.skeleton import NUM_BODY_JOINTS
-from pear_ros.landmarks.types import PoseLandmarks
 from pear_ros.landmarks.pose import ROI_SCALE, PoseModel
 from pear_ros.landmarks.roi import Roi
 from pear_ros.landmarks.topology import NUM_POSE, Pose
+from pear_ros.landmarks.types import PoseLandmarks
 from pear_ros.people import SMPLX_JOINT_NAMES, Image
 from tools.synthetic_people import KINDS, SyntheticPerson, SyntheticStudio
 
@@ -137,8 +138,8 @@ class Samples:
         views, inputs = [], []
         for i in range(self.count):
             landmarks, camera = self.landmarks(i), self.camera(i)
-            views.append(viewing_rotation(landmarks, camera))
-            inputs.append(prior_input(landmarks))
+            views.append(viewing_rotation(landmarks.roi, camera))
+            inputs.append(prior_input(landmarks, camera))
         self.inputs = np.stack(inputs)
         view = np.stack(views).swapaxes(1, 2)
         self.rotations = self.raw["R"][:, :NUM_BODY_JOINTS].copy()
@@ -183,10 +184,12 @@ def mirror(
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """The same people seen in a mirror: left and right change places."""
     flip = torch.tensor([-1.0, 1.0, 1.0])
-    points = inputs[:, : 6 * NUM_POSE].reshape(-1, 2, NUM_POSE, 3)[:, :, mirrored_landmarks()] * flip
-    scores = inputs[:, 6 * NUM_POSE :].reshape(-1, 2, NUM_POSE)[:, :, mirrored_landmarks()]
+    other = mirrored_landmarks()
+    points = inputs[:, : 6 * NUM_POSE].reshape(-1, 2, NUM_POSE, 3)[:, :, other] * flip
+    scores = inputs[:, 6 * NUM_POSE : 8 * NUM_POSE].reshape(-1, 2, NUM_POSE)[:, :, other]
+    ray = inputs[:, 8 * NUM_POSE :] * flip[:2]
     turned = rotations[:, mirrored_joints()] * flip[:, None] * flip
-    mirrored = torch.cat([points.flatten(1), scores.flatten(1)], dim=1)
+    mirrored = torch.cat([points.flatten(1), scores.flatten(1), ray], dim=1)
     return mirrored, turned, joints[:, mirrored_joints()] * flip
 
 
@@ -199,7 +202,7 @@ class Network(nn.Module):
         self.scale = torch.from_numpy(inputs.std(axis=0) + 1e-3)
         sizes = [inputs.shape[1], HIDDEN, HIDDEN, HIDDEN]
         layers: list[nn.Module] = []
-        for before, after in zip(sizes[:-1], sizes[1:], strict=True):
+        for before, after in itertools.pairwise(sizes):
             layers += [nn.Linear(before, after), nn.ReLU()]
         self.layers = nn.Sequential(*layers, nn.Linear(HIDDEN, 7 * NUM_BODY_JOINTS + num_betas))
 
@@ -268,7 +271,18 @@ def train(folder: Path, output: Path, epochs: int) -> None:
             optimizer.step()
             schedule.step()
         bar.set_postfix(held_out_mm=f"{1000 * error(network, kinematics, tensors, held_out):.1f}")
-    write(output, network, samples)
+    write(output, network, samples, rotation_error(network, tensors, held_out))
+
+
+@torch.no_grad()
+def rotation_error(
+    network: Network, tensors: list[torch.Tensor], held_out: int
+) -> npt.NDArray[np.float32]:
+    """(22,) error of each joint's rotation on the pictures held out: radians, RMS per axis."""
+    found, _, _ = network(tensors[0][-held_out:])
+    difference = (found.transpose(-1, -2) @ tensors[1][-held_out:]).numpy()
+    angle = Rotation.from_matrix(difference.reshape(-1, 3, 3)).magnitude()
+    return np.sqrt((angle.reshape(held_out, -1) ** 2).mean(axis=0) / 3).astype(np.float32)
 
 
 def noisy(inputs: torch.Tensor) -> torch.Tensor:
@@ -353,7 +367,9 @@ def offset_of(
     return offset, float(scale)
 
 
-def write(output: Path, network: Network, samples: Samples) -> None:
+def write(
+    output: Path, network: Network, samples: Samples, rotation_errors: npt.NDArray[np.float32]
+) -> None:
     """Keep the network and the calibration; weights in half precision."""
     linear = [layer for layer in network.layers if isinstance(layer, nn.Linear)]
     joints, offsets, spreads = calibrate(samples)
@@ -361,6 +377,7 @@ def write(output: Path, network: Network, samples: Samples) -> None:
         "layers": np.array(len(linear)),
         "input_mean": network.mean.numpy(),
         "input_scale": network.scale.numpy(),
+        "rotation_error": rotation_errors,
         "landmark_joint": np.array(joints, np.int8),
         "landmark_offset": offsets.astype(np.float32),
         "landmark_error": np.array(spreads, np.float32),

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
@@ -55,6 +56,36 @@ def load_open_body() -> BodyModel:
         )
 
 
+@dataclass(frozen=True)
+class SurfacePoints:
+    """Where landmark models' points lie on the open body's surface."""
+
+    face_corners: npt.NDArray[np.intp]
+    """(468, 3) vertices of the triangle that holds each point of MediaPipe's face mesh."""
+    face_barycentric: npt.NDArray[np.float32]
+    """(468, 3) weights of those vertices."""
+    vertices: dict[str, int]
+    """Vertices at named places: left_index_tip, right_heel, left_ear and so on."""
+
+
+@cache
+def load_surface_points() -> SurfacePoints:
+    """The open body's landmarks, loaded once."""
+    with np.load(OPEN_BODY_FILE) as data:
+        names = data["surface_point_names"].tolist()
+        return SurfacePoints(
+            face_corners=data["faces"].astype(np.intp)[data["face_landmark_faces"]],
+            face_barycentric=data["face_landmark_barycentric"],
+            vertices=dict(zip(names, data["surface_points"].tolist(), strict=True)),
+        )
+
+
+def relaxed_hands() -> npt.NDArray[np.float32]:
+    """(2, 15, 3) axis-angle pose of a left and a right hand at rest, SMPL-X order."""
+    with np.load(OPEN_BODY_FILE) as data:
+        return np.stack([data["left_hand_mean"], data["right_hand_mean"]])
+
+
 def load_smplx(path: Path, num_betas: int = 10, num_expression: int = 10) -> BodyModel:
     """A body from an npz file in SMPL-X's own layout (as read by the `smplx` package).
 
@@ -68,7 +99,7 @@ def load_smplx(path: Path, num_betas: int = 10, num_expression: int = 10) -> Bod
         arrays = {key: data[key] for key in wanted}
         parents = data["kintree_table"][0].astype(np.int64)
     if len(parents) != NUM_JOINTS:
-        raise ValueError(f"{path}: kintree_table has {len(parents)} joints, SMPL-X has {NUM_JOINTS}")
+        raise ValueError(f"{path}: kintree_table has {len(parents)} joints, not {NUM_JOINTS}")
     parents[0] = -1
     directions: npt.NDArray[np.float32] = arrays["shapedirs"].astype(np.float32)
     expression = directions[:, :, _SMPLX_SHAPE_DIRECTIONS:][:, :, :num_expression]

@@ -15,14 +15,14 @@ _SMALL_ANGLE = 1e-4
 
 
 def rotation_matrices(axis_angle: npt.NDArray[np.floating]) -> Array:
-    """Rotation matrices (..., 3, 3) of axis-angle vectors (..., 3) in radians (Rodrigues' formula)."""
+    """Rotation matrices (..., 3, 3) of axis-angle vectors (..., 3), radians (Rodrigues' formula)."""
     vector = np.asarray(axis_angle, np.float32)
     angle = np.sqrt(np.einsum("...i,...i->...", vector, vector))
     safe = np.maximum(angle, _SMALL_ANGLE)
     sine = np.sin(safe) / safe
     cosine = (1.0 - np.cos(safe)) / (safe * safe)
     x, y, z = vector[..., 0], vector[..., 1], vector[..., 2]
-    matrix = cosine[..., None, None] * (vector[..., :, None] * vector[..., None, :])
+    matrix: Array = cosine[..., None, None] * (vector[..., :, None] * vector[..., None, :])
     diagonal = 1.0 - cosine * angle * angle
     for i in range(3):
         matrix[..., i, i] += diagonal

@@ -80,12 +80,12 @@ class BodyModel:
     @property
     def num_betas(self) -> int:
         """Number of shape coefficients."""
-        return self.shapedirs.shape[2]
+        return int(self.shapedirs.shape[2])
 
     @property
     def num_expression(self) -> int:
         """Number of expression coefficients."""
-        return self.exprdirs.shape[2]
+        return int(self.exprdirs.shape[2])
 
     @property
     def vertex_count(self) -> int:
@@ -103,9 +103,13 @@ class BodyModel:
         return self._joint_dirs
 
     def rest_joints(self, betas: Array, expression: Array) -> Array:
-        """(B, J, 3) joints of the T-pose for `betas` (B, num_betas), `expression` (B, num_expression)."""
+        """(B, J, 3) joints of the T-pose.
+
+        For `betas` (B, num_betas) and `expression` (B, num_expression).
+        """
         coefficients = np.concatenate([betas, expression], axis=1)
-        return self._joint_template + np.einsum("jck,bk->bjc", self._joint_dirs, coefficients)
+        moved: Array = np.einsum("jck,bk->bjc", self._joint_dirs, coefficients)
+        return self._joint_template + moved
 
     def joints(self, pose: Array, betas: Array, expression: Array, transl: Array) -> Array:
         """(B, J, 3) posed joints, without computing any mesh. Arguments as for `vertices`."""

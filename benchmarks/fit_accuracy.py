@@ -1,0 +1,152 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How right the default estimator is in 3D, on renders of the open body with known pose.
+
+    python -m benchmarks.fit_accuracy
+
+Dressed people in named poses, seen from all sides by cameras of different focal length and height,
+go through the whole pipeline, each picture alone. Compared with the truth, on the same pictures in
+the same run: our joints and MediaPipe's own 3D world landmarks, both after the best similarity
+transform (PA-MPJPE) over the 12 joints that both name; and our root orientation. None of the
+pictures was drawn for training (other seeds). Writes benchmarks/results/fit_accuracy.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy.spatial.transform import Rotation
+from tqdm import tqdm
+
+from benchmarks.report import write_report
+from pear_ros.estimator import Region
+from pear_ros.landmark_estimator import LandmarkEstimator
+from pear_ros.landmarks.detector import PersonDetector
+from pear_ros.landmarks.holistic import HolisticLandmarks
+from pear_ros.landmarks.topology import Pose
+from pear_ros.people import SMPLX_JOINT_NAMES
+from tools.synthetic_people import SyntheticPerson, SyntheticStudio
+from tools.train_pose_prior import background
+
+KINDS = ("standing", "walking", "sitting", "arms up", "reaching", "crouching")
+VIEWS = {"front": 0, "front-right": 45, "right": 90, "back-right": 135}
+VIEWS |= {"back": 180, "back-left": 225, "left": 270, "front-left": 315}
+REPEATS = 2
+SIZE = (640, 480)
+RIGHT_WITHIN = 20.0
+"""Degrees: a root orientation nearer to the truth than this is right."""
+
+_NAMES = [
+    f"{side}_{joint}"
+    for joint in ("shoulder", "elbow", "wrist", "hip", "knee", "ankle")
+    for side in ("left", "right")
+]
+OURS = [SMPLX_JOINT_NAMES.index(name) for name in _NAMES]
+THEIRS = [Pose[name.upper()] for name in _NAMES]
+
+
+@dataclass(frozen=True)
+class Result:
+    """One picture; NaN where nobody was found."""
+
+    kind: str
+    view: str
+    ours: float
+    """PA-MPJPE, millimetres."""
+    mediapipe: float
+    root: float
+    """Error of the root orientation, degrees."""
+
+
+def procrustes_error(found: npt.NDArray[np.floating], truth: npt.NDArray[np.floating]) -> float:
+    """Mean distance of joints (N, 3) after the best similarity transform, in millimetres."""
+    a, b = found - found.mean(axis=0), truth - truth.mean(axis=0)
+    rotation, _ = Rotation.align_vectors(b, a)
+    turned = rotation.apply(a)
+    scale = (turned * b).sum() / (turned**2).sum()
+    return float(1000 * np.linalg.norm(scale * turned - b, axis=1).mean())
+
+
+def measure(
+    person: SyntheticPerson,
+    view: str,
+    estimator: LandmarkEstimator,
+    detector: PersonDetector,
+    mediapipe: HolisticLandmarks,
+) -> Result:
+    """One picture through detector and estimator, and its landmarks alone."""
+    detections = detector.detect(person.image, detector.windows(*SIZE))
+    estimator.reset()
+    regions = [Region("h1", detection.box) for detection in detections[:1]]
+    estimates = estimator.estimate(person.image, person.camera, regions, 0.0)
+    landmarks = mediapipe(person.image, [detection.roi for detection in detections[:1]])
+    if not estimates or estimates[0] is None or landmarks[0] is None:
+        return Result(person.kind, view, np.nan, np.nan, np.nan)
+    estimate = estimates[0]
+    truth = person.joints[OURS]
+    root = Rotation.from_rotvec(estimate.smplx.pose[0]).as_matrix()
+    turn = Rotation.from_matrix(root.T @ person.rotations[0])
+    return Result(
+        person.kind,
+        view,
+        procrustes_error(estimate.joints[OURS], truth),
+        procrustes_error(landmarks[0].pose.world[THEIRS], truth),
+        float(np.degrees(turn.magnitude())),
+    )
+
+
+def summary(results: Sequence[Result], key: Callable[[Result], str]) -> list[list[str]]:
+    """Rows of the table: one for each value of `key`, then all."""
+    groups: dict[str, list[Result]] = {}
+    for result in results:
+        groups.setdefault(key(result), []).append(result)
+    rows = []
+    for name, group in [*groups.items(), ("**all**", list(results))]:
+        found = [r for r in group if np.isfinite(r.ours)]
+        ours = np.mean([r.ours for r in found])
+        theirs = np.mean([r.mediapipe for r in found])
+        roots = np.array([r.root for r in group])
+        right = np.mean(np.nan_to_num(roots, nan=np.inf) <= RIGHT_WITHIN)
+        rows.append(
+            [
+                name,
+                f"{len(found)} / {len(group)}",
+                f"{theirs:.1f}",
+                f"{ours:.1f}",
+                f"{100 * (ours / theirs - 1):+.0f} %",
+                f"{np.nanmedian(roots):.1f}",
+                f"{100 * right:.0f} %",
+            ]
+        )
+    return rows
+
+
+def main() -> None:
+    """Measure and write the report."""
+    studio = SyntheticStudio([background()])
+    estimator, detector, mediapipe = LandmarkEstimator(), PersonDetector(), HolisticLandmarks()
+    cases = [(k, v) for _ in range(REPEATS) for k in KINDS for v in VIEWS]
+    rng = np.random.default_rng([2026, 7])
+    results = []
+    for kind, view in tqdm(cases, unit="picture"):
+        yaw = VIEWS[view] + rng.uniform(-15, 15)
+        person = studio.shoot(rng, kind, yaw, SIZE, rng.uniform(1.05, 1.3))
+        results.append(measure(person, view, estimator, detector, mediapipe))
+    head = [
+        *("found", "MediaPipe world, PA-MPJPE mm", "ours, PA-MPJPE mm", "change"),
+        *("root error, median degrees", f"root within {RIGHT_WITHIN:.0f} degrees"),
+    ]
+    write_report(
+        "fit_accuracy",
+        __doc__ or "",
+        {
+            "By pose": (["pose", *head], summary(results, lambda r: r.kind)),
+            "By view": (["view", *head], summary(results, lambda r: r.view)),
+        },
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Result files of benchmarks: what was measured, by which command, on which machine."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timezone
+from pathlib import Path
+
+RESULTS = Path(__file__).with_name("results")
+
+Table = tuple[Sequence[str], Sequence[Sequence[str]]]
+"""Headings and rows."""
+
+
+def machine() -> str:
+    """The machine in a line: processor, cores, Python."""
+    model = platform.processor() or platform.machine()
+    info = Path("/proc/cpuinfo")
+    if info.exists():
+        lines = [line for line in info.read_text().splitlines() if line.startswith("model name")]
+        model = lines[0].partition(":")[2].strip() if lines else model
+    return f"{model}, {os.cpu_count()} cores, no GPU used, Python {platform.python_version()}"
+
+
+def markdown_table(table: Table) -> str:
+    """A table as Markdown."""
+    headings, rows = table
+    lines = [headings, ["---"] * len(headings), *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def write_report(name: str, about: str, tables: Mapping[str, Table]) -> Path:
+    """Print the tables and write them to benchmarks/results/NAME.md."""
+    title, _, rest = about.strip().partition("\n")
+    day = datetime.now(timezone.utc).date().isoformat()
+    parts = [f"# {title}", rest.strip(), f"{machine()}; {day}."]
+    for heading, table in tables.items():
+        parts += [f"## {heading}", markdown_table(table)]
+    RESULTS.mkdir(exist_ok=True)
+    path = RESULTS / f"{name}.md"
+    path.write_text("\n\n".join(parts) + "\n")
+    print("\n\n".join(parts[3:]))
+    print(f"\nwritten to {path}")
+    return path

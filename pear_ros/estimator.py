@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What every estimator of people offers, be it fitted to landmarks or a network on the GPU."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from pear_ros.body import BodyModel
+from pear_ros.camera import Camera
+from pear_ros.people import Array, FlameParams, Image, SmplxParams
+
+
+@dataclass(frozen=True)
+class Region:
+    """Where one person is to be looked at."""
+
+    id: str
+    """Track id: the same person has the same id in successive images."""
+    box: Array
+    """(4,) x0 y0 x1 y1 around the whole person, pixels; may reach outside the image."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """One person as an estimator sees them; fields as in pear_ros.people.Person."""
+
+    score: float
+    box: Array
+    smplx: SmplxParams
+    joints: Array
+    joint_confidence: Array
+    keypoints: Array
+    flame: FlameParams | None = None
+
+
+class Estimator(Protocol):
+    """Turns regions of an image into people: all of them in one call, so that they can be a batch."""
+
+    @property
+    def model_id(self) -> str:
+        """Name and version, as published in HumanArray.model_id."""
+        ...
+
+    @property
+    def body(self) -> BodyModel:
+        """The body that the parameters belong to."""
+        ...
+
+    def estimate(
+        self, image: Image, camera: Camera, regions: Sequence[Region], stamp: float
+    ) -> list[Estimate | None]:
+        """The person in each region, in the regions' order; None where there is nobody.
+
+        `stamp` in seconds. Whoever is no longer among the regions may be forgotten.
+        """
+        ...
+
+    def reset(self) -> None:
+        """Forget everybody: the next image has nothing to do with the last."""
+        ...

@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a body probably does, given its landmarks: the learned start of the fit.
+
+A small multilayer perceptron, trained on renders of the open body (tools/train_pose_prior.py), maps
+the 33 body landmarks to joint rotations, shape and the error to expect at each joint.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from pear_ros.camera import Camera
+from pear_ros.fit.skeleton import NUM_BODY_JOINTS
+from pear_ros.landmarks.roi import Roi
+from pear_ros.landmarks.types import PoseLandmarks
+from pear_ros.people import Array
+
+PRIOR_FILE = Path(__file__).with_name("pose_prior.npz")
+
+
+@dataclass(frozen=True)
+class ProbableBody:
+    """The learned guess."""
+
+    rotations: Array
+    """(22, 3, 3) relative to the parent; the first turns body axes into the optical frame."""
+    betas: Array
+    """(num_betas,)"""
+    joint_error: Array
+    """(22,) expected error (standard deviation per axis) of each joint relative to the pelvis."""
+
+
+class PosePrior:
+    """The trained network and the landmark calibration that comes with it."""
+
+    def __init__(self, path: Path = PRIOR_FILE) -> None:
+        with np.load(path) as data:
+            self._mean = data["input_mean"].astype(np.float32)
+            self._scale = data["input_scale"].astype(np.float32)
+            layers = int(data["layers"])
+            self._layers = [
+                (data[f"weight{i}"].astype(np.float32), data[f"bias{i}"].astype(np.float32))
+                for i in range(layers)
+            ]
+            self.rotation_error: Array = data["rotation_error"].astype(np.float32)
+            """(22,) typical error of each joint's rotation, radians per axis."""
+            self.landmark_joint: npt.NDArray[np.intp] = data["landmark_joint"].astype(np.intp)
+            """(33,) the joint that each landmark moves with."""
+            self.landmark_offset: Array = data["landmark_offset"].astype(np.float32)
+            """(33, 3) from that joint, along its axes, to where the landmark is seen on average."""
+            self.landmark_error: Array = data["landmark_error"].astype(np.float32)
+            """(33,) typical distance between the two, as a fraction of the region's side."""
+
+    def __call__(self, pose: PoseLandmarks, camera: Camera) -> ProbableBody:
+        """The probable body of a person with these landmarks, seen by this camera."""
+        value = (prior_input(pose, camera) - self._mean) / self._scale
+        for number, (weight, bias) in enumerate(self._layers):
+            value = value @ weight + bias
+            if number + 1 < len(self._layers):
+                value = np.maximum(value, 0.0)
+        rotations = gram_schmidt(value[: 6 * NUM_BODY_JOINTS].reshape(NUM_BODY_JOINTS, 6))
+        rotations[0] = viewing_rotation(pose.roi, camera) @ rotations[0]
+        log_error = value[6 * NUM_BODY_JOINTS : 7 * NUM_BODY_JOINTS]
+        return ProbableBody(rotations, value[7 * NUM_BODY_JOINTS :], np.exp(log_error))
+
+
+def prior_input(pose: PoseLandmarks, camera: Camera) -> Array:
+    """(266,) the network's input: landmarks relative to their region, in 3D, and their visibility.
+
+    Last comes the ray that the region is seen along: people mostly stand upright, and cameras are
+    mostly held level.
+    """
+    roi = pose.roi
+    centre = np.array([roi.x, roi.y, 0.0], np.float32)
+    image = (pose.image - centre) / roi.size
+    ray = [(roi.x - camera.cx) / camera.fx, (roi.y - camera.cy) / camera.fy]
+    return np.concatenate(
+        [image.ravel(), pose.world.ravel(), pose.visibility, pose.presence, ray]
+    ).astype(np.float32)
+
+
+def viewing_rotation(roi: Roi, camera: Camera) -> Array:
+    """(3, 3) rotation from a camera that looks straight at a region to the real one.
+
+    What a person looks like depends on the ray they are seen along, not on the optical axis.
+    """
+    ray = np.array([(roi.x - camera.cx) / camera.fx, (roi.y - camera.cy) / camera.fy, 1])
+    x, y, z = ray / np.linalg.norm(ray)
+    # The shortest rotation from the optical axis to the ray.
+    share = 1.0 / (1.0 + z)
+    return np.array(
+        [
+            [1.0 - x * x * share, -x * y * share, x],
+            [-x * y * share, 1.0 - y * y * share, y],
+            [-x, -y, z],
+        ],
+        np.float32,
+    )
+
+
+def gram_schmidt(six: Array) -> Array:
+    """Rotation matrices (..., 3, 3) whose first two columns are nearest to `six` (..., 6).
+
+    Zhou et al., On the Continuity of Rotation Representations in Neural Networks, CVPR 2019.
+    """
+    first = six[..., :3] / np.linalg.norm(six[..., :3], axis=-1, keepdims=True)
+    along = (first * six[..., 3:]).sum(axis=-1, keepdims=True)
+    second = six[..., 3:] - along * first
+    second /= np.linalg.norm(second, axis=-1, keepdims=True)
+    return np.stack([first, second, np.cross(first, second)], axis=-1).astype(np.float32)
+
+
+def confidence(error: Array, tolerance: float = 0.1) -> Array:
+    """Probability that a joint lies within `tolerance` metres, for an error (sigma per axis)."""
+    ratio = tolerance / np.maximum(error, 1e-6)
+    # Maxwell distribution of a distance in 3D.
+    erf = np.array([math.erf(value / math.sqrt(2)) for value in ratio])
+    return (erf - math.sqrt(2 / math.pi) * ratio * np.exp(-(ratio**2) / 2)).astype(np.float32)

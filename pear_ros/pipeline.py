@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Image -> people: find them, follow them, estimate them. Free of ROS types.
+
+import cv2
+from pear_ros.camera import Camera
+from pear_ros.pipeline import Pipeline
+
+image = cv2.imread("people.jpg")
+camera = Camera.from_field_of_view(image.shape[1], image.shape[0])
+people = Pipeline()(image, camera)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from pear_ros.body import BodyModel
+from pear_ros.camera import Camera
+from pear_ros.estimator import Estimator
+from pear_ros.landmark_estimator import LandmarkEstimator
+from pear_ros.landmarks.detector import PersonDetector, sweep
+from pear_ros.landmarks.roi import Roi
+from pear_ros.people import Array, Image, People
+from pear_ros.tracking import Tracker
+
+
+class Pipeline:
+    """Perceives the people in a video or in single pictures; not thread-safe."""
+
+    def __init__(self, estimator: Estimator | None = None, max_humans: int = 8) -> None:
+        """`estimator`: the open default when not given. `max_humans`: how many are followed.
+
+        Raises pear_ros.assets.AssetError when the landmark models have not been downloaded.
+        """
+        self._estimator = estimator or LandmarkEstimator()
+        self._detector = PersonDetector()
+        self._tracker = Tracker(max_humans)
+        self._size: tuple[int, int] | None = None
+        self._windows: list[Roi] = []
+        self._sweep: Iterator[Roi] = iter(())
+
+    @property
+    def model_id(self) -> str:
+        """Name and version of the estimator."""
+        return self._estimator.model_id
+
+    @property
+    def body(self) -> BodyModel:
+        """The body that all parameters and meshes belong to."""
+        return self._estimator.body
+
+    def __call__(self, image: Image, camera: Camera, stamp: float = 0.0) -> People:
+        """The people in one image.
+
+        `image` (height, width, 3) uint8 BGR; `stamp` in seconds, ascending from image to image of a
+        video. Call `reset` before an image that has nothing to do with the last one.
+        """
+        boxes = [detection.box for detection in self._detector.detect(image, self._look_at(image))]
+        regions = self._tracker.regions(boxes, stamp)
+        estimates = self._estimator.estimate(image, camera, regions, stamp)
+        persons = self._tracker.update(estimates, stamp)
+        return People(camera, self.model_id, self.body.name, persons=tuple(persons))
+
+    def meshes(self, people: People) -> Array:
+        """(N, V, 3) float32 vertices of everybody in `people`, in the optical frame, metres."""
+        if not people.persons:
+            return np.empty((0, self.body.vertex_count, 3), np.float32)
+        smplx = [person.smplx for person in people.persons]
+        return self.body.vertices(
+            np.stack([params.pose for params in smplx]),
+            np.stack([params.betas for params in smplx]),
+            np.stack([params.expression for params in smplx]),
+            np.stack([params.transl for params in smplx]),
+        )
+
+    def reset(self) -> None:
+        """Forget everybody: the next image has nothing to do with the last."""
+        self._tracker.reset()
+        self._estimator.reset()
+        self._size = None
+
+    def _look_at(self, image: Image) -> list[Roi]:
+        """Where newcomers are looked for: all over a first image, then in one window each."""
+        size = image.shape[1], image.shape[0]
+        if size != self._size:
+            self._size = size
+            self._windows = self._detector.windows(*size)
+            self._sweep = sweep(self._windows)
+            return self._windows
+        return [next(self._sweep)]

@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Who is who from image to image: ids that stay with a person while they are in sight."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from pear_ros.estimator import Estimate, Region
+from pear_ros.people import Array, Person, TrackingState
+
+PATIENCE = 0.5
+"""Seconds for which somebody who is not seen is still expected, before they are lost."""
+
+_SAME_PERSON = 0.35
+"""Intersection over union of boxes from which on they are one person's."""
+_INSIDE = 0.8
+"""Or: this share of the smaller box lies within the larger."""
+
+
+@dataclass(frozen=True)
+class _Track:
+    region: Region
+    person: Person | None
+    """As last seen; None before the first time."""
+    seen: float
+    """Stamp of the last image in which the person was seen, seconds."""
+
+
+class Tracker:
+    """Gives ids to people by the overlap of their boxes."""
+
+    def __init__(self, max_humans: int) -> None:
+        """`max_humans`: nobody beyond this number is followed."""
+        self._max_humans = max_humans
+        self._tracks: list[_Track] = []
+        self._count = 0
+
+    @property
+    def idle(self) -> bool:
+        """Whether nobody is followed at present."""
+        return not self._tracks
+
+    def regions(self, detections: Sequence[Array], stamp: float) -> list[Region]:
+        """Where to look: for those followed and, among `detections` (boxes), for the new ones."""
+        for box in detections:
+            known = [n for n, t in enumerate(self._tracks) if same_person(t.region.box, box)]
+            if known:
+                # Somebody who went missing is looked for where they were detected now.
+                track = self._tracks[known[0]]
+                if track.seen < stamp and self._missing(track):
+                    region = replace(track.region, box=box)
+                    self._tracks[known[0]] = replace(track, region=region)
+            elif len(self._tracks) < self._max_humans:
+                self._count += 1
+                self._tracks.append(_Track(Region(f"h{self._count}", box), None, stamp))
+        return [track.region for track in self._tracks]
+
+    def update(self, estimates: Sequence[Estimate | None], stamp: float) -> list[Person]:
+        """Everybody followed, given what was estimated in each of the regions last asked for."""
+        followed: list[_Track] = []
+        persons: list[Person] = []
+        # Those followed for longest come first: of two who became one, the older id stays.
+        for track, estimate in zip(self._tracks, estimates, strict=True):
+            if estimate is not None and not _is_other(estimate, followed, stamp):
+                state = TrackingState.TRACKED if track.person else TrackingState.NEW
+                person = _named(track.region.id, state, estimate)
+                followed.append(_Track(replace(track.region, box=estimate.box), person, stamp))
+                persons.append(person)
+            elif track.person is not None:
+                # A second box on somebody else is lost at once; one not seen gets some patience.
+                doubled = estimate is not None
+                waiting = not doubled and stamp - track.seen <= PATIENCE
+                state = TrackingState.PREDICTED if waiting else TrackingState.LOST
+                person = _carried_over(track.person, state)
+                if waiting:
+                    followed.append(replace(track, person=person))
+                persons.append(person)
+        self._tracks = followed
+        return persons
+
+    def reset(self) -> None:
+        """Forget everybody; ids go on counting, as no id is used twice."""
+        self._tracks = []
+
+    @staticmethod
+    def _missing(track: _Track) -> bool:
+        return track.person is not None and track.person.state is TrackingState.PREDICTED
+
+
+def _is_other(estimate: Estimate, followed: Sequence[_Track], stamp: float) -> bool:
+    """Whether an estimate shows somebody who is already followed in this image."""
+    return any(t.seen == stamp and same_person(t.region.box, estimate.box) for t in followed)
+
+
+def _named(name: str, state: TrackingState, estimate: Estimate) -> Person:
+    return Person(
+        id=name,
+        state=state,
+        score=estimate.score,
+        box=estimate.box,
+        smplx=estimate.smplx,
+        joints=estimate.joints,
+        joint_confidence=estimate.joint_confidence,
+        keypoints=estimate.keypoints,
+        flame=estimate.flame,
+    )
+
+
+def _carried_over(person: Person, state: TrackingState) -> Person:
+    """The person as last seen, with half the confidence."""
+    return replace(
+        person,
+        state=state,
+        score=person.score / 2,
+        joint_confidence=person.joint_confidence / np.float32(2),
+    )
+
+
+def same_person(a: Array, b: Array) -> bool:
+    """Whether two boxes (x0 y0 x1 y1) overlap so much that they are one person's."""
+    sides = np.minimum(a[2:], b[2:]) - np.maximum(a[:2], b[:2])
+    if (sides <= 0).any():
+        return False
+    common = float(sides.prod())
+    first, second = float((a[2:] - a[:2]).prod()), float((b[2:] - b[:2]).prod())
+    overlap = common / (first + second - common)
+    return overlap > _SAME_PERSON or common > _INSIDE * min(first, second)
