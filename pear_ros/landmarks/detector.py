@@ -152,7 +152,8 @@ def person_box(roi: Roi) -> Array:
     """(4,) x0 y0 x1 y1 roughly around the person of a pose model's region (Detection.roi)."""
     length = roi.size / ROI_SCALE
     half = np.abs(roi.rotation()) @ np.array([_PERSON_WIDTH * length, length]) / 2.0
-    return np.array([roi.x - half[0], roi.y - half[1], roi.x + half[0], roi.y + half[1]])
+    centre = np.array([roi.x, roi.y])
+    return np.concatenate([centre - half, centre + half]).astype(np.float32)
 
 
 def same_person(a: Array, b: Array) -> bool:
