@@ -334,9 +334,9 @@ def test_hands_are_at_the_wrists_of_their_side(
 def test_mirrored_hands_change_sides(
     frames: dict[int, Image], landmarks: HolisticLandmarks
 ) -> None:
-    image = frames[140]
+    image = frames[172]
     width = image.shape[1]
-    x0, y0, x1, y1 = WOMAN[140]
+    x0, y0, x1, y1 = WOMAN[172]
     person = _find(landmarks, image, (x0, y0, x1, y1))
     mirrored = _find(
         landmarks, np.ascontiguousarray(image[:, ::-1]), (width - x1, y0, width - x0, y1)
