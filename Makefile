@@ -6,7 +6,8 @@ ROS ?=# kilted or jazzy: which ROS 2 to install where none is sourced
 ARGS ?=# passed on to the demo and to pytest
 
 SETUP = $(PYTHON) tools/setup_environment.py $(if $(ROS),--ros $(ROS))
-IN_VENV = . .venv/local_setup.sh && PATH=.venv/bin:$$PATH
+# With a sourced ROS 2, .venv is a workspace on top of it; with wheels it needs no environment.
+IN_VENV = $(if $(AMENT_PREFIX_PATH),. .venv/local_setup.sh &&) PATH="$(CURDIR)/.venv/bin:$$PATH"
 
 .PHONY: help setup demo test bench clean lock
 

@@ -82,7 +82,7 @@ def install_packages(ros: str) -> None:
         if ros == SOURCED:
             pip_install("setuptools>=64", *options("-r", files))
         else:
-            pip_install("--no-deps", *options("-r", files))
+            pip_install("--no-deps", "--no-compile", *options("-r", files))
             mend_cmake_files()
 
 
