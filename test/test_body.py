@@ -15,7 +15,7 @@ from scipy.spatial.transform import Rotation
 from smplx_file import write_smplx_file
 
 from pear_ros.body import BodyModel, load_open_body, load_smplx
-from pear_ros.body.kinematics import rotation_matrices
+from pear_ros.body.kinematics import rotation_matrices, rotation_vectors
 
 Array = npt.NDArray[np.float32]
 
@@ -109,6 +109,12 @@ def test_nobody_gives_no_mesh() -> None:
 def test_rotation_matrices_agree_with_scipy(vectors: Array) -> None:
     expected = Rotation.from_rotvec(vectors.astype(np.float64)).as_matrix()
     np.testing.assert_allclose(rotation_matrices(vectors), expected, atol=2e-6)
+
+
+@settings(max_examples=100, deadline=None)
+@given(hnp.arrays(np.float32, (2, 3), elements=st.floats(-1.7, 1.7, width=32)))
+def test_rotation_vectors_undo_rotation_matrices(vectors: Array) -> None:
+    np.testing.assert_allclose(rotation_vectors(rotation_matrices(vectors)), vectors, atol=3e-4)
 
 
 def test_a_file_that_is_not_smplx_is_named(tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ _MAX_JAW = 0.6
 # Expression units that would compete with the jaw joint, or that landmarks cannot show.
 _NOT_FITTED = ("jawOpen", "jawForward", "jawLeft", "jawRight", "tongueOut", "mouthClose")
 _GAZE = "eyeLook"
-_EFFORT = 0.004
+_EFFORT = 0.0004
 """Metres of landmark movement that a coefficient of one must explain to be worth it (ridge)."""
 
 

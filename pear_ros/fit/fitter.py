@@ -10,6 +10,7 @@ from scipy.spatial.transform import Rotation
 
 from pear_ros.body import BodyModel, load_open_body
 from pear_ros.body.files import load_surface_points, relaxed_hands
+from pear_ros.body.kinematics import rotation_vectors
 from pear_ros.camera import Camera
 from pear_ros.fit.face import FaceFitter
 from pear_ros.fit.hands import FINGERS, HandFitter
@@ -175,7 +176,8 @@ class BodyFitter:
 def _continuity(start: BodyState, before: BodyState, elapsed: float) -> Expectation:
     """What the previous picture makes expect: little change, and no say where all has changed."""
     error = np.hypot(0.05, _TURN_RATE * elapsed)
-    change = Rotation.from_matrix(before.rotations.swapaxes(1, 2) @ start.rotations).magnitude()
+    turn = rotation_vectors(before.rotations.swapaxes(1, 2) @ start.rotations)
+    change = np.linalg.norm(turn, axis=1)
     depth_error = np.hypot(0.02, _SPEED * elapsed)
     return Expectation(
         before,

@@ -12,9 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.spatial.transform import Rotation
 
-from pear_ros.body.kinematics import rotation_matrices
+from pear_ros.body.kinematics import rotation_matrices, rotation_vectors
 from pear_ros.camera import Camera
 from pear_ros.fit.skeleton import (
     NUM_BODY_JOINTS,
@@ -123,7 +122,7 @@ def _prior_terms(
     turn = expected.state.rotations.swapaxes(1, 2) @ state.rotations
     offset = np.concatenate(
         [
-            Rotation.from_matrix(turn).as_rotvec().ravel(),
+            rotation_vectors(turn).ravel(),
             state.betas - expected.state.betas,
             state.transl - expected.state.transl,
         ]

@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Ids, states and patience of the tracker, on boxes alone."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from pear_ros.estimator import Estimate
+from pear_ros.people import Person, SmplxParams, TrackingState
+from pear_ros.tracking import PATIENCE, Tracker, same_person
+
+
+def box(x: float, y: float = 0.0, size: float = 100.0) -> np.ndarray:
+    return np.array([x, y, x + size, y + 2 * size], np.float32)
+
+
+def estimate(at: np.ndarray) -> Estimate:
+    zeros = np.zeros((55, 3), np.float32)
+    smplx = SmplxParams(
+        zeros, np.zeros(10, np.float32), np.zeros(52, np.float32), np.ones(3, np.float32)
+    )
+    return Estimate(0.9, at, smplx, zeros, np.ones(55, np.float32), zeros[:, :2])
+
+
+def step(tracker: Tracker, boxes: list[np.ndarray], stamp: float) -> dict[str, Person]:
+    """One image in which there are people exactly at `boxes`, all of them detected."""
+    regions = tracker.regions(boxes, stamp)
+    found = [next((b for b in boxes if same_person(b, r.box)), None) for r in regions]
+    persons = tracker.update([None if b is None else estimate(b) for b in found], stamp)
+    return {person.id: person for person in persons}
+
+
+def test_ids_stay_with_people_who_move() -> None:
+    tracker = Tracker(max_humans=4)
+    for frame in range(20):
+        people = step(tracker, [box(10.0 * frame), box(1000.0 - 10.0 * frame)], frame / 10)
+    assert sorted(people) == ["h1", "h2"]
+    assert people["h1"].box[0] == 190.0
+    assert {p.state for p in people.values()} == {TrackingState.TRACKED}
+
+
+def test_life_of_an_id() -> None:
+    tracker = Tracker(max_humans=4)
+    assert step(tracker, [box(0)], 0.0)["h1"].state is TrackingState.NEW
+    assert step(tracker, [box(0)], 0.1)["h1"].state is TrackingState.TRACKED
+    missed = step(tracker, [], 0.2)["h1"]
+    assert missed.state is TrackingState.PREDICTED
+    assert missed.score < 0.9
+    assert missed.joint_confidence.max() < 1.0
+    assert step(tracker, [], 0.1 + PATIENCE + 0.01)["h1"].state is TrackingState.LOST
+    assert step(tracker, [], 1.0) == {}
+    assert tracker.idle
+    assert list(step(tracker, [box(0)], 1.1)) == ["h2"], "an id is never used again"
+
+
+def test_somebody_missed_briefly_keeps_the_id() -> None:
+    tracker = Tracker(max_humans=4)
+    step(tracker, [box(0)], 0.0)
+    step(tracker, [], 0.1)
+    found_again = step(tracker, [box(20)], 0.2)
+    assert found_again["h1"].state is TrackingState.TRACKED
+    assert found_again["h1"].box[0] == 20.0
+
+
+def test_two_tracks_on_one_person_become_one() -> None:
+    tracker = Tracker(max_humans=4)
+    step(tracker, [box(0), box(300)], 0.0)
+    tracker.regions([], 0.1)
+    persons = tracker.update([estimate(box(150)), estimate(box(155))], 0.1)
+    states = {person.id: person.state for person in persons}
+    assert states == {"h1": TrackingState.TRACKED, "h2": TrackingState.LOST}
+
+
+def test_no_more_people_than_asked_for() -> None:
+    tracker = Tracker(max_humans=2)
+    assert len(step(tracker, [box(0), box(300), box(600)], 0.0)) == 2
+
+
+def test_reset_forgets_everybody_but_not_the_ids() -> None:
+    tracker = Tracker(max_humans=2)
+    step(tracker, [box(0)], 5.0)
+    tracker.reset()
+    assert list(step(tracker, [box(0)], 0.0)) == ["h2"]
+
+
+@pytest.mark.parametrize(
+    ("other", "same"),
+    [(box(10), True), (box(300), False), (box(0, 400), False), (box(30, 40, 40), True)],
+)
+def test_same_person(other: np.ndarray, same: bool) -> None:
+    assert same_person(box(0), other) is same
+    assert same_person(other, box(0)) is same
