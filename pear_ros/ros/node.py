@@ -1,0 +1,231 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The node: images in, people out. A lifecycle around the modules that do the work."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import rclpy
+from rcl_interfaces.msg import SetParametersResult
+from rclpy.clock import Clock
+from rclpy.clock_type import ClockType
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from rclpy.parameter import Parameter
+from rclpy.qos import QoSProfile, ReliabilityPolicy
+from rclpy.signals import SignalHandlerOptions
+from sensor_msgs.msg import CameraInfo, CompressedImage
+from sensor_msgs.msg import Image as ImageMessage
+
+from pear_ros.ros.metrics import Recorder, Statistics
+from pear_ros.ros.outputs import Outputs, Pipeline, Watched
+from pear_ros.ros.parameters import ParameterError, Parameters, declare_parameters, refusal
+from pear_ros.ros.worker import Worker
+
+# Best effort takes from every publisher (REP-2003); depth 1, since only the newest image counts.
+_SENSOR_DATA = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
+
+_REPORT_SECONDS = 10.0
+_STOP_SECONDS = 0.2
+"""Greatest time between a signal and the end of spinning."""
+
+
+class PearNode(LifecycleNode):
+    """Subscribes to images and publishes the people in them.
+
+    The executor's thread only takes messages in; one worker thread does the rest, always on the
+    newest image. Whatever arrives, the node lives on: what cannot be used is logged (once a minute
+    for each cause) and counted in `statistics`.
+    """
+
+    def __init__(
+        self, build_pipeline: Callable[[Parameters], Pipeline], **node_options: Any
+    ) -> None:
+        """`build_pipeline` is called at configuration; `node_options` go to rclpy's Node.
+
+        Raises ParameterError when a parameter was given a wrong value.
+        """
+        super().__init__("pear", **node_options)
+        self._build_pipeline = build_pipeline
+        self._recorder = Recorder()
+        self._pipeline: Pipeline | None = None
+        self._outputs: Outputs | None = None
+        self._worker: Worker | None = None
+        self._inputs: list[Any] = []
+        self._received_before = 0
+        self._values = declare_parameters(self)
+        self.add_on_set_parameters_callback(self._set_parameters)
+
+    @property
+    def statistics(self) -> Statistics:
+        """What became of the images so far, and how long each stage takes."""
+        return self._recorder.snapshot()
+
+    @property
+    def watched(self) -> Watched | None:
+        """Which results somebody subscribes to; None while the node is not configured."""
+        return self._outputs.watched() if self._outputs else None
+
+    def autostart(self) -> bool:
+        """Configures and activates the node, unless its parameter `autostart` is off.
+
+        False when that failed; the reason has been logged.
+        """
+        if not self._values.autostart:
+            self.get_logger().info("Waiting to be configured and activated (autostart is off)")
+            return True
+        success = TransitionCallbackReturn.SUCCESS
+        return self.trigger_configure() == success and self.trigger_activate() == success
+
+    def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Loads the models and creates the publishers."""
+        try:
+            self._pipeline = self._build_pipeline(self._values)
+        except Exception as error:
+            self.get_logger().error(f"Cannot start: {error}")
+            return TransitionCallbackReturn.FAILURE
+        self._outputs = Outputs(self, self._pipeline)
+        return super().on_configure(state)
+
+    def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Subscribes and starts the worker."""
+        assert self._pipeline is not None and self._outputs is not None
+        result = super().on_activate(state)
+        self._outputs.publish_body_model()
+        worker = Worker(self, self._pipeline, self._outputs, self._recorder, self._values)
+        worker.start()
+        self._worker = worker
+        self._inputs = [
+            self.create_subscription(*self._image_source(), worker.put, _SENSOR_DATA),
+            self.create_subscription(
+                CameraInfo, "camera_info", worker.set_camera_info, _SENSOR_DATA
+            ),
+        ]
+        self._report_timer = self.create_timer(
+            _REPORT_SECONDS, self._report, clock=Clock(clock_type=ClockType.STEADY_TIME)
+        )
+        self.get_logger().info(f"Looking for people in {self._image_source()[1]}")
+        return result
+
+    def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Stops listening and finishes the image at hand."""
+        self._stop()
+        return super().on_deactivate(state)
+
+    def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Takes the publishers away and lets go of the models."""
+        self._let_go()
+        return super().on_cleanup(state)
+
+    def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Stops and lets go, from any state."""
+        self._stop()
+        self._let_go()
+        return super().on_shutdown(state)
+
+    def destroy_node(self) -> None:
+        """Stops the worker before rclpy takes its publishers away."""
+        self._stop()
+        super().destroy_node()
+
+    def _image_source(self) -> tuple[type[Any], str]:
+        topic = self.resolve_topic_name("image")
+        if self._values.image_transport == "compressed":
+            # image_transport's rule: the transport's name goes behind the topic's final name.
+            return CompressedImage, f"{topic}/compressed"
+        return ImageMessage, topic
+
+    def _stop(self) -> None:
+        if self._worker is None:
+            return
+        for subscription in self._inputs:
+            self.destroy_subscription(subscription)
+        self.destroy_timer(self._report_timer)
+        self._inputs = []
+        self._worker.stop()
+        self._worker = None
+
+    def _let_go(self) -> None:
+        if self._outputs is not None:
+            self._outputs.destroy(self)
+        self._outputs = None
+        self._pipeline = None
+
+    def _set_parameters(self, parameters: list[Parameter[Any]]) -> SetParametersResult:
+        reason = refusal(parameters, live_only=self._pipeline is not None)
+        if reason:
+            return SetParametersResult(successful=False, reason=reason)
+        self._values = self._values.changed(parameters)
+        if self._worker is not None:
+            self._worker.parameters = self._values
+        return SetParametersResult(successful=True)
+
+    def _report(self) -> None:
+        statistics = self.statistics
+        if statistics.received == self._received_before and self._worker is not None:
+            topic = self._image_source()[1]
+            self._worker.complain(
+                "silence",
+                f"No image on {topic} for {_REPORT_SECONDS:.0f} s; it has "
+                f"{self.count_publishers(topic)} publishers. Is the topic remapped, and is "
+                "image_transport right?",
+            )
+        self._received_before = statistics.received
+        self.get_logger().debug(str(statistics))
+
+
+def build_pipeline(parameters: Parameters) -> Pipeline:
+    """The core's pipeline as the parameters want it."""
+    # Imported late: the models' runtimes take seconds, and tests bring their own pipeline.
+    from pear_ros.pipeline import Pipeline as CorePipeline
+
+    return CorePipeline(max_people=parameters.max_humans)
+
+
+def main(
+    arguments: list[str] | None = None,
+    build: Callable[[Parameters], Pipeline] = build_pipeline,
+) -> int:
+    """Runs the node until SIGINT (Ctrl-C) or SIGTERM. Returns the exit status."""
+    # rclpy's own handlers shut the context down while the executor and the worker are using it,
+    # which now and then ends in a traceback or not at all.
+    stop = threading.Event()
+    spinning = False
+
+    def interrupt(*_: object) -> None:
+        stop.set()
+        if not spinning:
+            raise KeyboardInterrupt
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, interrupt)
+    node: PearNode | None = None
+    try:
+        rclpy.init(args=arguments, signal_handler_options=SignalHandlerOptions.NO)
+        node = PearNode(build)
+        if not node.autostart():
+            return 1
+        executor = SingleThreadedExecutor()
+        executor.add_node(node)
+        spinning = True
+        while not stop.is_set():
+            executor.spin_once(timeout_sec=_STOP_SECONDS)
+    except ParameterError as error:
+        print(f"pear: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        pass
+    finally:
+        spinning = True
+        if node is not None:
+            node.destroy_node()
+        rclpy.try_shutdown()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The node's publishers: what is sent, and that nothing is computed that nobody asked for."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import NamedTuple, Protocol
+
+from rclpy.lifecycle import LifecycleNode
+from rclpy.qos import DurabilityPolicy, QoSProfile
+from sensor_msgs.msg import Image as ImageMessage
+from std_msgs.msg import Header
+from visualization_msgs.msg import MarkerArray
+
+from pear_msgs.msg import BodyModelInfo, HumanArray
+from pear_ros.camera import Camera
+from pear_ros.people import Array, Image, People, TrackingState
+from pear_ros.render import draw_overlay
+from pear_ros.ros.markers import MeshMarkers
+from pear_ros.ros.messages import Body, body_model_info, human_array, image_message
+from pear_ros.ros.metrics import Recorder
+
+# Reliable, which suits every subscriber; the newest only, since a late result is worth nothing.
+_NEWEST = QoSProfile(depth=1)
+_LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+
+
+class Pipeline(Protocol):
+    """What the node needs of the core: image to people (pear_ros.pipeline.Pipeline)."""
+
+    @property
+    def body(self) -> Body:
+        """The body model that the parameters belong to."""
+
+    def __call__(self, image: Image, camera: Camera, stamp_seconds: float) -> People:
+        """Everyone in the image, with track ids."""
+
+    def meshes(self, people: People) -> Array:
+        """(N, V, 3) vertices of `people.persons` in the optical frame."""
+
+    def reset(self) -> None:
+        """Starts all tracks anew: the next image has nothing to do with the last."""
+
+
+class Watched(NamedTuple):
+    """Topics that have a subscriber."""
+
+    humans: bool
+    mesh_markers: bool
+    overlay: bool
+
+
+class Outputs:
+    """Publishes results on `humans`, `mesh_markers`, `overlay` and the latched `body_model`."""
+
+    def __init__(self, node: LifecycleNode, pipeline: Pipeline) -> None:
+        create = node.create_lifecycle_publisher
+        self._humans = create(HumanArray, "humans", _NEWEST)
+        self._markers = create(MarkerArray, "mesh_markers", _NEWEST)
+        self._overlay = create(ImageMessage, "overlay", _NEWEST)
+        self._body_model = create(BodyModelInfo, "body_model", _LATCHED)
+        self._pipeline = pipeline
+        self._faces = pipeline.body.faces
+        self._mesh_markers = MeshMarkers(self._faces, pipeline.body.vertex_count)
+        self._shown: set[str] = set()
+
+    def destroy(self, node: LifecycleNode) -> None:
+        """Takes the publishers off the node."""
+        for publisher in (self._humans, self._markers, self._overlay, self._body_model):
+            node.destroy_lifecycle_publisher(publisher)
+
+    def watched(self) -> Watched:
+        """Which results somebody subscribes to at this moment."""
+        return Watched(
+            self._humans.get_subscription_count() > 0,
+            self._markers.get_subscription_count() > 0,
+            self._overlay.get_subscription_count() > 0,
+        )
+
+    def publish_body_model(self) -> None:
+        """Publishes the latched description of the body; once is enough."""
+        self._body_model.publish(body_model_info(self._pipeline.body))
+
+    def publish(
+        self,
+        watched: Watched,
+        picture: Image,
+        people: People,
+        header: Header,
+        recorder: Recorder,
+        *,
+        vertices: bool,
+    ) -> None:
+        """Publishes what is watched; `vertices`: with every mesh vertex in `humans`."""
+        present = tuple(p for p in people.persons if p.state is not TrackingState.LOST)
+        ids = [person.id for person in present]
+        meshes: Array | None = None
+        if watched.mesh_markers or watched.overlay or (watched.humans and vertices):
+            with recorder.stage("mesh"):
+                meshes = self._pipeline.meshes(dataclasses.replace(people, persons=present))
+
+        with recorder.stage("publish"):
+            if watched.humans:
+                by_id = dict(zip(ids, meshes, strict=True)) if meshes is not None else None
+                self._humans.publish(human_array(people, header, by_id if vertices else None))
+            if watched.mesh_markers and meshes is not None:
+                self._markers.publish(self._marker_bytes(header, ids, meshes))
+            if watched.overlay and meshes is not None:
+                drawn = draw_overlay(picture, people.camera, meshes, self._faces, ids)
+                self._overlay.publish(image_message(drawn, header))
+            if not watched.mesh_markers:
+                self._shown.clear()
+
+    def _marker_bytes(self, header: Header, ids: list[str], meshes: Array) -> bytes:
+        """Markers of everyone present, and the removal of those shown before who are not."""
+        lost = sorted(self._shown.difference(ids))
+        self._shown = set(ids)
+        stamp = (header.stamp.sec, header.stamp.nanosec)
+        return self._mesh_markers.serialize(header.frame_id, stamp, ids, meshes, lost)

@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The node's parameters: each declared once, with type, range, description and default."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable
+from typing import Any
+
+from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
+from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValueException
+from rclpy.node import Node
+from rclpy.parameter import Parameter
+
+
+class ParameterError(ValueError):
+    """A parameter that was given a wrong value at the start; the text says which and why."""
+
+
+def _parameter(
+    default: Any,
+    description: str,
+    *,
+    low: float | None = None,
+    high: float | None = None,
+    choices: tuple[str, ...] = (),
+    live: bool = False,
+) -> Any:
+    """A field that is a parameter; `live` ones may be changed while the node is running."""
+    return dataclasses.field(
+        default=default,
+        metadata={
+            "description": description,
+            "low": low,
+            "high": high,
+            "choices": choices,
+            "live": live,
+        },
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class Parameters:
+    """Values of the node's parameters; the descriptions are those that `ros2 param` shows."""
+
+    autostart: bool = _parameter(
+        True,
+        "Whether the node configures and activates itself when it starts.",
+    )
+    image_transport: str = _parameter(
+        "raw",
+        "How images arrive: 'raw' for sensor_msgs/Image, 'compressed' for "
+        "sensor_msgs/CompressedImage on the image topic's name with /compressed behind it.",
+        choices=("raw", "compressed"),
+    )
+    max_humans: int = _parameter(
+        4,
+        "Greatest number of people followed at once; each costs time.",
+        low=1,
+        high=32,
+    )
+    field_of_view: float = _parameter(
+        60.0,
+        "Degrees across the image's longer side, used while no calibrated camera_info is there.",
+        low=1.0,
+        high=179.0,
+        live=True,
+    )
+    publish_vertices: bool = _parameter(
+        False,
+        "Whether humans carries every mesh vertex (over 150 kB a person) beside the parameters.",
+        live=True,
+    )
+
+    def changed(self, parameters: Iterable[Parameter[Any]]) -> Parameters:
+        """These values with some set anew; names of other parameters are passed over."""
+        names = {field.name for field in dataclasses.fields(self)}
+        return dataclasses.replace(self, **{p.name: p.value for p in parameters if p.name in names})
+
+
+def declare_parameters(node: Node) -> Parameters:
+    """Declares every parameter on `node` and reads its value.
+
+    Raises ParameterError, with parameter, value and rule, when one was given a wrong value.
+    """
+    values = {}
+    for field in dataclasses.fields(Parameters):
+        meta = field.metadata
+        descriptor = ParameterDescriptor(description=meta["description"])
+        if meta["choices"]:
+            descriptor.additional_constraints = _one_of(meta["choices"])
+        if isinstance(field.default, float):
+            descriptor.floating_point_range = [
+                FloatingPointRange(from_value=meta["low"], to_value=meta["high"])
+            ]
+        elif isinstance(field.default, int) and not isinstance(field.default, bool):
+            descriptor.integer_range = [IntegerRange(from_value=meta["low"], to_value=meta["high"])]
+        try:
+            parameter = node.declare_parameter(field.name, field.default, descriptor)
+        except (InvalidParameterTypeException, InvalidParameterValueException) as error:
+            raise ParameterError(str(error)) from error
+        reason = refusal([parameter], live_only=False)
+        if reason:
+            raise ParameterError(reason)
+        values[field.name] = parameter.value
+    return Parameters(**values)
+
+
+def refusal(parameters: Iterable[Parameter[Any]], *, live_only: bool) -> str:
+    """Why these values cannot be set, beyond type and range, which rclpy checks; or "".
+
+    With `live_only` those that take effect at configuration only are refused, too.
+    """
+    fields = {field.name: field.metadata for field in dataclasses.fields(Parameters)}
+    for parameter in parameters:
+        meta = fields.get(parameter.name)
+        if meta is None:
+            continue
+        if meta["choices"] and parameter.value not in meta["choices"]:
+            return (
+                f"Parameter {parameter.name} must be {_one_of(meta['choices'])}, "
+                f"not {parameter.value!r}"
+            )
+        if live_only and not meta["live"]:
+            return (
+                f"Parameter {parameter.name} takes effect when the node is configured: "
+                "take it through deactivate and cleanup first"
+            )
+    return ""
+
+
+def _one_of(choices: Iterable[str]) -> str:
+    return " or ".join(repr(choice) for choice in choices)

@@ -1,0 +1,405 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The real node over real DDS: images in, people out, whatever arrives."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+
+pytest.importorskip("rclpy", reason="needs ROS 2")
+
+import rclpy
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.lifecycle import TransitionCallbackReturn
+from rclpy.parameter import Parameter
+from rclpy.qos import DurabilityPolicy, QoSProfile
+from ros_bench import Bench, header, image
+from sensor_msgs.msg import CameraInfo, CompressedImage
+from sensor_msgs.msg import Image as ImageMessage
+from tiny_pipeline import TETRAHEDRON, TinyPipeline, picture
+from visualization_msgs.msg import Marker, MarkerArray
+
+from pear_msgs.msg import BodyModelInfo, Human, HumanArray
+from pear_ros.ros.parameters import ParameterError
+
+MakeBench = Callable[..., Bench]
+
+
+@pytest.fixture(scope="module")
+def executor() -> Iterator[SingleThreadedExecutor]:
+    context = rclpy.Context()
+    rclpy.init(context=context)
+    executor = SingleThreadedExecutor(context=context)
+    yield executor
+    executor.shutdown()
+    rclpy.shutdown(context=context)
+
+
+@pytest.fixture
+def make_bench(executor: SingleThreadedExecutor) -> Iterator[MakeBench]:
+    benches: list[Bench] = []
+
+    def make(**parameters: Any) -> Bench:
+        benches.append(Bench(executor, **parameters))
+        return benches[-1]
+
+    yield make
+    for bench in benches:
+        bench.close()
+
+
+@pytest.fixture
+def bench(make_bench: MakeBench) -> Bench:
+    return make_bench()
+
+
+def stamp(message: Any) -> tuple[int, int]:
+    return message.header.stamp.sec, message.header.stamp.nanosec
+
+
+def test_people_of_an_image(bench: Bench) -> None:
+    humans = bench.subscribe(HumanArray, "humans")
+    sent = image(12.25, 0, 2)
+    bench.publish(sent)
+    bench.wait_for(1, humans)
+
+    (message,) = humans
+    assert message.header == sent.header
+    assert (message.image_width, message.image_height) == (64, 48)
+    assert (message.model_id, message.body_model) == ("tiny/1", "tetrahedron/1")
+    assert [human.id for human in message.humans] == ["h1", "h3"]
+    assert {human.tracking_state for human in message.humans} == {Human.NEW}
+    assert message.humans[1].root_pose.position.x == 2.0
+    assert bench.pipeline.stamps == [12.25]
+
+
+def test_markers_of_an_image(bench: Bench) -> None:
+    arrays = bench.subscribe(MarkerArray, "mesh_markers")
+    sent = image(12.25, 1)
+    bench.publish(sent)
+    bench.wait_for(1, arrays)
+
+    (marker,) = arrays[0].markers
+    assert marker.header == sent.header
+    assert (marker.ns, marker.action) == ("h2", Marker.ADD)
+    points = np.array([(p.x, p.y, p.z) for p in marker.points])
+    corners = TETRAHEDRON[bench.pipeline.body.faces.ravel()] + np.float32([1, 0, 5])
+    np.testing.assert_array_equal(points, corners)
+
+
+def test_overlay_is_drawn_on_the_image(bench: Bench) -> None:
+    overlays = bench.subscribe(ImageMessage, "overlay")
+    for second, squares in ((1, ()), (2, (0,))):
+        bench.publish(image(second, *squares))
+        bench.wait_for(second, overlays)
+    empty, drawn = (np.reshape(o.data, (48, 64, 3)) for o in overlays)
+    assert overlays[0].encoding == "bgr8"
+    assert [stamp(o) for o in overlays] == [(1, 0), (2, 0)]
+    np.testing.assert_array_equal(empty, picture())
+    assert not np.array_equal(drawn, picture(0))
+
+
+def test_empty_scene_is_published_empty(bench: Bench) -> None:
+    humans = bench.subscribe(HumanArray, "humans")
+    markers = bench.subscribe(MarkerArray, "mesh_markers")
+    bench.publish(image(1))
+    bench.wait_for(1, humans, markers)
+    assert humans[0].humans == []
+    assert markers[0].markers == []
+    assert stamp(humans[0]) == (1, 0)
+
+
+def test_markers_are_deleted_for_those_who_are_lost_only(bench: Bench) -> None:
+    arrays = bench.subscribe(MarkerArray, "mesh_markers")
+    humans = bench.subscribe(HumanArray, "humans")
+    for second, squares in enumerate([(0, 1), (0,), (0,), (2,)], start=1):
+        bench.publish(image(second, *squares))
+        bench.wait_for(second, arrays, humans)
+    shown = [{(m.ns, m.action) for m in array.markers} for array in arrays]
+    assert shown == [
+        {("h1", Marker.ADD), ("h2", Marker.ADD)},
+        {("h1", Marker.ADD), ("h2", Marker.DELETE)},
+        {("h1", Marker.ADD)},
+        {("h3", Marker.ADD), ("h1", Marker.DELETE)},
+    ]
+    assert [(h.id, h.tracking_state) for h in humans[1].humans] == [
+        ("h1", Human.TRACKED),
+        ("h2", Human.LOST),
+    ]
+
+
+def test_vertices_only_when_asked_for(bench: Bench) -> None:
+    humans = bench.subscribe(HumanArray, "humans")
+    bench.publish(image(1, 1))
+    bench.wait_for(1, humans)
+    assert len(humans[0].humans[0].vertices) == 0
+    assert bench.pipeline.mesh_calls == 0
+
+    bench.node.set_parameters([Parameter("publish_vertices", value=True)])
+    bench.publish(image(2, 1))
+    bench.wait_for(2, humans)
+    vertices = np.reshape(humans[1].humans[0].vertices, (-1, 3))
+    np.testing.assert_array_equal(vertices, TETRAHEDRON + np.float32([1, 0, 5]))
+
+
+def test_nothing_is_computed_for_nobody(bench: Bench) -> None:
+    bench.publish(image(1, 0))
+    bench.wait_statistic("unwatched", 1)
+    assert bench.pipeline.stamps == []
+
+    humans = bench.subscribe(HumanArray, "humans")
+    bench.publish(image(2, 0))
+    bench.wait_for(1, humans)
+    assert bench.pipeline.stamps == [2.0]
+    assert bench.pipeline.mesh_calls == 0
+
+    bench.unsubscribe("humans")
+    bench.publish(image(3, 0))
+    bench.wait_statistic("unwatched", 2)
+    assert bench.pipeline.stamps == [2.0]
+
+
+def test_mesh_is_computed_once_for_all(make_bench: MakeBench) -> None:
+    bench = make_bench(publish_vertices=True)
+    results = [
+        bench.subscribe(HumanArray, "humans"),
+        bench.subscribe(MarkerArray, "mesh_markers"),
+        bench.subscribe(ImageMessage, "overlay"),
+    ]
+    bench.publish(image(1, 0))
+    bench.wait_for(1, *results)
+    assert bench.pipeline.mesh_calls == 1
+
+
+def test_under_overload_the_newest_wins_and_drops_are_counted(bench: Bench) -> None:
+    humans = bench.subscribe(HumanArray, "humans")
+    bench.pipeline.gate.clear()
+    bench.publish(image(1))
+    bench.wait(lambda: bench.pipeline.stamps == [1.0])  # the worker is busy with it
+    for second in (2, 3, 4, 5):
+        bench.publish(image(second))
+        bench.wait_statistic("received", second)
+    bench.pipeline.gate.set()
+    bench.wait_for(2, humans)
+
+    assert [stamp(message) for message in humans] == [(1, 0), (5, 0)]
+    bench.wait_statistic("processed", 2)
+    assert bench.node.statistics.dropped == 3
+
+
+def bad_images() -> list[Any]:
+    good = image(1)
+    truncated, odd, empty, steps = (image(1) for _ in range(4))
+    truncated.data = good.data[: len(good.data) // 2]
+    odd.encoding = "32FC1"
+    empty.width = empty.height = empty.step = 0
+    empty.data = b""
+    steps.step = 1
+    return [truncated, odd, empty, steps]
+
+
+@pytest.mark.parametrize("bad", bad_images(), ids=["truncated", "encoding", "zero size", "step"])
+def test_bad_image_is_refused_and_the_node_lives_on(bench: Bench, bad: ImageMessage) -> None:
+    humans = bench.subscribe(HumanArray, "humans")
+    for count in (1, 2):
+        bench.publish(bad)
+        bench.wait_statistic("refused", count)
+    bench.publish(image(2, 0))
+    bench.wait_for(1, humans)
+    assert [stamp(message) for message in humans] == [(2, 0)]
+    assert bench.pipeline.stamps == [2.0]
+
+
+def test_compressed_images(make_bench: MakeBench) -> None:
+    bench = make_bench(image_transport="compressed")
+    humans = bench.subscribe(HumanArray, "humans")
+    jpeg = cv2.imencode(".jpg", picture(1))[1].tobytes()
+    corrupt = bytearray(jpeg)
+    corrupt[2:40] = b"corrupt" * 6
+    for data in (bytes(corrupt), jpeg[:-60], b""):
+        before = bench.node.statistics.refused
+        bench.publish(CompressedImage(header=header(1), format="jpeg", data=data))
+        bench.wait_statistic("refused", before + 1)
+    sent = CompressedImage(header=header(2.5), format="jpeg", data=jpeg)
+    bench.publish(sent)
+    bench.wait_for(1, humans)
+    assert humans[0].header == sent.header
+    assert [human.id for human in humans[0].humans] == ["h2"]
+
+
+def test_calibration_is_used(bench: Bench) -> None:
+    humans = bench.subscribe(HumanArray, "humans")
+    info = CameraInfo(width=64, height=48, k=[50.0, 0, 31.0, 0, 51.0, 23.0, 0, 0, 1.0])
+    bench.publish(info)
+    second = 0
+
+    def calibrated() -> bool:
+        # Image and calibration come on different topics, in any order.
+        nonlocal second
+        if len(humans) == second:
+            second += 1
+            bench.publish(image(second))
+        return bool(humans) and humans[-1].intrinsics_source == HumanArray.INTRINSICS_CAMERA_INFO
+
+    bench.wait(calibrated)
+    camera = humans[-1]
+    assert (camera.fx, camera.fy, camera.cx, camera.cy) == (50.0, 51.0, 31.0, 23.0)
+
+
+@pytest.mark.parametrize("info", [None, CameraInfo(width=64, height=48)], ids=["none", "K = 0"])
+def test_without_calibration_the_field_of_view_serves(
+    make_bench: MakeBench, info: CameraInfo | None
+) -> None:
+    bench = make_bench(field_of_view=90.0)
+    humans = bench.subscribe(HumanArray, "humans")
+    if info:
+        bench.publish(info)
+    bench.publish(image(1))
+    bench.wait_for(1, humans)
+    (message,) = humans
+    assert message.intrinsics_source == HumanArray.INTRINSICS_FIELD_OF_VIEW
+    assert message.fx == pytest.approx(32.0)  # half of 64 pixels at 45 degrees
+
+
+def test_camera_that_stops_and_comes_back(bench: Bench) -> None:
+    humans = bench.subscribe(HumanArray, "humans")
+    bench.publish(image(1, 0))
+    bench.wait_for(1, humans)
+    publisher = bench.publishers.pop("image")
+    bench.client.destroy_publisher(publisher)
+    bench.wait(lambda: bench.node.count_publishers("image") == 0)
+    bench.publish(image(100, 0))
+    bench.wait_for(2, humans)
+    assert [stamp(message) for message in humans] == [(1, 0), (100, 0)]
+
+
+def test_stamps_that_jump_back_start_tracks_anew(bench: Bench) -> None:
+    humans = bench.subscribe(HumanArray, "humans")
+    begun = bench.pipeline.resets
+    for count, second in enumerate([10, 10, 11, 3], start=1):
+        bench.publish(image(second, 0))
+        bench.wait_for(count, humans)
+    assert bench.pipeline.resets == begun + 1
+    assert [message.humans[0].tracking_state for message in humans] == [
+        Human.NEW,
+        Human.TRACKED,
+        Human.TRACKED,
+        Human.NEW,
+    ]
+
+
+def test_failing_estimator_does_not_end_the_node(bench: Bench) -> None:
+    humans = bench.subscribe(HumanArray, "humans")
+    bench.pipeline.fault = RuntimeError("no such luck")
+    bench.publish(image(1))
+    bench.wait_statistic("failed", 1)
+    bench.pipeline.fault = None
+    bench.publish(image(2))
+    bench.wait_for(1, humans)
+    assert stamp(humans[0]) == (2, 0)
+
+
+def test_body_model_reaches_those_who_come_late(bench: Bench) -> None:
+    arrived: list[BodyModelInfo] = []
+    latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+    bench.client.create_subscription(BodyModelInfo, "body_model", arrived.append, latched)
+    bench.wait_for(1, arrived)
+    assert arrived[0].name == "tetrahedron/1"
+    assert len(arrived[0].faces) == 12
+
+
+def test_every_image_is_accounted_for(bench: Bench) -> None:
+    bench.publish(image(1))
+    bench.wait_statistic("unwatched", 1)
+    bench.subscribe(HumanArray, "humans")
+    bad = image(2)
+    bad.encoding = "?"
+    bench.publish(bad)
+    bench.wait_statistic("refused", 1)
+    bench.publish(image(3, 0, 1))
+    bench.wait_statistic("processed", 1)
+    figures = bench.node.statistics
+    assert figures.received == 3
+    assert (figures.unwatched, figures.refused, figures.processed) == (1, 1, 1)
+    assert (figures.dropped, figures.failed, figures.people) == (0, 0, 2)
+    assert {"decode", "estimate", "publish"} <= set(figures.stage_ms)
+    assert "mesh" not in figures.stage_ms
+
+
+def test_life_cycle(make_bench: MakeBench) -> None:
+    bench = make_bench(autostart=False)
+    assert bench.node.watched is None
+    bench.node.trigger_configure()
+    humans = bench.subscribe(HumanArray, "humans")
+    assert bench.node.count_subscribers("image") == 0
+
+    for second in (1, 2):
+        bench.node.trigger_activate()
+        bench.publish(image(second))
+        bench.wait_for(second, humans)
+        bench.node.trigger_deactivate()
+        bench.wait(lambda: bench.node.count_subscribers("image") == 0)
+        bench.client.destroy_publisher(bench.publishers.pop("image"))
+    bench.node.trigger_cleanup()
+    bench.wait(lambda: bench.node.count_publishers("humans") == 0)
+    bench.node.trigger_configure()
+    bench.wait(lambda: bench.node.count_publishers("humans") == 1)
+    bench.node.trigger_shutdown()
+    bench.wait(lambda: bench.node.count_publishers("humans") == 0)
+
+
+def test_pipeline_that_cannot_be_built_is_said_and_can_be_tried_again(
+    make_bench: MakeBench,
+) -> None:
+    bench = make_bench(autostart=False)
+    pipeline, bench.pipeline = bench.pipeline, None
+    assert bench.node.trigger_configure() == TransitionCallbackReturn.FAILURE
+    bench.pipeline = pipeline
+    assert bench.node.trigger_configure() == TransitionCallbackReturn.SUCCESS
+    assert isinstance(bench.pipeline, TinyPipeline)
+
+
+@pytest.mark.parametrize(
+    ("values", "says"),
+    [
+        ({"field_of_view": 180.0}, "field_of_view out of range"),
+        ({"field_of_view": 60}, "'field_of_view' to '60' of type 'INTEGER', expecting"),
+        ({"max_humans": 0}, "max_humans out of range"),
+        ({"publish_vertices": "yes"}, "'publish_vertices'"),
+        ({"image_transport": "theora"}, "image_transport must be 'raw' or 'compressed', not 'th"),
+    ],
+)
+def test_wrong_parameter_is_refused_at_the_start(
+    make_bench: MakeBench, values: dict[str, Any], says: str
+) -> None:
+    with pytest.raises(ParameterError, match=says):
+        make_bench(**values)
+
+
+def test_parameters_while_running(bench: Bench) -> None:
+    def reason(name: str, value: object) -> str:
+        (result,) = bench.node.set_parameters([Parameter(name, value=value)])
+        return "" if result.successful else result.reason
+
+    assert reason("publish_vertices", True) == ""
+    assert "out of range" in reason("field_of_view", 0.5)
+    assert "must be 'raw' or 'compressed'" in reason("image_transport", "theora")
+    assert "deactivate and cleanup first" in reason("image_transport", "compressed")
+    bench.node.trigger_deactivate()
+    bench.node.trigger_cleanup()
+    assert reason("image_transport", "compressed") == ""
+    bench.node.trigger_configure()
+    bench.node.trigger_activate()
+    assert bench.node.count_subscribers("image/compressed") == 1
+
+
+def test_every_parameter_is_described(bench: Bench) -> None:
+    for name in ("autostart", "image_transport", "max_humans", "field_of_view", "publish_vertices"):
+        descriptor = bench.node.describe_parameter(name)
+        assert descriptor.description.endswith(".")
+        assert descriptor.type != 0
+        assert not descriptor.dynamic_typing
