@@ -74,8 +74,8 @@ class TinyPipeline:
         self.fault: Exception | None = None
         self._before: set[int] = set()
 
-    def __call__(self, image: Image, camera: Camera, stamp_seconds: float) -> People:
-        self.stamps.append(stamp_seconds)
+    def __call__(self, image: Image, camera: Camera, stamp: float = 0.0) -> People:
+        self.stamps.append(stamp)
         self.cameras.append(camera)
         assert self.gate.wait(timeout=30)
         if self.fault:

@@ -5,10 +5,9 @@ from __future__ import annotations
 
 import array
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from geometry_msgs.msg import Point, Pose, Quaternion
 from scipy.spatial.transform import Rotation
 from sensor_msgs.msg import Image as ImageMessage
@@ -17,25 +16,7 @@ from std_msgs.msg import Header
 
 from pear_msgs.msg import BodyModelInfo, FlameParams, Human, HumanArray, SmplxParams
 from pear_ros import people as core
-
-
-class Body(Protocol):
-    """What the messages say about a body model (pear_ros.body.BodyModel)."""
-
-    name: str
-    sha256: str
-    license_note: str
-    joint_names: tuple[str, ...]
-    parents: npt.NDArray[np.int32]
-    faces: npt.NDArray[np.int32]
-    expression_names: tuple[str, ...]
-
-    @property
-    def vertex_count(self) -> int: ...
-    @property
-    def num_betas(self) -> int: ...
-    @property
-    def num_expression(self) -> int: ...
+from pear_ros.body import BodyModel
 
 
 def human_array(
@@ -67,7 +48,7 @@ def human_array(
     return message
 
 
-def body_model_info(body: Body) -> BodyModelInfo:
+def body_model_info(body: BodyModel) -> BodyModelInfo:
     """BodyModelInfo of a body model: what is needed to draw meshes from parameters alone."""
     return BodyModelInfo(
         name=body.name,

@@ -7,7 +7,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import rclpy
 from rcl_interfaces.msg import SetParametersResult
@@ -22,9 +22,12 @@ from sensor_msgs.msg import CameraInfo, CompressedImage
 from sensor_msgs.msg import Image as ImageMessage
 
 from pear_ros.ros.metrics import Recorder, Statistics
-from pear_ros.ros.outputs import Outputs, Pipeline, Watched
+from pear_ros.ros.outputs import Outputs, Watched
 from pear_ros.ros.parameters import ParameterError, Parameters, declare_parameters, refusal
 from pear_ros.ros.worker import Worker
+
+if TYPE_CHECKING:
+    from pear_ros.pipeline import Pipeline
 
 # Best effort takes from every publisher (REP-2003); depth 1, since only the newest image counts.
 _SENSOR_DATA = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
@@ -180,10 +183,10 @@ class PearNode(LifecycleNode):
 
 def build_pipeline(parameters: Parameters) -> Pipeline:
     """The core's pipeline as the parameters want it."""
-    # Imported late: the models' runtimes take seconds, and tests bring their own pipeline.
-    from pear_ros.pipeline import Pipeline as CorePipeline
+    # Imported late: not before parameters have been checked, since the models' runtime takes time.
+    from pear_ros.pipeline import Pipeline
 
-    return CorePipeline(max_people=parameters.max_humans)
+    return Pipeline(max_humans=parameters.max_humans)
 
 
 def main(

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple
 
 from rclpy.lifecycle import LifecycleNode
 from rclpy.qos import DurabilityPolicy, QoSProfile
@@ -13,33 +13,18 @@ from std_msgs.msg import Header
 from visualization_msgs.msg import MarkerArray
 
 from pear_msgs.msg import BodyModelInfo, HumanArray
-from pear_ros.camera import Camera
 from pear_ros.people import Array, Image, People, TrackingState
 from pear_ros.render import draw_overlay
 from pear_ros.ros.markers import MeshMarkers
-from pear_ros.ros.messages import Body, body_model_info, human_array, image_message
+from pear_ros.ros.messages import body_model_info, human_array, image_message
 from pear_ros.ros.metrics import Recorder
+
+if TYPE_CHECKING:
+    from pear_ros.pipeline import Pipeline
 
 # Reliable, which suits every subscriber; the newest only, since a late result is worth nothing.
 _NEWEST = QoSProfile(depth=1)
 _LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
-
-
-class Pipeline(Protocol):
-    """What the node needs of the core: image to people (pear_ros.pipeline.Pipeline)."""
-
-    @property
-    def body(self) -> Body:
-        """The body model that the parameters belong to."""
-
-    def __call__(self, image: Image, camera: Camera, stamp_seconds: float) -> People:
-        """Everyone in the image, with track ids."""
-
-    def meshes(self, people: People) -> Array:
-        """(N, V, 3) vertices of `people.persons` in the optical frame."""
-
-    def reset(self) -> None:
-        """Starts all tracks anew: the next image has nothing to do with the last."""
 
 
 class Watched(NamedTuple):

@@ -54,7 +54,7 @@ class Parameters:
         choices=("raw", "compressed"),
     )
     max_humans: int = _parameter(
-        4,
+        8,
         "Greatest number of people followed at once; each costs time.",
         low=1,
         high=32,

@@ -6,7 +6,7 @@ from __future__ import annotations
 import threading
 import time
 import traceback
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rclpy.lifecycle import LifecycleNode
 from sensor_msgs.msg import CameraInfo, CompressedImage
@@ -16,8 +16,11 @@ from pear_ros.ros.images import ImageError, bgr_from_compressed, bgr_from_image
 from pear_ros.ros.intrinsics import CalibrationError, camera_from_info
 from pear_ros.ros.mailbox import Mailbox
 from pear_ros.ros.metrics import Recorder
-from pear_ros.ros.outputs import Outputs, Pipeline
+from pear_ros.ros.outputs import Outputs
 from pear_ros.ros.parameters import Parameters
+
+if TYPE_CHECKING:
+    from pear_ros.pipeline import Pipeline
 
 _REPEAT_SECONDS = 60.0
 
