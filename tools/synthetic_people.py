@@ -144,8 +144,8 @@ def _pose_arm(
     rotations[index[f"{name}_shoulder"]] = _axis_angle([-swing, 0, 0]) @ shoulder
     pronation = _axis_angle([side * rng.normal(0, 25), 0, 0])
     rotations[index[f"{name}_elbow"]] = _axis_angle([0, -side * np.degrees(elbow), 0]) @ pronation
-    shrug = side * max(0.0, angles[0]) * 0.15
-    rotations[index[f"{name}_collar"]] = _axis_angle(rng.normal(0, (4, 6, 6)) + [0, 0, shrug])
+    shrug = np.array([0.0, 0.0, side * max(0.0, angles[0]) * 0.15])
+    rotations[index[f"{name}_collar"]] = _axis_angle(rng.normal(0, (4, 6, 6)) + shrug)
     rotations[index[f"{name}_wrist"]] = _axis_angle(rng.normal(0, (15, 12, 20)))
 
 
@@ -259,7 +259,7 @@ class Wardrobe:
         return cloth
 
     def _waves(self, rng: Random, low: float, high: float) -> npt.NDArray[np.float64]:
-        """Smooth noise of unit spread over the rest body, wave numbers `low` to `high` per metre."""
+        """Smooth noise of unit spread over the rest body, `low` to `high` radians per metre."""
         directions = rng.normal(0, 1, (3, 5))
         directions *= rng.uniform(low, high, 5) / np.linalg.norm(directions, axis=0)
         phases = rng.uniform(0, 2 * np.pi, 5)
@@ -288,11 +288,13 @@ class SyntheticStudio:
         yaw: float,
         size: tuple[int, int] = (480, 480),
         margin: float = 1.35,
+        close_up: bool = False,
     ) -> SyntheticPerson:
         """One person turned by `yaw` degrees, in an image of `size` (width, height).
 
         The camera's focal length (0.8 to 2 image widths), height and tilt are random; the person
         fills 1 / `margin` of the image at most and, below 1, is cut by the image's edge.
+        A close-up shows the head and some of the body below it, as a camera on a desk does.
         """
         width, height = size
         focal = width * rng.uniform(0.8, 2.0)
@@ -307,7 +309,10 @@ class SyntheticStudio:
         arguments = (pose[None], betas[None], expression[None])
         origin = np.zeros((1, 3), np.float32)
         centred = self.body.vertices(*arguments, origin)[0]
-        transl = self._place(rng, camera, centred, margin)
+        framed = centred
+        if close_up:
+            framed = centred[self.body.v_template[:, 1] > rng.uniform(-0.4, 0.35)]
+        transl = self._place(rng, camera, framed, margin)
         vertices = centred + transl
         image = self._picture(rng, camera, vertices)
         return SyntheticPerson(
@@ -323,9 +328,9 @@ class SyntheticStudio:
         )
 
     @staticmethod
-    def _place(rng: Random, camera: Camera, centred: Array, margin: float) -> Array:
-        """Translation that puts the body near the middle of the image, at the wanted size."""
-        low, high = centred.min(axis=0), centred.max(axis=0)
+    def _place(rng: Random, camera: Camera, framed: Array, margin: float) -> Array:
+        """Translation that puts vertices near the middle of the image, at the wanted size."""
+        low, high = framed.min(axis=0), framed.max(axis=0)
         extent = (high - low)[:2]
         fill = np.array([camera.width, camera.height]) / (margin * rng.uniform(1.0, 1.5))
         distance = float(np.max(extent * camera.fx / fill)) + (high - low)[2] / 2

@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Train the learned start of the fit (pear_ros/fit/pose_prior.npz) on renders of the open body.
 
-    python -m tools.train_pose_prior render FOLDER --shards 60 --seed 1    # once per processor core
+    python -m tools.train_pose_prior render FOLDER --shards 60 --seed 1
+    python -m tools.train_pose_prior render FOLDER --shards 40 --seed 101 --close-ups
     python -m tools.train_pose_prior train FOLDER
 
-The first command draws dressed people of known pose and keeps what the landmark model says of
-their pictures (about 0.1 s a picture and core); the second trains a small network from landmarks to pose and shape, and calibrates where on the body each landmark is
-seen on average. Needs torch, and the landmark models and the demo clip (`make setup`).
+The first command draws dressed people of known pose and keeps what the landmark model says of their
+pictures, about 0.1 s a picture and core. The second trains a small network from landmarks to pose
+and shape, and calibrates where on the body each landmark is seen on average. Needs torch, and the
+landmark models and the demo clip (`make setup`).
 """
 
 from __future__ import annotations
@@ -85,7 +87,7 @@ def jittered_region(rng: np.random.Generator, person: SyntheticPerson) -> Roi:
     return Roi(float(x), float(y), float(side), float(angle))
 
 
-def render(folder: Path, shards: int, seed: int) -> None:
+def render(folder: Path, shards: int, seed: int, close_ups: bool) -> None:
     """Write shards of landmarks and truth into `folder`; existing ones are kept."""
     folder.mkdir(parents=True, exist_ok=True)
     studio, model, kinds = SyntheticStudio([background()]), PoseModel(), list(KINDS)
@@ -98,7 +100,7 @@ def render(folder: Path, shards: int, seed: int) -> None:
         for _ in range(SHARD):
             kind, yaw = kinds[rng.integers(len(kinds))], rng.uniform(-180, 180)
             margin = rng.uniform(0.45, 0.9) if rng.random() < 0.15 else rng.uniform(1.05, 1.4)
-            person = studio.shoot(rng, kind, yaw, (384, 384), margin)
+            person = studio.shoot(rng, kind, yaw, (384, 384), margin, close_ups)
             landmarks = model(person.image, jittered_region(rng, person))
             if rng.random() < 0.4:
                 landmarks = model(person.image, landmarks.roi)
@@ -402,12 +404,13 @@ def main() -> None:
         if name == "render":
             command.add_argument("--shards", type=int, default=60)
             command.add_argument("--seed", type=int, default=1)
+            command.add_argument("--close-ups", action="store_true")
         else:
             command.add_argument("--output", type=Path, default=PRIOR_FILE)
             command.add_argument("--epochs", type=int, default=EPOCHS)
     options = parser.parse_args()
     if options.command == "render":
-        render(options.folder, options.shards, options.seed)
+        render(options.folder, options.shards, options.seed, options.close_ups)
     else:
         train(options.folder, options.output, options.epochs)
 

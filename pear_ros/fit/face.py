@@ -22,9 +22,20 @@ _RIGID = (
 _JAW_STEP = 0.2
 """Radians of jaw opening over which the movement of the landmarks is taken as linear."""
 _MAX_JAW = 0.6
-# Expression units that would compete with the jaw joint, or that landmarks cannot show.
-_NOT_FITTED = ("jawOpen", "jawForward", "jawLeft", "jawRight", "tongueOut", "mouthClose")
-_GAZE = "eyeLook"
+# What 468 landmarks can tell apart; the jaw joint takes the place of jawOpen.
+_FITTED = (
+    *("browInnerUp", "cheekPuff", "mouthFunnel", "mouthPucker", "mouthLeft", "mouthRight"),
+    *(
+        f"{unit}{side}"
+        for unit in ("browDown", "browOuterUp", "eyeBlink", "eyeSquint", "eyeWide")
+        for side in ("Left", "Right")
+    ),
+    *(
+        f"{unit}{side}"
+        for unit in ("mouthFrown", "mouthSmile", "mouthUpperUp", "mouthLowerDown", "noseSneer")
+        for side in ("Left", "Right")
+    ),
+)
 _EFFORT = 0.0004
 """Metres of landmark movement that a coefficient of one must explain to be worth it (ridge)."""
 
@@ -55,23 +66,17 @@ class FaceFitter:
         self._neutral = self._landmarks(body.v_template)
         moves = np.zeros((body.vertex_count, 3, body.num_expression), np.float32)
         moves[body.exprdirs_vertices] = body.exprdirs
-        names = body.expression_names
-        self._fitted = [
-            number
-            for number, name in enumerate(names)
-            if name not in _NOT_FITTED and not name.startswith(_GAZE)
-        ]
+        self._fitted = [body.expression_names.index(name) for name in _FITTED]
         self._num_expression = body.num_expression
-        units = [self._landmarks(moves[:, :, number]) for number in self._fitted]
-        columns = [self._jaw_movement(body), *units]
-        expression = np.stack([column.ravel() for column in columns], axis=1)
+        units = [self._landmarks(moves[:, :, number]).ravel() for number in self._fitted]
+        expression = np.stack(units, axis=1)
+        self._jaw = self._jaw_movement(body)
         identity = _quadratic_maps(self._neutral)
         # The person's own features are projected out; the ridge is folded into the matrix.
         basis, _ = np.linalg.qr(identity)
         self._identity = basis
         free = expression - basis @ (basis.T @ expression)
         ridge = np.full(free.shape[1], _EFFORT * np.sqrt(len(self._neutral)))
-        ridge[0] *= 0.2
         self._factor, triangle = np.linalg.qr(np.vstack([free, np.diag(ridge)]))
         self._factor = self._factor[: len(free)]
         self._triangle = triangle
@@ -100,16 +105,24 @@ class FaceFitter:
         rotation, _ = Rotation.align_vectors(seen[rigid], model[rigid])
         turned = seen @ rotation.as_matrix()
         scale = (turned[rigid] * model[rigid]).sum() / (turned[rigid] ** 2).sum()
-        difference = (turned * scale - model).ravel()
+        moved = turned * scale - model
+        # The jaw from the lips alone: as a smooth change of the face it would pass for a feature.
+        jaw = float(np.clip(_lip_gap(moved) / _lip_gap(self._jaw), 0.0, _MAX_JAW))
+        difference = (moved - jaw * self._jaw).ravel()
         difference -= self._identity @ (self._identity.T @ difference)
         coefficients, _ = nnls(self._triangle, self._factor.T @ difference)
         expression = np.zeros(self._num_expression, np.float32)
-        expression[self._fitted] = np.minimum(coefficients[1:], 1.0)
+        expression[self._fitted] = np.minimum(coefficients, 1.0)
         return FaceFit(
             orientation=(view @ rotation.as_matrix()).astype(np.float32),
-            jaw=float(min(coefficients[0], _MAX_JAW)),
+            jaw=jaw,
             expression=expression,
         )
+
+
+def _lip_gap(moved: npt.NDArray[np.float64]) -> float:
+    """How much further the lips are apart when landmarks (468, 3) have moved so, along body y."""
+    return float(moved[Face.UPPER_LIP_INNER, 1] - moved[Face.LOWER_LIP_INNER, 1])
 
 
 def _quadratic_maps(points: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
