@@ -54,7 +54,7 @@ class Bench:
             executor.add_node(node)
         self.subscriptions: dict[str, Any] = {}
         self.publishers: dict[str, Any] = {}
-        assert self.node.autostart()
+        self.node.autostart()
 
     def _build(self, parameters: Parameters) -> Any:
         if self.pipeline is None:

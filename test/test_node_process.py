@@ -35,9 +35,9 @@ sys.exit(main(build=lambda parameters: TinyPipeline()))
 TIMEOUT_SECONDS = 30.0
 
 
-def start(*ros_arguments: str) -> subprocess.Popen[str]:
+def start(*ros_arguments: str, code: str = NODE) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-c", NODE, "--ros-args", *ros_arguments],
+        [sys.executable, "-c", code, "--ros-args", *ros_arguments],
         env=os.environ | {"PYTHONPATH": f"{FOLDER}{os.pathsep}{FOLDER.parent}"},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -95,10 +95,17 @@ def test_remapped_node_works_and_ends_quietly(client: Node, end: signal.Signals)
     assert process.returncode == 0
 
 
+def test_pipeline_that_cannot_be_built_ends_the_node_with_a_reason() -> None:
+    process = start(code=NODE.replace("TinyPipeline()", "1 / 0"))
+    output, _ = process.communicate(timeout=TIMEOUT_SECONDS)
+    assert "Cannot start: division by zero" in output
+    assert process.returncode == 1
+
+
 def test_wrong_parameter_ends_the_node_with_a_reason() -> None:
     process = start("-p", "field_of_view:=0.0")
     output, _ = process.communicate(timeout=TIMEOUT_SECONDS)
-    assert "pear: " in output
+    assert "Cannot start: " in output
     assert "field_of_view out of range" in output
     assert "Traceback" not in output, output
     assert process.returncode == 1

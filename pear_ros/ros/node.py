@@ -3,27 +3,23 @@
 
 from __future__ import annotations
 
-import signal
 import sys
-import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-import rclpy
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.clock import Clock
 from rclpy.clock_type import ClockType
-from rclpy.executors import SingleThreadedExecutor
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.parameter import Parameter
 from rclpy.qos import QoSProfile, ReliabilityPolicy
-from rclpy.signals import SignalHandlerOptions
 from sensor_msgs.msg import CameraInfo, CompressedImage
 from sensor_msgs.msg import Image as ImageMessage
 
 from pear_ros.ros.metrics import Recorder, Statistics
 from pear_ros.ros.outputs import Outputs, Watched
-from pear_ros.ros.parameters import ParameterError, Parameters, declare_parameters, refusal
+from pear_ros.ros.parameters import Parameters, declare_parameters, refusal
+from pear_ros.ros.running import StartError, run
 from pear_ros.ros.worker import Worker
 
 if TYPE_CHECKING:
@@ -33,8 +29,6 @@ if TYPE_CHECKING:
 _SENSOR_DATA = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
 
 _REPORT_SECONDS = 10.0
-_STOP_SECONDS = 0.2
-"""Greatest time between a signal and the end of spinning."""
 
 
 class PearNode(LifecycleNode):
@@ -60,6 +54,7 @@ class PearNode(LifecycleNode):
         self._worker: Worker | None = None
         self._inputs: list[Any] = []
         self._received_before = 0
+        self._trouble = ""
         self._values = declare_parameters(self)
         self.add_on_set_parameters_callback(self._set_parameters)
 
@@ -73,23 +68,25 @@ class PearNode(LifecycleNode):
         """Which results somebody subscribes to; None while the node is not configured."""
         return self._outputs.watched() if self._outputs else None
 
-    def autostart(self) -> bool:
+    def autostart(self) -> None:
         """Configures and activates the node, unless its parameter `autostart` is off.
 
-        False when that failed; the reason has been logged.
+        Raises StartError when that fails.
         """
         if not self._values.autostart:
             self.get_logger().info("Waiting to be configured and activated (autostart is off)")
-            return True
-        success = TransitionCallbackReturn.SUCCESS
-        return self.trigger_configure() == success and self.trigger_activate() == success
+            return
+        for transition in (self.trigger_configure, self.trigger_activate):
+            if transition() != TransitionCallbackReturn.SUCCESS:
+                raise StartError(self._trouble or "the node could not be activated")
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Loads the models and creates the publishers."""
         try:
             self._pipeline = self._build_pipeline(self._values)
         except Exception as error:
-            self.get_logger().error(f"Cannot start: {error}")
+            self._trouble = str(error)
+            self.get_logger().error(f"Cannot be configured: {error}")
             return TransitionCallbackReturn.FAILURE
         self._outputs = Outputs(self, self._pipeline)
         return super().on_configure(state)
@@ -193,41 +190,14 @@ def main(
     arguments: list[str] | None = None,
     build: Callable[[Parameters], Pipeline] = build_pipeline,
 ) -> int:
-    """Runs the node until SIGINT (Ctrl-C) or SIGTERM. Returns the exit status."""
-    # rclpy's own handlers shut the context down while the executor and the worker are using it,
-    # which now and then ends in a traceback or not at all.
-    stop = threading.Event()
-    spinning = False
+    """Runs the node until Ctrl-C. Returns the exit status."""
 
-    def interrupt(*_: object) -> None:
-        stop.set()
-        if not spinning:
-            raise KeyboardInterrupt
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, interrupt)
-    node: PearNode | None = None
-    try:
-        rclpy.init(args=arguments, signal_handler_options=SignalHandlerOptions.NO)
+    def start() -> PearNode:
         node = PearNode(build)
-        if not node.autostart():
-            return 1
-        executor = SingleThreadedExecutor()
-        executor.add_node(node)
-        spinning = True
-        while not stop.is_set():
-            executor.spin_once(timeout_sec=_STOP_SECONDS)
-    except ParameterError as error:
-        print(f"pear: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        pass
-    finally:
-        spinning = True
-        if node is not None:
-            node.destroy_node()
-        rclpy.try_shutdown()
-    return 0
+        node.autostart()
+        return node
+
+    return run(start, arguments)
 
 
 if __name__ == "__main__":

@@ -12,8 +12,10 @@ from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValu
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
+from pear_ros.ros.running import StartError
 
-class ParameterError(ValueError):
+
+class ParameterError(StartError):
     """A parameter that was given a wrong value at the start; the text says which and why."""
 
 
