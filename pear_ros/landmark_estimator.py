@@ -18,6 +18,12 @@ from pear_ros.landmarks.pose import roi_from_box
 from pear_ros.landmarks.types import PersonLandmarks
 from pear_ros.people import Image
 
+MIN_SCORE = 0.5
+"""Below: nobody. The landmark model's own score, lowered where no body explains its landmarks."""
+
+_MISMATCH = 0.02
+"""Of the fit, at which the score is halved."""
+
 
 @dataclass(frozen=True)
 class _Memory:
@@ -63,16 +69,17 @@ class LandmarkEstimator:
         known: dict[str, _Memory] = {}
         for region, person in zip(regions, found, strict=True):
             memory = self._known.get(region.id)
-            if person is None:
-                estimates.append(None)
-                if memory:
-                    known[region.id] = _Memory(None, memory.fit, memory.stamp)
-                continue
-            before = memory.fit if memory else None
-            elapsed = stamp - memory.stamp if memory else 0.0
-            fit = self._fitter(person, camera, before, elapsed)
-            known[region.id] = _Memory(person, fit, stamp)
-            estimates.append(self._describe(person, fit, camera))
+            estimate = None
+            if person is not None:
+                before = memory.fit if memory else None
+                elapsed = stamp - memory.stamp if memory else 0.0
+                fit = self._fitter(person, camera, before, elapsed)
+                estimate = self._describe(person, fit, camera)
+            if estimate is not None:
+                known[region.id] = _Memory(person, fit, stamp)
+            elif memory:
+                known[region.id] = _Memory(None, memory.fit, memory.stamp)
+            estimates.append(estimate)
         self._known = known
         return estimates
 
@@ -80,7 +87,11 @@ class LandmarkEstimator:
         """Forget everybody."""
         self._known.clear()
 
-    def _describe(self, person: PersonLandmarks, fit: Fit, camera: Camera) -> Estimate:
+    def _describe(self, person: PersonLandmarks, fit: Fit, camera: Camera) -> Estimate | None:
+        """The fit as an estimate; None where it is not a person after all."""
+        score = person.pose.score / (1.0 + (fit.mismatch / _MISMATCH) ** 2)
+        if score < MIN_SCORE:
+            return None
         smplx = fit.smplx
         joints = self.body.joints(
             smplx.pose[None], smplx.betas[None], smplx.expression[None], smplx.transl[None]
@@ -92,7 +103,7 @@ class LandmarkEstimator:
             margin = 0.08 * float((high - low).max())
             box = np.concatenate([low - margin, high + margin])
         return Estimate(
-            score=person.pose.score,
+            score=score,
             box=box.astype(np.float32),
             smplx=smplx,
             joints=joints,

@@ -12,7 +12,10 @@ from pear_ros.estimator import Estimate, Region
 from pear_ros.people import Array, Person, TrackingState
 
 PATIENCE = 0.5
-"""Seconds for which somebody who is not seen is still expected, before they are lost."""
+"""Seconds for which somebody who is not seen is still expected, before they are lost.
+
+Whoever was in sight for less than that is expected for no longer than they were in sight.
+"""
 
 _SAME_PERSON = 0.35
 """Intersection over union of boxes from which on they are one person's."""
@@ -25,8 +28,10 @@ class _Track:
     region: Region
     person: Person | None
     """As last seen; None before the first time."""
+    since: float
+    """Stamp of the first image in which the person was looked for, seconds."""
     seen: float
-    """Stamp of the last image in which the person was seen, seconds."""
+    """Stamp of the last image in which the person was seen."""
 
 
 class Tracker:
@@ -55,7 +60,7 @@ class Tracker:
                     self._tracks[known[0]] = replace(track, region=region)
             elif len(self._tracks) < self._max_humans:
                 self._count += 1
-                self._tracks.append(_Track(Region(f"h{self._count}", box), None, stamp))
+                self._tracks.append(_Track(Region(f"h{self._count}", box), None, stamp, stamp))
         return [track.region for track in self._tracks]
 
     def update(self, estimates: Sequence[Estimate | None], stamp: float) -> list[Person]:
@@ -67,12 +72,14 @@ class Tracker:
             if estimate is not None and not _is_other(estimate, followed, stamp):
                 state = TrackingState.TRACKED if track.person else TrackingState.NEW
                 person = _named(track.region.id, state, estimate)
-                followed.append(_Track(replace(track.region, box=estimate.box), person, stamp))
+                region = replace(track.region, box=estimate.box)
+                followed.append(_Track(region, person, track.since, stamp))
                 persons.append(person)
             elif track.person is not None:
                 # A second box on somebody else is lost at once; one not seen gets some patience.
                 doubled = estimate is not None
-                waiting = not doubled and stamp - track.seen <= PATIENCE
+                patience = min(PATIENCE, track.seen - track.since)
+                waiting = not doubled and stamp - track.seen <= patience
                 state = TrackingState.PREDICTED if waiting else TrackingState.LOST
                 person = _carried_over(track.person, state)
                 if waiting:

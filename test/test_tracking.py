@@ -43,24 +43,32 @@ def test_ids_stay_with_people_who_move() -> None:
 def test_life_of_an_id() -> None:
     tracker = Tracker(max_humans=4)
     assert step(tracker, [box(0)], 0.0)["h1"].state is TrackingState.NEW
-    assert step(tracker, [box(0)], 0.1)["h1"].state is TrackingState.TRACKED
-    missed = step(tracker, [], 0.2)["h1"]
+    for stamp in (0.1, 0.3, 0.6):
+        assert step(tracker, [box(0)], stamp)["h1"].state is TrackingState.TRACKED
+    missed = step(tracker, [], 0.7)["h1"]
     assert missed.state is TrackingState.PREDICTED
     assert missed.score < 0.9
     assert missed.joint_confidence.max() < 1.0
-    assert step(tracker, [], 0.1 + PATIENCE + 0.01)["h1"].state is TrackingState.LOST
-    assert step(tracker, [], 1.0) == {}
+    assert step(tracker, [], 0.6 + PATIENCE + 0.01)["h1"].state is TrackingState.LOST
+    assert step(tracker, [], 1.2) == {}
     assert tracker.idle
-    assert list(step(tracker, [box(0)], 1.1)) == ["h2"], "an id is never used again"
+    assert list(step(tracker, [box(0)], 1.3)) == ["h2"], "an id is never used again"
 
 
 def test_somebody_missed_briefly_keeps_the_id() -> None:
     tracker = Tracker(max_humans=4)
     step(tracker, [box(0)], 0.0)
-    step(tracker, [], 0.1)
-    found_again = step(tracker, [box(20)], 0.2)
+    step(tracker, [box(0)], 0.2)
+    step(tracker, [], 0.3)
+    found_again = step(tracker, [box(20)], 0.4)
     assert found_again["h1"].state is TrackingState.TRACKED
     assert found_again["h1"].box[0] == 20.0
+
+
+def test_somebody_seen_once_is_lost_at_once() -> None:
+    tracker = Tracker(max_humans=4)
+    step(tracker, [box(0)], 0.0)
+    assert step(tracker, [], 0.1)["h1"].state is TrackingState.LOST
 
 
 def test_two_tracks_on_one_person_become_one() -> None:
