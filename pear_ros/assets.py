@@ -67,6 +67,10 @@ LANDMARK_MODELS: dict[str, Asset] = {
         f"{_MODULES}/hand_landmark/hand_landmark_full.tflite",
         "11c272b891e1a99ab034208e23937a8008388cf11ed2a9d776ed3d01d0ba00e3",
     ),
+    "hand_landmark_lite": Asset(
+        f"{_MODULES}/hand_landmark/hand_landmark_lite.tflite",
+        "048edd3645c9bf7397d19a9f6e3a42957d6e414c9bea6598030a2e9b624156e6",
+    ),
     "hand_recrop": Asset(
         f"{_MODULES}/holistic_landmark/hand_recrop.tflite",
         "67d996ce96f9d36fe17d2693022c6da93168026ab2f028f9e2365398d8ac7d5d",

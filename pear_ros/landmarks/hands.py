@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Hand landmarks: MediaPipe Hands, full (Zhang et al., 2020), found from the body's landmarks."""
+"""Hand landmarks: MediaPipe Hands (Zhang et al., 2020), found from the body's landmarks."""
 
 from __future__ import annotations
 
@@ -25,8 +25,13 @@ MIN_SIDE = 0.2
 """Probability that it is the hand of the wanted side. A hidden hand's region often holds the
 person's other hand: that one is not to be seen twice."""
 
+LITE_BELOW = 100.0
+"""Pixels of a hand's region; below, the network of half the size sees as much as the full one."""
+
 _ROI_SCALE_FROM_POSE = 2.7
 _ROI_SCALE_FROM_HAND = 2.0
+_HAND_OVER_POSE = 0.6
+"""Size of the second region over the first, on average."""
 _SHIFT = -0.1
 """Towards the fingers."""
 _Z_SCALE = 2.5
@@ -45,9 +50,11 @@ class HandModel:
     def __init__(self, num_threads: int = 1) -> None:
         """Load the models. Raises pear_ros.assets.AssetError when a file is missing."""
         recrop = landmark_model("hand_recrop").read_bytes()
-        hand = landmark_model("hand_landmark_full").read_bytes()
+        full = landmark_model("hand_landmark_full").read_bytes()
+        lite = landmark_model("hand_landmark_lite").read_bytes()
         self._recrop = TfliteModel(recrop, (0,), num_threads=num_threads)
-        self._model = TfliteModel(hand, (0, 1, 2, 3), num_threads=num_threads)
+        self._full = TfliteModel(full, (0, 1, 2, 3), num_threads=num_threads)
+        self._lite = TfliteModel(lite, (0, 1, 2, 3), num_threads=num_threads)
 
     def __call__(
         self, image: Image, pose: PoseLandmarks, side: str, previous: HandLandmarks | None
@@ -57,14 +64,16 @@ class HandModel:
         Where the previous image's landmarks of this hand agree with the body, they say where to
         look.
         """
-        roi = roi_from_pose(pose, side)
-        if roi is None:
+        rough = roi_from_pose(pose, side)
+        if rough is None:
             return None
-        roi = self._recropped(image, roi)
-        if previous is not None and _agree(previous.roi, roi):
+        if previous is not None and _agree(previous.roi, rough):
             roi = previous.roi
-        pixels = self._model.pixels
-        raw, score, right, world = self._model(roi.crop(image, pixels))
+        else:
+            roi = self._recropped(image, rough)
+        model = self._lite if roi.size < LITE_BELOW else self._full
+        pixels = model.pixels
+        raw, score, right, world = model(roi.crop(image, pixels))
         of_side = right.item() if side == "RIGHT" else 1.0 - right.item()
         if score.item() < MIN_SCORE or of_side < MIN_SIDE:
             return None
@@ -107,12 +116,15 @@ def roi_from_hand(points: Array) -> Roi:
     return tight.shifted(0.0, _SHIFT).scaled(_ROI_SCALE_FROM_HAND)
 
 
-def _agree(a: Roi, b: Roi) -> bool:
-    """Whether two regions are of the same hand: 40 degrees, 20 % of the size, 40 % of scale."""
-    turn = (a.angle - b.angle + math.pi) % (2.0 * math.pi) - math.pi
-    distance = math.hypot(a.x - b.x, a.y - b.y)
+def _agree(previous: Roi, rough: Roi) -> bool:
+    """Whether a hand's region in the previous image fits to the rough one in this image.
+
+    Within 40 degrees, 20 % of the size and 40 % in scale.
+    """
+    size = _HAND_OVER_POSE * rough.size
+    turn = (previous.angle - rough.angle + math.pi) % (2.0 * math.pi) - math.pi
     return (
         abs(turn) < math.radians(40.0)
-        and distance < 0.2 * b.size
-        and abs(a.size - b.size) < 0.4 * b.size
+        and math.hypot(previous.x - rough.x, previous.y - rough.y) < 0.2 * size
+        and abs(previous.size - size) < 0.4 * size
     )

@@ -24,6 +24,9 @@ MIN_PRESENCE = 0.25
 A face alone has 11 of the 33 landmarks.
 """
 
+RETRY_EVERY = 3
+"""Images; how often a hand or face that was not seen in the previous image is looked for."""
+
 
 @dataclass(frozen=True)
 class _Models:
@@ -35,17 +38,22 @@ class _Models:
 
 
 @dataclass(frozen=True)
-class _Parts:
-    """One person's landmarks while hands and face are being looked for."""
+class _Pending:
+    """One person's landmarks while hands and face are being looked for; None: they are not."""
 
     pose: PoseLandmarks
-    left_hand: Future[HandLandmarks | None]
-    right_hand: Future[HandLandmarks | None]
-    face: Future[FaceLandmarks | None]
+    left_hand: Future[HandLandmarks | None] | None
+    right_hand: Future[HandLandmarks | None] | None
+    face: Future[FaceLandmarks | None] | None
+    age: int
 
     def result(self) -> PersonLandmarks:
         return PersonLandmarks(
-            self.pose, self.left_hand.result(), self.right_hand.result(), self.face.result()
+            self.pose,
+            None if self.left_hand is None else self.left_hand.result(),
+            None if self.right_hand is None else self.right_hand.result(),
+            None if self.face is None else self.face.result(),
+            self.age,
         )
 
 
@@ -74,26 +82,34 @@ class HolisticLandmarks:
         A new person is given by a region (a Detection's, or pose.roi_from_box), a known one by
         the landmarks in the previous image.
         """
-        bodies = [self._pool.submit(self._pose, image, person) for person in people]
-        parts = [
-            self._submit_parts(image, body.result(), person)
-            for person, body in zip(people, bodies, strict=True)
+        bodies = [self._pool.submit(self._pose, image, start) for start in people]
+        pending = [
+            self._look_for_parts(image, body.result(), start)
+            for start, body in zip(people, bodies, strict=True)
         ]
-        return [None if part is None else part.result() for part in parts]
+        return [None if person is None else person.result() for person in pending]
 
-    def _submit_parts(
-        self, image: Image, pose: PoseLandmarks | None, person: Roi | PersonLandmarks
-    ) -> _Parts | None:
+    def _look_for_parts(
+        self, image: Image, pose: PoseLandmarks | None, start: Roi | PersonLandmarks
+    ) -> _Pending | None:
         if pose is None:
             return None
-        left, right, face = None, None, None
-        if isinstance(person, PersonLandmarks):
-            left, right, face = person.left_hand, person.right_hand, person.face
-        return _Parts(
+        if isinstance(start, PersonLandmarks):
+            last, age = start, start.age + 1
+        else:
+            last, age = PersonLandmarks(pose), 0
+
+        def due(part: HandLandmarks | FaceLandmarks | None, turn: int) -> bool:
+            return part is not None or age == 0 or age % RETRY_EVERY == turn
+
+        left, right, face = last.left_hand, last.right_hand, last.face
+        submit = self._pool.submit
+        return _Pending(
             pose,
-            self._pool.submit(self._hand, image, pose, "LEFT", left),
-            self._pool.submit(self._hand, image, pose, "RIGHT", right),
-            self._pool.submit(self._face, image, pose, face),
+            submit(self._hand, image, pose, "LEFT", left) if due(left, 0) else None,
+            submit(self._hand, image, pose, "RIGHT", right) if due(right, 1) else None,
+            submit(self._face, image, pose, face) if due(face, 2) else None,
+            age,
         )
 
     @contextmanager

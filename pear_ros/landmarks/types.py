@@ -67,3 +67,5 @@ class PersonLandmarks:
     left_hand: HandLandmarks | None = None
     right_hand: HandLandmarks | None = None
     face: FaceLandmarks | None = None
+    age: int = 0
+    """Images since the person was found."""
