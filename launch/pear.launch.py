@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Starts the node on a camera's topics, with RViz when wanted.
+
+ros2 launch pear_ros pear.launch.py image:=/camera/image_raw camera_info:=/camera/camera_info
+"""
+
+from launch import LaunchDescription
+from launch.actions import DeclareLaunchArgument
+from launch.conditions import IfCondition
+from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
+from launch_ros.actions import Node
+from launch_ros.substitutions import FindPackageShare
+
+
+def generate_launch_description() -> LaunchDescription:
+    """The node, and RViz in the same namespace."""
+    config = PathJoinSubstitution([FindPackageShare("pear_ros"), "config"])
+    arguments = [
+        DeclareLaunchArgument(
+            "namespace",
+            default_value="",
+            description="Namespace of the node and its topics, for example the camera's name.",
+        ),
+        DeclareLaunchArgument(
+            "image",
+            default_value="image",
+            description="Image topic, without /compressed.",
+        ),
+        DeclareLaunchArgument(
+            "camera_info",
+            default_value="camera_info",
+            description="CameraInfo topic of the same camera.",
+        ),
+        DeclareLaunchArgument(
+            "image_transport",
+            default_value="raw",
+            choices=["raw", "compressed"],
+            description="How images arrive; before the parameter file's.",
+        ),
+        DeclareLaunchArgument(
+            "params_file",
+            default_value=PathJoinSubstitution([config, "pear.yaml"]),
+            description="Parameter file; the default explains every parameter.",
+        ),
+        DeclareLaunchArgument(
+            "log_level",
+            default_value="info",
+            choices=["debug", "info", "warn", "error"],
+            description="Least severity that the node logs; debug shows its figures.",
+        ),
+        DeclareLaunchArgument(
+            "rviz",
+            default_value="false",
+            choices=["true", "false"],
+            description="Whether to start RViz.",
+        ),
+        DeclareLaunchArgument(
+            "rviz_config",
+            default_value=PathJoinSubstitution([config, "pear.rviz"]),
+            description="Configuration of RViz.",
+        ),
+    ]
+    pear = Node(
+        package="pear_ros",
+        executable="pear_node",
+        namespace=LaunchConfiguration("namespace"),
+        parameters=[
+            LaunchConfiguration("params_file"),
+            {"image_transport": LaunchConfiguration("image_transport")},
+        ],
+        remappings=[
+            ("image", LaunchConfiguration("image")),
+            ("camera_info", LaunchConfiguration("camera_info")),
+        ],
+        ros_arguments=["--log-level", ["pear:=", LaunchConfiguration("log_level")]],
+        output="screen",
+    )
+    rviz = Node(
+        package="rviz2",
+        executable="rviz2",
+        namespace=LaunchConfiguration("namespace"),
+        arguments=["--display-config", LaunchConfiguration("rviz_config")],
+        # RViz wants absolute names in its configuration; these are the node's.
+        remappings=[("/mesh_markers", "mesh_markers"), ("/overlay", "overlay")],
+        condition=IfCondition(LaunchConfiguration("rviz")),
+    )
+    return LaunchDescription([*arguments, pear, rviz])
