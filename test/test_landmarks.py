@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -21,7 +22,7 @@ from pear_ros.landmarks.detector import (
     same_person,
     sweep,
 )
-from pear_ros.landmarks.holistic import HolisticLandmarks
+from pear_ros.landmarks.holistic import RETRY_EVERY, HolisticLandmarks
 from pear_ros.landmarks.model import TfliteModel, pruned
 from pear_ros.landmarks.pose import pose_distance, roi_from_box
 from pear_ros.landmarks.roi import Roi
@@ -296,6 +297,7 @@ def test_people_are_followed_from_frame_to_frame(
     second, twice, nobody = landmarks(frames[141], [first, first, Roi(1500.0, 300.0, 300.0)])
     assert second is not None and twice is not None
     assert nobody is None
+    assert (first.age, second.age) == (0, 1)
     assert pose_distance(second.pose, first.pose) < 0.1
     assert pose_distance(second.pose, twice.pose) < 1e-6
 
@@ -329,6 +331,19 @@ def test_hands_are_at_the_wrists_of_their_side(
         assert np.linalg.norm(gap) < 15.0
         length = np.linalg.norm(hand.world[Hand.WRIST] - hand.world[Hand.MIDDLE_MCP])
         assert 0.05 < length < 0.13
+
+
+def test_an_unseen_hand_is_looked_for_again_within_three_images(
+    frames: dict[int, Image], landmarks: HolisticLandmarks
+) -> None:
+    person = _find(landmarks, frames[172], WOMAN[172])
+    assert person.left_hand is not None
+    found = []
+    for age in range(RETRY_EVERY):
+        (again,) = landmarks(frames[172], [replace(person, left_hand=None, age=age)])
+        assert again is not None and again.right_hand is not None
+        found.append(again.left_hand is not None)
+    assert found.count(True) == 1
 
 
 def test_mirrored_hands_change_sides(

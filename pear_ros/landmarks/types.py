@@ -61,7 +61,10 @@ class FaceLandmarks:
 
 @dataclass(frozen=True)
 class PersonLandmarks:
-    """Body, hands and face of one person; None where a part was not seen well enough."""
+    """Body, hands and face of one person.
+
+    None: not seen well enough, or not looked for because it was not seen in the image before.
+    """
 
     pose: PoseLandmarks
     left_hand: HandLandmarks | None = None
