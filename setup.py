@@ -36,6 +36,7 @@ setup(
         "console_scripts": [
             "pear = pear_ros.cli:main",
             "pear_node = pear_ros.ros.node:main",
+            "video_source = pear_ros.ros.video_source:main",
         ],
     },
     zip_safe=True,
