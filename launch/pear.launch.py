@@ -72,7 +72,7 @@ def generate_launch_description() -> LaunchDescription:
             ("image", LaunchConfiguration("image")),
             ("camera_info", LaunchConfiguration("camera_info")),
         ],
-        ros_arguments=["--log-level", ["pear:=", LaunchConfiguration("log_level")]],
+        ros_arguments=["--log-level", LaunchConfiguration("log_level")],
         output="screen",
     )
     rviz = Node(
