@@ -122,6 +122,21 @@ def test_region_holds_the_box(left: float, top: float, right: float, bottom: flo
     assert roi.y_offset + roi.height - 1 < bottom <= roi.y_offset + roi.height
 
 
+@pytest.mark.parametrize(
+    ("box", "region"),
+    [
+        ((-5.5, -3.0, 10.0, 20.0), (0, 0, 10, 20)),
+        ((600.0, 400.0, 700.0, 500.0), (600, 400, 40, 80)),
+        ((-9.0, -9.0, -1.0, -1.0), (0, 0, 0, 0)),
+        ((700.0, 10.0, 800.0, 20.0), (640, 10, 0, 10)),
+    ],
+)
+def test_region_stays_in_the_image(box: tuple[float, ...], region: tuple[int, ...]) -> None:
+    one = dataclasses.replace(person(), box=np.array(box, np.float32))
+    roi = human_array(people(one), HEADER).humans[0].roi
+    assert (roi.x_offset, roi.y_offset, roi.width, roi.height) == region
+
+
 @given(turn=st.tuples(*[st.floats(-4, 4, width=32)] * 3))
 def test_root_pose_is_the_pelvis(turn: tuple[float, float, float]) -> None:
     one = person()

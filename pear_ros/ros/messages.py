@@ -17,6 +17,7 @@ from std_msgs.msg import Header
 from pear_msgs.msg import BodyModelInfo, FlameParams, Human, HumanArray, SmplxParams
 from pear_ros import people as core
 from pear_ros.body import BodyModel
+from pear_ros.camera import Camera
 
 
 def human_array(
@@ -41,7 +42,7 @@ def human_array(
         model_id=people.model_id,
         body_model=people.body_model,
     )
-    message.humans = [_human(person) for person in people.persons]
+    message.humans = [_human(person, camera) for person in people.persons]
     for human in message.humans:
         if meshes and human.id in meshes:
             human.vertices = _floats(meshes[human.id])
@@ -79,12 +80,12 @@ def image_message(picture: core.Image, header: Header) -> ImageMessage:
     )
 
 
-def _human(person: core.Person) -> Human:
+def _human(person: core.Person, camera: Camera) -> Human:
     human = Human(
         id=person.id,
         tracking_state=int(person.state),
         score=float(person.score),
-        roi=_region(person.box),
+        roi=_region(person.box, camera),
         root_pose=_pose(person.joints[0], person.smplx.pose[0]),
         smplx=_smplx(person.smplx),
         flame=_flame(person.flame),
@@ -126,10 +127,11 @@ def _flame(parameters: core.FlameParams | None) -> FlameParams:
     return message
 
 
-def _region(box: core.Array) -> RegionOfInterest:
-    """The smallest region of whole pixels around a box x0 y0 x1 y1."""
-    left, top = (int(value) for value in np.floor(box[:2]))
-    right, bottom = (int(value) for value in np.ceil(box[2:]))
+def _region(box: core.Array, camera: Camera) -> RegionOfInterest:
+    """The smallest region of whole pixels around a box x0 y0 x1 y1, inside the image."""
+    size = (camera.width, camera.height)
+    left, top = (int(value) for value in np.clip(np.floor(box[:2]), 0, size))
+    right, bottom = (int(value) for value in np.clip(np.ceil(box[2:]), (left, top), size))
     return RegionOfInterest(x_offset=left, y_offset=top, width=right - left, height=bottom - top)
 
 
