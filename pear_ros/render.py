@@ -24,6 +24,7 @@ __all__ = [
     "draw_side_view",
     "rasterize",
     "shade",
+    "side_width",
     "vertex_normals",
 ]
 
@@ -110,10 +111,10 @@ class SideWindow:
     bottom: float
 
     @classmethod
-    def containing(cls, meshes: Array) -> SideWindow:
-        """The smallest window of whole half metres around meshes (N, V, 3), N > 0."""
-        low = meshes.reshape(-1, 3).min(axis=0) - 0.1
-        high = meshes.reshape(-1, 3).max(axis=0) + 0.1
+    def containing(cls, points: Array, margin: float = 0.1) -> SideWindow:
+        """The smallest window of whole half metres around points (..., 3), with a margin."""
+        low = points.reshape(-1, 3).min(axis=0) - margin
+        high = points.reshape(-1, 3).max(axis=0) + margin
         down, up = np.floor(2.0 * low) / 2.0, np.ceil(2.0 * high) / 2.0
         return cls(float(down[2]), float(up[2]), float(down[1]), float(up[1]))
 
@@ -161,6 +162,11 @@ def draw_side_view(
         camera = Camera(width, height, scale * _FAR, scale * _FAR, u0, v0)
         _blend(picture, camera, turned, faces, ids, 1.0)
     return picture
+
+
+def side_width(height: int) -> int:
+    """Width that suits a side view set beside a picture of `height` pixels."""
+    return max(320, round(0.8 * height))
 
 
 def contact_sheet(images: Sequence[Image], columns: int, tile_width: int = 640) -> Image:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Results of many frames: the parameters of everyone as arrays, and pictures at one scale."""
+"""Results of many frames: the parameters of everyone as arrays, and side views at one scale."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pear_ros.body import BodyModel
 from pear_ros.cli.arrays import ARRAYS
 from pear_ros.people import NUM_JOINTS, Array, Image, People, Person
 from pear_ros.raster import Faces
-from pear_ros.render import SideWindow, draw_overlay, draw_side_view
+from pear_ros.render import SideWindow, draw_side_view, side_width
 
 
 class ParameterTable:
@@ -83,24 +83,18 @@ class ParameterTable:
         return {name: arrays[name] for name in ARRAYS}
 
 
-class SideBySide:
-    """Pictures of people in the image with a side view beside it.
-
-    The side view's window only grows, so that its scale is steady over a video.
-    """
+class SideView:
+    """Side views of one video: the window only grows, so that the scale is steady."""
 
     def __init__(self, faces: Faces) -> None:
         """`faces` (F, 3) of one body."""
         self._faces = faces
         self._window: SideWindow | None = None
 
-    def draw(self, image: Image, people: People, meshes: Array, ids: Sequence[str]) -> Image:
-        """The picture for `meshes` (N, V, 3) of the people with `ids`."""
-        overlay = draw_overlay(image, people.camera, meshes, self._faces, ids)
+    def draw(self, meshes: Array, ids: Sequence[str], height: int) -> Image:
+        """The view of `meshes` (N, V, 3), to be set beside a picture of `height` pixels."""
         if len(ids):
             window = SideWindow.containing(meshes)
             self._window = window if self._window is None else self._window.union(window)
-        height = image.shape[0]
-        width = max(320, round(0.8 * height))
-        side = draw_side_view(meshes, self._faces, ids, height, width, self._window)
-        return np.hstack([overlay, side])
+        width = side_width(height)
+        return draw_side_view(meshes, self._faces, ids, height, width, self._window)

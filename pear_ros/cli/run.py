@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import Protocol
 
 import cv2
+import numpy as np
 from tqdm import tqdm
 
 from pear_ros.body import BodyModel
 from pear_ros.camera import Camera
-from pear_ros.cli.results import ParameterTable, SideBySide
+from pear_ros.cli.results import ParameterTable, SideView
 from pear_ros.people import Array, Image, People, TrackingState
+from pear_ros.render import draw_overlay
 from pear_ros.video import FrameSource, VideoWriter
 
 
@@ -25,7 +27,7 @@ class PeoplePipeline(Protocol):
     def body(self) -> BodyModel:
         """The body model of the people's parameters."""
 
-    def __call__(self, image: Image, camera: Camera, stamp_seconds: float) -> People:
+    def __call__(self, image: Image, camera: Camera, stamp: float, /) -> People:
         """Everyone in an image."""
 
     def meshes(self, people: People) -> Array:
@@ -60,7 +62,8 @@ def process(
     Ctrl+C ends a video early and keeps what is there, which is how a camera is stopped.
     """
     table = ParameterTable(pipeline.body)
-    pictures = SideBySide(pipeline.body.faces)
+    faces = pipeline.body.faces
+    side = SideView(faces)
     arrays = folder / f"{frames.name}.npz"
     suffix = "png" if frames.is_still else "mp4"
     picture_file = folder / f"{frames.name}_overlay.{suffix}"
@@ -74,7 +77,9 @@ def process(
         persons = tuple(p for p in people.persons if p.state is not TrackingState.LOST)
         table.append(stamp, people, persons)
         meshes = pipeline.meshes(dataclasses.replace(people, persons=persons))
-        return pictures.draw(image, people, meshes, [person.id for person in persons])
+        ids = [person.id for person in persons]
+        overlay = draw_overlay(image, camera, meshes, faces, ids)
+        return np.hstack([overlay, side.draw(meshes, ids, height)])
 
     if frames.is_still:
         for stamp, image in frames:

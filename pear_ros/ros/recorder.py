@@ -65,7 +65,7 @@ class Recorder:
 
     def __init__(self, node: Node, folder: Path, topics: Sequence[Topic]) -> None:
         """`folder` must not exist. Callbacks run in whichever thread spins `node`."""
-        self.stamp_ns = 0
+        self.stamp_ns = time.time_ns()
         self._arrivals: dict[str, list[float]] = {topic.name: [] for topic in topics}
         self._newest: dict[str, bytes] = {}
         self._arrived = threading.Condition()

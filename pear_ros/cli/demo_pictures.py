@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From the demo's bag alone to its video and contact sheet.
+
+People are rebuilt from the recorded parameters and the body model that the bag names: what is seen
+from the side is what any subscriber of `humans` can draw.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from rosbags.highlevel import AnyReader
+from tqdm import tqdm
+
+from pear_ros.body import BodyModel, load_open_body
+from pear_ros.people import Array, Image, TrackingState
+from pear_ros.render import SideWindow, contact_sheet, draw_side_view, side_width
+from pear_ros.video import VideoWriter
+
+_SHEET_TILES, _SHEET_COLUMNS = 9, 3
+
+
+def draw_bag(bag: Path, folder: Path, humans: str, overlay: str) -> tuple[Path, Path]:
+    """Draw demo.mp4 and contact_sheet.png into `folder`: each overlay beside its side view.
+
+    `humans` and `overlay` are the topics (pear_msgs/HumanArray, sensor_msgs/CompressedImage).
+    Raises ValueError when the bag's people belong to another body than the open one.
+    """
+    video, sheet = folder / "demo.mp4", folder / "contact_sheet.png"
+    body = load_open_body()
+    with AnyReader([bag]) as reader, VideoWriter(video) as writer:
+        count = reader.topics[overlay].msgcount
+        chosen = set(np.linspace(0, count - 1, min(count, _SHEET_TILES)).round().astype(int))
+        tiles = []
+        window = _window(reader, humans)
+        frames = tqdm(_pairs(reader, humans, overlay), "Drawing", total=count, unit="frame")
+        for index, (stamp_ns, people, image) in enumerate(frames):
+            meshes, ids = _meshes(people, body)
+            height = image.shape[0]
+            side = draw_side_view(meshes, body.faces, ids, height, side_width(height), window)
+            picture = np.hstack([image, side])
+            writer.write((stamp_ns - reader.start_time) * 1e-9, picture)
+            if index in chosen:
+                tiles.append(picture)
+    cv2.imwrite(str(sheet), contact_sheet(tiles, _SHEET_COLUMNS))
+    return video, sheet
+
+
+def _window(reader: AnyReader, humans: str) -> SideWindow | None:
+    """Room for everyone in the bag, so that the side view stands still; None for nobody."""
+    connections = [c for c in reader.connections if c.topic == humans]
+    joints = [
+        human.joints
+        for connection, _, data in reader.messages(connections=connections)
+        for human in _present(reader.deserialize(data, connection.msgtype))
+    ]
+    flesh = 0.3  # farther than any part of a body is from a joint
+    return SideWindow.containing(np.stack(joints), flesh) if joints else None
+
+
+def _pairs(reader: AnyReader, humans: str, overlay: str) -> Iterator[tuple[int, Any, Image]]:
+    """Stamp, HumanArray and overlay of each frame that has both, in order."""
+    waiting: dict[int, dict[str, Any]] = {}
+    connections = [c for c in reader.connections if c.topic in (humans, overlay)]
+    for connection, stamp_ns, data in reader.messages(connections=connections):
+        frame = waiting.setdefault(stamp_ns, {})
+        frame[connection.topic] = reader.deserialize(data, connection.msgtype)
+        if len(frame) == 2:
+            del waiting[stamp_ns]
+            image: Any = cv2.imdecode(frame[overlay].data, cv2.IMREAD_COLOR)
+            yield stamp_ns, frame[humans], image
+
+
+def _present(message: Any) -> list[Any]:
+    """Those of a HumanArray who are not lost."""
+    return [human for human in message.humans if human.tracking_state != TrackingState.LOST]
+
+
+def _meshes(message: Any, body: BodyModel) -> tuple[Array, list[str]]:
+    """(N, V, 3) of those present in a HumanArray, and their ids."""
+    present = _present(message)
+    ids = [human.id for human in present]
+    if not present:
+        return np.empty((0, body.vertex_count, 3), np.float32), ids
+    if message.body_model != body.name:
+        raise ValueError(f"the bag's people are of {message.body_model}, not {body.name}")
+    params = [human.smplx for human in present]
+    pose = np.stack([_pose(p) for p in params])
+    betas, expression, transl = (
+        np.array([getattr(p, name) for p in params], np.float32)
+        for name in ("betas", "expression", "transl")
+    )
+    return body.vertices(pose, betas, expression, transl), ids
+
+
+def _pose(params: Any) -> Array:
+    """(55, 3) of SmplxParams, joints in their order."""
+    parts = ("global_orient", "body_pose", "jaw_pose", "leye_pose", "reye_pose")
+    hands = ("left_hand_pose", "right_hand_pose")
+    return np.concatenate([getattr(params, part) for part in parts + hands]).reshape(-1, 3)
