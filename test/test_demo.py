@@ -33,7 +33,6 @@ from pear_ros.ros.lockstep import (
     Answers,
     LockstepPlayer,
     NoResultsError,
-    camera_info,
     optical_transform,
 )
 from pear_ros.ros.node import PearNode
@@ -113,7 +112,7 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> tuple[Answers, Path]:
     bag = tmp_path_factory.mktemp("demo") / "bag"
     stage = Stage(bag, OpenBodyPipeline())
     try:
-        return stage.player.play(FRAMES, 60.0), bag
+        return stage.player.play(FRAMES), bag
     finally:
         stage.close()
 
@@ -132,6 +131,7 @@ def test_the_bag_has_all_topics_at_the_pace_of_the_clip(recorded: tuple[Answers,
     with AnyReader([bag]) as reader:
         counts = {connection.topic: connection.msgcount for connection in reader.connections}
         assert counts.pop("/body_model") >= 1
+        counts.pop("/diagnostics")  # comes by the clock
         assert counts == {
             "/image/compressed": 4,
             "/camera_info": 4,
@@ -141,6 +141,8 @@ def test_the_bag_has_all_topics_at_the_pace_of_the_clip(recorded: tuple[Answers,
             "/tf_static": 1,
         }
         for connection in reader.connections:
+            if connection.topic == "/diagnostics":
+                continue
             stamps = [stamp - reader.start_time for _, stamp, _ in reader.messages([connection])]
             expected = [0, 100_000_000, 200_000_000, 500_000_000]
             if len(stamps) == 4:
@@ -187,7 +189,7 @@ def test_a_node_that_does_not_answer_is_given_up(
     monkeypatch.setattr("pear_ros.ros.lockstep._FRAME_SECONDS", 0.1)
     stage = make_stage(pipeline)
     with pytest.raises(NoResultsError, match="3 frames in a row, the last of them frame 3"):
-        stage.player.play(FRAMES, 60.0)
+        stage.player.play(FRAMES)
 
 
 def test_the_optical_frame_looks_along_the_links_x() -> None:
@@ -197,19 +199,6 @@ def test_the_optical_frame_looks_along_the_links_x() -> None:
     right = (1 - 2 * (y * y + z * z), 2 * (x * y + w * z), 2 * (x * z - w * y))
     assert forward == (1, 0, 0)
     assert right == (0, -1, 0), "REP-103: y of a link points to the left"
-
-
-def test_camera_info_holds_the_intrinsics() -> None:
-    from std_msgs.msg import Header
-
-    message = camera_info(Camera(640, 480, 500.0, 510.0, 320.5, 240.5), Header(frame_id="c"))
-    assert (message.width, message.height) == (640, 480)
-    np.testing.assert_array_equal(
-        np.reshape(message.k, (3, 3)), [[500, 0, 320.5], [0, 510, 240.5], [0, 0, 1]]
-    )
-    np.testing.assert_array_equal(
-        np.reshape(message.p, (3, 4))[:, :3], np.reshape(message.k, (3, 3))
-    )
 
 
 def test_table_counts_frames_people_and_time() -> None:

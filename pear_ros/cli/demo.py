@@ -16,6 +16,7 @@ from pathlib import Path
 import rclpy
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
+from rclpy.signals import SignalHandlerOptions
 from tqdm import tqdm
 
 from pear_ros.assets import demo_clip
@@ -25,7 +26,6 @@ from pear_ros.ros.lockstep import HUMANS, OVERLAY, TOPICS, Answers, LockstepPlay
 from pear_ros.ros.recorder import Recorder
 from pear_ros.video import FrameSource
 
-_FIELD_OF_VIEW = 60.0
 _START_SECONDS = 60.0
 _STOP_SECONDS = 10.0
 
@@ -42,7 +42,7 @@ def demo(folder: Path) -> int:
     except (NoResultsError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    table = demo_table(answers.sent, answers.ids, answers.latencies, {})
+    table = demo_table(answers.sent, answers.ids, answers.latencies, answers.stages_ms)
     (folder / "table.txt").write_text(table + "\n")
     print(f"\n{table}\n")
     for what, path in (
@@ -91,7 +91,7 @@ def _record(clip: Path, bag: Path, log: Path) -> Answers:
                     raise NoResultsError("the node did not start")
                 frames = FrameSource(str(clip))
                 bar = tqdm(frames, "Playing the clip", frames.frame_count, unit="frame")
-                return player.play(bar, _FIELD_OF_VIEW)
+                return player.play(bar)
         except NoResultsError as error:
             tail = "\n".join(log.read_text(errors="replace").splitlines()[-15:])
             raise NoResultsError(f"{error}; the end of {log}:\n{tail}") from error
@@ -101,7 +101,7 @@ def _record(clip: Path, bag: Path, log: Path) -> Answers:
 
 @contextlib.contextmanager
 def _ros_node(name: str) -> Iterator[Node]:
-    rclpy.init(signal_handler_options=rclpy.SignalHandlerOptions.NO)
+    rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
     try:
         node = rclpy.create_node(name)
         yield node

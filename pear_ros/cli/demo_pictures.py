@@ -101,4 +101,5 @@ def _pose(params: Any) -> Array:
     """(55, 3) of SmplxParams, joints in their order."""
     parts = ("global_orient", "body_pose", "jaw_pose", "leye_pose", "reye_pose")
     hands = ("left_hand_pose", "right_hand_pose")
-    return np.concatenate([getattr(params, part) for part in parts + hands]).reshape(-1, 3)
+    pose: Array = np.concatenate([getattr(params, part) for part in parts + hands])
+    return pose.reshape(-1, 3)

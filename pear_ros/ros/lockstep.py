@@ -7,10 +7,11 @@ So every frame is processed, whatever the machine's speed. Stamps are those of t
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from builtin_interfaces.msg import Time
+from diagnostic_msgs.msg import DiagnosticArray
 from geometry_msgs.msg import Quaternion, Transform, TransformStamped
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile
@@ -21,8 +22,8 @@ from tf2_msgs.msg import TFMessage
 from visualization_msgs.msg import MarkerArray
 
 from pear_msgs.msg import BodyModelInfo, HumanArray
-from pear_ros.camera import Camera
 from pear_ros.people import Image
+from pear_ros.ros.diagnostics import stages_ms
 from pear_ros.ros.recorder import Recorder, Topic, jpeg_message
 
 OPTICAL_FRAME = "camera_optical_frame"
@@ -36,11 +37,14 @@ MARKERS = Topic("/mesh_markers", MarkerArray)
 OVERLAY = Topic("/overlay", ImageMessage, as_jpeg=True)
 BODY_MODEL = Topic("/body_model", BodyModelInfo, latched=True)
 TF_STATIC = Topic("/tf_static", TFMessage, latched=True)
+DIAGNOSTICS = Topic("/diagnostics", DiagnosticArray)
 RESULTS = (HUMANS, MARKERS, OVERLAY)
-TOPICS = (IMAGE, CAMERA_INFO, *RESULTS, BODY_MODEL, TF_STATIC)
+TOPICS = (IMAGE, CAMERA_INFO, *RESULTS, BODY_MODEL, TF_STATIC, DIAGNOSTICS)
 """Everything that is worth recording."""
 
 _FRAME_SECONDS = 20.0
+_REPORT_SECONDS = 3.0
+"""The node reports on /diagnostics every second."""
 _PATIENCE = 3
 """Frames in a row without results after which playing stops."""
 
@@ -61,10 +65,12 @@ class Answers:
     """Seconds from sending an image to the arrival of each result, by topic."""
     ids: list[list[str]] = field(default_factory=list)
     """Of each answered frame, the track ids of those present."""
+    stages_ms: Mapping[str, float] = field(default_factory=dict)
+    """The node's own medians, milliseconds by stage."""
 
 
 class LockstepPlayer:
-    """Publishes images with CameraInfo and the camera's static transform."""
+    """Publishes images with the camera's static transform, and a CameraInfo without calibration."""
 
     def __init__(self, node: Node, recorder: Recorder) -> None:
         """`recorder` records TOPICS; another thread spins `node`."""
@@ -97,8 +103,8 @@ class LockstepPlayer:
             and all(self._node.count_publishers(topic.name) > 0 for topic in RESULTS)
         )
 
-    def play(self, frames: Iterable[tuple[float, Image]], field_of_view: float) -> Answers:
-        """Send all frames (stamp_seconds, image), with intrinsics of a field of view in degrees.
+    def play(self, frames: Iterable[tuple[float, Image]]) -> Answers:
+        """Send all frames (stamp_seconds, image).
 
         Raises NoResultsError when nothing comes back any more.
         """
@@ -108,28 +114,28 @@ class LockstepPlayer:
         for stamp_seconds, image in frames:
             stamp_ns = start_ns + round(stamp_seconds * 1e9)
             answers.sent += 1
-            silent = 0 if self._exchange(image, stamp_ns, field_of_view, answers) else silent + 1
+            silent = 0 if self._exchange(image, stamp_ns, answers) else silent + 1
             if silent == _PATIENCE:
                 raise NoResultsError(
                     f"the node gave no results for {_PATIENCE} frames in a row, the last of them "
                     f"frame {answers.sent}"
                 )
+        newer = {DIAGNOSTICS.name: self._recorder.count(DIAGNOSTICS.name) + 1}
+        if self._recorder.wait_for(newer, _REPORT_SECONDS):
+            answers.stages_ms = stages_ms(self._recorder.newest(DIAGNOSTICS.name, DiagnosticArray))
         return answers
 
-    def _exchange(
-        self, image: Image, stamp_ns: int, field_of_view: float, answers: Answers
-    ) -> bool:
+    def _exchange(self, image: Image, stamp_ns: int, answers: Answers) -> bool:
         """Send one image and take in its results; False when they do not all come in time."""
         seconds, nanoseconds = divmod(stamp_ns, 1_000_000_000)
         header = Header(stamp=Time(sec=seconds, nanosec=nanoseconds), frame_id=OPTICAL_FRAME)
         height, width = image.shape[:2]
-        camera = Camera.from_field_of_view(width, height, field_of_view)
         message = jpeg_message(image, header)
         expected = {topic.name: self._recorder.count(topic.name) + 1 for topic in RESULTS}
         self._recorder.stamp_ns = stamp_ns
         if answers.sent == 1:
             self._transforms.publish(TFMessage(transforms=[optical_transform(header.stamp)]))
-        self._camera_infos.publish(camera_info(camera, header))
+        self._camera_infos.publish(CameraInfo(header=header, height=height, width=width))
         sent = time.perf_counter()
         self._images.publish(message)
         if not self._recorder.wait_for(expected, _FRAME_SECONDS):
@@ -141,21 +147,6 @@ class LockstepPlayer:
         answers.ids.append([human.id for human in humans if human.tracking_state != human.LOST])
         answers.answered += 1
         return True
-
-
-def camera_info(camera: Camera, header: Header) -> CameraInfo:
-    """sensor_msgs/CameraInfo of a pinhole camera without distortion."""
-    k = [camera.fx, 0.0, camera.cx, 0.0, camera.fy, camera.cy, 0.0, 0.0, 1.0]
-    return CameraInfo(
-        header=header,
-        width=camera.width,
-        height=camera.height,
-        distortion_model="plumb_bob",
-        d=[0.0] * 5,
-        k=k,
-        r=[1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0],
-        p=[*k[:3], 0.0, *k[3:6], 0.0, *k[6:], 0.0],
-    )
 
 
 def optical_transform(stamp: Time) -> TransformStamped:

@@ -1,0 +1,29 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Statistics as a diagnostics message and back."""
+
+from __future__ import annotations
+
+import pytest
+
+pytest.importorskip("rclpy", reason="needs ROS 2")
+
+from builtin_interfaces.msg import Time
+
+from pear_ros.ros.diagnostics import diagnostic_array, stages_ms
+from pear_ros.ros.metrics import Statistics
+
+
+def test_counts_and_stages_are_key_value_pairs() -> None:
+    statistics = Statistics(received=9, processed=5, dropped=4, stage_ms={"decode": 1.25})
+    message = diagnostic_array(statistics, "/robot/pear", Time(sec=7))
+    (status,) = message.status
+    assert message.header.stamp == Time(sec=7)
+    assert status.name == "/robot/pear: images"
+    assert status.message == "5 of 9 images processed"
+    values = {pair.key: pair.value for pair in status.values}
+    assert (values["received"], values["dropped"], values["decode [ms]"]) == ("9", "4", "1.25")
+
+
+def test_stages_are_read_back() -> None:
+    statistics = Statistics(stage_ms={"decode": 1.25, "total": 100.5})
+    assert stages_ms(diagnostic_array(statistics, "pear", Time())) == statistics.stage_ms
