@@ -47,10 +47,10 @@ def main() -> None:
     arguments = parser.parse_args()
     check_python()
     with one_at_a_time():
+        ros = choose_ros(arguments.ros)
         if (STATE / "running").exists():
             print("The last set-up was interrupted: starting anew.")
             shutil.rmtree(VENV)
-        ros = choose_ros(arguments.ros)
         install_packages(ros)
         build_messages(ros)
         install_pear_ros()
@@ -73,10 +73,16 @@ def install_packages(ros: str) -> None:
             return
         check_compiler()
         if ros == SOURCED and not importable("numpy", "scipy", "cv2", "tqdm"):
-            fail("sudo apt install python3-numpy python3-scipy python3-opencv python3-tqdm")
+            fail(
+                "install what rosdep would: "
+                "sudo apt install python3-numpy python3-scipy python3-opencv python3-tqdm"
+            )
         shutil.rmtree(VENV, ignore_errors=True)
         system = ["--system-site-packages"] if ros == SOURCED else []
-        run([sys.executable, "-m", "venv", *system, VENV], f"sudo apt install {THIS_PYTHON}-venv")
+        run(
+            [sys.executable, "-m", "venv", *system, VENV],
+            f"Python's venv is missing: sudo apt install {THIS_PYTHON}-venv",
+        )
         STATE.mkdir()
         (STATE / "ros").write_text(ros)
         if ros == SOURCED:
@@ -97,7 +103,7 @@ def build_messages(ros: str) -> None:
         check_compiler()
         colcon = shutil.which("colcon") if ros == SOURCED else VENV / "bin" / "colcon"
         if not colcon:
-            fail("sudo apt install python3-colcon-common-extensions")
+            fail("colcon is missing: sudo apt install python3-colcon-common-extensions")
         build = STATE / "build"
         shutil.rmtree(build, ignore_errors=True)
         environment: dict[str, str | Path] = {"COLCON_HOME": build}
@@ -284,6 +290,8 @@ def run(
         process = subprocess.Popen(command, cwd=ROOT, env=env, stdout=log, stderr=log)
     with process:
         show_progress(process)
+    if process.returncode < 0:
+        raise KeyboardInterrupt  # killed, so maybe half done
     if process.returncode:
         print(last_lines(12), file=sys.stderr)
         fail(f"{hint} (all of it: {LOG})")
