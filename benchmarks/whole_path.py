@@ -13,10 +13,8 @@ benchmarks/results/whole_path.md.
 from __future__ import annotations
 
 import subprocess
-import sys
 import time
 import venv
-from pathlib import Path
 
 import numpy as np
 from rclpy.serialization import serialize_message

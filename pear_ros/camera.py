@@ -32,7 +32,7 @@ class Camera:
 
     @classmethod
     def from_field_of_view(cls, width: int, height: int, degrees: float = 60.0) -> Camera:
-        """Camera of an uncalibrated image: `degrees` across the longer side, centred, square pixels.
+        """Camera of an uncalibrated image: `degrees` across the longer side, square pixels.
 
         Raises ValueError when the field of view is not between 0 and 180 degrees.
         """
@@ -43,9 +43,10 @@ class Camera:
         return cls(width, height, focal, focal, *centre, IntrinsicsSource.FIELD_OF_VIEW)
 
     def project(self, points: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        """Pixels (..., 2) of points (..., 3) in the optical frame; NaN for points behind the camera."""
+        """Pixels (..., 2) of points (..., 3) in the optical frame; NaN behind the camera."""
         depth = points[..., 2:]
         uv = points[..., :2] / np.where(depth > 0.0, depth, np.nan)
         scale = np.array([self.fx, self.fy], np.float32)
         centre = np.array([self.cx, self.cy], np.float32)
-        return (uv * scale + centre).astype(np.float32)
+        pixels: npt.NDArray[np.float32] = (uv * scale + centre).astype(np.float32)
+        return pixels

@@ -36,7 +36,7 @@ class Estimate:
 
 
 class Estimator(Protocol):
-    """Turns regions of an image into people: all of them in one call, so that they can be a batch."""
+    """Turns regions of an image into people: all in one call, so that they can be a batch."""
 
     @property
     def model_id(self) -> str:

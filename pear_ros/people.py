@@ -60,7 +60,7 @@ class SmplxParams:
     """SMPL-X parameters of one person (Pavlakos et al., CVPR 2019)."""
 
     pose: Array
-    """(55, 3) axis-angle: global_orient, body 21, jaw, left eye, right eye, left and right hand 15."""
+    """(55, 3) axis-angle: global_orient, body 21, jaw, eyes, left hand 15, right hand 15."""
     betas: Array
     """(num_betas,) shape coefficients of the body model in use, in standard deviations."""
     expression: Array

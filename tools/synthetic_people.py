@@ -7,6 +7,7 @@ Poses are drawn from ranges that human joints allow, by kind (standing, walking,
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -15,6 +16,7 @@ import numpy.typing as npt
 from scipy.spatial.transform import Rotation
 
 from pear_ros.body import BodyModel, load_open_body
+from pear_ros.body.files import load_surface_points
 from pear_ros.body.kinematics import rotation_matrices
 from pear_ros.camera import Camera
 from pear_ros.people import SMPLX_JOINT_NAMES, Array, Image
@@ -23,8 +25,8 @@ from pear_ros.raster import rasterize
 Random = np.random.Generator
 Range = tuple[float, float]
 
-# Upper arm elevation (-90 hanging, 0 horizontal) and direction (0 sideways, 90 forward), twist about
-# the upper arm, elbow flexion; degrees.
+# Upper arm elevation (-90 hanging, 0 horizontal) and direction (0 sideways, 90 forward), twist
+# about the upper arm, elbow flexion; degrees.
 ARMS: dict[str, tuple[Range, Range, Range, Range]] = {
     "down": ((-88, -60), (-20, 45), (-40, 40), (0, 50)),
     "side": ((-30, 30), (-25, 50), (-50, 50), (0, 60)),
@@ -56,6 +58,10 @@ KINDS: dict[str, tuple[tuple[str, ...], tuple[str, str], Range]] = {
     "balancing": (("side", "side", "any", "up"), ("straight", "side"), (-12, 12)),
     "anything": (("any",), ("any", "any"), (-15, 50)),
 }
+# Points of MediaPipe's face mesh.
+_BROWS = (70, 63, 105, 66, 107, 336, 296, 334, 293, 300)
+_LIPS = (61, 91, 84, 17, 314, 321, 291, 270, 267, 0, 37, 40, 13, 14, 81, 311, 178, 402)
+
 STRIDE = 30.0
 """Largest hip angle of a walking step, degrees."""
 
@@ -72,7 +78,7 @@ class SyntheticPerson:
     camera: Camera
     kind: str
     yaw: float
-    """Degrees about the vertical: 0 faces the camera, 90 shows the person's right side, 180 the back."""
+    """Degrees about the vertical: 0 faces the camera, 90 shows the right side, 180 the back."""
     rotations: Array
     """(55, 3, 3) joint rotations; the first turns body axes into the optical frame."""
     betas: Array
@@ -197,8 +203,13 @@ class Wardrobe:
         owner = np.array(body.joint_names)[np.asarray(body.weights.argmax(axis=1)).ravel()]
         vertex = body.v_template
         self._vertex = vertex
-        belongs = lambda *names: np.isin(owner, names)  # noqa: E731
-        both = lambda name: belongs(f"left_{name}", f"right_{name}")  # noqa: E731
+
+        def belongs(*names: str) -> npt.NDArray[np.bool_]:
+            return np.isin(owner, names)
+
+        def both(name: str) -> npt.NDArray[np.bool_]:
+            return belongs(f"left_{name}", f"right_{name}")
+
         self._eyes = both("eye_smplhf")
         self._head = belongs("head", "jaw") | self._eyes
         self._feet = both("ankle") | both("foot")
@@ -218,13 +229,19 @@ class Wardrobe:
         self._hips = belongs("pelvis")
         self._leg = leg
         self._knee = (hip - knee) / (hip - ankle)
-        above = vertex - (joint["head"] + np.array([0.0, 0.07, -0.1]))
-        self._hair = (
-            self._head
-            & ~self._eyes
-            & ((above[:, 1] > 0.045) | ((above[:, 2] < 0.0) & (above[:, 1] > -0.06)))
-        )
-        self._lips = belongs("jaw") & (vertex[:, 1] > joint["jaw"][1] - 0.03)
+        height, depth = (vertex - vertex[self._head].mean(axis=0))[:, 1:].T
+        behind = (depth < 0.015) & (height > -0.04)
+        self._hair = self._head & ~self._eyes & ((height > 0.06) | behind)
+        front = vertex[self._eyes, 2].max() - 0.004
+        self._irises = self._eyes & (vertex[:, 2] > front)
+        self._brows = self._near_face_landmarks(_BROWS)
+        self._lips = self._near_face_landmarks(_LIPS)
+
+    def _near_face_landmarks(self, landmarks: Sequence[int]) -> npt.NDArray[np.bool_]:
+        """(V,) whether a vertex is one of those around some points of MediaPipe's face mesh."""
+        near = np.zeros(len(self._vertex), bool)
+        near[load_surface_points().face_corners[list(landmarks)]] = True
+        return near
 
     def dress(self, rng: Random) -> tuple[Array, Array]:
         """Colours (V, 3) in 0..1, BGR, and how far clothes and hair stand out (V,), metres."""
@@ -232,8 +249,11 @@ class Wardrobe:
         skin = np.array([0.45, 0.58, 0.82]) * rng.uniform(0.25, 1.1) + rng.normal(0, 0.02, 3)
         colour = np.tile(skin, (count, 1))
         thickness = np.zeros(count)
-        colour[self._lips] *= (0.75, 0.75, 0.95)
-        colour[self._eyes] = rng.uniform(0.05, 0.5)
+        colour[self._lips] *= (0.6, 0.6, 0.85)
+        colour[self._eyes] = 0.85
+        colour[self._irises] = rng.uniform(0.02, 0.3)
+        hair = np.array([0.08, 0.1, 0.14]) * rng.uniform(0.2, 4)
+        colour[self._brows] = 0.3 * colour[self._brows] + 0.7 * hair
         hem = rng.choice([0.0, 0.15, self._knee, 0.95])
         sleeve = rng.choice([0.05, 0.3, 1.1])
         trousers = self._hips | (self._leg & ~self._feet & (self._down_leg < max(hem, 0.25)))
@@ -247,7 +267,7 @@ class Wardrobe:
             colour[worn] = self._cloth(rng)[worn]
             thickness[worn] = stand_out * (1 + 0.4 * self._waves(rng, 6, 25)[worn])
         if rng.random() < 0.9:
-            colour[self._hair] = np.array([0.08, 0.1, 0.14]) * rng.uniform(0.2, 4)
+            colour[self._hair] = hair
             thickness[self._hair] = rng.uniform(0.005, 0.03)
         colour *= (1 + 0.08 * self._waves(rng, 20, 90))[:, None]
         return np.clip(colour, 0.005, 1).astype(np.float32), thickness.astype(np.float32)
@@ -353,9 +373,9 @@ class SyntheticStudio:
         raster = rasterize(dressed, faces, camera)
         picture = self._background(rng, camera.width, camera.height)
         picture.reshape(-1, 3)[raster.pixel] = raster.interpolate(colour * light, faces)
-        picture = cv2.GaussianBlur(picture, (0, 0), rng.uniform(0.5, 1.1))
-        picture = picture * rng.uniform(0.75, 1.2) + rng.normal(0, 0.015, picture.shape)
-        image: Image = (np.clip(picture, 0, 1) * 255).astype(np.uint8)
+        blurred = cv2.GaussianBlur(picture, (0, 0), rng.uniform(0.5, 1.1))
+        exposed = blurred * rng.uniform(0.75, 1.2) + rng.normal(0, 0.015, picture.shape)
+        image: Image = (np.clip(exposed, 0, 1) * 255).astype(np.uint8)
         return image
 
     def _background(self, rng: Random, width: int, height: int) -> Array:
@@ -370,7 +390,7 @@ class SyntheticStudio:
             if rng.random() < 0.5:
                 piece = piece[:, ::-1]
             resized = cv2.resize(np.ascontiguousarray(piece), (width, height))
-            return resized.astype(np.float32) / 255 * np.float32(rng.uniform(0.6, 1.1))
+            return np.asarray(resized * (rng.uniform(0.6, 1.1) / 255), np.float32)
         ramp = np.linspace(0, 1, height)[:, None, None]
         wall = np.tile(_colour(rng) * ramp + _colour(rng) * (1 - ramp), (1, width, 1))
         background = np.ascontiguousarray(wall, np.float32)
@@ -394,4 +414,4 @@ def _normals(vertices: Array, faces: npt.NDArray[np.int32]) -> Array:
         axis=1,
     )
     length = np.linalg.norm(total, axis=1, keepdims=True)
-    return (total / np.maximum(length, 1e-12)).astype(np.float32)
+    return np.asarray(total / np.maximum(length, 1e-12), np.float32)

@@ -15,7 +15,7 @@ _SMALL_ANGLE = 1e-4
 
 
 def rotation_matrices(axis_angle: npt.NDArray[np.floating]) -> Array:
-    """Rotation matrices (..., 3, 3) of axis-angle vectors (..., 3), radians (Rodrigues' formula)."""
+    """Rotation matrices (..., 3, 3) of axis-angle vectors (..., 3) (Rodrigues' formula)."""
     vector = np.asarray(axis_angle, np.float32)
     angle = np.sqrt(np.einsum("...i,...i->...", vector, vector))
     safe = np.maximum(angle, _SMALL_ANGLE)
@@ -43,7 +43,7 @@ def rotation_vectors(matrices: Array) -> Array:
     sine = np.sqrt(np.einsum("...i,...i->...", axis, axis))
     cosine = (np.einsum("...ii->...", matrices) - 1.0) / 2.0
     ratio = np.where(sine > _SMALL_ANGLE, np.arctan2(sine, cosine) / np.maximum(sine, 1e-12), 1.0)
-    vectors: Array = axis * ratio[..., None].astype(np.float32)
+    vectors: Array = (axis * ratio[..., None]).astype(np.float32)
     return vectors
 
 

@@ -93,7 +93,7 @@ class BodyFitter:
         certainty = np.zeros(NUM_JOINTS, np.float32)
         certainty[:NUM_BODY_JOINTS] = confidence(probable.joint_error) * person.pose.score
         rotations = state.rotations.copy()
-        expression = np.zeros(self.body.num_expression, np.float32)
+        expression: Array = np.zeros(self.body.num_expression, np.float32)
         if person.face is not None:
             face = self._face(person.face.image, viewing_rotation(person.face.roi, camera))
             if self._turn_head(rotations, face.orientation):

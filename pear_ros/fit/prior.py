@@ -115,9 +115,10 @@ def gram_schmidt(six: Array) -> Array:
     return np.stack([first, second, np.cross(first, second)], axis=-1).astype(np.float32)
 
 
-def confidence(error: Array, tolerance: float = 0.1) -> Array:
+def confidence(error: Array, tolerance: float = 0.2) -> Array:
     """Probability that a joint lies within `tolerance` metres, for an error (sigma per axis)."""
     ratio = tolerance / np.maximum(error, 1e-6)
     # Maxwell distribution of a distance in 3D.
     erf = np.array([math.erf(value / math.sqrt(2)) for value in ratio])
-    return (erf - math.sqrt(2 / math.pi) * ratio * np.exp(-(ratio**2) / 2)).astype(np.float32)
+    beyond = math.sqrt(2 / math.pi) * ratio * np.exp(-(ratio**2) / 2)
+    return np.asarray(erf - beyond, np.float32)
