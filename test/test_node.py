@@ -13,6 +13,7 @@ import pytest
 pytest.importorskip("rclpy", reason="needs ROS 2")
 
 import rclpy
+from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.lifecycle import TransitionCallbackReturn
 from rclpy.parameter import Parameter
@@ -189,6 +190,7 @@ def test_under_overload_the_newest_wins_and_drops_are_counted(bench: Bench) -> N
     assert [stamp(message) for message in humans] == [(1, 0), (5, 0)]
     bench.wait_statistic("processed", 2)
     assert bench.node.statistics.dropped == 3
+    assert bench.node.statistics.lost == 0
 
 
 def bad_images() -> list[Any]:
@@ -325,9 +327,23 @@ def test_every_image_is_accounted_for(bench: Bench) -> None:
     figures = bench.node.statistics
     assert figures.received == 3
     assert (figures.unwatched, figures.refused, figures.processed) == (1, 1, 1)
-    assert (figures.dropped, figures.failed, figures.people) == (0, 0, 2)
+    assert (figures.lost, figures.dropped, figures.failed, figures.people) == (0, 0, 0, 2)
     assert {"decode", "estimate", "publish"} <= set(figures.stage_ms)
     assert "mesh" not in figures.stage_ms
+
+
+def test_figures_are_on_diagnostics(bench: Bench) -> None:
+    arrived: list[DiagnosticArray] = []
+    bench.client.create_subscription(DiagnosticArray, "/diagnostics", arrived.append, 1)
+    bench.subscribe(HumanArray, "humans")
+    bench.publish(image(1, 0, 1))
+    bench.wait_statistic("processed", 1)
+    arrived.clear()
+    bench.wait_for(1, arrived)
+    (status,) = arrived[0].status
+    assert status.name == "/pear: images"
+    values = {pair.key: pair.value for pair in status.values}
+    assert (values["processed"], values["people"]) == ("1", "2")
 
 
 def test_life_cycle(make_bench: MakeBench) -> None:

@@ -11,7 +11,7 @@ from std_msgs.msg import Header
 
 from pear_ros.ros.metrics import Statistics
 
-_COUNTS = ("received", "processed", "dropped", "refused", "failed", "unwatched", "people")
+_COUNTS = ("lost", "received", "processed", "dropped", "refused", "failed", "unwatched", "people")
 _STAGE = " [ms]"
 
 

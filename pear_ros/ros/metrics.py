@@ -10,16 +10,18 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-STAGES = ("decode", "estimate", "mesh", "publish", "total")
-"""From message to picture, to people, to meshes, to messages sent; and from arrival to the end."""
+STAGES = ("decode", "estimate", "mesh", "draw", "publish", "total")
+"""Message to picture, to people, to meshes, to overlay, to messages sent; arrival to the end."""
 
 _WINDOW = 300
 
 
 @dataclass(frozen=True)
 class Statistics:
-    """A snapshot. Every image that arrived is in one of the other counts, or still waiting."""
+    """A snapshot. Every image received is in one of the later counts, or still waiting."""
 
+    lost: int = 0
+    """Lost on the way here, as far as the middleware knows: mostly too big for its transport."""
     received: int = 0
     processed: int = 0
     dropped: int = 0
@@ -39,8 +41,8 @@ class Statistics:
         stages = ", ".join(f"{stage} {ms:.1f} ms" for stage, ms in self.stage_ms.items())
         return (
             f"{self.received} images: {self.processed} processed, {self.dropped} dropped, "
-            f"{self.refused} refused, {self.failed} failed, {self.unwatched} with nobody "
-            f"watching; {stages or 'no timings yet'}"
+            f"{self.refused} refused, {self.failed} failed, {self.unwatched} with nobody watching; "
+            f"{self.lost} lost on the way; {stages or 'no timings yet'}"
         )
 
 
@@ -48,7 +50,7 @@ class Recorder:
     """Counts and times. Each count has one thread that writes it, so no lock is needed."""
 
     def __init__(self) -> None:
-        self.received = self.processed = self.dropped = 0
+        self.lost = self.received = self.processed = self.dropped = 0
         self.refused = self.failed = self.unwatched = self.people = 0
         self._seconds = {stage: deque[float](maxlen=_WINDOW) for stage in STAGES}
 
@@ -66,6 +68,7 @@ class Recorder:
     def snapshot(self) -> Statistics:
         """The figures up to now."""
         return Statistics(
+            self.lost,
             self.received,
             self.processed,
             self.dropped,

@@ -7,15 +7,18 @@ import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from diagnostic_msgs.msg import DiagnosticArray
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.clock import Clock
 from rclpy.clock_type import ClockType
+from rclpy.event_handler import SubscriptionEventCallbacks
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.parameter import Parameter
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CameraInfo, CompressedImage
 from sensor_msgs.msg import Image as ImageMessage
 
+from pear_ros.ros.diagnostics import diagnostic_array
 from pear_ros.ros.metrics import Recorder, Statistics
 from pear_ros.ros.outputs import Outputs, Watched
 from pear_ros.ros.parameters import Parameters, declare_parameters, refusal
@@ -28,6 +31,7 @@ if TYPE_CHECKING:
 # Best effort takes from every publisher (REP-2003); depth 1, since only the newest image counts.
 _SENSOR_DATA = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
 
+_DIAGNOSTICS_SECONDS = 1.0
 _REPORT_SECONDS = 10.0
 
 
@@ -52,8 +56,8 @@ class PearNode(LifecycleNode):
         self._pipeline: Pipeline | None = None
         self._outputs: Outputs | None = None
         self._worker: Worker | None = None
-        self._inputs: list[Any] = []
-        self._received_before = 0
+        self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 1)
+        self._reported = Statistics()
         self._trouble = ""
         self._values = declare_parameters(self)
         self.add_on_set_parameters_callback(self._set_parameters)
@@ -100,14 +104,21 @@ class PearNode(LifecycleNode):
         worker.start()
         self._worker = worker
         self._inputs = [
-            self.create_subscription(*self._image_source(), worker.put, _SENSOR_DATA),
+            self.create_subscription(
+                *self._image_source(),
+                worker.put,
+                _SENSOR_DATA,
+                event_callbacks=SubscriptionEventCallbacks(message_lost=worker.count_lost),
+            ),
             self.create_subscription(
                 CameraInfo, "camera_info", worker.set_camera_info, _SENSOR_DATA
             ),
         ]
-        self._report_timer = self.create_timer(
-            _REPORT_SECONDS, self._report, clock=Clock(clock_type=ClockType.STEADY_TIME)
-        )
+        clock = Clock(clock_type=ClockType.STEADY_TIME)  # simulated time may stand still
+        self._reports = [
+            self.create_timer(_DIAGNOSTICS_SECONDS, self._publish_diagnostics, clock=clock),
+            self.create_timer(_REPORT_SECONDS, self._warn_of_missing_images, clock=clock),
+        ]
         self.get_logger().info(f"Looking for people in {self._image_source()[1]}")
         return result
 
@@ -144,8 +155,8 @@ class PearNode(LifecycleNode):
             return
         for subscription in self._inputs:
             self.destroy_subscription(subscription)
-        self.destroy_timer(self._report_timer)
-        self._inputs = []
+        for timer in self._reports:
+            self.destroy_timer(timer)
         self._worker.stop()
         self._worker = None
 
@@ -164,17 +175,33 @@ class PearNode(LifecycleNode):
             self._worker.parameters = self._values
         return SetParametersResult(successful=True)
 
-    def _report(self) -> None:
-        statistics = self.statistics
-        if statistics.received == self._received_before and self._worker is not None:
-            topic = self._image_source()[1]
+    def _publish_diagnostics(self) -> None:
+        if self._diagnostics.get_subscription_count() > 0:
+            now = self.get_clock().now().to_msg()
+            name = self.get_fully_qualified_name()
+            self._diagnostics.publish(diagnostic_array(self.statistics, name, now))
+
+    def _warn_of_missing_images(self) -> None:
+        if self._worker is None:
+            return
+        statistics, before = self.statistics, self._reported
+        self._reported = statistics
+        received, lost = statistics.received - before.received, statistics.lost - before.lost
+        topic = self._image_source()[1]
+        if received + lost == 0:
             self._worker.complain(
                 "silence",
                 f"No image on {topic} for {_REPORT_SECONDS:.0f} s; it has "
                 f"{self.count_publishers(topic)} publishers. Is the topic remapped, and is "
                 "image_transport right?",
             )
-        self._received_before = statistics.received
+        if lost > received:
+            self._worker.complain(
+                "lost",
+                f"Of {received + lost} images on {topic}, {lost} were lost on the way: they are "
+                "too big for the middleware as it is set up. Take image_transport compressed, or "
+                "with Fast DDS set FASTDDS_BUILTIN_TRANSPORTS=LARGE_DATA for camera and node",
+            )
         self.get_logger().debug(str(statistics))
 
 

@@ -84,14 +84,18 @@ class Outputs:
             with recorder.stage("mesh"):
                 meshes = self._pipeline.meshes(dataclasses.replace(people, persons=present))
 
+        drawn: Image | None = None
+        if watched.overlay and meshes is not None:
+            with recorder.stage("draw"):
+                drawn = draw_overlay(picture, people.camera, meshes, self._faces, ids)
+
         with recorder.stage("publish"):
             if watched.humans:
                 by_id = dict(zip(ids, meshes, strict=True)) if meshes is not None else None
                 self._humans.publish(human_array(people, header, by_id if vertices else None))
             if watched.mesh_markers and meshes is not None:
                 self._markers.publish(self._marker_bytes(header, ids, meshes))
-            if watched.overlay and meshes is not None:
-                drawn = draw_overlay(picture, people.camera, meshes, self._faces, ids)
+            if drawn is not None:
                 self._overlay.publish(image_message(drawn, header))
             if not watched.mesh_markers:
                 self._shown.clear()

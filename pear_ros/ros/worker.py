@@ -8,6 +8,7 @@ import time
 import traceback
 from typing import TYPE_CHECKING, Any
 
+from rclpy.event_handler import QoSMessageLostInfo
 from rclpy.lifecycle import LifecycleNode
 from sensor_msgs.msg import CameraInfo, CompressedImage
 
@@ -70,6 +71,10 @@ class Worker:
     def set_camera_info(self, info: CameraInfo) -> None:
         """Leaves the camera's calibration."""
         self._camera_info = info
+
+    def count_lost(self, event: QoSMessageLostInfo) -> None:
+        """Counts images that the middleware lost."""
+        self._recorder.lost += event.total_count_change
 
     def complain(self, cause: str, text: str) -> None:
         """Logs a warning, at most once a minute for each cause."""
