@@ -86,7 +86,7 @@ def install_packages(ros: str) -> None:
         STATE.mkdir()
         (STATE / "ros").write_text(ros)
         if ros == SOURCED:
-            pip_install("setuptools>=64", *options("-r", files))
+            pip_install("setuptools==79.0.1", *options("-r", files))
         else:
             pip_install("--no-deps", "--no-compile", *options("-r", files))
             mend_cmake_files()
