@@ -190,7 +190,7 @@ def contact_sheet(images: Sequence[Image], columns: int, tile_width: int = 640) 
     return sheet
 
 
-_PAPER = (246, 246, 246)
+_PAPER = 246
 _INK = (90, 90, 90)
 _LINE = (225, 225, 225)
 _FAR = 1000.0
@@ -218,14 +218,17 @@ def _blend(
     return raster
 
 
-def _label_person(picture: Image, text: str, column: int, row: int) -> None:
-    """Write `text` above the topmost pixel of a person, inside the picture."""
+def _label_person(picture: Image, track_id: str, column: int, row: int) -> None:
+    """Write the id on a tag of its colour above a person's topmost pixel, inside the picture."""
     scale = max(0.45, picture.shape[0] / 1600.0)
-    (width, height), below = cv2.getTextSize(text, _FONT, scale, 1)
-    x = min(max(column - width // 2, 2), max(picture.shape[1] - width - 2, 2))
-    y = max(row - below - 4, height + 2)
-    for colour, thickness in (((30, 30, 30), 3), ((255, 255, 255), 1)):
-        cv2.putText(picture, text, (x, y), _FONT, scale, colour, thickness, cv2.LINE_AA)
+    (width, height), below = cv2.getTextSize(track_id, _FONT, scale, 1)
+    width, height = width + 8, height + below + 4
+    x = min(max(column - width // 2, 0), max(picture.shape[1] - width, 0))
+    y = max(row - height - 4, 0)
+    dark = [round(140 * channel) for channel in id_colour(track_id)[::-1]]
+    cv2.rectangle(picture, (x, y), (x + width - 1, y + height - 1), dark, cv2.FILLED)
+    place = (x + 4, y + height - below - 2)
+    cv2.putText(picture, track_id, place, _FONT, scale, (255, 255, 255), 1, cv2.LINE_AA)
 
 
 def _draw_grid(picture: Image, u0: float, v0: float, scale: float) -> None:

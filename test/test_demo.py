@@ -203,7 +203,9 @@ def test_the_optical_frame_looks_along_the_links_x() -> None:
 
 def test_table_counts_frames_people_and_time() -> None:
     latencies = {"/humans": [0.1, 0.2, 0.3], "/overlay": [0.3, 0.3, 0.4]}
-    table = demo_table(4, [["h1"], ["h1", "h2"], []], latencies, {"estimate": 12.34})
+    table = demo_table(
+        4, [["h1"], ["h1", "h2"], []], latencies, {"failed": 0.0, "estimate [ms]": 12.34}
+    )
     lines = {line[:22].strip(): line[22:] for line in table.splitlines()}
     assert lines["frames sent"].startswith("4 ")
     assert lines["frames with results"] == "3"
@@ -211,6 +213,7 @@ def test_table_counts_frames_people_and_time() -> None:
     assert lines["people"].startswith("2 ids, 1.00 people a frame, 2 at most")
     assert lines["pace"].startswith("3.0 frames/s")
     assert lines["/humans"].split() == ["200", "290"]
+    assert "failed" not in lines
     assert lines["estimate"].split() == ["12.3"]
 
 

@@ -9,7 +9,7 @@ pytest.importorskip("rclpy", reason="needs ROS 2")
 
 from builtin_interfaces.msg import Time
 
-from pear_ros.ros.diagnostics import diagnostic_array, stages_ms
+from pear_ros.ros.diagnostics import diagnostic_array, figures
 from pear_ros.ros.metrics import Statistics
 
 
@@ -24,6 +24,7 @@ def test_counts_and_stages_are_key_value_pairs() -> None:
     assert (values["received"], values["dropped"], values["decode [ms]"]) == ("9", "4", "1.25")
 
 
-def test_stages_are_read_back() -> None:
-    statistics = Statistics(stage_ms={"decode": 1.25, "total": 100.5})
-    assert stages_ms(diagnostic_array(statistics, "pear", Time())) == statistics.stage_ms
+def test_figures_are_read_back() -> None:
+    statistics = Statistics(received=3, stage_ms={"decode": 1.25, "total": 100.5})
+    found = figures(diagnostic_array(statistics, "pear", Time()))
+    assert (found["received"], found["decode [ms]"], found["total [ms]"]) == (3.0, 1.25, 100.5)

@@ -42,7 +42,7 @@ def demo(folder: Path) -> int:
     except (NoResultsError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    table = demo_table(answers.sent, answers.ids, answers.latencies, answers.stages_ms)
+    table = demo_table(answers.sent, answers.ids, answers.latencies, answers.figures)
     (folder / "table.txt").write_text(table + "\n")
     print(f"\n{table}\n")
     for what, path in (

@@ -13,12 +13,12 @@ def demo_table(
     sent: int,
     ids: Sequence[Sequence[str]],
     latencies: Mapping[str, Sequence[float]],
-    stages_ms: Mapping[str, float],
+    figures: Mapping[str, float],
 ) -> str:
     """What happened to the frames of the clip, as lines of text.
 
     `ids` are the track ids of each answered frame; `latencies` seconds from sending an image to the
-    arrival of its result, by topic; `stages_ms` the node's own medians.
+    arrival of its result, by topic; `figures` the node's own, as in pear_ros.ros.diagnostics.
     """
     answered = len(ids)
     everyone = {track_id for present in ids for track_id in present}
@@ -40,7 +40,8 @@ def demo_table(
         for topic, values in latencies.items():
             median, high = np.percentile(1e3 * np.asarray(values), [50, 95])
             lines.append(f"  {topic:20}{median:6.0f}{high:7.0f}")
-    if stages_ms:
+    stages = {key: value for key, value in figures.items() if key.endswith("[ms]")}
+    if stages:
         lines.append("stages in the node    median [ms]")
-        lines += [f"  {stage:20}{value:6.1f}" for stage, value in stages_ms.items()]
+        lines += [f"  {key.removesuffix(' [ms]'):20}{ms:6.1f}" for key, ms in stages.items()]
     return "\n".join(lines)

@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from std_msgs.msg import Header
@@ -12,13 +10,12 @@ from std_msgs.msg import Header
 from pear_ros.ros.metrics import Statistics
 
 _COUNTS = ("lost", "received", "processed", "dropped", "refused", "failed", "unwatched", "people")
-_STAGE = " [ms]"
 
 
 def diagnostic_array(statistics: Statistics, name: str, stamp: Time) -> DiagnosticArray:
     """The statistics of the node `name` as one status: all counts, and the median of each stage."""
     values = {count: str(getattr(statistics, count)) for count in _COUNTS}
-    values |= {f"{stage}{_STAGE}": f"{ms:.2f}" for stage, ms in statistics.stage_ms.items()}
+    values |= {f"{stage} [ms]": f"{ms:.2f}" for stage, ms in statistics.stage_ms.items()}
     status = DiagnosticStatus(
         level=DiagnosticStatus.OK,
         name=f"{name}: images",
@@ -28,11 +25,7 @@ def diagnostic_array(statistics: Statistics, name: str, stamp: Time) -> Diagnost
     return DiagnosticArray(header=Header(stamp=stamp), status=[status])
 
 
-def stages_ms(message: DiagnosticArray) -> Mapping[str, float]:
-    """Median milliseconds by stage out of a message of `diagnostic_array`."""
+def figures(message: DiagnosticArray) -> dict[str, float]:
+    """Counts and, under "<stage> [ms]", medians out of a message of `diagnostic_array`."""
     (status,) = message.status
-    return {
-        pair.key.removesuffix(_STAGE): float(pair.value)
-        for pair in status.values
-        if pair.key.endswith(_STAGE)
-    }
+    return {pair.key: float(pair.value) for pair in status.values}

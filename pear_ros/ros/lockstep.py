@@ -23,7 +23,7 @@ from visualization_msgs.msg import MarkerArray
 
 from pear_msgs.msg import BodyModelInfo, HumanArray
 from pear_ros.people import Image
-from pear_ros.ros.diagnostics import stages_ms
+from pear_ros.ros.diagnostics import figures
 from pear_ros.ros.recorder import Recorder, Topic, jpeg_message
 
 OPTICAL_FRAME = "camera_optical_frame"
@@ -65,8 +65,8 @@ class Answers:
     """Seconds from sending an image to the arrival of each result, by topic."""
     ids: list[list[str]] = field(default_factory=list)
     """Of each answered frame, the track ids of those present."""
-    stages_ms: Mapping[str, float] = field(default_factory=dict)
-    """The node's own medians, milliseconds by stage."""
+    figures: Mapping[str, float] = field(default_factory=dict)
+    """The node's own counts and medians, from /diagnostics."""
 
 
 class LockstepPlayer:
@@ -122,7 +122,7 @@ class LockstepPlayer:
                 )
         newer = {DIAGNOSTICS.name: self._recorder.count(DIAGNOSTICS.name) + 1}
         if self._recorder.wait_for(newer, _REPORT_SECONDS):
-            answers.stages_ms = stages_ms(self._recorder.newest(DIAGNOSTICS.name, DiagnosticArray))
+            answers.figures = figures(self._recorder.newest(DIAGNOSTICS.name, DiagnosticArray))
         return answers
 
     def _exchange(self, image: Image, stamp_ns: int, answers: Answers) -> bool:
