@@ -81,7 +81,10 @@ def generate_launch_description() -> LaunchDescription:
         namespace=LaunchConfiguration("namespace"),
         arguments=["--display-config", LaunchConfiguration("rviz_config")],
         # RViz wants absolute names in its configuration; these are the node's.
-        remappings=[("/mesh_markers", "mesh_markers"), ("/overlay", "overlay")],
+        remappings=[
+            ("/mesh_markers", "mesh_markers"),
+            ("/overlay/compressed", "overlay/compressed"),
+        ],
         condition=IfCondition(LaunchConfiguration("rviz")),
     )
     return LaunchDescription([*arguments, pear, rviz])

@@ -82,13 +82,13 @@ class Bench:
         self.subscriptions[topic] = self.client.create_subscription(
             kind, topic, arrived.append, QoSProfile(depth=10)
         )
-        self.wait(lambda: getattr(self.node.watched, topic))
+        self.wait(lambda: getattr(self.node.watched, topic.replace("/", "_")))
         return arrived
 
     def unsubscribe(self, topic: str) -> None:
         """Stops listening; returns once the node has noticed."""
         self.client.destroy_subscription(self.subscriptions.pop(topic))
-        self.wait(lambda: not getattr(self.node.watched, topic))
+        self.wait(lambda: not getattr(self.node.watched, topic.replace("/", "_")))
 
     def publish(self, message: Any) -> None:
         """Publishes an image or calibration, once the node is connected."""

@@ -6,6 +6,7 @@ from __future__ import annotations
 import array
 import dataclasses
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given
@@ -29,7 +30,8 @@ from pear_ros.people import (
     SmplxParams,
     TrackingState,
 )
-from pear_ros.ros.messages import body_model_info, human_array, image_message
+from pear_ros.ros.images import bgr_from_compressed
+from pear_ros.ros.messages import body_model_info, human_array, image_message, jpeg_message
 
 HEADER = Header(frame_id="camera_optical", stamp=Time(sec=12, nanosec=345))
 CAMERA = Camera(640, 480, 500.0, 510.0, 320.5, 240.5)
@@ -203,3 +205,10 @@ def test_overlay_is_the_picture() -> None:
         assert (message.height, message.width, message.step, message.encoding) == (5, 7, 21, "bgr8")
         np.testing.assert_array_equal(np.reshape(message.data, (5, 7, 3)), view)
         assert message.header == HEADER
+
+
+def test_compressed_overlay_is_nearly_the_picture() -> None:
+    picture = cv2.resize(np.array([[[255, 0, 0], [0, 200, 255]]], np.uint8), (64, 48))
+    message = jpeg_message(picture, HEADER)
+    assert message.header == HEADER
+    assert np.abs(bgr_from_compressed(message).astype(int) - picture).mean() < 3

@@ -25,6 +25,7 @@ from tiny_pipeline import TETRAHEDRON, TinyPipeline, picture
 from visualization_msgs.msg import Marker, MarkerArray
 
 from pear_msgs.msg import BodyModelInfo, Human, HumanArray
+from pear_ros.ros.images import bgr_from_compressed
 from pear_ros.ros.parameters import ParameterError
 
 MakeBench = Callable[..., Bench]
@@ -102,6 +103,14 @@ def test_overlay_is_drawn_on_the_image(bench: Bench) -> None:
     assert [stamp(o) for o in overlays] == [(1, 0), (2, 0)]
     np.testing.assert_array_equal(empty, picture())
     assert not np.array_equal(drawn, picture(0))
+
+
+def test_overlay_is_compressed_as_well(bench: Bench) -> None:
+    overlays = bench.subscribe(CompressedImage, "overlay/compressed")
+    bench.publish(image(1, 0))
+    bench.wait_for(1, overlays)
+    assert overlays[0].header == header(1)
+    assert bgr_from_compressed(overlays[0]).shape == (48, 64, 3)
 
 
 def test_empty_scene_is_published_empty(bench: Bench) -> None:

@@ -7,17 +7,20 @@ import array
 from collections.abc import Mapping
 from typing import Any
 
+import cv2
 import numpy as np
 from geometry_msgs.msg import Point, Pose, Quaternion
 from scipy.spatial.transform import Rotation
+from sensor_msgs.msg import CompressedImage, RegionOfInterest
 from sensor_msgs.msg import Image as ImageMessage
-from sensor_msgs.msg import RegionOfInterest
 from std_msgs.msg import Header
 
 from pear_msgs.msg import BodyModelInfo, FlameParams, Human, HumanArray, SmplxParams
 from pear_ros import people as core
 from pear_ros.body import BodyModel
 from pear_ros.camera import Camera
+
+_JPEG_QUALITY = 92
 
 
 def human_array(
@@ -78,6 +81,14 @@ def image_message(picture: core.Image, header: Header) -> ImageMessage:
         step=width * channels,
         data=data,
     )
+
+
+def jpeg_message(picture: core.Image, header: Header) -> CompressedImage:
+    """sensor_msgs/CompressedImage (JPEG) of a picture."""
+    _, encoded = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
+    message = CompressedImage(header=header, format="bgr8; jpeg compressed bgr8")
+    message.data.frombytes(encoded.data)
+    return message
 
 
 def _human(person: core.Person, camera: Camera) -> Human:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from rclpy.lifecycle import LifecycleNode
 from rclpy.qos import DurabilityPolicy, QoSProfile
+from sensor_msgs.msg import CompressedImage
 from sensor_msgs.msg import Image as ImageMessage
 from std_msgs.msg import Header
 from visualization_msgs.msg import MarkerArray
@@ -16,7 +17,12 @@ from pear_msgs.msg import BodyModelInfo, HumanArray
 from pear_ros.people import Array, Image, People, TrackingState
 from pear_ros.render import draw_overlay
 from pear_ros.ros.markers import MeshMarkers
-from pear_ros.ros.messages import body_model_info, human_array, image_message
+from pear_ros.ros.messages import (
+    body_model_info,
+    human_array,
+    image_message,
+    jpeg_message,
+)
 from pear_ros.ros.metrics import Recorder
 
 if TYPE_CHECKING:
@@ -33,16 +39,24 @@ class Watched(NamedTuple):
     humans: bool
     mesh_markers: bool
     overlay: bool
+    overlay_compressed: bool
 
 
 class Outputs:
-    """Publishes results on `humans`, `mesh_markers`, `overlay` and the latched `body_model`."""
+    """Publishes `humans`, `mesh_markers`, `overlay` (raw and as JPEG), and latched `body_model`."""
 
     def __init__(self, node: LifecycleNode, pipeline: Pipeline) -> None:
         create = node.create_lifecycle_publisher
         self._humans = create(HumanArray, "humans", _NEWEST)
         self._markers = create(MarkerArray, "mesh_markers", _NEWEST)
         self._overlay = create(ImageMessage, "overlay", _NEWEST)
+        self._overlay_compressed = create(CompressedImage, "overlay/compressed", _NEWEST)
+        self._of_images = (
+            self._humans,
+            self._markers,
+            self._overlay,
+            self._overlay_compressed,
+        )
         self._body_model = create(BodyModelInfo, "body_model", _LATCHED)
         self._pipeline = pipeline
         self._faces = pipeline.body.faces
@@ -51,16 +65,12 @@ class Outputs:
 
     def destroy(self, node: LifecycleNode) -> None:
         """Takes the publishers off the node."""
-        for publisher in (self._humans, self._markers, self._overlay, self._body_model):
+        for publisher in (*self._of_images, self._body_model):
             node.destroy_lifecycle_publisher(publisher)
 
     def watched(self) -> Watched:
         """Which results somebody subscribes to at this moment."""
-        return Watched(
-            self._humans.get_subscription_count() > 0,
-            self._markers.get_subscription_count() > 0,
-            self._overlay.get_subscription_count() > 0,
-        )
+        return Watched(*(p.get_subscription_count() > 0 for p in self._of_images))
 
     def publish_body_model(self) -> None:
         """Publishes the latched description of the body; once is enough."""
@@ -79,13 +89,14 @@ class Outputs:
         """Publishes what is watched; `vertices`: with every mesh vertex in `humans`."""
         present = tuple(p for p in people.persons if p.state is not TrackingState.LOST)
         ids = [person.id for person in present]
+        overlay = watched.overlay or watched.overlay_compressed
         meshes: Array | None = None
-        if watched.mesh_markers or watched.overlay or (watched.humans and vertices):
+        if watched.mesh_markers or overlay or (watched.humans and vertices):
             with recorder.stage("mesh"):
                 meshes = self._pipeline.meshes(dataclasses.replace(people, persons=present))
 
         drawn: Image | None = None
-        if watched.overlay and meshes is not None:
+        if overlay and meshes is not None:
             with recorder.stage("draw"):
                 drawn = draw_overlay(picture, people.camera, meshes, self._faces, ids)
 
@@ -95,8 +106,10 @@ class Outputs:
                 self._humans.publish(human_array(people, header, by_id if vertices else None))
             if watched.mesh_markers and meshes is not None:
                 self._markers.publish(self._marker_bytes(header, ids, meshes))
-            if drawn is not None:
+            if watched.overlay and drawn is not None:
                 self._overlay.publish(image_message(drawn, header))
+            if watched.overlay_compressed and drawn is not None:
+                self._overlay_compressed.publish(jpeg_message(drawn, header))
             if not watched.mesh_markers:
                 self._shown.clear()
 

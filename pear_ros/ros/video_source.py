@@ -22,7 +22,7 @@ from tf2_msgs.msg import TFMessage
 from pear_ros.assets import AssetError, demo_clip
 from pear_ros.people import Image
 from pear_ros.ros.lockstep import OPTICAL_FRAME, optical_transform
-from pear_ros.ros.recorder import jpeg_message
+from pear_ros.ros.messages import jpeg_message
 from pear_ros.ros.running import StartError, run
 from pear_ros.video import FrameSource, VideoError
 
