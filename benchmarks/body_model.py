@@ -4,9 +4,9 @@
     python -m benchmarks.body_model
 
 Both compute the same mesh from the same parameters in the same run, in turns: the open body, which
-has no pose-corrective offsets (the package computes with zeros there), and the same body with dense
-offsets made up, as SMPL-X has them. Largest difference of any vertex is given. `smplx` runs on torch
-with all cores. Writes benchmarks/results/body_model.md.
+has no pose-corrective offsets (the package computes with zeros there), and the same body with made
+up dense offsets, as SMPL-X has them. The largest difference of any vertex is given. `smplx` runs on
+torch with all cores. Writes benchmarks/results/body_model.md.
 """
 
 from __future__ import annotations

@@ -81,7 +81,7 @@ def measure(
     estimator.reset()
     regions = [Region("h1", detection.box) for detection in detections[:1]]
     estimates = estimator.estimate(person.image, person.camera, regions, 0.0)
-    landmarks = mediapipe(person.image, [detection.roi for detection in detections[:1]])
+    landmarks = list(mediapipe(person.image, [d.roi for d in detections[:1]]))
     if not estimates or estimates[0] is None or landmarks[0] is None:
         return Result(person.kind, view, np.nan, np.nan, np.nan)
     estimate = estimates[0]

@@ -19,7 +19,9 @@ from pear_ros.landmarks.types import PersonLandmarks
 from pear_ros.people import Image
 
 MIN_SCORE = 0.5
-"""Below: nobody. The landmark model's own score, lowered where no body explains its landmarks."""
+"""Below: nobody new. The landmark model's score, lowered where no body explains its landmarks."""
+MIN_SCORE_KNOWN = 0.25
+"""Below: somebody followed is missed. Lower, since people in swift motion are read badly."""
 
 _MISMATCH = 0.02
 """Of the fit, at which the score is halved."""
@@ -75,6 +77,8 @@ class LandmarkEstimator:
                 elapsed = stamp - memory.stamp if memory else 0.0
                 fit = self._fitter(person, camera, before, elapsed)
                 estimate = self._describe(person, fit, camera)
+                if estimate.score < (MIN_SCORE_KNOWN if memory else MIN_SCORE):
+                    estimate = None
             if estimate is not None:
                 known[region.id] = _Memory(person, fit, stamp)
             elif memory:
@@ -87,11 +91,7 @@ class LandmarkEstimator:
         """Forget everybody."""
         self._known.clear()
 
-    def _describe(self, person: PersonLandmarks, fit: Fit, camera: Camera) -> Estimate | None:
-        """The fit as an estimate; None where it is not a person after all."""
-        score = person.pose.score / (1.0 + (fit.mismatch / _MISMATCH) ** 2)
-        if score < MIN_SCORE:
-            return None
+    def _describe(self, person: PersonLandmarks, fit: Fit, camera: Camera) -> Estimate:
         smplx = fit.smplx
         joints = self.body.joints(
             smplx.pose[None], smplx.betas[None], smplx.expression[None], smplx.transl[None]
@@ -103,7 +103,7 @@ class LandmarkEstimator:
             margin = 0.08 * float((high - low).max())
             box = np.concatenate([low - margin, high + margin])
         return Estimate(
-            score=score,
+            score=person.pose.score / (1.0 + (fit.mismatch / _MISMATCH) ** 2),
             box=box.astype(np.float32),
             smplx=smplx,
             joints=joints,

@@ -25,6 +25,12 @@ from pear_ros.landmarks.roi import Roi
 from pear_ros.people import Array, Image, People
 from pear_ros.tracking import Tracker
 
+DETECTION_INTERVAL = 2
+"""While somebody is followed, newcomers are looked for in every second image only."""
+
+SEARCH = 4.0
+"""Side of the window in which somebody is looked for who went missing, over that of their box."""
+
 
 class Pipeline:
     """Perceives the people in a video or in single pictures; not thread-safe."""
@@ -40,6 +46,7 @@ class Pipeline:
         self._size: tuple[int, int] | None = None
         self._windows: list[Roi] = []
         self._sweep: Iterator[Roi] = iter(())
+        self._images_since_detection = 0
 
     @property
     def model_id(self) -> str:
@@ -82,11 +89,18 @@ class Pipeline:
         self._size = None
 
     def _look_at(self, image: Image) -> list[Roi]:
-        """Where newcomers are looked for: all over a first image, then in one window each."""
+        """Windows for the detector: all over a first image; then around those who went missing and,
+        now and then, one for newcomers.
+        """
         size = image.shape[1], image.shape[0]
         if size != self._size:
             self._size = size
             self._windows = self._detector.windows(*size)
             self._sweep = sweep(self._windows)
             return self._windows
-        return [next(self._sweep)]
+        windows = [Roi.from_box(box, SEARCH) for box in self._tracker.missing()]
+        self._images_since_detection += 1
+        if self._tracker.idle or self._images_since_detection >= DETECTION_INTERVAL:
+            self._images_since_detection = 0
+            windows.append(next(self._sweep))
+        return windows

@@ -33,6 +33,18 @@ class _Track:
     seen: float
     """Stamp of the last image in which the person was seen."""
 
+    @property
+    def missing(self) -> bool:
+        """Whether the person was not seen in the last image."""
+        return self.person is not None and self.person.state is TrackingState.PREDICTED
+
+    def may_be_at(self, box: Array) -> bool:
+        """Whether somebody detected in a box can be this person, who moved while missing."""
+        own = self.region.box
+        length, other = float((own[2:] - own[:2]).max()), float((box[2:] - box[:2]).max())
+        apart = float(np.linalg.norm((box[:2] + box[2:] - own[:2] - own[2:]) / 2))
+        return apart < length and 0.5 < other / length < 2.0
+
 
 class Tracker:
     """Gives ids to people by the overlap of their boxes."""
@@ -48,16 +60,22 @@ class Tracker:
         """Whether nobody is followed at present."""
         return not self._tracks
 
+    def missing(self) -> list[Array]:
+        """Boxes in which those were last seen who were not seen in the last image."""
+        return [track.region.box for track in self._tracks if track.missing]
+
     def regions(self, detections: Sequence[Array], stamp: float) -> list[Region]:
         """Where to look: for those followed and, among `detections` (boxes), for the new ones."""
         for box in detections:
-            known = [n for n, t in enumerate(self._tracks) if same_person(t.region.box, box)]
-            if known:
-                # Somebody who went missing is looked for where they were detected now.
-                track = self._tracks[known[0]]
-                if track.seen < stamp and self._missing(track):
-                    region = replace(track.region, box=box)
-                    self._tracks[known[0]] = replace(track, region=region)
+            if any(same_person(t.region.box, box) for t in self._tracks if not t.missing):
+                continue
+            lost_sight_of = [
+                n for n, t in enumerate(self._tracks) if t.missing and t.may_be_at(box)
+            ]
+            if lost_sight_of:
+                track = self._tracks[lost_sight_of[0]]
+                found_again = replace(track, region=replace(track.region, box=box))
+                self._tracks[lost_sight_of[0]] = found_again
             elif len(self._tracks) < self._max_humans:
                 self._count += 1
                 self._tracks.append(_Track(Region(f"h{self._count}", box), None, stamp, stamp))
@@ -91,10 +109,6 @@ class Tracker:
     def reset(self) -> None:
         """Forget everybody; ids go on counting, as no id is used twice."""
         self._tracks = []
-
-    @staticmethod
-    def _missing(track: _Track) -> bool:
-        return track.person is not None and track.person.state is TrackingState.PREDICTED
 
 
 def _is_other(estimate: Estimate, followed: Sequence[_Track], stamp: float) -> bool:

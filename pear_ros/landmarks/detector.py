@@ -32,6 +32,9 @@ _OVERHANG = 0.4
 """Of the side, how far large windows reach beyond the image's left and right edge: people whom
 the edge cuts lengthwise are found in the middle of a window only."""
 
+_LARGE_TURNS = 3
+"""Large windows that a sweep looks into before it looks into a small one."""
+
 _PERSON_WIDTH = 0.4
 """Width of a person's box over its length."""
 _MAX_IOU = 0.35
@@ -111,7 +114,7 @@ class PersonDetector:
 
 
 def sweep(windows: Sequence[Roi]) -> Iterator[Roi]:
-    """Endless order for video, one window an image: by turns one of the large and of the small.
+    """Endless order for video, one window at a time: by turns three of the large and one small.
 
     The small windows (half the shorter side) are many: so large people are found soon, and small
     ones in time.
@@ -120,9 +123,12 @@ def sweep(windows: Sequence[Roi]) -> Iterator[Roi]:
     smallest = min(window.size for window in windows)
     small = [window for window in windows if window.size == smallest < largest]
     large = [window for window in windows if window not in small]
-    turns = [itertools.cycle(group) for group in (large, small) if group]
+    if not small:
+        yield from itertools.cycle(large)
+    next_large, next_small = itertools.cycle(large), itertools.cycle(small)
     while True:
-        yield from (next(turn) for turn in turns)
+        yield from itertools.islice(next_large, _LARGE_TURNS)
+        yield next(next_small)
 
 
 def _centres(extent: float, side: float, overhang: float) -> list[float]:

@@ -76,9 +76,10 @@ class HolisticLandmarks:
 
     def __call__(
         self, image: Image, people: Sequence[Roi | PersonLandmarks]
-    ) -> list[PersonLandmarks | None]:
+    ) -> Iterator[PersonLandmarks | None]:
         """Landmarks of each of `people`, in their order; None for those who are not there.
 
+        They come as they are ready: while one person is worked on, others are still looked at.
         A new person is given by a region (a Detection's, or pose.roi_from_box), a known one by
         the landmarks in the previous image.
         """
@@ -87,7 +88,7 @@ class HolisticLandmarks:
             self._look_for_parts(image, body.result(), start)
             for start, body in zip(people, bodies, strict=True)
         ]
-        return [None if person is None else person.result() for person in pending]
+        return (None if person is None else person.result() for person in pending)
 
     def _look_for_parts(
         self, image: Image, pose: PoseLandmarks | None, start: Roi | PersonLandmarks
