@@ -39,11 +39,13 @@ def image(second: float, *squares: int) -> ImageMessage:
 
 
 class Bench:
-    """PearNode around a TinyPipeline, and a client that publishes images and collects results."""
+    """PearNode around a pipeline, and a client that publishes images and collects results."""
 
-    def __init__(self, executor: SingleThreadedExecutor, **values: Any) -> None:
+    def __init__(
+        self, executor: SingleThreadedExecutor, pipeline: Any = None, **values: Any
+    ) -> None:
         self.executor = executor
-        self.pipeline: Any = TinyPipeline()
+        self.pipeline = pipeline or TinyPipeline()
         self.client = Node("client", context=executor.context)
         self.node = PearNode(
             self._build,
@@ -101,7 +103,8 @@ class Bench:
 
     def close(self) -> None:
         """Takes both nodes away."""
-        self.pipeline.gate.set()
+        if isinstance(self.pipeline, TinyPipeline):
+            self.pipeline.gate.set()
         for node in (self.client, self.node):
             self.executor.remove_node(node)
             node.destroy_node()
