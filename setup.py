@@ -27,7 +27,6 @@ setup(
         "numpy>=1.26",
         "opencv-python-headless",
         "rosbags",
-        "rosbags-image",
         "scipy",
         "tqdm",
     ],

@@ -85,10 +85,8 @@ def install_packages(ros: str) -> None:
         )
         STATE.mkdir()
         (STATE / "ros").write_text(ros)
-        if ros == SOURCED:
-            pip_install("setuptools==79.0.1", *options("-r", files))
-        else:
-            pip_install("--no-deps", "--no-compile", *options("-r", files))
+        pip_install("--no-deps", "--no-compile", "setuptools==79.0.1", *options("-r", files))
+        if ros != SOURCED:
             mend_cmake_files()
 
 
@@ -220,10 +218,11 @@ def pip_install(*arguments: str | Path) -> None:
         "not everything could be installed, see above; check the network, the proxy "
         "(HTTPS_PROXY) and the free disk space, then run the same command again",
         {
-            "PIP_USER": "0",
-            "PIP_PROGRESS_BAR": "off",
-            "PIP_NO_INPUT": "1",
             "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+            "PIP_NO_INPUT": "1",
+            "PIP_PROGRESS_BAR": "off",
+            "PIP_USER": "0",
+            "PYTHONPATH": "",
         },
     )
 
