@@ -145,15 +145,14 @@ def draw_side_view(
     picture = np.full((height, width, 3), _PAPER, np.uint8)
     if window is None:
         window = SideWindow.containing(meshes) if len(ids) else SideWindow(0.0, 4.0, -2.0, 2.0)
-    left, bottom = 44, 34
-    scale = min(
-        (width - left - 8) / (window.far - window.near),
-        (height - bottom - 8) / (window.bottom - window.top),
-    )
-    u0 = left + 0.5 * (width - left - 8 - scale * (window.far - window.near))
-    v0 = 8 + 0.5 * (height - bottom - 8 - scale * (window.bottom - window.top))
-    u0, v0 = u0 - scale * window.near, v0 - scale * window.top
-    _draw_grid(picture, u0, v0, scale)
+    unit = max(1.0, height / 1000.0)
+    left, bottom, border = 44 * unit, 34 * unit, 8 * unit
+    deep, high = window.far - window.near, window.bottom - window.top
+    room = width - left - border, height - bottom - border
+    scale = min(room[0] / deep, room[1] / high)
+    u0 = left + 0.5 * (room[0] - scale * deep) - scale * window.near
+    v0 = border + 0.5 * (room[1] - scale * high) - scale * window.top
+    _draw_grid(picture, u0, v0, scale, unit)
     if len(ids):
         # Turned by a quarter about y, and scaled against the pinhole's division: orthographic.
         depth = _FAR - meshes[..., 0]
@@ -231,20 +230,25 @@ def _label_person(picture: Image, track_id: str, column: int, row: int) -> None:
     cv2.putText(picture, track_id, place, _FONT, scale, (255, 255, 255), 1, cv2.LINE_AA)
 
 
-def _draw_grid(picture: Image, u0: float, v0: float, scale: float) -> None:
-    """Lines and ticks in metres; (u0, v0) is the camera's place and `scale` pixels per metre."""
+def _draw_grid(picture: Image, u0: float, v0: float, scale: float, unit: float) -> None:
+    """Lines and ticks in metres; (u0, v0) is the camera's place, `scale` pixels per metre.
+
+    `unit` enlarges text and margins.
+    """
     height, width = picture.shape[:2]
-    step = next((metres for metres in (0.5, 1.0, 2.0, 5.0, 10.0) if metres * scale >= 45.0), 50.0)
+    pixels = 45.0 * unit
+    step = next((metres for metres in (0.5, 1.0, 2.0, 5.0, 10.0) if metres * scale >= pixels), 50.0)
+
+    def write(text: str, u: float, v: float) -> None:
+        place = round(u), round(v)
+        cv2.putText(picture, text, place, _FONT, 0.4 * unit, _INK, round(unit), cv2.LINE_AA)
+
     for tick in range(math.ceil(-u0 / scale / step), math.floor((width - u0) / scale / step) + 1):
         u = round(u0 + tick * step * scale)
-        cv2.line(picture, (u, 0), (u, height - 30), _LINE, 1)
-        _write(picture, f"{tick * step:g}", (u - 6, height - 18))
+        cv2.line(picture, (u, 0), (u, round(height - 30 * unit)), _LINE, 1)
+        write(f"{tick * step:g}", u - 6 * unit, height - 18 * unit)
     for tick in range(math.ceil(-v0 / scale / step), math.floor((height - v0) / scale / step) + 1):
         v = round(v0 + tick * step * scale)
-        cv2.line(picture, (38, v), (width, v), _LINE, 1)
-        _write(picture, f"{-tick * step:g}", (4, v + 4))
-    _write(picture, "seen from the side: depth, height [m]", (44, height - 4))
-
-
-def _write(picture: Image, text: str, place: tuple[int, int]) -> None:
-    cv2.putText(picture, text, place, _FONT, 0.4, _INK, 1, cv2.LINE_AA)
+        cv2.line(picture, (round(38 * unit), v), (width, v), _LINE, 1)
+        write(f"{-tick * step:g}", 4 * unit, v + 4 * unit)
+    write("seen from the side: depth, height [m]", 44 * unit, height - 4 * unit)
