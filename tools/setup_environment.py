@@ -72,10 +72,10 @@ def install_packages(ros: str) -> None:
         if not due:
             return
         check_compiler()
-        if ros == SOURCED and not importable("numpy", "scipy", "cv2", "tqdm"):
+        if ros == SOURCED and not importable("numpy", "scipy", "cv2", "tqdm", "tf2_msgs"):
             fail(
-                "install what rosdep would: "
-                "sudo apt install python3-numpy python3-scipy python3-opencv python3-tqdm"
+                "install what rosdep would: sudo apt install python3-numpy python3-scipy "
+                f"python3-opencv python3-tqdm ros-{os.environ['ROS_DISTRO']}-tf2-msgs"
             )
         shutil.rmtree(VENV, ignore_errors=True)
         system = ["--system-site-packages"] if ros == SOURCED else []
