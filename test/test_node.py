@@ -146,13 +146,16 @@ def test_vertices_only_when_asked_for(bench: Bench) -> None:
     humans = bench.subscribe(HumanArray, "humans")
     bench.publish(image(1, 1))
     bench.wait_for(1, humans)
-    assert len(humans[0].humans[0].vertices) == 0
     assert bench.pipeline.mesh_calls == 0
-
-    bench.node.set_parameters([Parameter("publish_vertices", value=True)])
+    bench.subscribe(MarkerArray, "mesh_markers")
     bench.publish(image(2, 1))
     bench.wait_for(2, humans)
-    vertices = np.reshape(humans[1].humans[0].vertices, (-1, 3))
+    assert [len(message.humans[0].vertices) for message in humans] == [0, 0]
+
+    bench.node.set_parameters([Parameter("publish_vertices", value=True)])
+    bench.publish(image(3, 1))
+    bench.wait_for(3, humans)
+    vertices = np.reshape(humans[2].humans[0].vertices, (-1, 3))
     np.testing.assert_array_equal(vertices, TETRAHEDRON + np.float32([1, 0, 5]))
 
 

@@ -110,8 +110,6 @@ class Outputs:
                 self._overlay.publish(image_message(drawn, header))
             if watched.overlay_compressed and drawn is not None:
                 self._overlay_compressed.publish(jpeg_message(drawn, header))
-            if not watched.mesh_markers:
-                self._shown.clear()
 
     def _marker_bytes(self, header: Header, ids: list[str], meshes: Array) -> bytes:
         """Markers of everyone present, and the removal of those shown before who are not."""
