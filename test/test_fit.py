@@ -93,7 +93,7 @@ def test_solver_finds_the_body_behind_the_pixels() -> None:
     tight = np.full(len(truth.betas), 0.5)
     expected = Expectation(start, np.full(NUM_BODY_JOINTS, 0.2), tight, np.full(3, np.inf))
     seen = Observation(points, target, np.full(NUM_BODY_JOINTS, 2.0, np.float32))
-    solved = BodySolver(SKELETON, steps=8)(start, seen, [expected], CAMERA)
+    solved = BodySolver(SKELETON)(start, seen, [expected], CAMERA)
 
     def pixels_off(state: BodyState) -> float:
         found = CAMERA.project(SKELETON.points(SKELETON.pose(state), points))
@@ -118,8 +118,7 @@ def test_solver_ignores_what_is_not_seen_and_survives_outliers() -> None:
     wide = np.full(NUM_BODY_JOINTS, 0.3)
     spread = np.full(len(truth.betas), 1.0)
     expected = Expectation(truth, wide, spread, np.full(3, np.inf))
-    solver = BodySolver(SKELETON, steps=6)
-    solved = solver(truth, Observation(points, broken, error), [expected], CAMERA)
+    solved = BodySolver(SKELETON)(truth, Observation(points, broken, error), [expected], CAMERA)
     found = CAMERA.project(SKELETON.points(SKELETON.pose(solved), points))
     off = np.linalg.norm(found - target, axis=1)
     assert np.median(off) < 2.0

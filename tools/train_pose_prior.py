@@ -29,7 +29,14 @@ from tqdm import tqdm, trange
 from pear_ros.assets import demo_clip
 from pear_ros.body import load_open_body
 from pear_ros.camera import Camera
-from pear_ros.fit.prior import PRIOR_FILE, prior_input, viewing_rotation
+from pear_ros.fit.prior import (
+    OTHER_SIDE_JOINT,
+    PRIOR_FILE,
+    mirrored_input,
+    mirrored_rotations,
+    prior_input,
+    viewing_rotation,
+)
 from pear_ros.fit.skeleton import NUM_BODY_JOINTS
 from pear_ros.landmarks.pose import ROI_SCALE, PoseModel
 from pear_ros.landmarks.roi import Roi
@@ -163,40 +170,6 @@ class Samples:
         return PoseLandmarks(score=float(self.raw["score"][i]), roi=roi, **part)
 
 
-def mirrored_joints() -> list[int]:
-    """For each body joint, the one on the other side."""
-    swap = {"left": "right", "right": "left"}
-    names = SMPLX_JOINT_NAMES[:NUM_BODY_JOINTS]
-    other = [
-        "_".join([swap.get(name.split("_")[0], name.split("_")[0]), *name.split("_")[1:]])
-        for name in names
-    ]
-    return [names.index(name) for name in other]
-
-
-def mirrored_landmarks() -> list[int]:
-    """For each landmark, the one on the other side."""
-    swap = {"LEFT": "RIGHT", "RIGHT": "LEFT"}
-    return [
-        int(Pose["_".join(swap.get(part, part) for part in landmark.name.split("_"))])
-        for landmark in Pose
-    ]
-
-
-def mirror(
-    inputs: torch.Tensor, rotations: torch.Tensor, joints: torch.Tensor
-) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """The same people seen in a mirror: left and right change places."""
-    flip = torch.tensor([-1.0, 1.0, 1.0])
-    other = mirrored_landmarks()
-    points = inputs[:, : 6 * NUM_POSE].reshape(-1, 2, NUM_POSE, 3)[:, :, other] * flip
-    scores = inputs[:, 6 * NUM_POSE : 8 * NUM_POSE].reshape(-1, 2, NUM_POSE)[:, :, other]
-    ray = inputs[:, 8 * NUM_POSE :] * flip[:2]
-    turned = rotations[:, mirrored_joints()] * flip[:, None] * flip
-    mirrored = torch.cat([points.flatten(1), scores.flatten(1), ray], dim=1)
-    return mirrored, turned, joints[:, mirrored_joints()] * flip
-
-
 class Network(nn.Module):
     """Landmarks -> 6D rotations, log of the joints' error, betas."""
 
@@ -264,11 +237,10 @@ def train(folder: Path, output: Path, epochs: int) -> None:
             chosen = order[start : start + BATCH]
             inputs, rotations, joints, betas = (tensor[chosen] for tensor in tensors)
             half = BATCH // 2
-            mirrored = mirror(inputs[:half], rotations[:half], joints[:half])
-            inputs, rotations, joints = (
-                torch.cat([flipped, plain[half:]])
-                for flipped, plain in zip(mirrored, (inputs, rotations, joints), strict=True)
-            )
+            # Half of them as in a mirror.
+            inputs[:half] = torch.from_numpy(mirrored_input(inputs[:half].numpy()))
+            rotations[:half] = torch.from_numpy(mirrored_rotations(rotations[:half].numpy()))
+            joints[:half] = joints[:half, OTHER_SIDE_JOINT] * torch.tensor([-1.0, 1.0, 1.0])
             loss = loss_of(network, kinematics, noisy(inputs), rotations, joints, betas)
             optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.spatial.transform import Rotation
@@ -14,17 +14,16 @@ from pear_ros.body.kinematics import rotation_vectors
 from pear_ros.camera import Camera
 from pear_ros.fit.face import FaceFitter
 from pear_ros.fit.hands import FINGERS, HandFitter
-from pear_ros.fit.prior import PosePrior, ProbableBody, confidence, viewing_rotation
+from pear_ros.fit.prior import PosePrior, confidence, viewing_rotation
 from pear_ros.fit.skeleton import NUM_BODY_JOINTS, AttachedPoints, BodyState, Skeleton
 from pear_ros.fit.solver import BodySolver, Expectation, Observation, place
 from pear_ros.landmarks.types import HandLandmarks, PersonLandmarks, PoseLandmarks
 from pear_ros.people import NUM_JOINTS, SMPLX_JOINT_NAMES, Array, SmplxParams
 
-STEPS = 4
-"""Damped least-squares steps: more change the result by less than the landmarks' error."""
-
 _MIN_VISIBILITY = 0.1
 """Landmarks less visible than this are guesses of the landmark model, not observations."""
+_IMPLAUSIBLE = 0.05
+"""A guess further off its landmarks than this share of the region's side took front for back."""
 _BETAS_ERROR = 0.7
 """Error of one picture's betas, standard deviations."""
 _STEADY_BETAS_ERROR = 0.1
@@ -64,7 +63,7 @@ class BodyFitter:
         self.body: BodyModel = load_open_body()
         self._prior = PosePrior()
         self._skeleton = Skeleton(self.body)
-        self._solver = BodySolver(self._skeleton, STEPS)
+        self._solver = BodySolver(self._skeleton)
         self._points = AttachedPoints(self._prior.landmark_joint, self._prior.landmark_offset)
         surface = load_surface_points()
         self._face = FaceFitter(self.body, surface.face_corners, surface.face_barycentric)
@@ -85,13 +84,13 @@ class BodyFitter:
 
         `previous`: the same person's fit `elapsed` seconds earlier, None for a new person.
         """
-        probable = self._prior(person.pose, camera)
         seen = self._observe(person.pose)
-        start, expected, betas_error = self._expect(probable, seen, camera, previous, elapsed)
+        start, joint_error, betas_error = self._start(person.pose, seen, camera, previous)
+        expected = self._expect(start, betas_error, previous, elapsed)
         state = self._solver(start, seen, expected, camera)
         pose = np.zeros((NUM_JOINTS, 3), np.float32)
         certainty = np.zeros(NUM_JOINTS, np.float32)
-        certainty[:NUM_BODY_JOINTS] = confidence(probable.joint_error) * person.pose.score
+        certainty[:NUM_BODY_JOINTS] = confidence(joint_error) * person.pose.score
         rotations = state.rotations.copy()
         expression: Array = np.zeros(self.body.num_expression, np.float32)
         if person.face is not None:
@@ -127,31 +126,42 @@ class BodyFitter:
         used = np.isfinite(seen.error)
         return float(np.median(distance[used])) if used.any() else np.inf
 
+    def _start(
+        self, pose: PoseLandmarks, seen: Observation, camera: Camera, previous: Fit | None
+    ) -> tuple[BodyState, Array, float]:
+        """Where to start, the error of its joints, and how well the shape will be known."""
+        guesses = self._prior(pose, camera)
+        placed = [self._place(guess.rotations, guess.betas, seen, camera) for guess in guesses]
+        off = [self._mismatch(state, seen, camera) for state in placed]
+        best = int(np.argmin(off))
+        start, joint_error = placed[best], guesses[best].joint_error
+        if previous is None:
+            return start, joint_error, _BETAS_ERROR
+        if off[best] > _IMPLAUSIBLE * pose.roi.size:
+            start = self._place(previous.body.rotations, start.betas, seen, camera)
+        # Running mean of the pictures so far (Kalman filter of a constant).
+        gain = previous.betas_error**2 / (previous.betas_error**2 + _BETAS_ERROR**2)
+        betas = previous.body.betas + gain * (start.betas - previous.body.betas)
+        betas_error = max(np.sqrt(1.0 - gain) * previous.betas_error, _STEADY_BETAS_ERROR)
+        return self._place(start.rotations, betas, seen, camera), joint_error, float(betas_error)
+
+    def _place(
+        self, rotations: Array, betas: Array, seen: Observation, camera: Camera
+    ) -> BodyState:
+        """The body in this pose, where it projects best onto what is seen."""
+        at_origin = BodyState(rotations, betas, np.zeros(3, np.float32))
+        points = self._skeleton.points(self._skeleton.pose(at_origin), seen.points)
+        return replace(at_origin, transl=place(points, seen.pixels, 1.0 / seen.error, camera))
+
     def _expect(
-        self,
-        probable: ProbableBody,
-        seen: Observation,
-        camera: Camera,
-        previous: Fit | None,
-        elapsed: float,
-    ) -> tuple[BodyState, list[Expectation], float]:
-        """Where to start, what to expect, and how well the shape will be known."""
-        betas, betas_error = probable.betas, _BETAS_ERROR
-        if previous is not None:
-            # Running mean of the pictures so far (Kalman filter of a constant).
-            gain = previous.betas_error**2 / (previous.betas_error**2 + _BETAS_ERROR**2)
-            betas = previous.body.betas + gain * (probable.betas - previous.body.betas)
-            betas_error = max(np.sqrt(1.0 - gain) * previous.betas_error, _STEADY_BETAS_ERROR)
-        upright = BodyState(probable.rotations, betas, np.zeros(3, np.float32))
-        points = self._skeleton.points(self._skeleton.pose(upright), seen.points)
-        transl = place(points, seen.pixels, 1.0 / seen.error, camera)
-        start = BodyState(probable.rotations, betas, transl)
-        free = np.full(3, np.inf)
-        spread = np.full(len(betas), betas_error)
-        expected = [Expectation(start, self._prior.rotation_error, spread, free)]
+        self, start: BodyState, betas_error: float, previous: Fit | None, elapsed: float
+    ) -> list[Expectation]:
+        """What the learned guess and the previous picture make expect."""
+        spread = np.full(len(start.betas), betas_error)
+        expected = [Expectation(start, self._prior.rotation_error, spread, np.full(3, np.inf))]
         if previous is not None:
             expected.append(_continuity(start, previous.body, elapsed))
-        return start, expected, float(betas_error)
+        return expected
 
     def _pose_hand(
         self, rotations: Array, side: str, hand: HandLandmarks, camera: Camera

@@ -8,6 +8,7 @@ the 33 body landmarks to joint rotations, shape and the error to expect at each 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,8 +18,20 @@ import numpy.typing as npt
 from pear_ros.camera import Camera
 from pear_ros.fit.skeleton import NUM_BODY_JOINTS
 from pear_ros.landmarks.roi import Roi
+from pear_ros.landmarks.topology import Pose
 from pear_ros.landmarks.types import PoseLandmarks
-from pear_ros.people import Array
+from pear_ros.people import SMPLX_JOINT_NAMES, Array
+
+
+def _other_side(names: Sequence[str]) -> list[int]:
+    """For each name its index with left and right swapped."""
+    swap = {"left": "right", "right": "left"}
+    return [names.index("_".join(swap.get(p, p) for p in name.split("_"))) for name in names]
+
+
+OTHER_SIDE_JOINT = _other_side(SMPLX_JOINT_NAMES[:NUM_BODY_JOINTS])
+_OTHER_SIDE_LANDMARK = _other_side([landmark.name.lower() for landmark in Pose])
+_FLIP = np.array([-1.0, 1.0, 1.0], np.float32)
 
 PRIOR_FILE = Path(__file__).with_name("pose_prior.npz")
 
@@ -56,17 +69,27 @@ class PosePrior:
             self.landmark_error: Array = data["landmark_error"].astype(np.float32)
             """(33,) typical distance between the two, as a fraction of the region's side."""
 
-    def __call__(self, pose: PoseLandmarks, camera: Camera) -> ProbableBody:
-        """The probable body of a person with these landmarks, seen by this camera."""
-        value = (prior_input(pose, camera) - self._mean) / self._scale
+    def __call__(self, pose: PoseLandmarks, camera: Camera) -> tuple[ProbableBody, ProbableBody]:
+        """Two guesses of the body of a person with these landmarks, seen by this camera.
+
+        The second one is of the landmarks as in a mirror, turned back. Where the two differ much,
+        one of them took front for back, and the landmarks themselves say which.
+        """
+        plain = prior_input(pose, camera)
+        value = (np.stack([plain, mirrored_input(plain[None])[0]]) - self._mean) / self._scale
         for number, (weight, bias) in enumerate(self._layers):
             value = value @ weight + bias
             if number + 1 < len(self._layers):
                 value = np.maximum(value, 0.0)
-        rotations = gram_schmidt(value[: 6 * NUM_BODY_JOINTS].reshape(NUM_BODY_JOINTS, 6))
-        rotations[0] = viewing_rotation(pose.roi, camera) @ rotations[0]
-        log_error = value[6 * NUM_BODY_JOINTS : 7 * NUM_BODY_JOINTS]
-        return ProbableBody(rotations, value[7 * NUM_BODY_JOINTS :], np.exp(log_error))
+        rotations = gram_schmidt(value[:, : 6 * NUM_BODY_JOINTS].reshape(2, NUM_BODY_JOINTS, 6))
+        rotations[1] = mirrored_rotations(rotations[1])
+        rotations[:, 0] = viewing_rotation(pose.roi, camera) @ rotations[:, 0]
+        error = np.exp(value[:, 6 * NUM_BODY_JOINTS : 7 * NUM_BODY_JOINTS])
+        betas = value[:, 7 * NUM_BODY_JOINTS :]
+        return (
+            ProbableBody(rotations[0], betas[0], error[0]),
+            ProbableBody(rotations[1], betas[1], error[1][OTHER_SIDE_JOINT]),
+        )
 
 
 def prior_input(pose: PoseLandmarks, camera: Camera) -> Array:
@@ -82,6 +105,26 @@ def prior_input(pose: PoseLandmarks, camera: Camera) -> Array:
     return np.concatenate(
         [image.ravel(), pose.world.ravel(), pose.visibility, pose.presence, ray]
     ).astype(np.float32)
+
+
+def mirrored_input(inputs: Array) -> Array:
+    """(N, 266) the network's inputs of the same people seen in a mirror."""
+    count, landmarks = len(inputs), len(_OTHER_SIDE_LANDMARK)
+    points = inputs[:, : 6 * landmarks].reshape(count, 2, landmarks, 3)
+    scores = inputs[:, 6 * landmarks : 8 * landmarks].reshape(count, 2, landmarks)
+    return np.concatenate(
+        [
+            (points[:, :, _OTHER_SIDE_LANDMARK] * _FLIP).reshape(count, -1),
+            scores[:, :, _OTHER_SIDE_LANDMARK].reshape(count, -1),
+            inputs[:, 8 * landmarks :] * _FLIP[:2],
+        ],
+        axis=1,
+    )
+
+
+def mirrored_rotations(rotations: Array) -> Array:
+    """(..., 22, 3, 3) the local rotations of the same bodies seen in a mirror."""
+    return rotations[..., OTHER_SIDE_JOINT, :, :] * (_FLIP[:, None] * _FLIP)
 
 
 def viewing_rotation(roi: Roi, camera: Camera) -> Array:

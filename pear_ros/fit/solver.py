@@ -8,6 +8,7 @@ by a small rotation vector about its own axes, so rotations stay rotations.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,7 +20,6 @@ from pear_ros.fit.skeleton import (
     NUM_BODY_JOINTS,
     AttachedPoints,
     BodyState,
-    PosedSkeleton,
     Skeleton,
 )
 from pear_ros.people import Array
@@ -27,6 +27,10 @@ from pear_ros.people import Array
 _NEAREST = 0.1
 """Metres: no point is projected from nearer than this."""
 _DAMPING = 1e-3
+_STEPS = 4
+"""Damped steps; more change the result by less than the landmarks' error."""
+_REACH = 3.0
+"""Standard deviations beyond which a landmark loses its say: it is probably misread."""
 
 
 @dataclass(frozen=True)
@@ -53,66 +57,88 @@ class Expectation:
     """(3,) standard deviations, metres; infinite: no expectation."""
 
 
+@dataclass(frozen=True)
+class _Linearisation:
+    """A state, what it costs, and how the cost changes around it."""
+
+    state: BodyState
+    cost: float
+    normal: npt.NDArray[np.float64]
+    gradient: npt.NDArray[np.float64]
+
+
 class BodySolver:
     """Solves for rotations, shape and translation of one body at a time."""
 
-    def __init__(self, skeleton: Skeleton, steps: int) -> None:
-        """`steps`: number of damped least-squares steps, each about half a millisecond."""
+    def __init__(self, skeleton: Skeleton) -> None:
         self._skeleton = skeleton
-        self._steps = steps
 
     def __call__(
         self,
         start: BodyState,
         seen: Observation,
-        expected: list[Expectation],
+        expected: Sequence[Expectation],
         camera: Camera,
     ) -> BodyState:
         """The state that explains `seen` with the least effort against what is `expected`."""
-        state = start
-        for _ in range(self._steps):
-            state = self._step(state, seen, expected, camera)
-        return state
+        best = self._linearise(start, seen, expected, camera)
+        damping = _DAMPING
+        for _ in range(_STEPS):
+            found = self._linearise(_moved(best, damping), seen, expected, camera)
+            if found.cost < best.cost:
+                best, damping = found, damping / 5.0
+            else:
+                damping *= 50.0
+        return best.state
 
-    def _step(
-        self, state: BodyState, seen: Observation, expected: list[Expectation], camera: Camera
-    ) -> BodyState:
+    def _linearise(
+        self,
+        state: BodyState,
+        seen: Observation,
+        expected: Sequence[Expectation],
+        camera: Camera,
+    ) -> _Linearisation:
         posed = self._skeleton.pose(state)
-        normal, gradient = self._image_terms(posed, seen, camera)
-        diagonal = np.einsum("ii->i", normal)
-        for expectation in expected:
-            weight, offset = _prior_terms(state, expectation)
-            diagonal += weight
-            gradient += weight * offset
-        diagonal += _DAMPING * diagonal + 1e-6
-        change = -np.linalg.solve(normal, gradient)
-        turns = rotation_matrices(change[: 3 * NUM_BODY_JOINTS].reshape(NUM_BODY_JOINTS, 3))
-        transl = state.transl + change[-3:]
-        transl[2] = max(transl[2], _NEAREST)
-        return BodyState(
-            rotations=state.rotations @ turns,
-            betas=(state.betas + change[3 * NUM_BODY_JOINTS : -3]).astype(np.float32),
-            transl=transl.astype(np.float32),
-        )
-
-    def _image_terms(
-        self, posed: PosedSkeleton, seen: Observation, camera: Camera
-    ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-        """Normal matrix and gradient of the reprojection error."""
         where = self._skeleton.points(posed, seen.points)
         depth = np.maximum(where[:, 2], _NEAREST)
         focal = np.array([camera.fx, camera.fy], np.float32)
         centre = np.array([camera.cx, camera.cy], np.float32)
         flat = where[:, :2] / depth[:, None]
         residual = (flat * focal + centre - seen.pixels) / seen.error[:, None]
-        # Geman-McClure: beyond some three standard deviations a point loses its say.
-        robust = 1.0 / (1.0 + (residual**2).sum(axis=1) / 9.0) ** 2
+        # Geman-McClure.
+        square = (residual**2).sum(axis=1)
+        falloff = 1.0 / (1.0 + square / _REACH**2)
+        cost = float((square * falloff).sum())
         moved = self._skeleton.jacobian(posed, seen.points, where)
         scale = focal / (depth * seen.error)[:, None]
         jacobian = (moved[:, :2] - flat[..., None] * moved[:, 2:]) * scale[..., None]
         rows = jacobian.reshape(-1, jacobian.shape[2]).astype(np.float64)
-        weighted = rows * np.repeat(robust, 2)[:, None]
-        return weighted.T @ rows, weighted.T @ residual.reshape(-1)
+        weighted = rows * np.repeat(falloff**2, 2)[:, None]
+        normal = weighted.T @ rows
+        gradient = weighted.T @ residual.reshape(-1)
+        diagonal = np.einsum("ii->i", normal)
+        for expectation in expected:
+            weight, offset = _prior_terms(state, expectation)
+            diagonal += weight
+            gradient += weight * offset
+            cost += float((weight * offset**2).sum())
+        return _Linearisation(state, cost, normal, gradient)
+
+
+def _moved(best: _Linearisation, damping: float) -> BodyState:
+    """The state after one damped step."""
+    damped = best.normal.copy()
+    diagonal = np.einsum("ii->i", damped)
+    diagonal += damping * diagonal + 1e-6
+    change = -np.linalg.solve(damped, best.gradient)
+    turns = rotation_matrices(change[: 3 * NUM_BODY_JOINTS].reshape(NUM_BODY_JOINTS, 3))
+    transl = best.state.transl + change[-3:]
+    transl[2] = max(transl[2], _NEAREST)
+    return BodyState(
+        rotations=best.state.rotations @ turns,
+        betas=(best.state.betas + change[3 * NUM_BODY_JOINTS : -3]).astype(np.float32),
+        transl=transl.astype(np.float32),
+    )
 
 
 def _prior_terms(
