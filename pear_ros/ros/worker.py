@@ -8,7 +8,6 @@ import time
 import traceback
 from typing import TYPE_CHECKING, Any
 
-from rclpy.event_handler import QoSMessageLostInfo
 from rclpy.lifecycle import LifecycleNode
 from sensor_msgs.msg import CameraInfo, CompressedImage
 
@@ -21,6 +20,8 @@ from pear_ros.ros.outputs import Outputs
 from pear_ros.ros.parameters import Parameters
 
 if TYPE_CHECKING:
+    from rclpy.event_handler import QoSMessageLostInfo
+
     from pear_ros.pipeline import Pipeline
 
 _REPEAT_SECONDS = 60.0
