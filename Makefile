@@ -31,7 +31,7 @@ test:
 	$(IN_VENV) ruff check
 	$(IN_VENV) ruff format --check
 	$(IN_VENV) mypy
-	$(IN_VENV) ROS_AUTOMATIC_DISCOVERY_RANGE=LOCALHOST python -m pytest $(ARGS)
+	$(IN_VENV) python -m pytest $(ARGS)
 
 bench:
 	@$(SETUP) --test
