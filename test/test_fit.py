@@ -15,13 +15,17 @@ from pear_ros.body.files import load_surface_points
 from pear_ros.body.kinematics import rotation_matrices
 from pear_ros.camera import Camera
 from pear_ros.estimator import Region
+from pear_ros.fit import BodyFitter, Fit
 from pear_ros.fit.face import FaceFitter
 from pear_ros.fit.hands import FINGERS, HandFitter
-from pear_ros.fit.prior import confidence, viewing_rotation
+from pear_ros.fit.prior import confidence, front_for_back, viewing_rotation
 from pear_ros.fit.skeleton import NUM_BODY_JOINTS, AttachedPoints, BodyState, Skeleton
 from pear_ros.fit.solver import BodySolver, Expectation, Observation, place
 from pear_ros.landmark_estimator import LandmarkEstimator
+from pear_ros.landmarks.holistic import HolisticLandmarks
+from pear_ros.landmarks.pose import roi_from_box
 from pear_ros.landmarks.roi import Roi
+from pear_ros.landmarks.types import PersonLandmarks
 from pear_ros.people import NUM_JOINTS, SMPLX_JOINT_NAMES, Array
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -100,7 +104,7 @@ def test_solver_finds_the_body_behind_the_pixels() -> None:
         return float(np.linalg.norm(found - target, axis=1).mean())
 
     assert pixels_off(start) > 10.0
-    assert pixels_off(solved) < 1.0
+    assert pixels_off(solved) < 2.0, "within the error that the pixels are said to have"
     np.testing.assert_allclose(
         solved.rotations @ solved.rotations.swapaxes(1, 2),
         np.tile(np.eye(3), (NUM_BODY_JOINTS, 1, 1)),
@@ -262,3 +266,27 @@ def test_people_face_where_they_face(estimator: LandmarkEstimator, yaw: int) -> 
     assert off.mean() < 0.05 * 480
     assert estimate.joint_confidence.min() >= 0.0
     assert estimate.joint_confidence.max() <= 1.0
+
+
+def test_landmarks_that_take_front_for_back_are_not_believed_at_once(
+    estimator: LandmarkEstimator,
+) -> None:
+    person = SyntheticStudio().shoot(np.random.default_rng([7, 0]), "standing", 0, (480, 480))
+    pixels = person.camera.project(person.vertices)
+    box = np.concatenate([pixels.min(axis=0), pixels.max(axis=0)])
+    (seen,) = HolisticLandmarks(threads=1)(person.image, [roi_from_box(box)])
+    assert seen is not None
+    confused = PersonLandmarks(front_for_back(seen.pose))
+    fitter = BodyFitter()
+
+    def facing(fit: Fit) -> float:
+        return float(fit.body.rotations[0][2, 2])
+
+    first = fitter(seen, person.camera, None, 0.0)
+    assert facing(first) < -0.7, "towards the camera"
+    assert facing(fitter(confused, person.camera, None, 0.0)) > 0.7, "alone, they are believed"
+    fit = fitter(confused, person.camera, first, 0.1)
+    assert facing(fit) < -0.7, "not against what was seen a moment ago"
+    for _ in range(6):
+        fit = fitter(confused, person.camera, fit, 0.1)
+    assert facing(fit) > 0.7, "but in the end"

@@ -14,7 +14,7 @@ from pear_ros.body.kinematics import rotation_vectors
 from pear_ros.camera import Camera
 from pear_ros.fit.face import FaceFitter
 from pear_ros.fit.hands import FINGERS, HandFitter
-from pear_ros.fit.prior import PosePrior, confidence, viewing_rotation
+from pear_ros.fit.prior import PosePrior, confidence, front_for_back, viewing_rotation
 from pear_ros.fit.skeleton import NUM_BODY_JOINTS, AttachedPoints, BodyState, Skeleton
 from pear_ros.fit.solver import BodySolver, Expectation, Observation, place
 from pear_ros.landmarks.types import HandLandmarks, PersonLandmarks, PoseLandmarks
@@ -28,6 +28,10 @@ _BETAS_ERROR = 0.7
 """Error of one picture's betas, standard deviations."""
 _STEADY_BETAS_ERROR = 0.1
 """A person's shape is never held for better known than this."""
+_SUDDEN_TURN = np.radians(110.0)
+"""From one picture to the next; whoever turns passes through the angles between."""
+_REVERSAL_PATIENCE = 0.5
+"""Seconds after which the landmarks are believed after all."""
 _TURN_RATE = 4.0
 """Radians per second by which a joint's rotation typically changes."""
 _SPEED = 1.5
@@ -54,6 +58,8 @@ class Fit:
     body: BodyState
     betas_error: float
     """Standard deviation of the shape, which is learnt from picture to picture."""
+    reversed_for: float
+    """Seconds for which the landmarks have been read as front for back, against their word."""
 
 
 class BodyFitter:
@@ -86,6 +92,16 @@ class BodyFitter:
         """
         seen = self._observe(person.pose)
         start, joint_error, betas_error = self._start(person.pose, seen, camera, previous)
+        reversed_for = 0.0
+        if previous is not None and _turned(start, previous.body) > _SUDDEN_TURN:
+            # Nobody turns so fast: more likely the landmarks took front for back this time.
+            other = front_for_back(person.pose)
+            other_seen = self._observe(other)
+            again = self._start(other, other_seen, camera, previous)
+            patient = previous.reversed_for + elapsed <= _REVERSAL_PATIENCE
+            if patient and _turned(again[0], previous.body) < _SUDDEN_TURN / 2:
+                seen, (start, joint_error, betas_error) = other_seen, again
+                reversed_for = previous.reversed_for + elapsed
         expected = self._expect(start, betas_error, previous, elapsed)
         state = self._solver(start, seen, expected, camera)
         pose = np.zeros((NUM_JOINTS, 3), np.float32)
@@ -110,7 +126,7 @@ class BodyFitter:
         pose[:NUM_BODY_JOINTS] = Rotation.from_matrix(rotations).as_rotvec()
         smplx = SmplxParams(pose, state.betas, expression, state.transl)
         mismatch = self._mismatch(state, seen, camera) / person.pose.roi.size
-        return Fit(smplx, certainty, mismatch, state, betas_error)
+        return Fit(smplx, certainty, mismatch, state, betas_error, reversed_for)
 
     def _observe(self, pose: PoseLandmarks) -> Observation:
         """The body's landmarks as observations; hidden ones count less, guessed ones not at all."""
@@ -192,6 +208,12 @@ class BodyFitter:
             orientation = rotations[joint] @ orientation
             joint = int(self.body.parents[joint])
         return orientation
+
+
+def _turned(state: BodyState, before: BodyState) -> float:
+    """Angle between two root orientations, radians."""
+    turn = Rotation.from_matrix(before.rotations[0].T @ state.rotations[0])
+    return float(turn.magnitude())
 
 
 def _continuity(start: BodyState, before: BodyState, elapsed: float) -> Expectation:

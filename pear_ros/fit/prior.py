@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -32,6 +32,7 @@ def _other_side(names: Sequence[str]) -> list[int]:
 OTHER_SIDE_JOINT = _other_side(SMPLX_JOINT_NAMES[:NUM_BODY_JOINTS])
 _OTHER_SIDE_LANDMARK = _other_side([landmark.name.lower() for landmark in Pose])
 _FLIP = np.array([-1.0, 1.0, 1.0], np.float32)
+_NEAR_FAR = np.array([1.0, 1.0, -1.0], np.float32)
 
 PRIOR_FILE = Path(__file__).with_name("pose_prior.npz")
 
@@ -105,6 +106,17 @@ def prior_input(pose: PoseLandmarks, camera: Camera) -> Array:
     return np.concatenate(
         [image.ravel(), pose.world.ravel(), pose.visibility, pose.presence, ray]
     ).astype(np.float32)
+
+
+def front_for_back(pose: PoseLandmarks) -> PoseLandmarks:
+    """The other reading of the same picture: left and right, near and far change places."""
+    return replace(
+        pose,
+        image=pose.image[_OTHER_SIDE_LANDMARK] * _NEAR_FAR,
+        world=pose.world[_OTHER_SIDE_LANDMARK] * _NEAR_FAR,
+        visibility=pose.visibility[_OTHER_SIDE_LANDMARK],
+        presence=pose.presence[_OTHER_SIDE_LANDMARK],
+    )
 
 
 def mirrored_input(inputs: Array) -> Array:
