@@ -71,16 +71,12 @@ def body_model_info(body: BodyModel) -> BodyModelInfo:
 def image_message(picture: core.Image, header: Header) -> ImageMessage:
     """sensor_msgs/Image (bgr8) of a picture."""
     height, width, channels = picture.shape
-    data = array.array("B")
-    data.frombytes(np.ascontiguousarray(picture).data)
-    return ImageMessage(
-        header=header,
-        height=height,
-        width=width,
-        encoding="bgr8",
-        step=width * channels,
-        data=data,
+    message = ImageMessage(
+        header=header, height=height, width=width, encoding="bgr8", step=width * channels
     )
+    # The field itself: constructor and setter would copy once more.
+    message.data.frombytes(np.ascontiguousarray(picture).data)
+    return message
 
 
 def jpeg_message(picture: core.Image, header: Header) -> CompressedImage:

@@ -33,7 +33,7 @@ class Statistics:
     unwatched: int = 0
     """Nobody subscribed to any result."""
     people: int = 0
-    """Sum of people over all processed images."""
+    """Sum of people over all processed images, without those who were given up."""
     stage_ms: Mapping[str, float] = field(default_factory=dict)
     """Median milliseconds over the last 300 processed images, by stage; absent: never run."""
 

@@ -90,12 +90,13 @@ class PearNode(LifecycleNode):
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Loads the models and creates the publishers."""
         try:
-            self._pipeline = self._build_pipeline(self._values)
+            pipeline = self._build_pipeline(self._values)
+            self._outputs = Outputs(self, pipeline)
         except Exception as error:
             self._trouble = str(error)
             self.get_logger().error(f"Cannot be configured: {error}")
             return TransitionCallbackReturn.FAILURE
-        self._outputs = Outputs(self, self._pipeline)
+        self._pipeline = pipeline
         return super().on_configure(state)
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -103,12 +104,14 @@ class PearNode(LifecycleNode):
         assert self._pipeline is not None and self._outputs is not None
         result = super().on_activate(state)
         self._outputs.publish_body_model()
-        worker = Worker(self, self._pipeline, self._outputs, self._recorder, self._values)
+        kind, topic = self._image_source()
+        worker = Worker(self, self._pipeline, self._outputs, self._recorder, self._values, topic)
         worker.start()
         self._worker = worker
         self._inputs = [
             self.create_subscription(
-                *self._image_source(),
+                kind,
+                topic,
                 worker.put,
                 _SENSOR_DATA,
                 event_callbacks=SubscriptionEventCallbacks(message_lost=worker.count_lost),
@@ -122,7 +125,7 @@ class PearNode(LifecycleNode):
             self.create_timer(_DIAGNOSTICS_SECONDS, self._publish_diagnostics, clock=clock),
             self.create_timer(_REPORT_SECONDS, self._warn_of_missing_images, clock=clock),
         ]
-        self.get_logger().info(f"Looking for people in {self._image_source()[1]}")
+        self.get_logger().info(f"Looking for people in {topic}")
         return result
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:

@@ -46,22 +46,18 @@ class Outputs:
     """Publishes `humans`, `mesh_markers`, `overlay` (raw and as JPEG), and latched `body_model`."""
 
     def __init__(self, node: LifecycleNode, pipeline: Pipeline) -> None:
+        """Raises ValueError when the body has no faces."""
+        self._pipeline = pipeline
+        self._faces = pipeline.body.faces
+        self._mesh_markers = MeshMarkers(self._faces, pipeline.body.vertex_count)
+        self._shown: set[str] = set()
         create = node.create_lifecycle_publisher
         self._humans = create(HumanArray, "humans", _NEWEST)
         self._markers = create(MarkerArray, "mesh_markers", _NEWEST)
         self._overlay = create(ImageMessage, "overlay", _NEWEST)
         self._overlay_compressed = create(CompressedImage, "overlay/compressed", _NEWEST)
-        self._of_images = (
-            self._humans,
-            self._markers,
-            self._overlay,
-            self._overlay_compressed,
-        )
+        self._of_images = (self._humans, self._markers, self._overlay, self._overlay_compressed)
         self._body_model = create(BodyModelInfo, "body_model", _LATCHED)
-        self._pipeline = pipeline
-        self._faces = pipeline.body.faces
-        self._mesh_markers = MeshMarkers(self._faces, pipeline.body.vertex_count)
-        self._shown: set[str] = set()
 
     def destroy(self, node: LifecycleNode) -> None:
         """Takes the publishers off the node."""

@@ -12,6 +12,7 @@ from rclpy.lifecycle import LifecycleNode
 from sensor_msgs.msg import CameraInfo, CompressedImage
 
 from pear_ros.camera import Camera
+from pear_ros.people import TrackingState
 from pear_ros.ros.images import ImageError, bgr_from_compressed, bgr_from_image
 from pear_ros.ros.intrinsics import CalibrationError, camera_from_info
 from pear_ros.ros.mailbox import Mailbox
@@ -41,8 +42,11 @@ class Worker:
         outputs: Outputs,
         recorder: Recorder,
         parameters: Parameters,
+        image_topic: str,
     ) -> None:
+        """`image_topic` is where images come from, for the log."""
         self.parameters = parameters
+        self._image_topic = image_topic
         self._camera_info: CameraInfo | None = None
         self._node = node
         self._pipeline = pipeline
@@ -91,12 +95,12 @@ class Worker:
                 self._process(message)
             except ImageError as error:
                 self._recorder.refused += 1
-                self.complain(f"image: {error.cause}", f"Image refused: {error}")
+                self.complain(f"image: {error.cause}", f"Refused on {self._image_topic}: {error}")
             except Exception as error:
                 self._recorder.failed += 1
                 self.complain(
                     f"failure: {type(error).__name__}",
-                    f"An image could not be worked on: {traceback.format_exc()}",
+                    f"An image on {self._image_topic} failed: {traceback.format_exc()}",
                 )
             else:
                 self._recorder.add("total", time.perf_counter() - arrived)
@@ -130,7 +134,7 @@ class Worker:
             vertices=parameters.publish_vertices,
         )
         recorder.processed += 1
-        recorder.people += len(people.persons)
+        recorder.people += sum(p.state is not TrackingState.LOST for p in people.persons)
 
     def _camera(self, width: int, height: int, field_of_view: float) -> Camera:
         """The image's intrinsics: calibrated where possible, else from the field of view."""
