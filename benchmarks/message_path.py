@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import numpy as np
+import numpy.typing as npt
 import rclpy
 from builtin_interfaces.msg import Duration, Time
 from geometry_msgs.msg import Point, Pose, Quaternion, Vector3
@@ -48,7 +49,7 @@ def subscriber() -> None:
     rclpy.spin(node)
 
 
-def ordinary_message(vertices: Array, corners: np.ndarray) -> MarkerArray:
+def ordinary_message(vertices: Array, corners: npt.NDArray[np.int32]) -> MarkerArray:
     """The message as rclpy users write it, without needless detours."""
     red, green, blue = id_colour(ID)
     marker = Marker(

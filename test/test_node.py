@@ -14,6 +14,8 @@ pytest.importorskip("rclpy", reason="needs ROS 2")
 
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
+from lifecycle_msgs.msg import Transition
+from lifecycle_msgs.srv import ChangeState
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.lifecycle import TransitionCallbackReturn
 from rclpy.parameter import Parameter
@@ -378,6 +380,28 @@ def test_life_cycle(make_bench: MakeBench) -> None:
     bench.wait(lambda: bench.node.count_publishers("humans") == 1)
     bench.node.trigger_shutdown()
     bench.wait(lambda: bench.node.count_publishers("humans") == 0)
+
+
+def test_life_cycle_by_service(make_bench: MakeBench) -> None:
+    """As `ros2 lifecycle set` and lifecycle managers do it: while the node is spinning."""
+    bench = make_bench(autostart=False)
+    change = bench.client.create_client(ChangeState, "/pear/change_state")
+    bench.wait(change.service_is_ready)
+
+    def transition(number: int) -> None:
+        request = ChangeState.Request(transition=Transition(id=number))
+        answer = change.call_async(request)
+        bench.wait(answer.done)
+        assert answer.result().success
+
+    transition(Transition.TRANSITION_CONFIGURE)
+    transition(Transition.TRANSITION_ACTIVATE)
+    humans = bench.subscribe(HumanArray, "humans")
+    bench.publish(image(1))
+    bench.wait_for(1, humans)
+    transition(Transition.TRANSITION_DEACTIVATE)
+    transition(Transition.TRANSITION_CLEANUP)
+    transition(Transition.TRANSITION_UNCONFIGURED_SHUTDOWN)
 
 
 def test_pipeline_that_cannot_be_built_is_said_and_can_be_tried_again(
