@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 import numpy.typing as npt
 
@@ -47,38 +45,40 @@ def rotation_vectors(matrices: Array) -> Array:
     return vectors
 
 
-def tree_levels(parents: npt.NDArray[np.integer]) -> list[npt.NDArray[np.intp]]:
-    """Joints of a tree by depth, root first: everything in one level can be computed at once.
+class JointTree:
+    """Forward kinematics of joints that hang on each other."""
 
-    `parents` (J,) gives each joint's parent, -1 for the root; parents come before their children.
-    """
-    depth = np.zeros(len(parents), np.intp)
-    for joint, parent in enumerate(parents):
-        if parent >= 0:
-            depth[joint] = depth[parent] + 1
-    return [np.flatnonzero(depth == level) for level in range(int(depth.max()) + 1)]
+    def __init__(self, parents: npt.NDArray[np.integer]) -> None:
+        """`parents` (J,): each joint's parent, -1 for the root, which comes first."""
+        count = len(parents)
+        self.parents = np.maximum(parents, 0).astype(np.intp)
+        """(J,) as given, but the root is its own parent."""
+        self.moves = np.eye(count, dtype=np.float32)
+        """(J, J) 1 where the joint of the column moves the joint of the row, or is that joint."""
+        depth = np.zeros(count, np.intp)
+        for joint in range(1, count):
+            self.moves[joint] += self.moves[parents[joint]]
+            depth[joint] = depth[parents[joint]] + 1
+        # Everything of one depth can be computed at once.
+        self._levels = [np.flatnonzero(depth == level) for level in range(1, int(depth.max()) + 1)]
 
+    def orientations(self, rotations: Array) -> Array:
+        """(..., J, 3, 3) of each joint in the root's frame, from those relative to the parent."""
+        orientation = np.empty_like(rotations)
+        orientation[..., 0, :, :] = rotations[..., 0, :, :]
+        for joints in self._levels:
+            above = orientation[..., self.parents[joints], :, :]
+            orientation[..., joints, :, :] = above @ rotations[..., joints, :, :]
+        return orientation
 
-def forward_kinematics(
-    rotations: Array,
-    rest_joints: Array,
-    parents: npt.NDArray[np.integer],
-    levels: Sequence[npt.NDArray[np.intp]],
-) -> tuple[Array, Array]:
-    """Global rotations (B, J, 3, 3) and positions (B, J, 3) of the joints.
+    def bones(self, rest_joints: Array) -> Array:
+        """(..., J, 3) from each joint's parent to the joint in the T-pose; the root's own place."""
+        bones = rest_joints - rest_joints[..., self.parents, :]
+        bones[..., 0, :] = rest_joints[..., 0, :]
+        return bones
 
-    `rotations` (B, J, 3, 3) are relative to the parent, `rest_joints` (B, J, 3) are the joints of
-    the T-pose, `levels` comes from `tree_levels`.
-    """
-    orientation = np.empty_like(rotations)
-    position = np.empty_like(rest_joints)
-    root = levels[0]
-    orientation[:, root] = rotations[:, root]
-    position[:, root] = rest_joints[:, root]
-    for joints in levels[1:]:
-        parent = parents[joints]
-        above = orientation[:, parent]
-        offset = rest_joints[:, joints] - rest_joints[:, parent]
-        orientation[:, joints] = above @ rotations[:, joints]
-        position[:, joints] = position[:, parent] + (above @ offset[..., None])[..., 0]
-    return orientation, position
+    def positions(self, orientation: Array, bones: Array) -> Array:
+        """(..., J, 3) of the joints, given their orientations and `bones`."""
+        turned = (orientation[..., self.parents, :, :] @ bones[..., None])[..., 0]
+        turned[..., 0, :] = bones[..., 0, :]
+        return self.moves @ turned

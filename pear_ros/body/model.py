@@ -15,12 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
-from pear_ros.body.kinematics import (
-    Array,
-    forward_kinematics,
-    rotation_matrices,
-    tree_levels,
-)
+from pear_ros.body.kinematics import Array, JointTree, rotation_matrices
 
 
 @dataclass(frozen=True)
@@ -53,7 +48,7 @@ class BodyModel:
     """(V, J) skinning weights; rows sum to 1."""
     posedirs: Array | None = None
     """(9 (J - 1), 3 V) pose-corrective offsets; None where the body has none."""
-    _levels: list[npt.NDArray[np.intp]] = field(init=False, repr=False)
+    tree: JointTree = field(init=False, repr=False)
     _shape_matrix: Array = field(init=False, repr=False)
     _expression_matrix: Array = field(init=False, repr=False)
     _joint_template: Array = field(init=False, repr=False)
@@ -66,7 +61,7 @@ class BodyModel:
         dirs = np.concatenate([self.shapedirs, expression], axis=2)
         joint_dirs = self.joint_regressor @ dirs.reshape(vertices, -1)
         fixed = {
-            "_levels": tree_levels(self.parents),
+            "tree": JointTree(self.parents),
             "_shape_matrix": np.ascontiguousarray(self.shapedirs.reshape(-1, self.num_betas).T),
             "_expression_matrix": np.ascontiguousarray(
                 self.exprdirs.reshape(-1, self.num_expression).T
@@ -93,11 +88,6 @@ class BodyModel:
         return len(self.v_template)
 
     @property
-    def levels(self) -> list[npt.NDArray[np.intp]]:
-        """The joints by depth in the tree, root first."""
-        return self._levels
-
-    @property
     def joint_dirs(self) -> Array:
         """(J, 3, num_betas + num_expression) movement of the T-pose joints per coefficient."""
         return self._joint_dirs
@@ -114,8 +104,8 @@ class BodyModel:
     def joints(self, pose: Array, betas: Array, expression: Array, transl: Array) -> Array:
         """(B, J, 3) posed joints, without computing any mesh. Arguments as for `vertices`."""
         rest = self.rest_joints(betas, expression)
-        _, position = forward_kinematics(rotation_matrices(pose), rest, self.parents, self._levels)
-        return position + transl[:, None]
+        orientation = self.tree.orientations(rotation_matrices(pose))
+        return self.tree.positions(orientation, self.tree.bones(rest)) + transl[:, None]
 
     def vertices(self, pose: Array, betas: Array, expression: Array, transl: Array) -> Array:
         """(B, V, 3) float32 mesh vertices in metres, in the frame of `transl`.
@@ -129,7 +119,8 @@ class BodyModel:
             feature = (rotations[:, 1:] - np.eye(3, dtype=np.float32)).reshape(len(pose), -1)
             shaped += (feature @ self.posedirs).reshape(shaped.shape)
         rest = self.rest_joints(betas, expression)
-        orientation, position = forward_kinematics(rotations, rest, self.parents, self._levels)
+        orientation = self.tree.orientations(rotations)
+        position = self.tree.positions(orientation, self.tree.bones(rest))
         offset = position - (orientation @ rest[..., None])[..., 0] + transl[:, None]
         transforms = np.concatenate([orientation, offset[..., None]], axis=3)
         return skin(self.weights, transforms, shaped)

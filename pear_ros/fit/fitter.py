@@ -125,7 +125,8 @@ class BodyFitter:
                     certainty[fingers] = hand.score * certainty[_INDEX[f"{side}_wrist"]]
         pose[:NUM_BODY_JOINTS] = Rotation.from_matrix(rotations).as_rotvec()
         smplx = SmplxParams(pose, state.betas, expression, state.transl)
-        mismatch = self._mismatch(state, seen, camera) / person.pose.roi.size
+        points = self._skeleton.points(self._skeleton.pose(state), seen.points)
+        mismatch = _distance(points, seen, camera) / person.pose.roi.size
         return Fit(smplx, certainty, mismatch, state, betas_error, reversed_for)
 
     def _observe(self, pose: PoseLandmarks) -> Observation:
@@ -135,39 +136,34 @@ class BodyFitter:
         error[certain < _MIN_VISIBILITY] = np.inf
         return Observation(self._points, pose.image[:, :2], error)
 
-    def _mismatch(self, state: BodyState, seen: Observation, camera: Camera) -> float:
-        """Median distance in pixels between seen landmarks and the body's."""
-        points = self._skeleton.points(self._skeleton.pose(state), seen.points)
-        distance = np.linalg.norm(camera.project(points) - seen.pixels, axis=1)
-        used = np.isfinite(seen.error)
-        return float(np.median(distance[used])) if used.any() else np.inf
-
     def _start(
         self, pose: PoseLandmarks, seen: Observation, camera: Camera, previous: Fit | None
     ) -> tuple[BodyState, Array, float]:
         """Where to start, the error of its joints, and how well the shape will be known."""
         guesses = self._prior(pose, camera)
         placed = [self._place(guess.rotations, guess.betas, seen, camera) for guess in guesses]
-        off = [self._mismatch(state, seen, camera) for state in placed]
-        best = int(np.argmin(off))
-        start, joint_error = placed[best], guesses[best].joint_error
+        best = int(np.argmin([off for _, off in placed]))
+        (start, off), joint_error = placed[best], guesses[best].joint_error
         if previous is None:
             return start, joint_error, _BETAS_ERROR
-        if off[best] > _IMPLAUSIBLE * pose.roi.size:
-            start = self._place(previous.body.rotations, start.betas, seen, camera)
+        rotations = start.rotations
+        if off > _IMPLAUSIBLE * pose.roi.size:
+            rotations = previous.body.rotations
         # Running mean of the pictures so far (Kalman filter of a constant).
         gain = previous.betas_error**2 / (previous.betas_error**2 + _BETAS_ERROR**2)
         betas = previous.body.betas + gain * (start.betas - previous.body.betas)
         betas_error = max(np.sqrt(1.0 - gain) * previous.betas_error, _STEADY_BETAS_ERROR)
-        return self._place(start.rotations, betas, seen, camera), joint_error, float(betas_error)
+        start, _ = self._place(rotations, betas, seen, camera)
+        return start, joint_error, float(betas_error)
 
     def _place(
         self, rotations: Array, betas: Array, seen: Observation, camera: Camera
-    ) -> BodyState:
-        """The body in this pose, where it projects best onto what is seen."""
+    ) -> tuple[BodyState, float]:
+        """The body in this pose, projected best onto what is seen, and how far off it then is."""
         at_origin = BodyState(rotations, betas, np.zeros(3, np.float32))
         points = self._skeleton.points(self._skeleton.pose(at_origin), seen.points)
-        return replace(at_origin, transl=place(points, seen.pixels, 1.0 / seen.error, camera))
+        transl = place(points, seen.pixels, 1.0 / seen.error, camera)
+        return replace(at_origin, transl=transl), _distance(points + transl, seen, camera)
 
     def _expect(
         self, start: BodyState, betas_error: float, previous: Fit | None, elapsed: float
@@ -210,10 +206,17 @@ class BodyFitter:
         return orientation
 
 
+def _distance(points: Array, seen: Observation, camera: Camera) -> float:
+    """Median distance in pixels between points of the body and where they are seen."""
+    distance = np.linalg.norm(camera.project(points) - seen.pixels, axis=1)
+    used = np.isfinite(seen.error)
+    return float(np.median(distance[used])) if used.any() else np.inf
+
+
 def _turned(state: BodyState, before: BodyState) -> float:
     """Angle between two root orientations, radians."""
-    turn = Rotation.from_matrix(before.rotations[0].T @ state.rotations[0])
-    return float(turn.magnitude())
+    trace = float((before.rotations[0] * state.rotations[0]).sum())
+    return float(np.arccos(np.clip((trace - 1.0) / 2.0, -1.0, 1.0)))
 
 
 def _continuity(start: BodyState, before: BodyState, elapsed: float) -> Expectation:

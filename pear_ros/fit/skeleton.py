@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pear_ros.body import BodyModel
-from pear_ros.body.kinematics import Array, forward_kinematics, tree_levels
+from pear_ros.body.kinematics import Array, JointTree
 
 NUM_BODY_JOINTS = 22
 """Pelvis and the 21 joints of SMPL-X's body_pose; hands and face are fitted after them."""
@@ -51,38 +51,26 @@ class PosedSkeleton:
     """(22, 3, 3) of each joint, from its own axes to the optical frame."""
     position: Array
     """(22, 3) metres."""
-    position_by_betas: Array
-    """(22, 3, num_betas) movement of the joints per unit of shape."""
 
 
 class Skeleton:
     """Forward kinematics and derivatives of the first 22 joints of a body model."""
 
     def __init__(self, body: BodyModel) -> None:
-        self._parents = body.parents[:NUM_BODY_JOINTS]
-        self._levels = tree_levels(self._parents)
+        tree = self._tree = JointTree(body.parents[:NUM_BODY_JOINTS])
         zeros = np.zeros((1, body.num_betas + body.num_expression), np.float32)
         rest = body.rest_joints(zeros[:, : body.num_betas], zeros[:, body.num_betas :])
-        self._rest = rest[0, :NUM_BODY_JOINTS]
-        self._rest_dirs = body.joint_dirs[:NUM_BODY_JOINTS, :, : body.num_betas]
-        self._moves = np.eye(NUM_BODY_JOINTS, dtype=bool)
-        for joint, parent in enumerate(self._parents):
-            if parent >= 0:
-                self._moves[joint] |= self._moves[parent]
+        self._bones = tree.bones(rest[0, :NUM_BODY_JOINTS])
+        dirs = body.joint_dirs[:NUM_BODY_JOINTS, :, : body.num_betas]
+        self._bone_dirs = np.stack([tree.bones(d) for d in np.moveaxis(dirs, 2, 0)], axis=2)
+        self._moves = tree.moves.astype(bool)
 
     def pose(self, state: BodyState) -> PosedSkeleton:
         """Joints of the body in this state."""
-        rest = self._rest + self._rest_dirs @ state.betas
-        orientation, position = forward_kinematics(
-            state.rotations[None], rest[None], self._parents, self._levels
-        )
-        by_betas = np.empty_like(self._rest_dirs)
-        by_betas[0] = self._rest_dirs[0]
-        for joints in self._levels[1:]:
-            parents = self._parents[joints]
-            bones = self._rest_dirs[joints] - self._rest_dirs[parents]
-            by_betas[joints] = by_betas[parents] + orientation[0, parents] @ bones
-        return PosedSkeleton(orientation[0], position[0] + state.transl, by_betas)
+        orientation = self._tree.orientations(state.rotations)
+        bones = self._bones + self._bone_dirs @ state.betas
+        position = self._tree.positions(orientation, bones)
+        return PosedSkeleton(orientation, position + state.transl)
 
     def points(self, posed: PosedSkeleton, points: AttachedPoints) -> Array:
         """(N, 3) the attached points in the optical frame."""
@@ -95,7 +83,7 @@ class Skeleton:
         Parameters: a small rotation vector of each joint about its own axes (22 x 3), betas,
         translation.
         """
-        count, num_betas = len(where), self._rest_dirs.shape[2]
+        count, num_betas = len(where), self._bone_dirs.shape[2]
         rotations = 3 * NUM_BODY_JOINTS
         jacobian = np.zeros((count, 3, rotations + num_betas + 3), np.float32)
         lever = where[:, None] - posed.position
@@ -105,6 +93,9 @@ class Skeleton:
         turned = jacobian[:, :, :rotations].reshape(count, 3, NUM_BODY_JOINTS, 3)
         for i, j, k in ((0, 1, 2), (1, 2, 0), (2, 0, 1)):
             turned[:, i] = axes[:, j] * lever[..., k, None] - axes[:, k] * lever[..., j, None]
-        jacobian[:, :, rotations:-3] = posed.position_by_betas[points.joint]
+        turned_dirs = posed.orientation[self._tree.parents] @ self._bone_dirs
+        turned_dirs[0] = self._bone_dirs[0]
+        by_betas = self._tree.moves @ turned_dirs.reshape(NUM_BODY_JOINTS, -1)
+        jacobian[:, :, rotations:-3] = by_betas.reshape(turned_dirs.shape)[points.joint]
         jacobian[:, :, -3:] = np.eye(3)
         return jacobian

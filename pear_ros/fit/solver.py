@@ -81,10 +81,11 @@ class BodySolver:
         camera: Camera,
     ) -> BodyState:
         """The state that explains `seen` with the least effort against what is `expected`."""
-        best = self._linearise(start, seen, expected, camera)
+        stacked = _Expected(expected)
+        best = self._linearise(start, seen, stacked, camera)
         damping = _DAMPING
         for _ in range(_STEPS):
-            found = self._linearise(_moved(best, damping), seen, expected, camera)
+            found = self._linearise(_moved(best, damping), seen, stacked, camera)
             if found.cost < best.cost:
                 best, damping = found, damping / 5.0
             else:
@@ -95,7 +96,7 @@ class BodySolver:
         self,
         state: BodyState,
         seen: Observation,
-        expected: Sequence[Expectation],
+        expected: _Expected,
         camera: Camera,
     ) -> _Linearisation:
         posed = self._skeleton.pose(state)
@@ -117,12 +118,9 @@ class BodySolver:
         normal = weighted.T @ rows
         gradient = weighted.T @ residual.reshape(-1)
         diagonal = np.einsum("ii->i", normal)
-        for expectation in expected:
-            weight, offset = _prior_terms(state, expectation)
-            diagonal += weight
-            gradient += weight * offset
-            cost += float((weight * offset**2).sum())
-        return _Linearisation(state, cost, normal, gradient)
+        weight, pull, effort = expected.terms(state)
+        diagonal += weight
+        return _Linearisation(state, cost + effort, normal, gradient + pull)
 
 
 def _moved(best: _Linearisation, damping: float) -> BodyState:
@@ -141,22 +139,29 @@ def _moved(best: _Linearisation, damping: float) -> BodyState:
     )
 
 
-def _prior_terms(
-    state: BodyState, expected: Expectation
-) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """Weight and offset of each parameter from what is expected of it."""
-    turn = expected.state.rotations.swapaxes(1, 2) @ state.rotations
-    offset = np.concatenate(
-        [
-            rotation_vectors(turn).ravel(),
-            state.betas - expected.state.betas,
-            state.transl - expected.state.transl,
+class _Expected:
+    """Several expectations, stacked so that they are computed with at once."""
+
+    def __init__(self, expected: Sequence[Expectation]) -> None:
+        self._backwards = np.stack([e.state.rotations.swapaxes(1, 2) for e in expected])
+        self._betas = np.stack([e.state.betas for e in expected])
+        self._transl = np.stack([e.state.transl for e in expected])
+        error = [
+            np.concatenate([np.repeat(e.rotation_error, 3), e.betas_error, e.transl_error])
+            for e in expected
         ]
-    )
-    error = np.concatenate(
-        [np.repeat(expected.rotation_error, 3), expected.betas_error, expected.transl_error]
-    )
-    return 1.0 / error.astype(np.float64) ** 2, offset
+        self._weight = 1.0 / np.square(np.stack(error), dtype=np.float64)
+
+    def terms(
+        self, state: BodyState
+    ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64], float]:
+        """Diagonal of the normal matrix, gradient, and cost of being in this state."""
+        count = len(self._betas)
+        turns = rotation_vectors(self._backwards @ state.rotations).reshape(count, -1)
+        shape, place = state.betas - self._betas, state.transl - self._transl
+        offset = np.concatenate([turns, shape, place], axis=1)
+        pull = self._weight * offset
+        return self._weight.sum(axis=0), pull.sum(axis=0), float((pull * offset).sum())
 
 
 def place(points: Array, pixels: Array, weight: Array, camera: Camera) -> Array:
