@@ -27,7 +27,7 @@ from benchmarks.report import write_report
 from pear_ros.body import BodyModel, load_open_body, load_smplx
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "test"))
-from smplx_file import write_smplx_file  # type: ignore[import-not-found]
+from smplx_file import write_smplx_file
 
 RUNS = 60
 
