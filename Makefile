@@ -5,6 +5,8 @@ PYTHON ?= python3# 3.10 to 3.13
 ROS ?=# kilted or jazzy: which ROS 2 to install where none is sourced
 ARGS ?=# passed on to the demo and to pytest
 
+BENCHMARKS = body_model fit_accuracy message_path whole_path
+
 SETUP = $(PYTHON) tools/setup_environment.py $(if $(ROS),--ros $(ROS))
 # With a sourced ROS 2, .venv is a workspace on top of it; with wheels it needs no environment.
 IN_VENV = $(if $(AMENT_PREFIX_PATH),. .venv/local_setup.sh &&) PATH="$(CURDIR)/.venv/bin:$$PATH"
@@ -35,10 +37,10 @@ test:
 
 bench:
 	@$(SETUP) --test
-	@for script in benchmarks/*.py; do echo; echo "$$script"; $(IN_VENV) python $$script || exit; done
+	$(foreach name,$(BENCHMARKS),$(IN_VENV) python -m benchmarks.$(name) &&) true
 
 clean:
-	rm -rf .venv build install log setup.log *.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv build install log setup.log demo_output *.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
 # For maintainers: pin again what setup.py and requirements/ros.in ask for (needs uv). Versions that
