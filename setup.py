@@ -28,6 +28,7 @@ setup(
         "opencv-python-headless",
         "rosbags",
         "scipy",
+        "threadpoolctl",
         "tqdm",
     ],
     extras_require={"test": ["hypothesis", "pytest", "pytest-timeout", "smplx", "torch"]},

@@ -13,8 +13,10 @@ people = Pipeline()(image, camera)
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 
 import numpy as np
+from threadpoolctl import ThreadpoolController
 
 from pear_ros.body import BodyModel
 from pear_ros.camera import Camera
@@ -25,8 +27,8 @@ from pear_ros.landmarks.roi import Roi
 from pear_ros.people import Array, Image, People
 from pear_ros.tracking import Tracker
 
-DETECTION_INTERVAL = 2
-"""While somebody is followed, newcomers are looked for in every second image only."""
+DETECTION_INTERVAL = 3
+"""While somebody is followed, newcomers are looked for in every third image only."""
 
 SEARCH = 4.0
 """Side of the window in which somebody is looked for who went missing, over that of their box."""
@@ -47,6 +49,7 @@ class Pipeline:
         self._windows: list[Roi] = []
         self._sweep: Iterator[Roi] = iter(())
         self._images_since_detection = 0
+        self._blas = ThreadpoolController()
 
     @property
     def model_id(self) -> str:
@@ -66,7 +69,8 @@ class Pipeline:
         """
         boxes = [detection.box for detection in self._detector.detect(image, self._look_at(image))]
         regions = self._tracker.regions(boxes, stamp)
-        estimates = self._estimator.estimate(image, camera, regions, stamp)
+        with self._one_blas_thread():
+            estimates = self._estimator.estimate(image, camera, regions, stamp)
         persons = self._tracker.update(estimates, stamp)
         return People(camera, self.model_id, self.body.name, persons=tuple(persons))
 
@@ -75,18 +79,24 @@ class Pipeline:
         if not people.persons:
             return np.empty((0, self.body.vertex_count, 3), np.float32)
         smplx = [person.smplx for person in people.persons]
-        return self.body.vertices(
-            np.stack([params.pose for params in smplx]),
-            np.stack([params.betas for params in smplx]),
-            np.stack([params.expression for params in smplx]),
-            np.stack([params.transl for params in smplx]),
-        )
+        with self._one_blas_thread():
+            return self.body.vertices(
+                np.stack([params.pose for params in smplx]),
+                np.stack([params.betas for params in smplx]),
+                np.stack([params.expression for params in smplx]),
+                np.stack([params.transl for params in smplx]),
+            )
 
     def reset(self) -> None:
         """Forget everybody: the next image has nothing to do with the last."""
         self._tracker.reset()
         self._estimator.reset()
         self._size = None
+
+    def _one_blas_thread(self) -> AbstractContextManager[object]:
+        """NumPy's matrices here are small: more threads would spin beside the landmark models'."""
+        limits: AbstractContextManager[object] = self._blas.limit(limits=1, user_api="blas")
+        return limits
 
     def _look_at(self, image: Image) -> list[Roi]:
         """Windows for the detector: all over a first image; then around those who went missing and,
@@ -98,9 +108,8 @@ class Pipeline:
             self._windows = self._detector.windows(*size)
             self._sweep = sweep(self._windows)
             return self._windows
-        windows = [Roi.from_box(box, SEARCH) for box in self._tracker.missing()]
         self._images_since_detection += 1
         if self._tracker.idle or self._images_since_detection >= DETECTION_INTERVAL:
             self._images_since_detection = 0
-            windows.append(next(self._sweep))
-        return windows
+            return [next(self._sweep)]
+        return [Roi.from_box(box, SEARCH) for box in self._tracker.missing()]

@@ -4,10 +4,11 @@
 from __future__ import annotations
 
 import queue
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import TypeVar
 
 from pear_ros.landmarks.face import FaceModel
 from pear_ros.landmarks.hands import HandModel
@@ -25,7 +26,14 @@ A face alone has 11 of the 33 landmarks.
 """
 
 RETRY_EVERY = 3
-"""Images; how often a hand or face that was not seen in the previous image is looked for."""
+"""Images; how often a hand or face that was not seen the last time is looked for."""
+SMALL = 100.0
+"""Pixels of a region; fingers and features in a smaller one are read coarsely at best."""
+SMALL_EVERY = 2
+"""Images; how often a small hand or face is looked at. In between it is taken to be as it was."""
+
+
+_Part = TypeVar("_Part", HandLandmarks | None, FaceLandmarks | None)
 
 
 @dataclass(frozen=True)
@@ -39,20 +47,20 @@ class _Models:
 
 @dataclass(frozen=True)
 class _Pending:
-    """One person's landmarks while hands and face are being looked for; None: they are not."""
+    """One person's landmarks while hands and face are being looked for."""
 
     pose: PoseLandmarks
-    left_hand: Future[HandLandmarks | None] | None
-    right_hand: Future[HandLandmarks | None] | None
-    face: Future[FaceLandmarks | None] | None
+    left_hand: Future[HandLandmarks | None]
+    right_hand: Future[HandLandmarks | None]
+    face: Future[FaceLandmarks | None]
     age: int
 
     def result(self) -> PersonLandmarks:
         return PersonLandmarks(
             self.pose,
-            None if self.left_hand is None else self.left_hand.result(),
-            None if self.right_hand is None else self.right_hand.result(),
-            None if self.face is None else self.face.result(),
+            self.left_hand.result(),
+            self.right_hand.result(),
+            self.face.result(),
             self.age,
         )
 
@@ -100,16 +108,18 @@ class HolisticLandmarks:
         else:
             last, age = PersonLandmarks(pose), 0
 
-        def due(part: HandLandmarks | FaceLandmarks | None, turn: int) -> bool:
-            return part is not None or age == 0 or age % RETRY_EVERY == turn
+        def look(find: Callable[..., _Part], part: _Part, turn: int, *side: str) -> Future[_Part]:
+            if age == 0 or _due(part, age + turn):
+                return self._pool.submit(find, image, pose, part, *side)
+            known: Future[_Part] = Future()
+            known.set_result(part)
+            return known
 
-        left, right, face = last.left_hand, last.right_hand, last.face
-        submit = self._pool.submit
         return _Pending(
             pose,
-            submit(self._hand, image, pose, "LEFT", left) if due(left, 0) else None,
-            submit(self._hand, image, pose, "RIGHT", right) if due(right, 1) else None,
-            submit(self._face, image, pose, face) if due(face, 2) else None,
+            look(self._hand, last.left_hand, 0, "LEFT"),
+            look(self._hand, last.right_hand, 1, "RIGHT"),
+            look(self._face, last.face, 2),
             age,
         )
 
@@ -132,7 +142,7 @@ class HolisticLandmarks:
         return pose if seen else None
 
     def _hand(
-        self, image: Image, pose: PoseLandmarks, side: str, previous: HandLandmarks | None
+        self, image: Image, pose: PoseLandmarks, previous: HandLandmarks | None, side: str
     ) -> HandLandmarks | None:
         with self._models() as models:
             return models.hand(image, pose, side, previous)
@@ -142,3 +152,10 @@ class HolisticLandmarks:
     ) -> FaceLandmarks | None:
         with self._models() as models:
             return models.face(image, pose, previous)
+
+
+def _due(part: HandLandmarks | FaceLandmarks | None, turn: int) -> bool:
+    """Whether it is the turn of a part, given how it was last seen."""
+    if part is None:
+        return turn % RETRY_EVERY == 0
+    return part.roi.size >= SMALL or turn % SMALL_EVERY == 0
