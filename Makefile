@@ -7,7 +7,7 @@ ARGS ?=# passed on to the demo and to pytest
 
 BENCHMARKS = body_model fit_accuracy message_path whole_path
 
-SETUP = $(PYTHON) tools/setup_environment.py $(if $(ROS),--ros $(ROS))
+SETUP = $(PYTHON) -m tools.setup_environment $(if $(ROS),--ros $(ROS))
 # With a sourced ROS 2, .venv is a workspace on top of it; with wheels it needs no environment.
 IN_VENV = $(if $(AMENT_PREFIX_PATH),. .venv/local_setup.sh &&) PATH="$(CURDIR)/.venv/bin:$$PATH"
 

@@ -3,16 +3,14 @@
 
 Run by the Makefile. Needs Python 3.10 to 3.13, a C++ compiler, CMake and Make, but no ROS: where no
 ROS 2 is sourced, it is installed as Python wheels. Message packages are installed into .venv too,
-beside the wheels' own, so that nothing has to be sourced. A step is skipped while its inputs are
-unchanged. Uses the standard library alone.
+beside the wheels' own, so that nothing has to be sourced. Uses the standard library alone.
+
+    python -m tools.setup_environment --help
 """
 
 from __future__ import annotations
 
 import argparse
-import contextlib
-import fcntl
-import hashlib
 import os
 import platform
 import re
@@ -20,22 +18,17 @@ import shutil
 import subprocess
 import sys
 import sysconfig
-import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn
 
-ROOT = Path(__file__).resolve().parent.parent
+from tools.setup_steps import ROOT, STATE, VENV, fail, one_at_a_time, run, step
+
 REQUIREMENTS = ROOT / "requirements"
-VENV = ROOT / ".venv"
 PYTHON = VENV / "bin" / "python"
-STATE = VENV / ".setup"  # a file per finished step; "running" while a step is under way
-LOG = ROOT / "setup.log"
 
 SOURCED = "sourced"  # ROS 2 is the installation sourced in this terminal
 WHEELS = ("kilted", "jazzy")  # or Python wheels, of the first distribution by default
 
-VERSION = 1  # to be raised when a step changes what it does, so that it is done again everywhere
 THIS_PYTHON = f"python{sys.version_info.major}.{sys.version_info.minor}"
 
 
@@ -51,6 +44,7 @@ def main() -> None:
         if (STATE / "running").exists():
             print("The last set-up was interrupted: starting anew.")
             shutil.rmtree(VENV)
+        make_venv(ros)
         install_packages(ros)
         build_messages(ros)
         install_pear_ros()
@@ -60,42 +54,52 @@ def main() -> None:
             fail("the models and the demo clip are not complete, see above")
 
 
+def make_venv(ros: str) -> None:
+    """Make an empty .venv, or one that sees the system's packages where ROS 2 is sourced."""
+    sourced = os.environ["ROS_DISTRO"] if ros == SOURCED else ""
+    with step("venv", "a virtual environment", ros, sourced) as due:
+        if not due:
+            return
+        check_compiler()
+        if sourced and not importable("numpy", "scipy", "cv2", "tqdm", "tf2_msgs"):
+            fail(
+                "install what rosdep would: sudo apt install python3-numpy python3-scipy "
+                f"python3-opencv python3-tqdm ros-{sourced}-tf2-msgs"
+            )
+        shutil.rmtree(VENV, ignore_errors=True)
+        system = ["--system-site-packages"] if sourced else []
+        python = Path(sys.executable).resolve()  # also when .venv, about to go, is active
+        run(
+            [python, "-m", "venv", *system, VENV],
+            f"Python's venv is missing: sudo apt install {THIS_PYTHON}-venv",
+        )
+        STATE.mkdir()
+        (STATE / "ros").write_text(ros)
+
+
 def install_packages(ros: str) -> None:
-    """Make .venv with the pinned packages and, unless one is sourced, ROS 2."""
+    """Install the pinned packages and, unless one is sourced, ROS 2."""
     if ros == SOURCED:
         # NumPy and OpenCV remain the system's, for which the system's ROS 2 was compiled.
         says, files = "Python packages", [REQUIREMENTS / "robot.txt"]
     else:
         says = f"ROS 2 {ros.capitalize()} and Python packages"
         files = [REQUIREMENTS / "runtime.txt", REQUIREMENTS / f"ros-{ros}.txt"]
-    with step("packages", f"{says} (about 1 minute)", ros, *files) as due:
-        if not due:
-            return
-        check_compiler()
-        if ros == SOURCED and not importable("numpy", "scipy", "cv2", "tqdm", "tf2_msgs"):
-            fail(
-                "install what rosdep would: sudo apt install python3-numpy python3-scipy "
-                f"python3-opencv python3-tqdm ros-{os.environ['ROS_DISTRO']}-tf2-msgs"
-            )
-        shutil.rmtree(VENV, ignore_errors=True)
-        system = ["--system-site-packages"] if ros == SOURCED else []
-        run(
-            [sys.executable, "-m", "venv", *system, VENV],
-            f"Python's venv is missing: sudo apt install {THIS_PYTHON}-venv",
-        )
-        STATE.mkdir()
-        (STATE / "ros").write_text(ros)
-        pip_install("--no-deps", "--no-compile", "setuptools==79.0.1", *options("-r", files))
-        if ros != SOURCED:
-            mend_cmake_files()
+    with step("packages", f"{says} (about 1 minute)", *files) as due:
+        if due:
+            setuptools = "setuptools==79.0.1"  # newer ones can no longer serve colcon
+            pip_install("--no-deps", "--no-compile", setuptools, *options("-r", files))
+            if ros != SOURCED:
+                mend_cmake_files()
 
 
 def build_messages(ros: str) -> None:
     """Build the message packages with colcon and install them into .venv."""
-    packages = [ROOT / "pear_msgs"]
+    packages, inputs = [ROOT / "pear_msgs"], list[Path]()
     if ros != SOURCED:
         packages.append(ROOT / "tools" / "tf2_msgs")  # not to be had as a wheel
-    with step("messages", "messages, built by colcon (about 1 minute)", *packages) as due:
+        inputs.append(REQUIREMENTS / f"ros-{ros}.txt")
+    with step("messages", "messages, built by colcon (about 1 minute)", *packages, *inputs) as due:
         if not due:
             return
         check_compiler()
@@ -225,95 +229,6 @@ def pip_install(*arguments: str | Path) -> None:
             "PYTHONPATH": "",
         },
     )
-
-
-def fail(sentence: str) -> NoReturn:
-    """End with one sentence that says what to do."""
-    sys.exit(f"\nSet-up stopped: {sentence}")
-
-
-@contextlib.contextmanager
-def one_at_a_time() -> Iterator[None]:
-    """Wait while another set-up of the same clone runs."""
-    with open(__file__) as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            print("Another set-up is running in this folder; waiting for it ...", flush=True)
-            fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
-
-
-@contextlib.contextmanager
-def step(name: str, says: str, *inputs: str | Path) -> Iterator[bool]:
-    """Yield whether the step is due, and note it as done afterwards."""
-    stamp, running = STATE / name, STATE / "running"
-    key = fingerprint(*inputs)
-    if stamp.exists() and stamp.read_text() == key:
-        yield False
-        return
-    print(f"Setting up {says}", flush=True)
-    started = time.monotonic()
-    stamp.unlink(missing_ok=True)
-    if STATE.exists():
-        running.touch()
-    try:
-        yield True
-    except SystemExit:  # failed, not interrupted: what is there can be built upon
-        running.unlink(missing_ok=True)
-        raise
-    stamp.write_text(key)
-    running.unlink(missing_ok=True)
-    print(f"  done in {time.monotonic() - started:.0f} s", flush=True)
-
-
-def fingerprint(*inputs: str | Path) -> str:
-    """Hash of texts, files and folders, and of what every step depends on."""
-    digest = hashlib.sha256(f"{VERSION} {VENV} {sys.version}".encode())
-    for item in inputs:
-        if isinstance(item, str):
-            digest.update(item.encode())
-            continue
-        for file in sorted(item.rglob("*")) if item.is_dir() else [item]:
-            if file.is_file():
-                digest.update(file.name.encode() + file.read_bytes())
-    return digest.hexdigest()
-
-
-def run(
-    command: Sequence[str | Path], hint: str, environment: Mapping[str, str | Path] | None = None
-) -> None:
-    """Run a long command into the log, showing its last line; on failure, say the hint."""
-    env = {**os.environ, **(environment or {})}
-    with LOG.open("w") as log:
-        process = subprocess.Popen(command, cwd=ROOT, env=env, stdout=log, stderr=log)
-    with process:
-        show_progress(process)
-    if process.returncode < 0:
-        raise KeyboardInterrupt  # killed, so maybe half done
-    if process.returncode:
-        print(last_lines(12), file=sys.stderr)
-        fail(f"{hint} (all of it: {LOG})")
-
-
-def show_progress(process: subprocess.Popen[bytes]) -> None:
-    """Until the process ends, show the time and the log's last line: in place on a terminal."""
-    terminal = sys.stdout.isatty()
-    width = shutil.get_terminal_size().columns - 1
-    begin, end, interval = ("\r\033[K", "", 0.5) if terminal else ("", "\n", 15)
-    started = shown = time.monotonic()
-    while process.poll() is None:
-        time.sleep(0.05)
-        if time.monotonic() > shown + interval:
-            shown = time.monotonic()
-            line = f"  {shown - started:.0f} s  {last_lines(1)}"
-            print(begin + line[:width], end=end, flush=True)
-    print(begin, end="")
-
-
-def last_lines(count: int) -> str:
-    """The end of the log."""
-    return "\n".join(LOG.read_text(errors="replace").split("\n")[-count - 1 :]).strip()
 
 
 if __name__ == "__main__":

@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How the set-up does its steps: each once while its inputs are unchanged, and visibly.
+
+Uses the standard library alone, since nothing else is installed yet.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import NoReturn
+
+ROOT = Path(__file__).resolve().parent.parent
+VENV = ROOT / ".venv"
+STATE = VENV / ".setup"  # a file per finished step; "running" while a step is under way
+LOG = ROOT / "setup.log"
+
+VERSION = 1  # to be raised when a step changes what it does, so that it is done again everywhere
+
+
+def fail(sentence: str) -> NoReturn:
+    """End with one sentence that says what to do."""
+    sys.exit(f"\nSet-up stopped: {sentence}")
+
+
+@contextlib.contextmanager
+def one_at_a_time() -> Iterator[None]:
+    """Wait while another set-up of the same clone runs."""
+    with open(__file__) as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            print("Another set-up is running in this folder; waiting for it ...", flush=True)
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+@contextlib.contextmanager
+def step(name: str, says: str, *inputs: str | Path) -> Iterator[bool]:
+    """Yield whether the step is due, and note it as done afterwards."""
+    stamp, running = STATE / name, STATE / "running"
+    key = fingerprint(*inputs)
+    if stamp.exists() and stamp.read_text() == key:
+        yield False
+        return
+    print(f"Setting up {says}", flush=True)
+    started = time.monotonic()
+    stamp.unlink(missing_ok=True)
+    if STATE.exists():
+        running.touch()
+    try:
+        yield True
+    except SystemExit:  # failed, not interrupted: what is there can be built upon
+        running.unlink(missing_ok=True)
+        raise
+    stamp.write_text(key)
+    running.unlink(missing_ok=True)
+    print(f"  done in {time.monotonic() - started:.0f} s", flush=True)
+
+
+def fingerprint(*inputs: str | Path) -> str:
+    """Hash of texts, files and folders, and of what every step depends on."""
+    digest = hashlib.sha256(f"{VERSION} {VENV} {sys.version}".encode())
+    for item in inputs:
+        if isinstance(item, str):
+            digest.update(item.encode())
+            continue
+        for file in sorted(item.rglob("*")) if item.is_dir() else [item]:
+            if file.is_file():
+                digest.update(file.name.encode() + file.read_bytes())
+    return digest.hexdigest()
+
+
+def run(
+    command: Sequence[str | Path], hint: str, environment: Mapping[str, str | Path] | None = None
+) -> None:
+    """Run a long command into the log, showing its last line; on failure, say the hint."""
+    env = {**os.environ, **(environment or {})}
+    with LOG.open("w") as log:
+        process = subprocess.Popen(command, cwd=ROOT, env=env, stdout=log, stderr=log)
+    with process:
+        show_progress(process)
+    if process.returncode < 0:
+        raise KeyboardInterrupt  # killed, so maybe half done
+    if process.returncode:
+        print(last_lines(12), file=sys.stderr)
+        fail(f"{hint} (all of it: {LOG})")
+
+
+def show_progress(process: subprocess.Popen[bytes]) -> None:
+    """Until the process ends, show the time and the log's last line: in place on a terminal."""
+    terminal = sys.stdout.isatty()
+    width = shutil.get_terminal_size().columns - 1
+    begin, end, interval = ("\r\033[K", "", 0.5) if terminal else ("", "\n", 15)
+    started = shown = time.monotonic()
+    while process.poll() is None:
+        time.sleep(0.05)
+        if time.monotonic() > shown + interval:
+            shown = time.monotonic()
+            line = f"  {shown - started:.0f} s  {last_lines(1)}"
+            print(begin + line[:width], end=end, flush=True)
+    print(begin, end="")
+
+
+def last_lines(count: int) -> str:
+    """The end of the log."""
+    return "\n".join(LOG.read_text(errors="replace").strip().split("\n")[-count:])
