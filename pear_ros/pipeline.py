@@ -13,6 +13,7 @@ people = Pipeline()(image, camera)
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 
 import numpy as np
@@ -22,7 +23,7 @@ from pear_ros.body import BodyModel
 from pear_ros.camera import Camera
 from pear_ros.estimator import Estimator
 from pear_ros.landmark_estimator import LandmarkEstimator
-from pear_ros.landmarks.detector import PersonDetector, sweep
+from pear_ros.landmarks.detector import Detection, PersonDetector, sweep
 from pear_ros.landmarks.roi import Roi
 from pear_ros.people import Array, Image, People
 from pear_ros.tracking import Tracker
@@ -49,6 +50,8 @@ class Pipeline:
         self._windows: list[Roi] = []
         self._sweep: Iterator[Roi] = iter(())
         self._images_since_detection = 0
+        self._detections: list[Detection] = []
+        self._background = ThreadPoolExecutor(1, thread_name_prefix="detector")
         self._blas = ThreadpoolController()
 
     @property
@@ -67,10 +70,16 @@ class Pipeline:
         `image` (height, width, 3) uint8 BGR; `stamp` in seconds, ascending from image to image of a
         video. Call `reset` before an image that has nothing to do with the last one.
         """
-        boxes = [detection.box for detection in self._detector.detect(image, self._look_at(image))]
-        regions = self._tracker.regions(boxes, stamp)
+        windows = self._look_at(image)
+        if self._tracker.idle:
+            self._detections = self._detector.detect(image, windows)
+            windows = []
+        regions = self._tracker.regions([found.box for found in self._detections], stamp)
+        # Beside the estimator, which leaves cores idle at times: newcomers join in the next image.
+        detecting = self._background.submit(self._detector.detect, image, windows)
         with self._one_blas_thread():
             estimates = self._estimator.estimate(image, camera, regions, stamp)
+        self._detections = detecting.result()
         persons = self._tracker.update(estimates, stamp)
         return People(camera, self.model_id, self.body.name, persons=tuple(persons))
 
@@ -91,6 +100,7 @@ class Pipeline:
         """Forget everybody: the next image has nothing to do with the last."""
         self._tracker.reset()
         self._estimator.reset()
+        self._detections = []
         self._size = None
 
     def _one_blas_thread(self) -> AbstractContextManager[object]:

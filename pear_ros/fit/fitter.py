@@ -22,8 +22,10 @@ from pear_ros.people import NUM_JOINTS, SMPLX_JOINT_NAMES, Array, SmplxParams
 
 _MIN_VISIBILITY = 0.1
 """Landmarks less visible than this are guesses of the landmark model, not observations."""
+_DOUBTFUL = 0.03
+"""A guess further off its landmarks than this share of the region's side needs a second opinion."""
 _IMPLAUSIBLE = 0.05
-"""A guess further off its landmarks than this share of the region's side took front for back."""
+"""A guess further off than this took front for back."""
 _BETAS_ERROR = 0.7
 """Error of one picture's betas, standard deviations."""
 _STEADY_BETAS_ERROR = 0.1
@@ -140,10 +142,14 @@ class BodyFitter:
         self, pose: PoseLandmarks, seen: Observation, camera: Camera, previous: Fit | None
     ) -> tuple[BodyState, Array, float]:
         """Where to start, the error of its joints, and how well the shape will be known."""
-        guesses = self._prior(pose, camera)
-        placed = [self._place(guess.rotations, guess.betas, seen, camera) for guess in guesses]
-        best = int(np.argmin([off for _, off in placed]))
-        (start, off), joint_error = placed[best], guesses[best].joint_error
+        guess = self._prior(pose, camera)
+        start, off = self._place(guess.rotations, guess.betas, seen, camera)
+        if off > _DOUBTFUL * pose.roi.size:
+            other = self._prior(pose, camera, in_mirror=True)
+            other_start, other_off = self._place(other.rotations, other.betas, seen, camera)
+            if other_off < off:
+                guess, start, off = other, other_start, other_off
+        joint_error = guess.joint_error
         if previous is None:
             return start, joint_error, _BETAS_ERROR
         rotations = start.rotations

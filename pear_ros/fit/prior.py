@@ -70,27 +70,27 @@ class PosePrior:
             self.landmark_error: Array = data["landmark_error"].astype(np.float32)
             """(33,) typical distance between the two, as a fraction of the region's side."""
 
-    def __call__(self, pose: PoseLandmarks, camera: Camera) -> tuple[ProbableBody, ProbableBody]:
-        """Two guesses of the body of a person with these landmarks, seen by this camera.
+    def __call__(
+        self, pose: PoseLandmarks, camera: Camera, *, in_mirror: bool = False
+    ) -> ProbableBody:
+        """The probable body of a person with these landmarks, seen by this camera.
 
-        The second one is of the landmarks as in a mirror, turned back. Where the two differ much,
-        one of them took front for back, and the landmarks themselves say which.
+        `in_mirror`: guessed from the landmarks as in a mirror, and turned back: a second opinion.
         """
-        plain = prior_input(pose, camera)
-        value = (np.stack([plain, mirrored_input(plain[None])[0]]) - self._mean) / self._scale
+        value = prior_input(pose, camera)
+        if in_mirror:
+            value = mirrored_input(value[None])[0]
+        value = (value - self._mean) / self._scale
         for number, (weight, bias) in enumerate(self._layers):
             value = value @ weight + bias
             if number + 1 < len(self._layers):
                 value = np.maximum(value, 0.0)
-        rotations = gram_schmidt(value[:, : 6 * NUM_BODY_JOINTS].reshape(2, NUM_BODY_JOINTS, 6))
-        rotations[1] = mirrored_rotations(rotations[1])
-        rotations[:, 0] = viewing_rotation(pose.roi, camera) @ rotations[:, 0]
-        error = np.exp(value[:, 6 * NUM_BODY_JOINTS : 7 * NUM_BODY_JOINTS])
-        betas = value[:, 7 * NUM_BODY_JOINTS :]
-        return (
-            ProbableBody(rotations[0], betas[0], error[0]),
-            ProbableBody(rotations[1], betas[1], error[1][OTHER_SIDE_JOINT]),
-        )
+        rotations = gram_schmidt(value[: 6 * NUM_BODY_JOINTS].reshape(NUM_BODY_JOINTS, 6))
+        error = np.exp(value[6 * NUM_BODY_JOINTS : 7 * NUM_BODY_JOINTS])
+        if in_mirror:
+            rotations, error = mirrored_rotations(rotations), error[OTHER_SIDE_JOINT]
+        rotations[0] = viewing_rotation(pose.roi, camera) @ rotations[0]
+        return ProbableBody(rotations, value[7 * NUM_BODY_JOINTS :], error)
 
 
 def prior_input(pose: PoseLandmarks, camera: Camera) -> Array:
