@@ -66,9 +66,9 @@ def make_venv(ros: str) -> None:
                 "install what rosdep would: sudo apt install python3-numpy python3-scipy "
                 f"python3-opencv python3-tqdm ros-{sourced}-tf2-msgs"
             )
+        python = Path(sys.executable).resolve()  # before .venv goes, which may be active
         shutil.rmtree(VENV, ignore_errors=True)
         system = ["--system-site-packages"] if sourced else []
-        python = Path(sys.executable).resolve()  # also when .venv, about to go, is active
         run(
             [python, "-m", "venv", *system, VENV],
             f"Python's venv is missing: sudo apt install {THIS_PYTHON}-venv",

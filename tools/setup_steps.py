@@ -10,6 +10,7 @@ import contextlib
 import fcntl
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -111,5 +112,6 @@ def show_progress(process: subprocess.Popen[bytes]) -> None:
 
 
 def last_lines(count: int) -> str:
-    """The end of the log."""
-    return "\n".join(LOG.read_text(errors="replace").strip().split("\n")[-count:])
+    """The end of the log, without colours."""
+    text = re.sub(r"\x1b\[[0-9;]*[A-Za-z]", "", LOG.read_text(errors="replace"))
+    return "\n".join(text.strip().split("\n")[-count:])
