@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import cv2
 import numpy as np
 import pytest
@@ -11,6 +13,7 @@ from hypothesis import strategies as st
 
 sensor_msgs = pytest.importorskip("sensor_msgs.msg", reason="needs ROS 2")
 
+from pear_ros.ros import images  # noqa: E402
 from pear_ros.ros.images import (  # noqa: E402
     ENCODINGS,
     ImageError,
@@ -19,6 +22,21 @@ from pear_ros.ros.images import (  # noqa: E402
 )
 
 WIDTH, HEIGHT = 16, 12
+
+
+@pytest.fixture(params=["OpenCV", "cv_bridge"], autouse=True, scope="module")
+def converter(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Everything twice: by OpenCV, and by cv_bridge where an installed ROS 2 has it."""
+    if request.param == "cv_bridge":
+        if images.cv_bridge() is None:
+            pytest.skip("no working cv_bridge here")
+        yield
+    else:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(images, "cv_bridge", lambda: None)
+            yield
+
+
 COLOURS = np.array([(20, 30, 200), (40, 180, 50), (210, 60, 30), (128, 128, 128)], np.uint8)
 CENTRES = [(HEIGHT * y // 4, WIDTH * x // 4) for y in (1, 3) for x in (1, 3)]
 

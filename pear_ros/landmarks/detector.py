@@ -159,7 +159,7 @@ def person_box(roi: Roi) -> Array:
     length = roi.size / ROI_SCALE
     half = np.abs(roi.rotation()) @ np.array([_PERSON_WIDTH * length, length]) / 2.0
     centre = np.array([roi.x, roi.y])
-    return np.concatenate([centre - half, centre + half]).astype(np.float32)
+    return np.asarray(np.concatenate([centre - half, centre + half]), np.float32)
 
 
 def same_person(a: Array, b: Array) -> bool:

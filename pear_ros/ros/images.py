@@ -1,20 +1,23 @@
 # SPDX-License-Identifier: Apache-2.0
 """sensor_msgs Image and CompressedImage to the core's BGR pictures.
 
-OpenCV does every colour conversion; here are only the meaning of the encoding names
-(sensor_msgs/image_encodings.hpp), the memory layout and the checks. Camera drivers pad rows, send
-16 bit in either byte order and sometimes half a picture: none of this may reach the estimator.
+Colours are converted by cv_bridge where an installed ROS 2 has one that works, else by OpenCV; here
+are the meaning of the encoding names (sensor_msgs/image_encodings.hpp), the memory layout and the
+checks. Camera drivers pad rows, send 16 bit in either byte order and sometimes half a picture: none
+of this may reach the estimator.
 Messages are read by their fields, so those of rclpy and of the `rosbags` package both serve.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
 import numpy.typing as npt
+from sensor_msgs.msg import Image as ImageMessage
 
 from pear_ros.people import Image
 
@@ -80,6 +83,29 @@ _ENCODINGS: dict[str, _Encoding] = {
 ENCODINGS = tuple(_ENCODINGS)
 """Encodings of sensor_msgs/Image that can be read."""
 
+# bgr8 is not among them, as it needs no conversion; nor are 16 bit, which cv_bridge cuts off, and
+# what older versions of it do not know.
+_BRIDGED = frozenset(
+    ("rgb8", "bgra8", "rgba8", "mono8", "yuv422", "yuv422_yuy2", *(f"bayer_{n}8" for n in _BAYER))
+)
+
+
+@cache
+def cv_bridge() -> Any | None:
+    """An installed ROS 2's cv_bridge.CvBridge; None where it is missing or does not work.
+
+    Those built for NumPy 1 can be imported beside NumPy 2, but fail when they are used.
+    """
+    try:
+        from cv_bridge import CvBridge
+
+        bridge = CvBridge()
+        black = ImageMessage(height=2, width=2, encoding="rgb8", step=6, data=bytes(12))
+        bridge.imgmsg_to_cv2(black, "bgr8")
+    except Exception:
+        return None
+    return bridge
+
 
 def bgr_from_image(message: Any) -> Image:
     """Picture (height, width, 3) uint8 BGR of a sensor_msgs/Image.
@@ -108,6 +134,12 @@ def bgr_from_image(message: Any) -> Image:
     data = np.frombuffer(message.data, np.uint8)
     if data.size < needed:
         raise ImageError("truncated", f"{what} needs {needed} bytes but has {data.size}")
+
+    # Some versions of cv_bridge take padded rows for pixels.
+    bridge = cv_bridge() if name in _BRIDGED and step == row_bytes else None
+    if bridge is not None:
+        converted: Image = bridge.imgmsg_to_cv2(message, "bgr8")
+        return converted
 
     pixels: Pixels = np.ndarray(
         (rows, width, encoding.channels),
