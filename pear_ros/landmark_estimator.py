@@ -4,18 +4,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from pear_ros.body import BodyModel
 from pear_ros.camera import Camera
 from pear_ros.estimator import Estimate, Region
-from pear_ros.fit import BodyFitter, Fit
+from pear_ros.fit import BodyFit, BodyFitter, PartFitter
 from pear_ros.landmarks.detector import person_box
 from pear_ros.landmarks.holistic import HolisticLandmarks
 from pear_ros.landmarks.pose import roi_from_box
-from pear_ros.landmarks.types import PersonLandmarks
+from pear_ros.landmarks.types import PersonLandmarks, PoseLandmarks
 from pear_ros.people import Image
 
 MIN_SCORE = 0.5
@@ -33,7 +33,7 @@ class _Memory:
 
     landmarks: PersonLandmarks | None
     """Of the last image; None where the person was missed in it."""
-    fit: Fit
+    body: BodyFit
     stamp: float
     """Of the fit."""
 
@@ -49,13 +49,14 @@ class LandmarkEstimator:
         Raises pear_ros.assets.AssetError when a landmark model has not been downloaded.
         """
         self._landmarks = HolisticLandmarks(threads)
-        self._fitter = BodyFitter()
+        self._fit = BodyFitter()
+        self._complete = PartFitter(self._fit.body)
         self._known: dict[str, _Memory] = {}
 
     @property
     def body(self) -> BodyModel:
         """The embedded open body."""
-        return self._fitter.body
+        return self._fit.body
 
     def estimate(
         self, image: Image, camera: Camera, regions: Sequence[Region], stamp: float
@@ -66,24 +67,30 @@ class LandmarkEstimator:
             memory = self._known.get(region.id)
             seen = memory.landmarks if memory else None
             where.append(seen or roi_from_box(region.box))
-        found = self._landmarks(image, where)
+        # Bodies are fitted while hands and faces are still being looked for.
+        looking = self._landmarks.look(image, where)
+        bodies = [
+            None
+            if person is None
+            else self._fit_body(person.pose, camera, self._known.get(region.id), stamp)
+            for region, person in zip(regions, looking, strict=True)
+        ]
         estimates: list[Estimate | None] = []
         known: dict[str, _Memory] = {}
-        for region, person in zip(regions, found, strict=True):
+        for region, person, body in zip(regions, looking, bodies, strict=True):
             memory = self._known.get(region.id)
-            estimate = None
-            if person is not None:
-                before = memory.fit if memory else None
-                elapsed = stamp - memory.stamp if memory else 0.0
-                fit = self._fitter(person, camera, before, elapsed)
-                estimate = self._describe(person, fit, camera)
-                if estimate.score < (MIN_SCORE_KNOWN if memory else MIN_SCORE):
-                    estimate = None
-            if estimate is not None:
-                known[region.id] = _Memory(person, fit, stamp)
-            elif memory:
-                known[region.id] = _Memory(None, memory.fit, memory.stamp)
-            estimates.append(estimate)
+            if (
+                person
+                and body
+                and _score(person.pose, body) >= (MIN_SCORE_KNOWN if memory else MIN_SCORE)
+            ):
+                landmarks = person.result()
+                known[region.id] = _Memory(landmarks, body, stamp)
+                estimates.append(self._describe(landmarks, body, camera))
+            else:
+                estimates.append(None)
+                if memory:
+                    known[region.id] = replace(memory, landmarks=None)
         self._known = known
         return estimates
 
@@ -91,8 +98,15 @@ class LandmarkEstimator:
         """Forget everybody."""
         self._known.clear()
 
-    def _describe(self, person: PersonLandmarks, fit: Fit, camera: Camera) -> Estimate:
-        smplx = fit.smplx
+    def _fit_body(
+        self, pose: PoseLandmarks, camera: Camera, memory: _Memory | None, stamp: float
+    ) -> BodyFit:
+        if memory is None:
+            return self._fit(pose, camera, None, 0.0)
+        return self._fit(pose, camera, memory.body, stamp - memory.stamp)
+
+    def _describe(self, person: PersonLandmarks, body: BodyFit, camera: Camera) -> Estimate:
+        smplx, joint_confidence = self._complete(body, person, camera)
         joints = self.body.joints(
             smplx.pose[None], smplx.betas[None], smplx.expression[None], smplx.transl[None]
         )[0]
@@ -103,10 +117,15 @@ class LandmarkEstimator:
             margin = 0.08 * float((high - low).max())
             box = np.concatenate([low - margin, high + margin])
         return Estimate(
-            score=person.pose.score / (1.0 + (fit.mismatch / _MISMATCH) ** 2),
+            score=_score(person.pose, body),
             box=box.astype(np.float32),
             smplx=smplx,
             joints=joints,
-            joint_confidence=fit.joint_confidence,
+            joint_confidence=joint_confidence,
             keypoints=camera.project(joints),
         )
+
+
+def _score(pose: PoseLandmarks, body: BodyFit) -> float:
+    """Confidence that this is a person, 0 to 1."""
+    return pose.score / (1.0 + (body.mismatch / _MISMATCH) ** 2)

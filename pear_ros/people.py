@@ -95,7 +95,7 @@ class Person:
     score: float
     """Confidence that this is a person, 0 to 1."""
     box: Array
-    """(4,) x0 y0 x1 y1 of the person's region in pixels, clipped to the image."""
+    """(4,) x0 y0 x1 y1 of the person's region in pixels; reaches outside where the person does."""
     smplx: SmplxParams
     joints: Array
     """(55, 3) joint positions in the camera's optical frame."""

@@ -15,7 +15,7 @@ from pear_ros.body.files import load_surface_points
 from pear_ros.body.kinematics import rotation_matrices
 from pear_ros.camera import Camera
 from pear_ros.estimator import Region
-from pear_ros.fit import BodyFitter, Fit
+from pear_ros.fit import BodyFit, BodyFitter
 from pear_ros.fit.face import FaceFitter
 from pear_ros.fit.hands import FINGERS, HandFitter
 from pear_ros.fit.prior import confidence, front_for_back, viewing_rotation
@@ -25,7 +25,6 @@ from pear_ros.landmark_estimator import LandmarkEstimator
 from pear_ros.landmarks.holistic import HolisticLandmarks
 from pear_ros.landmarks.pose import roi_from_box
 from pear_ros.landmarks.roi import Roi
-from pear_ros.landmarks.types import PersonLandmarks
 from pear_ros.people import NUM_JOINTS, SMPLX_JOINT_NAMES, Array
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -276,13 +275,13 @@ def test_landmarks_that_take_front_for_back_are_not_believed_at_once(
     box = np.concatenate([pixels.min(axis=0), pixels.max(axis=0)])
     (seen,) = HolisticLandmarks(threads=1)(person.image, [roi_from_box(box)])
     assert seen is not None
-    confused = PersonLandmarks(front_for_back(seen.pose))
+    confused = front_for_back(seen.pose)
     fitter = BodyFitter()
 
-    def facing(fit: Fit) -> float:
-        return float(fit.body.rotations[0][2, 2])
+    def facing(fit: BodyFit) -> float:
+        return float(fit.state.rotations[0][2, 2])
 
-    first = fitter(seen, person.camera, None, 0.0)
+    first = fitter(seen.pose, person.camera, None, 0.0)
     assert facing(first) < -0.7, "towards the camera"
     assert facing(fitter(confused, person.camera, None, 0.0)) > 0.7, "alone, they are believed"
     fit = fitter(confused, person.camera, first, 0.1)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """From landmarks to body parameters: a learned start and a few damped least-squares steps."""
 
-from pear_ros.fit.fitter import BodyFitter, Fit
+from pear_ros.fit.body import BodyFit, BodyFitter
+from pear_ros.fit.parts import PartFitter
 
-__all__ = ["BodyFitter", "Fit"]
+__all__ = ["BodyFit", "BodyFitter", "PartFitter"]

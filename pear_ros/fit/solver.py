@@ -27,7 +27,7 @@ from pear_ros.people import Array
 _NEAREST = 0.1
 """Metres: no point is projected from nearer than this."""
 _DAMPING = 1e-3
-_STEPS = 2
+_STEPS = 3
 """Damped steps; more change the result by less than the landmarks' error."""
 _REACH = 3.0
 """Standard deviations beyond which a landmark loses its say: it is probably misread."""

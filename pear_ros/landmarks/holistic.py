@@ -29,7 +29,7 @@ RETRY_EVERY = 3
 """Images; how often a hand or face that was not seen the last time is looked for."""
 SMALL = 100.0
 """Pixels of a region; fingers and features in a smaller one are read coarsely at best."""
-SMALL_EVERY = 2
+SMALL_EVERY = 3
 """Images; how often a small hand or face is looked at. In between it is taken to be as it was."""
 
 
@@ -46,7 +46,7 @@ class _Models:
 
 
 @dataclass(frozen=True)
-class _Pending:
+class Looking:
     """One person's landmarks while hands and face are being looked for."""
 
     pose: PoseLandmarks
@@ -56,6 +56,7 @@ class _Pending:
     age: int
 
     def result(self) -> PersonLandmarks:
+        """The landmarks, when all of them are there."""
         return PersonLandmarks(
             self.pose,
             self.left_hand.result(),
@@ -84,23 +85,25 @@ class HolisticLandmarks:
 
     def __call__(
         self, image: Image, people: Sequence[Roi | PersonLandmarks]
-    ) -> Iterator[PersonLandmarks | None]:
+    ) -> list[PersonLandmarks | None]:
         """Landmarks of each of `people`, in their order; None for those who are not there.
 
-        They come as they are ready: while one person is worked on, others are still looked at.
         A new person is given by a region (a Detection's, or pose.roi_from_box), a known one by
         the landmarks in the previous image.
         """
+        return [None if one is None else one.result() for one in self.look(image, people)]
+
+    def look(self, image: Image, people: Sequence[Roi | PersonLandmarks]) -> list[Looking | None]:
+        """The same, returning as soon as the bodies are known: hands and face are on their way."""
         bodies = [self._pool.submit(self._pose, image, start) for start in people]
-        pending = [
+        return [
             self._look_for_parts(image, body.result(), start)
             for start, body in zip(people, bodies, strict=True)
         ]
-        return (None if person is None else person.result() for person in pending)
 
     def _look_for_parts(
         self, image: Image, pose: PoseLandmarks | None, start: Roi | PersonLandmarks
-    ) -> _Pending | None:
+    ) -> Looking | None:
         if pose is None:
             return None
         if isinstance(start, PersonLandmarks):
@@ -115,7 +118,7 @@ class HolisticLandmarks:
             known.set_result(part)
             return known
 
-        return _Pending(
+        return Looking(
             pose,
             look(self._hand, last.left_hand, 0, "LEFT"),
             look(self._hand, last.right_hand, 1, "RIGHT"),
