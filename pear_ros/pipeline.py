@@ -80,7 +80,12 @@ class Pipeline:
         with self._one_blas_thread():
             estimates = self._estimator.estimate(image, camera, regions, stamp)
         self._detections = detecting.result()
-        persons = self._tracker.update(estimates, stamp)
+        found = {
+            region.id: estimate
+            for region, estimate in zip(regions, estimates, strict=True)
+            if estimate is not None
+        }
+        persons = self._tracker.update(found, stamp)
         return People(camera, self.model_id, self.body.name, persons=tuple(persons))
 
     def meshes(self, people: People) -> Array:

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -17,6 +17,9 @@ PATIENCE = 0.5
 Whoever was in sight for less than that is expected for no longer than they were in sight.
 """
 
+_STEADY_LOOKS = 2
+"""Images for which somebody who is not seen is looked for in the same place; then the detector has
+to find them."""
 _SAME_PERSON = 0.35
 """Intersection over union of boxes from which on they are one person's."""
 _INSIDE = 0.8
@@ -32,6 +35,8 @@ class _Track:
     """Stamp of the first image in which the person was looked for, seconds."""
     seen: float
     """Stamp of the last image in which the person was seen."""
+    misses: int = 0
+    """Images since then; 0 again when a detection may be this person."""
 
     @property
     def missing(self) -> bool:
@@ -74,19 +79,20 @@ class Tracker:
             ]
             if lost_sight_of:
                 track = self._tracks[lost_sight_of[0]]
-                found_again = replace(track, region=replace(track.region, box=box))
+                found_again = replace(track, region=replace(track.region, box=box), misses=0)
                 self._tracks[lost_sight_of[0]] = found_again
             elif len(self._tracks) < self._max_humans:
                 self._count += 1
                 self._tracks.append(_Track(Region(f"h{self._count}", box), None, stamp, stamp))
-        return [track.region for track in self._tracks]
+        return [track.region for track in self._tracks if track.misses < _STEADY_LOOKS]
 
-    def update(self, estimates: Sequence[Estimate | None], stamp: float) -> list[Person]:
-        """Everybody followed, given what was estimated in each of the regions last asked for."""
+    def update(self, found: Mapping[str, Estimate], stamp: float) -> list[Person]:
+        """Everybody followed, given who was found, by the ids of the regions last asked for."""
         followed: list[_Track] = []
         persons: list[Person] = []
         # Those followed for longest come first: of two who became one, the older id stays.
-        for track, estimate in zip(self._tracks, estimates, strict=True):
+        for track in self._tracks:
+            estimate = found.get(track.region.id)
             if estimate is not None and not _is_other(estimate, followed, stamp):
                 state = TrackingState.TRACKED if track.person else TrackingState.NEW
                 person = _named(track.region.id, state, estimate)
@@ -101,7 +107,7 @@ class Tracker:
                 state = TrackingState.PREDICTED if waiting else TrackingState.LOST
                 person = _carried_over(track.person, state)
                 if waiting:
-                    followed.append(replace(track, person=person))
+                    followed.append(replace(track, person=person, misses=track.misses + 1))
                 persons.append(person)
         self._tracks = followed
         return persons

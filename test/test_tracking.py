@@ -26,8 +26,8 @@ def estimate(at: np.ndarray) -> Estimate:
 def step(tracker: Tracker, boxes: list[np.ndarray], stamp: float) -> dict[str, Person]:
     """One image in which there are people exactly at `boxes`, all of them detected."""
     regions = tracker.regions(boxes, stamp)
-    found = [next((b for b in boxes if same_person(b, r.box)), None) for r in regions]
-    persons = tracker.update([None if b is None else estimate(b) for b in found], stamp)
+    found = {r.id: estimate(b) for r in regions for b in boxes if same_person(b, r.box)}
+    persons = tracker.update(found, stamp)
     return {person.id: person for person in persons}
 
 
@@ -75,7 +75,7 @@ def test_two_tracks_on_one_person_become_one() -> None:
     tracker = Tracker(max_humans=4)
     step(tracker, [box(0), box(300)], 0.0)
     tracker.regions([], 0.1)
-    persons = tracker.update([estimate(box(150)), estimate(box(155))], 0.1)
+    persons = tracker.update({"h1": estimate(box(150)), "h2": estimate(box(155))}, 0.1)
     states = {person.id: person.state for person in persons}
     assert states == {"h1": TrackingState.TRACKED, "h2": TrackingState.LOST}
 
