@@ -29,7 +29,8 @@ from pear_ros.body import BodyModel, load_open_body, load_smplx
 sys.path.insert(0, str(Path(__file__).parents[1] / "test"))
 from smplx_file import write_smplx_file
 
-RUNS = 60
+ROUNDS, RUNS = 6, 15
+WARM_UP = 3
 
 
 def smplx_forward(path: Path, body: BodyModel, values: dict[str, Any]) -> Callable[[], Any]:
@@ -59,14 +60,17 @@ def smplx_forward(path: Path, body: BodyModel, values: dict[str, Any]) -> Callab
 
 
 def medians(*calls: Callable[[], Any]) -> list[float]:
-    """Median milliseconds of each call, called in turns."""
+    """Median milliseconds of each call. They take turns, some runs each, as torch's threads keep
+    cores busy for a moment after each of its calls.
+    """
     times: list[list[float]] = [[] for _ in calls]
-    for run in range(RUNS + 3):
+    for _ in range(ROUNDS):
         for call, taken in zip(calls, times, strict=True):
-            start = time.perf_counter()
-            call()
-            if run >= 3:
-                taken.append(1000 * (time.perf_counter() - start))
+            for run in range(WARM_UP + RUNS):
+                start = time.perf_counter()
+                call()
+                if run >= WARM_UP:
+                    taken.append(1000 * (time.perf_counter() - start))
     return [float(np.median(taken)) for taken in times]
 
 

@@ -33,7 +33,7 @@ from tools.train_pose_prior import background
 KINDS = ("standing", "walking", "sitting", "arms up", "reaching", "crouching")
 VIEWS = {"front": 0, "front-right": 45, "right": 90, "back-right": 135}
 VIEWS |= {"back": 180, "back-left": 225, "left": 270, "front-left": 315}
-REPEATS = 2
+REPEATS = 8
 SIZE = (640, 480)
 RIGHT_WITHIN = 20.0
 """Degrees: a root orientation nearer to the truth than this is right."""

@@ -127,11 +127,13 @@ class BodyModel:
 
     def shaped_template(self, betas: Array, expression: Array) -> Array:
         """(B, V, 3) the body in the T-pose with its shape and expression."""
-        shaped = (betas @ self._shape_matrix).reshape(len(betas), *self.v_template.shape)
+        # einsum, not BLAS: these products are too small for the threads that BLAS would wake.
+        moved: Array = np.einsum("bk,kv->bv", betas, self._shape_matrix)
+        shaped = moved.reshape(len(betas), *self.v_template.shape)
         shaped += self.v_template
         if expression.any():
-            moved = (expression @ self._expression_matrix).reshape(-1, *self.exprdirs.shape[:2])
-            shaped[:, self.exprdirs_vertices] += moved
+            moved = np.einsum("bk,kv->bv", expression, self._expression_matrix)
+            shaped[:, self.exprdirs_vertices] += moved.reshape(-1, *self.exprdirs.shape[:2])
         return shaped
 
 

@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Image to people on the demo clip: who is there, where, with which id."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from pear_ros.assets import demo_clip
+from pear_ros.camera import Camera, IntrinsicsSource
+from pear_ros.people import DepthSource, Image, People, TrackingState
+from pear_ros.pipeline import Pipeline
+from pear_ros.video import FrameSource
+
+FIRST, LAST = 50, 65
+"""A piece of the clip in which the man waves and the woman walks."""
+
+
+@pytest.fixture(scope="module")
+def frames() -> list[tuple[float, Image]]:
+    return [frame for n, frame in enumerate(FrameSource(str(demo_clip()))) if FIRST <= n < LAST]
+
+
+@pytest.fixture(scope="module")
+def pipeline() -> Pipeline:
+    return Pipeline()
+
+
+@pytest.fixture(scope="module")
+def results(pipeline: Pipeline, frames: list[tuple[float, Image]]) -> list[People]:
+    pipeline.reset()
+    return [pipeline(image, camera_of(image), stamp) for stamp, image in frames]
+
+
+def camera_of(image: Image) -> Camera:
+    return Camera.from_field_of_view(image.shape[1], image.shape[0])
+
+
+def test_both_people_keep_their_ids(results: list[People]) -> None:
+    ids = [{person.id for person in people.persons} for people in results]
+    assert all(len(present) == 2 for present in ids)
+    assert set.union(*ids) == ids[0]
+    assert {p.state for p in results[0].persons} == {TrackingState.NEW}
+    assert {p.state for p in results[-1].persons} == {TrackingState.TRACKED}
+
+
+def test_results_say_what_made_them(results: list[People], pipeline: Pipeline) -> None:
+    people = results[0]
+    assert people.model_id.startswith("landmarks/")
+    assert people.body_model == pipeline.body.name == "anny-smplx/1"
+    assert people.camera.source is IntrinsicsSource.FIELD_OF_VIEW
+    assert people.depth_source is DepthSource.ASSUMED
+
+
+def test_people_are_where_the_picture_shows_them(results: list[People]) -> None:
+    for people in results:
+        man, woman = sorted(people.persons, key=lambda p: p.keypoints[0, 0])
+        assert man.keypoints[15, 1] < woman.keypoints[15, 1] - 200, "he stands on a roof"
+        for person in (man, woman):
+            assert (person.joints[:, 2] > 2.0).all()
+            inside = (person.keypoints[:22] > person.box[:2] - 20) & (
+                person.keypoints[:22] < person.box[2:] + 20
+            )
+            assert inside.mean() > 0.95
+            np.testing.assert_allclose(
+                people.camera.project(person.joints), person.keypoints, atol=0.01
+            )
+            assert person.smplx.pose.shape == (55, 3)
+            assert np.isfinite(person.smplx.pose).all()
+
+
+def test_he_faces_the_camera_and_she_walks_to_the_left(
+    results: list[People], pipeline: Pipeline
+) -> None:
+    for people in results:
+        man, woman = sorted(people.persons, key=lambda p: p.keypoints[0, 0])
+        facing = [
+            pipeline.body.vertices(
+                person.smplx.pose[None] * np.eye(55, 1, dtype=np.float32),
+                *(np.zeros((1, n), np.float32) for n in (10, 52)),
+                np.zeros((1, 3), np.float32),
+            )
+            for person in (man, woman)
+        ]
+        # The chest's front minus its back, of bodies that are turned but not posed.
+        body = pipeline.body.v_template
+        chest = np.abs(body[:, 1] - 0.3) < 0.05
+        front, back = chest & (body[:, 2] > 0.1), chest & (body[:, 2] < -0.02)
+        man_facing, woman_facing = (
+            vertices[0, front].mean(axis=0) - vertices[0, back].mean(axis=0) for vertices in facing
+        )
+        assert man_facing[2] < -0.8 * np.linalg.norm(man_facing)
+        assert woman_facing[0] < -0.8 * np.linalg.norm(woman_facing)
+
+
+def test_meshes_are_the_bodies(results: list[People], pipeline: Pipeline) -> None:
+    people = results[-1]
+    meshes = pipeline.meshes(people)
+    assert meshes.shape == (2, pipeline.body.vertex_count, 3)
+    for person, mesh in zip(people.persons, meshes, strict=True):
+        regressed = pipeline.body.joint_regressor @ mesh
+        off = np.linalg.norm(regressed[:22] - person.joints[:22], axis=1)
+        assert off.max() < 0.08, "metres; regressed from a posed mesh, so not exact"
+    nobody = dataclasses.replace(people, persons=())
+    assert pipeline.meshes(nobody).shape == (0, pipeline.body.vertex_count, 3)
+
+
+def test_an_empty_scene_holds_nobody(pipeline: Pipeline) -> None:
+    pipeline.reset()
+    rng = np.random.default_rng(0)
+    noise = rng.integers(0, 255, (360, 480, 3)).astype(np.uint8)
+    for image in (np.zeros((360, 480, 3), np.uint8), noise):
+        assert pipeline(image, camera_of(image)).persons == ()
+
+
+def test_a_picture_smaller_than_any_person(pipeline: Pipeline) -> None:
+    pipeline.reset()
+    image = np.full((3, 5, 3), 128, np.uint8)
+    assert pipeline(image, camera_of(image)).persons == ()
+
+
+def test_pictures_of_changing_size(pipeline: Pipeline, frames: list[tuple[float, Image]]) -> None:
+    pipeline.reset()
+    stamp, image = frames[0]
+    assert len(pipeline(image, camera_of(image), stamp).persons) == 2
+    half = np.ascontiguousarray(image[::2, ::2])
+    pipeline(half, camera_of(half), stamp + 0.1)
+    pipeline.reset()
+    assert len(pipeline(half, camera_of(half), stamp + 0.2).persons) == 2
