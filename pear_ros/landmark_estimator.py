@@ -18,12 +18,12 @@ from pear_ros.landmarks.pose import roi_from_box
 from pear_ros.landmarks.types import PersonLandmarks, PoseLandmarks
 from pear_ros.people import Image
 
-MIN_SCORE = 0.5
+MIN_SCORE = 0.6
 """Below: nobody new. The landmark model's score, lowered where no body explains its landmarks."""
 MIN_SCORE_KNOWN = 0.25
 """Below: somebody followed is missed. Lower, since people in swift motion are read badly."""
 
-_MISMATCH = 0.02
+_MISMATCH = 0.015
 """Of the fit, at which the score is halved."""
 
 

@@ -29,7 +29,8 @@ from pear_ros.people import Array, Image, People
 from pear_ros.tracking import Tracker
 
 DETECTION_INTERVAL = 3
-"""While somebody is followed, newcomers are looked for in every third image only."""
+"""While several people are followed, newcomers are looked for in every third image only; with one
+or none, in every image, as there is a core to spare."""
 
 SEARCH = 4.0
 """Side of the window in which somebody is looked for who went missing, over that of their box."""
@@ -71,7 +72,7 @@ class Pipeline:
         video. Call `reset` before an image that has nothing to do with the last one.
         """
         windows = self._look_at(image)
-        if self._tracker.idle:
+        if self._tracker.count == 0:
             self._detections = self._detector.detect(image, windows)
             windows = []
         regions = self._tracker.regions([found.box for found in self._detections], stamp)
@@ -124,7 +125,8 @@ class Pipeline:
             self._sweep = sweep(self._windows)
             return self._windows
         self._images_since_detection += 1
-        if self._tracker.idle or self._images_since_detection >= DETECTION_INTERVAL:
+        interval = DETECTION_INTERVAL if self._tracker.count > 1 else 1
+        if self._images_since_detection >= interval:
             self._images_since_detection = 0
             return [next(self._sweep)]
         return [Roi.from_box(box, SEARCH) for box in self._tracker.missing()]

@@ -58,12 +58,12 @@ class Tracker:
         """`max_humans`: nobody beyond this number is followed."""
         self._max_humans = max_humans
         self._tracks: list[_Track] = []
-        self._count = 0
+        self._last_id = 0
 
     @property
-    def idle(self) -> bool:
-        """Whether nobody is followed at present."""
-        return not self._tracks
+    def count(self) -> int:
+        """How many people are followed at present."""
+        return len(self._tracks)
 
     def missing(self) -> list[Array]:
         """Boxes in which those were last seen who were not seen in the last image."""
@@ -82,8 +82,8 @@ class Tracker:
                 found_again = replace(track, region=replace(track.region, box=box), misses=0)
                 self._tracks[lost_sight_of[0]] = found_again
             elif len(self._tracks) < self._max_humans:
-                self._count += 1
-                self._tracks.append(_Track(Region(f"h{self._count}", box), None, stamp, stamp))
+                self._last_id += 1
+                self._tracks.append(_Track(Region(f"h{self._last_id}", box), None, stamp, stamp))
         return [track.region for track in self._tracks if track.misses < _STEADY_LOOKS]
 
     def update(self, found: Mapping[str, Estimate], stamp: float) -> list[Person]:

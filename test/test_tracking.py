@@ -51,7 +51,7 @@ def test_life_of_an_id() -> None:
     assert missed.joint_confidence.max() < 1.0
     assert step(tracker, [], 0.6 + PATIENCE + 0.01)["h1"].state is TrackingState.LOST
     assert step(tracker, [], 1.2) == {}
-    assert tracker.idle
+    assert tracker.count == 0
     assert list(step(tracker, [box(0)], 1.3)) == ["h2"], "an id is never used again"
 
 
