@@ -129,4 +129,6 @@ class Pipeline:
         if self._images_since_detection >= interval:
             self._images_since_detection = 0
             return [next(self._sweep)]
-        return [Roi.from_box(box, SEARCH) for box in self._tracker.missing()]
+        if self._images_since_detection == 1:
+            return [Roi.from_box(box, SEARCH) for box in self._tracker.missing()]
+        return []

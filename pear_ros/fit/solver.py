@@ -27,8 +27,10 @@ from pear_ros.people import Array
 _NEAREST = 0.1
 """Metres: no point is projected from nearer than this."""
 _DAMPING = 1e-3
-_STEPS = 3
-"""Damped steps; more change the result by less than the landmarks' error."""
+_STEPS = 4
+"""At most; more damped steps change the result by less than the landmarks' error."""
+_WORTHWHILE = 0.15
+"""A step that lowers the cost by a smaller share was the last."""
 _REACH = 3.0
 """Standard deviations beyond which a landmark loses its say: it is probably misread."""
 
@@ -86,10 +88,13 @@ class BodySolver:
         damping = _DAMPING
         for _ in range(_STEPS):
             found = self._linearise(_moved(best, damping), seen, stacked, camera)
-            if found.cost < best.cost:
-                best, damping = found, damping / 5.0
-            else:
+            if found.cost >= best.cost:
                 damping *= 50.0
+                continue
+            gain = 1.0 - found.cost / best.cost
+            best, damping = found, damping / 5.0
+            if gain < _WORTHWHILE:
+                break
         return best.state
 
     def _linearise(

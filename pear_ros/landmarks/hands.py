@@ -25,7 +25,7 @@ MIN_SIDE = 0.2
 """Probability that it is the hand of the wanted side. A hidden hand's region often holds the
 person's other hand: that one is not to be seen twice."""
 
-LITE_BELOW = 100.0
+LITE_BELOW = 130.0
 """Pixels of a hand's region; below, the network of half the size sees as much as the full one."""
 
 _ROI_SCALE_FROM_POSE = 2.7

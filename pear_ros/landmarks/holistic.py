@@ -27,7 +27,7 @@ A face alone has 11 of the 33 landmarks.
 
 RETRY_EVERY = 3
 """Images; how often a hand or face that was not seen the last time is looked for."""
-SMALL = 100.0
+SMALL = 130.0
 """Pixels of a region; fingers and features in a smaller one are read coarsely at best."""
 SMALL_EVERY = 3
 """Images; how often a small hand or face is looked at. In between it is taken to be as it was."""
