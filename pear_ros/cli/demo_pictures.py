@@ -23,6 +23,9 @@ from pear_ros.video import VideoWriter
 
 _SHEET_TILES, _SHEET_COLUMNS = 9, 3
 
+_GLIMPSE = 5
+"""Frames; whoever is there for fewer does not widen the side view."""
+
 
 def draw_bag(bag: Path, folder: Path, humans: str, overlay: str) -> tuple[Path, Path]:
     """Draw demo.mp4 and contact_sheet.png into `folder`: each overlay beside its side view.
@@ -51,13 +54,14 @@ def draw_bag(bag: Path, folder: Path, humans: str, overlay: str) -> tuple[Path, 
 
 
 def _window(reader: AnyReader, humans: str) -> SideWindow | None:
-    """Room for everyone in the bag, so that the side view stands still; None for nobody."""
-    connections = [c for c in reader.connections if c.topic == humans]
-    joints = [
-        human.joints
-        for connection, _, data in reader.messages(connections=connections)
-        for human in _present(reader.deserialize(data, connection.msgtype))
-    ]
+    """What the side view shows: all the way that people go, but for glimpses of somebody."""
+    seen: dict[str, list[Array]] = {}
+    for connection, _, data in reader.messages(
+        connections=[c for c in reader.connections if c.topic == humans]
+    ):
+        for human in _present(reader.deserialize(data, connection.msgtype)):
+            seen.setdefault(human.id, []).append(human.joints.reshape(-1, 3))
+    joints = [place for places in seen.values() if len(places) >= _GLIMPSE for place in places]
     flesh = 0.3  # farther than any part of a body is from a joint
     return SideWindow.containing(np.stack(joints), flesh) if joints else None
 
