@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from pear_ros.boxes import same_person
 from pear_ros.estimator import Estimate, Region
 from pear_ros.people import Array, Person, TrackingState
 
@@ -20,10 +21,6 @@ Whoever was in sight for less than that is expected for no longer than they were
 _STEADY_LOOKS = 2
 """Images for which somebody who is not seen is looked for in the same place; then the detector has
 to find them."""
-_SAME_PERSON = 0.35
-"""Intersection over union of boxes from which on they are one person's."""
-_INSIDE = 0.8
-"""Or: this share of the smaller box lies within the larger."""
 
 
 @dataclass(frozen=True)
@@ -144,14 +141,3 @@ def _carried_over(person: Person, state: TrackingState) -> Person:
         score=person.score / 2,
         joint_confidence=person.joint_confidence / np.float32(2),
     )
-
-
-def same_person(a: Array, b: Array) -> bool:
-    """Whether two boxes (x0 y0 x1 y1) overlap so much that they are one person's."""
-    sides = np.minimum(a[2:], b[2:]) - np.maximum(a[:2], b[:2])
-    if (sides <= 0).any():
-        return False
-    common = float(sides.prod())
-    first, second = float((a[2:] - a[:2]).prod()), float((b[2:] - b[:2]).prod())
-    overlap = common / (first + second - common)
-    return overlap > _SAME_PERSON or common > _INSIDE * min(first, second)

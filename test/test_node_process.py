@@ -36,9 +36,11 @@ TIMEOUT_SECONDS = 30.0
 
 
 def start(*ros_arguments: str, code: str = NODE) -> subprocess.Popen[str]:
+    inherited = os.environ.get("PYTHONPATH", "")
     return subprocess.Popen(
         [sys.executable, "-c", code, "--ros-args", *ros_arguments],
-        env=os.environ | {"PYTHONPATH": f"{FOLDER}{os.pathsep}{FOLDER.parent}"},
+        env=os.environ
+        | {"PYTHONPATH": os.pathsep.join((str(FOLDER), str(FOLDER.parent), inherited))},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

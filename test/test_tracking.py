@@ -6,9 +6,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from pear_ros.boxes import same_person
 from pear_ros.estimator import Estimate
 from pear_ros.people import Person, SmplxParams, TrackingState
-from pear_ros.tracking import PATIENCE, Tracker, same_person
+from pear_ros.tracking import PATIENCE, Tracker
 
 
 def box(x: float, y: float = 0.0, size: float = 100.0) -> np.ndarray:

@@ -18,6 +18,7 @@ import cv2
 import numpy as np
 
 from pear_ros.assets import landmark_model
+from pear_ros.boxes import overlap, same_person
 from pear_ros.landmarks.model import TfliteModel, sigmoid
 from pear_ros.landmarks.pose import ROI_SCALE
 from pear_ros.landmarks.roi import Roi
@@ -37,9 +38,6 @@ _LARGE_TURNS = 3
 
 _PERSON_WIDTH = 0.4
 """Width of a person's box over its length."""
-_MAX_IOU = 0.35
-_MAX_CONTAINED = 0.7
-"""Detections of one person overlap more than this: over the union, or over the smaller box."""
 _NUM_KEYPOINTS = 4
 """Hip centre, a point on the circle around the body above it; the same of the upper body."""
 
@@ -107,8 +105,8 @@ class PersonDetector:
             hips, top = window.uncrop(points[:2], self._model.pixels)
             roi = Roi.from_centre_and_top(hips, top, ROI_SCALE)
             box = person_box(roi)
-            in_image = max(_overlap(box, frame), 1.0)
-            seen = min(_overlap(box, inside) / in_image, 1.0)
+            in_image = max(overlap(box, frame), 1.0)
+            seen = min(overlap(box, inside) / in_image, 1.0)
             found.append(Detection(box, float(score) * seen, roi))
         return _distinct([detection for detection in found if detection.score > self._min_score])
 
@@ -160,19 +158,6 @@ def person_box(roi: Roi) -> Array:
     half = np.abs(roi.rotation()) @ np.array([_PERSON_WIDTH * length, length]) / 2.0
     centre = np.array([roi.x, roi.y])
     return np.asarray(np.concatenate([centre - half, centre + half]), np.float32)
-
-
-def same_person(a: Array, b: Array) -> bool:
-    """Whether two boxes of Detection or person_box are likely of one person."""
-    common = _overlap(a, b)
-    areas = _overlap(a, a), _overlap(b, b)
-    return common > _MAX_IOU * (sum(areas) - common) or common > _MAX_CONTAINED * min(areas)
-
-
-def _overlap(a: Array, b: Array) -> float:
-    """Area common to two boxes."""
-    sides = np.minimum(a[2:], b[2:]) - np.maximum(a[:2], b[:2])
-    return float(np.prod(np.maximum(sides, 0.0)))
 
 
 def _distinct(detections: Sequence[Detection]) -> list[Detection]:
