@@ -15,15 +15,16 @@ from pear_ros.fit import BodyFit, BodyFitter, PartFitter
 from pear_ros.landmarks.detector import person_box
 from pear_ros.landmarks.holistic import HolisticLandmarks
 from pear_ros.landmarks.pose import roi_from_box
+from pear_ros.landmarks.topology import Pose
 from pear_ros.landmarks.types import PersonLandmarks, PoseLandmarks
 from pear_ros.people import Image
 
-MIN_SCORE = 0.6
+MIN_SCORE = 0.5
 """Below: nobody new. The landmark model's score, lowered where no body explains its landmarks."""
 MIN_SCORE_KNOWN = 0.25
 """Below: somebody followed is missed. Lower, since people in swift motion are read badly."""
 
-_MISMATCH = 0.015
+_MISMATCH = 0.02
 """Of the fit, at which the score is halved."""
 
 
@@ -79,11 +80,7 @@ class LandmarkEstimator:
         known: dict[str, _Memory] = {}
         for region, person, body in zip(regions, looking, bodies, strict=True):
             memory = self._known.get(region.id)
-            if (
-                person
-                and body
-                and _score(person.pose, body) >= (MIN_SCORE_KNOWN if memory else MIN_SCORE)
-            ):
+            if person and body and _is_person(person.pose, body, memory is not None):
                 landmarks = person.result()
                 known[region.id] = _Memory(landmarks, body, stamp)
                 estimates.append(self._describe(landmarks, body, camera))
@@ -124,6 +121,14 @@ class LandmarkEstimator:
             joint_confidence=joint_confidence,
             keypoints=camera.project(joints),
         )
+
+
+def _is_person(pose: PoseLandmarks, body: BodyFit, known: bool) -> bool:
+    """Whether to believe that somebody is there; of newcomers the head or half of them must be."""
+    if known:
+        return _score(pose, body) >= MIN_SCORE_KNOWN
+    in_sight = max(pose.presence[Pose.NOSE], pose.presence.mean()) >= 0.5
+    return bool(in_sight) and _score(pose, body) >= MIN_SCORE
 
 
 def _score(pose: PoseLandmarks, body: BodyFit) -> float:

@@ -45,7 +45,7 @@ class BodyFit:
     """(22,) 0 to 1."""
     mismatch: float
     """Typical distance between landmarks and the body fitted to them, as a share of the region's
-    side: 0.005 is usual, above 0.015 hardly any body explains the landmarks."""
+    side: 0.005 is usual, above 0.02 hardly any body explains the landmarks."""
     betas_error: float
     """Standard deviation of the shape, which is learnt from picture to picture."""
     reversed_for: float
