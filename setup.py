@@ -23,6 +23,7 @@ setup(
     ],
     install_requires=[
         "ai-edge-litert",
+        "array-api-compat",
         "av",
         "numpy>=1.26",
         "opencv-python-headless",
@@ -31,7 +32,10 @@ setup(
         "threadpoolctl",
         "tqdm",
     ],
-    extras_require={"test": ["hypothesis", "pytest", "pytest-timeout", "smplx", "torch"]},
+    extras_require={
+        "pear": ["safetensors", "torch"],
+        "test": ["hypothesis", "pytest", "pytest-timeout", "smplx"],
+    },
     entry_points={
         "console_scripts": [
             "pear = pear_ros.cli:main",
