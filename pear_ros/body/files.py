@@ -109,7 +109,6 @@ def load_smplx(path: Path, num_betas: int = 10, num_expression: int = 10) -> Bod
             f"{_SMPLX_SHAPE_DIRECTIONS}, {num_expression} are asked for"
         )
     moving = np.flatnonzero(np.abs(expression).max(axis=(1, 2)) > 0.0)
-    posedirs = arrays["posedirs"].astype(np.float32)
     return BodyModel(
         name=path.stem.lower(),
         sha256=_sha256(path),
@@ -124,7 +123,7 @@ def load_smplx(path: Path, num_betas: int = 10, num_expression: int = 10) -> Bod
         expression_names=(),
         joint_regressor=sparse.csr_array(arrays["J_regressor"].astype(np.float32)),
         weights=sparse.csr_array(arrays["weights"].astype(np.float32)),
-        posedirs=np.ascontiguousarray(posedirs.reshape(-1, posedirs.shape[2]).T),
+        posedirs=arrays["posedirs"].astype(np.float32),
     )
 
 

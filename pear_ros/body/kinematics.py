@@ -1,84 +1,114 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Rotations and forward kinematics of a joint tree, batched over people."""
+"""Rotations and forward kinematics of a joint tree, batched over people.
+
+Works on NumPy arrays and on torch tensors of any precision and device, and gives what it is given.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
 import numpy as np
 import numpy.typing as npt
+from array_api_compat import array_namespace
 
 Array = npt.NDArray[np.float32]
 
-# Below this angle (radians) sin(a)/a and (1-cos(a))/a^2 equal their limits in float32.
-_SMALL_ANGLE = 1e-4
+Tensor: TypeAlias = Any
+"""A NumPy array or a torch tensor of floating-point numbers."""
+
+AsArray: TypeAlias = Callable[[npt.NDArray[Any]], Tensor]
+"""Takes a constant to where the work is done: an array of some precision, or a tensor on a device.
+
+Whole numbers stay whole.
+"""
+
+# Added to squared angles: far below what float32 resolves, and nothing is divided by zero.
+_TINY = 1e-12
 
 
-def rotation_matrices(axis_angle: npt.NDArray[np.floating]) -> Array:
+def rotation_matrices(axis_angle: Tensor) -> Tensor:
     """Rotation matrices (..., 3, 3) of axis-angle vectors (..., 3) (Rodrigues' formula)."""
-    vector = np.asarray(axis_angle, np.float32)
-    angle = np.sqrt(np.einsum("...i,...i->...", vector, vector))
-    safe = np.maximum(angle, _SMALL_ANGLE)
-    sine = np.sin(safe) / safe
-    cosine = (1.0 - np.cos(safe)) / (safe * safe)
-    x, y, z = vector[..., 0], vector[..., 1], vector[..., 2]
-    matrix: Array = cosine[..., None, None] * (vector[..., :, None] * vector[..., None, :])
-    diagonal = 1.0 - cosine * angle * angle
-    for i in range(3):
-        matrix[..., i, i] += diagonal
-    for row, column, component in ((2, 1, x), (0, 2, y), (1, 0, z)):
-        matrix[..., row, column] += sine * component
-        matrix[..., column, row] -= sine * component
-    return matrix
+    xp = array_namespace(axis_angle)
+    x, y, z = axis_angle[..., 0], axis_angle[..., 1], axis_angle[..., 2]
+    angle = xp.sqrt(x * x + y * y + z * z + _TINY)
+    sine = xp.sin(angle) / angle
+    # (1 - cos a) / a^2 without the difference, which small angles would lose in rounding.
+    half = xp.sin(0.5 * angle) / angle
+    cosine = 2.0 * half * half
+    cx, cy, cz = cosine * x, cosine * y, cosine * z
+    sx, sy, sz = sine * x, sine * y, sine * z
+    entries = [
+        *(1.0 - cy * y - cz * z, cx * y - sz, cx * z + sy),
+        *(cx * y + sz, 1.0 - cx * x - cz * z, cy * z - sx),
+        *(cx * z - sy, cy * z + sx, 1.0 - cx * x - cy * y),
+    ]
+    return xp.stack(entries, axis=-1).reshape(*axis_angle.shape, 3)
 
 
 def rotation_vectors(matrices: Array) -> Array:
     """Axis-angle vectors (..., 3) of rotation matrices (..., 3, 3), short of half a turn.
 
     The inverse of `rotation_matrices` for angles below about 3.1 radians; beyond, the axis is lost
-    in rounding. SciPy's Rotation is exact everywhere and some ten times slower.
+    in rounding. SciPy's Rotation is exact everywhere and some ten times slower. NumPy only.
     """
     opposite = matrices - matrices.swapaxes(-1, -2)
     axis = np.stack([opposite[..., 2, 1], opposite[..., 0, 2], opposite[..., 1, 0]], axis=-1) / 2
     sine = np.sqrt(np.einsum("...i,...i->...", axis, axis))
     cosine = (np.einsum("...ii->...", matrices) - 1.0) / 2.0
-    ratio = np.where(sine > _SMALL_ANGLE, np.arctan2(sine, cosine) / np.maximum(sine, 1e-12), 1.0)
+    ratio = np.where(sine > 1e-4, np.arctan2(sine, cosine) / np.maximum(sine, 1e-12), 1.0)
     vectors: Array = (axis * ratio[..., None]).astype(np.float32)
     return vectors
+
+
+def float32_array(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """The usual AsArray: NumPy in single precision."""
+    floating = np.issubdtype(values.dtype, np.floating)
+    return np.ascontiguousarray(values, np.float32 if floating else values.dtype)
 
 
 class JointTree:
     """Forward kinematics of joints that hang on each other."""
 
-    def __init__(self, parents: npt.NDArray[np.integer]) -> None:
+    def __init__(self, parents: npt.NDArray[np.integer], asarray: AsArray = float32_array) -> None:
         """`parents` (J,): each joint's parent, -1 for the root, which comes first."""
         count = len(parents)
-        self.parents = np.maximum(parents, 0).astype(np.intp)
-        """(J,) as given, but the root is its own parent."""
-        self.moves = np.eye(count, dtype=np.float32)
-        """(J, J) 1 where the joint of the column moves the joint of the row, or is that joint."""
-        depth = np.zeros(count, np.intp)
+        above = np.maximum(parents, 0).astype(np.int64)
+        moves = np.eye(count, dtype=np.float32)
         for joint in range(1, count):
-            self.moves[joint] += self.moves[parents[joint]]
-            depth[joint] = depth[parents[joint]] + 1
-        # Everything of one depth can be computed at once.
-        self._levels = [np.flatnonzero(depth == level) for level in range(1, int(depth.max()) + 1)]
+            moves[joint] += moves[above[joint]]
+        self.parents = asarray(above)
+        """(J,) as given, but the root is its own parent."""
+        self.moves = asarray(moves)
+        """(J, J) 1 where the joint of the column moves the joint of the row, or is that joint."""
+        # After n rounds each joint has gathered the 2^n - 1 joints above it; beyond the root, the
+        # last row stands for no rotation.
+        ancestors = np.append(parents, count).astype(np.int64)
+        ancestors[0] = count
+        self._ancestors = []
+        while (ancestors < count).any():
+            self._ancestors.append(asarray(ancestors))
+            ancestors = ancestors[ancestors]
+        self._identity = asarray(np.eye(3, dtype=np.float32)[None])
 
-    def orientations(self, rotations: Array) -> Array:
+    def orientations(self, rotations: Tensor) -> Tensor:
         """(..., J, 3, 3) of each joint in the root's frame, from those relative to the parent."""
-        orientation = np.empty_like(rotations)
-        orientation[..., 0, :, :] = rotations[..., 0, :, :]
-        for joints in self._levels:
-            above = orientation[..., self.parents[joints], :, :]
-            orientation[..., joints, :, :] = above @ rotations[..., joints, :, :]
-        return orientation
+        xp = array_namespace(rotations)
+        none = xp.broadcast_to(self._identity, (*rotations.shape[:-3], 1, 3, 3))
+        orientation = xp.concat([rotations, none], axis=-3)
+        for ancestors in self._ancestors:
+            orientation = xp.take(orientation, ancestors, axis=-3) @ orientation
+        return orientation[..., :-1, :, :]
 
-    def bones(self, rest_joints: Array) -> Array:
+    def bones(self, rest_joints: Tensor) -> Tensor:
         """(..., J, 3) from each joint's parent to the joint in the T-pose; the root's own place."""
-        bones = rest_joints - rest_joints[..., self.parents, :]
-        bones[..., 0, :] = rest_joints[..., 0, :]
-        return bones
+        xp = array_namespace(rest_joints)
+        bones = rest_joints - xp.take(rest_joints, self.parents, axis=-2)
+        return xp.concat([rest_joints[..., :1, :], bones[..., 1:, :]], axis=-2)
 
-    def positions(self, orientation: Array, bones: Array) -> Array:
+    def positions(self, orientation: Tensor, bones: Tensor) -> Tensor:
         """(..., J, 3) of the joints, given their orientations and `bones`."""
-        turned = (orientation[..., self.parents, :, :] @ bones[..., None])[..., 0]
-        turned[..., 0, :] = bones[..., 0, :]
-        return self.moves @ turned
+        xp = array_namespace(orientation, bones)
+        turned = (xp.take(orientation, self.parents, axis=-3) @ bones[..., None])[..., 0]
+        return self.moves @ xp.concat([bones[..., :1, :], turned[..., 1:, :]], axis=-2)

@@ -10,12 +10,15 @@ no vertex is touched until somebody asks for the mesh.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
-from pear_ros.body.kinematics import Array, JointTree, rotation_matrices
+from pear_ros.body.blending import Directions
+from pear_ros.body.kinematics import Array, rotation_matrices
+from pear_ros.body.skinning import Skin, vertex_list
 
 
 @dataclass(frozen=True)
@@ -47,30 +50,38 @@ class BodyModel:
     weights: sparse.csr_array
     """(V, J) skinning weights; rows sum to 1."""
     posedirs: Array | None = None
-    """(9 (J - 1), 3 V) pose-corrective offsets; None where the body has none."""
-    tree: JointTree = field(init=False, repr=False)
-    _shape_matrix: Array = field(init=False, repr=False)
-    _expression_matrix: Array = field(init=False, repr=False)
+    """(V, 3, 9 (J - 1)) pose-corrective offsets, row-major; None where the body has none."""
     _joint_template: Array = field(init=False, repr=False)
     _joint_dirs: Array = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        vertices, joints = len(self.v_template), len(self.parents)
-        expression = np.zeros((vertices, 3, self.num_expression), np.float32)
+        expression = np.zeros((*self.v_template.shape, self.num_expression), np.float32)
         expression[self.exprdirs_vertices] = self.exprdirs
         dirs = np.concatenate([self.shapedirs, expression], axis=2)
-        joint_dirs = self.joint_regressor @ dirs.reshape(vertices, -1)
+        joint_dirs = self.joint_regressor @ dirs.reshape(self.vertex_count, -1)
         fixed = {
-            "tree": JointTree(self.parents),
-            "_shape_matrix": np.ascontiguousarray(self.shapedirs.reshape(-1, self.num_betas).T),
-            "_expression_matrix": np.ascontiguousarray(
-                self.exprdirs.reshape(-1, self.num_expression).T
-            ),
             "_joint_template": (self.joint_regressor @ self.v_template).astype(np.float32),
-            "_joint_dirs": joint_dirs.reshape(joints, 3, -1).astype(np.float32),
+            "_joint_dirs": joint_dirs.reshape(-1, *dirs.shape[1:]).astype(np.float32),
         }
         for name, value in fixed.items():
             object.__setattr__(self, name, value)
+
+    @cached_property
+    def skin(self) -> Skin:
+        """What moves the vertices."""
+        return Skin(self.parents, self.weights.toarray(), self.posedirs)
+
+    @cached_property
+    def _template(self) -> Array:
+        return np.ascontiguousarray(self.v_template.T)
+
+    @cached_property
+    def _shapes(self) -> Directions:
+        return Directions(self.shapedirs)
+
+    @cached_property
+    def _expressions(self) -> Directions:
+        return Directions(self.exprdirs)
 
     @property
     def num_betas(self) -> int:
@@ -104,8 +115,8 @@ class BodyModel:
     def joints(self, pose: Array, betas: Array, expression: Array, transl: Array) -> Array:
         """(B, J, 3) posed joints, without computing any mesh. Arguments as for `vertices`."""
         rest = self.rest_joints(betas, expression)
-        orientation = self.tree.orientations(rotation_matrices(pose))
-        return self.tree.positions(orientation, self.tree.bones(rest)) + transl[:, None]
+        joints: Array = self.skin.joints(rotation_matrices(pose), rest, transl)
+        return joints
 
     def vertices(self, pose: Array, betas: Array, expression: Array, transl: Array) -> Array:
         """(B, V, 3) float32 mesh vertices in metres, in the frame of `transl`.
@@ -113,44 +124,10 @@ class BodyModel:
         `pose` (B, J, 3) axis-angle relative to the parent, global_orient first; `betas`
         (B, num_betas); `expression` (B, num_expression); `transl` (B, 3).
         """
-        shaped = self.shaped_template(betas, expression)
-        rotations = rotation_matrices(pose)
-        if self.posedirs is not None:
-            feature = (rotations[:, 1:] - np.eye(3, dtype=np.float32)).reshape(len(pose), -1)
-            shaped += (feature @ self.posedirs).reshape(shaped.shape)
-        rest = self.rest_joints(betas, expression)
-        orientation = self.tree.orientations(rotations)
-        position = self.tree.positions(orientation, self.tree.bones(rest))
-        offset = position - (orientation @ rest[..., None])[..., 0] + transl[:, None]
-        transforms = np.concatenate([orientation, offset[..., None]], axis=3)
-        return skin(self.weights, transforms, shaped)
-
-    def shaped_template(self, betas: Array, expression: Array) -> Array:
-        """(B, V, 3) the body in the T-pose with its shape and expression."""
-        # einsum, not BLAS: these products are too small for the threads that BLAS would wake.
-        moved: Array = np.einsum("bk,kv->bv", betas, self._shape_matrix)
-        shaped = moved.reshape(len(betas), *self.v_template.shape)
-        shaped += self.v_template
+        template = self._template + self._shapes(betas)
         if expression.any():
-            moved = np.einsum("bk,kv->bv", expression, self._expression_matrix)
-            shaped[:, self.exprdirs_vertices] += moved.reshape(-1, *self.exprdirs.shape[:2])
-        return shaped
-
-
-def skin(weights: sparse.csr_array, transforms: Array, vertices: Array) -> Array:
-    """Linear blend skinning: (B, V, 3) vertices moved by their joints' blended transforms.
-
-    `weights` (V, J) sparse, `transforms` (B, J, 3, 4), `vertices` (B, V, 3).
-    """
-    skinned = np.empty_like(vertices)
-    # Person by person: one person's blended transforms stay in the processor's cache.
-    for transform, vertex, out in zip(transforms, vertices, skinned, strict=True):
-        blended = weights @ transform.reshape(-1, 12)
-        for axis in range(3):
-            row = blended[:, 4 * axis : 4 * axis + 4]
-            moved = row[:, 0] * vertex[:, 0]
-            moved += row[:, 1] * vertex[:, 1]
-            moved += row[:, 2] * vertex[:, 2]
-            moved += row[:, 3]
-            out[:, axis] = moved
-    return skinned
+            template[:, :, self.exprdirs_vertices] += self._expressions(expression)
+        rest = self.rest_joints(betas, expression)
+        planes = self.skin.vertices(rotation_matrices(pose), template, rest, transl)
+        vertices: Array = vertex_list(planes)
+        return vertices
