@@ -7,9 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from pear_ros.body import BodyModel
+import numpy as np
+import numpy.typing as npt
+
 from pear_ros.camera import Camera
-from pear_ros.people import Array, FlameParams, Image, SmplxParams
+from pear_ros.people import Array, FlameParams, Image, Person, SmplxParams
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,60 @@ class Estimate:
     flame: FlameParams | None = None
 
 
+class Body(Protocol):
+    """What is told about the body that parameters and meshes belong to."""
+
+    @property
+    def name(self) -> str:
+        """As published in HumanArray.body_model."""
+        ...
+
+    @property
+    def sha256(self) -> str:
+        """Hash of the model's files."""
+        ...
+
+    @property
+    def license_note(self) -> str:
+        """Under which licence it may be used."""
+        ...
+
+    @property
+    def joint_names(self) -> tuple[str, ...]:
+        """Of the J joints."""
+        ...
+
+    @property
+    def parents(self) -> npt.NDArray[np.int32]:
+        """(J,) parent of each joint, -1 for the root."""
+        ...
+
+    @property
+    def faces(self) -> npt.NDArray[np.int32]:
+        """(F, 3) vertex indices, counter-clockwise seen from outside."""
+        ...
+
+    @property
+    def vertex_count(self) -> int:
+        """Number of vertices of the mesh."""
+        ...
+
+    @property
+    def num_betas(self) -> int:
+        """Number of shape coefficients."""
+        ...
+
+    @property
+    def num_expression(self) -> int:
+        """Number of expression coefficients."""
+        ...
+
+    @property
+    def expression_names(self) -> tuple[str, ...]:
+        """Names of the expression coefficients; empty where they have none."""
+        ...
+
+
 class Estimator(Protocol):
     """Turns regions of an image into people: all in one call, so that they can be a batch."""
 
@@ -44,7 +100,7 @@ class Estimator(Protocol):
         ...
 
     @property
-    def body(self) -> BodyModel:
+    def body(self) -> Body:
         """The body that the parameters belong to."""
         ...
 
@@ -55,6 +111,10 @@ class Estimator(Protocol):
 
         `stamp` in seconds. Whoever is no longer among the regions may be forgotten.
         """
+        ...
+
+    def meshes(self, persons: Sequence[Person]) -> Array:
+        """(N, V, 3) vertices of people estimated before, in the optical frame, metres."""
         ...
 
     def reset(self) -> None:

@@ -68,6 +68,16 @@ class SmplxParams:
     transl: Array
     """(3,) added to the posed template."""
 
+    @staticmethod
+    def stack(people: Sequence[SmplxParams]) -> SmplxParams:
+        """Parameters of several people as one, with people as the first axis of each array."""
+        return SmplxParams(
+            np.stack([one.pose for one in people]),
+            np.stack([one.betas for one in people]),
+            np.stack([one.expression for one in people]),
+            np.stack([one.transl for one in people]),
+        )
+
 
 @dataclass(frozen=True)
 class FlameParams:

@@ -19,9 +19,8 @@ from contextlib import AbstractContextManager
 import numpy as np
 from threadpoolctl import ThreadpoolController
 
-from pear_ros.body import BodyModel
 from pear_ros.camera import Camera
-from pear_ros.estimator import Estimator
+from pear_ros.estimator import Body, Estimator
 from pear_ros.landmark_estimator import LandmarkEstimator
 from pear_ros.landmarks.detector import Detection, PersonDetector, sweep
 from pear_ros.landmarks.roi import Roi
@@ -61,7 +60,7 @@ class Pipeline:
         return self._estimator.model_id
 
     @property
-    def body(self) -> BodyModel:
+    def body(self) -> Body:
         """The body that all parameters and meshes belong to."""
         return self._estimator.body
 
@@ -93,14 +92,8 @@ class Pipeline:
         """(N, V, 3) float32 vertices of everybody in `people`, in the optical frame, metres."""
         if not people.persons:
             return np.empty((0, self.body.vertex_count, 3), np.float32)
-        smplx = [person.smplx for person in people.persons]
         with self._one_blas_thread():
-            return self.body.vertices(
-                np.stack([params.pose for params in smplx]),
-                np.stack([params.betas for params in smplx]),
-                np.stack([params.expression for params in smplx]),
-                np.stack([params.transl for params in smplx]),
-            )
+            return self._estimator.meshes(people.persons)
 
     def reset(self) -> None:
         """Forget everybody: the next image has nothing to do with the last."""

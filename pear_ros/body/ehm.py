@@ -17,9 +17,9 @@ import numpy as np
 import numpy.typing as npt
 from array_api_compat import array_namespace
 
-from pear_ros.body.blending import Directions
+from pear_ros.body.blending import Directions, RestPoints
 from pear_ros.body.flame import PARENTS, FlameModel
-from pear_ros.body.kinematics import AsArray, Tensor, float32_array, rotation_matrices
+from pear_ros.body.kinematics import AsArray, Tensor, as_matrices, float32_array, rotation_matrices
 from pear_ros.body.model import BodyModel
 from pear_ros.body.skinning import Skin, vertex_list
 
@@ -36,8 +36,9 @@ _FLAME_BENDING = (2, 3, 4)
 class EhmParameters:
     """Parameters of B people, as NumPy arrays or as torch tensors."""
 
-    rotations: Tensor
-    """(B, 55, 3, 3) of SMPL-X's joints relative to their parents; jaw and eyes: the identity."""
+    pose: Tensor
+    """(B, 55, 3, 3) rotations of SMPL-X's joints relative to their parents, or (B, 55, 3) the same
+    as axis-angle; jaw and eyes at rest."""
     betas: Tensor
     """(B, num_betas) shape of SMPL-X."""
     expression: Tensor
@@ -101,8 +102,8 @@ class EhmBody:
         regressor = smplx.joint_regressor.toarray().astype(np.float64)
         directions = np.concatenate([smplx.shapedirs, expression], axis=2)
         eyes = regressor[_EYES].mean(axis=0, keepdims=True)
-        self._eyes = _Regressed(eyes, smplx.v_template, directions, asarray)
-        self._joints = _Regressed(
+        self._eyes = _regressed(eyes, smplx.v_template, directions, asarray)
+        self._joints = _regressed(
             regressor[:, body], smplx.v_template[body], directions[body], asarray
         )
         flame_rows = np.flatnonzero(flame.swapped)
@@ -113,12 +114,12 @@ class EhmBody:
 
     def joints(self, people: EhmParameters) -> Tensor:
         """(B, 55, 3) posed joints in metres, without computing any mesh."""
-        return self._skin.joints(people.rotations, self.rest_joints(people), people.transl)
+        return self._skin.joints(as_matrices(people.pose), self.rest_joints(people), people.transl)
 
     def vertices(self, people: EhmParameters) -> Tensor:
         """(B, V, 3) vertices of the mesh in metres, in SMPL-X's order."""
         planes = self._skin.vertices(
-            people.rotations, self._tpose(people), self.rest_joints(people), people.transl
+            as_matrices(people.pose), self._tpose(people), self.rest_joints(people), people.transl
         )
         return self._in_order(planes)
 
@@ -162,7 +163,7 @@ class FlameHead:
         self._skin = Skin(
             PARENTS, flame.weights[rows], flame.posedirs[rows], asarray, _FLAME_BENDING
         )
-        self._joints = _Regressed(flame.joint_regressor, flame.v_template, flame.shapedirs, asarray)
+        self._joints = _regressed(flame.joint_regressor, flame.v_template, flame.shapedirs, asarray)
         self._still = asarray(np.broadcast_to(np.eye(3), (1, 2, 3, 3)))
 
     def __call__(self, people: EhmParameters) -> Tensor:
@@ -194,24 +195,13 @@ class FlameHead:
         return xp.concat([people.flame_shape, people.flame_expression], axis=1)
 
 
-class _Regressed:
-    """Points regressed from a shaped mesh: linear in the coefficients, so no mesh is needed."""
-
-    def __init__(
-        self,
-        regressor: npt.NDArray[Any],
-        template: npt.NDArray[Any],
-        directions: npt.NDArray[Any],
-        asarray: AsArray,
-    ) -> None:
-        """`regressor` (P, V), `template` (V, 3), `directions` (V, 3, K)."""
-        matrix = regressor.astype(np.float64)
-        moved = matrix @ directions.reshape(len(template), -1).astype(np.float64)
-        self._shape = (len(regressor), 3)
-        self._template = asarray(matrix @ template.astype(np.float64))
-        self._directions = asarray(moved.reshape(3 * len(regressor), -1).T)
-
-    def __call__(self, coefficients: Tensor) -> Tensor:
-        """(B, P, 3) for `coefficients` (B, K)."""
-        moved = (coefficients @ self._directions).reshape(len(coefficients), *self._shape)
-        return self._template + moved
+def _regressed(
+    regressor: npt.NDArray[Any],
+    template: npt.NDArray[Any],
+    directions: npt.NDArray[Any],
+    asarray: AsArray,
+) -> RestPoints:
+    """The points of a `regressor` (P, V) of a mesh (V, 3) with `directions` (V, 3, K)."""
+    matrix = regressor.astype(np.float64)
+    moved = matrix @ directions.reshape(len(template), -1).astype(np.float64)
+    return RestPoints(matrix @ template, moved.reshape(len(matrix), 3, -1), asarray)

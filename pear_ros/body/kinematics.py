@@ -47,6 +47,11 @@ def rotation_matrices(axis_angle: Tensor) -> Tensor:
     return xp.stack(entries, axis=-1).reshape(*axis_angle.shape, 3)
 
 
+def as_matrices(pose: Tensor) -> Tensor:
+    """Matrices (B, J, 3, 3) of a pose given as such, or as axis-angle (B, J, 3)."""
+    return pose if pose.ndim == 4 else rotation_matrices(pose)
+
+
 def rotation_vectors(matrices: Array) -> Array:
     """Axis-angle vectors (..., 3) of rotation matrices (..., 3, 3), short of half a turn.
 

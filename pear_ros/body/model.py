@@ -14,10 +14,11 @@ from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
+from array_api_compat import array_namespace
 from scipy import sparse
 
-from pear_ros.body.blending import Directions
-from pear_ros.body.kinematics import Array, rotation_matrices
+from pear_ros.body.blending import Directions, RestPoints
+from pear_ros.body.kinematics import Array, AsArray, Tensor, as_matrices, float32_array
 from pear_ros.body.skinning import Skin, vertex_list
 
 
@@ -51,37 +52,8 @@ class BodyModel:
     """(V, J) skinning weights; rows sum to 1."""
     posedirs: Array | None = None
     """(V, 3, 9 (J - 1)) pose-corrective offsets, row-major; None where the body has none."""
-    _joint_template: Array = field(init=False, repr=False)
-    _joint_dirs: Array = field(init=False, repr=False)
-
-    def __post_init__(self) -> None:
-        expression = np.zeros((*self.v_template.shape, self.num_expression), np.float32)
-        expression[self.exprdirs_vertices] = self.exprdirs
-        dirs = np.concatenate([self.shapedirs, expression], axis=2)
-        joint_dirs = self.joint_regressor @ dirs.reshape(self.vertex_count, -1)
-        fixed = {
-            "_joint_template": (self.joint_regressor @ self.v_template).astype(np.float32),
-            "_joint_dirs": joint_dirs.reshape(-1, *dirs.shape[1:]).astype(np.float32),
-        }
-        for name, value in fixed.items():
-            object.__setattr__(self, name, value)
-
-    @cached_property
-    def skin(self) -> Skin:
-        """What moves the vertices."""
-        return Skin(self.parents, self.weights.toarray(), self.posedirs)
-
-    @cached_property
-    def _template(self) -> Array:
-        return np.ascontiguousarray(self.v_template.T)
-
-    @cached_property
-    def _shapes(self) -> Directions:
-        return Directions(self.shapedirs)
-
-    @cached_property
-    def _expressions(self) -> Directions:
-        return Directions(self.exprdirs)
+    asarray: AsArray = field(default=float32_array, repr=False)
+    """Where joints and vertices are computed; the arrays above are NumPy's."""
 
     @property
     def num_betas(self) -> int:
@@ -98,36 +70,62 @@ class BodyModel:
         """Number of vertices of the mesh."""
         return len(self.v_template)
 
-    @property
+    @cached_property
     def joint_dirs(self) -> Array:
         """(J, 3, num_betas + num_expression) movement of the T-pose joints per coefficient."""
-        return self._joint_dirs
+        expression = np.zeros((*self.v_template.shape, self.num_expression), np.float32)
+        expression[self.exprdirs_vertices] = self.exprdirs
+        dirs = np.concatenate([self.shapedirs, expression], axis=2)
+        moved: Array = self.joint_regressor @ dirs.reshape(self.vertex_count, -1)
+        return moved.reshape(-1, *dirs.shape[1:])
 
-    def rest_joints(self, betas: Array, expression: Array) -> Array:
+    def rest_joints(self, betas: Tensor, expression: Tensor) -> Tensor:
         """(B, J, 3) joints of the T-pose.
 
         For `betas` (B, num_betas) and `expression` (B, num_expression).
         """
-        coefficients = np.concatenate([betas, expression], axis=1)
-        moved: Array = np.einsum("jck,bk->bjc", self._joint_dirs, coefficients)
-        return self._joint_template + moved
+        xp = array_namespace(betas)
+        return self._rest_joints(xp.concat([betas, expression], axis=1))
 
-    def joints(self, pose: Array, betas: Array, expression: Array, transl: Array) -> Array:
+    def joints(self, pose: Tensor, betas: Tensor, expression: Tensor, transl: Tensor) -> Tensor:
         """(B, J, 3) posed joints, without computing any mesh. Arguments as for `vertices`."""
         rest = self.rest_joints(betas, expression)
-        joints: Array = self.skin.joints(rotation_matrices(pose), rest, transl)
-        return joints
+        return self._skin.joints(as_matrices(pose), rest, transl)
 
-    def vertices(self, pose: Array, betas: Array, expression: Array, transl: Array) -> Array:
-        """(B, V, 3) float32 mesh vertices in metres, in the frame of `transl`.
+    def vertices(self, pose: Tensor, betas: Tensor, expression: Tensor, transl: Tensor) -> Tensor:
+        """(B, V, 3) mesh vertices in metres, in the frame of `transl`.
 
-        `pose` (B, J, 3) axis-angle relative to the parent, global_orient first; `betas`
-        (B, num_betas); `expression` (B, num_expression); `transl` (B, 3).
+        `pose` (B, J, 3) axis-angle relative to the parent, global_orient first, or (B, J, 3, 3) the
+        same as matrices; `betas` (B, num_betas); `expression` (B, num_expression); `transl` (B, 3).
         """
         template = self._template + self._shapes(betas)
-        if expression.any():
-            template[:, :, self.exprdirs_vertices] += self._expressions(expression)
+        template[:, :, self._expressive] += self._expressions(expression)
         rest = self.rest_joints(betas, expression)
-        planes = self.skin.vertices(rotation_matrices(pose), template, rest, transl)
-        vertices: Array = vertex_list(planes)
-        return vertices
+        return vertex_list(self._skin.vertices(as_matrices(pose), template, rest, transl))
+
+    # Made when they are first needed: whoever wants joints alone does without the rest.
+
+    @cached_property
+    def _skin(self) -> Skin:
+        return Skin(self.parents, self.weights.toarray(), self.posedirs, self.asarray)
+
+    @cached_property
+    def _rest_joints(self) -> RestPoints:
+        template = self.joint_regressor @ self.v_template
+        return RestPoints(template, self.joint_dirs, self.asarray)
+
+    @cached_property
+    def _template(self) -> Tensor:
+        return self.asarray(self.v_template.T)
+
+    @cached_property
+    def _shapes(self) -> Directions:
+        return Directions(self.shapedirs, self.asarray)
+
+    @cached_property
+    def _expressions(self) -> Directions:
+        return Directions(self.exprdirs, self.asarray)
+
+    @cached_property
+    def _expressive(self) -> Tensor:
+        return self.asarray(self.exprdirs_vertices)

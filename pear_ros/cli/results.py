@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from pear_ros.body import BodyModel
 from pear_ros.cli.arrays import ARRAYS
+from pear_ros.estimator import Body
 from pear_ros.people import NUM_JOINTS, Array, Image, People, Person
 from pear_ros.raster import Faces
 from pear_ros.render import SideWindow, draw_side_view, side_width
@@ -19,7 +19,7 @@ from pear_ros.render import SideWindow, draw_side_view, side_width
 class ParameterTable:
     """Collects people frame by frame and saves them as npz: the arrays of pear_ros.cli.arrays."""
 
-    def __init__(self, body: BodyModel) -> None:
+    def __init__(self, body: Body) -> None:
         """`body` is the one that the people's parameters belong to."""
         self._body = body
         self._frame_stamps: list[float] = []

@@ -12,9 +12,9 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
-from pear_ros.body import BodyModel
 from pear_ros.camera import Camera
 from pear_ros.cli.results import ParameterTable, SideView
+from pear_ros.estimator import Body
 from pear_ros.people import Array, Image, People, TrackingState
 from pear_ros.render import draw_overlay
 from pear_ros.video import FrameSource, VideoWriter
@@ -24,7 +24,7 @@ class PeoplePipeline(Protocol):
     """What is needed of pear_ros.pipeline.Pipeline."""
 
     @property
-    def body(self) -> BodyModel:
+    def body(self) -> Body:
         """The body model of the people's parameters."""
 
     def __call__(self, image: Image, camera: Camera, stamp: float, /) -> People:

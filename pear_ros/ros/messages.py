@@ -17,8 +17,8 @@ from std_msgs.msg import Header
 
 from pear_msgs.msg import BodyModelInfo, FlameParams, Human, HumanArray, SmplxParams
 from pear_ros import people as core
-from pear_ros.body import BodyModel
 from pear_ros.camera import Camera
+from pear_ros.estimator import Body
 
 _JPEG_QUALITY = 92
 
@@ -52,7 +52,7 @@ def human_array(
     return message
 
 
-def body_model_info(body: BodyModel) -> BodyModelInfo:
+def body_model_info(body: Body) -> BodyModelInfo:
     """BodyModelInfo of a body model: what is needed to draw meshes from parameters alone."""
     return BodyModelInfo(
         name=body.name,
