@@ -6,15 +6,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-import numpy as np
-
 from pear_ros.body import BodyModel
 from pear_ros.camera import Camera
 from pear_ros.estimator import Estimate, Region
 from pear_ros.fit import BodyFit, BodyFitter, PartFitter
-from pear_ros.landmarks.detector import person_box
 from pear_ros.landmarks.holistic import HolisticLandmarks
-from pear_ros.landmarks.pose import roi_from_box
+from pear_ros.landmarks.pose import roi_from_box, visible_box
 from pear_ros.landmarks.topology import Pose
 from pear_ros.landmarks.types import PersonLandmarks, PoseLandmarks
 from pear_ros.people import Array, Image, Person, SmplxParams
@@ -115,15 +112,9 @@ class LandmarkEstimator:
         joints = self.body.joints(
             smplx.pose[None], smplx.betas[None], smplx.expression[None], smplx.transl[None]
         )[0]
-        visible = person.pose.image[person.pose.presence > 0.5, :2]
-        box = person_box(person.pose.roi)
-        if len(visible):
-            low, high = visible.min(axis=0), visible.max(axis=0)
-            margin = 0.08 * float((high - low).max())
-            box = np.concatenate([low - margin, high + margin])
         return Estimate(
             score=_score(person.pose, body),
-            box=box.astype(np.float32),
+            box=visible_box(person.pose),
             smplx=smplx,
             joints=joints,
             joint_confidence=joint_confidence,

@@ -18,13 +18,12 @@ from pear_ros.assets import AssetError, demo_clip, landmark_model
 from pear_ros.landmarks.detector import (
     Detection,
     PersonDetector,
-    person_box,
     same_person,
     sweep,
 )
 from pear_ros.landmarks.holistic import RETRY_EVERY, HolisticLandmarks
 from pear_ros.landmarks.model import TfliteModel, pruned
-from pear_ros.landmarks.pose import pose_distance, roi_from_box
+from pear_ros.landmarks.pose import person_box, pose_distance, roi_from_box
 from pear_ros.landmarks.roi import Roi
 from pear_ros.landmarks.topology import NUM_FACE, NUM_HAND, NUM_POSE, Hand, Pose
 from pear_ros.landmarks.types import PersonLandmarks

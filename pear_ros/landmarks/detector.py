@@ -20,7 +20,7 @@ import numpy as np
 from pear_ros.assets import landmark_model
 from pear_ros.boxes import overlap, same_person
 from pear_ros.landmarks.model import TfliteModel, sigmoid
-from pear_ros.landmarks.pose import ROI_SCALE
+from pear_ros.landmarks.pose import ROI_SCALE, person_box
 from pear_ros.landmarks.roi import Roi
 from pear_ros.people import Array, Image
 
@@ -36,8 +36,6 @@ the edge cuts lengthwise are found in the middle of a window only."""
 _LARGE_TURNS = 3
 """Large windows that a sweep looks into before it looks into a small one."""
 
-_PERSON_WIDTH = 0.4
-"""Width of a person's box over its length."""
 _NUM_KEYPOINTS = 4
 """Hip centre, a point on the circle around the body above it; the same of the upper body."""
 
@@ -150,14 +148,6 @@ def _anchors(pixels: int) -> Array:
         x, y = np.meshgrid(centres, centres)
         grids.append(np.repeat(np.column_stack([x.ravel(), y.ravel()]), rows, axis=0))
     return np.concatenate(grids)
-
-
-def person_box(roi: Roi) -> Array:
-    """(4,) x0 y0 x1 y1 roughly around the person of a pose model's region (Detection.roi)."""
-    length = roi.size / ROI_SCALE
-    half = np.abs(roi.rotation()) @ np.array([_PERSON_WIDTH * length, length]) / 2.0
-    centre = np.array([roi.x, roi.y])
-    return np.asarray(np.concatenate([centre - half, centre + half]), np.float32)
 
 
 def _distinct(detections: Sequence[Detection]) -> list[Detection]:

@@ -15,6 +15,11 @@ from pear_ros.people import Array, Image
 ROI_SCALE = 1.25
 """Side of the region over the diameter of the circle around the body, as the model was trained."""
 
+_PERSON_WIDTH = 0.4
+"""Width of a person's box over its length."""
+_MARGIN = 0.08
+"""From the landmarks to the edge of the person, over the longer side of the landmarks' box."""
+
 _NUM_RAW = 39
 """Landmarks that come out: the body's, hip centre and top of the circle, 4 that are not used."""
 _HEATMAP_RADIUS = 3
@@ -24,6 +29,24 @@ _HEATMAP_MIN_CONFIDENCE = 0.5
 def roi_from_box(box: Array) -> Roi:
     """Region for a person in a box (x0 y0 x1 y1) that any detector gave."""
     return Roi.from_box(box, ROI_SCALE)
+
+
+def person_box(roi: Roi) -> Array:
+    """(4,) x0 y0 x1 y1 roughly around the person of a pose model's region (Detection.roi)."""
+    length = roi.size / ROI_SCALE
+    half = np.abs(roi.rotation()) @ np.array([_PERSON_WIDTH * length, length]) / 2.0
+    centre = np.array([roi.x, roi.y])
+    return np.asarray(np.concatenate([centre - half, centre + half]), np.float32)
+
+
+def visible_box(pose: PoseLandmarks) -> Array:
+    """(4,) x0 y0 x1 y1 around what is in the image of a person; around all where nothing is."""
+    visible = pose.image[pose.presence > 0.5, :2]
+    if not len(visible):
+        return person_box(pose.roi)
+    low, high = visible.min(axis=0), visible.max(axis=0)
+    margin = _MARGIN * float((high - low).max())
+    return np.asarray(np.concatenate([low - margin, high + margin]), np.float32)
 
 
 def pose_distance(a: PoseLandmarks, b: PoseLandmarks) -> float:

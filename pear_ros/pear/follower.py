@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Says whether somebody is in a region, and where exactly, for estimators that cannot tell."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from pear_ros.estimator import Region
+from pear_ros.landmarks.holistic import MIN_PRESENCE, MIN_SCORE
+from pear_ros.landmarks.pose import PoseModel, roi_from_box, visible_box
+from pear_ros.landmarks.roi import Roi
+from pear_ros.people import Array, Image
+
+
+@dataclass(frozen=True)
+class Sighting:
+    """Somebody in a region."""
+
+    box: Array
+    """(4,) x0 y0 x1 y1 around what is visible of the person, pixels."""
+    score: float
+    """Confidence that this is a person, 0 to 1."""
+
+
+class PersonFollower:
+    """Looks for the person of each region by BlazePose, from image to image; not thread-safe."""
+
+    def __init__(self, threads: int = 2) -> None:
+        """Load the model. Raises pear_ros.assets.AssetError when its file is missing."""
+        self._model = PoseModel(threads)
+        self._rois: dict[str, Roi] = {}
+
+    def __call__(self, image: Image, regions: Sequence[Region]) -> list[Sighting | None]:
+        """Who is seen in each region, in the regions' order; None where there is nobody.
+
+        Whoever is no longer among the regions is forgotten.
+        """
+        sightings: list[Sighting | None] = []
+        rois: dict[str, Roi] = {}
+        for region in regions:
+            roi = self._rois.get(region.id)
+            if roi is None:
+                # A proposed region may be off, so it serves to find a better one.
+                roi = self._model(image, roi_from_box(region.box)).roi
+            pose = self._model(image, roi)
+            if pose.score >= MIN_SCORE and float(np.mean(pose.presence)) >= MIN_PRESENCE:
+                rois[region.id] = pose.roi
+                sightings.append(Sighting(visible_box(pose), pose.score))
+            else:
+                sightings.append(None)
+        self._rois = rois
+        return sightings
+
+    def reset(self) -> None:
+        """Forget everybody."""
+        self._rois.clear()
