@@ -1,14 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The pinhole camera with which people are placed in space and projected into the image."""
+"""The camera with which people are placed in space and projected into the image."""
 
 from __future__ import annotations
 
 import enum
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
+
+from pear_ros.distortion import Distortion
 
 
 class IntrinsicsSource(enum.IntEnum):
@@ -20,7 +23,7 @@ class IntrinsicsSource(enum.IntEnum):
 
 @dataclass(frozen=True)
 class Camera:
-    """Pinhole intrinsics in pixels; integer pixel coordinates are pixel centres."""
+    """Intrinsics in pixels; integer pixel coordinates are pixel centres."""
 
     width: int
     height: int
@@ -29,6 +32,8 @@ class Camera:
     cx: float
     cy: float
     source: IntrinsicsSource = IntrinsicsSource.CAMERA_INFO
+    distortion: Distortion | None = None
+    """How the image differs from a pinhole's; None: not at all."""
 
     @classmethod
     def from_field_of_view(cls, width: int, height: int, degrees: float = 60.0) -> Camera:
@@ -42,11 +47,35 @@ class Camera:
         centre = ((width - 1) / 2.0, (height - 1) / 2.0)
         return cls(width, height, focal, focal, *centre, IntrinsicsSource.FIELD_OF_VIEW)
 
-    def project(self, points: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        """Pixels (..., 2) of points (..., 3) in the optical frame; NaN behind the camera."""
+    @cached_property
+    def pinhole(self) -> Camera:
+        """The same camera without distortion, for work in ideal pixels."""
+        return self if self.distortion is None else replace(self, distortion=None)
+
+    def project(self, points: npt.NDArray[np.floating]) -> npt.NDArray[np.float32]:
+        """Pixels (..., 2) of points (..., 3) in the optical frame, in the image as it is.
+
+        NaN behind the camera, and where the distortion model is of no use: further off the optical
+        axis than `Distortion.reach`.
+        """
         depth = points[..., 2:]
-        uv = points[..., :2] / np.where(depth > 0.0, depth, np.nan)
+        ideal = points[..., :2] / np.where(depth > 0.0, depth, np.nan)
+        if self.distortion is not None:
+            ideal = self.distortion.distort(ideal)
         scale = np.array([self.fx, self.fy], np.float32)
         centre = np.array([self.cx, self.cy], np.float32)
-        pixels: npt.NDArray[np.float32] = (uv * scale + centre).astype(np.float32)
+        pixels: npt.NDArray[np.float32] = (ideal * scale + centre).astype(np.float32)
         return pixels
+
+    def rays(self, pixels: npt.NDArray[np.floating]) -> npt.NDArray[np.float32]:
+        """(..., 2) x/z and y/z of what is seen at pixels (..., 2) of the image as it is.
+
+        The inverse of `project`; NaN where a lens shows nothing from before the camera.
+        """
+        scale = np.array([self.fx, self.fy], np.float32)
+        centre = np.array([self.cx, self.cy], np.float32)
+        ideal = (pixels - centre) / scale
+        if self.distortion is not None:
+            ideal = self.distortion.undistort(ideal)
+        rays: npt.NDArray[np.float32] = np.asarray(ideal, np.float32)
+        return rays

@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Lens distortion: where a lens shows what a pinhole would show elsewhere.
+
+Works in normalised image coordinates: x/z and y/z of what is seen, before focal length and
+principal point. The models are OpenCV's, under the names that ROS gives them (REP-104,
+sensor_msgs/distortion_models.hpp).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+Doubles = npt.NDArray[np.float64]
+
+MODELS: dict[str, tuple[int, ...]] = {
+    "plumb_bob": (4, 5),
+    "rational_polynomial": (8, 12, 14),
+    "equidistant": (4,),
+}
+"""The models, and how many coefficients each may have, in OpenCV's order. "rational_polynomial"
+includes OpenCV's thin prism (12) and tilted sensor (14); "equidistant" is its fisheye."""
+
+_NOT_FOUND = 1e-6
+"""A ray that the lens shows further than this from where it was looked for was not found."""
+
+# OpenCV 4 has a function of its own for more than five iterations; five are not nearly enough.
+_undistort_points = getattr(cv2, "undistortPointsIter", cv2.undistortPoints)
+_ITERATIONS = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, 200, 1e-10)
+
+
+@dataclass(frozen=True)
+class Distortion:
+    """How a lens differs from a pinhole."""
+
+    model: str
+    """A name in MODELS."""
+    coefficients: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        """Raises ValueError for an unknown model or coefficients that do not suit it."""
+        counts = MODELS.get(self.model)
+        if counts is None:
+            raise ValueError(f"unknown distortion model {self.model!r}; known: {', '.join(MODELS)}")
+        if len(self.coefficients) not in counts:
+            wanted = " or ".join(map(str, counts))
+            raise ValueError(
+                f"distortion model {self.model} has {wanted} coefficients, "
+                f"not {len(self.coefficients)}"
+            )
+        if not np.isfinite(self.coefficients).all():
+            raise ValueError(f"coefficients of {self.model} are not all finite numbers")
+
+    def distort(self, ideal: npt.NDArray[np.floating]) -> Doubles:
+        """Where the lens shows what a pinhole would show at `ideal`, both (..., 2).
+
+        NaN beyond `reach`: the polynomials are made for the image, and some way outside it they
+        turn back and would show things inside it that no lens shows there.
+        """
+        points = np.asarray(ideal, np.float64).reshape(-1, 2)
+        if not len(points):
+            return points.reshape(ideal.shape)
+        beyond = ~(np.einsum("ni,ni->n", points, points) < self.reach**2)
+        if beyond.any():
+            points = points.copy()
+            points[beyond] = np.nan
+        return self._distort(points).reshape(ideal.shape)
+
+    def undistort(self, shown: npt.NDArray[np.floating]) -> Doubles:
+        """The inverse of `distort`; NaN where the lens shows nothing from before the camera."""
+        points = np.asarray(shown, np.float64).reshape(-1, 2)
+        if not len(points):
+            return points.reshape(shown.shape)
+        if self.model == "equidistant":
+            found = cv2.fisheye.undistortPoints(points[:, None], np.eye(3), self._array)
+        else:
+            found = _undistort_points(
+                points[:, None], np.eye(3), self._array, R=None, P=None, criteria=_ITERATIONS
+            )
+        ideal = np.asarray(found, np.float64).reshape(-1, 2)
+        # OpenCV gives a number, whether it has found the ray or not.
+        off = np.abs(self.distort(ideal) - points).max(axis=1)
+        ideal[~(off < _NOT_FOUND)] = np.nan
+        return ideal.reshape(shown.shape)
+
+    @cached_property
+    def reach(self) -> float:
+        """Distance from the optical axis, in ideal coordinates, up to which the model is sound.
+
+        Up to there the radial part grows; infinite if it always does. The tangential parts are
+        small beside it.
+        """
+        if self.model == "equidistant":
+            # theta (1 + k1 theta^2 + k2 theta^4 + k3 theta^6 + k4 theta^8), in theta squared.
+            factor = np.polynomial.Polynomial([1, *self.coefficients])
+            theta = math.sqrt(_first_root(_slope(factor)))
+            return math.tan(theta) if theta < math.pi / 2 else math.inf
+        k = np.zeros(8)
+        k[: min(8, len(self.coefficients))] = self.coefficients[:8]
+        numerator = np.polynomial.Polynomial([1, k[0], k[1], k[4]])
+        denominator = np.polynomial.Polynomial([1, k[5], k[6], k[7]])
+        square = np.polynomial.Polynomial([0, 1])
+        # The slope of r N(r^2) / D(r^2), times D^2 > 0.
+        slope = _slope(numerator) * denominator - 2 * square * numerator * denominator.deriv()
+        return math.sqrt(min(_first_root(slope), _first_root(denominator)))
+
+    @cached_property
+    def _array(self) -> Doubles:
+        return np.array(self.coefficients)
+
+    def _distort(self, points: Doubles) -> Doubles:
+        if self.model == "equidistant":
+            shown = cv2.fisheye.distortPoints(points[:, None], np.eye(3), self._array)
+        else:
+            rays = np.concatenate([points, np.ones((len(points), 1))], axis=1)
+            shown, _ = cv2.projectPoints(rays, np.zeros(3), np.zeros(3), np.eye(3), self._array)
+        return np.asarray(shown, np.float64)
+
+
+def _slope(factor: np.polynomial.Polynomial) -> np.polynomial.Polynomial:
+    """Derivative of r p(r^2) by r, as a polynomial in r^2."""
+    return factor + np.polynomial.Polynomial([0, 2]) * factor.deriv()
+
+
+def _first_root(polynomial: np.polynomial.Polynomial) -> float:
+    """The smallest positive root; infinity where there is none."""
+    roots = polynomial.trim().roots()
+    real = roots[np.abs(roots.imag) < 1e-9].real
+    positive = real[real > 0.0]
+    return float(positive.min()) if len(positive) else math.inf
