@@ -14,7 +14,7 @@ from pear_ros.landmarks.holistic import HolisticLandmarks
 from pear_ros.landmarks.pose import roi_from_box, visible_box
 from pear_ros.landmarks.topology import Pose
 from pear_ros.landmarks.types import PersonLandmarks, PoseLandmarks
-from pear_ros.people import Array, Image, Person, SmplxParams
+from pear_ros.people import Array, Image, Person, stack
 
 MIN_SCORE = 0.5
 """Below: nobody new. The landmark model's score, lowered where no body explains its landmarks."""
@@ -90,7 +90,7 @@ class LandmarkEstimator:
 
     def meshes(self, persons: Sequence[Person]) -> Array:
         """(N, V, 3) vertices of people estimated before, in the optical frame, metres."""
-        smplx = SmplxParams.stack([person.smplx for person in persons])
+        smplx = stack([person.smplx for person in persons])
         vertices: Array = self.body.vertices(
             smplx.pose, smplx.betas, smplx.expression, smplx.transl
         )

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -68,16 +69,6 @@ class SmplxParams:
     transl: Array
     """(3,) added to the posed template."""
 
-    @staticmethod
-    def stack(people: Sequence[SmplxParams]) -> SmplxParams:
-        """Parameters of several people as one, with people as the first axis of each array."""
-        return SmplxParams(
-            np.stack([one.pose for one in people]),
-            np.stack([one.betas for one in people]),
-            np.stack([one.expression for one in people]),
-            np.stack([one.transl for one in people]),
-        )
-
 
 @dataclass(frozen=True)
 class FlameParams:
@@ -93,6 +84,18 @@ class FlameParams:
     """(2,) left then right, 0 as in the template, 1 closed."""
     head_scale: Array
     """(3,) along FLAME's own axes."""
+
+
+Params = TypeVar("Params", SmplxParams, FlameParams)
+
+
+def stack(people: Sequence[Params]) -> Params:
+    """Parameters of several people as one, with people as the first axis of each array."""
+    kind = type(people[0])
+    arrays = {
+        part.name: np.stack([getattr(one, part.name) for one in people]) for part in fields(kind)
+    }
+    return kind(**arrays)
 
 
 @dataclass(frozen=True)
