@@ -61,6 +61,14 @@ class Parameters:
         low=1,
         high=32,
     )
+    calibration: str = _parameter(
+        "auto",
+        "What camera_info says of the image: 'raw' for K and the lens distortion D, 'rectified' "
+        "for P and no distortion, 'auto' for rectified where the image topic's last name begins "
+        "with image_rect, else raw.",
+        choices=("auto", "raw", "rectified"),
+        live=True,
+    )
     field_of_view: float = _parameter(
         60.0,
         "Degrees across the image's longer side, used while no calibrated camera_info is there.",

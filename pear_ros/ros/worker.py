@@ -14,7 +14,7 @@ from sensor_msgs.msg import CameraInfo, CompressedImage
 from pear_ros.camera import Camera
 from pear_ros.people import TrackingState
 from pear_ros.ros.images import ImageError, bgr_from_compressed, bgr_from_image
-from pear_ros.ros.intrinsics import CalibrationError, camera_from_info
+from pear_ros.ros.intrinsics import CalibrationError, camera_from_info, is_rectified
 from pear_ros.ros.mailbox import Mailbox
 from pear_ros.ros.metrics import Recorder
 from pear_ros.ros.outputs import Outputs
@@ -116,7 +116,7 @@ class Worker:
             compressed = isinstance(message, CompressedImage)
             picture = (bgr_from_compressed if compressed else bgr_from_image)(message)
         height, width = picture.shape[:2]
-        camera = self._camera(width, height, parameters.field_of_view)
+        camera = self._camera(width, height, parameters)
         stamp = message.header.stamp
         seconds = stamp.sec + 1e-9 * stamp.nanosec
         if seconds < self._last_seconds:
@@ -136,16 +136,18 @@ class Worker:
         recorder.processed += 1
         recorder.people += sum(p.state is not TrackingState.LOST for p in people.persons)
 
-    def _camera(self, width: int, height: int, field_of_view: float) -> Camera:
+    def _camera(self, width: int, height: int, parameters: Parameters) -> Camera:
         """The image's intrinsics: calibrated where possible, else from the field of view."""
+        topic = self._node.resolve_topic_name("image")
         try:
             if (info := self._camera_info) is None:
                 raise CalibrationError("none has arrived")
-            return camera_from_info(info, width, height)
+            rectified = is_rectified(parameters.calibration, topic)
+            return camera_from_info(info, width, height, rectified)
         except CalibrationError as error:
             self.complain(
                 "camera_info",
                 f"No intrinsics from {self._node.resolve_topic_name('camera_info')}: {error}. "
-                f"Taking a field of view of {field_of_view:g} degrees instead",
+                f"Taking a field of view of {parameters.field_of_view:g} degrees instead",
             )
-            return Camera.from_field_of_view(width, height, field_of_view)
+            return Camera.from_field_of_view(width, height, parameters.field_of_view)
