@@ -83,7 +83,8 @@ def rasterize(
     """Find the nearest triangle at the centre of every pixel.
 
     `vertices` (V, 3) in the camera's optical frame, metres. Triangles with a vertex that is NaN,
-    behind the camera or closer than `near` are left out whole. Several meshes that may hide each
+    behind the camera, closer than `near` or out of the lens' reach are left out whole. Between
+    vertices edges are drawn straight, also where a lens would bend them a little. Several meshes that may hide each
     other are drawn as one: join their vertices and faces.
     """
     u, v, inverse_depth = _project(vertices, camera, near)
@@ -152,6 +153,11 @@ def _project(vertices: Array, camera: Camera, near: float) -> tuple[Array, Array
     """u, v and 1/z of each vertex, NaN where it is closer than `near`."""
     x, y, z = np.ascontiguousarray(vertices.T, np.float32)
     inverse_depth = np.reciprocal(np.where(z >= near, z, np.float32(np.nan)))
+    if camera.distortion is not None:
+        pixels = camera.project(vertices)
+        pixels[np.isnan(inverse_depth)] = np.nan
+        u, v = np.ascontiguousarray(pixels.T)
+        return u, v, inverse_depth
     u = np.float32(camera.fx) * x * inverse_depth + np.float32(camera.cx)
     v = np.float32(camera.fy) * y * inverse_depth + np.float32(camera.cy)
     return u, v, inverse_depth

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 import pear_ros.raster
 from pear_ros.camera import Camera
+from pear_ros.distortion import Distortion
 from pear_ros.raster import rasterize
 
 CAMERA = Camera(24, 18, 20.0, 22.0, 11.3, 8.6)
@@ -158,3 +159,28 @@ def test_what_lies_outside_the_image_draws_nothing(aside: tuple[float, float]) -
 def test_no_faces_at_all() -> None:
     raster = rasterize(quad(2.0), np.empty((0, 3), np.int64), CAMERA)
     assert (raster.face_map() == -1).all()
+
+
+@pytest.mark.parametrize(
+    "lens",
+    [
+        Distortion("plumb_bob", (-0.35, 0.12, 0.001, -0.002, 0.0)),
+        Distortion("equidistant", (-0.01, 0.02, -0.01, 0.002)),
+    ],
+)
+def test_a_lens_shows_the_surface_where_it_projects(lens: Distortion) -> None:
+    camera = Camera(160, 120, 80.0, 82.0, 78.0, 61.0, distortion=lens)
+    count = 60
+    x, y = np.meshgrid(np.linspace(-1.2, 1.2, count), np.linspace(-0.9, 0.9, count), indexing="ij")
+    vertices = np.stack([x, y, 1.0 + 0.2 * x], axis=-1).reshape(-1, 3).astype(np.float32)
+    first = (np.arange(count - 1)[:, None] * count + np.arange(count - 1)).reshape(-1)
+    faces = np.stack([first, first + 1, first + count, first + count, first + 1, first + count + 1])
+    faces = faces.T.reshape(-1, 3)
+    raster = rasterize(vertices, faces, camera, cull_back_faces=False)
+    assert 0.7 * camera.width * camera.height < len(raster.pixel)
+    row, column = np.divmod(raster.pixel, camera.width)
+    projected = camera.project(raster.interpolate(vertices, faces))
+    np.testing.assert_allclose(projected, np.stack([column, row], axis=1), atol=0.25)
+    # Behind the camera, too near and out of reach nothing is drawn.
+    assert len(rasterize(-vertices, faces, camera, cull_back_faces=False).pixel) == 0
+    assert len(rasterize(vertices, faces, camera, cull_back_faces=False, near=2.0).pixel) == 0
