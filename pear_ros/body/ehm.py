@@ -11,6 +11,7 @@ coefficients, and on the few vertices of the head that they are regressed from.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,14 @@ from array_api_compat import array_namespace
 
 from pear_ros.body.blending import Directions, RestPoints
 from pear_ros.body.flame import PARENTS, FlameModel
-from pear_ros.body.kinematics import AsArray, Tensor, as_matrices, float32_array, rotation_matrices
+from pear_ros.body.kinematics import (
+    AsArray,
+    JointTree,
+    Tensor,
+    as_matrices,
+    float32_array,
+    rotation_matrices,
+)
 from pear_ros.body.model import BodyModel
 from pear_ros.body.skinning import Skin, vertex_list
 
@@ -84,72 +92,102 @@ class EhmBody:
         # the body, the head.
         head = flame.smplx_vertices[flame.swapped]
         body = np.setdiff1d(np.arange(self.vertex_count), head)
-        moves = np.isin(body, smplx.exprdirs_vertices)
-        body = np.concatenate([body[~moves], body[moves]])
-        order = np.concatenate([body, head])
-        self._place = asarray(np.argsort(order))
-        self._unmoved = int((~moves).sum())
+        moved = np.isin(body, smplx.exprdirs_vertices)
+        body = np.concatenate([body[~moved], body[moved]])
+        self._order = np.concatenate([body, head])
+        self._body_count = len(body)
+        self._unmoved = int((~moved).sum())
 
-        assert smplx.posedirs is not None
-        weights = smplx.weights.toarray()
-        self._skin = Skin(self.parents, weights[order], smplx.posedirs[order], asarray, _BENDING)
-        self._template = asarray(smplx.v_template[body].T)
-        self._shapes = Directions(smplx.shapedirs[body], asarray)
-        expression = np.zeros((*smplx.v_template.shape, self.num_expression), np.float32)
-        expression[smplx.exprdirs_vertices] = smplx.exprdirs
-        self._expressions = Directions(expression[body[self._unmoved :]], asarray)
-
+        self._smplx, self._flame, self._asarray = smplx, flame, asarray
         regressor = smplx.joint_regressor.toarray().astype(np.float64)
-        directions = np.concatenate([smplx.shapedirs, expression], axis=2)
         eyes = regressor[_EYES].mean(axis=0, keepdims=True)
+        directions = smplx.directions
         self._eyes = _regressed(eyes, smplx.v_template, directions, asarray)
-        self._joints = _regressed(
+        self._body_joints = _regressed(
             regressor[:, body], smplx.v_template[body], directions[body], asarray
         )
-        flame_rows = np.flatnonzero(flame.swapped)
-        of_joints = regressor[:, head].any(axis=0)
-        self._head = FlameHead(flame, flame_rows, asarray)
-        self._head_of_joints = FlameHead(flame, flame_rows[of_joints], asarray)
-        self._head_regressor = asarray(regressor[:, head[of_joints]].T)
+        of_head = regressor[:, head]
+        regressing = np.flatnonzero(of_head.any(axis=0))
+        self._regressing = asarray(regressing)
+        self._head_regressor = asarray(of_head[:, regressing].T)
+        self._regressing_head = FlameHead(flame, np.flatnonzero(flame.swapped)[regressing], asarray)
+        self._tree = JointTree(self.parents, asarray)
 
     def joints(self, people: EhmParameters) -> Tensor:
         """(B, 55, 3) posed joints in metres, without computing any mesh."""
-        return self._skin.joints(as_matrices(people.pose), self.rest_joints(people), people.transl)
+        rest = self.rest_joints(people)
+        return self._tree.posed(as_matrices(people.pose), rest) + people.transl[:, None]
+
+    def rest_joints(self, people: EhmParameters) -> Tensor:
+        """(B, 55, 3) joints of the body before it is posed."""
+        head = self._regressing_head(people) + self._head_shift(people)
+        return self._rest_joints(people, head)
 
     def vertices(self, people: EhmParameters) -> Tensor:
         """(B, V, 3) vertices of the mesh in metres, in SMPL-X's order."""
-        planes = self._skin.vertices(
-            as_matrices(people.pose), self._tpose(people), self.rest_joints(people), people.transl
-        )
+        template, rest = self._tpose(people)
+        planes = self._skin.vertices(as_matrices(people.pose), template, rest, people.transl)
         return self._in_order(planes)
 
     def tpose(self, people: EhmParameters) -> Tensor:
         """(B, V, 3) the body with its head before it is posed, in SMPL-X's order."""
-        return self._in_order(self._tpose(people))
+        return self._in_order(self._tpose(people)[0])
 
-    def rest_joints(self, people: EhmParameters) -> Tensor:
-        """(B, 55, 3) joints of that body."""
+    def _tpose(self, people: EhmParameters) -> tuple[Tensor, Tensor]:
+        """(B, 3, V) that body in the order of its own, and (B, 55, 3) its joints."""
         xp = array_namespace(people.betas)
-        head = self._head_of_joints(people) + self._head_shift(people)[..., None]
-        coefficients = xp.concat([people.betas, people.expression], axis=1)
-        return self._joints(coefficients) + (head @ self._head_regressor).swapaxes(1, 2)
-
-    def _tpose(self, people: EhmParameters) -> Tensor:
-        xp = array_namespace(people.betas)
+        head = self._head(people) + self._head_shift(people)
         body = self._shapes(people.betas) + self._template
         mimic = body[:, :, self._unmoved :] + self._expressions(people.expression)
-        head = self._head(people) + self._head_shift(people)[..., None]
-        return xp.concat([body[:, :, : self._unmoved], mimic, head], axis=2)
+        template = xp.concat([body[:, :, : self._unmoved], mimic, head], axis=2)
+        regressing = xp.take(head, self._regressing, axis=2)
+        return template, self._rest_joints(people, regressing)
+
+    def _rest_joints(self, people: EhmParameters, head: Tensor) -> Tensor:
+        """(B, 55, 3) given those of the head's vertices from which joints are regressed."""
+        of_head = (head @ self._head_regressor).swapaxes(1, 2)
+        return self._body_joints(_coefficients(people)) + of_head
 
     def _head_shift(self, people: EhmParameters) -> Tensor:
-        """(B, 3) from FLAME's frame to SMPL-X's: the middle between the eyes stays in place."""
-        xp = array_namespace(people.betas)
-        coefficients = xp.concat([people.betas, people.expression], axis=1)
-        return self._eyes(coefficients)[:, 0] - self._head.between_eyes(people)
+        """(B, 3, 1) from FLAME's frame to SMPL-X's: the middle between the eyes stays in place."""
+        eyes = self._eyes(_coefficients(people))[:, 0]
+        return (eyes - self._regressing_head.between_eyes(people))[..., None]
 
     def _in_order(self, planes: Tensor) -> Tensor:
         xp = array_namespace(planes)
         return vertex_list(xp.take(planes, self._place, axis=2))
+
+    # Made when they are first needed: whoever wants joints alone does without the mesh.
+
+    @cached_property
+    def _skin(self) -> Skin:
+        posedirs = self._smplx.posedirs
+        assert posedirs is not None
+        weights = self._smplx.weights[self._order].toarray()
+        return Skin(self.parents, weights, posedirs[self._order], self._asarray, _BENDING)
+
+    @cached_property
+    def _place(self) -> Tensor:
+        return self._asarray(np.argsort(self._order))
+
+    @cached_property
+    def _template(self) -> Tensor:
+        return self._asarray(self._smplx.v_template[self._order[: self._body_count]].T)
+
+    @cached_property
+    def _shapes(self) -> Directions:
+        of_body = self._order[: self._body_count]
+        return Directions(self._smplx.shapedirs[of_body], self._asarray)
+
+    @cached_property
+    def _expressions(self) -> Directions:
+        of_mimic = self._order[self._unmoved : self._body_count]
+        directions = self._smplx.directions[of_mimic, :, self.num_betas :]
+        return Directions(directions, self._asarray)
+
+    @cached_property
+    def _head(self) -> FlameHead:
+        return FlameHead(self._flame, np.flatnonzero(self._flame.swapped), self._asarray)
 
 
 class FlameHead:
@@ -178,7 +216,7 @@ class FlameHead:
         still = xp.broadcast_to(self._still, (count, 2, 3, 3))
         turning = xp.concat([people.jaw, people.eyes], axis=1).reshape(count, 3, 3)
         rotations = xp.concat([still, rotation_matrices(turning)], axis=1)
-        coefficients = self._coefficients(people)
+        coefficients = _head_coefficients(people)
         template = self._template + self._directions(coefficients)
         nowhere = xp.zeros_like(people.transl)
         posed = self._skin.vertices(rotations, template, self._joints(coefficients), nowhere)
@@ -187,12 +225,7 @@ class FlameHead:
     def between_eyes(self, people: EhmParameters) -> Tensor:
         """(B, 3) mean of the eyes' joints, not scaled."""
         # Neither the neck nor FLAME as a whole turns, so the posed joints are those at rest.
-        return self._joints(self._coefficients(people))[:, _FLAME_EYES].sum(axis=1) / 2.0
-
-    @staticmethod
-    def _coefficients(people: EhmParameters) -> Tensor:
-        xp = array_namespace(people.jaw)
-        return xp.concat([people.flame_shape, people.flame_expression], axis=1)
+        return self._joints(_head_coefficients(people))[:, _FLAME_EYES].sum(axis=1) / 2.0
 
 
 def _regressed(
@@ -205,3 +238,13 @@ def _regressed(
     matrix = regressor.astype(np.float64)
     moved = matrix @ directions.reshape(len(template), -1).astype(np.float64)
     return RestPoints(matrix @ template, moved.reshape(len(matrix), 3, -1), asarray)
+
+
+def _coefficients(people: EhmParameters) -> Tensor:
+    xp = array_namespace(people.betas)
+    return xp.concat([people.betas, people.expression], axis=1)
+
+
+def _head_coefficients(people: EhmParameters) -> Tensor:
+    xp = array_namespace(people.betas)
+    return xp.concat([people.flame_shape, people.flame_expression], axis=1)

@@ -117,3 +117,7 @@ class JointTree:
         xp = array_namespace(orientation, bones)
         turned = (xp.take(orientation, self.parents, axis=-3) @ bones[..., None])[..., 0]
         return self.moves @ xp.concat([bones[..., :1, :], turned[..., 1:, :]], axis=-2)
+
+    def posed(self, rotations: Tensor, rest_joints: Tensor) -> Tensor:
+        """(..., J, 3) of the joints, given their rotations and where they are in the T-pose."""
+        return self.positions(self.orientations(rotations), self.bones(rest_joints))

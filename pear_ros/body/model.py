@@ -18,7 +18,7 @@ from array_api_compat import array_namespace
 from scipy import sparse
 
 from pear_ros.body.blending import Directions, RestPoints
-from pear_ros.body.kinematics import Array, AsArray, Tensor, as_matrices, float32_array
+from pear_ros.body.kinematics import Array, AsArray, JointTree, Tensor, as_matrices, float32_array
 from pear_ros.body.skinning import Skin, vertex_list
 
 
@@ -71,13 +71,17 @@ class BodyModel:
         return len(self.v_template)
 
     @cached_property
-    def joint_dirs(self) -> Array:
-        """(J, 3, num_betas + num_expression) movement of the T-pose joints per coefficient."""
+    def directions(self) -> Array:
+        """(V, 3, num_betas + num_expression) movement of the vertices per coefficient."""
         expression = np.zeros((*self.v_template.shape, self.num_expression), np.float32)
         expression[self.exprdirs_vertices] = self.exprdirs
-        dirs = np.concatenate([self.shapedirs, expression], axis=2)
-        moved: Array = self.joint_regressor @ dirs.reshape(self.vertex_count, -1)
-        return moved.reshape(-1, *dirs.shape[1:])
+        return np.concatenate([self.shapedirs, expression], axis=2)
+
+    @cached_property
+    def joint_dirs(self) -> Array:
+        """(J, 3, num_betas + num_expression) movement of the T-pose joints per coefficient."""
+        moved: Array = self.joint_regressor @ self.directions.reshape(self.vertex_count, -1)
+        return moved.reshape(len(self.parents), 3, -1)
 
     def rest_joints(self, betas: Tensor, expression: Tensor) -> Tensor:
         """(B, J, 3) joints of the T-pose.
@@ -90,7 +94,7 @@ class BodyModel:
     def joints(self, pose: Tensor, betas: Tensor, expression: Tensor, transl: Tensor) -> Tensor:
         """(B, J, 3) posed joints, without computing any mesh. Arguments as for `vertices`."""
         rest = self.rest_joints(betas, expression)
-        return self._skin.joints(as_matrices(pose), rest, transl)
+        return self._tree.posed(as_matrices(pose), rest) + transl[:, None]
 
     def vertices(self, pose: Tensor, betas: Tensor, expression: Tensor, transl: Tensor) -> Tensor:
         """(B, V, 3) mesh vertices in metres, in the frame of `transl`.
@@ -104,6 +108,10 @@ class BodyModel:
         return vertex_list(self._skin.vertices(as_matrices(pose), template, rest, transl))
 
     # Made when they are first needed: whoever wants joints alone does without the rest.
+
+    @cached_property
+    def _tree(self) -> JointTree:
+        return JointTree(self.parents, self.asarray)
 
     @cached_property
     def _skin(self) -> Skin:

@@ -36,7 +36,7 @@ class Skin:
         offsets per entry of each rotation but the root's, less the identity; or None. `bending`:
         the joints, without the root, that ever leave the T-pose; all when not given.
         """
-        self.tree = JointTree(parents, asarray)
+        self._tree = JointTree(parents, asarray)
         self._weights = asarray(weights.T)
         self._directions: Directions | None = None
         if posedirs is not None:
@@ -45,11 +45,6 @@ class Skin:
             self._directions = Directions(by_joint.reshape(*posedirs.shape[:2], -1), asarray)
             self._bent = asarray(bent)
             self._identity = asarray(np.eye(3, dtype=np.float32))
-
-    def joints(self, rotations: Tensor, rest_joints: Tensor, transl: Tensor) -> Tensor:
-        """(B, J, 3) posed joints; arguments as for `vertices`."""
-        orientation = self.tree.orientations(rotations)
-        return self.tree.positions(orientation, self.tree.bones(rest_joints)) + transl[:, None]
 
     def vertices(
         self, rotations: Tensor, template: Tensor, rest_joints: Tensor, transl: Tensor
@@ -64,8 +59,8 @@ class Skin:
         if self._directions is not None:
             feature = xp.take(rotations, self._bent, axis=1) - self._identity
             template = template + self._directions(feature.reshape(people, 9 * len(self._bent)))
-        orientation = self.tree.orientations(rotations)
-        position = self.tree.positions(orientation, self.tree.bones(rest_joints))
+        orientation = self._tree.orientations(rotations)
+        position = self._tree.positions(orientation, self._tree.bones(rest_joints))
         offset = position - (orientation @ rest_joints[..., None])[..., 0] + transl[:, None]
         transforms = xp.concat([orientation, offset[..., None]], axis=3)
         blended = transforms.reshape(people, joints, 12).swapaxes(1, 2) @ self._weights
