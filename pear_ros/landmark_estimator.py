@@ -14,6 +14,7 @@ from pear_ros.landmarks.holistic import HolisticLandmarks
 from pear_ros.landmarks.pose import roi_from_box, visible_box
 from pear_ros.landmarks.topology import Pose
 from pear_ros.landmarks.types import PersonLandmarks, PoseLandmarks
+from pear_ros.landmarks.undistort import undistorted_part, undistorted_pose
 from pear_ros.people import Array, Image, Person, stack
 
 MIN_SCORE = 0.5
@@ -102,13 +103,22 @@ class LandmarkEstimator:
 
     def _fit_body(
         self, pose: PoseLandmarks, camera: Camera, memory: _Memory | None, stamp: float
-    ) -> BodyFit:
+    ) -> BodyFit | None:
+        ideal = undistorted_pose(pose, camera)
+        if ideal is None:
+            return None
         if memory is None:
-            return self._fit(pose, camera, None, 0.0)
-        return self._fit(pose, camera, memory.body, stamp - memory.stamp)
+            return self._fit(ideal, camera.pinhole, None, 0.0)
+        return self._fit(ideal, camera.pinhole, memory.body, stamp - memory.stamp)
 
     def _describe(self, person: PersonLandmarks, body: BodyFit, camera: Camera) -> Estimate:
-        smplx, joint_confidence = self._complete(body, person, camera)
+        ideal = replace(
+            person,
+            left_hand=person.left_hand and undistorted_part(person.left_hand, camera),
+            right_hand=person.right_hand and undistorted_part(person.right_hand, camera),
+            face=person.face and undistorted_part(person.face, camera),
+        )
+        smplx, joint_confidence = self._complete(body, ideal, camera.pinhole)
         joints = self.body.joints(
             smplx.pose[None], smplx.betas[None], smplx.expression[None], smplx.transl[None]
         )[0]
