@@ -84,8 +84,8 @@ def rasterize(
 
     `vertices` (V, 3) in the camera's optical frame, metres. Triangles with a vertex that is NaN,
     behind the camera, closer than `near` or out of the lens' reach are left out whole. Between
-    vertices edges are drawn straight, also where a lens would bend them a little. Several meshes that may hide each
-    other are drawn as one: join their vertices and faces.
+    vertices edges are drawn straight, also where a lens would bend them a little. Several meshes
+    that may hide each other are drawn as one: join their vertices and faces.
     """
     u, v, inverse_depth = _project(vertices, camera, near)
     triangles = _visible_triangles(faces, u, v, camera, cull_back_faces)
