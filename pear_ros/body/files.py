@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
+from pear_ros.body.arrays import Arrays, Shape, check_indices, check_shapes, read_npz
 from pear_ros.body.model import BodyModel
 from pear_ros.people import NUM_JOINTS, SMPLX_JOINT_NAMES
 
@@ -91,39 +92,69 @@ def load_smplx(path: Path, num_betas: int = 10, num_expression: int = 10) -> Bod
 
     Raises ValueError, naming the file and the array, where one is missing or has the wrong shape.
     """
-    with np.load(path, allow_pickle=False) as data:
-        wanted = ("v_template", "f", "shapedirs", "posedirs", "J_regressor", "weights")
-        missing = [key for key in (*wanted, "kintree_table") if key not in data.files]
-        if missing:
-            raise ValueError(f"{path} is not an SMPL-X file: it lacks {', '.join(missing)}")
-        arrays = {key: data[key] for key in wanted}
-        parents = data["kintree_table"][0].astype(np.int64)
-    if len(parents) != NUM_JOINTS:
-        raise ValueError(f"{path}: kintree_table has {len(parents)} joints, not {NUM_JOINTS}")
+    arrays = read_smplx(path, num_betas, num_expression)
+    return smplx_body(arrays, name=path.stem.lower(), sha256=_sha256(path))
+
+
+def read_smplx(path: Path, num_betas: int, num_expression: int) -> Arrays:
+    """The arrays of an npz file in SMPL-X's own layout, as `smplx_body` wants them.
+
+    Directions of shape and expression are told apart and cut to the numbers asked for; floating
+    point is float32. Raises ValueError as `load_smplx` does.
+    """
+    names = ["v_template", "f", "shapedirs", "posedirs", "J_regressor", "weights", "kintree_table"]
+    found = read_npz(path, names, "an SMPL-X file")
+    check_shapes(path, found, {"v_template": (None, 3)})
+    vertices = len(found["v_template"])
+    shapes: dict[str, Shape] = {
+        "f": (None, 3),
+        "shapedirs": (vertices, 3, None),
+        "posedirs": (vertices, 3, 9 * (NUM_JOINTS - 1)),
+        "J_regressor": (NUM_JOINTS, vertices),
+        "weights": (vertices, NUM_JOINTS),
+        "kintree_table": (2, NUM_JOINTS),
+    }
+    check_shapes(path, found, shapes)
+    check_indices(path, "f", found["f"], vertices)
+    parents = found["kintree_table"][0].astype(np.int64)
     parents[0] = -1
-    directions: npt.NDArray[np.float32] = arrays["shapedirs"].astype(np.float32)
+    check_indices(path, "kintree_table", parents[1:], NUM_JOINTS)
+    directions = found["shapedirs"]
     expression = directions[:, :, _SMPLX_SHAPE_DIRECTIONS:][:, :, :num_expression]
     if expression.shape[2] != num_expression:
         raise ValueError(
             f"{path}: shapedirs holds {expression.shape[2]} expression directions after the first "
             f"{_SMPLX_SHAPE_DIRECTIONS}, {num_expression} are asked for"
         )
+    as_they_are = ("v_template", "posedirs", "J_regressor", "weights")
+    return {
+        **{name: found[name].astype(np.float32) for name in as_they_are},
+        "shapedirs": directions[:, :, :num_betas].astype(np.float32, order="C"),
+        "exprdirs": expression.astype(np.float32, order="C"),
+        "faces": found["f"].astype(np.int32),
+        "parents": parents.astype(np.int32),
+    }
+
+
+def smplx_body(arrays: Arrays, *, name: str, sha256: str) -> BodyModel:
+    """A body from the arrays of `read_smplx`."""
+    expression = arrays["exprdirs"]
     moving = np.flatnonzero(np.abs(expression).max(axis=(1, 2)) > 0.0)
     return BodyModel(
-        name=path.stem.lower(),
-        sha256=_sha256(path),
+        name=name,
+        sha256=sha256,
         license_note="SMPL-X model licence, https://smpl-x.is.tue.mpg.de",
         joint_names=SMPLX_JOINT_NAMES,
-        parents=parents.astype(np.int32),
-        faces=arrays["f"].astype(np.int32),
-        v_template=arrays["v_template"].astype(np.float32),
-        shapedirs=np.ascontiguousarray(directions[:, :, :num_betas]),
-        exprdirs=np.ascontiguousarray(expression[moving]),
+        parents=arrays["parents"],
+        faces=arrays["faces"],
+        v_template=arrays["v_template"],
+        shapedirs=arrays["shapedirs"],
+        exprdirs=expression[moving],
         exprdirs_vertices=moving,
         expression_names=(),
-        joint_regressor=sparse.csr_array(arrays["J_regressor"].astype(np.float32)),
-        weights=sparse.csr_array(arrays["weights"].astype(np.float32)),
-        posedirs=arrays["posedirs"].astype(np.float32),
+        joint_regressor=sparse.csr_array(arrays["J_regressor"]),
+        weights=sparse.csr_array(arrays["weights"]),
+        posedirs=arrays["posedirs"],
     )
 
 

@@ -1,0 +1,190 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The files that a user brings for PEAR: which, where from, where they lie, and their bodies.
+
+None may be passed on by others, so nothing here downloads. They are found by name anywhere below
+one folder: the `assets` folder of PEAR's own repository will do, and so will a flat one.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pear_ros.body import BodyModel
+from pear_ros.body.flame import FlameModel
+from pear_ros.pear.cache import converted, files_key
+from pear_ros.pear.convert import bodies
+
+
+@dataclass(frozen=True)
+class ModelFile:
+    """One file that PEAR needs."""
+
+    key: str
+    """Short name, as in ModelFiles.found."""
+    names: tuple[str, ...]
+    """Names that it may have, the preferred first; with its folder where that tells more."""
+    what: str
+    origin: str
+    licence: str
+
+    @property
+    def name(self) -> str:
+        """The usual name."""
+        return self.names[0].rsplit("/", 1)[-1]
+
+
+_PEAR = "https://github.com/Pixel-Talk/PEAR"
+_SMPLX = "https://smpl-x.is.tue.mpg.de"
+_FLAME = "https://flame.is.tue.mpg.de"
+_TRACKER = "https://github.com/Zielon/metrical-tracker"
+_SMPLX_LICENCE = f"non-commercial research, {_SMPLX}/modellicense.html"
+_FLAME_LICENCE = f"depends on FLAME's edition, {_FLAME}/modellicense.html"
+_EYELID_LICENCE = f"non-commercial research, as {_TRACKER}, where it is from"
+
+CHECKPOINT = ModelFile(
+    "checkpoint",
+    (
+        *("pear_model.pt", "pear_model.safetensors"),
+        *("ehm_model_stage1.pt", "ehm_model_stage1.safetensors"),
+    ),
+    "weights of PEAR's network, 2.7 GB",
+    "Hugging Face, BestWJH/PEAR_models",
+    "see there",
+)
+BODY_FILES = (
+    ModelFile(
+        "smplx",
+        ("SMPLX_NEUTRAL_2020.npz",),
+        "SMPL-X body, neutral, edition of 2020",
+        f"{_SMPLX} (registration)",
+        _SMPLX_LICENCE,
+    ),
+    ModelFile(
+        "flame",
+        ("FLAME2020/generic_model.pkl", "generic_model.pkl"),
+        "FLAME head, neutral, edition of 2020",
+        f"{_FLAME}, FLAME 2020 (registration)",
+        _FLAME_LICENCE,
+    ),
+    ModelFile(
+        "flame_vertices",
+        ("SMPL-X__FLAME_vertex_ids.npy",),
+        "FLAME's vertices on SMPL-X",
+        f"{_SMPLX}, MANO and FLAME vertex indices; also assets/SMPLX of {_PEAR}",
+        _SMPLX_LICENCE,
+    ),
+    ModelFile(
+        "flame_masks",
+        ("FLAME_masks.pkl",),
+        "regions of FLAME's head",
+        f"{_FLAME}, FLAME Vertex Masks; also assets/FLAME/FLAME_masks of {_PEAR}",
+        _FLAME_LICENCE,
+    ),
+    ModelFile(
+        "left_eyelid",
+        ("l_eyelid.npy",),
+        "blend shape that closes FLAME's left eyelid",
+        f"assets/FLAME of {_PEAR}",
+        _EYELID_LICENCE,
+    ),
+    ModelFile(
+        "right_eyelid",
+        ("r_eyelid.npy",),
+        "blend shape that closes FLAME's right eyelid",
+        f"assets/FLAME of {_PEAR}",
+        _EYELID_LICENCE,
+    ),
+)
+FILES = (CHECKPOINT, *BODY_FILES)
+
+
+class MissingFilesError(FileNotFoundError):
+    """Files are missing; the message lists each with its origin and licence."""
+
+    def __init__(self, folder: Path, missing: Sequence[ModelFile]) -> None:
+        """`missing`: files that were not found below `folder`."""
+        where = folder if folder.is_dir() else f"{folder}, which is no folder"
+        count = f"{len(missing)} {'file is' if len(missing) == 1 else 'files are'}"
+        lines = [f"{count} missing in {where}:"]
+        for file in missing:
+            lines += [f"  {file.name}: {file.what}", f"    from {file.origin}"]
+            lines += [f"    licence: {file.licence}"]
+        super().__init__("\n".join(lines))
+        self.missing = tuple(missing)
+
+
+@dataclass(frozen=True)
+class ModelFiles:
+    """What was found of FILES below a folder."""
+
+    folder: Path
+    found: Mapping[str, Path]
+    """By ModelFile.key."""
+
+    @property
+    def missing(self) -> tuple[ModelFile, ...]:
+        """Those not found."""
+        return tuple(file for file in FILES if file.key not in self.found)
+
+    @property
+    def checkpoint(self) -> Path:
+        """The network's weights. Raises MissingFilesError."""
+        self.require([CHECKPOINT])
+        return self.found[CHECKPOINT.key]
+
+    def require(self, files: Sequence[ModelFile] = FILES) -> None:
+        """Raise MissingFilesError unless all of `files` were found."""
+        if missing := [file for file in self.missing if file in files]:
+            raise MissingFilesError(self.folder, missing)
+
+
+def default_model_folder() -> Path:
+    """Where the files are looked for when no folder is named; it need not exist.
+
+    `$PEAR_ROS_MODELS`, else `$XDG_DATA_HOME/pear_ros/models`, else
+    `~/.local/share/pear_ros/models`.
+    """
+    if own := os.environ.get("PEAR_ROS_MODELS"):
+        return Path(own)
+    if xdg := os.environ.get("XDG_DATA_HOME"):
+        return Path(xdg) / "pear_ros" / "models"
+    return Path.home() / ".local" / "share" / "pear_ros" / "models"
+
+
+def find_model_files(folder: Path) -> ModelFiles:
+    """Look for FILES by name in `folder` and everything below it, links to folders left out.
+
+    Of several files for one purpose, that with the preferred name counts, then the least deep, then
+    the first in alphabetical order.
+    """
+    names = {Path(name).name for file in FILES for name in file.names}
+    present = [
+        Path(parent, name).relative_to(folder)
+        for parent, _, here in os.walk(folder)
+        for name in names.intersection(here)
+        if Path(parent, name).is_file()
+    ]
+    present.sort(key=lambda path: (len(path.parts), path.parts))
+    found = {}
+    for file in FILES:
+        fitting = (path for name in file.names for path in present if path.match(name))
+        if (first := next(fitting, None)) is not None:
+            found[file.key] = folder / first
+    return ModelFiles(folder, found)
+
+
+def load_body_files(files: ModelFiles) -> tuple[BodyModel, FlameModel]:
+    """SMPL-X with 200 shape and 50 expression coefficients, and FLAME with 300 and 50.
+
+    The first call converts the files and keeps the result beside them, see `pear_ros.pear.cache`.
+    `sha256` of the body identifies the files of both, all but the checkpoint.
+
+    Raises MissingFilesError; ValueError when a file is damaged or another than it should be;
+    OSError when one cannot be read.
+    """
+    files.require(BODY_FILES)
+    key = files_key(files.found[file.key] for file in BODY_FILES)
+    return bodies(converted(files.folder, key, files.found), key)

@@ -1,0 +1,202 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Arrays out of the pickles of FLAME, without executing anything and without chumpy.
+
+A pickle is a program that may call whatever it names. Here it can only name what FLAME's files do,
+and whatever it names is a note that remembers its arguments and does nothing. When the whole file
+has been read, notes of arrays are made into arrays by ordinary code that checks them.
+"""
+
+from __future__ import annotations
+
+import math
+import pickle
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy import sparse
+
+from pear_ros.body.arrays import foreign_content
+
+
+class UnsafePickleError(ValueError):
+    """A pickle names something that no model file has any use for; nothing of it was executed."""
+
+
+class Unread:
+    """In the place of a value that is not made of numbers, such as a formula of chumpy."""
+
+    def __init__(self, name: str) -> None:
+        """`name`: what the pickle calls it."""
+        self.name = name
+
+    def __repr__(self) -> str:
+        return f"<{self.name}, not read>"
+
+
+def load_pickle(path: Path) -> Any:
+    """What a pickle holds: plain containers, strings, numbers and NumPy arrays.
+
+    Written by Python 2 or 3; arrays of chumpy become NumPy arrays, sparse matrices of SciPy become
+    dense ones, and what is not numeric becomes `Unread`. Bytes of Python 2 are read as Latin-1.
+
+    Raises UnsafePickleError when the file names anything else, ValueError when it is damaged or no
+    pickle; both say in one sentence what is wrong with which file. OSError when it cannot be read.
+    """
+    with path.open("rb") as file:
+        if foreign := foreign_content(file.read(64)):
+            raise ValueError(f"{path} is {foreign}, not a pickle")
+        file.seek(0)
+        try:
+            return _Reader().read(_Unpickler(file, path).load())
+        except (UnsafePickleError, OSError):
+            raise
+        except Exception as error:  # What a damaged pickle raises depends on the damage.
+            raise ValueError(
+                f"{path} is damaged or not a pickle of arrays ({_shown(error)})"
+            ) from error
+
+
+class _Note:
+    """Stands for something that a pickle names: remembers arguments and state, does nothing."""
+
+    name: str
+    arguments: tuple[Any, ...]
+    state: Any
+
+    def __new__(cls, *arguments: Any) -> _Note:
+        self = object.__new__(cls)
+        self.arguments = arguments
+        self.state = None
+        return self
+
+    def __setstate__(self, state: Any) -> None:
+        self.state = state
+
+
+_ALLOWED = re.compile(
+    r"numpy\.(ndarray|dtype)"
+    r"|numpy\._?core\.multiarray\.(_reconstruct|scalar)"
+    r"|numpy\._?core\.numeric\._frombuffer"
+    r"|_codecs\.encode"
+    r"|(__builtin__|builtins)\.(object|set|frozenset|bytes)"
+    r"|(copy_reg|copyreg)\._reconstructor"
+    r"|scipy\.sparse(\.\w+)?\.(csc|csr)_(matrix|array)"
+    r"|chumpy(\.\w+)+"
+)
+"""The names that a pickle may use. Nothing is imported for them: `_Reader` knows what they mean."""
+
+
+class _Unpickler(pickle.Unpickler):
+    """Makes a class of notes for each name of the pickle, or refuses the name."""
+
+    def __init__(self, file: Any, path: Path) -> None:
+        super().__init__(file, encoding="latin1")
+        self._path = path
+        self._classes: dict[str, type[_Note]] = {}
+
+    def find_class(self, module_name: str, global_name: str) -> type[_Note]:
+        name = f"{module_name}.{global_name}"
+        if not _ALLOWED.fullmatch(name):
+            raise UnsafePickleError(
+                f"{self._path} wants to run {_shown(name)}: it is not FLAME's file, and nothing of "
+                "it was executed"
+            )
+        # Classes are made anew for each file: whatever a pickle does to them ends with it.
+        return self._classes.setdefault(name, type("_Named", (_Note,), {"name": name}))
+
+
+class _Reader:
+    """Makes values of a tree of containers and notes; what is shared is made once."""
+
+    def __init__(self) -> None:
+        self._done: dict[int, Any] = {}
+        self._begun: set[int] = set()
+
+    def read(self, value: Any) -> Any:
+        if isinstance(value, type) and issubclass(value, _Note):
+            return Unread(value.name)
+        if not isinstance(value, (dict, list, tuple, set, frozenset, _Note)):
+            return value
+        key = id(value)
+        if key not in self._done:
+            if key in self._begun:
+                raise ValueError("something in it contains itself")
+            self._begun.add(key)
+            self._done[key] = self._read(value)
+        return self._done[key]
+
+    def _read(self, value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: self.read(item) for key, item in value.items()}
+        if not isinstance(value, _Note):
+            return type(value)(self.read(item) for item in value)
+        name, arguments = value.name, value.arguments
+        if name.endswith("._reconstructor"):
+            name, arguments = arguments[0].name, ()
+        if name.startswith("chumpy."):
+            # An array of chumpy is its x; formulas have none.
+            known = isinstance(value.state, dict) and "x" in value.state
+            return self.read(value.state["x"]) if known else Unread(name)
+        if name.startswith("scipy."):
+            return self._matrix(name.rsplit(".", 1)[1], value.state)
+        readers: dict[str, Callable[..., Any]] = {
+            "_reconstruct": lambda *_: self._array(*value.state[-4:]),
+            "_frombuffer": lambda data, dtype, shape, order: self._array(
+                shape, dtype, order == "F", data
+            ),
+            "scalar": self._scalar,
+            "encode": lambda text, encoding: text.encode("latin1"),
+            "set": lambda items=(): set(self.read(items)),
+            "frozenset": lambda items=(): frozenset(self.read(items)),
+            "bytes": lambda: b"",
+        }
+        read = readers.get(name.rsplit(".", 1)[1])
+        return read(*arguments) if read else Unread(name)
+
+    def _array(self, shape: Any, dtype: Any, fortran: Any, data: Any) -> Any:
+        number = _number_type(dtype)
+        if number is None:
+            return Unread("numpy.ndarray of no numbers")
+        raw = self._bytes(data)
+        if any(size < 0 for size in shape) or math.prod(shape) * number.itemsize != len(raw):
+            raise ValueError("an array's size and its data disagree")
+        return np.frombuffer(raw, number).reshape(shape, order="F" if fortran else "C")
+
+    def _scalar(self, dtype: Any, data: Any = b"") -> Any:
+        number = self._array((), dtype, False, data)
+        return number if isinstance(number, Unread) else number[()]
+
+    def _bytes(self, data: Any) -> bytes | bytearray:
+        found = self.read(data)
+        if isinstance(found, (bytes, bytearray)):
+            return found
+        text: str = found
+        return text.encode("latin1")
+
+    def _matrix(self, kind: str, state: Any) -> npt.NDArray[Any]:
+        """A sparse matrix, made dense."""
+        data, indices, indptr = (self.read(state[key]) for key in ("data", "indices", "indptr"))
+        shape = self.read(state["_shape"] if "_shape" in state else state["shape"])
+        make = sparse.csc_array if kind.startswith("csc") else sparse.csr_array
+        matrix = make((data, indices, indptr), shape=shape)
+        matrix.check_format(full_check=True)
+        dense: npt.NDArray[Any] = matrix.toarray()
+        return dense
+
+
+def _number_type(note: Any) -> np.dtype[Any] | None:
+    """The type of numbers that a note of numpy.dtype means; None when it means anything else."""
+    code, order = note.arguments[0], note.state[1]
+    if not re.fullmatch(r"b1|[iu][1248]|f[248]", code) or order not in ("<", ">", "=", "|"):
+        return None
+    number: np.dtype[Any] = np.dtype(order + code)
+    return number
+
+
+def _shown(text: object) -> str:
+    """Text from a file that is not trusted, fit for one line of a terminal."""
+    return ascii(str(text)[:80])[1:-1]
