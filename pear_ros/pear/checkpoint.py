@@ -1,0 +1,179 @@
+# SPDX-License-Identifier: Apache-2.0
+"""PEAR's released weights, read without executing anything and loaded strictly."""
+
+from __future__ import annotations
+
+import hashlib
+import pickle
+import re
+import zipfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from pear_ros.pear.network import DECODER_WIDTH, PearNetwork
+
+NOT_KEPT: dict[str, tuple[int, ...]] = {
+    "head.smplx_joint_decoder.weight": (165, DECODER_WIDTH),
+    "head.smplx_joint_decoder.bias": (165,),
+    "head.init_betas": (1, 10),
+    "head.init_betas_kid": (1, 11),
+    "head.init_cam": (1, 3),
+    "head.init_expression": (1, 10),
+}
+"""What a checkpoint holds beside the network's weights, with its shapes: a read-out that is never
+called, and mean parameters that are never added."""
+
+_PARTS = ("backbone", "head")
+_ADVICE = "download pear_model.pt of BestWJH/PEAR_models (2.7 GB) and name that file"
+_NAMED = 3
+"""Of all tensors at fault, these many are named."""
+_SAMPLE = 1024
+"""Numbers of each tensor that the fingerprint covers. Training changes them all."""
+
+
+class CheckpointError(ValueError):
+    """A file is not a checkpoint of PEAR's network; the message says why and what to do."""
+
+
+def load_checkpoint(path: Path, heads: int | None = None) -> PearNetwork:
+    """The network of a checkpoint: float32, on the CPU, in eval mode, without gradients.
+
+    `path`: PEAR's file, which holds the state dicts `backbone` and `head`, or a safetensors file
+    with `backbone.*` and `head.*`. The weights stay in the file and are mapped into memory: replace
+    a file that is in use, do not overwrite it. `heads`: see `build_network`.
+
+    Raises CheckpointError when the file is missing, damaged, something else or could run code, and
+    as `build_network` does; OSError when it cannot be read.
+    """
+    try:
+        state = {key: _float32(key, value) for key, value in _read(path).items()}
+        return build_network(state, heads)
+    except CheckpointError as error:
+        raise CheckpointError(f"{path} is no checkpoint of PEAR: {error}; {_ADVICE}") from error
+
+
+def build_network(state: Mapping[str, Tensor], heads: int | None = None) -> PearNetwork:
+    """The network of the weights `state`, which are not copied; its precision is theirs.
+
+    Depth and width of the backbone are read from the weights. Its number of attention `heads` does
+    not show in them; when it is not given, each head has 80 channels from a width of 1280 on (as
+    ViT-H has) and 64 below (as ViT-S, ViT-B and ViT-L have).
+
+    Raises CheckpointError when a tensor is missing, is not known, has another shape or holds NaN or
+    infinity.
+    """
+    blocks = {found[1] for key in state if (found := re.match(r"backbone\.blocks\.(\d+)\.", key))}
+    positions = state.get("backbone.pos_embed")
+    if positions is None or not blocks:
+        raise CheckpointError("it lacks backbone.pos_embed or backbone.blocks")
+    width = positions.shape[-1] if positions.ndim else 0
+    heads = heads or width // (80 if width >= 1280 else 64)
+    if heads == 0 or width % heads:
+        raise CheckpointError(f"its width of {width} cannot be divided into {heads} heads")
+    # On the meta device nothing is allocated, nor initialised in vain.
+    with torch.device("meta"):
+        network = PearNetwork(len(blocks), width, heads)
+    _check(state, {key: tuple(value.shape) for key, value in network.state_dict().items()})
+    kept = {key: value for key, value in state.items() if key not in NOT_KEPT}
+    network.load_state_dict(kept, strict=True, assign=True)
+    network.fingerprint = _fingerprint(kept)
+    return network.requires_grad_(False).eval()
+
+
+def _fingerprint(state: Mapping[str, Tensor]) -> str:
+    """SHA-256 over name, shape and first numbers of every tensor: read in a moment at any size."""
+    digest = hashlib.sha256()
+    for key, value in sorted(state.items()):
+        digest.update(f"{key} {tuple(value.shape)}\n".encode())
+        digest.update(value.flatten()[:_SAMPLE].to("cpu", torch.float32).numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """What the file holds, under full names; not checked."""
+    if not path.is_file():
+        raise CheckpointError("there is no such file")
+    with path.open("rb") as file:
+        start = file.read(16)
+    if zipfile.is_zipfile(path):
+        return _read_torch(path)
+    if start[8:9] == b"{":
+        return _read_safetensors(path)
+    if start.startswith(b"PK"):
+        raise CheckpointError("its end is missing")
+    if start.startswith(b"\x80"):
+        raise CheckpointError("it is a bare pickle, which could run code and is not opened")
+    if not start:
+        raise CheckpointError("it is empty")
+    if start.isascii() and b"\0" not in start:
+        raise CheckpointError("it is a text, maybe a web page or a pointer of Git LFS")
+    raise CheckpointError("it is neither of torch.save nor of safetensors")
+
+
+def _read_torch(path: Path) -> dict[str, Any]:
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+    except pickle.UnpicklingError as error:
+        raise CheckpointError("it holds more than weights, which could run code") from error
+    except OSError:
+        raise
+    except Exception as error:  # What torch raises for a damaged file depends on the damage.
+        raise CheckpointError("it is damaged, or an archive but not of torch.save") from error
+    if not isinstance(content, dict) or not all(isinstance(content.get(p), dict) for p in _PARTS):
+        raise CheckpointError("it does not hold the two state dicts backbone and head")
+    if others := [str(key) for key in content if key not in _PARTS]:
+        raise CheckpointError(f"beside backbone and head it holds {_named(others)}")
+    return {f"{part}.{key}": value for part in _PARTS for key, value in content[part].items()}
+
+
+def _read_safetensors(path: Path) -> dict[str, Any]:
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        return load_file(path)
+    except SafetensorError as error:
+        raise CheckpointError(f"safetensors cannot read it ({error})") from error
+
+
+def _float32(key: str, value: Any) -> Tensor:
+    if not isinstance(value, Tensor) or not value.is_floating_point():
+        raise CheckpointError(f"its {key} is not a tensor of floating-point numbers")
+    return value.float()
+
+
+def _check(state: Mapping[str, Tensor], shapes: Mapping[str, tuple[int, ...]]) -> None:
+    """Raise CheckpointError unless `state` is complete, has no more, and is finite."""
+    shapes = {**shapes, **NOT_KEPT}
+    misshaped = [
+        f"{key}: {_size(state[key].shape)} instead of {_size(shape)}"
+        for key, shape in shapes.items()
+        if key in state and state[key].shape != shape
+    ]
+    faults = {
+        "missing": [key for key in shapes if key not in state],
+        "not known": [key for key in state if key not in shapes],
+        "of another shape": misshaped,
+    }
+    if any(faults.values()):
+        told = [f"{len(k)} {what} ({_named(k)})" for what, k in faults.items() if k]
+        raise CheckpointError(f"of its tensors are {', '.join(told)}")
+    broken = [
+        key
+        for key in shapes.keys() - NOT_KEPT.keys()
+        if not all(extreme.isfinite() for extreme in state[key].aminmax())
+    ]
+    if broken:
+        raise CheckpointError(f"there is NaN or infinity in {_named(sorted(broken))}")
+
+
+def _named(names: Sequence[str]) -> str:
+    return ", ".join(names[:_NAMED]) + (", ..." if len(names) > _NAMED else "")
+
+
+def _size(shape: Sequence[int]) -> str:
+    return " x ".join(map(str, shape)) or "one number"

@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the network says about each person, read out of the vector in which it says it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import accumulate
+
+from pear_ros.body.kinematics import Tensor
+from pear_ros.pear.rotation6d import matrices_from_6d
+
+_BODY_JOINTS, _HAND_JOINTS = 21, 15
+_ROTATIONS = 1 + _BODY_JOINTS + 2 * _HAND_JOINTS
+
+LAYOUT: dict[str, int] = {
+    "rotations": 6 * _ROTATIONS,
+    "hand_scale": 3,
+    "head_scale": 3,
+    "betas": 200,
+    "expression": 50,
+    "eyes": 6,
+    "flame_pose": 3,
+    "jaw": 3,
+    "eyelids": 2,
+    "flame_shape": 300,
+    "flame_expression": 50,
+    "camera": 3,
+}
+"""The vector's parts in order, and how many numbers each has. `rotations`: global, body, left hand
+and right hand, six numbers each; the others: fields of Prediction."""
+
+VECTOR_SIZE = sum(LAYOUT.values())
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """Parameters of B people: NumPy arrays or torch tensors, as the vectors were that they are of.
+
+    Rotations are relative to the parent joint, in SMPL-X's order, the global one relative to the
+    camera's optical frame (REP-103). FLAME's are axis-angle vectors.
+    """
+
+    global_orient: Tensor
+    """(B, 1, 3, 3)"""
+    body_pose: Tensor
+    """(B, 21, 3, 3)"""
+    left_hand_pose: Tensor
+    """(B, 15, 3, 3)"""
+    right_hand_pose: Tensor
+    """(B, 15, 3, 3)"""
+    betas: Tensor
+    """(B, 200) shape of the body."""
+    expression: Tensor
+    """(B, 50) of SMPL-X."""
+    hand_scale: Tensor
+    """(B, 3) predicted, but EHM-s makes no use of it."""
+    head_scale: Tensor
+    """(B, 3) along FLAME's own axes."""
+    flame_shape: Tensor
+    """(B, 300)"""
+    flame_expression: Tensor
+    """(B, 50)"""
+    flame_pose: Tensor
+    """(B, 3) of the whole head; predicted, but EHM-s makes no use of it."""
+    jaw: Tensor
+    """(B, 3)"""
+    eyes: Tensor
+    """(B, 6) left, then right."""
+    eyelids: Tensor
+    """(B, 2) left and right, 0 as in the template, 1 closed."""
+    camera: Tensor
+    """(B, 3) tx, ty and scale s of the camera that looks at the crop."""
+
+    @classmethod
+    def from_vectors(cls, vectors: Tensor) -> Prediction:
+        """Read `vectors` (B, VECTOR_SIZE); all but the rotations are views.
+
+        Raises ValueError when they have another length.
+        """
+        people, size = vectors.shape
+        if size != VECTOR_SIZE:
+            raise ValueError(f"the network's vector has {VECTOR_SIZE} numbers, not {size}")
+        ends = list(accumulate(LAYOUT.values()))
+        parts = {
+            name: vectors[:, end - count : end]
+            for (name, count), end in zip(LAYOUT.items(), ends, strict=True)
+        }
+        rotations = matrices_from_6d(parts.pop("rotations").reshape(people, _ROTATIONS, 6))
+        left, right = 1 + _BODY_JOINTS, 1 + _BODY_JOINTS + _HAND_JOINTS
+        return cls(
+            global_orient=rotations[:, :1],
+            body_pose=rotations[:, 1:left],
+            left_hand_pose=rotations[:, left:right],
+            right_hand_pose=rotations[:, right:],
+            **parts,
+        )
