@@ -4,6 +4,8 @@
 PYTHON ?= python3# 3.10 to 3.13
 ROS ?=# kilted or jazzy: which ROS 2 to install where none is sourced
 ARGS ?=# passed on to the demo and to pytest
+SET ?= test/parity/set_a# folder of parity fixtures
+DTYPE ?= float32# or float64: the precision of make parity
 
 BENCHMARKS = body_model fit_accuracy message_path whole_path
 
@@ -11,11 +13,12 @@ SETUP = $(PYTHON) -m tools.setup_environment $(if $(ROS),--ros $(ROS))
 # With a sourced ROS 2, .venv is a workspace on top of it; with wheels it needs no environment.
 IN_VENV = $(if $(AMENT_PREFIX_PATH),. .venv/local_setup.sh &&) PATH="$(CURDIR)/.venv/bin:$$PATH"
 
-.PHONY: help setup demo test bench clean lock
+.PHONY: help setup demo test parity bench clean lock
 
 help:
 	@echo 'make demo    see real people in a real video as body meshes'
 	@echo 'make test    check style, types and behaviour'
+	@echo 'make parity  compare with outputs of the original PEAR at full size'
 	@echo 'make bench   measure speed and accuracy'
 	@echo 'make setup   the part that these have in common: everything needed, into .venv'
 	@echo 'make clean   remove all that was made here'
@@ -34,6 +37,10 @@ test:
 	$(IN_VENV) ruff format --check
 	$(IN_VENV) mypy
 	$(IN_VENV) python -m pytest $(ARGS)
+
+parity:
+	@$(SETUP) --test
+	$(IN_VENV) PYTHONPATH="test:$$PYTHONPATH" python -m parity.check_parity $(SET) --dtype $(DTYPE)
 
 bench:
 	@$(SETUP) --test
