@@ -63,6 +63,8 @@ class TinyPipeline:
     Counts its calls, waits while `gate` is closed, and fails while `fault` is set.
     """
 
+    model_id = "tiny/1"
+
     def __init__(self) -> None:
         self.body = TinyBody()
         self.stamps: list[float] = []
@@ -91,7 +93,7 @@ class TinyPipeline:
             for square in sorted(self._before - now)
         ]
         self._before = now
-        return People(camera, "tiny/1", self.body.name, persons=persons + lost)
+        return People(camera, self.model_id, self.body.name, persons=persons + lost)
 
     def meshes(self, people: People) -> Array:
         self.mesh_calls += 1

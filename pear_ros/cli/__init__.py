@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pear_ros import __version__
+from pear_ros.choice import ESTIMATORS, PEAR_BODIES, EstimatorChoice
 from pear_ros.cli.arrays import ARRAYS
 
 
@@ -59,12 +60,35 @@ def _parser() -> argparse.ArgumentParser:
         metavar="N",
         help="greatest number of people followed at once (default: %(default)s)",
     )
+    _add_estimator(run)
     run.set_defaults(call=_run)
 
     download = commands.add_parser(
         "download", help="download the landmark models and the demo clip, where missing"
     )
     download.set_defaults(call=_download)
+
+    import_model = commands.add_parser(
+        "import-model",
+        help="check and convert the files that PEAR needs, and draw their body",
+        description="Looks for the files that PEAR needs, says which are missing and where to get "
+        "them, converts the body models and draws them.",
+    )
+    import_model.add_argument(
+        "folder",
+        type=Path,
+        nargs="?",
+        help="where the files are, folders within it included (default: PEAR_ROS_MODELS or "
+        "~/.local/share/pear_ros/models)",
+    )
+    import_model.add_argument(
+        "--output",
+        type=Path,
+        default=Path("pear_body.png"),
+        metavar="PNG",
+        help="picture of the imported body (default: %(default)s)",
+    )
+    import_model.set_defaults(call=_import_model)
 
     demo = commands.add_parser(
         "demo",
@@ -79,8 +103,35 @@ def _parser() -> argparse.ArgumentParser:
         metavar="FOLDER",
         help="where results go; those of an earlier demo are replaced (default: %(default)s)",
     )
+    _add_estimator(demo)
     demo.set_defaults(call=_demo)
     return parser
+
+
+def _add_estimator(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("estimator")
+    group.add_argument(
+        "--estimator",
+        choices=ESTIMATORS,
+        default="auto",
+        help="auto: PEAR where its files are complete, else the open default (default: auto)",
+    )
+    group.add_argument(
+        "--models",
+        type=Path,
+        metavar="FOLDER",
+        help="where PEAR's files are (default: $PEAR_ROS_MODELS or ~/.local/share/pear_ros/models)",
+    )
+    group.add_argument(
+        "--pear-body",
+        choices=PEAR_BODIES,
+        default="ehm-s",
+        help="PEAR's body: SMPL-X with FLAME's head, or SMPL-X alone (default: ehm-s)",
+    )
+
+
+def _choice(options: argparse.Namespace) -> EstimatorChoice:
+    return EstimatorChoice(options.estimator, options.models, options.pear_body)
 
 
 def _field_of_view(text: str) -> float:
@@ -100,7 +151,7 @@ def _count(text: str) -> int:
 def _run(options: argparse.Namespace) -> int:
     from pear_ros.cli.run import run
 
-    return run(options.source, options.output, options.fov, options.max_humans)
+    return run(options.source, options.output, options.fov, options.max_humans, _choice(options))
 
 
 def _download(options: argparse.Namespace) -> int:
@@ -109,7 +160,13 @@ def _download(options: argparse.Namespace) -> int:
     return download()
 
 
+def _import_model(options: argparse.Namespace) -> int:
+    from pear_ros.cli.import_model import import_model
+
+    return import_model(options.folder, options.output)
+
+
 def _demo(options: argparse.Namespace) -> int:
     from pear_ros.cli.demo import demo
 
-    return demo(options.output)
+    return demo(options.output, _choice(options))

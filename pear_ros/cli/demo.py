@@ -20,6 +20,7 @@ from rclpy.signals import SignalHandlerOptions
 from tqdm import tqdm
 
 from pear_ros.assets import demo_clip
+from pear_ros.choice import EstimatorChoice
 from pear_ros.cli.demo_pictures import draw_bag
 from pear_ros.cli.demo_table import demo_table
 from pear_ros.ros.lockstep import HUMANS, OVERLAY, TOPICS, Answers, LockstepPlayer, NoResultsError
@@ -30,14 +31,14 @@ _START_SECONDS = 60.0
 _STOP_SECONDS = 10.0
 
 
-def demo(folder: Path) -> int:
+def demo(folder: Path, choice: EstimatorChoice) -> int:
     """Run the demo into `folder` and print where everything is; returns the exit code."""
     _isolate()
     bag, log = folder / "bag", folder / "node.log"
     try:
         clip = demo_clip()
         _clear(folder)
-        answers = _record(clip, bag, log)
+        answers = _record(clip, bag, log, choice)
         video, sheet = draw_bag(bag, folder, HUMANS.name, OVERLAY.recorded_name)
     except (NoResultsError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
@@ -76,7 +77,7 @@ def _clear(folder: Path) -> None:
         (folder / name).unlink(missing_ok=True)
 
 
-def _record(clip: Path, bag: Path, log: Path) -> Answers:
+def _record(clip: Path, bag: Path, log: Path, choice: EstimatorChoice) -> Answers:
     """Play the clip through a node process and record everything into `bag`.
 
     Raises NoResultsError, with the end of the node's log, when the node does not start or answer.
@@ -84,7 +85,7 @@ def _record(clip: Path, bag: Path, log: Path) -> Answers:
     with _ros_node("pear_demo") as node:
         recorder = Recorder(node, bag, TOPICS)
         try:
-            with spinning(node), _node_process(log) as process:
+            with spinning(node), _node_process(log, choice) as process:
                 print("Starting the node ...", flush=True)
                 player = LockstepPlayer(node, recorder)
                 if not player.wait_until_ready(lambda: process.poll() is None, _START_SECONDS):
@@ -130,10 +131,13 @@ def spinning(node: Node) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _node_process(log: Path) -> Iterator[subprocess.Popen[bytes]]:
+def _node_process(log: Path, choice: EstimatorChoice) -> Iterator[subprocess.Popen[bytes]]:
     """The real node, started as `ros2 run` would, with its output in `log`."""
     command = [sys.executable, "-m", "pear_ros.ros.node"]
     command += ["--ros-args", "-p", "image_transport:=compressed"]
+    command += ["-p", f"estimator:={choice.name}", "-p", f"pear_body:={choice.pear_body}"]
+    if choice.model_folder:
+        command += ["-p", f"model_folder:={choice.model_folder}"]
     with log.open("wb") as output:
         process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT)
         try:

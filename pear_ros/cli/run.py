@@ -13,6 +13,7 @@ import numpy as np
 from tqdm import tqdm
 
 from pear_ros.camera import Camera
+from pear_ros.choice import EstimatorChoice, EstimatorError
 from pear_ros.cli.results import ParameterTable, SideView
 from pear_ros.estimator import Body
 from pear_ros.people import Array, Image, People, TrackingState
@@ -34,16 +35,19 @@ class PeoplePipeline(Protocol):
         """(N, V, 3) of everyone in `people`."""
 
 
-def run(source: str, folder: Path, field_of_view: float, max_humans: int) -> int:
+def run(
+    source: str, folder: Path, field_of_view: float, max_humans: int, choice: EstimatorChoice
+) -> int:
     """Process `source` into `folder` and say where the results are; returns the exit code."""
     try:
         frames = FrameSource(source)
         folder.mkdir(parents=True, exist_ok=True)
+        from pear_ros.estimators import make_estimator
         from pear_ros.pipeline import Pipeline
 
-        pipeline = Pipeline(max_humans=max_humans)
+        pipeline = Pipeline(make_estimator(choice), max_humans)
         table, files = process(frames, pipeline, folder, field_of_view)
-    except OSError as error:  # among them AssetError and VideoError, which say what to do
+    except (OSError, EstimatorError) as error:  # among them AssetError and VideoError
         print(f"error: {error}", file=sys.stderr)
         return 1
     if table.person_count:

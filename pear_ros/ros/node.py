@@ -17,6 +17,7 @@ from sensor_msgs.msg import CameraInfo, CompressedImage
 from sensor_msgs.msg import Image as ImageMessage
 
 from pear_ros.ros.diagnostics import diagnostic_array
+from pear_ros.ros.logs import core_logs_to
 from pear_ros.ros.metrics import Recorder, Statistics
 from pear_ros.ros.outputs import Outputs, Watched
 from pear_ros.ros.parameters import Parameters, declare_parameters, refusal
@@ -90,13 +91,15 @@ class PearNode(LifecycleNode):
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Loads the models and creates the publishers."""
         try:
-            pipeline = self._build_pipeline(self._values)
+            with core_logs_to(self.get_logger()):
+                pipeline = self._build_pipeline(self._values)
             self._outputs = Outputs(self, pipeline)
         except Exception as error:
             self._trouble = str(error)
             self.get_logger().error(f"Cannot be configured: {error}")
             return TransitionCallbackReturn.FAILURE
         self._pipeline = pipeline
+        self.get_logger().info(f"Estimator {pipeline.model_id} with body {pipeline.body.name}")
         return super().on_configure(state)
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -214,9 +217,10 @@ class PearNode(LifecycleNode):
 def build_pipeline(parameters: Parameters) -> Pipeline:
     """The core's pipeline as the parameters want it."""
     # Imported late: not before parameters have been checked, since the models' runtime takes time.
+    from pear_ros.estimators import make_estimator
     from pear_ros.pipeline import Pipeline
 
-    return Pipeline(max_humans=parameters.max_humans)
+    return Pipeline(make_estimator(parameters.estimator_choice), parameters.max_humans)
 
 
 def main(

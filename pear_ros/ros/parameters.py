@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
@@ -12,6 +13,7 @@ from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValu
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
+from pear_ros.choice import ESTIMATORS, PEAR_BODIES, EstimatorChoice
 from pear_ros.ros.running import StartError
 
 
@@ -55,6 +57,22 @@ class Parameters:
         "sensor_msgs/CompressedImage on the image topic's name with /compressed behind it.",
         choices=("raw", "compressed"),
     )
+    estimator: str = _parameter(
+        "auto",
+        "What estimates bodies: 'pear' for PEAR, whose licensed files must be in model_folder, "
+        "'landmarks' for the open default, 'auto' for PEAR where its files are complete, else the "
+        "default.",
+        choices=ESTIMATORS,
+    )
+    model_folder: str = _parameter(
+        "",
+        "Folder with PEAR's files, anywhere below; empty: ~/.local/share/pear_ros/models.",
+    )
+    pear_body: str = _parameter(
+        "ehm-s",
+        "PEAR's body: 'ehm-s' for SMPL-X with FLAME's head, 'smplx' for SMPL-X alone.",
+        choices=PEAR_BODIES,
+    )
     max_humans: int = _parameter(
         8,
         "Greatest number of people followed at once; each costs time.",
@@ -81,6 +99,12 @@ class Parameters:
         "Whether humans carries every mesh vertex (over 150 kB a person) beside the parameters.",
         live=True,
     )
+
+    @property
+    def estimator_choice(self) -> EstimatorChoice:
+        """Which estimator is wanted."""
+        folder = Path(self.model_folder).expanduser() if self.model_folder else None
+        return EstimatorChoice(self.estimator, folder, self.pear_body)
 
     def changed(self, parameters: Iterable[Parameter[Any]]) -> Parameters:
         """These values with some set anew; names of other parameters are passed over."""
