@@ -4,11 +4,12 @@
 ros2 launch pear_ros pear.launch.py image:=/camera/image_raw camera_info:=/camera/camera_info
 """
 
-from launch import LaunchDescription
-from launch.actions import DeclareLaunchArgument
+from launch import LaunchContext, LaunchDescription
+from launch.actions import DeclareLaunchArgument, OpaqueFunction
 from launch.conditions import IfCondition
 from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
 from launch_ros.actions import Node
+from launch_ros.parameter_descriptions import ParameterValue
 from launch_ros.substitutions import FindPackageShare
 
 
@@ -38,6 +39,17 @@ def generate_launch_description() -> LaunchDescription:
             description="How images arrive; before the parameter file's.",
         ),
         DeclareLaunchArgument(
+            "estimator",
+            default_value="",
+            choices=["", "auto", "pear", "landmarks"],
+            description="What estimates bodies; before the parameter file's unless empty.",
+        ),
+        DeclareLaunchArgument(
+            "model_folder",
+            default_value="",
+            description="Folder with PEAR's files; before the parameter file's unless empty.",
+        ),
+        DeclareLaunchArgument(
             "params_file",
             default_value=PathJoinSubstitution([config, "pear.yaml"]),
             description="Parameter file; the default explains every parameter.",
@@ -60,21 +72,6 @@ def generate_launch_description() -> LaunchDescription:
             description="Configuration of RViz.",
         ),
     ]
-    pear = Node(
-        package="pear_ros",
-        executable="pear_node",
-        namespace=LaunchConfiguration("namespace"),
-        parameters=[
-            LaunchConfiguration("params_file"),
-            {"image_transport": LaunchConfiguration("image_transport")},
-        ],
-        remappings=[
-            ("image", LaunchConfiguration("image")),
-            ("camera_info", LaunchConfiguration("camera_info")),
-        ],
-        ros_arguments=["--log-level", LaunchConfiguration("log_level")],
-        output="screen",
-    )
     rviz = Node(
         package="rviz2",
         executable="rviz2",
@@ -87,4 +84,33 @@ def generate_launch_description() -> LaunchDescription:
         ],
         condition=IfCondition(LaunchConfiguration("rviz")),
     )
-    return LaunchDescription([*arguments, pear, rviz])
+    return LaunchDescription([*arguments, OpaqueFunction(function=_pear), rviz])
+
+
+def _pear(context: LaunchContext) -> list[Node]:
+    """The node. An empty argument leaves the say to the parameter file."""
+    wanted = {
+        name: LaunchConfiguration(name).perform(context) for name in ("estimator", "model_folder")
+    }
+    return [
+        Node(
+            package="pear_ros",
+            executable="pear_node",
+            namespace=LaunchConfiguration("namespace"),
+            parameters=[
+                LaunchConfiguration("params_file"),
+                {"image_transport": LaunchConfiguration("image_transport")},
+                {
+                    name: ParameterValue(value, value_type=str)
+                    for name, value in wanted.items()
+                    if value
+                },
+            ],
+            remappings=[
+                ("image", LaunchConfiguration("image")),
+                ("camera_info", LaunchConfiguration("camera_info")),
+            ],
+            ros_arguments=["--log-level", LaunchConfiguration("log_level")],
+            output="screen",
+        )
+    ]

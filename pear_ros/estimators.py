@@ -44,15 +44,13 @@ def _obstacle(folder: Path) -> str:
 
 
 def _pear(folder: Path, pear_body: str) -> Estimator:
-    if not importlib.util.find_spec("torch"):
-        raise EstimatorError(f"PEAR cannot be had: {_NO_TORCH}")
-    from pear_ros.pear.estimator import load_pear
-
-    files = find_model_files(folder)
     try:
+        files = find_model_files(folder)
         files.require()
+        if not importlib.util.find_spec("torch"):
+            raise EstimatorError(_NO_TORCH)
+        from pear_ros.pear.estimator import load_pear
+
         return load_pear(files, plain_smplx=pear_body == "smplx")
-    except MissingFilesError as error:
+    except (MissingFilesError, ValueError) as error:
         raise EstimatorError(f"PEAR cannot be had: {error}") from error
-    except ValueError as error:
-        raise EstimatorError(f"PEAR's files cannot be used: {error}") from error
