@@ -4,8 +4,12 @@
 from __future__ import annotations
 
 import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
 
 import hypothesis
+import pytest
 
 # No timed tests: a busy machine is not a failure.
 hypothesis.settings.register_profile("pear", deadline=None)
@@ -14,3 +18,17 @@ hypothesis.settings.load_profile("pear")
 # Tests with real nodes must not meet other ROS systems, nor another run of these tests.
 os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
 os.environ["ROS_DOMAIN_ID"] = str(1 + os.getpid() % 100)
+
+
+@pytest.fixture(scope="session")
+def pear_assets(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A folder with made-up files of SMPL-X and FLAME as PEAR needs them; no checkpoint.
+
+    Making it takes seconds, so all tests share it: leave its files as they are.
+    """
+    from parity.recipe import write_assets
+
+    folder = tmp_path_factory.mktemp("pear_assets")
+    write_assets(folder, 5)
+    yield folder
+    shutil.rmtree(folder)

@@ -31,7 +31,7 @@ def read_npz(path: Path, names: Iterable[str], what: str) -> Arrays:
             found = set(data.files)
             arrays = {name: data[name] for name in names if name in found}
     except _DAMAGED as error:
-        raise ValueError(f"{path} is damaged or not an npz file ({error})") from error
+        raise ValueError(f"{path} is damaged or not an npz file of numbers") from error
     require_names(path, arrays, names, what)
     return arrays
 
@@ -42,7 +42,7 @@ def read_npy(path: Path, what: str) -> npt.NDArray[Any]:
     try:
         array = np.load(path, allow_pickle=False)
     except _DAMAGED as error:
-        raise ValueError(f"{path} is damaged or not an npy file ({error})") from error
+        raise ValueError(f"{path} is damaged or not an npy file of numbers") from error
     if not isinstance(array, np.ndarray):
         raise ValueError(f"{path} is not {what}: it is an npz file, not an npy file")
     return array

@@ -55,9 +55,7 @@ def load_pickle(path: Path) -> Any:
         except (UnsafePickleError, OSError):
             raise
         except Exception as error:  # What a damaged pickle raises depends on the damage.
-            raise ValueError(
-                f"{path} is damaged or not a pickle of arrays ({_shown(error)})"
-            ) from error
+            raise ValueError(f"{path} is damaged or not a pickle of arrays") from error
 
 
 class _Note:
@@ -197,6 +195,6 @@ def _number_type(note: Any) -> np.dtype[Any] | None:
     return number
 
 
-def _shown(text: object) -> str:
+def _shown(text: str) -> str:
     """Text from a file that is not trusted, fit for one line of a terminal."""
-    return ascii(str(text)[:80])[1:-1]
+    return ascii(text[:80])[1:-1]
