@@ -42,7 +42,8 @@ _FLAME = "https://flame.is.tue.mpg.de"
 _TRACKER = "https://github.com/Zielon/metrical-tracker"
 _SMPLX_LICENCE = f"non-commercial research, {_SMPLX}/modellicense.html"
 _FLAME_LICENCE = f"depends on FLAME's edition, {_FLAME}/modellicense.html"
-_EYELID_LICENCE = f"non-commercial research, as {_TRACKER}, where it is from"
+_EYELID_ORIGIN = f"assets/FLAME of {_PEAR}; the same in flame/blendshapes of {_TRACKER}"
+_EYELID_LICENCE = f"non-commercial research, {_TRACKER}"
 
 CHECKPOINT = ModelFile(
     "checkpoint",
@@ -50,9 +51,9 @@ CHECKPOINT = ModelFile(
         *("pear_model.pt", "pear_model.safetensors"),
         *("ehm_model_stage1.pt", "ehm_model_stage1.safetensors"),
     ),
-    "weights of PEAR's network, 2.7 GB",
-    "Hugging Face, BestWJH/PEAR_models",
-    "see there",
+    "weights of PEAR's network",
+    "Hugging Face, BestWJH/PEAR_models (2.7 GB)",
+    "as stated there",
 )
 BODY_FILES = (
     ModelFile(
@@ -87,14 +88,14 @@ BODY_FILES = (
         "left_eyelid",
         ("l_eyelid.npy",),
         "blend shape that closes FLAME's left eyelid",
-        f"assets/FLAME of {_PEAR}",
+        _EYELID_ORIGIN,
         _EYELID_LICENCE,
     ),
     ModelFile(
         "right_eyelid",
         ("r_eyelid.npy",),
         "blend shape that closes FLAME's right eyelid",
-        f"assets/FLAME of {_PEAR}",
+        _EYELID_ORIGIN,
         _EYELID_LICENCE,
     ),
 )
@@ -106,9 +107,9 @@ class MissingFilesError(FileNotFoundError):
 
     def __init__(self, folder: Path, missing: Sequence[ModelFile]) -> None:
         """`missing`: files that were not found below `folder`."""
-        where = folder if folder.is_dir() else f"{folder}, which is no folder"
-        count = f"{len(missing)} {'file is' if len(missing) == 1 else 'files are'}"
-        lines = [f"{count} missing in {where}:"]
+        where = f"{folder} and below" if folder.is_dir() else f"{folder}, which is no folder"
+        verb = "is" if len(missing) == 1 else "are"
+        lines = [f"{len(missing)} of PEAR's {len(FILES)} files {verb} missing in {where}:"]
         for file in missing:
             lines += [f"  {file.name}: {file.what}", f"    from {file.origin}"]
             lines += [f"    licence: {file.licence}"]

@@ -1,0 +1,173 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`pear import-model`: the files that PEAR needs, checked, converted and shown."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from pear_ros.body import BodyModel
+from pear_ros.body.ehm import EhmBody, EhmParameters
+from pear_ros.body.files import relaxed_hands
+from pear_ros.body.flame import NUM_EXPRESSION, NUM_SHAPE, FlameModel
+from pear_ros.camera import Camera
+from pear_ros.pear.cache import cache_file
+from pear_ros.pear.files import (
+    BODY_FILES,
+    FILES,
+    MissingFilesError,
+    ModelFiles,
+    default_model_folder,
+    find_model_files,
+    load_body_files,
+)
+from pear_ros.people import SMPLX_JOINT_NAMES, Array, Image
+from pear_ros.raster import Faces
+from pear_ros.render import draw_overlay
+
+_WIDTH, _HEIGHT = 640, 900
+"""Pixels of each view."""
+_PAPER = 246
+
+
+def import_model(folder: Path | None, picture: Path) -> int:
+    """Check and convert the files below `folder`, say what was found and draw their body.
+
+    `folder`: the default model folder unless given. `picture`: the PNG to write. Returns the exit
+    code: 0 when PEAR can be run, else 1, after standard error has said what is missing or wrong. A
+    checkpoint that is missing or wrong does not keep the body from being converted and drawn.
+    """
+    files = find_model_files((folder or default_model_folder()).expanduser().absolute())
+    _print_found(files)
+    try:
+        files.require(BODY_FILES)
+        smplx, flame = load_body_files(files)
+        _print_body(files, smplx)
+        _write_picture(picture, EhmBody(smplx, flame), smplx, flame)
+        _print_network(files.checkpoint)
+    except MissingFilesError:
+        _fail(str(MissingFilesError(files.folder, files.missing)))
+        return 1
+    except (ValueError, OSError, ModuleNotFoundError) as error:
+        _fail(str(error))
+        return 1
+    named = "" if folder is None else f" model_folder:={shlex.quote(str(files.folder))}"
+    print(
+        f"\nPEAR is ready; next: ros2 launch pear_ros pear.launch.py estimator:=pear{named} "
+        "image:=TOPIC camera_info:=TOPIC"
+    )
+    return 0
+
+
+def _fail(reason: str) -> None:
+    sys.stdout.flush()
+    print(f"\nerror: {reason}", file=sys.stderr)
+
+
+def _print_found(files: ModelFiles) -> None:
+    """One line for each file that PEAR needs."""
+    print(f"Files of PEAR in {files.folder}:")
+    for file in FILES:
+        if (path := files.found.get(file.key)) is None:
+            print(f"  ✗  missing  {file.name}: {file.what}")
+        else:
+            print(f"  ✓ {_size(path):>8}  {path.relative_to(files.folder)}: {file.what}")
+
+
+def _print_body(files: ModelFiles, body: BodyModel) -> None:
+    cache = cache_file(files.folder, body.sha256)
+    kept = f"{_size(cache)}, {cache}" if cache.exists() else "not kept"
+    print(
+        f"\nBody: {body.name}, {body.vertex_count} vertices, {len(body.faces)} faces, "
+        f"{len(body.parents)} joints, {body.num_betas} shape and {body.num_expression} expression "
+        f"coefficients\n"
+        f"Head: FLAME, {NUM_SHAPE} shape and {NUM_EXPRESSION} expression coefficients, eyelids\n"
+        f"Hash of all body files: {body.sha256}\n"
+        f"Converted: {kept}"
+    )
+
+
+def _print_network(checkpoint: Path) -> None:
+    """Load the network and say what it is; raises what load_checkpoint does."""
+    try:
+        from pear_ros.pear.checkpoint import load_checkpoint
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError(
+            f"PEAR needs the Python package {error.name}, which is not installed; the checkpoint "
+            "was not looked into"
+        ) from error
+    network = load_checkpoint(checkpoint)
+    backbone = network.backbone
+    millions = sum(parameter.numel() for parameter in network.parameters()) / 1e6
+    print(
+        f"Network: vision transformer of depth {len(backbone.blocks)} and width "
+        f"{backbone.pos_embed.shape[-1]}, {millions:.0f} M parameters with its head"
+    )
+
+
+def _size(path: Path) -> str:
+    size = path.stat().st_size
+    return f"{size / 1e6:.0f} MB" if size >= 1e6 else f"{size / 1e3:.0f} kB"
+
+
+def _write_picture(path: Path, body: EhmBody, smplx: BodyModel, flame: FlameModel) -> None:
+    """Draw the mean body from the front and from the side, and its head with closed eyelids."""
+    at_ease = _mean_person(smplx, eyelids=0.0)
+    asleep = _mean_person(smplx, eyelids=1.0)
+    vertices = body.vertices(at_ease)[0]
+    head = flame.smplx_vertices[flame.swapped]
+    head_faces = body.faces[np.isin(body.faces, head).all(axis=1)]
+    picture = np.hstack(
+        [
+            _draw(vertices, vertices, body.faces, "front"),
+            _draw(vertices, vertices, body.faces, "side", side=True),
+            _draw(vertices, vertices[head], head_faces, "FLAME's head"),
+            _draw(body.vertices(asleep)[0], vertices[head], head_faces, "eyelids closed"),
+        ]
+    )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if not cv2.imwrite(str(path), picture):
+        raise OSError(f"{path} cannot be written")
+    print(f"Picture: {path.absolute()}")
+
+
+def _mean_person(body: BodyModel, eyelids: float) -> EhmParameters:
+    """One person of mean shape with lowered arms."""
+    pose = np.zeros((1, len(body.parents), 3), np.float32)
+    for name, angle in (("left_shoulder", -1.0), ("right_shoulder", 1.0)):
+        pose[0, SMPLX_JOINT_NAMES.index(name), 2] = angle
+    pose[0, 25:] = relaxed_hands().reshape(-1, 3)
+    return EhmParameters(
+        pose=pose,
+        betas=np.zeros((1, body.num_betas), np.float32),
+        expression=np.zeros((1, body.num_expression), np.float32),
+        flame_shape=np.zeros((1, NUM_SHAPE), np.float32),
+        flame_expression=np.zeros((1, NUM_EXPRESSION), np.float32),
+        jaw=np.zeros((1, 3), np.float32),
+        eyes=np.zeros((1, 6), np.float32),
+        eyelids=np.full((1, 2), eyelids, np.float32),
+        head_scale=np.ones((1, 3), np.float32),
+        transl=np.zeros((1, 3), np.float32),
+    )
+
+
+def _draw(vertices: Array, shown: Array, faces: Faces, label: str, *, side: bool = False) -> Image:
+    """A picture of a mesh (V, 3), y up, from the front or from its left `side`.
+
+    All of the points `shown` fit in, whatever the side.
+    """
+    low, high = shown.min(axis=0), shown.max(axis=0)
+    x, y, z = (vertices - (low + high) / 2).T
+    across, depth = (-z, -x) if side else (x, -z)
+    extent = high - low
+    scale = 0.85 * min(_WIDTH / max(extent[0], extent[2]), _HEIGHT / extent[1])
+    # Seen from far away: nearly without perspective.
+    far = 100.0 * float(extent.max())
+    mesh = np.stack([across, -y, far + depth], axis=1)
+    camera = Camera(_WIDTH, _HEIGHT, scale * far, scale * far, _WIDTH / 2, _HEIGHT / 2)
+    paper = np.full((_HEIGHT, _WIDTH, 3), _PAPER, np.uint8)
+    return draw_overlay(paper, camera, mesh[None], faces, [label], opacity=1.0)
