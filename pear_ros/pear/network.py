@@ -276,7 +276,8 @@ class QueryMlp(nn.Module):
 
 def _split(features: Tensor, heads: int) -> Tensor:
     """(B, N, heads x C) -> (B, heads, N, C)."""
-    return features.view(*features.shape[:2], heads, -1).transpose(1, 2)
+    people, tokens, width = features.shape
+    return features.view(people, tokens, heads, width // heads).transpose(1, 2)
 
 
 def _join(features: Tensor) -> Tensor:
