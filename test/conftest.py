@@ -32,3 +32,15 @@ def pear_assets(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     write_assets(folder, 5)
     yield folder
     shutil.rmtree(folder)
+
+
+@pytest.fixture
+def pear_folder(pear_assets: Path, tmp_path: Path) -> Iterator[Path]:
+    """A folder of one's own with links to the files of `pear_assets`, to add to and replace in."""
+    folder = tmp_path / "my models"
+    for file in filter(Path.is_file, pear_assets.rglob("*/*")):
+        link = folder / file.relative_to(pear_assets)
+        link.parent.mkdir(parents=True, exist_ok=True)
+        link.symlink_to(file)
+    yield folder
+    shutil.rmtree(tmp_path)  # Converted files are big.

@@ -130,8 +130,7 @@ def _write_picture(path: Path, body: EhmBody, smplx: BodyModel, flame: FlameMode
         ]
     )
     path.parent.mkdir(parents=True, exist_ok=True)
-    if not cv2.imwrite(str(path), picture):
-        raise OSError(f"{path} cannot be written")
+    path.write_bytes(cv2.imencode(".png", picture)[1].tobytes())
     print(f"Picture: {path.absolute()}")
 
 

@@ -45,18 +45,18 @@ def convert(found: Mapping[str, Path]) -> Arrays:
     Raises ValueError, naming file and array, when a file is not what it should be; OSError when it
     cannot be read.
     """
+    flame = {
+        "eyelids": np.stack([_read_eyelid(found[f"{side}_eyelid"]) for side in ("left", "right")]),
+        "smplx_vertices": _read_vertices(found["flame_vertices"]),
+        "swapped": ~_read_kept(found["flame_masks"]),
+        **_read_flame(found["flame"]),
+    }
     smplx = read_smplx(found["smplx"], NUM_BETAS, NUM_EXPRESSION)
     shapes: dict[str, Shape] = {
         "v_template": (_SMPLX_VERTICES, 3),
         "shapedirs": (_SMPLX_VERTICES, 3, NUM_BETAS),
     }
     check_shapes(found["smplx"], smplx, shapes)
-    flame = {
-        **_read_flame(found["flame"]),
-        "eyelids": np.stack([_read_eyelid(found[f"{side}_eyelid"]) for side in ("left", "right")]),
-        "smplx_vertices": _read_vertices(found["flame_vertices"]),
-        "swapped": ~_read_kept(found["flame_masks"]),
-    }
     return {
         **{f"smplx.{name}": array for name, array in smplx.items()},
         **{f"flame.{name}": array for name, array in flame.items()},

@@ -161,6 +161,7 @@ def find_model_files(folder: Path) -> ModelFiles:
     Of several files for one purpose, that with the preferred name counts, then the least deep, then
     the first in alphabetical order.
     """
+    folder = folder.expanduser()
     names = {Path(name).name for file in FILES for name in file.names}
     present = [
         Path(parent, name).relative_to(folder)

@@ -1,0 +1,161 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`pear import-model`: what a user is told and shown."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from pear_ros.cli import main
+from pear_ros.pear.files import FILES
+
+EYELID = "FLAME/l_eyelid.npy"
+
+
+@pytest.fixture(scope="session")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Made-up weights of a small network, in the layout of PEAR's file."""
+    torch = pytest.importorskip("torch", reason="a checkpoint is written by torch")
+    from parity import recipe
+
+    weights = recipe.fill_state_dict(recipe.network_layout(**recipe.CONFIG_SMALL), 5)
+    parts: dict[str, dict[str, object]] = {"backbone": {}, "head": {}}
+    for key, value in weights.items():
+        part, _, name = key.partition(".")
+        parts[part][name] = torch.from_numpy(value)
+    path = tmp_path_factory.mktemp("checkpoint") / "pear_model.pt"
+    torch.save(parts, path)
+    yield path
+    path.unlink()
+
+
+def test_everything_is_there(
+    pear_folder: Path, checkpoint: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (pear_folder / "pear_model.pt").symlink_to(checkpoint)
+    picture = pear_folder / "pictures" / "body.png"
+    assert main(["import-model", str(pear_folder), "--output", str(picture)]) == 0
+    captured = capsys.readouterr()
+    assert not captured.err
+    lines = captured.out.splitlines()
+    assert sum(line.startswith("  ✓") for line in lines) == len(FILES)
+    assert "  ✓   121 kB  FLAME/l_eyelid.npy" in captured.out
+    (cache,) = pear_folder.glob("pear_ros_body_*.npz")
+    for told in (
+        *("10475 vertices, 20908 faces, 55 joints", "200 shape and 50 expression coefficients"),
+        *("FLAME, 300 shape and 50 expression", cache.name, f"Picture: {picture}"),
+        "Network: vision transformer of depth 2 and width 64",
+    ):
+        assert told in captured.out
+    assert f"estimator:=pear model_folder:='{pear_folder}'" in lines[-1]
+
+
+def test_the_picture_shows_body_and_head(
+    pear_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    picture = pear_folder / "body.png"
+    main(["import-model", str(pear_folder), "--output", str(picture)])
+    drawn = cv2.imread(str(picture))
+    assert drawn is not None
+    front, side, head, asleep = np.hsplit(drawn, 4)
+    covered = [(view != drawn[0, 0]).any(axis=2).mean() for view in (front, side, head, asleep)]
+    assert 0.05 < covered[1] < covered[0] < covered[2], "from the side a body is slimmer"
+    rows = np.flatnonzero((front != drawn[0, 0]).any(axis=(1, 2)))
+    assert rows[0] > 10 and rows[-1] < len(front) - 10, "all of the body is in the picture"
+    assert np.ptp(rows) > 0.8 * len(front)
+    assert (head != asleep).mean() > 0.01, "eyelids move"
+
+
+def test_a_checkpoint_alone_missing_does_not_keep_the_body_from_being_imported(
+    pear_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    picture = pear_folder / "body.png"
+    assert main(["import-model", str(pear_folder), "--output", str(picture)]) == 1
+    captured = capsys.readouterr()
+    assert "  ✗  missing  pear_model.pt" in captured.out
+    assert picture.exists() and list(pear_folder.glob("pear_ros_body_*.npz"))
+    assert "1 of PEAR's 7 files is missing" in captured.err
+    assert "BestWJH/PEAR_models" in captured.err and "ros2 launch" not in captured.out
+
+
+def test_a_wrong_checkpoint_is_an_error_after_the_body(
+    pear_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("torch", reason="checkpoints are read by torch")
+    (pear_folder / "pear_model.pt").write_text("<html>")
+    assert main(["import-model", str(pear_folder), "--output", str(pear_folder / "body.png")]) == 1
+    captured = capsys.readouterr()
+    assert f"error: {pear_folder / 'pear_model.pt'} is no checkpoint of PEAR" in captured.err
+    assert (pear_folder / "body.png").exists() and "ros2 launch" not in captured.out
+
+
+def test_all_missing_files_are_listed_at_once(
+    pear_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (pear_folder / EYELID).unlink()
+    picture = pear_folder / "body.png"
+    assert main(["import-model", str(pear_folder), "--output", str(picture)]) == 1
+    captured = capsys.readouterr()
+    assert "2 of PEAR's 7 files are missing" in captured.err
+    for name in ("pear_model.pt", "l_eyelid.npy"):
+        assert name in captured.err
+    for there in ("generic_model.pkl", "r_eyelid.npy"):
+        assert there not in captured.err and there in captured.out
+    assert not picture.exists()
+
+
+def test_a_wrong_file_is_one_line_of_error(
+    pear_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (pear_folder / EYELID).unlink()
+    (pear_folder / EYELID).write_text("version https://git-lfs.github.com/spec/v1")
+    assert main(["import-model", str(pear_folder), "--output", str(pear_folder / "body.png")]) == 1
+    error = capsys.readouterr().err.strip()
+    assert error == (
+        f"error: {pear_folder / EYELID} is a pointer of Git LFS, not a blend shape of FLAME"
+    )
+
+
+def test_a_picture_that_cannot_be_written_is_an_error(
+    pear_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (pear_folder / "file").touch()
+    assert (
+        main(["import-model", str(pear_folder), "--output", str(pear_folder / "file" / "body.png")])
+        == 1
+    )
+    error = capsys.readouterr().err
+    assert error.startswith("\nerror: ") and str(pear_folder / "file") in error
+
+
+def test_without_torch_the_body_is_imported_and_the_package_is_named(
+    pear_folder: Path, checkpoint: Path
+) -> None:
+    (pear_folder / "pear_model.pt").symlink_to(checkpoint)
+    code = (
+        "import sys; sys.modules['torch'] = None\n"
+        "from pear_ros.cli import main; sys.exit(main(sys.argv[1:]))"
+    )
+    arguments = ["import-model", str(pear_folder), "--output", str(pear_folder / "body.png")]
+    done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True)
+    assert done.returncode == 1 and (pear_folder / "body.png").exists()
+    assert "error: PEAR needs the Python package torch, which is not installed" in done.stderr
+
+
+def test_the_default_folder_need_not_be_named(
+    pear_folder: Path,
+    checkpoint: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("PEAR_ROS_MODELS", str(pear_folder))
+    (pear_folder / "pear_model.pt").symlink_to(checkpoint)
+    assert main(["import-model", "--output", str(pear_folder / "body.png")]) == 0
+    last = capsys.readouterr().out.splitlines()[-1]
+    assert "estimator:=pear" in last and "model_folder" not in last
