@@ -45,7 +45,7 @@ def convert(found: Mapping[str, Path]) -> Arrays:
     Raises ValueError, naming file and array, when a file is not what it should be; OSError when it
     cannot be read.
     """
-    flame = {
+    flame: Arrays = {
         "eyelids": np.stack([_read_eyelid(found[f"{side}_eyelid"]) for side in ("left", "right")]),
         "smplx_vertices": _read_vertices(found["flame_vertices"]),
         "swapped": ~_read_kept(found["flame_masks"]),
