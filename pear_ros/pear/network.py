@@ -69,7 +69,7 @@ class Backbone(nn.Module):
     def __init__(self, depth: int, width: int, heads: int) -> None:
         super().__init__()
         self.patch_embed = PatchEmbedding(width)
-        self.pos_embed = nn.Parameter(torch.empty(1, 1 + TOKENS, width))
+        self.pos_embed = nn.Parameter(torch.zeros(1, 1 + TOKENS, width))
         self.blocks = nn.Sequential(*(Block(width, heads) for _ in range(depth)))
         self.last_norm = nn.LayerNorm(width, eps=1e-6)
 
@@ -152,7 +152,7 @@ class Head(nn.Module):
         """`context`: width of the backbone."""
         super().__init__()
         self.transformer = Decoder(context)
-        self.register_buffer("init_body_pose", torch.empty(1, 318))
+        self.register_buffer("init_body_pose", torch.zeros(1, 318))
         self.smplx_poses_decoder = nn.Linear(DECODER_WIDTH, LAYOUT["rotations"])
         self.smplx_scale_decoder = nn.Linear(
             DECODER_WIDTH, LAYOUT["hand_scale"] + LAYOUT["head_scale"]
@@ -192,7 +192,7 @@ class Decoder(nn.Module):
     def __init__(self, context: int) -> None:
         super().__init__()
         self.to_token_embedding = nn.Linear(1, DECODER_WIDTH)
-        self.pos_embedding = nn.Parameter(torch.empty(1, 1, DECODER_WIDTH))
+        self.pos_embedding = nn.Parameter(torch.zeros(1, 1, DECODER_WIDTH))
         self.transformer = nn.ModuleDict(
             {"layers": nn.ModuleList(_decoder_layer(context) for _ in range(DECODER_LAYERS))}
         )

@@ -12,6 +12,7 @@ from pear_ros.body.files import smplx_body
 from pear_ros.body.flame import FlameModel
 from pear_ros.pear.checkpoint import build_network
 from pear_ros.pear.crop import crop_people, squares
+from pear_ros.pear.placement import image_points
 from pear_ros.pear.prediction import Prediction
 from pear_ros.pear.rotation6d import matrices_from_6d
 
@@ -173,11 +174,12 @@ def load_image(path):
     return picture[..., ::-1].astype(np.float32)
 
 
-def project(points, RT, size, dtype):
-    """(B, N, 2) pixels, in a crop of `size`, of points (B, N, 3) seen by cameras RT (B, 4, 4)."""
-    points, RT = points.astype(dtype), RT.astype(dtype)
-    moved = points @ RT[:, :3, :3].swapaxes(1, 2) + RT[:, None, :3, 3]
-    return (1.0 - 24.0 * moved[..., :2] / moved[..., 2:]) * (size / 2)
+def project(points, RT, places, dtype):
+    """(B, N, 2) pixels of points (B, N, 3) seen by cameras RT (B, 4, 4) in squares (B, 3)."""
+    RT = RT.astype(dtype)
+    assert (RT[:, :3, :3] == np.diag([-1.0, -1.0, 1.0])).all()
+    crop_camera = np.stack([RT[:, 0, 3], RT[:, 1, 3], 24.0 / RT[:, 2, 3]], axis=1)
+    return image_points(points.astype(dtype), crop_camera, places)
 
 
 def rot6d(values, dtype):
