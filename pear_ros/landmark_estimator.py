@@ -11,8 +11,7 @@ from pear_ros.camera import Camera
 from pear_ros.estimator import Estimate, Region
 from pear_ros.fit import BodyFit, BodyFitter, PartFitter
 from pear_ros.landmarks.holistic import HolisticLandmarks
-from pear_ros.landmarks.pose import roi_from_box, visible_box
-from pear_ros.landmarks.topology import Pose
+from pear_ros.landmarks.pose import in_sight, roi_from_box, visible_box
 from pear_ros.landmarks.types import PersonLandmarks, PoseLandmarks
 from pear_ros.landmarks.undistort import undistorted_part, undistorted_pose
 from pear_ros.people import Array, Image, Person, stack
@@ -136,8 +135,7 @@ def _is_person(pose: PoseLandmarks, body: BodyFit, known: bool) -> bool:
     """Whether to believe that somebody is there; of newcomers the head or half of them must be."""
     if known:
         return _score(pose, body) >= MIN_SCORE_KNOWN
-    in_sight = max(pose.presence[Pose.NOSE], pose.presence.mean()) >= 0.5
-    return bool(in_sight) and _score(pose, body) >= MIN_SCORE
+    return in_sight(pose) and _score(pose, body) >= MIN_SCORE
 
 
 def _score(pose: PoseLandmarks, body: BodyFit) -> float:

@@ -38,9 +38,42 @@ def pear_assets(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 def pear_folder(pear_assets: Path, tmp_path: Path) -> Iterator[Path]:
     """A folder of one's own with links to the files of `pear_assets`, to add to and replace in."""
     folder = tmp_path / "my models"
-    for file in filter(Path.is_file, pear_assets.rglob("*/*")):
-        link = folder / file.relative_to(pear_assets)
-        link.parent.mkdir(parents=True, exist_ok=True)
-        link.symlink_to(file)
+    _link(pear_assets, folder)
     yield folder
     shutil.rmtree(tmp_path)  # Converted files are big.
+
+
+@pytest.fixture(scope="session")
+def pear_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Made-up weights of a small network, in the layout of PEAR's file."""
+    torch = pytest.importorskip("torch", reason="a checkpoint is written by torch")
+    from parity import recipe
+
+    weights = recipe.fill_state_dict(recipe.network_layout(**recipe.CONFIG_SMALL), 5)
+    parts: dict[str, dict[str, object]] = {"backbone": {}, "head": {}}
+    for key, value in weights.items():
+        part, _, name = key.partition(".")
+        parts[part][name] = torch.from_numpy(value)
+    path = tmp_path_factory.mktemp("checkpoint") / "pear_model.pt"
+    torch.save(parts, path)
+    yield path
+    path.unlink()
+
+
+@pytest.fixture(scope="session")
+def pear_models(
+    pear_assets: Path, pear_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Path]:
+    """A folder with all that PEAR needs, made up; shared, so leave its files as they are."""
+    folder = tmp_path_factory.mktemp("pear_models")
+    _link(pear_assets, folder)
+    (folder / "pear_model.pt").symlink_to(pear_checkpoint)
+    yield folder
+    shutil.rmtree(folder)
+
+
+def _link(assets: Path, folder: Path) -> None:
+    for file in filter(Path.is_file, assets.rglob("*/*")):
+        link = folder / file.relative_to(assets)
+        link.parent.mkdir(parents=True, exist_ok=True)
+        link.symlink_to(file)

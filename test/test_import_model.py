@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
@@ -18,27 +17,10 @@ from pear_ros.pear.files import FILES
 EYELID = "FLAME/l_eyelid.npy"
 
 
-@pytest.fixture(scope="session")
-def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Made-up weights of a small network, in the layout of PEAR's file."""
-    torch = pytest.importorskip("torch", reason="a checkpoint is written by torch")
-    from parity import recipe
-
-    weights = recipe.fill_state_dict(recipe.network_layout(**recipe.CONFIG_SMALL), 5)
-    parts: dict[str, dict[str, object]] = {"backbone": {}, "head": {}}
-    for key, value in weights.items():
-        part, _, name = key.partition(".")
-        parts[part][name] = torch.from_numpy(value)
-    path = tmp_path_factory.mktemp("checkpoint") / "pear_model.pt"
-    torch.save(parts, path)
-    yield path
-    path.unlink()
-
-
 def test_everything_is_there(
-    pear_folder: Path, checkpoint: Path, capsys: pytest.CaptureFixture[str]
+    pear_folder: Path, pear_checkpoint: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (pear_folder / "pear_model.pt").symlink_to(checkpoint)
+    (pear_folder / "pear_model.pt").symlink_to(pear_checkpoint)
     picture = pear_folder / "pictures" / "body.png"
     assert main(["import-model", str(pear_folder), "--output", str(picture)]) == 0
     captured = capsys.readouterr()
@@ -135,9 +117,9 @@ def test_a_picture_that_cannot_be_written_is_an_error(
 
 
 def test_without_torch_the_body_is_imported_and_the_package_is_named(
-    pear_folder: Path, checkpoint: Path
+    pear_folder: Path, pear_checkpoint: Path
 ) -> None:
-    (pear_folder / "pear_model.pt").symlink_to(checkpoint)
+    (pear_folder / "pear_model.pt").symlink_to(pear_checkpoint)
     code = (
         "import sys; sys.modules['torch'] = None\n"
         "from pear_ros.cli import main; sys.exit(main(sys.argv[1:]))"
@@ -150,12 +132,12 @@ def test_without_torch_the_body_is_imported_and_the_package_is_named(
 
 def test_the_default_folder_need_not_be_named(
     pear_folder: Path,
-    checkpoint: Path,
+    pear_checkpoint: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setenv("PEAR_ROS_MODELS", str(pear_folder))
-    (pear_folder / "pear_model.pt").symlink_to(checkpoint)
+    (pear_folder / "pear_model.pt").symlink_to(pear_checkpoint)
     assert main(["import-model", "--output", str(pear_folder / "body.png")]) == 0
     last = capsys.readouterr().out.splitlines()[-1]
     assert "estimator:=pear" in last and "model_folder" not in last

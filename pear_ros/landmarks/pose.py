@@ -8,7 +8,7 @@ import numpy as np
 from pear_ros.assets import landmark_model
 from pear_ros.landmarks.model import TfliteModel, pruned, sigmoid
 from pear_ros.landmarks.roi import Roi
-from pear_ros.landmarks.topology import NUM_POSE
+from pear_ros.landmarks.topology import NUM_POSE, Pose
 from pear_ros.landmarks.types import PoseLandmarks
 from pear_ros.people import Array, Image
 
@@ -47,6 +47,11 @@ def visible_box(pose: PoseLandmarks) -> Array:
     low, high = visible.min(axis=0), visible.max(axis=0)
     margin = _MARGIN * float((high - low).max())
     return np.asarray(np.concatenate([low - margin, high + margin]), np.float32)
+
+
+def in_sight(pose: PoseLandmarks) -> bool:
+    """Whether the head or half of the body is in the image: enough to believe in a newcomer."""
+    return bool(max(pose.presence[Pose.NOSE], pose.presence.mean()) >= 0.5)
 
 
 def pose_distance(a: PoseLandmarks, b: PoseLandmarks) -> float:

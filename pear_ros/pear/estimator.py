@@ -96,26 +96,28 @@ class PearEstimator:
     def _look(
         self, image: Image, camera: Camera, places: Squares, people: Sequence[Sighting]
     ) -> list[Estimate | None]:
-        """One estimate for each square; None where the network gave no numbers."""
+        """One estimate for each square; None where the network's numbers make no person."""
         with torch.inference_mode():
             crops = crop_people(image, places, self._device)
             vectors = self._network(crops).float().cpu().numpy()
-        finite = np.isfinite(vectors).all(axis=1)
-        seen = Prediction.from_vectors(vectors[finite])
+        usable = np.isfinite(vectors).all(axis=1)
+        seen = Prediction.from_vectors(np.where(usable[:, None], vectors, 0.0))
         parameters = _parameters(seen)
         joints = _joints(self.body, parameters)
-        turn, transl = place_people(joints, seen.camera, places[finite], camera)
+        turn, transl = place_people(joints, seen.camera, places, camera)
         pelvis = joints[:, :1]
         joints = (joints - pelvis) @ turn.swapaxes(1, 2) + pelvis + transl[:, None]
+        keypoints = camera.project(joints)
         rotations = parameters.pose
         rotations[:, 0] = turn @ rotations[:, 0]
+        usable &= np.isfinite(transl).all(axis=1) & (np.linalg.det(rotations) > 0.5).all(axis=1)
+        rotations[~usable] = np.eye(3)
         flat = Rotation.from_matrix(rotations.reshape(-1, 3, 3)).as_rotvec()
         pose = flat.reshape(-1, NUM_JOINTS, 3).astype(np.float32)
-        keypoints = camera.project(joints)
-        estimates = (
+        return [
             Estimate(
-                score=people[index].score,
-                box=people[index].box,
+                score=people[n].score,
+                box=people[n].box,
                 smplx=SmplxParams(pose[n], seen.betas[n], seen.expression[n], transl[n]),
                 joints=joints[n],
                 joint_confidence=np.full(NUM_JOINTS, np.nan, np.float32),
@@ -129,9 +131,10 @@ class PearEstimator:
                     head_scale=seen.head_scale[n],
                 ),
             )
-            for n, index in enumerate(np.flatnonzero(finite))
-        )
-        return [next(estimates) if good else None for good in finite]
+            if usable[n]
+            else None
+            for n in range(len(people))
+        ]
 
 
 def load_pear(files: ModelFiles, plain_smplx: bool = False) -> PearEstimator:

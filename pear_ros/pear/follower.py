@@ -6,12 +6,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from pear_ros.estimator import Region
 from pear_ros.landmarks.holistic import MIN_PRESENCE, MIN_SCORE
-from pear_ros.landmarks.pose import PoseModel, roi_from_box, visible_box
+from pear_ros.landmarks.pose import PoseModel, in_sight, roi_from_box, visible_box
 from pear_ros.landmarks.roi import Roi
+from pear_ros.landmarks.types import PoseLandmarks
 from pear_ros.people import Array, Image
 
 
@@ -41,12 +40,10 @@ class PersonFollower:
         sightings: list[Sighting | None] = []
         rois: dict[str, Roi] = {}
         for region in regions:
-            roi = self._rois.get(region.id)
-            if roi is None:
-                # A proposed region may be off, so it serves to find a better one.
-                roi = self._model(image, roi_from_box(region.box)).roi
-            pose = self._model(image, roi)
-            if pose.score >= MIN_SCORE and float(np.mean(pose.presence)) >= MIN_PRESENCE:
+            known = self._rois.get(region.id)
+            # A proposed region may be off, so it serves to find a better one.
+            pose = self._model(image, known or self._model(image, roi_from_box(region.box)).roi)
+            if _seen(pose) and (known or in_sight(pose)):
                 rois[region.id] = pose.roi
                 sightings.append(Sighting(visible_box(pose), pose.score))
             else:
@@ -57,3 +54,7 @@ class PersonFollower:
     def reset(self) -> None:
         """Forget everybody."""
         self._rois.clear()
+
+
+def _seen(pose: PoseLandmarks) -> bool:
+    return pose.score >= MIN_SCORE and float(pose.presence.mean()) >= MIN_PRESENCE
