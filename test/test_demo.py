@@ -27,6 +27,7 @@ from pear_ros.cli.demo_pictures import draw_bag
 from pear_ros.cli.demo_table import demo_table
 from pear_ros.people import Array, Image, People
 from pear_ros.ros.lockstep import (
+    BODY_MODEL,
     HUMANS,
     OVERLAY,
     TOPICS,
@@ -72,9 +73,10 @@ class Stage:
     def __init__(self, bag: Path, pipeline: TinyPipeline) -> None:
         self._context = rclpy.Context()
         rclpy.init(context=self._context)
-        transport = Parameter("image_transport", value="compressed")
+        values = {"image_transport": "compressed", "publish_vertices": True}
+        parameters = [Parameter(name, value=value) for name, value in values.items()]
         self._node = PearNode(
-            lambda _: pipeline, context=self._context, parameter_overrides=[transport]
+            lambda _: pipeline, context=self._context, parameter_overrides=parameters
         )
         self._client = Node("client", context=self._context)
         self._recorder = Recorder(self._client, bag, TOPICS)
@@ -170,7 +172,7 @@ def test_the_bag_alone_makes_video_and_contact_sheet(
     recorded: tuple[Answers, Path], tmp_path: Path
 ) -> None:
     _, bag = recorded
-    video, sheet = draw_bag(bag, tmp_path, HUMANS.name, OVERLAY.recorded_name)
+    video, sheet = draw_bag(bag, tmp_path, HUMANS.name, BODY_MODEL.name, OVERLAY.recorded_name)
     stamps, pictures = zip(*FrameSource(str(video)), strict=True)
     np.testing.assert_allclose(stamps, [0.0, 0.1, 0.2, 0.5], atol=1e-3)
     # Only people have colours in the side view, which is beside the image.

@@ -23,7 +23,15 @@ from pear_ros.assets import demo_clip
 from pear_ros.choice import EstimatorChoice
 from pear_ros.cli.demo_pictures import draw_bag
 from pear_ros.cli.demo_table import demo_table
-from pear_ros.ros.lockstep import HUMANS, OVERLAY, TOPICS, Answers, LockstepPlayer, NoResultsError
+from pear_ros.ros.lockstep import (
+    BODY_MODEL,
+    HUMANS,
+    OVERLAY,
+    TOPICS,
+    Answers,
+    LockstepPlayer,
+    NoResultsError,
+)
 from pear_ros.ros.recorder import Recorder
 from pear_ros.video import FrameSource
 
@@ -39,7 +47,7 @@ def demo(folder: Path, choice: EstimatorChoice) -> int:
         clip = demo_clip()
         _clear(folder)
         answers = _record(clip, bag, log, choice)
-        video, sheet = draw_bag(bag, folder, HUMANS.name, OVERLAY.recorded_name)
+        video, sheet = draw_bag(bag, folder, HUMANS.name, BODY_MODEL.name, OVERLAY.recorded_name)
     except (NoResultsError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
@@ -135,6 +143,7 @@ def _node_process(log: Path, choice: EstimatorChoice) -> Iterator[subprocess.Pop
     """The real node, started as `ros2 run` would, with its output in `log`."""
     command = [sys.executable, "-m", "pear_ros.ros.node"]
     command += ["--ros-args", "-p", "image_transport:=compressed"]
+    command += ["-p", "publish_vertices:=true"]
     command += ["-p", f"estimator:={choice.name}", "-p", f"pear_body:={choice.pear_body}"]
     if choice.model_folder:
         command += ["-p", f"model_folder:={choice.model_folder}"]

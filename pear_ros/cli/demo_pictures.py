@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """From the demo's bag alone to its video and contact sheet.
 
-People are rebuilt from the recorded parameters and the body model that the bag names: what is seen
-from the side is what any subscriber of `humans` can draw.
+What is seen from the side is what any subscriber of `humans` and `body_model` can draw.
 """
 
 from __future__ import annotations
@@ -13,10 +12,10 @@ from typing import Any
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 from rosbags.highlevel import AnyReader
 from tqdm import tqdm
 
-from pear_ros.body import BodyModel, load_open_body
 from pear_ros.people import Array, Image, TrackingState
 from pear_ros.render import SideWindow, contact_sheet, draw_side_view, side_width
 from pear_ros.video import VideoWriter
@@ -27,24 +26,27 @@ _GLIMPSE = 5
 """Frames; whoever is there for fewer does not widen the side view."""
 
 
-def draw_bag(bag: Path, folder: Path, humans: str, overlay: str) -> tuple[Path, Path]:
+def draw_bag(
+    bag: Path, folder: Path, humans: str, body_model: str, overlay: str
+) -> tuple[Path, Path]:
     """Draw demo.mp4 and contact_sheet.png into `folder`: each overlay beside its side view.
 
-    `humans` and `overlay` are the topics (pear_msgs/HumanArray, sensor_msgs/CompressedImage).
-    Raises ValueError when the bag's people belong to another body than the open one.
+    `humans`, `body_model` and `overlay` are the topics (pear_msgs/HumanArray with vertices,
+    pear_msgs/BodyModelInfo, sensor_msgs/CompressedImage).
     """
     video, sheet = folder / "demo.mp4", folder / "contact_sheet.png"
-    body = load_open_body()
     with AnyReader([bag]) as reader, VideoWriter(video) as writer:
         count = reader.topics[overlay].msgcount
+        faces = _faces(reader, body_model)
+        vertex_count = int(faces.max()) + 1
         chosen = set(np.linspace(0, count - 1, min(count, _SHEET_TILES)).round().astype(int))
         tiles = []
         window = _window(reader, humans)
         frames = tqdm(_pairs(reader, humans, overlay), "Drawing", total=count, unit="frame")
         for index, (stamp_ns, people, image) in enumerate(frames):
-            meshes, ids = _meshes(people, body)
+            meshes, ids = _meshes(people, vertex_count)
             height = image.shape[0]
-            side = draw_side_view(meshes, body.faces, ids, height, side_width(height), window)
+            side = draw_side_view(meshes, faces, ids, height, side_width(height), window)
             picture = np.hstack([image, side])
             writer.write((stamp_ns - reader.start_time) * 1e-9, picture)
             if index in chosen:
@@ -84,26 +86,17 @@ def _present(message: Any) -> list[Any]:
     return [human for human in message.humans if human.tracking_state != TrackingState.LOST]
 
 
-def _meshes(message: Any, body: BodyModel) -> tuple[Array, list[str]]:
+def _faces(reader: AnyReader, body_model: str) -> npt.NDArray[np.int32]:
+    """(F, 3) of the body that the bag describes."""
+    connections = [c for c in reader.connections if c.topic == body_model]
+    connection, _, data = next(reader.messages(connections=connections))
+    message: Any = reader.deserialize(data, connection.msgtype)
+    faces: npt.NDArray[np.int32] = message.faces.reshape(-1, 3).astype(np.int32)
+    return faces
+
+
+def _meshes(people: Any, vertex_count: int) -> tuple[Array, list[str]]:
     """(N, V, 3) of those present in a HumanArray, and their ids."""
-    present = _present(message)
-    ids = [human.id for human in present]
-    if not present:
-        return np.empty((0, body.vertex_count, 3), np.float32), ids
-    if message.body_model != body.name:
-        raise ValueError(f"the bag's people are of {message.body_model}, not {body.name}")
-    params = [human.smplx for human in present]
-    pose = np.stack([_pose(p) for p in params])
-    betas, expression, transl = (
-        np.array([getattr(p, name) for p in params], np.float32)
-        for name in ("betas", "expression", "transl")
-    )
-    return body.vertices(pose, betas, expression, transl), ids
-
-
-def _pose(params: Any) -> Array:
-    """(55, 3) of SmplxParams, joints in their order."""
-    parts = ("global_orient", "body_pose", "jaw_pose", "leye_pose", "reye_pose")
-    hands = ("left_hand_pose", "right_hand_pose")
-    pose: Array = np.concatenate([getattr(params, part) for part in parts + hands])
-    return pose.reshape(-1, 3)
+    present = _present(people)
+    meshes = np.array([human.vertices for human in present], np.float32)
+    return meshes.reshape(len(present), vertex_count, 3), [human.id for human in present]
