@@ -171,19 +171,22 @@ def test_a_distant_camera_needs_no_turning() -> None:
     np.testing.assert_allclose(transl[:, 2], 24 / crop_camera[:, 2], rtol=1e-3)
 
 
-def test_people_are_placed_independently_of_each_other() -> None:
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("scale", [-1.0, 0.0, np.nan, 1e9], ids=str)
+def test_nobody_keeps_others_from_their_place(scale: float) -> None:
     joints, vertices = people(3)
     middles = np.array([(300, 300), (900, 200), (1100, 650)])
     crop_camera, squares = seen_in_crops(vertices, middles, 300.0)
-    crop_camera[1, 2] = -1.0
+    crop_camera[1, 2] = scale
     together = place_people(joints, crop_camera, squares, camera(1.0))
-    assert np.isnan(together[1][1]).all()
     for one in (0, 2):
         this = slice(one, one + 1)
         alone = place_people(joints[this], crop_camera[this], squares[this], camera(1.0))
         for batched, single in zip(together, alone, strict=True):
             np.testing.assert_allclose(batched[this], single, atol=1e-5)
             assert np.isfinite(single).all()
+    if not scale >= 0.0:
+        assert np.isnan(together[1][1]).all()
 
 
 def test_nobody_is_no_problem() -> None:

@@ -189,7 +189,7 @@ def _solve(
 ) -> Doubles:
     """(B, K) weighted least squares of rows (B, N, 2, K) and target (B, N, 2).
 
-    `effort` (B, K): what the square of each unknown costs.
+    `effort` (B, K): what the square of each unknown costs. NaN where there is no solution.
     """
     people, points, _, unknowns = rows.shape
     flat = rows.reshape(people, 2 * points, unknowns)
@@ -197,4 +197,9 @@ def _solve(
     normal = weighted @ flat
     np.einsum("bkk->bk", normal)[:] += effort
     right = weighted @ target.reshape(people, 2 * points, 1)
+    # One person without a solution must not keep the others from theirs.
+    normal[~np.isfinite(normal).all(axis=(1, 2))] = 0.0
+    unsolvable = ~(np.linalg.det(normal) > 0.0)
+    normal[unsolvable] = np.eye(unknowns)
+    right[unsolvable] = np.nan
     return np.asarray(np.linalg.solve(normal, right)[..., 0], np.float64)
