@@ -33,7 +33,7 @@ setup(
         "tqdm",
     ],
     extras_require={
-        "pear": ["safetensors", "torch"],
+        "pear": ["numba", "safetensors", "torch"],
         "test": ["hypothesis", "pytest", "pytest-timeout", "smplx"],
     },
     entry_points={

@@ -29,14 +29,14 @@ from pear_ros.body.kinematics import (
     rotation_matrices,
 )
 from pear_ros.body.model import BodyModel
-from pear_ros.body.skinning import Skin, vertex_list
+from pear_ros.body.skinning import PoseFeature, Skin, make_skin, vertex_list
 
 _EYES = slice(23, 25)
 """SMPL-X's joints of the left and the right eye."""
 _BENDING = [joint for joint in range(1, 55) if joint not in (22, 23, 24)]
 """Jaw and eyes of SMPL-X stay as they are: FLAME's move."""
 _FLAME_EYES = slice(3, 5)
-_FLAME_BENDING = (2, 3, 4)
+_FLAME_BENDING = [2, 3, 4]
 """Jaw and eyes; EHM-s turns neither FLAME as a whole nor its neck."""
 
 
@@ -88,15 +88,11 @@ class EhmBody:
         self.num_expression = smplx.num_expression
         self.expression_names: tuple[str, ...] = ()
 
-        # Vertices are kept in an order of their own: the body that no expression moves, the rest of
-        # the body, the head.
+        # Vertices are kept in an order of their own: SMPL-X's body first, then FLAME's head.
         head = flame.smplx_vertices[flame.swapped]
         body = np.setdiff1d(np.arange(self.vertex_count), head)
-        moved = np.isin(body, smplx.exprdirs_vertices)
-        body = np.concatenate([body[~moved], body[moved]])
         self._order = np.concatenate([body, head])
         self._body_count = len(body)
-        self._unmoved = int((~moved).sum())
 
         self._smplx, self._flame, self._asarray = smplx, flame, asarray
         regressor = smplx.joint_regressor.toarray().astype(np.float64)
@@ -125,23 +121,19 @@ class EhmBody:
 
     def vertices(self, people: EhmParameters) -> Tensor:
         """(B, V, 3) vertices of the mesh in metres, in SMPL-X's order."""
-        template, rest = self._tpose(people)
-        planes = self._skin.vertices(as_matrices(people.pose), template, rest, people.transl)
-        return self._in_order(planes)
-
-    def tpose(self, people: EhmParameters) -> Tensor:
-        """(B, V, 3) the body with its head before it is posed, in SMPL-X's order."""
-        return self._in_order(self._tpose(people)[0])
-
-    def _tpose(self, people: EhmParameters) -> tuple[Tensor, Tensor]:
-        """(B, 3, V) that body in the order of its own, and (B, 55, 3) its joints."""
         xp = array_namespace(people.betas)
+        rotations = as_matrices(people.pose)
         head = self._head(people) + self._head_shift(people)
-        body = self._shapes(people.betas) + self._template
-        mimic = body[:, :, self._unmoved :] + self._expressions(people.expression)
-        template = xp.concat([body[:, :, : self._unmoved], mimic, head], axis=2)
-        regressing = xp.take(head, self._regressing, axis=2)
-        return template, self._rest_joints(people, regressing)
+        rest = self._rest_joints(people, xp.take(head, self._regressing, axis=2))
+        transforms = self._tree.transforms(rotations, rest, people.transl)
+        feature = self._feature(rotations)
+        coefficients = xp.concat([people.betas, people.expression, feature], axis=1)
+        parts = [
+            self._body_skin(coefficients, self._template, transforms),
+            self._head_skin(feature, head, transforms),
+        ]
+        planes = xp.concat(parts, axis=2)
+        return vertex_list(xp.take(planes, self._place, axis=2))
 
     def _rest_joints(self, people: EhmParameters, head: Tensor) -> Tensor:
         """(B, 55, 3) given those of the head's vertices from which joints are regressed."""
@@ -153,37 +145,39 @@ class EhmBody:
         eyes = self._eyes(_coefficients(people))[:, 0]
         return (eyes - self._regressing_head.between_eyes(people))[..., None]
 
-    def _in_order(self, planes: Tensor) -> Tensor:
-        xp = array_namespace(planes)
-        return vertex_list(xp.take(planes, self._place, axis=2))
-
     # Made when they are first needed: whoever wants joints alone does without the mesh.
 
     @cached_property
-    def _skin(self) -> Skin:
-        posedirs = self._smplx.posedirs
-        assert posedirs is not None
-        weights = self._smplx.weights[self._order].toarray()
-        return Skin(self.parents, weights, posedirs[self._order], self._asarray, _BENDING)
+    def _feature(self) -> PoseFeature:
+        return PoseFeature(_BENDING, self._asarray)
+
+    @cached_property
+    def _body_skin(self) -> Skin:
+        of_body = self._order[: self._body_count]
+        shapes = self._smplx.directions[of_body]
+        directions = np.concatenate([shapes, self._posedirs(of_body)], axis=2)
+        return make_skin(directions, self._smplx.weights[of_body].toarray(), self._asarray)
+
+    @cached_property
+    def _head_skin(self) -> Skin:
+        of_head = self._order[self._body_count :]
+        weights = self._smplx.weights[of_head].toarray()
+        return make_skin(self._posedirs(of_head), weights, self._asarray)
+
+    def _posedirs(self, vertices: npt.NDArray[np.integer]) -> npt.NDArray[np.float32]:
+        assert self._smplx.posedirs is not None
+        chosen: npt.NDArray[np.float32] = self._smplx.posedirs[vertices][
+            :, :, self._feature.columns
+        ]
+        return chosen
+
+    @cached_property
+    def _template(self) -> Tensor:
+        return self._asarray(self._smplx.v_template[self._order[: self._body_count]].T[None])
 
     @cached_property
     def _place(self) -> Tensor:
         return self._asarray(np.argsort(self._order))
-
-    @cached_property
-    def _template(self) -> Tensor:
-        return self._asarray(self._smplx.v_template[self._order[: self._body_count]].T)
-
-    @cached_property
-    def _shapes(self) -> Directions:
-        of_body = self._order[: self._body_count]
-        return Directions(self._smplx.shapedirs[of_body], self._asarray)
-
-    @cached_property
-    def _expressions(self) -> Directions:
-        of_mimic = self._order[self._unmoved : self._body_count]
-        directions = self._smplx.directions[of_mimic, :, self.num_betas :]
-        return Directions(directions, self._asarray)
 
     @cached_property
     def _head(self) -> FlameHead:
@@ -195,13 +189,14 @@ class FlameHead:
 
     def __init__(self, flame: FlameModel, rows: npt.NDArray[np.integer], asarray: AsArray) -> None:
         """`rows`: the n vertices that are wanted."""
-        self._template = asarray(flame.v_template[rows].T)
-        self._directions = Directions(flame.shapedirs[rows], asarray)
+        self._feature = PoseFeature(_FLAME_BENDING, asarray)
+        correctives = flame.posedirs[rows][:, :, self._feature.columns]
+        directions = np.concatenate([flame.shapedirs[rows], correctives], axis=2)
+        self._skin = make_skin(directions, flame.weights[rows], asarray)
+        self._template = asarray(flame.v_template[rows].T[None])
         self._eyelids = Directions(flame.eyelids[:, rows].transpose(1, 2, 0), asarray)
-        self._skin = Skin(
-            PARENTS, flame.weights[rows], flame.posedirs[rows], asarray, _FLAME_BENDING
-        )
         self._joints = _regressed(flame.joint_regressor, flame.v_template, flame.shapedirs, asarray)
+        self._tree = JointTree(PARENTS, asarray)
         self._still = asarray(np.broadcast_to(np.eye(3), (1, 2, 3, 3)))
 
     def __call__(self, people: EhmParameters) -> Tensor:
@@ -216,10 +211,11 @@ class FlameHead:
         still = xp.broadcast_to(self._still, (count, 2, 3, 3))
         turning = xp.concat([people.jaw, people.eyes], axis=1).reshape(count, 3, 3)
         rotations = xp.concat([still, rotation_matrices(turning)], axis=1)
-        coefficients = _head_coefficients(people)
-        template = self._template + self._directions(coefficients)
+        shape = _head_coefficients(people)
         nowhere = xp.zeros_like(people.transl)
-        posed = self._skin.vertices(rotations, template, self._joints(coefficients), nowhere)
+        transforms = self._tree.transforms(rotations, self._joints(shape), nowhere)
+        coefficients = xp.concat([shape, self._feature(rotations)], axis=1)
+        posed = self._skin(coefficients, self._template, transforms)
         return posed + self._eyelids(people.eyelids)
 
     def between_eyes(self, people: EhmParameters) -> Tensor:

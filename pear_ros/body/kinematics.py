@@ -121,3 +121,14 @@ class JointTree:
     def posed(self, rotations: Tensor, rest_joints: Tensor) -> Tensor:
         """(..., J, 3) of the joints, given their rotations and where they are in the T-pose."""
         return self.positions(self.orientations(rotations), self.bones(rest_joints))
+
+    def transforms(self, rotations: Tensor, rest_joints: Tensor, transl: Tensor) -> Tensor:
+        """(B, J, 3, 4) from the T-pose to the pose: rotation of each joint, and what is added.
+
+        `rotations` (B, J, 3, 3) relative to the parents, `rest_joints` (B, J, 3), `transl` (B, 3).
+        """
+        xp = array_namespace(rotations)
+        orientation = self.orientations(rotations)
+        position = self.positions(orientation, self.bones(rest_joints))
+        offset = position - (orientation @ rest_joints[..., None])[..., 0] + transl[:, None]
+        return xp.concat([orientation, offset[..., None]], axis=3)

@@ -19,7 +19,7 @@ from scipy import sparse
 
 from pear_ros.body.blending import Directions, RestPoints
 from pear_ros.body.kinematics import Array, AsArray, JointTree, Tensor, as_matrices, float32_array
-from pear_ros.body.skinning import Skin, vertex_list
+from pear_ros.body.skinning import PoseFeature, Skin, make_skin, vertex_list
 
 
 @dataclass(frozen=True)
@@ -102,10 +102,12 @@ class BodyModel:
         `pose` (B, J, 3) axis-angle relative to the parent, global_orient first, or (B, J, 3, 3) the
         same as matrices; `betas` (B, num_betas); `expression` (B, num_expression); `transl` (B, 3).
         """
+        rotations = as_matrices(pose)
         template = self._template + self._shapes(betas)
         template[:, :, self._expressive] += self._expressions(expression)
-        rest = self.rest_joints(betas, expression)
-        return vertex_list(self._skin.vertices(as_matrices(pose), template, rest, transl))
+        transforms = self._tree.transforms(rotations, self.rest_joints(betas, expression), transl)
+        feature = betas[:, :0] if self.posedirs is None else self._feature(rotations)
+        return vertex_list(self._skin(feature, template, transforms))
 
     # Made when they are first needed: whoever wants joints alone does without the rest.
 
@@ -114,8 +116,14 @@ class BodyModel:
         return JointTree(self.parents, self.asarray)
 
     @cached_property
+    def _feature(self) -> PoseFeature:
+        return PoseFeature(list(range(1, len(self.parents))), self.asarray)
+
+    @cached_property
     def _skin(self) -> Skin:
-        return Skin(self.parents, self.weights.toarray(), self.posedirs, self.asarray)
+        none = np.empty((self.vertex_count, 3, 0), np.float32)
+        directions = none if self.posedirs is None else self.posedirs
+        return make_skin(directions, self.weights.toarray(), self.asarray)
 
     @cached_property
     def _rest_joints(self) -> RestPoints:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From a body in the T-pose to the posed body: pose-corrective offsets and linear blend skinning.
+"""Linear blend skinning with blend shapes: from a template to the posed mesh, batched over people.
 
 The function is that of SMPL (Loper et al., SIGGRAPH Asia 2015). Vertices are kept plane by plane,
 (B, 3, V), so that every step runs along memory; `vertex_list` gives them the usual way. Works on
@@ -8,61 +8,67 @@ NumPy arrays and on torch tensors alike.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+import logging
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 from array_api_compat import array_namespace
 
 from pear_ros.body.blending import Directions
-from pear_ros.body.kinematics import AsArray, JointTree, Tensor, float32_array
+from pear_ros.body.kinematics import AsArray, Tensor, float32_array
+
+_LARGE = 1_000_000
+"""Numbers in the directions from which on the time goes into reading them from memory."""
+
+logger = logging.getLogger(__name__)
 
 
-class Skin:
-    """What moves the vertices of one body, batched over people."""
+class Skin(Protocol):
+    """What moves the V vertices of a body, or of a part of it."""
+
+    def __call__(self, coefficients: Tensor, template: Tensor, transforms: Tensor) -> Tensor:
+        """(B, 3, V) the posed vertices.
+
+        `coefficients` (B, K) of the blend shapes that are added to `template` (B or 1, 3, V);
+        `transforms` (B, J, 3, 4) of the joints, from the T-pose to the pose.
+        """
+        ...
+
+
+def make_skin(
+    directions: npt.NDArray[Any], weights: npt.NDArray[Any], asarray: AsArray = float32_array
+) -> Skin:
+    """A skin of `directions` (V, 3, K), K blend shapes, and `weights` (V, J), whose rows sum to 1.
+
+    On NumPy in single precision many directions are packed, which makes it several times faster and
+    leaves vertices of SMPL-X off by micrometres.
+    """
+    if asarray is float32_array and directions.size >= _LARGE:
+        try:
+            from pear_ros.body.packed import PackedSkin
+        except ImportError:
+            logger.info("Meshes take twice as long as they could: numba is not installed")
+        else:
+            return PackedSkin(directions, weights)
+    return PlainSkin(directions, weights, asarray)
+
+
+class PlainSkin:
+    """A Skin of matrix products."""
 
     def __init__(
-        self,
-        parents: npt.NDArray[np.integer],
-        weights: npt.NDArray[Any],
-        posedirs: npt.NDArray[Any] | None,
-        asarray: AsArray = float32_array,
-        bending: Sequence[int] | None = None,
+        self, directions: npt.NDArray[Any], weights: npt.NDArray[Any], asarray: AsArray
     ) -> None:
-        """The constants of one body of J joints and V vertices.
-
-        `parents` (J,), -1 for the root; `weights` (V, J), rows sum to 1; `posedirs` (V, 3, 9 (J-1))
-        offsets per entry of each rotation but the root's, less the identity; or None. `bending`:
-        the joints, without the root, that ever leave the T-pose; all when not given.
-        """
-        self._tree = JointTree(parents, asarray)
+        """Arguments as for `make_skin`."""
+        self._directions = Directions(directions, asarray) if directions.size else None
         self._weights = asarray(weights.T)
-        self._directions: Directions | None = None
-        if posedirs is not None:
-            bent = np.arange(1, len(parents)) if bending is None else np.asarray(bending)
-            by_joint = posedirs.reshape(*posedirs.shape[:2], -1, 9)[:, :, bent - 1]
-            self._directions = Directions(by_joint.reshape(*posedirs.shape[:2], -1), asarray)
-            self._bent = asarray(bent)
-            self._identity = asarray(np.eye(3, dtype=np.float32))
 
-    def vertices(
-        self, rotations: Tensor, template: Tensor, rest_joints: Tensor, transl: Tensor
-    ) -> Tensor:
-        """(B, 3, V) the posed mesh.
-
-        `rotations` (B, J, 3, 3) of each joint relative to its parent; `template` (B, 3, V) the
-        shaped body in the T-pose and `rest_joints` (B, J, 3) its joints; `transl` (B, 3) is added.
-        """
-        xp = array_namespace(rotations)
-        people, joints = rotations.shape[:2]
+    def __call__(self, coefficients: Tensor, template: Tensor, transforms: Tensor) -> Tensor:
+        """See Skin."""
         if self._directions is not None:
-            feature = xp.take(rotations, self._bent, axis=1) - self._identity
-            template = template + self._directions(feature.reshape(people, 9 * len(self._bent)))
-        orientation = self._tree.orientations(rotations)
-        position = self._tree.positions(orientation, self._tree.bones(rest_joints))
-        offset = position - (orientation @ rest_joints[..., None])[..., 0] + transl[:, None]
-        transforms = xp.concat([orientation, offset[..., None]], axis=3)
+            template = template + self._directions(coefficients)
+        people, joints = transforms.shape[:2]
         blended = transforms.reshape(people, joints, 12).swapaxes(1, 2) @ self._weights
         rows = blended.reshape(people, 3, 4, blended.shape[2])
         moved = rows[:, :, 0] * template[:, None, 0]
@@ -70,6 +76,23 @@ class Skin:
         moved += rows[:, :, 2] * template[:, None, 2]
         moved += rows[:, :, 3]
         return moved
+
+
+class PoseFeature:
+    """What pose-corrective blend shapes go by: rotations of joints less the identity."""
+
+    def __init__(self, joints: list[int], asarray: AsArray = float32_array) -> None:
+        """`joints`: those that ever leave the T-pose."""
+        self.columns = np.concatenate([np.arange(9) + 9 * (joint - 1) for joint in joints])
+        """Of pose-corrective offsets (V, 3, 9 (J - 1)), which are of no joint but the root."""
+        self._joints = asarray(np.array(joints))
+        self._identity = asarray(np.eye(3, dtype=np.float32))
+
+    def __call__(self, rotations: Tensor) -> Tensor:
+        """(B, 9 n) entries, row by row, of `rotations` (B, J, 3, 3)."""
+        xp = array_namespace(rotations)
+        feature = xp.take(rotations, self._joints, axis=1) - self._identity
+        return feature.reshape(len(rotations), len(self.columns))
 
 
 def vertex_list(planes: Tensor) -> Tensor:

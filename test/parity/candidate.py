@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import torch
@@ -10,6 +12,7 @@ import torch
 from pear_ros.body.ehm import EhmBody, EhmParameters
 from pear_ros.body.files import smplx_body
 from pear_ros.body.flame import FlameModel
+from pear_ros.body.kinematics import float32_array
 from pear_ros.pear.checkpoint import build_network
 from pear_ros.pear.crop import crop_people, squares
 from pear_ros.pear.placement import image_points
@@ -76,7 +79,9 @@ def view_matrices(camera):
 
 def body(smplx, flame, extras, parameters, dtype):
     """Vertices, T-pose and joints of EHM-s by NumPy, for the dictionaries of the recipe."""
-    return ehm(smplx, flame, extras, parameters, lambda values: to_precision(values, dtype))
+    single = dtype == "float32"
+    asarray = float32_array if single else lambda values: to_precision(values, dtype)
+    return ehm(smplx, flame, extras, parameters, asarray)
 
 
 def body_torch(smplx, flame, extras, parameters, dtype):
@@ -107,10 +112,10 @@ def ehm(smplx, flame, extras, parameters, asarray):
         "transl": np.zeros((people, 3), np.float32),
     }
     given = EhmParameters(**{name: asarray(value) for name, value in arguments.items()})
-    return {
-        name: np.asarray(getattr(model, name)(given))
-        for name in ("vertices", "tpose", "rest_joints", "joints")
-    }
+    rest = np.broadcast_to(np.eye(3, dtype=np.float32), (people, 55, 3, 3))
+    outputs = {name: getattr(model, name)(given) for name in ("vertices", "rest_joints", "joints")}
+    outputs["tpose"] = model.vertices(replace(given, pose=asarray(rest)))
+    return {name: np.asarray(values) for name, values in outputs.items()}
 
 
 def smplx_model(file):

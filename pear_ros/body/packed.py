@@ -1,0 +1,161 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Blend shapes and skinning in one pass over the vertices, for CPUs.
+
+Memory is what limits a body with hundreds of directions: here they are read once for four people,
+in 16 bits (each coefficient and each coordinate of each vertex with a scale of its own, which
+leaves vertices of SMPL-X off by micrometres), and nothing in between is written out. The function
+is that of pear_ros.body.skinning. Compiled by Numba when this module is imported for the first
+time, which takes seconds; what is compiled is kept.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from numba import njit, prange
+
+from pear_ros.body.kinematics import Array
+
+_VERTICES = 64
+"""Vertices of a block: its directions stay in a core's cache."""
+_COLUMNS = 3 * _VERTICES
+_PEOPLE = 4
+"""Who are computed at once."""
+_STEPS = 32767.0
+
+# Numba's simplest threads end the process when two threads use them at once.
+_one_at_a_time = threading.Lock()
+
+
+class PackedSkin:
+    """A pear_ros.body.skinning.Skin."""
+
+    def __init__(self, directions: npt.NDArray[Any], weights: npt.NDArray[Any]) -> None:
+        """`directions` (V, 3, K) per unit of each coefficient; `weights` (V, J), rows sum to 1."""
+        vertices, _, coefficients = directions.shape
+        blocks = -(-vertices // _VERTICES)
+        # Coefficients in fours and whole blocks, filled up with zeros.
+        padded = np.zeros((-(-coefficients // 4) * 4, blocks * _VERTICES, 3))
+        padded[:coefficients, :vertices] = directions.transpose(2, 0, 1)
+        planes = padded.reshape(-1, blocks, _VERTICES, 3).swapaxes(2, 3)
+        matrix: Any = planes.reshape(len(planes), -1)
+        per_coefficient = _greatest(matrix, axis=1)
+        matrix = matrix / per_coefficient
+        per_column = _greatest(matrix, axis=0) / _STEPS
+        steps = np.rint(matrix / per_column).astype(np.int16)
+        self._steps = np.ascontiguousarray(steps.reshape(-1, blocks, _COLUMNS).swapaxes(0, 1))
+        self._per_coefficient = per_coefficient[:coefficients, 0].astype(np.float32)
+        self._per_column = per_column.reshape(blocks, _COLUMNS).astype(np.float32)
+        most = int((weights > 0.0).sum(axis=1).max())
+        joints = np.argsort(-weights, axis=1, kind="stable")[:, :most]
+        self._joints = np.ascontiguousarray(joints, np.int32)
+        self._weights = np.take_along_axis(weights, joints, axis=1).astype(np.float32)
+
+    def __call__(self, coefficients: Array, template: Array, transforms: Array) -> Array:
+        """See pear_ros.body.skinning.Skin; all float32."""
+        people, count = coefficients.shape
+        scaled = np.zeros((people, self._steps.shape[1]), np.float32)
+        scaled[:, :count] = coefficients * self._per_coefficient
+        start = np.broadcast_to(template, (people, *template.shape[1:]))
+        moved = np.empty((people, 3, len(self._joints)), np.float32)
+        flat = np.ascontiguousarray(transforms).reshape(*transforms.shape[:2], 12)
+        with _one_at_a_time:
+            _move(
+                *(scaled, self._steps, self._per_column, start),
+                *(self._joints, self._weights, flat, moved),
+            )
+        return moved
+
+
+def _greatest(matrix: npt.NDArray[np.float64], axis: int) -> npt.NDArray[np.float64]:
+    """Greatest magnitude along an axis, which stays; 1 where all are 0."""
+    greatest = np.abs(matrix).max(axis=axis, keepdims=True)
+    return np.where(greatest > 0.0, greatest, 1.0)
+
+
+# The innermost loops are written so that LLVM makes vectors of them.
+
+
+@njit(fastmath=True, cache=True)
+def _blend_one(person: Array, steps: npt.NDArray[np.int16], sums: Array) -> None:
+    """`sums` (_COLUMNS,) of a block's `steps` (K, _COLUMNS) times coefficients (K,)."""
+    total = np.zeros(_COLUMNS, np.float32)
+    for k in range(0, len(person), 4):
+        a, b, c, d = person[k], person[k + 1], person[k + 2], person[k + 3]
+        first, second, third, fourth = steps[k], steps[k + 1], steps[k + 2], steps[k + 3]
+        for column in range(_COLUMNS):
+            total[column] += (
+                a * np.float32(first[column])
+                + b * np.float32(second[column])
+                + (c * np.float32(third[column]) + d * np.float32(fourth[column]))
+            )
+    sums[:] = total
+
+
+@njit(fastmath=True, cache=True)
+def _blend_four(people: Array, steps: npt.NDArray[np.int16], sums: Array) -> None:
+    """`sums` (4, _COLUMNS) of the same for four people's coefficients (4, K)."""
+    totals = np.zeros((_PEOPLE, _COLUMNS), np.float32)
+    total_a, total_b, total_c, total_d = totals[0], totals[1], totals[2], totals[3]
+    a, b, c, d = people[0], people[1], people[2], people[3]
+    for k in range(0, people.shape[1], 2):
+        even, odd = steps[k], steps[k + 1]
+        for column in range(_COLUMNS):
+            s, t = np.float32(even[column]), np.float32(odd[column])
+            total_a[column] += a[k] * s + a[k + 1] * t
+            total_b[column] += b[k] * s + b[k + 1] * t
+            total_c[column] += c[k] * s + c[k + 1] * t
+            total_d[column] += d[k] * s + d[k + 1] * t
+    sums[:] = totals
+
+
+@njit(
+    "void(float32[:, ::1], int16[:, :, ::1], float32[:, ::1], Array(float32, 3, 'A', readonly=True)"
+    ", int32[:, ::1], float32[:, ::1], float32[:, :, ::1], float32[:, :, ::1])",
+    parallel=True,
+    fastmath=True,
+    cache=True,
+)
+def _move(
+    coefficients: Array,
+    steps: npt.NDArray[np.int16],
+    per_column: Array,
+    template: Array,
+    joints: npt.NDArray[np.int32],
+    weights: Array,
+    transforms: Array,
+    moved: Array,
+) -> None:
+    """Blend and skin block by block; arguments as PackedSkin has them."""
+    people = len(coefficients)
+    fours = people - people % _PEOPLE
+    for block in prange(len(steps)):
+        sums = np.empty((people, _COLUMNS), np.float32)
+        for first in range(0, fours, _PEOPLE):
+            group = slice(first, first + _PEOPLE)
+            _blend_four(coefficients[group], steps[block], sums[group])
+        for person in range(fours, people):
+            _blend_one(coefficients[person], steps[block], sums[person])
+        blended = np.empty(12, np.float32)
+        first_vertex = block * _VERTICES
+        for person in range(people):
+            for n in range(min(_VERTICES, len(joints) - first_vertex)):
+                vertex = first_vertex + n
+                blended[:] = 0.0
+                for influence in range(joints.shape[1]):
+                    weight = weights[vertex, influence]
+                    transform = transforms[person, joints[vertex, influence]]
+                    for entry in range(12):
+                        blended[entry] += weight * transform[entry]
+                y, z = n + _VERTICES, n + 2 * _VERTICES
+                px = template[person, 0, vertex] + per_column[block, n] * sums[person, n]
+                py = template[person, 1, vertex] + per_column[block, y] * sums[person, y]
+                pz = template[person, 2, vertex] + per_column[block, z] * sums[person, z]
+                for axis in range(3):
+                    x = 4 * axis
+                    moved[person, axis, vertex] = (
+                        blended[x] * px + blended[x + 1] * py + blended[x + 2] * pz + blended[x + 3]
+                    )

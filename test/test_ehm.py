@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: Apache-2.0
+"""EHM-s: what it owes to SMPL-X and to FLAME. Its outputs as a whole are held in test_parity.py."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy.spatial.transform import Rotation
+
+from pear_ros.body import BodyModel
+from pear_ros.body.ehm import EhmBody, EhmParameters
+from pear_ros.body.flame import FlameModel
+from pear_ros.body.kinematics import float32_array
+from pear_ros.pear.files import find_model_files, load_body_files
+
+PEOPLE = 3
+Models = tuple[BodyModel, FlameModel]
+
+
+@pytest.fixture(scope="module")
+def models(pear_assets: Path) -> Models:
+    return load_body_files(find_model_files(pear_assets))
+
+
+@pytest.fixture(scope="module")
+def body(models: Models) -> EhmBody:
+    return EhmBody(*models)
+
+
+def random_people(people: int = PEOPLE) -> EhmParameters:
+    rng = np.random.default_rng(0)
+    draw = lambda scale, *shape: float32_array(rng.normal(0.0, scale, (people, *shape)))  # noqa: E731
+    pose = draw(0.4, 55, 3)
+    pose[:, 22:25] = 0.0
+    return EhmParameters(
+        pose=pose,
+        betas=draw(1.0, 200),
+        expression=draw(1.0, 50),
+        flame_shape=draw(1.0, 300),
+        flame_expression=draw(1.0, 50),
+        jaw=draw(0.2, 3),
+        eyes=draw(0.2, 6),
+        eyelids=draw(0.3, 2),
+        head_scale=1.0 + draw(0.1, 3),
+        transl=draw(1.0, 3),
+    )
+
+
+def at_rest(people: EhmParameters) -> EhmParameters:
+    return dataclasses.replace(
+        people, pose=np.zeros_like(people.pose), transl=np.zeros_like(people.transl)
+    )
+
+
+def test_joints_and_vertices_equal_the_smplx_package(models: Models, body: EhmBody) -> None:
+    """Its skinning, given our body with the swapped head as the template."""
+    torch = pytest.importorskip("torch", reason="the smplx package needs torch")
+    lbs = pytest.importorskip("smplx.lbs", reason="the independent reference").lbs
+    smplx, _ = models
+    people = random_people()
+    template = body.vertices(at_rest(people))
+    assert smplx.posedirs is not None
+    posedirs = smplx.posedirs.reshape(-1, smplx.posedirs.shape[2]).T
+    given = [
+        torch.zeros(PEOPLE, 1),
+        torch.from_numpy(people.pose.reshape(PEOPLE, -1)),
+        torch.from_numpy(template),
+        torch.zeros(body.vertex_count, 3, 1),
+        torch.from_numpy(np.ascontiguousarray(posedirs)),
+        torch.from_numpy(smplx.joint_regressor.toarray()),
+        torch.from_numpy(smplx.parents.astype(np.int64)),
+        torch.from_numpy(smplx.weights.toarray()),
+    ]
+    vertices, joints = (values.numpy() + people.transl[:, None] for values in lbs(*given))
+    np.testing.assert_allclose(body.joints(people), joints, atol=1e-5)
+    np.testing.assert_allclose(body.vertices(people), vertices, atol=1e-5)
+
+
+def test_below_the_neck_the_body_is_smplx(models: Models, body: EhmBody) -> None:
+    smplx, flame = models
+    people = at_rest(random_people())
+    plain = smplx.vertices(people.pose, people.betas, people.expression, people.transl)
+    kept = np.setdiff1d(np.arange(body.vertex_count), flame.smplx_vertices[flame.swapped])
+    difference = np.abs(body.vertices(people) - plain)
+    assert difference[:, kept].max() < 1e-5
+    assert np.setdiff1d(np.arange(body.vertex_count), kept).size == 4708
+    assert difference.max() > 1e-2, "the head is FLAME's"
+
+
+def test_the_head_alone_obeys_flame(models: Models, body: EhmBody) -> None:
+    _, flame = models
+    people = at_rest(random_people())
+    before = body.vertices(people)
+    head = flame.smplx_vertices[flame.swapped]
+    rest = np.setdiff1d(np.arange(body.vertex_count), head)
+    for name in ("jaw", "eyes", "eyelids", "flame_shape", "flame_expression", "head_scale"):
+        other = dataclasses.replace(people, **{name: getattr(people, name) + np.float32(0.3)})
+        moved = np.abs(body.vertices(other) - before).max(axis=(0, 2))
+        assert moved[head].max() > 1e-3, name
+        assert moved[rest].max() < 1e-6, name
+
+
+def test_matrices_and_vectors_are_the_same_pose(body: EhmBody) -> None:
+    people = random_people()
+    matrices = Rotation.from_rotvec(people.pose.reshape(-1, 3)).as_matrix()
+    same = dataclasses.replace(people, pose=float32_array(matrices.reshape(PEOPLE, 55, 3, 3)))
+    np.testing.assert_allclose(body.joints(same), body.joints(people), atol=1e-5)
+    np.testing.assert_allclose(body.vertices(same), body.vertices(people), atol=1e-5)
+
+
+def test_each_person_is_computed_alone(body: EhmBody) -> None:
+    people = random_people(6)
+    together = body.vertices(people), body.joints(people)
+    for n in range(6):
+        one = EhmParameters(
+            **{f.name: getattr(people, f.name)[n : n + 1] for f in dataclasses.fields(people)}
+        )
+        np.testing.assert_allclose(body.vertices(one)[0], together[0][n], atol=1e-5)
+        np.testing.assert_allclose(body.joints(one)[0], together[1][n], atol=1e-6)
