@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy.spatial.transform import Rotation
-from smplx_file import write_smplx_file
+from smplx_file import smplx_forward, write_smplx_file
 
 from pear_ros.body import BodyModel, load_open_body, load_smplx
 from pear_ros.body.kinematics import rotation_matrices, rotation_vectors
@@ -38,30 +38,9 @@ def random_parameters(body: BodyModel, people: int, seed: int) -> dict[str, Arra
 
 def reference(path: Path, body: BodyModel, values: dict[str, Array]) -> tuple[Array, Array]:
     """Vertices and the 55 joints by the `smplx` package."""
-    torch = pytest.importorskip("torch", reason="the independent reference needs torch")
-    smplx = pytest.importorskip("smplx", reason="the independent reference is the smplx package")
-    model = smplx.SMPLX(
-        str(path),
-        num_betas=body.num_betas,
-        num_expression_coeffs=body.num_expression,
-        use_pca=False,
-        flat_hand_mean=True,
-        batch_size=len(values["pose"]),
-    )
-    pose = torch.from_numpy(values["pose"].reshape(len(values["pose"]), -1))
-    with torch.no_grad():
-        out = model(
-            global_orient=pose[:, :3],
-            body_pose=pose[:, 3:66],
-            jaw_pose=pose[:, 66:69],
-            leye_pose=pose[:, 69:72],
-            reye_pose=pose[:, 72:75],
-            left_hand_pose=pose[:, 75:120],
-            right_hand_pose=pose[:, 120:165],
-            betas=torch.from_numpy(values["betas"]),
-            expression=torch.from_numpy(values["expression"]),
-            transl=torch.from_numpy(values["transl"]),
-        )
+    for package in ("torch", "smplx"):
+        pytest.importorskip(package, reason="the independent reference is the smplx package")
+    out = smplx_forward(path, body, values)()
     return out.vertices.numpy(), out.joints[:, : len(body.parents)].numpy()
 
 

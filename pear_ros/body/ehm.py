@@ -19,7 +19,7 @@ import numpy.typing as npt
 from array_api_compat import array_namespace
 
 from pear_ros.body.blending import Directions, RestPoints
-from pear_ros.body.flame import PARENTS, FlameModel
+from pear_ros.body.flame import FlameModel
 from pear_ros.body.kinematics import (
     AsArray,
     JointTree,
@@ -36,7 +36,7 @@ _EYES = slice(23, 25)
 _BENDING = [joint for joint in range(1, 55) if joint not in (22, 23, 24)]
 """Jaw and eyes of SMPL-X stay as they are: FLAME's move."""
 _FLAME_EYES = slice(3, 5)
-_FLAME_BENDING = [2, 3, 4]
+_FLAME_BENDING = slice(2, 5)
 """Jaw and eyes; EHM-s turns neither FLAME as a whole nor its neck."""
 
 
@@ -189,15 +189,14 @@ class FlameHead:
 
     def __init__(self, flame: FlameModel, rows: npt.NDArray[np.integer], asarray: AsArray) -> None:
         """`rows`: the n vertices that are wanted."""
-        self._feature = PoseFeature(_FLAME_BENDING, asarray)
-        correctives = flame.posedirs[rows][:, :, self._feature.columns]
+        correctives = flame.posedirs[rows][:, :, 9 * (_FLAME_BENDING.start - 1) :]
         directions = np.concatenate([flame.shapedirs[rows], correctives], axis=2)
         self._skin = make_skin(directions, flame.weights[rows], asarray)
         self._template = asarray(flame.v_template[rows].T[None])
         self._eyelids = Directions(flame.eyelids[:, rows].transpose(1, 2, 0), asarray)
         self._joints = _regressed(flame.joint_regressor, flame.v_template, flame.shapedirs, asarray)
-        self._tree = JointTree(PARENTS, asarray)
-        self._still = asarray(np.broadcast_to(np.eye(3), (1, 2, 3, 3)))
+        self._still = asarray(np.eye(3, 4)[None, None])
+        self._identity = asarray(np.eye(3))
 
     def __call__(self, people: EhmParameters) -> Tensor:
         """(B, 3, n) vertices in FLAME's frame, scaled."""
@@ -208,13 +207,16 @@ class FlameHead:
         """(B, 3, n) vertices in FLAME's frame before the head is scaled."""
         xp = array_namespace(people.jaw)
         count = len(people.jaw)
-        still = xp.broadcast_to(self._still, (count, 2, 3, 3))
-        turning = xp.concat([people.jaw, people.eyes], axis=1).reshape(count, 3, 3)
-        rotations = xp.concat([still, rotation_matrices(turning)], axis=1)
         shape = _head_coefficients(people)
-        nowhere = xp.zeros_like(people.transl)
-        transforms = self._tree.transforms(rotations, self._joints(shape), nowhere)
-        coefficients = xp.concat([shape, self._feature(rotations)], axis=1)
+        # Neither the neck nor FLAME as a whole turns, so jaw and eyes turn about where they rest.
+        turning = xp.concat([people.jaw, people.eyes], axis=1).reshape(count, 3, 3)
+        rotations = rotation_matrices(turning)
+        rest = self._joints(shape)[:, _FLAME_BENDING, :, None]
+        turned = xp.concat([rotations, rest - rotations @ rest], axis=3)
+        still = xp.broadcast_to(self._still, (count, 2, 3, 4))
+        transforms = xp.concat([still, turned], axis=1)
+        feature = (rotations - self._identity).reshape(count, 27)
+        coefficients = xp.concat([shape, feature], axis=1)
         posed = self._skin(coefficients, self._template, transforms)
         return posed + self._eyelids(people.eyelids)
 

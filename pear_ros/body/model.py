@@ -102,12 +102,16 @@ class BodyModel:
         `pose` (B, J, 3) axis-angle relative to the parent, global_orient first, or (B, J, 3, 3) the
         same as matrices; `betas` (B, num_betas); `expression` (B, num_expression); `transl` (B, 3).
         """
+        xp = array_namespace(betas)
         rotations = as_matrices(pose)
-        template = self._template + self._shapes(betas)
-        template[:, :, self._expressive] += self._expressions(expression)
         transforms = self._tree.transforms(rotations, self.rest_joints(betas, expression), transl)
-        feature = betas[:, :0] if self.posedirs is None else self._feature(rotations)
-        return vertex_list(self._skin(feature, template, transforms))
+        if self.posedirs is None:
+            # Shapes are few, and expressions move few vertices: nothing for a skin to blend.
+            template = self._template + self._shapes(betas)
+            template[:, :, self._expressive] += self._expressions(expression)
+            return vertex_list(self._skin(betas[:, :0], template, transforms))
+        coefficients = xp.concat([betas, expression, self._feature(rotations)], axis=1)
+        return vertex_list(self._skin(coefficients, self._template, transforms))
 
     # Made when they are first needed: whoever wants joints alone does without the rest.
 
@@ -121,8 +125,9 @@ class BodyModel:
 
     @cached_property
     def _skin(self) -> Skin:
-        none = np.empty((self.vertex_count, 3, 0), np.float32)
-        directions = none if self.posedirs is None else self.posedirs
+        directions: Array = np.empty((self.vertex_count, 3, 0), np.float32)
+        if self.posedirs is not None:
+            directions = np.concatenate([self.directions, self.posedirs], axis=2)
         return make_skin(directions, self.weights.toarray(), self.asarray)
 
     @cached_property
@@ -132,7 +137,7 @@ class BodyModel:
 
     @cached_property
     def _template(self) -> Tensor:
-        return self.asarray(self.v_template.T)
+        return self.asarray(self.v_template.T[None])
 
     @cached_property
     def _shapes(self) -> Directions:
