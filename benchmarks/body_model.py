@@ -52,12 +52,13 @@ class Contest:
 
 
 def medians(*calls: Callable[[], Any]) -> list[float]:
-    """Median milliseconds of each call. They take turns, some runs each, as torch's threads keep
-    cores busy for a moment after each of its calls.
+    """Median milliseconds of each call. They take turns, some runs each and with a rest in
+    between, as torch's threads keep cores busy for a moment after its calls.
     """
     times: list[list[float]] = [[] for _ in calls]
     for _ in range(ROUNDS):
         for call, taken in zip(calls, times, strict=True):
+            time.sleep(0.1)
             for run in range(WARM_UP + RUNS):
                 start = time.perf_counter()
                 call()

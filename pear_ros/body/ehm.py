@@ -16,7 +16,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from array_api_compat import array_namespace
 
 from pear_ros.body.blending import Directions, RestPoints
 from pear_ros.body.flame import FlameModel
@@ -26,6 +25,7 @@ from pear_ros.body.kinematics import (
     Tensor,
     as_matrices,
     float32_array,
+    namespace,
     rotation_matrices,
 )
 from pear_ros.body.model import BodyModel
@@ -88,9 +88,11 @@ class EhmBody:
         self.num_expression = smplx.num_expression
         self.expression_names: tuple[str, ...] = ()
 
-        # Vertices are kept in an order of their own: SMPL-X's body first, then FLAME's head.
+        # Vertices are kept in an order of their own: SMPL-X's body, those last that expressions
+        # move, then FLAME's head.
         head = flame.smplx_vertices[flame.swapped]
         body = np.setdiff1d(np.arange(self.vertex_count), head)
+        body = body[np.argsort(np.isin(body, smplx.exprdirs_vertices), kind="stable")]
         self._order = np.concatenate([body, head])
         self._body_count = len(body)
 
@@ -121,13 +123,14 @@ class EhmBody:
 
     def vertices(self, people: EhmParameters) -> Tensor:
         """(B, V, 3) vertices of the mesh in metres, in SMPL-X's order."""
-        xp = array_namespace(people.betas)
+        xp = namespace(people.betas)
         rotations = as_matrices(people.pose)
         head = self._head(people) + self._head_shift(people)
         rest = self._rest_joints(people, xp.take(head, self._regressing, axis=2))
         transforms = self._tree.transforms(rotations, rest, people.transl)
         feature = self._feature(rotations)
-        coefficients = xp.concat([people.betas, people.expression, feature], axis=1)
+        # Expressions last, as they move few vertices.
+        coefficients = xp.concat([people.betas, feature, people.expression], axis=1)
         parts = [
             self._body_skin(coefficients, self._template, transforms),
             self._head_skin(feature, head, transforms),
@@ -154,8 +157,8 @@ class EhmBody:
     @cached_property
     def _body_skin(self) -> Skin:
         of_body = self._order[: self._body_count]
-        shapes = self._smplx.directions[of_body]
-        directions = np.concatenate([shapes, self._posedirs(of_body)], axis=2)
+        shapes, expressions = np.split(self._smplx.directions[of_body], [self.num_betas], axis=2)
+        directions = np.concatenate([shapes, self._posedirs(of_body), expressions], axis=2)
         return make_skin(directions, self._smplx.weights[of_body].toarray(), self._asarray)
 
     @cached_property
@@ -200,12 +203,12 @@ class FlameHead:
 
     def __call__(self, people: EhmParameters) -> Tensor:
         """(B, 3, n) vertices in FLAME's frame, scaled."""
-        xp = array_namespace(people.jaw)
+        xp = namespace(people.jaw)
         return self.unscaled(people) * xp.expand_dims(people.head_scale, axis=2)
 
     def unscaled(self, people: EhmParameters) -> Tensor:
         """(B, 3, n) vertices in FLAME's frame before the head is scaled."""
-        xp = array_namespace(people.jaw)
+        xp = namespace(people.jaw)
         count = len(people.jaw)
         shape = _head_coefficients(people)
         # Neither the neck nor FLAME as a whole turns, so jaw and eyes turn about where they rest.
@@ -239,10 +242,10 @@ def _regressed(
 
 
 def _coefficients(people: EhmParameters) -> Tensor:
-    xp = array_namespace(people.betas)
+    xp = namespace(people.betas)
     return xp.concat([people.betas, people.expression], axis=1)
 
 
 def _head_coefficients(people: EhmParameters) -> Tensor:
-    xp = array_namespace(people.betas)
+    xp = namespace(people.betas)
     return xp.concat([people.flame_shape, people.flame_expression], axis=1)

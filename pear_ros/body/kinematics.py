@@ -28,9 +28,20 @@ Whole numbers stay whole.
 _TINY = 1e-12
 
 
+_namespaces: dict[type, Any] = {}
+
+
+def namespace(tensor: Tensor) -> Any:
+    """The functions of the array API for a tensor: looked up once for each kind of tensor."""
+    kind = type(tensor)
+    if kind not in _namespaces:
+        _namespaces[kind] = array_namespace(tensor)
+    return _namespaces[kind]
+
+
 def rotation_matrices(axis_angle: Tensor) -> Tensor:
     """Rotation matrices (..., 3, 3) of axis-angle vectors (..., 3) (Rodrigues' formula)."""
-    xp = array_namespace(axis_angle)
+    xp = namespace(axis_angle)
     x, y, z = axis_angle[..., 0], axis_angle[..., 1], axis_angle[..., 2]
     angle = xp.sqrt(x * x + y * y + z * z + _TINY)
     sine = xp.sin(angle) / angle
@@ -99,7 +110,7 @@ class JointTree:
 
     def orientations(self, rotations: Tensor) -> Tensor:
         """(..., J, 3, 3) of each joint in the root's frame, from those relative to the parent."""
-        xp = array_namespace(rotations)
+        xp = namespace(rotations)
         none = xp.broadcast_to(self._identity, (*rotations.shape[:-3], 1, 3, 3))
         orientation = xp.concat([rotations, none], axis=-3)
         for ancestors in self._ancestors:
@@ -108,13 +119,13 @@ class JointTree:
 
     def bones(self, rest_joints: Tensor) -> Tensor:
         """(..., J, 3) from each joint's parent to the joint in the T-pose; the root's own place."""
-        xp = array_namespace(rest_joints)
+        xp = namespace(rest_joints)
         bones = rest_joints - xp.take(rest_joints, self.parents, axis=-2)
         return xp.concat([rest_joints[..., :1, :], bones[..., 1:, :]], axis=-2)
 
     def positions(self, orientation: Tensor, bones: Tensor) -> Tensor:
         """(..., J, 3) of the joints, given their orientations and `bones`."""
-        xp = array_namespace(orientation, bones)
+        xp = namespace(orientation)
         turned = (xp.take(orientation, self.parents, axis=-3) @ bones[..., None])[..., 0]
         return self.moves @ xp.concat([bones[..., :1, :], turned[..., 1:, :]], axis=-2)
 
@@ -127,7 +138,7 @@ class JointTree:
 
         `rotations` (B, J, 3, 3) relative to the parents, `rest_joints` (B, J, 3), `transl` (B, 3).
         """
-        xp = array_namespace(rotations)
+        xp = namespace(rotations)
         orientation = self.orientations(rotations)
         position = self.positions(orientation, self.bones(rest_joints))
         offset = position - (orientation @ rest_joints[..., None])[..., 0] + transl[:, None]

@@ -14,11 +14,18 @@ from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
-from array_api_compat import array_namespace
 from scipy import sparse
 
 from pear_ros.body.blending import Directions, RestPoints
-from pear_ros.body.kinematics import Array, AsArray, JointTree, Tensor, as_matrices, float32_array
+from pear_ros.body.kinematics import (
+    Array,
+    AsArray,
+    JointTree,
+    Tensor,
+    as_matrices,
+    float32_array,
+    namespace,
+)
 from pear_ros.body.skinning import PoseFeature, Skin, make_skin, vertex_list
 
 
@@ -88,7 +95,7 @@ class BodyModel:
 
         For `betas` (B, num_betas) and `expression` (B, num_expression).
         """
-        xp = array_namespace(betas)
+        xp = namespace(betas)
         return self._rest_joints(xp.concat([betas, expression], axis=1))
 
     def joints(self, pose: Tensor, betas: Tensor, expression: Tensor, transl: Tensor) -> Tensor:
@@ -102,7 +109,7 @@ class BodyModel:
         `pose` (B, J, 3) axis-angle relative to the parent, global_orient first, or (B, J, 3, 3) the
         same as matrices; `betas` (B, num_betas); `expression` (B, num_expression); `transl` (B, 3).
         """
-        xp = array_namespace(betas)
+        xp = namespace(betas)
         rotations = as_matrices(pose)
         transforms = self._tree.transforms(rotations, self.rest_joints(betas, expression), transl)
         if self.posedirs is None:

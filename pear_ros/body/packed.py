@@ -47,6 +47,9 @@ class PackedSkin:
         per_column = _greatest(matrix, axis=0) / _STEPS
         steps = np.rint(matrix / per_column).astype(np.int16)
         self._steps = np.ascontiguousarray(steps.reshape(-1, blocks, _COLUMNS).swapaxes(0, 1))
+        # Of each block, the number of coefficients up to the last that moves it, in fours.
+        moving = (self._steps != 0).any(axis=2) * np.arange(1, self._steps.shape[1] + 1)
+        self._used = -(-moving.max(axis=1, initial=0) // 4) * 4
         self._per_coefficient = per_coefficient[:coefficients, 0].astype(np.float32)
         self._per_column = per_column.reshape(blocks, _COLUMNS).astype(np.float32)
         most = int((weights > 0.0).sum(axis=1).max())
@@ -59,12 +62,11 @@ class PackedSkin:
         people, count = coefficients.shape
         scaled = np.zeros((people, self._steps.shape[1]), np.float32)
         scaled[:, :count] = coefficients * self._per_coefficient
-        start = np.broadcast_to(template, (people, *template.shape[1:]))
         moved = np.empty((people, 3, len(self._joints)), np.float32)
         flat = np.ascontiguousarray(transforms).reshape(*transforms.shape[:2], 12)
         with _one_at_a_time:
             _move(
-                *(scaled, self._steps, self._per_column, start),
+                *(scaled, self._steps, self._used, self._per_column, template),
                 *(self._joints, self._weights, flat, moved),
             )
         return moved
@@ -113,8 +115,8 @@ def _blend_four(people: Array, steps: npt.NDArray[np.int16], sums: Array) -> Non
 
 
 @njit(
-    "void(float32[:, ::1], int16[:, :, ::1], float32[:, ::1], Array(float32, 3, 'A', readonly=True)"
-    ", int32[:, ::1], float32[:, ::1], float32[:, :, ::1], float32[:, :, ::1])",
+    "void(float32[:, ::1], int16[:, :, ::1], int64[::1], float32[:, ::1], float32[:, :, :],"
+    "int32[:, ::1], float32[:, ::1], float32[:, :, ::1], float32[:, :, ::1])",
     parallel=True,
     fastmath=True,
     cache=True,
@@ -122,6 +124,7 @@ def _blend_four(people: Array, steps: npt.NDArray[np.int16], sums: Array) -> Non
 def _move(
     coefficients: Array,
     steps: npt.NDArray[np.int16],
+    used: npt.NDArray[np.int64],
     per_column: Array,
     template: Array,
     joints: npt.NDArray[np.int32],
@@ -134,16 +137,18 @@ def _move(
     fours = people - people % _PEOPLE
     for block in prange(len(steps)):
         sums = np.empty((people, _COLUMNS), np.float32)
+        count = used[block]
         for first in range(0, fours, _PEOPLE):
             group = slice(first, first + _PEOPLE)
-            _blend_four(coefficients[group], steps[block], sums[group])
+            _blend_four(coefficients[group, :count], steps[block], sums[group])
         for person in range(fours, people):
-            _blend_one(coefficients[person], steps[block], sums[person])
+            _blend_one(coefficients[person, :count], steps[block], sums[person])
         blended = np.empty(12, np.float32)
         first_vertex = block * _VERTICES
         for person in range(people):
             for n in range(min(_VERTICES, len(joints) - first_vertex)):
                 vertex = first_vertex + n
+                start = template[person if len(template) > 1 else 0]
                 blended[:] = 0.0
                 for influence in range(joints.shape[1]):
                     weight = weights[vertex, influence]
@@ -151,9 +156,9 @@ def _move(
                     for entry in range(12):
                         blended[entry] += weight * transform[entry]
                 y, z = n + _VERTICES, n + 2 * _VERTICES
-                px = template[person, 0, vertex] + per_column[block, n] * sums[person, n]
-                py = template[person, 1, vertex] + per_column[block, y] * sums[person, y]
-                pz = template[person, 2, vertex] + per_column[block, z] * sums[person, z]
+                px = start[0, vertex] + per_column[block, n] * sums[person, n]
+                py = start[1, vertex] + per_column[block, y] * sums[person, y]
+                pz = start[2, vertex] + per_column[block, z] * sums[person, z]
                 for axis in range(3):
                     x = 4 * axis
                     moved[person, axis, vertex] = (

@@ -13,10 +13,9 @@ from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
-from array_api_compat import array_namespace
 
 from pear_ros.body.blending import Directions
-from pear_ros.body.kinematics import AsArray, Tensor, float32_array
+from pear_ros.body.kinematics import AsArray, Tensor, float32_array, namespace
 
 _LARGE = 1_000_000
 """Numbers in the directions from which on the time goes into reading them from memory."""
@@ -90,12 +89,12 @@ class PoseFeature:
 
     def __call__(self, rotations: Tensor) -> Tensor:
         """(B, 9 n) entries, row by row, of `rotations` (B, J, 3, 3)."""
-        xp = array_namespace(rotations)
+        xp = namespace(rotations)
         feature = xp.take(rotations, self._joints, axis=1) - self._identity
         return feature.reshape(len(rotations), len(self.columns))
 
 
 def vertex_list(planes: Tensor) -> Tensor:
     """(B, V, 3) contiguous, of vertices plane by plane (B, 3, V)."""
-    xp = array_namespace(planes)
+    xp = namespace(planes)
     return xp.stack([planes[:, 0], planes[:, 1], planes[:, 2]], axis=2)

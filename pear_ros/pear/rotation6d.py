@@ -3,9 +3,7 @@
 
 from __future__ import annotations
 
-from array_api_compat import array_namespace
-
-from pear_ros.body.kinematics import Tensor
+from pear_ros.body.kinematics import Tensor, namespace
 
 _SHORTEST = 1e-12
 """Vectors shorter than this are not brought to unit length: no direction can be read from them."""
@@ -17,7 +15,7 @@ def matrices_from_6d(values: Tensor) -> Tensor:
     The first three numbers are turned into the matrix' first column, the last three into its second
     (Gram-Schmidt). Parallel or zero vectors give finite numbers that are no rotation.
     """
-    xp = array_namespace(values)
+    xp = namespace(values)
     first, second = values[..., :3], values[..., 3:]
     x = _unit(first)
     y = _unit(second - xp.linalg.vecdot(x, second)[..., None] * x)
@@ -25,6 +23,6 @@ def matrices_from_6d(values: Tensor) -> Tensor:
 
 
 def _unit(vectors: Tensor) -> Tensor:
-    xp = array_namespace(vectors)
+    xp = namespace(vectors)
     length = xp.linalg.vector_norm(vectors, axis=-1, keepdims=True)
     return vectors / xp.clip(length, min=_SHORTEST)
