@@ -113,7 +113,7 @@ class Person:
     joints: Array
     """(55, 3) joint positions in the camera's optical frame."""
     joint_confidence: Array
-    """(55,) 0 to 1; near 0: not seen, the position is the body's prior alone."""
+    """(55,) 0 to 1; near 0: not seen, the position is the body's prior alone; NaN: not said."""
     keypoints: Array
     """(55, 2) the joints in the image, pixels."""
     flame: FlameParams | None = None

@@ -142,9 +142,9 @@ def test_no_mesh_is_computed_for_parameters_alone(
     people = pipeline(image, camera_of(image), stamp)
     assert len(people.persons) == 2
     # What a mesh needs beyond joints is made when the first one is asked for.
-    assert "_skin" not in vars(estimator.body)
+    assert "_body_skin" not in vars(estimator.body)
     pipeline.meshes(people)
-    assert "_skin" in vars(estimator.body)
+    assert "_body_skin" in vars(estimator.body)
 
 
 def test_nobody_in_a_region(estimator: PearEstimator, frames: list[tuple[float, Image]]) -> None:

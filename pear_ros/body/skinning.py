@@ -9,13 +9,17 @@ NumPy arrays and on torch tensors alike.
 from __future__ import annotations
 
 import logging
-from typing import Any, Protocol
+from functools import cache
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from pear_ros.body.blending import Directions
 from pear_ros.body.kinematics import AsArray, Tensor, float32_array, namespace
+
+if TYPE_CHECKING:
+    from pear_ros.body.packed import PackedSkin
 
 _LARGE = 1_000_000
 """Numbers in the directions from which on the time goes into reading them from memory."""
@@ -43,14 +47,23 @@ def make_skin(
     On NumPy in single precision many directions are packed, which makes it several times faster and
     leaves vertices of SMPL-X off by micrometres.
     """
-    if asarray is float32_array and directions.size >= _LARGE:
-        try:
-            from pear_ros.body.packed import PackedSkin
-        except ImportError:
-            logger.info("Meshes take twice as long as they could: numba is not installed")
-        else:
-            return PackedSkin(directions, weights)
+    if asarray is float32_array and directions.size >= _LARGE and (packed := packed_skin()):
+        return packed(directions, weights)
     return PlainSkin(directions, weights, asarray)
+
+
+@cache
+def packed_skin() -> type[PackedSkin] | None:
+    """The compiled skin; None, with a word in the log, where it cannot be had.
+
+    The first call on a machine compiles it, which takes seconds.
+    """
+    try:
+        from pear_ros.body.packed import PackedSkin
+    except (ImportError, RuntimeError) as error:  # Numba is missing, or can keep nothing anywhere.
+        logger.info("Meshes of big bodies take longer than they could: %s", error)
+        return None
+    return PackedSkin
 
 
 class PlainSkin:

@@ -16,6 +16,7 @@ from scipy.spatial.transform import Rotation
 from pear_ros.body import BodyModel
 from pear_ros.body.ehm import EhmBody, EhmParameters
 from pear_ros.body.kinematics import AsArray, Tensor, float32_array
+from pear_ros.body.skinning import packed_skin
 from pear_ros.camera import Camera
 from pear_ros.estimator import Estimate, Region
 from pear_ros.pear.checkpoint import load_checkpoint
@@ -110,7 +111,9 @@ class PearEstimator:
         keypoints = camera.project(joints)
         rotations = parameters.pose
         rotations[:, 0] = turn @ rotations[:, 0]
-        usable &= np.isfinite(transl).all(axis=1) & (np.linalg.det(rotations) > 0.5).all(axis=1)
+        with np.errstate(invalid="ignore"):
+            turned = (np.linalg.det(rotations) > 0.5).all(axis=1)
+        usable &= np.isfinite(transl).all(axis=1) & turned
         rotations[~usable] = np.eye(3)
         flat = Rotation.from_matrix(rotations.reshape(-1, 3, 3)).as_rotvec()
         pose = flat.reshape(-1, NUM_JOINTS, 3).astype(np.float32)
@@ -144,6 +147,8 @@ def load_pear(files: ModelFiles, plain_smplx: bool = False) -> PearEstimator:
     where a file is not what it should be.
     """
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if device.type == "cpu":
+        packed_skin()  # Compiled now, so that no image has to wait for it.
     smplx, flame = load_body_files(files)
 
     def body(asarray: AsArray) -> PearBody:
