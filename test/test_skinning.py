@@ -12,7 +12,7 @@ pytest.importorskip("numba", reason="packed skins are compiled by numba")
 
 from pear_ros.body.kinematics import float32_array
 from pear_ros.body.packed import PackedSkin
-from pear_ros.body.skinning import PlainSkin, make_skin
+from pear_ros.body.skinning import PlainSkin, SparseSkin, make_skin
 
 
 @settings(max_examples=60, deadline=None)
@@ -50,8 +50,25 @@ def test_packed_and_plain_agree(
     np.testing.assert_allclose(packed, plain, atol=off + 1e-5)
 
 
+def test_sparse_and_plain_agree() -> None:
+    rng = np.random.default_rng(0)
+    weights = rng.random((300, 9)) * (rng.random((300, 9)) < 0.3)
+    weights[:, 0] += 1e-3
+    weights /= weights.sum(axis=1, keepdims=True)
+    none = np.empty((300, 3, 0))
+    for people in (0, 1, 5):
+        coefficients = np.empty((people, 0), np.float32)
+        for templates in (1, people):
+            template = rng.normal(size=(templates, 3, 300)).astype(np.float32)
+            transforms = rng.normal(size=(people, 9, 3, 4)).astype(np.float32)
+            sparse = SparseSkin(weights)(coefficients, template, transforms)
+            plain = PlainSkin(none, weights, float32_array)(coefficients, template, transforms)
+            np.testing.assert_allclose(sparse, plain, atol=1e-5)
+
+
 def test_small_skins_and_other_precisions_are_not_packed() -> None:
     weights = np.ones((5000, 1))
     assert isinstance(make_skin(np.zeros((5000, 3, 100)), weights), PackedSkin)
     assert isinstance(make_skin(np.zeros((5000, 3, 2)), weights), PlainSkin)
+    assert isinstance(make_skin(np.zeros((5000, 3, 0)), weights), SparseSkin)
     assert isinstance(make_skin(np.zeros((5000, 3, 100)), weights, np.asarray), PlainSkin)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
+from scipy import sparse
 
 from pear_ros.body.blending import Directions
 from pear_ros.body.kinematics import AsArray, Tensor, float32_array, namespace
@@ -47,8 +48,11 @@ def make_skin(
     On NumPy in single precision many directions are packed, which makes it several times faster and
     leaves vertices of SMPL-X off by micrometres.
     """
-    if asarray is float32_array and directions.size >= _LARGE and (packed := packed_skin()):
-        return packed(directions, weights)
+    if asarray is float32_array:
+        if not directions.size:
+            return SparseSkin(weights)
+        if directions.size >= _LARGE and (packed := packed_skin()):
+            return packed(directions, weights)
     return PlainSkin(directions, weights, asarray)
 
 
@@ -87,6 +91,32 @@ class PlainSkin:
         moved += rows[:, :, 1] * template[:, None, 1]
         moved += rows[:, :, 2] * template[:, None, 2]
         moved += rows[:, :, 3]
+        return moved
+
+
+class SparseSkin:
+    """A Skin without blend shapes, by NumPy and SciPy: a vertex hangs on few of the joints."""
+
+    def __init__(self, weights: npt.NDArray[Any]) -> None:
+        """`weights` (V, J), rows sum to 1."""
+        self._weights = sparse.csr_array(weights.astype(np.float32))
+
+    def __call__(self, coefficients: Tensor, template: Tensor, transforms: Tensor) -> Tensor:
+        """See Skin; there are no coefficients."""
+        people, joints = transforms.shape[:2]
+        moved = np.empty((people, *template.shape[1:]), np.float32)
+        # One by one, as one person's blended transforms stay in the processor's cache.
+        for transform, (x, y, z), out in zip(
+            transforms.reshape(people, joints, 12),
+            np.broadcast_to(template, moved.shape),
+            moved,
+            strict=True,
+        ):
+            rows = np.ascontiguousarray((self._weights @ transform).T).reshape(3, 4, -1)
+            np.multiply(rows[:, 0], x, out=out)
+            out += rows[:, 1] * y
+            out += rows[:, 2] * z
+            out += rows[:, 3]
         return moved
 
 
