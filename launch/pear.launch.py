@@ -12,6 +12,8 @@ from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 from launch_ros.substitutions import FindPackageShare
 
+from pear_ros.choice import ESTIMATORS
+
 
 def generate_launch_description() -> LaunchDescription:
     """The node, and RViz in the same namespace."""
@@ -41,7 +43,7 @@ def generate_launch_description() -> LaunchDescription:
         DeclareLaunchArgument(
             "estimator",
             default_value="",
-            choices=["", "auto", "pear", "landmarks"],
+            choices=["", *ESTIMATORS],
             description="What estimates bodies; before the parameter file's unless empty.",
         ),
         DeclareLaunchArgument(

@@ -5,12 +5,16 @@ from __future__ import annotations
 
 import importlib.util
 import logging
-from pathlib import Path
 
 from pear_ros.choice import EstimatorChoice, EstimatorError
 from pear_ros.estimator import Estimator
 from pear_ros.landmark_estimator import LandmarkEstimator
-from pear_ros.pear.files import MissingFilesError, default_model_folder, find_model_files
+from pear_ros.pear.files import (
+    MissingFilesError,
+    ModelFiles,
+    default_model_folder,
+    find_model_files,
+)
 
 _NO_TORCH = "torch is not installed (python3 -m pip install torch)"
 
@@ -23,29 +27,27 @@ def make_estimator(choice: EstimatorChoice) -> Estimator:
     Raises EstimatorError where PEAR was asked for and cannot be had, or where its files are there
     but damaged; pear_ros.assets.AssetError when the landmark models have not been downloaded.
     """
-    folder = choice.model_folder or default_model_folder()
-    take_pear = choice.name == "pear"
+    if choice.name == "landmarks":
+        return LandmarkEstimator()
+    files = find_model_files(choice.model_folder or default_model_folder())
     if choice.name == "auto":
-        obstacle = _obstacle(folder)
-        take_pear = not obstacle
-        taken = (
-            f"the landmarks, as {obstacle}" if obstacle else f"PEAR, as its files are in {folder}"
-        )
-        logger.info("Estimator auto takes %s", taken)
-    return _pear(folder, choice.pear_body) if take_pear else LandmarkEstimator()
+        if obstacle := _obstacle(files):
+            logger.info("Estimator auto takes the landmarks, as %s", obstacle)
+            return LandmarkEstimator()
+        logger.info("Estimator auto takes PEAR, as its files are in %s", files.folder)
+    return _pear(files, choice.pear_body)
 
 
-def _obstacle(folder: Path) -> str:
+def _obstacle(files: ModelFiles) -> str:
     """Why PEAR cannot be had; empty when it can."""
-    missing = [file.name for file in find_model_files(folder).missing]
-    if missing:
-        return f"PEAR's {', '.join(missing)} are not in {folder}"
+    if files.missing:
+        names = ", ".join(file.name for file in files.missing)
+        return f"PEAR's {names} are not in {files.folder}"
     return "" if importlib.util.find_spec("torch") else _NO_TORCH
 
 
-def _pear(folder: Path, pear_body: str) -> Estimator:
+def _pear(files: ModelFiles, pear_body: str) -> Estimator:
     try:
-        files = find_model_files(folder)
         files.require()
         if not importlib.util.find_spec("torch"):
             raise EstimatorError(_NO_TORCH)

@@ -17,14 +17,6 @@ from pear_ros.landmarks.roi import Roi
 from pear_ros.landmarks.types import FaceLandmarks, HandLandmarks, PersonLandmarks, PoseLandmarks
 from pear_ros.people import Image
 
-MIN_SCORE = 0.5
-"""Of the pose model; below, nobody is there."""
-MIN_PRESENCE = 0.25
-"""Mean over the body's landmarks; below, next to nothing of the person is in the image.
-
-A face alone has 11 of the 33 landmarks.
-"""
-
 RETRY_EVERY = 3
 """Images; how often a hand or face that was not seen the last time is looked for."""
 SMALL = 130.0
@@ -137,12 +129,8 @@ class HolisticLandmarks:
     def _pose(self, image: Image, person: Roi | PersonLandmarks) -> PoseLandmarks | None:
         with self._models() as models:
             if isinstance(person, PersonLandmarks):
-                pose = models.pose(image, person.pose.roi)
-            else:
-                # A proposed region may be off, most of all where the image's edge cuts a person.
-                pose = models.pose(image, models.pose(image, person).roi)
-        seen = pose.score >= MIN_SCORE and float(pose.presence.mean()) >= MIN_PRESENCE
-        return pose if seen else None
+                return models.pose.find(image, person.pose.roi)
+            return models.pose.find(image, person, proposed=True)
 
     def _hand(
         self, image: Image, pose: PoseLandmarks, previous: HandLandmarks | None, side: str

@@ -15,6 +15,14 @@ from pear_ros.people import Array, Image
 ROI_SCALE = 1.25
 """Side of the region over the diameter of the circle around the body, as the model was trained."""
 
+MIN_SCORE = 0.5
+"""Of the pose model; below, nobody is there."""
+MIN_PRESENCE = 0.25
+"""Mean over the body's landmarks; below, next to nothing of the person is in the image.
+
+A face alone has 11 of the 33 landmarks.
+"""
+
 _PERSON_WIDTH = 0.4
 """Width of a person's box over its length."""
 _MARGIN = 0.08
@@ -88,6 +96,18 @@ class PoseModel:
             score=float(score.item()),
             roi=Roi.from_centre_and_top(points[NUM_POSE, :2], points[NUM_POSE + 1, :2], ROI_SCALE),
         )
+
+    def find(self, image: Image, roi: Roi, proposed: bool = False) -> PoseLandmarks | None:
+        """Landmarks of the person in the region; None where nobody is.
+
+        `proposed`: by a detector, not by the person's landmarks in the image before.
+        """
+        if proposed:
+            # It may be off, most of all where the image's edge cuts a person.
+            roi = self(image, roi).roi
+        pose = self(image, roi)
+        seen = pose.score >= MIN_SCORE and float(pose.presence.mean()) >= MIN_PRESENCE
+        return pose if seen else None
 
 
 def _refined(points: Array, heatmaps: Array, pixels: int) -> Array:

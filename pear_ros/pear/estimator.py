@@ -74,7 +74,7 @@ class PearEstimator:
         """(N, V, 3) vertices of people estimated before, in the optical frame, metres."""
         smplx = stack([person.smplx for person in persons])
         flame = stack([_flame(person) for person in persons])
-        asarray = _on(self._device) if self._device.type == "cuda" else float32_array
+        asarray = _on(self._device)
         parameters = EhmParameters(
             pose=asarray(smplx.pose),
             betas=asarray(smplx.betas),
@@ -155,13 +155,17 @@ def load_pear(files: ModelFiles, plain_smplx: bool = False) -> PearEstimator:
         return replace(smplx, asarray=asarray) if plain_smplx else EhmBody(smplx, flame, asarray)
 
     joints_body = body(float32_array)
-    mesh_body = body(_on(device)) if device.type == "cuda" else joints_body
+    mesh_body = joints_body if device.type == "cpu" else body(_on(device))
     network = load_checkpoint(files.checkpoint)
     logger.info("PEAR's network %s on %s", files.checkpoint, device)
     return PearEstimator(network, joints_body, mesh_body, device)
 
 
 def _on(device: torch.device) -> AsArray:
+    """Where meshes are computed: by NumPy on the CPU, where it is quicker, else by torch."""
+    if device.type == "cpu":
+        return float32_array
+
     def asarray(values: npt.NDArray[Any]) -> Tensor:
         return torch.as_tensor(float32_array(values), device=device)
 

@@ -7,10 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pear_ros.estimator import Region
-from pear_ros.landmarks.holistic import MIN_PRESENCE, MIN_SCORE
 from pear_ros.landmarks.pose import PoseModel, in_sight, roi_from_box, visible_box
 from pear_ros.landmarks.roi import Roi
-from pear_ros.landmarks.types import PoseLandmarks
 from pear_ros.people import Array, Image
 
 
@@ -41,9 +39,9 @@ class PersonFollower:
         rois: dict[str, Roi] = {}
         for region in regions:
             known = self._rois.get(region.id)
-            # A proposed region may be off, so it serves to find a better one.
-            pose = self._model(image, known or self._model(image, roi_from_box(region.box)).roi)
-            if _seen(pose) and (known or in_sight(pose)):
+            roi = known or roi_from_box(region.box)
+            pose = self._model.find(image, roi, proposed=known is None)
+            if pose and (known or in_sight(pose)):
                 rois[region.id] = pose.roi
                 sightings.append(Sighting(visible_box(pose), pose.score))
             else:
@@ -54,7 +52,3 @@ class PersonFollower:
     def reset(self) -> None:
         """Forget everybody."""
         self._rois.clear()
-
-
-def _seen(pose: PoseLandmarks) -> bool:
-    return pose.score >= MIN_SCORE and float(pose.presence.mean()) >= MIN_PRESENCE
