@@ -98,6 +98,13 @@ def stack(people: Sequence[Params]) -> Params:
     return kind(**arrays)
 
 
+def unstack(batch: Params) -> list[Params]:
+    """The inverse of `stack`; the arrays are views."""
+    kind = type(batch)
+    rows = zip(*(getattr(batch, part.name) for part in fields(kind)), strict=True)
+    return [kind(*row) for row in rows]
+
+
 @dataclass(frozen=True)
 class Person:
     """One person in one image."""

@@ -26,7 +26,16 @@ from pear_ros.pear.follower import PersonFollower, Sighting
 from pear_ros.pear.network import PearNetwork
 from pear_ros.pear.placement import place_people
 from pear_ros.pear.prediction import Prediction
-from pear_ros.people import NUM_JOINTS, Array, FlameParams, Image, Person, SmplxParams, stack
+from pear_ros.people import (
+    NUM_JOINTS,
+    Array,
+    FlameParams,
+    Image,
+    Person,
+    SmplxParams,
+    stack,
+    unstack,
+)
 
 PearBody: TypeAlias = EhmBody | BodyModel
 """EHM-s, or plain SMPL-X without FLAME's head."""
@@ -74,19 +83,7 @@ class PearEstimator:
         """(N, V, 3) vertices of people estimated before, in the optical frame, metres."""
         smplx = stack([person.smplx for person in persons])
         flame = stack([_flame(person) for person in persons])
-        asarray = _on(self._device)
-        parameters = EhmParameters(
-            pose=asarray(smplx.pose),
-            betas=asarray(smplx.betas),
-            expression=asarray(smplx.expression),
-            flame_shape=asarray(flame.shape),
-            flame_expression=asarray(flame.expression),
-            jaw=asarray(flame.jaw),
-            eyes=asarray(flame.eyes),
-            eyelids=asarray(flame.eyelids),
-            head_scale=asarray(flame.head_scale),
-            transl=asarray(smplx.transl),
-        )
+        parameters = _parameters(smplx, flame, _on(self._device))
         vertices = _vertices(self._mesh_body, parameters)
         return np.asarray(vertices.cpu() if isinstance(vertices, torch.Tensor) else vertices)
 
@@ -103,13 +100,14 @@ class PearEstimator:
             vectors = self._network(crops).float().cpu().numpy()
         usable = np.isfinite(vectors).all(axis=1)
         seen = Prediction.from_vectors(np.where(usable[:, None], vectors, 0.0))
-        parameters = _parameters(seen)
+        smplx, flame = _as_seen(seen)
+        parameters = _parameters(smplx, flame)
         joints = _joints(self.body, parameters)
         turn, transl = place_people(joints, seen.camera, places, camera)
         pelvis = joints[:, :1]
         joints = (joints - pelvis) @ turn.swapaxes(1, 2) + pelvis + transl[:, None]
         keypoints = camera.project(joints)
-        rotations = parameters.pose
+        rotations = smplx.pose
         rotations[:, 0] = turn @ rotations[:, 0]
         with np.errstate(invalid="ignore"):
             turned = (np.linalg.det(rotations) > 0.5).all(axis=1)
@@ -117,22 +115,17 @@ class PearEstimator:
         rotations[~usable] = np.eye(3)
         flat = Rotation.from_matrix(rotations.reshape(-1, 3, 3)).as_rotvec()
         pose = flat.reshape(-1, NUM_JOINTS, 3).astype(np.float32)
+        placed = unstack(replace(smplx, pose=pose, transl=transl))
+        heads = unstack(flame)
         return [
             Estimate(
                 score=people[n].score,
                 box=people[n].box,
-                smplx=SmplxParams(pose[n], seen.betas[n], seen.expression[n], transl[n]),
+                smplx=placed[n],
                 joints=joints[n],
                 joint_confidence=np.full(NUM_JOINTS, np.nan, np.float32),
                 keypoints=keypoints[n],
-                flame=FlameParams(
-                    shape=seen.flame_shape[n],
-                    expression=seen.flame_expression[n],
-                    jaw=seen.jaw[n],
-                    eyes=seen.eyes[n],
-                    eyelids=seen.eyelids[n],
-                    head_scale=seen.head_scale[n],
-                ),
+                flame=heads[n],
             )
             if usable[n]
             else None
@@ -172,22 +165,38 @@ def _on(device: torch.device) -> AsArray:
     return asarray
 
 
-def _parameters(seen: Prediction) -> EhmParameters:
-    """What the network sees, not yet placed in space."""
+def _as_seen(seen: Prediction) -> tuple[SmplxParams, FlameParams]:
+    """What the network sees of all people, not yet placed in space; the pose as matrices."""
     people = len(seen.betas)
     rest = np.broadcast_to(np.eye(3, dtype=np.float32), (people, _JAW_AND_EYES, 3, 3))
     parts = (seen.global_orient, seen.body_pose, rest, seen.left_hand_pose, seen.right_hand_pose)
-    return EhmParameters(
-        pose=np.concatenate(parts, axis=1),
-        betas=seen.betas,
-        expression=seen.expression,
-        flame_shape=seen.flame_shape,
-        flame_expression=seen.flame_expression,
+    pose = np.concatenate(parts, axis=1)
+    nowhere = np.zeros((people, 3), np.float32)
+    return SmplxParams(pose, seen.betas, seen.expression, nowhere), FlameParams(
+        shape=seen.flame_shape,
+        expression=seen.flame_expression,
         jaw=seen.jaw,
         eyes=seen.eyes,
         eyelids=seen.eyelids,
         head_scale=seen.head_scale,
-        transl=np.zeros((people, 3), np.float32),
+    )
+
+
+def _parameters(
+    smplx: SmplxParams, flame: FlameParams, asarray: AsArray = float32_array
+) -> EhmParameters:
+    """Parameters of several people, as EHM-s takes them."""
+    return EhmParameters(
+        pose=asarray(smplx.pose),
+        betas=asarray(smplx.betas),
+        expression=asarray(smplx.expression),
+        flame_shape=asarray(flame.shape),
+        flame_expression=asarray(flame.expression),
+        jaw=asarray(flame.jaw),
+        eyes=asarray(flame.eyes),
+        eyelids=asarray(flame.eyelids),
+        head_scale=asarray(flame.head_scale),
+        transl=asarray(smplx.transl),
     )
 
 
