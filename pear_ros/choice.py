@@ -1,13 +1,30 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which estimator somebody wants. Imports nothing else of the package."""
+"""Which estimator somebody wants, and what is to run it. Imports nothing else of the package."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 ESTIMATORS = ("auto", "pear", "landmarks")
 PEAR_BODIES = ("ehm-s", "smplx")
+RUNTIMES = ("auto", "tensorrt", "torch", "onnxruntime", "openvino")
+PRECISIONS = ("auto", "fp32", "fp16", "bf16", "int8")
+
+
+@dataclass(frozen=True)
+class RuntimeChoice:
+    """What is to run PEAR's network."""
+
+    name: str = "auto"
+    """One of RUNTIMES; auto: the quickest that this machine has."""
+    strict: bool = False
+    """Whether to refuse to start where the runtime of that name cannot be had, instead of taking
+    another one."""
+    precision: str = "auto"
+    """One of PRECISIONS; auto: the quickest that is accurate enough."""
+    max_people: int = 8
+    """Most people in one batch; more are taken one batch after the other."""
 
 
 @dataclass(frozen=True)
@@ -20,6 +37,8 @@ class EstimatorChoice:
     """Where PEAR's files are; None: in the default folder."""
     pear_body: str = "ehm-s"
     """One of PEAR_BODIES; ehm-s is SMPL-X with FLAME's head, smplx is SMPL-X alone."""
+    runtime: RuntimeChoice = field(default_factory=RuntimeChoice)
+    """What is to run PEAR; the landmarks have a runtime of their own."""
 
 
 class EstimatorError(ValueError):

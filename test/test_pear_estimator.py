@@ -23,10 +23,11 @@ from pear_ros.camera import Camera, IntrinsicsSource
 from pear_ros.choice import EstimatorChoice, EstimatorError
 from pear_ros.estimator import Region
 from pear_ros.estimators import make_estimator
-from pear_ros.pear.crop import crop_people, squares
+from pear_ros.pear.crop import squares
 from pear_ros.pear.estimator import PearEstimator
 from pear_ros.pear.placement import image_points
 from pear_ros.pear.prediction import Prediction
+from pear_ros.pear.torch_crop import crop_people
 from pear_ros.people import Image, TrackingState
 from pear_ros.pipeline import Pipeline
 from pear_ros.video import FrameSource

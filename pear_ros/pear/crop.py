@@ -6,14 +6,19 @@ Integer pixel coordinates are pixel centres, as in OpenCV.
 
 from __future__ import annotations
 
+from typing import TypeAlias
+
+import cv2
 import numpy as np
 import numpy.typing as npt
-import torch
-from torch import Tensor
-from torch.nn import functional as F
 
-from pear_ros.pear.network import INPUT_SIZE
 from pear_ros.people import Array, Image
+
+INPUT_SIZE = 256
+"""Side of the square pictures that the network is given, pixels."""
+
+Crops: TypeAlias = npt.NDArray[np.uint8]
+"""(B, 256, 256, 3) blue, green and red."""
 
 Squares = npt.NDArray[np.float64]
 """(B, 3) in pixels of the image: x0 and y0 of the top left corner, and the side. Pixel (u, v) of
@@ -40,29 +45,18 @@ def squares(boxes: Array, width: int, height: int) -> Squares:
     return np.where(inside[:, None], found, np.nan)
 
 
-def crop_people(image: Image, places: Squares, device: torch.device) -> Tensor:
-    """(B, 3, 256, 256) float32 on `device`: each square as red, green and blue from 0 to 1.
+def crop_pixels(image: Image, places: Squares, out: Crops | None = None) -> Crops:
+    """(B, 256, 256, 3): each of B squares of `image`, bilinear, black outside, rounded to bytes.
 
-    Bilinear, black outside of the image, as the network was trained. What the squares cover of the
-    image goes to the device once, as bytes. Raises ValueError for squares with NaN.
+    Written to `out` where it is given. Raises ValueError for squares with NaN.
     """
     if not np.isfinite(places).all():
         raise ValueError("there is nothing to crop for squares with NaN: leave them out")
-    if len(places) == 0:
-        return torch.empty((0, 3, INPUT_SIZE, INPUT_SIZE), device=device)
-    # (B, 2, 256) x of the crop's columns and y of its rows, in the image.
-    points = places[:, :2, None] + places[:, 2:, None] * (np.arange(INPUT_SIZE) / INPUT_SIZE)
-    limit = [image.shape[1] - 1, image.shape[0] - 1]
-    first = np.clip(np.floor(points.min(axis=(0, 2))), 0, limit).astype(int)
-    last = np.clip(np.ceil(points.max(axis=(0, 2))), 0, limit).astype(int)
-    covered = image[first[1] : last[1] + 1, first[0] : last[0] + 1]
-    # In grid_sample's measure -1 and 1 are the outer edges of the border pixels.
-    size = (last - first + 1)[:, None]
-    measure = (2.0 * (points - first[:, None]) + 1.0) / size - 1.0
-    x, y = torch.from_numpy(measure.astype(np.float32)).to(device).unbind(1)
-    square = (len(places), INPUT_SIZE, INPUT_SIZE)
-    grid = torch.stack([x[:, None, :].expand(square), y[:, :, None].expand(square)], dim=-1)
-    pixels = torch.from_numpy(np.require(covered, requirements=["C", "W"])).to(device)
-    planes = pixels.permute(2, 0, 1).float().expand(len(places), -1, -1, -1)
-    crops = F.grid_sample(planes, grid, "bilinear", "zeros", align_corners=False)
-    return crops.flip(1) / 255.0
+    size = (INPUT_SIZE, INPUT_SIZE)
+    crops = np.empty((len(places), *size, 3), np.uint8) if out is None else out
+    for crop, (x, y, side) in zip(crops, places, strict=True):
+        step = side / INPUT_SIZE
+        to_image = np.array([[step, 0.0, x], [0.0, step, y]])
+        flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+        cv2.warpAffine(image, to_image, size, dst=crop, flags=flags)
+    return crops

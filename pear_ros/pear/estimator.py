@@ -20,12 +20,13 @@ from pear_ros.body.skinning import packed_skin
 from pear_ros.camera import Camera
 from pear_ros.estimator import Estimate, Region
 from pear_ros.pear.checkpoint import load_checkpoint
-from pear_ros.pear.crop import Squares, crop_people, squares
+from pear_ros.pear.crop import Squares, squares
 from pear_ros.pear.files import ModelFiles, load_body_files
 from pear_ros.pear.follower import PersonFollower, Sighting
 from pear_ros.pear.network import PearNetwork
 from pear_ros.pear.placement import place_people
 from pear_ros.pear.prediction import Prediction
+from pear_ros.pear.torch_crop import crop_people
 from pear_ros.people import (
     NUM_JOINTS,
     Array,

@@ -18,9 +18,6 @@ from torch.nn import functional as F
 
 from pear_ros.pear.prediction import LAYOUT
 
-INPUT_SIZE = 256
-"""Side of the square pictures that the network is given, pixels."""
-
 PATCH, PATCH_PADDING = 16, 2
 MARGIN = 32
 """Columns at the left and the right of the input that the network does not look at."""

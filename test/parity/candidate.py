@@ -14,10 +14,11 @@ from pear_ros.body.files import smplx_body
 from pear_ros.body.flame import FlameModel
 from pear_ros.body.kinematics import float32_array
 from pear_ros.pear.checkpoint import build_network
-from pear_ros.pear.crop import crop_people, squares
+from pear_ros.pear.crop import squares
 from pear_ros.pear.placement import image_points
 from pear_ros.pear.prediction import Prediction
 from pear_ros.pear.rotation6d import matrices_from_6d
+from pear_ros.pear.torch_crop import crop_people
 
 NAMES = {
     "global_pose": "global_orient",

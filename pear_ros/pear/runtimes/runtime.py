@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The interface of all runtimes. Imports none of their libraries."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from pear_ros.pear.crop import Squares
+from pear_ros.pear.runtimes.accuracy import Verdict
+from pear_ros.people import Array, Image
+
+
+class RuntimeUnavailableError(Exception):
+    """A runtime cannot be had here; the text says why, and what to do where something can be."""
+
+
+@dataclass(frozen=True)
+class RuntimeInfo:
+    """What a runtime is and where it runs, for logs, diagnostics and the messages' model id."""
+
+    name: str
+    """One of pear_ros.choice.RUNTIMES: tensorrt, torch, onnxruntime or openvino."""
+    version: str
+    """Of the library."""
+    device: str
+    """Such as "NVIDIA H200, compute capability 9.0" or "CPU, 2 threads"."""
+    precision: str
+    """Of the network's body: fp32, fp16, bf16 or int8."""
+    weights: str
+    """Fingerprint of the weights, hexadecimal."""
+    verdict: Verdict | None
+    """How far it is from fp32; None where it is fp32 itself and needs no verdict."""
+
+
+class Runtime(Protocol):
+    """PEAR's network on some device. Not thread-safe: one thread at a time."""
+
+    @property
+    def info(self) -> RuntimeInfo:
+        """What it is."""
+        ...
+
+    def infer(self, image: Image, places: Squares) -> Array:
+        """(B, VECTOR_SIZE) float32 numbers on the people in the squares `places` of `image`.
+
+        See pear_ros.pear.prediction for the numbers. The result is the caller's to keep. NaN or
+        infinity, where a half-precision network overflows, are left in.
+        """
+        ...
+
+    def warmup(self, people: int) -> None:
+        """Make ready for 1 to `people` people at once, so that no image has to wait for it."""
+        ...
+
+    def close(self) -> None:
+        """Free the device's memory; nothing may be asked of it afterwards. May be called twice."""
+        ...
