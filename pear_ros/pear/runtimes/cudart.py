@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: Apache-2.0
+"""CUDA's runtime library of CUDA 12 or 13, through ctypes.
+
+Nothing is loaded before it is asked for. See the reference of CUDA's runtime API.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import importlib.util
+from collections.abc import Iterator
+from ctypes import POINTER, byref, c_char_p, c_int, c_size_t, c_uint, c_ulonglong, c_void_p
+from pathlib import Path
+from typing import Any
+
+from pear_ros.pear.runtimes.driver import OLDEST_CUDA, NoGpuError, cuda_version
+from pear_ros.pear.runtimes.runtime import RuntimeUnavailableError
+
+FUNCTIONS: dict[str, tuple[Any, ...]] = {
+    "cudaRuntimeGetVersion": (POINTER(c_int),),
+    "cudaDriverGetVersion": (POINTER(c_int),),
+    "cudaGetLastError": (),
+    "cudaMemGetInfo": (POINTER(c_size_t), POINTER(c_size_t)),
+    "cudaMalloc": (POINTER(c_void_p), c_size_t),
+    "cudaFree": (c_void_p,),
+    "cudaHostAlloc": (POINTER(c_void_p), c_size_t, c_uint),
+    "cudaFreeHost": (c_void_p,),
+    "cudaMemcpyAsync": (c_void_p, c_void_p, c_size_t, c_int, c_void_p),
+    "cudaStreamCreateWithFlags": (POINTER(c_void_p), c_uint),
+    "cudaStreamSynchronize": (c_void_p,),
+    "cudaStreamDestroy": (c_void_p,),
+    "cudaStreamBeginCapture": (c_void_p, c_int),
+    "cudaStreamEndCapture": (c_void_p, POINTER(c_void_p)),
+    "cudaGraphInstantiateWithFlags": (POINTER(c_void_p), c_void_p, c_ulonglong),
+    "cudaGraphLaunch": (c_void_p, c_void_p),
+    "cudaGraphExecDestroy": (c_void_p,),
+    "cudaGraphDestroy": (c_void_p,),
+}
+"""What is called, with the types of its arguments; each returns an error, 0 for none."""
+TEXTS = ("cudaGetErrorName", "cudaGetErrorString")
+
+_MAJORS = (13, 12)
+_FOLDER = Path("/usr/local/cuda/lib64")
+_ADVICE = {
+    2: "end other programs that use the GPU, or allow fewer people at once",
+    35: "update NVIDIA's driver, or install the CUDA runtime of an older version",
+    46: "another program may have the GPU to itself",
+}
+
+
+class CudaError(RuntimeUnavailableError):
+    """A call to CUDA failed; the text says which, why, and what can be done."""
+
+    def __init__(self, call: str, code: int, name: str, text: str) -> None:
+        """`call`: the function; `code`, `name` and `text`: CUDA's error."""
+        advice = f"; {_ADVICE[code]}" if code in _ADVICE else ""
+        super().__init__(f"{call} failed: {text} ({name}){advice}")
+        self.code = code
+
+
+class Cudart:
+    """CUDA's runtime library."""
+
+    def __init__(self, library: str) -> None:
+        """Raises OSError where `library` is not there, AttributeError where it lacks a function."""
+        self._library = ctypes.CDLL(library)
+        for name, types in FUNCTIONS.items():
+            function = getattr(self._library, name)
+            function.argtypes, function.restype = types, c_int
+        for name in TEXTS:
+            function = getattr(self._library, name)
+            function.argtypes, function.restype = (c_int,), c_char_p
+
+    def __call__(self, name: str, *arguments: object) -> None:
+        """Call the function `name` of FUNCTIONS. Raises CudaError."""
+        code = int(getattr(self._library, name)(*arguments))
+        if code:
+            # Or it would be found by whoever asks for the last error next, such as TensorRT.
+            self._library.cudaGetLastError()
+            texts = (getattr(self._library, text)(code) for text in TEXTS)
+            raise CudaError(name, code, *(text.decode(errors="replace") for text in texts))
+
+    def version(self, name: str) -> int:
+        """What `cudaRuntimeGetVersion` or `cudaDriverGetVersion` says; 0 without a driver."""
+        version = c_int()
+        self(name, byref(version))
+        return version.value
+
+
+@functools.cache
+def cudart() -> Cudart:
+    """The newest CUDA runtime here that is supported and not newer than the driver.
+
+    Raises NoGpuError.
+    """
+    too_new = ""
+    for library in _libraries():
+        try:
+            loaded = Cudart(library)
+            version = loaded.version("cudaRuntimeGetVersion")
+            known = loaded.version("cudaDriverGetVersion")
+        except (OSError, AttributeError, CudaError):
+            continue
+        if not OLDEST_CUDA <= version < 1000 * (_MAJORS[0] + 1):
+            continue
+        if not known or version // 1000 <= known // 1000:
+            return loaded
+        too_new = (
+            f"; {library} is of CUDA {cuda_version(version)}, newer than the driver, which knows"
+            f" CUDA {cuda_version(known)}"
+        )
+    wanted = " or ".join(f"libcudart.so.{major}" for major in reversed(_MAJORS))
+    raise NoGpuError(
+        f"there is no CUDA runtime library ({wanted}){too_new}: install CUDA's runtime"
+    )
+
+
+def _libraries() -> Iterator[str]:
+    """Where CUDA's runtime may be, the newest first: installed, from a wheel, and in its folder."""
+    wheels = importlib.util.find_spec("nvidia")
+    folders = wheels.submodule_search_locations if wheels else None
+    for major in _MAJORS:
+        name = f"libcudart.so.{major}"
+        yield name
+        for folder in folders or ():
+            yield from map(str, sorted(Path(folder).glob(f"*/lib/{name}")))
+        yield str(_FOLDER / name)
+    yield "libcudart.so"

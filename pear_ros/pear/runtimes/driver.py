@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which GPU there is, asked of NVIDIA's driver through ctypes.
+
+To be asked before TensorRT is, which may end the process where there is no driver. Nothing is
+loaded before it is asked. See the reference of CUDA's driver API.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from ctypes import POINTER, byref, c_char_p, c_int, c_size_t, c_uint
+from dataclasses import dataclass
+
+from pear_ros.pear.runtimes.runtime import RuntimeUnavailableError
+
+OLDEST_CUDA = 12000
+"""The oldest CUDA that is supported, as CUDA counts: 1000 major + 10 minor."""
+
+_LIBRARY = "libcuda.so.1"
+_FUNCTIONS = {
+    "cuInit": (c_uint,),
+    "cuDriverGetVersion": (POINTER(c_int),),
+    "cuDeviceGetCount": (POINTER(c_int),),
+    "cuDeviceGet": (POINTER(c_int), c_int),
+    "cuDeviceGetName": (c_char_p, c_int, c_int),
+    "cuDeviceTotalMem_v2": (POINTER(c_size_t), c_int),
+    "cuDeviceGetAttribute": (POINTER(c_int), c_int, c_int),
+    "cuGetErrorString": (c_int, POINTER(c_char_p)),
+}
+_NO_DEVICE = 100
+_INTEGRATED, _MAJOR, _MINOR = 18, 75, 76
+"""Attributes of a device."""
+_NAME_LENGTH = 256
+_NO_GPU = "NVIDIA's driver finds no GPU: see what nvidia-smi and CUDA_VISIBLE_DEVICES say"
+
+
+class NoGpuError(RuntimeUnavailableError):
+    """There is no GPU that can be used; the text says what is missing."""
+
+
+@dataclass(frozen=True)
+class Gpu:
+    """A GPU of NVIDIA."""
+
+    name: str
+    compute_capability: tuple[int, int]
+    memory: int
+    """Of the device, or of the board where it shares the host's memory, bytes."""
+    integrated: bool
+    """Whether it shares the host's memory, as on a Jetson."""
+
+    def __str__(self) -> str:
+        major, minor = self.compute_capability
+        return f"{self.name}, compute capability {major}.{minor}"
+
+
+def first_gpu() -> Gpu:
+    """The first GPU that the driver shows; CUDA_VISIBLE_DEVICES decides which that is.
+
+    Raises NoGpuError.
+    """
+    call = _Driver()
+    code = call.code("cuInit", 0)
+    if code == _NO_DEVICE:
+        raise NoGpuError(_NO_GPU)
+    if code:
+        raise NoGpuError(f"NVIDIA's driver does not start: {call.text(code)}")
+    version = c_int()
+    call("cuDriverGetVersion", byref(version))
+    if version.value < OLDEST_CUDA:
+        raise NoGpuError(
+            f"NVIDIA's driver is too old: it knows CUDA {cuda_version(version.value)} at most, and"
+            f" {cuda_version(OLDEST_CUDA)} is the oldest that is supported; update the driver"
+        )
+    count, device = c_int(), c_int()
+    call("cuDeviceGetCount", byref(count))
+    if count.value == 0:
+        raise NoGpuError(_NO_GPU)
+    call("cuDeviceGet", byref(device), 0)
+    name, memory = ctypes.create_string_buffer(_NAME_LENGTH), c_size_t()
+    call("cuDeviceGetName", name, _NAME_LENGTH, device)
+    call("cuDeviceTotalMem_v2", byref(memory), device)
+    attributes = []
+    for attribute in (_MAJOR, _MINOR, _INTEGRATED):
+        value = c_int()
+        call("cuDeviceGetAttribute", byref(value), attribute, device)
+        attributes.append(value.value)
+    major, minor, integrated = attributes
+    found = name.value.decode(errors="replace")
+    return Gpu(found, (major, minor), memory.value, bool(integrated))
+
+
+def cuda_version(number: int) -> str:
+    """Such as "12.6" of 12060."""
+    return f"{number // 1000}.{number % 1000 // 10}"
+
+
+class _Driver:
+    """The driver's library. Raises NoGpuError where it cannot be loaded."""
+
+    def __init__(self) -> None:
+        try:
+            self._library = ctypes.CDLL(_LIBRARY)
+            for name, types in _FUNCTIONS.items():
+                function = getattr(self._library, name)
+                function.argtypes, function.restype = types, c_int
+        except (OSError, AttributeError) as error:
+            raise NoGpuError(
+                f"there is no driver of NVIDIA ({error}): install it, or start the container with"
+                " access to the GPU"
+            ) from error
+
+    def code(self, name: str, *arguments: object) -> int:
+        """What the function `name` returns: 0, or an error."""
+        return int(getattr(self._library, name)(*arguments))
+
+    def __call__(self, name: str, *arguments: object) -> None:
+        """Call the function `name`. Raises NoGpuError with the driver's text where it fails."""
+        if code := self.code(name, *arguments):
+            raise NoGpuError(f"NVIDIA's driver cannot say which GPU: {name}: {self.text(code)}")
+
+    def text(self, code: int) -> str:
+        """What the driver says of an error."""
+        text = c_char_p()
+        self.code("cuGetErrorString", code, byref(text))
+        return f"{(text.value or b'unknown error').decode(errors='replace')} ({code})"
