@@ -27,6 +27,7 @@ from pear_ros.body.kinematics import (
     float32_array,
     namespace,
     rotation_matrices,
+    take,
 )
 from pear_ros.body.model import BodyModel
 from pear_ros.body.skinning import PoseFeature, Skin, make_skin, vertex_list
@@ -99,17 +100,20 @@ class EhmBody:
         self._smplx, self._flame, self._asarray = smplx, flame, asarray
         regressor = smplx.joint_regressor.toarray().astype(np.float64)
         eyes = regressor[_EYES].mean(axis=0, keepdims=True)
-        directions = smplx.directions
-        self._eyes = _regressed(eyes, smplx.v_template, directions, asarray)
-        self._body_joints = _regressed(
-            regressor[:, body], smplx.v_template[body], directions[body], asarray
-        )
         of_head = regressor[:, head]
         regressing = np.flatnonzero(of_head.any(axis=0))
         self._regressing = asarray(regressing)
         self._head_regressor = asarray(of_head[:, regressing].T)
         self._regressing_head = FlameHead(flame, np.flatnonzero(flame.swapped)[regressing], asarray)
+        regressor[:, head] = 0.0
+        points = np.concatenate([regressor, eyes])
+        self._points = _regressed(points, smplx.v_template, smplx.directions, asarray)
+        self._skull = Skull(flame, asarray)
         self._tree = JointTree(self.parents, asarray)
+
+    def on(self, asarray: AsArray) -> EhmBody:
+        """The same body with its constants where `asarray` takes them."""
+        return EhmBody(self._smplx, self._flame, asarray)
 
     def joints(self, people: EhmParameters) -> Tensor:
         """(B, 55, 3) posed joints in metres, without computing any mesh."""
@@ -118,15 +122,19 @@ class EhmBody:
 
     def rest_joints(self, people: EhmParameters) -> Tensor:
         """(B, 55, 3) joints of the body before it is posed."""
-        head = self._regressing_head(people) + self._head_shift(people)
-        return self._rest_joints(people, head)
+        skull = self._skull(people, rotation_matrices(_turning(people)))
+        points = self._points(_coefficients(people))
+        head = self._regressing_head(people, skull) + _shift(points, skull)
+        return self._rest_joints(points, head)
 
     def vertices(self, people: EhmParameters) -> Tensor:
         """(B, V, 3) vertices of the mesh in metres, in SMPL-X's order."""
         xp = namespace(people.betas)
-        rotations = as_matrices(people.pose)
-        head = self._head(people) + self._head_shift(people)
-        rest = self._rest_joints(people, xp.take(head, self._regressing, axis=2))
+        rotations, turned = _all_rotations(people)
+        skull = self._skull(people, turned)
+        points = self._points(_coefficients(people))
+        head = self._head(people, skull) + _shift(points, skull)
+        rest = self._rest_joints(points, take(head, self._regressing, 2))
         transforms = self._tree.transforms(rotations, rest, people.transl)
         feature = self._feature(rotations)
         # Expressions last, as they move few vertices.
@@ -135,18 +143,11 @@ class EhmBody:
             self._body_skin(coefficients, self._template, transforms),
             self._head_skin(feature, head, transforms),
         ]
-        planes = xp.concat(parts, axis=2)
-        return vertex_list(xp.take(planes, self._place, axis=2))
+        return vertex_list(take(xp.concat(parts, axis=2), self._place, 2))
 
-    def _rest_joints(self, people: EhmParameters, head: Tensor) -> Tensor:
-        """(B, 55, 3) given those of the head's vertices from which joints are regressed."""
-        of_head = (head @ self._head_regressor).swapaxes(1, 2)
-        return self._body_joints(_coefficients(people)) + of_head
-
-    def _head_shift(self, people: EhmParameters) -> Tensor:
-        """(B, 3, 1) from FLAME's frame to SMPL-X's: the middle between the eyes stays in place."""
-        eyes = self._eyes(_coefficients(people))[:, 0]
-        return (eyes - self._regressing_head.between_eyes(people))[..., None]
+    def _rest_joints(self, points: Tensor, head: Tensor) -> Tensor:
+        """(B, 55, 3) given what of them the body makes, and the head's vertices that make more."""
+        return points[:, :-1] + (head @ self._head_regressor).swapaxes(1, 2)
 
     # Made when they are first needed: whoever wants joints alone does without the mesh.
 
@@ -187,6 +188,46 @@ class EhmBody:
         return FlameHead(self._flame, np.flatnonzero(self._flame.swapped), self._asarray)
 
 
+@dataclass(frozen=True)
+class PosedSkull:
+    """What all of FLAME's vertices have in common, of B people."""
+
+    coefficients: Tensor
+    """(B, 377) of FLAME's shapes and expressions, and of its pose-corrective offsets."""
+    transforms: Tensor
+    """(B, 5, 3, 4) of its joints, from the T-pose to the pose."""
+    between_eyes: Tensor
+    """(B, 3) mean of the eyes' joints, not scaled."""
+
+
+class Skull:
+    """FLAME's joints."""
+
+    def __init__(self, flame: FlameModel, asarray: AsArray) -> None:
+        regressor = flame.joint_regressor
+        between = regressor[_FLAME_EYES].mean(axis=0, keepdims=True)
+        points = np.concatenate([regressor, between])
+        self._joints = _regressed(points, flame.v_template, flame.shapedirs, asarray)
+        self._still = asarray(np.eye(3)[None, None])
+
+    def __call__(self, people: EhmParameters, turned: Tensor) -> PosedSkull:
+        """`turned` (B, 3, 3, 3): rotations of the jaw and both eyes."""
+        xp = namespace(turned)
+        count = len(turned)
+        shape = xp.concat([people.flame_shape, people.flame_expression], axis=1)
+        # Neither the neck nor FLAME as a whole turns, so jaw and eyes turn about where they rest.
+        points = self._joints(shape)
+        rest = points[:, :-1, :, None]
+        still = xp.broadcast_to(self._still, (count, _FLAME_BENDING.start, 3, 3))
+        rotations = xp.concat([still, turned], axis=1)
+        feature = (turned - self._still).reshape(count, 27)
+        return PosedSkull(
+            xp.concat([shape, feature], axis=1),
+            xp.concat([rotations, rest - rotations @ rest], axis=3),
+            points[:, -1],
+        )
+
+
 class FlameHead:
     """Some vertices of FLAME, posed as EHM-s does it."""
 
@@ -197,36 +238,11 @@ class FlameHead:
         self._skin = make_skin(directions, flame.weights[rows], asarray)
         self._template = asarray(flame.v_template[rows].T[None])
         self._eyelids = Directions(flame.eyelids[:, rows].transpose(1, 2, 0), asarray)
-        self._joints = _regressed(flame.joint_regressor, flame.v_template, flame.shapedirs, asarray)
-        self._still = asarray(np.eye(3, 4)[None, None])
-        self._identity = asarray(np.eye(3))
 
-    def __call__(self, people: EhmParameters) -> Tensor:
+    def __call__(self, people: EhmParameters, skull: PosedSkull) -> Tensor:
         """(B, 3, n) vertices in FLAME's frame, scaled."""
-        xp = namespace(people.jaw)
-        return self.unscaled(people) * xp.expand_dims(people.head_scale, axis=2)
-
-    def unscaled(self, people: EhmParameters) -> Tensor:
-        """(B, 3, n) vertices in FLAME's frame before the head is scaled."""
-        xp = namespace(people.jaw)
-        count = len(people.jaw)
-        shape = _head_coefficients(people)
-        # Neither the neck nor FLAME as a whole turns, so jaw and eyes turn about where they rest.
-        turning = xp.concat([people.jaw, people.eyes], axis=1).reshape(count, 3, 3)
-        rotations = rotation_matrices(turning)
-        rest = self._joints(shape)[:, _FLAME_BENDING, :, None]
-        turned = xp.concat([rotations, rest - rotations @ rest], axis=3)
-        still = xp.broadcast_to(self._still, (count, 2, 3, 4))
-        transforms = xp.concat([still, turned], axis=1)
-        feature = (rotations - self._identity).reshape(count, 27)
-        coefficients = xp.concat([shape, feature], axis=1)
-        posed = self._skin(coefficients, self._template, transforms)
-        return posed + self._eyelids(people.eyelids)
-
-    def between_eyes(self, people: EhmParameters) -> Tensor:
-        """(B, 3) mean of the eyes' joints, not scaled."""
-        # Neither the neck nor FLAME as a whole turns, so the posed joints are those at rest.
-        return self._joints(_head_coefficients(people))[:, _FLAME_EYES].sum(axis=1) / 2.0
+        posed = self._skin(skull.coefficients, self._template, skull.transforms)
+        return (posed + self._eyelids(people.eyelids)) * people.head_scale[..., None]
 
 
 def _regressed(
@@ -246,6 +262,22 @@ def _coefficients(people: EhmParameters) -> Tensor:
     return xp.concat([people.betas, people.expression], axis=1)
 
 
-def _head_coefficients(people: EhmParameters) -> Tensor:
-    xp = namespace(people.betas)
-    return xp.concat([people.flame_shape, people.flame_expression], axis=1)
+def _turning(people: EhmParameters) -> Tensor:
+    """(B, 3, 3) axis-angle of FLAME's jaw and eyes."""
+    xp = namespace(people.jaw)
+    return xp.concat([people.jaw, people.eyes], axis=1).reshape(len(people.jaw), 3, 3)
+
+
+def _all_rotations(people: EhmParameters) -> tuple[Tensor, Tensor]:
+    """Matrices of the pose (B, 55, 3, 3), and of FLAME's jaw and eyes (B, 3, 3, 3)."""
+    if people.pose.ndim == 4:
+        return people.pose, rotation_matrices(_turning(people))
+    xp = namespace(people.pose)
+    joints = people.pose.shape[1]
+    rotations = rotation_matrices(xp.concat([people.pose, _turning(people)], axis=1))
+    return rotations[:, :joints], rotations[:, joints:]
+
+
+def _shift(points: Tensor, skull: PosedSkull) -> Tensor:
+    """(B, 3, 1) from FLAME's frame to SMPL-X's: the middle between the eyes stays in place."""
+    return (points[:, -1] - skull.between_eyes)[..., None]

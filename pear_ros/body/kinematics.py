@@ -39,23 +39,35 @@ def namespace(tensor: Tensor) -> Any:
     return _namespaces[kind]
 
 
+def take(values: Tensor, indices: Tensor, axis: int) -> Tensor:
+    """Of `values` those at `indices` (n,), whole numbers from 0 on, along an axis."""
+    if isinstance(values, np.ndarray):
+        return values.take(indices, axis)
+    # The array API's own would first look for negative ones.
+    return values.index_select(axis, indices)
+
+
 def rotation_matrices(axis_angle: Tensor) -> Tensor:
     """Rotation matrices (..., 3, 3) of axis-angle vectors (..., 3) (Rodrigues' formula)."""
     xp = namespace(axis_angle)
-    x, y, z = axis_angle[..., 0], axis_angle[..., 1], axis_angle[..., 2]
-    angle = xp.sqrt(x * x + y * y + z * z + _TINY)
-    sine = xp.sin(angle) / angle
-    # (1 - cos a) / a^2 without the difference, which small angles would lose in rounding.
-    half = xp.sin(0.5 * angle) / angle
-    cosine = 2.0 * half * half
-    cx, cy, cz = cosine * x, cosine * y, cosine * z
-    sx, sy, sz = sine * x, sine * y, sine * z
+    square = (axis_angle * axis_angle).sum(-1)
+    half = xp.sqrt(0.25 * square + _TINY)
+    # sin(a) / a and (1 - cos a) / a^2 by half the angle: without a difference, which small angles
+    # would lose in rounding.
+    share = xp.sin(half) / half
+    sine = share * xp.cos(half)
+    versine = 0.5 * share * share
+    cosine = 1.0 - versine * square
+    left = sine[..., None] * axis_angle
+    right = -left
+    # Few large steps instead of many small ones, as each is a kernel on a GPU.
     entries = [
-        *(1.0 - cy * y - cz * z, cx * y - sz, cx * z + sy),
-        *(cx * y + sz, 1.0 - cx * x - cz * z, cy * z - sx),
-        *(cx * z - sy, cy * z + sx, 1.0 - cx * x - cy * y),
+        *(cosine, right[..., 2], left[..., 1]),
+        *(left[..., 2], cosine, right[..., 0]),
+        *(right[..., 1], left[..., 0], cosine),
     ]
-    return xp.stack(entries, axis=-1).reshape(*axis_angle.shape, 3)
+    turned = xp.stack(entries, axis=-1).reshape(*axis_angle.shape, 3)
+    return turned + (versine[..., None] * axis_angle)[..., None] * axis_angle[..., None, :]
 
 
 def as_matrices(pose: Tensor) -> Tensor:
@@ -98,6 +110,7 @@ class JointTree:
         """(J,) as given, but the root is its own parent."""
         self.moves = asarray(moves)
         """(J, J) 1 where the joint of the column moves the joint of the row, or is that joint."""
+        self._moves_back = asarray(np.linalg.inv(moves))
         # After n rounds each joint has gathered the 2^n - 1 joints above it; beyond the root, the
         # last row stands for no rotation.
         ancestors = np.append(parents, count).astype(np.int64)
@@ -114,19 +127,17 @@ class JointTree:
         none = xp.broadcast_to(self._identity, (*rotations.shape[:-3], 1, 3, 3))
         orientation = xp.concat([rotations, none], axis=-3)
         for ancestors in self._ancestors:
-            orientation = xp.take(orientation, ancestors, axis=-3) @ orientation
+            orientation = take(orientation, ancestors, -3) @ orientation
         return orientation[..., :-1, :, :]
 
     def bones(self, rest_joints: Tensor) -> Tensor:
         """(..., J, 3) from each joint's parent to the joint in the T-pose; the root's own place."""
-        xp = namespace(rest_joints)
-        bones = rest_joints - xp.take(rest_joints, self.parents, axis=-2)
-        return xp.concat([rest_joints[..., :1, :], bones[..., 1:, :]], axis=-2)
+        return self._moves_back @ rest_joints
 
     def positions(self, orientation: Tensor, bones: Tensor) -> Tensor:
         """(..., J, 3) of the joints, given their orientations and `bones`."""
         xp = namespace(orientation)
-        turned = (xp.take(orientation, self.parents, axis=-3) @ bones[..., None])[..., 0]
+        turned = (take(orientation, self.parents, -3) @ bones[..., None])[..., 0]
         return self.moves @ xp.concat([bones[..., :1, :], turned[..., 1:, :]], axis=-2)
 
     def posed(self, rotations: Tensor, rest_joints: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ no vertex is touched until somebody asks for the mesh.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -89,6 +89,10 @@ class BodyModel:
         """(J, 3, num_betas + num_expression) movement of the T-pose joints per coefficient."""
         moved: Array = self.joint_regressor @ self.directions.reshape(self.vertex_count, -1)
         return moved.reshape(len(self.parents), 3, -1)
+
+    def on(self, asarray: AsArray) -> BodyModel:
+        """The same body with its constants where `asarray` takes them."""
+        return replace(self, asarray=asarray)
 
     def rest_joints(self, betas: Tensor, expression: Tensor) -> Tensor:
         """(B, J, 3) joints of the T-pose.
