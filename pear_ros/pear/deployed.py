@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """PEAR's network as it is run: bytes in, body in any precision, constants folded.
 
-The same numbers as PearNetwork, to rounding. One module for the export to ONNX and for torch.
+The same numbers as PearNetwork, to rounding. One module for the export to ONNX and for torch. What
+the body is computed in is told by its weights alone.
 """
 
 # mypy: disable-error-code="no-any-return"
@@ -113,7 +114,6 @@ class _Body(nn.Module):
 
     def __init__(self, backbone: Backbone, dtype: torch.dtype, attend: Attend) -> None:
         super().__init__()
-        self.dtype = dtype
         patches = backbone.patch_embed.proj
         with torch.device("meta"):
             self.patches = nn.Conv2d(3, patches.out_channels, PATCH, PATCH, PATCH_PADDING)
@@ -128,9 +128,9 @@ class _Body(nn.Module):
 
     def forward(self, pixels: Tensor) -> Tensor:
         """(B, 192, width) tokens."""
-        tokens = self.patches(pixels.to(self.dtype)).flatten(2).transpose(1, 2).contiguous()
+        tokens = _lower(self.patches, pixels).flatten(2).transpose(1, 2).contiguous()
         tokens = tokens + self.position
-        return self.last_norm(self.blocks(tokens)).to(self.dtype)
+        return self.last_norm(self.blocks(tokens))
 
 
 class _Block(nn.Module):
@@ -138,7 +138,7 @@ class _Block(nn.Module):
 
     def __init__(self, block: Block, dtype: torch.dtype, attend: Attend) -> None:
         super().__init__()
-        self.dtype, self.attend, self.heads = dtype, attend, block.attn.heads
+        self.attend, self.heads = attend, block.attn.heads
         self.norm1 = _norm(block.norm1)
         self.qkv = _linear(block.attn.qkv.weight, block.attn.qkv.bias, dtype)
         self.proj = _linear(block.attn.proj.weight, block.attn.proj.bias, dtype)
@@ -147,12 +147,12 @@ class _Block(nn.Module):
         self.fc2 = _linear(block.mlp.fc2.weight, block.mlp.fc2.bias, dtype)
 
     def forward(self, tokens: Tensor) -> Tensor:
-        q, k, v = self.qkv(self.norm1(tokens).to(self.dtype)).chunk(3, dim=-1)
+        q, k, v = _lower(self.qkv, self.norm1(tokens)).chunk(3, dim=-1)
         shape = (-1, TOKENS, self.heads, q.shape[-1] // self.heads)
         q, k, v = (part.reshape(shape).transpose(1, 2) for part in (q, k, v))
         seen = self.attend(q, k, v).transpose(1, 2).flatten(2)
         tokens = tokens + self.proj(seen)
-        thought = self.fc2(F.gelu(self.fc1(self.norm2(tokens).to(self.dtype))))
+        thought = self.fc2(F.gelu(_lower(self.fc1, self.norm2(tokens))))
         return tokens + thought
 
 
@@ -175,7 +175,7 @@ class _Decoder(nn.Module):
     def forward(self, tokens: Tensor) -> Tensor:
         """(B, VECTOR_SIZE) of tokens (B, 192, width)."""
         shape = (-1, TOKENS, 2 * DECODER_LAYERS, DECODER_HEADS, DECODER_HEAD_WIDTH)
-        asked = self.to_kv(tokens).reshape(shape).permute(2, 0, 3, 1, 4)
+        asked = _lower(self.to_kv, tokens).reshape(shape).permute(2, 0, 3, 1, 4)
         # Keys and values of each layer, (B, heads, 192, C), put in order for all at once.
         parts = asked.to(torch.float32, memory_format=torch.contiguous_format).unbind()
         token, query = self.token, self.query
@@ -224,6 +224,11 @@ class _Answer(nn.Module):
         """The token (B, 1, 1024), after it was told (B, heads, 1, C)."""
         token = token + self.to_out(told.transpose(1, 2).flatten(2))
         return token + self.fc2(F.gelu(self.fc1(self.norm(token))))
+
+
+def _lower(layer: nn.Linear | nn.Conv2d, values: Tensor) -> Tensor:
+    """What `layer` makes of float32 `values` in its own precision."""
+    return layer(values.to(layer.weight.dtype))
 
 
 def _split(query: Tensor) -> Tensor:
