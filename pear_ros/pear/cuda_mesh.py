@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Meshes on an NVIDIA GPU, by torch: one copy there, one CUDA graph, one copy back."""
+
+# mypy: disable-error-code="no-untyped-call"
+# (torch has calls without types)
+
+from __future__ import annotations
+
+from math import prod
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from pear_ros.body.ehm import EhmParameters
+from pear_ros.body.flame import NUM_EXPRESSION, NUM_SHAPE
+from pear_ros.body.kinematics import float32_array
+from pear_ros.pear.mesh import PearBody, body_vertices
+from pear_ros.pear.torch_graphs import TorchGraphs, device_name
+from pear_ros.people import Array
+
+
+class CudaMesh:
+    """A pear_ros.pear.mesh.MeshStep."""
+
+    def __init__(self, body: PearBody, device: torch.device, max_people: int) -> None:
+        """`body` by NumPy; `max_people`: the most at once, for whom all is made ready here.
+
+        Raises RuntimeError, of torch, where the GPU cannot do it.
+        """
+        self.device = device_name(device)
+        """The GPU's name."""
+
+        def asarray(values: npt.NDArray[Any]) -> Tensor:
+            return torch.from_numpy(float32_array(values)).to(device)
+
+        self._layout = ParameterRows(body)
+        on_device = body.on(asarray)
+        rows = torch.zeros((max_people, self._layout.width), device=device)
+        self._graphs: TorchGraphs | None = TorchGraphs(
+            lambda rows: body_vertices(on_device, self._layout.unpack(rows)), rows
+        )
+        self._graphs.record(max_people)
+
+    def __call__(self, people: EhmParameters) -> Array:
+        """See MeshStep."""
+        assert self._graphs is not None, "closed"
+        return self._graphs.run(self._layout.pack(people))
+
+    def close(self) -> None:
+        """See MeshStep."""
+        if self._graphs is not None:
+            self._graphs.close()
+            self._graphs = None
+
+
+class ParameterRows:
+    """Parameters of people as one row of numbers for each."""
+
+    def __init__(self, body: PearBody) -> None:
+        """For the parameters of `body`."""
+        shapes: dict[str, tuple[int, ...]] = {
+            "pose": (len(body.parents), 3),
+            "betas": (body.num_betas,),
+            "expression": (body.num_expression,),
+            "flame_shape": (NUM_SHAPE,),
+            "flame_expression": (NUM_EXPRESSION,),
+            "jaw": (3,),
+            "eyes": (6,),
+            "eyelids": (2,),
+            "head_scale": (3,),
+            "transl": (3,),
+        }
+        self._shapes = shapes
+        self.width = sum(map(prod, shapes.values()))
+        """Numbers in a row."""
+
+    def pack(self, people: EhmParameters) -> Array:
+        """(B, width) of NumPy arrays."""
+        count = len(people.transl)
+        parts = []
+        for name, shape in self._shapes.items():
+            values = getattr(people, name)
+            if values.shape[1:] != shape:
+                raise ValueError(f"{name} of people has shape {values.shape[1:]} and not {shape}")
+            parts.append(values.reshape(count, prod(shape)))
+        rows: Array = np.concatenate(parts, axis=1, dtype=np.float32)
+        return rows
+
+    def unpack(self, rows: Tensor) -> EhmParameters:
+        """Views of `rows` (B, width)."""
+        sizes = [prod(shape) for shape in self._shapes.values()]
+        parts = zip(self._shapes.items(), rows.split(sizes, dim=1), strict=True)
+        return EhmParameters(
+            **{name: part.view(len(rows), *shape) for (name, shape), part in parts}
+        )

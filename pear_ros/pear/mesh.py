@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Where the meshes of PEAR's people are computed: on the GPU where torch has one, else by NumPy."""
+
+from __future__ import annotations
+
+import logging
+from typing import Protocol, TypeAlias
+
+from pear_ros.body import BodyModel
+from pear_ros.body.ehm import EhmBody, EhmParameters
+from pear_ros.body.kinematics import Tensor
+from pear_ros.body.skinning import packed_skin
+from pear_ros.pear.files import ModelFiles, load_body_files
+from pear_ros.people import Array
+
+PearBody: TypeAlias = EhmBody | BodyModel
+"""EHM-s, or plain SMPL-X without FLAME's head."""
+
+_logger = logging.getLogger(__name__)
+
+
+class MeshStep(Protocol):
+    """What computes meshes. Not thread-safe: one thread at a time."""
+
+    def __call__(self, people: EhmParameters) -> Array:
+        """(B, V, 3) vertices in metres, as the body has them; the result is the caller's to keep.
+
+        `people`: NumPy arrays, the pose as axis-angle (B, 55, 3).
+        """
+        ...
+
+    def close(self) -> None:
+        """Free a device's memory; nothing may be asked of it afterwards. May be called twice."""
+        ...
+
+
+class NumpyMesh:
+    """Meshes on the CPU."""
+
+    def __init__(self, body: PearBody) -> None:
+        self._body = body
+
+    def __call__(self, people: EhmParameters) -> Array:
+        """See MeshStep."""
+        vertices: Array = body_vertices(self._body, people)
+        return vertices
+
+    def close(self) -> None:
+        """See MeshStep."""
+
+
+def load_bodies(files: ModelFiles, plain_smplx: bool = False) -> tuple[PearBody, MeshStep]:
+    """The body of a user's files, by NumPy, and what computes its meshes.
+
+    `plain_smplx`: SMPL-X's own head in place of FLAME's. Raises as `load_body_files` does.
+    """
+    smplx, flame = load_body_files(files)
+    body: PearBody = smplx if plain_smplx else EhmBody(smplx, flame)
+    return body, make_mesh(body)
+
+
+def make_mesh(body: PearBody, max_people: int = 8) -> MeshStep:
+    """What computes meshes of `body` the quickest on this machine; where goes to the log.
+
+    `max_people`: the most to be computed in one go on a GPU.
+    """
+    try:
+        import torch
+
+        device = torch.device("cuda")
+        if torch.cuda.is_available():
+            from pear_ros.pear.cuda_mesh import CudaMesh
+
+            mesh = CudaMesh(body, device, max_people)
+            _logger.info("Meshes on %s, by torch %s", mesh.device, torch.__version__)
+            return mesh
+    except ImportError:
+        pass
+    except RuntimeError as error:  # Such as too little memory.
+        _logger.warning("Meshes on the CPU, as the GPU does not do it: %s", error)
+    packed_skin()  # Compiled now, so that no image has to wait for it.
+    return NumpyMesh(body)
+
+
+def body_vertices(body: PearBody, people: EhmParameters) -> Tensor:
+    """(B, V, 3) vertices, by the kind of arrays that body and people are made of."""
+    if isinstance(body, EhmBody):
+        return body.vertices(people)
+    return body.vertices(people.pose, people.betas, people.expression, people.transl)
