@@ -1,0 +1,189 @@
+# SPDX-License-Identifier: Apache-2.0
+"""PEAR's network as an ONNX graph on disk: three files that belong together.
+
+`pear_<weights>_<precision>.onnx`, its weights in `.onnx.data`, and a record of both in `.json`.
+Needs neither torch nor onnx.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from pear_ros.choice import GRAPH_PRECISIONS
+from pear_ros.pear.prediction import LAYOUT, VECTOR_SIZE
+from pear_ros.people import Array
+
+SCHEMA = 1
+"""To be changed whenever graphs or records of earlier versions are of no use any more: other
+inputs, outputs, fields, or other crops for `Graph.reference`."""
+
+INPUT, OUTPUT = "crops", "people"
+"""Names of the graph's input (B, 256, 256, 3), uint8, blue, green and red, and of its output
+(B, VECTOR_SIZE), float32."""
+
+Progress: TypeAlias = Callable[[str, int, int], None]
+"""Told what is being done, how many bytes of it are, and of how many; 0 of 0 where none count."""
+
+_NAME = re.compile(rf"pear_[0-9a-f]{{8}}_({'|'.join(GRAPH_PRECISIONS)})\.onnx")
+_ADVICE = "export it anew with `pear export-graph`"
+_BLOCK = 1 << 22
+
+
+class GraphError(ValueError):
+    """A graph cannot be used or made; the message says which, why and what to do."""
+
+
+@dataclass(frozen=True, eq=False)
+class Graph:
+    """PEAR's network as an ONNX graph of opset 20, its number of people dynamic."""
+
+    path: Path
+    """The .onnx file."""
+    precision: str
+    """Of the body, one of GRAPH_PRECISIONS; what comes in and goes out is the same for all."""
+    weights: str
+    """Fingerprint of the weights, hexadecimal."""
+    hashes: Mapping[str, str]
+    """SHA-256 of the .onnx and the .onnx.data file, by file name, as written."""
+    reference: Array
+    """(N, VECTOR_SIZE) float32: what the network says in fp32 of the bundled crops."""
+
+    @property
+    def sha256(self) -> str:
+        """One for the whole graph, hexadecimal."""
+        return hashlib.sha256("".join(self.hashes.values()).encode()).hexdigest()
+
+    def verify(self, progress: Progress | None = None) -> None:
+        """Raise GraphError unless the files hold what was written. Reads them all."""
+        for name, expected in self.hashes.items():
+            if _sha256(self.path.with_name(name), progress) != expected:
+                raise GraphError(f"{self.path.with_name(name)} is damaged; {_ADVICE}")
+
+
+def graph_name(weights: str, precision: str) -> str:
+    """Name of the .onnx file for weights of that fingerprint."""
+    return f"pear_{weights[:8]}_{precision}.onnx"
+
+
+def data_file(path: Path) -> Path:
+    """The weights of a graph."""
+    return path.with_name(path.name + ".data")
+
+
+def record_file(path: Path) -> Path:
+    """The record of a graph."""
+    return path.with_suffix(".json")
+
+
+def find_graphs(folder: Path) -> list[Path]:
+    """The .onnx files of graphs in `folder` and below, not looked into."""
+    return sorted(path for path in folder.rglob("pear_*.onnx") if _NAME.fullmatch(path.name))
+
+
+def read_graph(path: Path) -> Graph:
+    """The graph of an .onnx file, of which the sizes are compared; see also `Graph.verify`.
+
+    Raises GraphError when one of the three files is missing, damaged or of another version.
+    """
+    try:
+        text = record_file(path).read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        raise GraphError(
+            f"{path} cannot be used without {record_file(path).name}, which belongs beside it "
+            f"({_reason(error)}); {_ADVICE}"
+        ) from error
+    try:
+        record = json.loads(text)
+        schema = record["schema"]
+    except (ValueError, TypeError, KeyError) as error:
+        raise GraphError(f"{record_file(path)} is damaged; {_ADVICE}") from error
+    if schema != SCHEMA:
+        raise GraphError(
+            f"{path} is of another version of this package (schema {schema}, not {SCHEMA}); "
+            f"{_ADVICE}"
+        )
+    try:
+        return _graph(path, record)
+    except GraphError:
+        raise
+    except (TypeError, KeyError, AttributeError, ValueError, OverflowError) as error:
+        raise GraphError(f"{record_file(path)} is damaged; {_ADVICE}") from error
+
+
+def _graph(path: Path, record: Mapping[str, Any]) -> Graph:
+    if list(record["layout"].items()) != list(LAYOUT.items()):
+        raise GraphError(f"{path} gives other numbers than this version knows; {_ADVICE}")
+    weights, precision, files = record["weights"], record["precision"], record["files"]
+    if path.name != (name := graph_name(weights, precision)):
+        raise GraphError(f"{path} was renamed: call it {name} again, and its .data and .json too")
+    names = [path.name, data_file(path).name]
+    for name in names:
+        _check_size(path.with_name(name), int(files[name]["bytes"]))
+    reference = np.array(record["reference"], np.float32)
+    if reference.ndim != 2 or reference.shape[1] != VECTOR_SIZE or not np.isfinite(reference).all():
+        raise GraphError(f"{record_file(path)} is damaged: its reference is; {_ADVICE}")
+    return Graph(
+        path=path,
+        precision=precision,
+        weights=weights,
+        hashes={name: str(files[name]["sha256"]) for name in names},
+        reference=reference,
+    )
+
+
+def _check_size(path: Path, expected: int) -> None:
+    try:
+        size = path.stat().st_size
+    except OSError as error:
+        raise GraphError(f"{path} cannot be read ({_reason(error)}); {_ADVICE}") from error
+    if size != expected:
+        raise GraphError(f"{path} has {size} bytes instead of {expected}; copy it anew")
+
+
+def write_record(
+    path: Path, precision: str, weights: str, reference: Array, progress: Progress | None = None
+) -> None:
+    """Write the record of the .onnx file `path` and its data; the other arguments: see Graph."""
+    files = {
+        part.name: {"bytes": part.stat().st_size, "sha256": _sha256(part, progress)}
+        for part in (path, data_file(path))
+    }
+    record = {
+        "schema": SCHEMA,
+        "weights": weights,
+        "precision": precision,
+        "layout": LAYOUT,
+        "files": files,
+        "reference": reference.tolist(),
+    }
+    record_file(path).write_text(json.dumps(record))
+
+
+def _sha256(path: Path, progress: Progress | None) -> str:
+    """Raises GraphError when the file cannot be read."""
+    digest = hashlib.sha256()
+    done = 0
+    try:
+        with path.open("rb") as file:
+            total = path.stat().st_size
+            while block := file.read(_BLOCK):
+                digest.update(block)
+                done += len(block)
+                if progress is not None:
+                    progress(f"hashing {path.name}", done, total)
+    except OSError as error:
+        raise GraphError(f"{path} cannot be read ({_reason(error)}); {_ADVICE}") from error
+    return digest.hexdigest()
+
+
+def _reason(error: Exception) -> str:
+    """Why a file cannot be read, in few words."""
+    return (isinstance(error, OSError) and error.strerror) or str(error)
