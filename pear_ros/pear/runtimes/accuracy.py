@@ -1,23 +1,227 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How far a runtime's people are from those of the fp32 network, in units that people understand."""
+"""How far a runtime's people are from those of the fp32 network, in units that people understand.
+
+Lower precision and a compiler's rearrangements change the network's numbers. Whether that matters
+is judged on a few real people, once, when an engine is built or a runtime is made.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from pear_ros.body.ehm import EhmBody, EhmParameters
+from pear_ros.body.kinematics import rotation_matrices
+from pear_ros.pear.crop import INPUT_SIZE, Crops
+from pear_ros.pear.mesh import PearBody, body_vertices
+from pear_ros.pear.prediction import VECTOR_SIZE, Prediction
+from pear_ros.people import Array
+
+if TYPE_CHECKING:
+    from pear_ros.pear.runtimes.runtime import Runtime
+
+CROPS_FILE = Path(__file__).with_name("reference_crops.npz")
+
+# Vertices: a tenth of what PEAR itself is off the truth, 59 mm on average (AGORA). Rotations: what
+# goes with it, as a degree at the shoulder moves the hand by 10 mm. The extremes are over hundreds
+# of joints and some hundred thousand vertices, fingers among them: they are there to find a joint,
+# or a person, of which a runtime makes something else.
+MAX_MEAN_ROTATION_DEG = 1.0
+MAX_ROTATION_DEG = 10.0
+MAX_MEAN_VERTEX_MM = 5.0
+MAX_VERTEX_MM = 50.0
+MAX_PLACE_MM = 30.0
+"""One percent of the distance at which it is told; how tall somebody is makes more."""
+
+_DISTANCE_MM = 3000.0
+"""Distance of the people whose place is compared."""
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """Differences over the bundled crops between a runtime and the network in fp32."""
+    """Differences over the bundled crops between a runtime and the network in fp32.
+
+    NaN: not known. That is so for all of them where a runtime's numbers are not finite.
+    """
 
     mean_rotation_deg: float
     """Angle between the rotations of a joint, mean over joints and crops."""
     max_rotation_deg: float
     mean_vertex_mm: float
-    """Distance between the places of a vertex, relative to the pelvis, mean over all."""
+    """Distance between the places of a vertex, relative to the pelvis, mean over all. NaN where
+    there was no body to compute vertices of."""
     max_vertex_mm: float
+    max_place_mm: float
+    """Distance between the places of somebody who stands three metres away."""
 
     @property
     def passed(self) -> bool:
         """Whether it may be used."""
-        raise NotImplementedError
+        return not self.fault
+
+    @property
+    def fault(self) -> str:
+        """What of it is more than is allowed; empty when nothing is."""
+        if not math.isfinite(self.mean_rotation_deg):
+            return "there is NaN or infinity in its numbers"
+        found = {
+            "degrees on average": (self.mean_rotation_deg, MAX_MEAN_ROTATION_DEG),
+            "degrees at one joint": (self.max_rotation_deg, MAX_ROTATION_DEG),
+            "mm on average": (self.mean_vertex_mm, MAX_MEAN_VERTEX_MM),
+            "mm at one vertex": (self.max_vertex_mm, MAX_VERTEX_MM),
+            "mm in somebody's place": (self.max_place_mm, MAX_PLACE_MM),
+        }
+        # What is not known, as there is no body, does not count.
+        beyond = [
+            f"{value:.2g} {unit} (allowed: {most:g})"
+            for unit, (value, most) in found.items()
+            if value > most
+        ]
+        return ", ".join(beyond)
+
+    def __str__(self) -> str:
+        if not math.isfinite(self.mean_rotation_deg):
+            return "not comparable with fp32: there is NaN or infinity in its numbers"
+        mean, most = f"{self.mean_rotation_deg:.2g} degrees", f"{self.max_rotation_deg:.2g} degrees"
+        if math.isfinite(self.mean_vertex_mm):
+            mean += f" and {self.mean_vertex_mm:.2g} mm"
+            most += f" and {self.max_vertex_mm:.2g} mm"
+        return (
+            f"{mean} off fp32 on average (at most {most}), people who are 3 m away at most "
+            f"{self.max_place_mm:.2g} mm"
+        )
+
+    def as_json(self) -> dict[str, float | None]:
+        """All fields, None for NaN, which JSON does not know."""
+        return {
+            name: value if math.isfinite(value) else None for name, value in asdict(self).items()
+        }
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, object]) -> Verdict:
+        """What `as_json` gave. Raises ValueError when it is something else."""
+        names = [field.name for field in fields(cls)]
+        if set(content) != set(names):
+            raise ValueError(f"a verdict has {', '.join(names)}")
+        values = [content[name] for name in names]
+        if not all(value is None or type(value) in (int, float) for value in values):
+            raise ValueError("a verdict has numbers only")
+        return cls(*(math.nan if value is None else float(value) for value in values))  # type: ignore[arg-type]
+
+
+@cache
+def bundled_crops() -> Crops:
+    """(8, 256, 256, 3) real people: whole, close, half out of the image, hidden and in the dark.
+
+    Read-only. See tools/build_reference_crops.py.
+    """
+    with np.load(CROPS_FILE, allow_pickle=False) as data:
+        crops: Crops = data["crops"]
+    crops.flags.writeable = False
+    return crops
+
+
+def infer_bundled(runtime: Runtime) -> Array:
+    """(8, VECTOR_SIZE) numbers of `runtime` on the bundled crops. Raises what `infer` does."""
+    crops = bundled_crops()
+    # Side by side in one image, so that each square shows one crop as it is.
+    image = np.concatenate(list(crops), axis=1)
+    sides = np.full(len(crops), float(INPUT_SIZE))
+    starts = np.arange(len(crops)) * sides
+    return runtime.infer(image, np.stack([starts, 0.0 * starts, sides], axis=1))
+
+
+def judge(vectors: Array, reference: Array, body: PearBody | None) -> Verdict:
+    """How far `vectors` (N, VECTOR_SIZE) are from `reference`, those of the network in fp32.
+
+    `body`: on NumPy; None where there is none, then of vertices nothing is known. Raises ValueError
+    when the shapes differ or the reference is not finite.
+    """
+    if vectors.shape != reference.shape or reference.shape[1:] != (VECTOR_SIZE,):
+        raise ValueError(
+            f"numbers of shape {vectors.shape} cannot be compared with a reference of shape "
+            f"{reference.shape}"
+        )
+    if not np.isfinite(reference).all():
+        raise ValueError("there is NaN or infinity in what the network in fp32 says")
+    if not np.isfinite(vectors).all():
+        return Verdict(*[math.nan] * len(fields(Verdict)))
+    found, wanted = (Prediction.from_vectors(numbers) for numbers in (vectors, reference))
+    angles = _angles(found, wanted)
+    apart = _vertex_distances(found, wanted, body) if body else np.array(math.nan)
+    return Verdict(
+        mean_rotation_deg=float(angles.mean()),
+        max_rotation_deg=float(angles.max()),
+        mean_vertex_mm=float(apart.mean()),
+        max_vertex_mm=float(apart.max()),
+        max_place_mm=float(_place_distances(found, wanted).max()),
+    )
+
+
+def _angles(found: Prediction, wanted: Prediction) -> npt.NDArray[np.float64]:
+    """(N, 55) degrees between the rotations of SMPL-X's joints, FLAME's jaw and FLAME's eyes."""
+    difference = _rotations(found) - _rotations(wanted)
+    # Good to rounding for small angles, which the trace of the product is not.
+    sine = np.linalg.norm(difference, axis=(2, 3)) / math.sqrt(8.0)
+    angles: npt.NDArray[np.float64] = np.degrees(2.0 * np.arcsin(np.minimum(sine, 1.0)))
+    return angles
+
+
+def _rotations(people: Prediction) -> npt.NDArray[np.float64]:
+    """(N, 55, 3, 3)"""
+    of_head = np.concatenate([people.jaw, people.eyes], axis=1).reshape(-1, 3, 3)
+    parts = (
+        *(people.global_orient, people.body_pose, people.left_hand_pose, people.right_hand_pose),
+        rotation_matrices(of_head),
+    )
+    return np.concatenate(parts, axis=1).astype(np.float64)
+
+
+def _vertex_distances(found: Prediction, wanted: Prediction, body: PearBody) -> Array:
+    """(N, V) millimetres between vertices, relative to the pelvis."""
+    distance: Array = np.linalg.norm(_centred(found, body) - _centred(wanted, body), axis=2)
+    return 1000.0 * distance
+
+
+def _centred(people: Prediction, body: PearBody) -> Array:
+    """(N, V, 3) vertices in metres, the pelvis at the origin."""
+    rest = np.broadcast_to(np.eye(3, dtype=np.float32), (len(people.betas), 3, 3, 3))
+    pose = (people.global_orient, people.body_pose, rest)
+    hands = (people.left_hand_pose, people.right_hand_pose)
+    parameters = EhmParameters(
+        pose=np.concatenate([*pose, *hands], axis=1),
+        betas=people.betas,
+        expression=people.expression,
+        flame_shape=people.flame_shape,
+        flame_expression=people.flame_expression,
+        jaw=people.jaw,
+        eyes=people.eyes,
+        eyelids=people.eyelids,
+        head_scale=people.head_scale,
+        transl=np.zeros((len(people.betas), 3), np.float32),
+    )
+    if isinstance(body, EhmBody):
+        joints = body.rest_joints(parameters)
+    else:
+        joints = body.rest_joints(people.betas, people.expression)
+    # The pelvis is where it is at rest: it turns about itself.
+    centred: Array = body_vertices(body, parameters) - joints[:, :1]
+    return centred
+
+
+def _place_distances(found: Prediction, wanted: Prediction) -> npt.NDArray[np.float64]:
+    """(N,) millimetres between the places of people who are _DISTANCE_MM away.
+
+    The distance of a person goes with one over the camera's scale; tx and ty are in metres.
+    """
+    difference = found.camera.astype(np.float64) - wanted.camera
+    along = _DISTANCE_MM * difference[:, 2] / np.abs(wanted.camera[:, 2])
+    place: npt.NDArray[np.float64] = np.hypot(1000.0 * np.hypot(*difference[:, :2].T), along)
+    return place
