@@ -97,11 +97,11 @@ static int failed(int code) {
 
 // Every call begins here: it is noted, and fails if it is to.
 static int begin(const char *call, size_t bytes) {
+    int code = sticky;
     note(call, bytes);
     for (int n = 0; n < fault_count; n++)
-        if (!strcmp(faults[n].call, call) && faults[n].in && --faults[n].in == 0)
-            return failed(faults[n].code);
-    return failed(sticky);
+        if (!strcmp(faults[n].call, call) && --faults[n].in == 0) code = faults[n].code;
+    return failed(code);
 }
 
 // What may not be called while any stream is captured, and ends the capture.
@@ -175,7 +175,7 @@ static void finish_all(void) {
 }
 
 static int put(Object *stream, const Work *work, int count) {
-    if (stream->invalidated) return failed(CAPTURE_INVALIDATED);
+    if (stream->capturing && stream->invalidated) return failed(CAPTURE_INVALIDATED);
     add(stream->capturing ? &stream->captured : &stream->list, work, count);
     return SUCCESS;
 }

@@ -204,4 +204,4 @@ class IExecutionContext(_Refusing):
 
 def network(crops: np.ndarray) -> np.ndarray:
     """(B, VECTOR) float32 vectors of (B, 256, 256, 3) crops."""
-    return crops.reshape(len(crops), -1)[:, ::STEP][:, :VECTOR].astype(np.float32)
+    return crops.reshape(len(crops), 256 * 256 * 3)[:, ::STEP][:, :VECTOR].astype(np.float32)

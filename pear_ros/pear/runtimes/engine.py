@@ -1,0 +1,234 @@
+# SPDX-License-Identifier: Apache-2.0
+"""TensorRT engines: PEAR's network compiled for the GPU of this machine. TensorRT 10.3 to 11.
+
+Precision is that of the graph: networks are strongly typed. A plan, as TensorRT calls a serialized
+engine, is machine code: read none that somebody else could have written.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import threading
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from pathlib import Path
+
+import tensorrt as trt
+
+from pear_ros.pear.crop import INPUT_SIZE
+from pear_ros.pear.runtimes.build_progress import BuildProgress, Phases
+from pear_ros.pear.runtimes.runtime import RuntimeUnavailableError
+
+INPUT, OUTPUT = "crops", "vectors"
+"""Names of the graph's input (B, 256, 256, 3), uint8, and output (B, VECTOR_SIZE), float32."""
+
+_OLDEST, _TOO_NEW = (10, 3), (12, 0)
+_LEAST_WORKSPACE = 256 << 20
+_WORKSPACE_SHARE = 4
+_TICK = 0.2
+"""Seconds between two reports of progress."""
+_KEPT_ERRORS = 16
+
+logger = logging.getLogger(__name__)
+
+
+class TensorRtError(RuntimeUnavailableError):
+    """TensorRT cannot do what it should; the text says what, and why."""
+
+
+@dataclass(frozen=True)
+class BuildSettings:
+    """How an engine is built."""
+
+    max_people: int
+    """Most people in one batch; the engine is made for any number up to it, and best for one."""
+    workspace: int
+    """Bytes of the GPU's memory that the network's layers may use beside weights; see
+    `workspace_of`."""
+    level: int = 3
+    """TensorRT's builder_optimization_level, 0 to 5: higher takes longer to build."""
+    timing_cache: bytes = b""
+    """What an earlier build measured, to build quicker; one of another GPU or TensorRT is left
+    out."""
+
+
+@dataclass(frozen=True)
+class Built:
+    """A new engine."""
+
+    plan: memoryview
+    """The engine, serialized, byte by byte."""
+    timing_cache: bytes
+    """What was measured, for the next build."""
+
+
+def workspace_of(free: int) -> int:
+    """BuildSettings.workspace for a GPU with `free` bytes: a quarter, at least 256 MiB.
+
+    The rest is for weights, which the build holds twice, and for what else runs on a robot.
+    """
+    return max(free // _WORKSPACE_SHARE, _LEAST_WORKSPACE)
+
+
+def tensorrt_version() -> str:
+    """The version of TensorRT. Raises TensorRtError unless it is one that is supported."""
+    version = str(trt.__version__)
+    numbers = re.match(r"(\d+)\.(\d+)", version)
+    if not numbers or not _OLDEST <= (int(numbers[1]), int(numbers[2])) < _TOO_NEW:
+        raise TensorRtError(
+            f"TensorRT {version} is not supported: install one from {_OLDEST[0]}.{_OLDEST[1]} on,"
+            f" older than {_TOO_NEW[0]}"
+        )
+    return version
+
+
+class Log(trt.ILogger):  # type: ignore[misc]  # TensorRT has no type hints.
+    """TensorRT's log: to Python's, and errors also kept to say why something failed."""
+
+    def __init__(self) -> None:
+        trt.ILogger.__init__(self)
+        self._errors: deque[str] = deque(maxlen=_KEPT_ERRORS)
+        # Its errors may be of something that it tries and can do without; those that count are
+        # raised. What it calls verbose is of use to its makers only.
+        self._levels = {
+            trt.ILogger.INTERNAL_ERROR: logging.WARNING,
+            trt.ILogger.ERROR: logging.WARNING,
+            trt.ILogger.WARNING: logging.INFO,
+            trt.ILogger.INFO: logging.DEBUG,
+        }
+
+    def log(self, severity: object, msg: str) -> None:
+        """Called by TensorRT, from any thread."""
+        level = self._levels.get(severity)
+        if level is None:
+            return
+        if level == logging.WARNING:
+            self._errors.append(msg)
+        logger.log(level, "TensorRT: %s", msg)
+
+    def forget(self) -> None:
+        """Begin something new."""
+        self._errors.clear()
+
+    def reason(self) -> str:
+        """The first error since `forget`, from which the others follow, on one line."""
+        return one_line(next(iter(self._errors), "it does not say why"))
+
+
+LOG = Log()
+"""TensorRT wants one log for all that it does."""
+
+
+class _Monitor(trt.IProgressMonitor):  # type: ignore[misc]
+    """Told by TensorRT, from any thread, how far a build is; can end it."""
+
+    def __init__(self) -> None:
+        trt.IProgressMonitor.__init__(self)
+        self.phases = Phases()
+        self.cancelled = threading.Event()
+
+    def phase_start(self, phase_name: str, parent_phase: str | None, num_steps: int) -> None:
+        self.phases.start(phase_name, parent_phase, num_steps)
+
+    def phase_finish(self, phase_name: str) -> None:
+        self.phases.finish(phase_name)
+
+    def step_complete(self, phase_name: str, step: int) -> bool:
+        self.phases.step(phase_name, step)
+        return not self.cancelled.is_set()
+
+
+def build_plan(
+    graph: Path, settings: BuildSettings, progress: Callable[[BuildProgress], None]
+) -> Built:
+    """Build the engine of the ONNX file `graph`; takes minutes.
+
+    `progress` is called now and then, by the caller's thread. What it raises ends the build, and so
+    does Ctrl-C, as soon as TensorRT can be stopped. Raises TensorRtError.
+    """
+    version = tensorrt_version()
+    LOG.forget()
+    builder = _make_builder(version)
+    flags = 1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED)
+    network: trt.INetworkDefinition = builder.create_network(flags)
+    parser = trt.OnnxParser(network, LOG)
+    if not parser.parse_from_file(str(graph)):
+        reason = one_line(parser.get_error(0)) if parser.num_errors else LOG.reason()
+        raise TensorRtError(f"TensorRT {version} cannot read {graph}: {reason}")
+    config: trt.IBuilderConfig = builder.create_builder_config()
+    config.builder_optimization_level = settings.level
+    config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, settings.workspace)
+    # Where fp32 is asked for, nothing less will do.
+    config.clear_flag(trt.BuilderFlag.TF32)
+    cache = _attach_timing_cache(config, settings.timing_cache)
+    _add_profile(builder, config, settings.max_people)
+    monitor = _Monitor()
+    config.progress_monitor = monitor
+    plan = _watched(lambda: builder.build_serialized_network(network, config), monitor, progress)
+    if plan is None:
+        reason = LOG.reason()
+        advice = _MEMORY_ADVICE if "memory" in reason.lower() else ""
+        raise TensorRtError(f"TensorRT {version} cannot build {graph}: {reason}{advice}")
+    return Built(_bytes_of(plan), bytes(_bytes_of(cache.serialize())))
+
+
+_MEMORY_ADVICE = (
+    "; end other programs, above all on the GPU, allow fewer people at once, or take a smaller"
+    " network"
+)
+
+
+def _make_builder(version: str) -> trt.Builder:
+    try:
+        return trt.Builder(LOG)
+    except (RuntimeError, TypeError) as error:
+        reason = LOG.reason()
+        raise TensorRtError(f"TensorRT {version} cannot be used here: {reason}") from error
+
+
+def _add_profile(builder: trt.Builder, config: trt.IBuilderConfig, max_people: int) -> None:
+    """For 1 to `max_people` people, best for one."""
+    profile: trt.IOptimizationProfile = builder.create_optimization_profile()
+    crop = (INPUT_SIZE, INPUT_SIZE, 3)
+    profile.set_shape(INPUT, (1, *crop), (1, *crop), (max_people, *crop))
+    config.add_optimization_profile(profile)
+
+
+def _attach_timing_cache(config: trt.IBuilderConfig, measured: bytes) -> trt.ITimingCache:
+    """A cache that begins with what was `measured`, where that can be used."""
+    cache: trt.ITimingCache | None = config.create_timing_cache(measured)
+    if cache is None or not config.set_timing_cache(cache, False):
+        logger.info("What earlier builds measured is of another GPU or TensorRT and left out.")
+        cache = config.create_timing_cache(b"")
+        config.set_timing_cache(cache, False)
+    return cache
+
+
+def _watched(
+    build: Callable[[], object], monitor: _Monitor, progress: Callable[[BuildProgress], None]
+) -> object:
+    """What `build` returns. This thread does not wait inside TensorRT, so signals reach it."""
+    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="tensorrt") as pool:
+        building = pool.submit(build)
+        try:
+            while not building.done():
+                wait([building], _TICK)
+                progress(monitor.phases.progress())
+        except BaseException:
+            monitor.cancelled.set()
+            raise
+    return building.result()
+
+
+def _bytes_of(memory: object) -> memoryview:
+    """TensorRT's memory as bytes, not copied; it lives as long as what is returned."""
+    # TensorRT calls the items floats, but they are bytes.
+    return memoryview(memory).cast("B")  # type: ignore[arg-type]
+
+
+def one_line(reason: object) -> str:
+    """As a part of a sentence."""
+    return " ".join(str(reason).split())

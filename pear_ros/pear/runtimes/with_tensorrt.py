@@ -1,0 +1,216 @@
+# SPDX-License-Identifier: Apache-2.0
+"""PEAR's network on the GPU by TensorRT 10.3 to 11. Needs NumPy, TensorRT and CUDA's runtime.
+
+Crops are made in pinned memory. From there everything of a batch is one CUDA graph: to the GPU,
+through the network and back.
+"""
+
+from __future__ import annotations
+
+import logging
+from contextlib import ExitStack, suppress
+from mmap import mmap
+
+import numpy as np
+import tensorrt as trt
+
+from pear_ros.pear.crop import INPUT_SIZE, Squares, crop_pixels
+from pear_ros.pear.prediction import VECTOR_SIZE
+from pear_ros.pear.runtimes.cuda import DeviceBuffer, Graph, PinnedBuffer, Stream
+from pear_ros.pear.runtimes.cudart import CudaError
+from pear_ros.pear.runtimes.engine import INPUT, LOG, OUTPUT, TensorRtError, tensorrt_version
+from pear_ros.pear.runtimes.runtime import RuntimeInfo
+from pear_ros.people import Array, Image
+
+_CROP = (INPUT_SIZE, INPUT_SIZE, 3)
+_CROP_BYTES = INPUT_SIZE * INPUT_SIZE * 3
+_VECTOR_BYTES = 4 * VECTOR_SIZE
+_CAPTURES = 3
+"""So many captures may fail before no more is tried."""
+
+logger = logging.getLogger(__name__)
+
+
+class TensorRtRuntime:
+    """A pear_ros.pear.runtimes.runtime.Runtime."""
+
+    info: RuntimeInfo
+    """What it is; whoever judges it puts the verdict in."""
+
+    def __init__(self, plan: bytes | memoryview | mmap, info: RuntimeInfo) -> None:
+        """Load the engine `plan`, built here by pear_ros.pear.runtimes.engine, and what it needs.
+
+        Raises NoGpuError, CudaError and TensorRtError.
+        """
+        self.info = info
+        self._captures_left = _CAPTURES
+        with ExitStack() as owned:
+            # Before TensorRT, which may end the process where there is no GPU.
+            self._stream = Stream()
+            owned.callback(_free, self._stream)
+            self._engine: trt.ICudaEngine | None = _load(plan)
+            self.max_people = _check(self._engine)
+            """Most people in one batch; more are taken in several."""
+            self._memory = _Memory(self.max_people, self._engine, owned)
+            self._batches: dict[int, _Batch] = {}
+            owned.callback(self._free_batches)
+            self._owned = owned.pop_all()
+
+    def infer(self, image: Image, places: Squares) -> Array:
+        """See Runtime. Raises CudaError and TensorRtError; ValueError for squares with NaN."""
+        vectors = np.empty((len(places), VECTOR_SIZE), np.float32)
+        for first in range(0, len(places), self.max_people):
+            batch = slice(first, first + self.max_people)
+            people = len(places[batch])
+            crop_pixels(image, places[batch], self._memory.crops.array[:people])
+            self._run(people)
+            vectors[batch] = self._memory.vectors.array[:people]
+        return vectors
+
+    def warmup(self, people: int) -> None:
+        """See Runtime. Raises CudaError and TensorRtError."""
+        for number in range(1, min(people, self.max_people) + 1):
+            for _ in ("as it is", "as a graph"):
+                self._run(number)
+
+    def close(self) -> None:
+        """See Runtime."""
+        self._owned.close()
+        self._engine = None
+
+    def _free_batches(self) -> None:
+        with suppress(CudaError):  # What was started may go on, if an error came between.
+            self._stream.synchronize()
+        for batch in self._batches.values():
+            batch.close()
+        self._batches.clear()
+
+    def _run(self, people: int) -> None:
+        """The crops of the first `people` in pinned memory to vectors, there as well."""
+        batch = self._batches.get(people)
+        if batch is None:
+            batch = _Batch(people, self._engine, self._memory, self._stream)
+            self._batches[people] = batch
+        # TensorRT makes ready in the first run, which cannot be captured.
+        if batch.ran and batch.graph is None and self._captures_left:
+            self._capture(batch)
+        if batch.graph is None:
+            batch.enqueue()
+        else:
+            self._stream.launch(batch.graph)
+        self._stream.synchronize()
+        batch.ran = True
+
+    def _capture(self, batch: _Batch) -> None:
+        try:
+            batch.graph = self._stream.capture(batch.enqueue)
+        except (CudaError, TensorRtError) as error:
+            self._captures_left -= 1
+            if not self._captures_left:
+                logger.warning(
+                    "The network cannot be captured as a CUDA graph (%s): it is started step by"
+                    " step for each image, which is slower.",
+                    error,
+                )
+
+
+class _Memory:
+    """Where crops, vectors and what the network computes in between are."""
+
+    def __init__(self, people: int, engine: trt.ICudaEngine, owned: ExitStack) -> None:
+        """Room for batches of up to `people`; `owned` frees it. Raises CudaError."""
+        self.scratch_bytes = max(int(engine.device_memory_size_v2), 1)
+        self.crops = PinnedBuffer((people, *_CROP), np.uint8)
+        owned.callback(_free, self.crops)
+        self.vectors = PinnedBuffer((people, VECTOR_SIZE), np.float32)
+        owned.callback(_free, self.vectors)
+        self.crops_gpu = DeviceBuffer(people * _CROP_BYTES)
+        owned.callback(_free, self.crops_gpu)
+        self.vectors_gpu = DeviceBuffer(people * _VECTOR_BYTES)
+        owned.callback(_free, self.vectors_gpu)
+        self.scratch = DeviceBuffer(self.scratch_bytes)
+        owned.callback(_free, self.scratch)
+
+
+class _Batch:
+    """What it takes to run a certain number of people.
+
+    A graph holds only for an execution context that stays as it was, so each number has its own;
+    they share the memory for what the network computes.
+    """
+
+    def __init__(
+        self, people: int, engine: trt.ICudaEngine, memory: _Memory, stream: Stream
+    ) -> None:
+        """Raises TensorRtError."""
+        self.graph: Graph | None = None
+        self.ran = False
+        """Whether it ran at all."""
+        self._people, self._memory, self._stream = people, memory, stream
+        LOG.forget()
+        strategy = trt.ExecutionContextAllocationStrategy.USER_MANAGED
+        context: trt.IExecutionContext | None = engine.create_execution_context(strategy)
+        if context is None:
+            raise TensorRtError(f"TensorRT makes no context for {people} people: {LOG.reason()}")
+        context.set_device_memory(memory.scratch.handle, memory.scratch_bytes)
+        ready = (
+            context.set_input_shape(INPUT, (people, *_CROP)),
+            context.set_tensor_address(INPUT, memory.crops_gpu.handle),
+            context.set_tensor_address(OUTPUT, memory.vectors_gpu.handle),
+        )
+        if not all(ready) or context.infer_shapes():
+            raise TensorRtError(f"TensorRT does not take {people} people: {LOG.reason()}")
+        self._context = context
+
+    def enqueue(self) -> None:
+        """Put the work into the stream. Raises CudaError and TensorRtError."""
+        memory, stream = self._memory, self._stream
+        stream.upload(memory.crops, memory.crops_gpu, self._people * _CROP_BYTES)
+        LOG.forget()
+        if not self._context.execute_async_v3(stream.handle):
+            raise TensorRtError(f"TensorRT does not run {self._people} people: {LOG.reason()}")
+        stream.download(memory.vectors_gpu, memory.vectors, self._people * _VECTOR_BYTES)
+
+    def close(self) -> None:
+        """Free the graph, then the context."""
+        if self.graph is not None:
+            _free(self.graph)
+        self.__dict__.pop("_context", None)
+
+
+def _load(plan: bytes | memoryview | mmap) -> trt.ICudaEngine:
+    version = tensorrt_version()
+    LOG.forget()
+    try:
+        runtime = trt.Runtime(LOG)
+    except (RuntimeError, TypeError) as error:
+        raise TensorRtError(f"TensorRT {version} cannot be used here: {LOG.reason()}") from error
+    engine: trt.ICudaEngine | None = runtime.deserialize_cuda_engine(plan)
+    if engine is None:
+        raise TensorRtError(f"TensorRT {version} cannot load the engine: {LOG.reason()}")
+    return engine
+
+
+def _check(engine: trt.ICudaEngine) -> int:
+    """Most people that `engine` takes at once. Raises TensorRtError when it is another network."""
+    names = [engine.get_tensor_name(number) for number in range(int(engine.num_io_tensors))]
+    found = {
+        name: (engine.get_tensor_dtype(name), tuple(engine.get_tensor_shape(name)))
+        for name in names
+    }
+    wanted = {
+        INPUT: (trt.DataType.UINT8, (-1, *_CROP)),
+        OUTPUT: (trt.DataType.FLOAT, (-1, VECTOR_SIZE)),
+    }
+    if found != wanted:
+        raise TensorRtError(f"the engine is not of PEAR's network: it has {found}")
+    profile: list[tuple[int, ...]] = engine.get_tensor_profile_shape(INPUT, 0)
+    most = profile[-1]
+    return int(most[0])
+
+
+def _free(owned: Stream | DeviceBuffer | PinnedBuffer | Graph) -> None:
+    try:
+        owned.close()
+    except CudaError as error:
+        logger.warning("Memory of the GPU may be lost: %s", error)
