@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn import functional as F
 
+from pear_ros.pear.crop import INPUT_SIZE
 from pear_ros.pear.network import (
     DECODER_HEAD_WIDTH,
     DECODER_HEADS,
@@ -39,6 +40,9 @@ from pear_ros.pear.network import (
 
 PRECISIONS = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 """What the body can be computed in."""
+
+_ROWS = INPUT_SIZE // PATCH
+"""Of patches."""
 
 Attend: TypeAlias = Callable[[Tensor, Tensor, Tensor], Tensor]
 
@@ -93,7 +97,7 @@ def attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
 
 
 class _Pixels(nn.Module):
-    """Bytes as numbers -> normalised columns that the network looks at."""
+    """Bytes as numbers -> normalised patches."""
 
     mean: Tensor
     std: Tensor
@@ -104,9 +108,16 @@ class _Pixels(nn.Module):
             self.register_buffer(name, (255.0 * of_rgb.flatten().flip(0)).float())
 
     def forward(self, pixels: Tensor) -> Tensor:
-        """(B, 3, 256, 192) blue, green and red of (B, 256, 256, 3)."""
-        seen = pixels[:, :, MARGIN:-MARGIN]
-        return ((seen - self.mean) / self.std).permute(0, 3, 1, 2)
+        """(B, 192, 768) rows, columns and colours of each patch, of (B, 256, 256, 3).
+
+        The first row and the first column of patches begin beyond the picture, in zeros; the rest
+        of a patch at its other borders is left out.
+        """
+        rest = slice(-PATCH_PADDING)
+        seen = pixels[:, rest, MARGIN:-MARGIN][:, :, rest]
+        normal = F.pad((seen - self.mean) / self.std, (0, 0, PATCH_PADDING, 0, PATCH_PADDING, 0))
+        patches = normal.reshape(-1, _ROWS, PATCH, TOKENS // _ROWS, PATCH, 3).transpose(2, 3)
+        return patches.reshape(-1, TOKENS, PATCH * PATCH * 3)
 
 
 class _Body(nn.Module):
@@ -114,22 +125,19 @@ class _Body(nn.Module):
 
     def __init__(self, backbone: Backbone, dtype: torch.dtype, attend: Attend) -> None:
         super().__init__()
+        # As a matrix product: until opset 22 ONNX has no convolution in bf16.
         patches = backbone.patch_embed.proj
-        with torch.device("meta"):
-            self.patches = nn.Conv2d(3, patches.out_channels, PATCH, PATCH, PATCH_PADDING)
-        assert patches.bias is not None
-        self.patches.weight = _constant(patches.weight.flip(1), dtype)  # for blue, green and red
-        self.patches.bias = _constant(patches.bias, dtype)
+        weight = patches.weight.flip(1).permute(0, 2, 3, 1).flatten(1)  # for blue, green and red
+        self.patches = _linear(weight, patches.bias, dtype)
         position = backbone.pos_embed.double()
         self.position = _constant(position[:, 1:] + position[:, :1])
         blocks = (block for block in backbone.blocks if isinstance(block, Block))
         self.blocks = nn.Sequential(*(_Block(block, dtype, attend) for block in blocks))
         self.last_norm = _norm(backbone.last_norm)
 
-    def forward(self, pixels: Tensor) -> Tensor:
+    def forward(self, patches: Tensor) -> Tensor:
         """(B, 192, width) tokens."""
-        tokens = _lower(self.patches, pixels).flatten(2).transpose(1, 2).contiguous()
-        tokens = tokens + self.position
+        tokens = _lower(self.patches, patches) + self.position
         return self.last_norm(self.blocks(tokens))
 
 
@@ -183,7 +191,7 @@ class _Decoder(nn.Module):
             if n > 0:
                 token, query = self.queries[n - 1](token)
             token = answer(token, attention(query, parts[2 * n], parts[2 * n + 1]))
-        return self.read_out(token[:, 0])
+        return self.read_out(token.flatten(1))
 
 
 class _Query(nn.Module):
@@ -226,7 +234,7 @@ class _Answer(nn.Module):
         return token + self.fc2(F.gelu(self.fc1(self.norm(token))))
 
 
-def _lower(layer: nn.Linear | nn.Conv2d, values: Tensor) -> Tensor:
+def _lower(layer: nn.Linear, values: Tensor) -> Tensor:
     """What `layer` makes of float32 `values` in its own precision."""
     return layer(values.to(layer.weight.dtype))
 
