@@ -105,13 +105,13 @@ class ICudaEngine(_Refusing):
         self._runtime, self._made = runtime, made
 
     def get_tensor_name(self, index: int) -> str:
-        return ("crops", "vectors")[index]
+        return ("crops", "people")[index]
 
     def get_tensor_dtype(self, name: str) -> DataType:
-        return {"crops": DataType.UINT8, "vectors": DataType.FLOAT}[name]
+        return {"crops": DataType.UINT8, "people": DataType.FLOAT}[name]
 
     def get_tensor_shape(self, name: str) -> list[int]:
-        return {"crops": [-1, *CROP], "vectors": [-1, self._made["vector"]]}[name]
+        return {"crops": [-1, *CROP], "people": [-1, self._made["vector"]]}[name]
 
     def get_tensor_profile_shape(self, name: str, profile_index: int) -> list[list[int]]:
         assert (name, profile_index) == ("crops", 0)
@@ -153,12 +153,9 @@ class IExecutionContext(_Refusing):
 
     def set_tensor_address(self, name: str, memory: int) -> bool:
         self._change()
-        assert name in ("crops", "vectors") and memory % 256 == 0
+        assert name in ("crops", "people") and memory % 256 == 0
         self._addresses[name] = memory
         return not self._refuses("set_tensor_address")
-
-    def infer_shapes(self) -> list[str]:
-        return [] if self._people else ["crops"]
 
     def execute_async_v3(self, stream_handle: int) -> bool:
         stream = ctypes.c_void_p(stream_handle)
@@ -182,7 +179,7 @@ class IExecutionContext(_Refusing):
     def _work(self) -> Callable[[object], None]:
         """What the network does, with addresses as they are now."""
         people, scratch = self._people, self._scratch
-        source, target = self._addresses["crops"], self._addresses["vectors"]
+        source, target = self._addresses["crops"], self._addresses["people"]
         read, written = people * 256 * 256 * 3, people * VECTOR * 4
 
         def work(_: object) -> None:

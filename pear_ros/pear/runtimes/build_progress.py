@@ -21,7 +21,8 @@ class BuildProgress:
     done: float
     """From 0 to 1; never less than before."""
     seconds_left: float
-    """As if all phases took the same time, which is rough; NaN where nothing can be said yet."""
+    """As if all steps took the same time, and the one at hand as long again as it took so far; NaN
+    where nothing can be said yet. Steps differ much: this is rough."""
 
 
 @dataclass
@@ -39,7 +40,7 @@ class Phases:
         self._active: dict[str, _Phase] = {}
         self._name = "starting"
         self._done = 0.0
-        self._start = time.monotonic()
+        self._start = self._last_step = time.monotonic()
 
     def start(self, name: str, parent: str | None, steps: int) -> None:
         """Phase `name` of `steps` steps begins, as one step of `parent`."""
@@ -53,6 +54,7 @@ class Phases:
         with self._lock:
             if phase := self._active.get(name):
                 phase.done = number + 1
+                self._last_step = time.monotonic()
                 self._measure()
 
     def finish(self, name: str) -> None:
@@ -63,9 +65,13 @@ class Phases:
     def progress(self) -> BuildProgress:
         """How far all of it is."""
         with self._lock:
-            elapsed = time.monotonic() - self._start
-            left = elapsed / self._done - elapsed if self._done >= _ENOUGH else math.nan
-            return BuildProgress(self._name, self._done, left)
+            return BuildProgress(self._name, self._done, self._seconds_left())
+
+    def _seconds_left(self) -> float:
+        if self._done < _ENOUGH:
+            return math.nan
+        now = time.monotonic()
+        return max((now - self._start) * (1.0 - self._done) / self._done, now - self._last_step)
 
     def _measure(self) -> None:
         """A phase is as far as its own steps, and the farthest of those inside it, tell."""

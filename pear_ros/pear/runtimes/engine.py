@@ -19,11 +19,9 @@ from pathlib import Path
 import tensorrt as trt
 
 from pear_ros.pear.crop import INPUT_SIZE
+from pear_ros.pear.graph import INPUT
 from pear_ros.pear.runtimes.build_progress import BuildProgress, Phases
 from pear_ros.pear.runtimes.runtime import RuntimeUnavailableError
-
-INPUT, OUTPUT = "crops", "vectors"
-"""Names of the graph's input (B, 256, 256, 3), uint8, and output (B, VECTOR_SIZE), float32."""
 
 _OLDEST, _TOO_NEW = (10, 3), (12, 0)
 _LEAST_WORKSPACE = 256 << 20

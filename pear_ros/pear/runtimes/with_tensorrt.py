@@ -15,10 +15,11 @@ import numpy as np
 import tensorrt as trt
 
 from pear_ros.pear.crop import INPUT_SIZE, Squares, crop_pixels
+from pear_ros.pear.graph import INPUT, OUTPUT
 from pear_ros.pear.prediction import VECTOR_SIZE
 from pear_ros.pear.runtimes.cuda import DeviceBuffer, Graph, PinnedBuffer, Stream
 from pear_ros.pear.runtimes.cudart import CudaError
-from pear_ros.pear.runtimes.engine import INPUT, LOG, OUTPUT, TensorRtError, tensorrt_version
+from pear_ros.pear.runtimes.engine import LOG, TensorRtError, tensorrt_version
 from pear_ros.pear.runtimes.runtime import RuntimeInfo
 from pear_ros.people import Array, Image
 
@@ -36,6 +37,8 @@ class TensorRtRuntime:
 
     info: RuntimeInfo
     """What it is; whoever judges it puts the verdict in."""
+    max_people: int
+    """Most people in one batch; more are taken in several."""
 
     def __init__(self, plan: bytes | memoryview | mmap, info: RuntimeInfo) -> None:
         """Load the engine `plan`, built here by pear_ros.pear.runtimes.engine, and what it needs.
@@ -50,7 +53,6 @@ class TensorRtRuntime:
             owned.callback(_free, self._stream)
             self._engine: trt.ICudaEngine | None = _load(plan)
             self.max_people = _check(self._engine)
-            """Most people in one batch; more are taken in several."""
             self._memory = _Memory(self.max_people, self._engine, owned)
             self._batches: dict[int, _Batch] = {}
             owned.callback(self._free_batches)
@@ -158,7 +160,7 @@ class _Batch:
             context.set_tensor_address(INPUT, memory.crops_gpu.handle),
             context.set_tensor_address(OUTPUT, memory.vectors_gpu.handle),
         )
-        if not all(ready) or context.infer_shapes():
+        if not all(ready):
             raise TensorRtError(f"TensorRT does not take {people} people: {LOG.reason()}")
         self._context = context
 
