@@ -27,6 +27,7 @@ from pear_ros.pear.graph import (
     INPUT,
     OUTPUT,
     SCHEMA,
+    SCRATCH,
     Graph,
     GraphError,
     Progress,
@@ -83,15 +84,24 @@ def export_graph(
     size = sum(weight.nbytes for weight in deployed.parameters())
     with _scratch(folder, size) as scratch:
         path = scratch / name
-        reference = _reference(network, tell)
+        tell("computing the reference in fp32", 0, 0)
+        expected = reference(network)
         _write(deployed, path, tell)
         tell(f"checking {name}", 0, 0)
         _check(path, deployed)
-        write_record(path, precision, network.fingerprint, reference, tell)
+        write_record(path, precision, network.fingerprint, expected, tell)
         # The record last: without it there is no graph.
         for part in (data_file(path), path, record_file(path)):
             os.replace(part, folder / part.name)
     return read_graph(folder / name)
+
+
+@torch.no_grad()
+def reference(network: PearNetwork) -> Array:
+    """(N, VECTOR_SIZE) float32: what `network`, on the CPU, says of the bundled crops."""
+    pictures = torch.tensor(bundled_crops()).flip(-1).permute(0, 3, 1, 2) / 255.0
+    # One at a time, to need little memory.
+    return np.concatenate([network(picture[None]).numpy() for picture in pictures])
 
 
 class StageBars:
@@ -144,24 +154,13 @@ def _scratch(folder: Path, size: int) -> Iterator[Path]:
                 f"a graph of {size / 1e9:.1f} GB cannot be written to {folder}, where "
                 f"{free / 1e9:.1f} GB are free"
             )
-        with tempfile.TemporaryDirectory(prefix=".pear_export_", dir=folder) as scratch:
+        with tempfile.TemporaryDirectory(prefix=SCRATCH, dir=folder) as scratch:
             yield Path(scratch)
     except OSError as error:
         raise GraphError(
             f"an ONNX graph of PEAR's network cannot be written to its model folder {folder} "
             f"({error.strerror or error})"
         ) from error
-
-
-@torch.no_grad()
-def _reference(network: PearNetwork, tell: Progress) -> Array:
-    """(N, VECTOR_SIZE) float32 of the bundled crops; one at a time, to need little memory."""
-    vectors = []
-    for crop in bundled_crops():
-        tell("computing what the network says in fp32", 0, 0)
-        picture = torch.from_numpy(crop[..., ::-1].copy()).permute(2, 0, 1)[None] / 255.0
-        vectors.append(network(picture).numpy())
-    return np.concatenate(vectors)
 
 
 def _write(deployed: DeployedNetwork, path: Path, tell: Progress) -> None:

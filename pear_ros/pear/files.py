@@ -16,6 +16,7 @@ from pear_ros.body import BodyModel
 from pear_ros.body.flame import FlameModel
 from pear_ros.pear.cache import converted, files_key
 from pear_ros.pear.convert import bodies
+from pear_ros.pear.graph import find_graphs
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ CHECKPOINT = ModelFile(
         *("ehm_model_stage1.pt", "ehm_model_stage1.safetensors"),
     ),
     "weights of PEAR's network",
-    "Hugging Face, BestWJH/PEAR_models (2.7 GB)",
+    "Hugging Face, BestWJH/PEAR_models (2.7 GB); or graphs that `pear export-graph` makes of it",
     "as stated there",
 )
 BODY_FILES = (
@@ -119,25 +120,29 @@ class MissingFilesError(FileNotFoundError):
 
 @dataclass(frozen=True)
 class ModelFiles:
-    """What was found of FILES below a folder."""
+    """What was found of FILES, and of graphs, below a folder."""
 
     folder: Path
     found: Mapping[str, Path]
     """By ModelFile.key."""
+    graphs: tuple[Path, ...] = ()
+    """The network as ONNX graphs, see pear_ros.pear.graph; not looked into."""
 
     @property
     def missing(self) -> tuple[ModelFile, ...]:
-        """Those not found."""
-        return tuple(file for file in FILES if file.key not in self.found)
+        """Those not found; the checkpoint is not missed where there are graphs."""
+        wanted = BODY_FILES if self.graphs else FILES
+        return tuple(file for file in wanted if file.key not in self.found)
 
     @property
     def checkpoint(self) -> Path:
-        """The network's weights. Raises MissingFilesError."""
-        self.require([CHECKPOINT])
+        """The network's weights. Raises MissingFilesError, graphs or not."""
+        if CHECKPOINT.key not in self.found:
+            raise MissingFilesError(self.folder, [CHECKPOINT])
         return self.found[CHECKPOINT.key]
 
     def require(self, files: Sequence[ModelFile] = FILES) -> None:
-        """Raise MissingFilesError unless all of `files` were found."""
+        """Raise MissingFilesError unless none of `files` is missing."""
         if missing := [file for file in self.missing if file in files]:
             raise MissingFilesError(self.folder, missing)
 
@@ -156,7 +161,7 @@ def default_model_folder() -> Path:
 
 
 def find_model_files(folder: Path) -> ModelFiles:
-    """Look for FILES by name in `folder` and everything below it, links to folders left out.
+    """Look for FILES and graphs by name in `folder` and all below it, links to folders left out.
 
     Of several files for one purpose, that with the preferred name counts, then the least deep, then
     the first in alphabetical order.
@@ -175,7 +180,7 @@ def find_model_files(folder: Path) -> ModelFiles:
         fitting = (path for name in file.names for path in present if path.match(name))
         if (first := next(fitting, None)) is not None:
             found[file.key] = folder / first
-    return ModelFiles(folder, found)
+    return ModelFiles(folder, found, tuple(find_graphs(folder)))
 
 
 def load_body_files(files: ModelFiles) -> tuple[BodyModel, FlameModel]:

@@ -29,6 +29,9 @@ INPUT, OUTPUT = "crops", "people"
 """Names of the graph's input (B, 256, 256, 3), uint8, blue, green and red, and of its output
 (B, VECTOR_SIZE), float32."""
 
+SCRATCH = ".pear_export_"
+"""How the names of folders begin in which graphs are made."""
+
 Progress: TypeAlias = Callable[[str, int, int], None]
 """Told what is being done, how many bytes of it are, and of how many; 0 of 0 where none count."""
 
@@ -84,8 +87,13 @@ def record_file(path: Path) -> Path:
 
 
 def find_graphs(folder: Path) -> list[Path]:
-    """The .onnx files of graphs in `folder` and below, not looked into."""
-    return sorted(path for path in folder.rglob("pear_*.onnx") if _NAME.fullmatch(path.name))
+    """The .onnx files of graphs in `folder` and below, not looked into, the least deep first."""
+    found = [
+        path
+        for path in folder.rglob("pear_*.onnx")
+        if _NAME.fullmatch(path.name) and not path.parent.name.startswith(SCRATCH)
+    ]
+    return sorted(found, key=lambda path: (len(path.parts), path))
 
 
 def read_graph(path: Path) -> Graph:
