@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: Apache-2.0
+"""PEAR's weights as a user has them: a checkpoint, graphs exported from it, or both.
+
+torch is imported only where a checkpoint is to be read.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import logging
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from pear_ros.pear.files import CHECKPOINT, ModelFiles
+from pear_ros.pear.graph import Graph, GraphError, Progress, read_graph
+from pear_ros.people import Array
+
+if TYPE_CHECKING:
+    from pear_ros.pear.network import PearNetwork
+
+logger = logging.getLogger(__name__)
+
+
+class Weights:
+    """PEAR's weights, read when they are asked for.
+
+    Where a checkpoint is there, and torch to read it, it decides which weights those are, and
+    graphs of others are left alone; else the graphs decide. Everything raises MissingFilesError
+    where there is neither, and ValueError, with file and reason, where a file is not what it should
+    be.
+    """
+
+    def __init__(self, files: ModelFiles) -> None:
+        """`files` as they were found."""
+        self._files = files
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Hexadecimal digits that tell weights apart, as in PearNetwork."""
+        if self._from_checkpoint or not self._files.graphs:
+            return self.network().fingerprint
+        found, faults = self._graphs
+        if not found:
+            raise GraphError("; ".join(faults))
+        first = {graph.weights: graph.path for graph in reversed(found)}
+        if len(first) > 1:
+            raise GraphError(
+                f"graphs of different weights are in {self._files.folder}: keep those of one and "
+                f"move the others away ({', '.join(map(str, sorted(first.values())))})"
+            )
+        return found[0].weights
+
+    def network(self) -> PearNetwork:
+        """The network of the checkpoint, in fp32 on the CPU; the same object each time."""
+        return self._network
+
+    def graph(self, precision: str, progress: Progress | None = None) -> Graph:
+        """The network as an ONNX graph with its body in `precision`, one of GRAPH_PRECISIONS.
+
+        Where the model folder has none, it is exported there from the checkpoint, which takes a
+        minute. Raises GraphError where that cannot be.
+        """
+        for graph in self._of_these_weights():
+            if graph.precision == precision:
+                return graph
+        weights, folder = self.fingerprint[:8], self._files.folder
+        faults = self._graphs[1]
+        if not self._from_checkpoint:
+            reasons = f" ({'; '.join(faults)})" if faults else ""
+            raise GraphError(
+                f"there is no usable {precision} graph of PEAR's weights {weights} in {folder}"
+                f"{reasons}: `pear export-graph --precision {precision}` makes one of the "
+                "checkpoint, where torch is"
+            )
+        for fault in faults:
+            logger.warning("%s", fault)
+        logger.info(
+            "There is no usable %s graph of PEAR's weights %s in %s: it is exported now, which "
+            "takes a minute or two",
+            *(precision, weights, folder),
+        )
+        from pear_ros.pear.export import export_graph
+
+        graph = export_graph(self.network(), precision, folder, progress)
+        self._graphs[0].append(graph)
+        return graph
+
+    def reference(self) -> Array:
+        """(N, VECTOR_SIZE) float32: what the network says in fp32 of the bundled crops."""
+        return self._reference
+
+    @cached_property
+    def _reference(self) -> Array:
+        for graph in self._of_these_weights():
+            return graph.reference
+        from pear_ros.pear.export import reference
+
+        return reference(self.network())
+
+    @cached_property
+    def _from_checkpoint(self) -> bool:
+        there = CHECKPOINT.key in self._files.found
+        return there and importlib.util.find_spec("torch") is not None
+
+    @cached_property
+    def _network(self) -> PearNetwork:
+        checkpoint = self._files.checkpoint
+        if not self._from_checkpoint:
+            raise GraphError(
+                f"PEAR's checkpoint {checkpoint} cannot be read without torch: install torch, or "
+                "make graphs of it by `pear export-graph` on a machine with torch"
+            )
+        from pear_ros.pear.checkpoint import load_checkpoint
+
+        return load_checkpoint(checkpoint)
+
+    @cached_property
+    def _graphs(self) -> tuple[list[Graph], list[str]]:
+        """All graphs that can be used, and what is wrong with the others."""
+        found, faults = [], []
+        for path in self._files.graphs:
+            try:
+                found.append(read_graph(path))
+            except GraphError as error:
+                faults.append(str(error))
+        return found, faults
+
+    def _of_these_weights(self) -> list[Graph]:
+        return [graph for graph in self._graphs[0] if graph.weights == self.fingerprint]
