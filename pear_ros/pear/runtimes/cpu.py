@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What runtimes on the CPU share: how many threads pay, quick number formats, kept crops."""
+
+from __future__ import annotations
+
+import math
+import os
+from pathlib import Path
+
+import numpy as np
+
+from pear_ros.pear.crop import INPUT_SIZE, Crops, Squares, crop_pixels
+from pear_ros.people import Image
+
+_CPUS = Path("/sys/devices/system/cpu")
+_QUOTA = Path("/sys/fs/cgroup/cpu.max")
+_INFO = Path("/proc/cpuinfo")
+
+
+class KeptCrops:
+    """Crops people into memory that is kept from one image to the next."""
+
+    def __init__(self) -> None:
+        self._crops = self._room(1)
+
+    def __call__(self, image: Image, places: Squares) -> Crops:
+        """(B, 256, 256, 3) of the squares `places`, valid until the next call.
+
+        Raises ValueError for squares with NaN.
+        """
+        if len(places) > len(self._crops):
+            self._crops = self._room(len(places))
+        return crop_pixels(image, places, out=self._crops[: len(places)])
+
+    @staticmethod
+    def _room(people: int) -> Crops:
+        return np.zeros((people, INPUT_SIZE, INPUT_SIZE, 3), np.uint8)
+
+
+def thread_count() -> int:
+    """Physical cores that this process may use, at least 1.
+
+    A core's second hyper-thread adds nothing to matrix products. Cores that the process is kept
+    from by its affinity, or by the quota of its container, do not count.
+    """
+    allowed = os.sched_getaffinity(0)
+    cores = {_core(cpu) for cpu in allowed}
+    return max(1, min(len(cores), _quota()))
+
+
+def has_bf16() -> bool:
+    """Whether bfloat16 is computed by instructions of its own: else it is slower than float32."""
+    return bool(_features() & {"amx_bf16", "avx512_bf16", "bf16"})
+
+
+def has_int8_dot_product() -> bool:
+    """Whether products of bytes with and without sign are summed without saturation.
+
+    x86 before VNNI sums pairs of them in 16 bits, where large ones saturate.
+    """
+    return bool(_features() & {"avx512_vnni", "avx_vnni", "amx_int8", "asimddp"})
+
+
+def _core(cpu: int) -> str:
+    """The hyper-threads that share a core with `cpu`, which tell the core."""
+    try:
+        return (_CPUS / f"cpu{cpu}" / "topology" / "thread_siblings_list").read_text()
+    except OSError:
+        return str(cpu)
+
+
+def _quota() -> int:
+    """Cores' worth of time that a container may use."""
+    try:
+        quota, period = _QUOTA.read_text().split()
+        return os.cpu_count() or 1 if quota == "max" else math.ceil(int(quota) / int(period))
+    except (OSError, ValueError):
+        return os.cpu_count() or 1
+
+
+def _features() -> set[str]:
+    """What /proc/cpuinfo says of the first processor: flags on x86, features on ARM."""
+    try:
+        lines = _INFO.read_text().splitlines()
+    except OSError:
+        return set()
+    found = (line.partition(":")[2] for line in lines if line.startswith(("flags", "Features")))
+    return set(next(found, "").split())

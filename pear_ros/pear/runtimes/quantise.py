@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The graph in int8, for ONNX Runtime on the CPU: made of that in fp32 and kept beside it.
+
+The body's linear layers only, as quantising more costs accuracy and gains nothing: weights with a
+scale for each channel, activations with one that is found at run time.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pear_ros.pear.graph import Graph, Progress
+from pear_ros.pear.runtimes.cpu import has_int8_dot_product
+from pear_ros.pear.runtimes.runtime import RuntimeUnavailableError
+
+if TYPE_CHECKING:
+    import onnx
+
+_FORMAT = "1"
+"""To be changed whenever another graph is made of the same one."""
+_NAME = "graph.onnx"
+
+
+def quantised(graph: Graph, progress: Progress | None = None) -> Path:
+    """The .onnx file in int8 of `graph`, which is in fp32; made when it is not there.
+
+    It lies in a folder of its own beside the graph, whose name tells what it was made of. Raises
+    RuntimeUnavailableError when it cannot be made.
+    """
+    # Without the instructions for it, products of signed and unsigned bytes saturate.
+    signed = has_int8_dot_product()
+    made_of = f"{_FORMAT} {graph.sha256} {'signed' if signed else 'unsigned'}"
+    key = hashlib.sha256(made_of.encode()).hexdigest()
+    folder = graph.path.with_name(f"pear_{graph.weights[:8]}_int8_{key[:12]}")
+    path = folder / _NAME
+    if path.exists():
+        return path
+    if progress is not None:
+        progress(f"quantising {graph.path.name} to int8", 0, 0)
+    try:
+        with tempfile.TemporaryDirectory(prefix=".pear_int8_", dir=graph.path.parent) as scratch:
+            made = Path(scratch) / "made"
+            made.mkdir()
+            _quantise(graph.path, Path(scratch), made / _NAME, signed)
+            # All or nothing.
+            made.rename(folder)
+    except ImportError as error:
+        raise RuntimeUnavailableError(
+            f"int8 is made by the package onnx, which is missing ({error}): pip install onnx"
+        ) from error
+    except OSError as error:
+        if not path.exists():  # Another process may have been quicker.
+            raise RuntimeUnavailableError(
+                f"the graph in int8 cannot be written to {graph.path.parent} "
+                f"({error.strerror or error})"
+            ) from error
+    return path
+
+
+def _quantise(source: Path, scratch: Path, target: Path, signed: bool) -> None:
+    """Write `target`, and its weights beside it; `scratch`: a folder to work in."""
+    import onnx
+    from onnxruntime.quantization import QuantType, quantize_dynamic
+    from onnxruntime.quantization.quant_utils import add_pre_process_metadata
+
+    model = onnx.load(source, load_external_data=False)
+    nodes = _linear_layers(model)
+    # They are derived anew, and would contradict what is derived.
+    del model.graph.value_info[:]
+    add_pre_process_metadata(model)
+    # The weights must lie beside it, and onnx accepts no links to them.
+    data = source.name + ".data"
+    shutil.copyfile(source.with_name(data), scratch / data)
+    onnx.save(model, scratch / source.name)
+    quantize_dynamic(
+        scratch / source.name,
+        target,
+        nodes_to_quantize=nodes,
+        per_channel=True,
+        weight_type=QuantType.QInt8 if signed else QuantType.QUInt8,
+        use_external_data_format=True,
+    )
+
+
+def _linear_layers(model: onnx.ModelProto) -> list[str]:
+    """Names of the body's: constant weights, and many tokens where the decoder has one."""
+    shapes = {value.name: value.type.tensor_type.shape.dim for value in model.graph.value_info}
+    weights = {weight.name for weight in model.graph.initializer}
+    return [
+        node.name
+        for node in model.graph.node
+        if node.op_type == "MatMul"
+        and node.input[1] in weights
+        and shapes[node.input[0]][-2].dim_value != 1
+    ]

@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: Apache-2.0
+"""PEAR's network by OpenVINO on the CPU: quick where the processor has bf16.
+
+No int8: the graph that ONNX Runtime computes in int8 takes OpenVINO longer than fp32, and one with
+fixed ranges of activations is several times less accurate.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import openvino
+from openvino import properties
+
+from pear_ros.pear.crop import Squares
+from pear_ros.pear.graph import OUTPUT, Graph
+from pear_ros.pear.prediction import VECTOR_SIZE
+from pear_ros.pear.runtimes.cpu import KeptCrops, has_bf16, thread_count
+from pear_ros.pear.runtimes.runtime import RuntimeInfo, RuntimeUnavailableError
+from pear_ros.people import Array, Image
+
+PRECISIONS = {"fp32": openvino.Type.f32, "bf16": openvino.Type.bf16}
+
+
+class OpenVinoRuntime:
+    """A pear_ros.pear.runtimes.runtime.Runtime."""
+
+    info: RuntimeInfo
+    """What it is; whoever judges it puts the verdict in."""
+
+    def __init__(self, graph: Graph, precision: str = "fp32") -> None:
+        """`graph` in fp32; `precision`: one of PRECISIONS.
+
+        Raises RuntimeUnavailableError where that cannot be had.
+        """
+        if precision not in PRECISIONS:
+            raise RuntimeUnavailableError(
+                f"OpenVINO computes in fp32 or bf16 on the CPU, not in {precision}: set precision "
+                "to auto, fp32 or bf16"
+            )
+        core = openvino.Core()
+        if precision == "bf16" and not _has_bf16(core):
+            raise RuntimeUnavailableError(
+                "this processor has no instructions for bf16, which is slower than fp32 then: set "
+                "precision to auto"
+            )
+        threads = thread_count()
+        version = openvino.__version__.partition("-")[0]
+        settings = {
+            properties.hint.performance_mode: properties.hint.PerformanceMode.LATENCY,
+            properties.hint.inference_precision: PRECISIONS[precision],
+            properties.inference_num_threads: threads,
+            # A thread that is bound to a core waits for whoever else is busy there.
+            properties.hint.enable_cpu_pinning: False,
+        }
+        try:
+            compiled = core.compile_model(graph.path, "CPU", settings)
+            self._request: openvino.InferRequest | None = compiled.create_infer_request()
+        except RuntimeError as error:
+            reason = str(error).strip().rpartition("\n")[2]
+            raise RuntimeUnavailableError(
+                f"OpenVINO {version} cannot load {graph.path}, which may be damaged ({reason}): "
+                "export it anew with `pear export-graph`"
+            ) from error
+        self._crop = KeptCrops()
+        self.info = RuntimeInfo(
+            name="openvino",
+            version=version,
+            device=f"CPU, {threads} threads",
+            precision=precision,
+            weights=graph.weights,
+            verdict=None,
+        )
+
+    def infer(self, image: Image, places: Squares) -> Array:
+        """See Runtime. Raises ValueError for squares with NaN."""
+        assert self._request is not None, "closed"
+        if len(places) == 0:
+            return np.empty((0, VECTOR_SIZE), np.float32)
+        self._request.infer([openvino.Tensor(self._crop(image, places), shared_memory=True)])
+        vectors: Array = self._request.get_tensor(OUTPUT).data.copy()
+        return vectors
+
+    def warmup(self, people: int) -> None:
+        """See Runtime."""
+        for count in range(1, people + 1):
+            self.infer(np.zeros((1, 1, 3), np.uint8), np.tile([0.0, 0.0, 1.0], (count, 1)))
+
+    def close(self) -> None:
+        """See Runtime."""
+        self._request = None
+
+
+def _has_bf16(core: openvino.Core) -> bool:
+    # OpenVINO also emulates it, where it takes longer than fp32.
+    can = core.get_property("CPU", properties.device.capabilities)
+    return properties.device.Capability.BF16 in can and has_bf16()
