@@ -25,6 +25,9 @@ SCHEMA = 1
 """To be changed whenever graphs or records of earlier versions are of no use any more: other
 inputs, outputs, fields, or other crops for `Graph.reference`."""
 
+OPSET = 20
+"""The newest that TensorRT 10.3 reads, and the first with Gelu."""
+
 INPUT, OUTPUT = "crops", "people"
 """Names of the graph's input (B, 256, 256, 3), uint8, blue, green and red, and of its output
 (B, VECTOR_SIZE), float32."""
@@ -46,7 +49,7 @@ class GraphError(ValueError):
 
 @dataclass(frozen=True, eq=False)
 class Graph:
-    """PEAR's network as an ONNX graph of opset 20, its number of people dynamic."""
+    """PEAR's network as an ONNX graph, its number of people dynamic."""
 
     path: Path
     """The .onnx file."""
