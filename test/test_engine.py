@@ -29,10 +29,13 @@ from pear_ros.pear.runtimes.build_progress import BuildProgress, Phases
 from pear_ros.pear.runtimes.runtime import RuntimeUnavailableError
 from tools.rtx import rtx_as_tensorrt
 
-pytestmark = pytest.mark.filterwarnings(
-    "ignore:.*Timing cache.*:DeprecationWarning",  # TensorRT-RTX takes no heed of it.
-    "ignore:Use del obj:DeprecationWarning",  # Said when one of its objects is freed.
-)
+pytestmark = [
+    pytest.mark.filterwarnings(
+        "ignore:.*Timing cache.*:DeprecationWarning",  # TensorRT-RTX takes no heed of it.
+        "ignore:Use del obj:DeprecationWarning",  # Said when one of its objects is freed.
+    ),
+    pytest.mark.timeout(600),  # Of which the export takes most.
+]
 
 DEPTH, WIDTH, HEADS = 12, 384, 6
 """Of ViT-S."""

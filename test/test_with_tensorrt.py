@@ -94,7 +94,7 @@ def test_first_run_as_it_is_then_captured_then_replayed(module: ModuleType, fake
         runtime.infer(IMAGE, people(count))
         started = ["cudaGraphLaunch", "cudaStreamSynchronize"]
         assert fake.calls() == [
-            *("cudaStreamBeginCapture", up, kernel, down, "cudaStreamEndCapture"),
+            *("cudaStreamBeginCapture 1", up, kernel, down, "cudaStreamEndCapture"),
             *("cudaGraphInstantiateWithFlags", *started),
         ]
         for _ in range(3):
@@ -287,7 +287,7 @@ def test_without_a_gpu_tensorrt_is_not_touched(module: ModuleType, fake: FakeCud
     fake.fail("cudaStreamCreateWithFlags", 1, 100)
     with pytest.raises(RuntimeUnavailableError, match="no CUDA-capable device"):
         module.TensorRtRuntime(fake_tensorrt.plan(2), INFO)
-    assert fake.calls() == ["cudaStreamCreateWithFlags"]
+    assert fake.calls() == ["cudaStreamCreateWithFlags 1"]
 
 
 def test_squares_that_are_none(module: ModuleType, fake: FakeCuda) -> None:

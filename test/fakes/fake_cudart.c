@@ -257,7 +257,7 @@ int cudaFreeHost(void *address) {
 }
 
 int cudaStreamCreateWithFlags(void **handle, unsigned flags) {
-    int code = begin_outside("cudaStreamCreateWithFlags", 0);
+    int code = begin_outside("cudaStreamCreateWithFlags", flags);
     if (!code) *handle = make(STREAM);
     return code;
 }
@@ -296,7 +296,7 @@ int cudaMemcpyAsync(void *to, void *from, size_t bytes, int direction, void *han
 }
 
 int cudaStreamBeginCapture(void *handle, int mode) {
-    int code = begin("cudaStreamBeginCapture", 0);
+    int code = begin("cudaStreamBeginCapture", mode);
     Object *stream = find(handle, STREAM);
     if (code) return code;
     if (!stream || stream->capturing) return failed(INVALID_VALUE);

@@ -85,7 +85,6 @@ class TensorRtRuntime:
             self._stream.synchronize()
         for batch in self._batches.values():
             batch.close()
-        self._batches.clear()
 
     def _run(self, people: int) -> None:
         """The crops of the first `people` in pinned memory to vectors, there as well."""
