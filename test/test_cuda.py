@@ -151,6 +151,7 @@ def test_available_memory() -> None:
 @pytest.mark.parametrize(
     ("machine", "sentence"),
     [
+        ({"start": NO_DEVICE}, "NVIDIA's driver finds no GPU: see what nvidia-smi"),
         ({"devices": 0}, "NVIDIA's driver finds no GPU: see what nvidia-smi"),
         ({"start": OUT_OF_MEMORY}, r"NVIDIA's driver does not start: out of memory \(2\)"),
         ({"driver": 11040}, "driver is too old: it knows CUDA 11.4 at most, and 12.0"),

@@ -354,7 +354,7 @@ int cudaGraphExecDestroy(void *graph) { return destroy("cudaGraphExecDestroy", g
 
 // ------------------------------------------------------------------------------- CUDA's driver
 
-int cuInit(unsigned flags) { return driver_start ? driver_start : devices ? SUCCESS : NO_DEVICE; }
+int cuInit(unsigned flags) { return driver_start; }
 
 int cuDriverGetVersion(int *version) { return cudaDriverGetVersion(version); }
 
@@ -365,7 +365,7 @@ int cuDeviceGetCount(int *count) {
 
 int cuDeviceGet(int *device, int number) {
     *device = number;
-    return number < devices ? SUCCESS : NO_DEVICE;
+    return number < devices ? SUCCESS : INVALID_VALUE;
 }
 
 int cuDeviceGetName(char *name, int length, int device) {
