@@ -33,7 +33,8 @@ setup(
         "tqdm",
     ],
     extras_require={
-        "pear": ["numba", "safetensors", "torch"],
+        "pear": ["numba", "onnx", "onnxruntime", "onnxscript", "safetensors", "torch"],
+        "openvino": ["openvino"],
         "test": ["hypothesis", "pytest", "pytest-timeout", "smplx"],
     },
     entry_points={

@@ -12,7 +12,7 @@ from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 from launch_ros.substitutions import FindPackageShare
 
-from pear_ros.choice import ESTIMATORS
+from pear_ros.choice import ESTIMATORS, RUNTIMES
 
 
 def generate_launch_description() -> LaunchDescription:
@@ -50,6 +50,18 @@ def generate_launch_description() -> LaunchDescription:
             "model_folder",
             default_value="",
             description="Folder with PEAR's files; before the parameter file's unless empty.",
+        ),
+        DeclareLaunchArgument(
+            "runtime",
+            default_value="",
+            choices=["", *RUNTIMES],
+            description="What runs PEAR's network; before the parameter file's unless empty.",
+        ),
+        DeclareLaunchArgument(
+            "build_only",
+            default_value="false",
+            choices=["true", "false"],
+            description="Whether to make what the runtime needs, such as an engine, and exit.",
         ),
         DeclareLaunchArgument(
             "params_file",
@@ -91,9 +103,8 @@ def generate_launch_description() -> LaunchDescription:
 
 def _pear(context: LaunchContext) -> list[Node]:
     """The node. An empty argument leaves the say to the parameter file."""
-    wanted = {
-        name: LaunchConfiguration(name).perform(context) for name in ("estimator", "model_folder")
-    }
+    names = ("estimator", "model_folder", "runtime")
+    wanted = {name: LaunchConfiguration(name).perform(context) for name in names}
     return [
         Node(
             package="pear_ros",
@@ -101,7 +112,12 @@ def _pear(context: LaunchContext) -> list[Node]:
             namespace=LaunchConfiguration("namespace"),
             parameters=[
                 LaunchConfiguration("params_file"),
-                {"image_transport": LaunchConfiguration("image_transport")},
+                {
+                    "image_transport": LaunchConfiguration("image_transport"),
+                    "build_only": ParameterValue(
+                        LaunchConfiguration("build_only"), value_type=bool
+                    ),
+                },
                 {
                     name: ParameterValue(value, value_type=str)
                     for name, value in wanted.items()

@@ -10,6 +10,8 @@ ESTIMATORS = ("auto", "pear", "landmarks")
 PEAR_BODIES = ("ehm-s", "smplx")
 RUNTIMES = ("auto", "tensorrt", "torch", "onnxruntime", "openvino")
 PRECISIONS = ("auto", "fp32", "fp16", "bf16", "int8")
+GRAPH_PRECISIONS = ("fp32", "fp16", "bf16")
+"""Of exported graphs; int8 is made of fp32 where it runs."""
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -104,6 +104,11 @@ class Estimator(Protocol):
         """The body that the parameters belong to."""
         ...
 
+    @property
+    def facts(self) -> Mapping[str, str]:
+        """What else is to be known of it, by short names, for diagnostics."""
+        ...
+
     def estimate(
         self, image: Image, camera: Camera, regions: Sequence[Region], stamp: float
     ) -> list[Estimate | None]:
@@ -119,4 +124,8 @@ class Estimator(Protocol):
 
     def reset(self) -> None:
         """Forget everybody: the next image has nothing to do with the last."""
+        ...
+
+    def close(self) -> None:
+        """Free what is held on a device; nothing may be asked of it afterwards."""
         ...

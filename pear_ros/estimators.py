@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import logging
 
 from pear_ros.choice import EstimatorChoice, EstimatorError
@@ -15,8 +14,8 @@ from pear_ros.pear.files import (
     default_model_folder,
     find_model_files,
 )
-
-_NO_TORCH = "torch is not installed (python3 -m pip install torch)"
+from pear_ros.pear.load import load_pear
+from pear_ros.pear.runtimes.runtime import RuntimeUnavailableError
 
 logger = logging.getLogger(__name__)
 
@@ -29,30 +28,23 @@ def make_estimator(choice: EstimatorChoice) -> Estimator:
     """
     if choice.name == "landmarks":
         return LandmarkEstimator()
-    files = find_model_files(choice.model_folder or default_model_folder())
     if choice.name == "auto":
-        if obstacle := _obstacle(files):
+        if obstacle := pear_obstacle(choice):
             logger.info("Estimator auto takes the landmarks, as %s", obstacle)
             return LandmarkEstimator()
-        logger.info("Estimator auto takes PEAR, as its files are in %s", files.folder)
-    return _pear(files, choice.pear_body)
-
-
-def _obstacle(files: ModelFiles) -> str:
-    """Why PEAR cannot be had; empty when it can."""
-    if files.missing:
-        names = ", ".join(file.name for file in files.missing)
-        return f"PEAR's {names} are not in {files.folder}"
-    return "" if importlib.util.find_spec("torch") else _NO_TORCH
-
-
-def _pear(files: ModelFiles, pear_body: str) -> Estimator:
+        logger.info("Estimator auto takes PEAR, as its files are in %s", _files(choice).folder)
     try:
-        files.require()
-        if not importlib.util.find_spec("torch"):
-            raise EstimatorError(_NO_TORCH)
-        from pear_ros.pear.estimator import load_pear
-
-        return load_pear(files, plain_smplx=pear_body == "smplx")
-    except (MissingFilesError, ValueError) as error:
+        return load_pear(_files(choice), choice)
+    except (MissingFilesError, RuntimeUnavailableError, ValueError) as error:
         raise EstimatorError(f"PEAR cannot be had: {error}") from error
+
+
+def pear_obstacle(choice: EstimatorChoice) -> str:
+    """Which of PEAR's files are missing where `choice` looks for them; empty when none is."""
+    files = _files(choice)
+    names = ", ".join(file.name for file in files.missing)
+    return f"PEAR's {names} are not in {files.folder}" if names else ""
+
+
+def _files(choice: EstimatorChoice) -> ModelFiles:
+    return find_model_files(choice.model_folder or default_model_folder())

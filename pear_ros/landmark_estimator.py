@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from pear_ros.body import BodyModel
@@ -40,6 +40,7 @@ class LandmarkEstimator:
     """MediaPipe's landmark models on the CPU and a fit of the embedded open body."""
 
     model_id = "landmarks/1"
+    facts: Mapping[str, str] = {}
 
     def __init__(self, threads: int = 2) -> None:
         """Load models and body.
@@ -99,6 +100,9 @@ class LandmarkEstimator:
     def reset(self) -> None:
         """Forget everybody."""
         self._known.clear()
+
+    def close(self) -> None:
+        """Nothing is held on a device."""
 
     def _fit_body(
         self, pose: PoseLandmarks, camera: Camera, memory: _Memory | None, stamp: float

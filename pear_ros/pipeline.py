@@ -12,7 +12,7 @@ people = Pipeline()(image, camera)
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 
@@ -60,6 +60,11 @@ class Pipeline:
         return self._estimator.model_id
 
     @property
+    def facts(self) -> Mapping[str, str]:
+        """What else is to be known of the estimator, by short names, for diagnostics."""
+        return self._estimator.facts
+
+    @property
     def body(self) -> Body:
         """The body that all parameters and meshes belong to."""
         return self._estimator.body
@@ -101,6 +106,11 @@ class Pipeline:
         self._estimator.reset()
         self._detections = []
         self._size = None
+
+    def close(self) -> None:
+        """Free what is held on a device; nothing may be asked of it afterwards."""
+        self._background.shutdown()
+        self._estimator.close()
 
     def _one_blas_thread(self) -> AbstractContextManager[object]:
         """NumPy's matrices here are small: more threads would spin beside the landmark models'."""

@@ -374,7 +374,9 @@ def test_life_cycle(make_bench: MakeBench) -> None:
         bench.node.trigger_deactivate()
         bench.wait(lambda: bench.node.count_subscribers("image") == 0)
         bench.client.destroy_publisher(bench.publishers.pop("image"))
+    assert not bench.pipeline.closed
     bench.node.trigger_cleanup()
+    assert bench.pipeline.closed
     bench.wait(lambda: bench.node.count_publishers("humans") == 0)
     bench.node.trigger_configure()
     bench.wait(lambda: bench.node.count_publishers("humans") == 1)

@@ -104,6 +104,21 @@ def test_pipeline_that_cannot_be_built_ends_the_node_with_a_reason() -> None:
     assert process.returncode == 1
 
 
+def test_node_that_only_builds_is_done_without_waiting_for_images() -> None:
+    process = start("-p", "build_only:=true")
+    output, _ = process.communicate(timeout=TIMEOUT_SECONDS)
+    assert "Estimator tiny/1" in output and "Everything is built" in output
+    assert "Looking for people" not in output
+    assert process.returncode == 0
+
+
+def test_node_that_cannot_build_says_so() -> None:
+    process = start("-p", "build_only:=true", code=NODE.replace("TinyPipeline()", "1 / 0"))
+    output, _ = process.communicate(timeout=TIMEOUT_SECONDS)
+    assert "Cannot start: division by zero" in output
+    assert process.returncode == 1
+
+
 def test_wrong_parameter_ends_the_node_with_a_reason() -> None:
     process = start("-p", "field_of_view:=0.0")
     output, _ = process.communicate(timeout=TIMEOUT_SECONDS)

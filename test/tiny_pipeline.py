@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import dataclasses
 import threading
+from typing import ClassVar
 
 import numpy as np
 
@@ -64,6 +65,7 @@ class TinyPipeline:
     """
 
     model_id = "tiny/1"
+    facts: ClassVar = {"runtime": "none"}
 
     def __init__(self) -> None:
         self.body = TinyBody()
@@ -71,6 +73,7 @@ class TinyPipeline:
         self.cameras: list[Camera] = []
         self.mesh_calls = 0
         self.resets = 0
+        self.closed = False
         self.gate = threading.Event()
         self.gate.set()
         self.fault: Exception | None = None
@@ -103,6 +106,9 @@ class TinyPipeline:
     def reset(self) -> None:
         self.resets += 1
         self._before = set()
+
+    def close(self) -> None:
+        self.closed = True
 
     def _person(self, square: int, state: TrackingState) -> Person:
         place = np.array([square, 0.0, 5.0], np.float32)

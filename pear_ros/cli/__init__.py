@@ -8,7 +8,15 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pear_ros import __version__
-from pear_ros.choice import ESTIMATORS, PEAR_BODIES, EstimatorChoice
+from pear_ros.choice import (
+    ESTIMATORS,
+    GRAPH_PRECISIONS,
+    PEAR_BODIES,
+    PRECISIONS,
+    RUNTIMES,
+    EstimatorChoice,
+    RuntimeChoice,
+)
 from pear_ros.cli.arrays import ARRAYS
 
 
@@ -74,13 +82,7 @@ def _parser() -> argparse.ArgumentParser:
         description="Looks for the files that PEAR needs, says which are missing and where to get "
         "them, converts the body models and draws them.",
     )
-    import_model.add_argument(
-        "folder",
-        type=Path,
-        nargs="?",
-        help="where the files are, folders within it included (default: PEAR_ROS_MODELS or "
-        "~/.local/share/pear_ros/models)",
-    )
+    _add_folder(import_model)
     import_model.add_argument(
         "--output",
         type=Path,
@@ -89,6 +91,35 @@ def _parser() -> argparse.ArgumentParser:
         help="picture of the imported body (default: %(default)s)",
     )
     import_model.set_defaults(call=_import_model)
+
+    build_engine = commands.add_parser(
+        "build-engine",
+        help="build PEAR's TensorRT engine for this machine's GPU",
+        description="Builds the TensorRT engine that the node would otherwise build when it is "
+        "configured, says how far its people are from those of the fp32 network, and keeps it. "
+        "Takes minutes on a robot.",
+    )
+    _add_folder(build_engine)
+    _add_body(build_engine)
+    _add_precision(build_engine)
+    build_engine.set_defaults(call=_build_engine)
+
+    export_graph = commands.add_parser(
+        "export-graph",
+        help="write PEAR's network as ONNX graphs, for robots without torch",
+        description="Writes the network of PEAR's checkpoint as ONNX graphs beside it. With them "
+        "in its model folder a robot needs neither torch nor the checkpoint.",
+    )
+    _add_folder(export_graph)
+    export_graph.add_argument(
+        "--precision",
+        nargs="+",
+        choices=GRAPH_PRECISIONS,
+        default=["fp16"],
+        help="one graph for each: fp16 and bf16 are for TensorRT, fp32 for onnxruntime and "
+        "OpenVINO, too (default: fp16)",
+    )
+    export_graph.set_defaults(call=_export_graph)
 
     demo = commands.add_parser(
         "demo",
@@ -108,6 +139,16 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _add_folder(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "folder",
+        type=Path,
+        nargs="?",
+        help="where the files are, folders within it included (default: PEAR_ROS_MODELS or "
+        "~/.local/share/pear_ros/models)",
+    )
+
+
 def _add_estimator(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("estimator")
     group.add_argument(
@@ -122,6 +163,23 @@ def _add_estimator(parser: argparse.ArgumentParser) -> None:
         metavar="FOLDER",
         help="where PEAR's files are (default: $PEAR_ROS_MODELS or ~/.local/share/pear_ros/models)",
     )
+    _add_body(group)
+    group.add_argument(
+        "--runtime",
+        choices=RUNTIMES,
+        default="auto",
+        help="what runs PEAR's network; auto: the first of TensorRT, torch on the GPU, "
+        "onnxruntime, OpenVINO and torch on the CPU that can be had (default: auto)",
+    )
+    group.add_argument(
+        "--strict-runtime",
+        action="store_true",
+        help="fail where the runtime that is named cannot be had, instead of taking another",
+    )
+    _add_precision(group)
+
+
+def _add_body(group: argparse._ActionsContainer) -> None:
     group.add_argument(
         "--pear-body",
         choices=PEAR_BODIES,
@@ -130,8 +188,18 @@ def _add_estimator(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _add_precision(group: argparse._ActionsContainer) -> None:
+    group.add_argument(
+        "--precision",
+        choices=PRECISIONS,
+        default="auto",
+        help="of PEAR's network; auto: the quickest that is accurate enough (default: auto)",
+    )
+
+
 def _choice(options: argparse.Namespace) -> EstimatorChoice:
-    return EstimatorChoice(options.estimator, options.models, options.pear_body)
+    runtime = RuntimeChoice(options.runtime, options.strict_runtime, options.precision)
+    return EstimatorChoice(options.estimator, options.models, options.pear_body, runtime)
 
 
 def _field_of_view(text: str) -> float:
@@ -164,6 +232,18 @@ def _import_model(options: argparse.Namespace) -> int:
     from pear_ros.cli.import_model import import_model
 
     return import_model(options.folder, options.output)
+
+
+def _build_engine(options: argparse.Namespace) -> int:
+    from pear_ros.cli.build_engine import build_engine
+
+    return build_engine(options.folder, options.pear_body, options.precision)
+
+
+def _export_graph(options: argparse.Namespace) -> int:
+    from pear_ros.cli.export_graph import export_graph
+
+    return export_graph(options.folder, options.precision)
 
 
 def _demo(options: argparse.Namespace) -> int:

@@ -23,6 +23,7 @@ from pear_ros.assets import demo_clip
 from pear_ros.choice import EstimatorChoice
 from pear_ros.cli.demo_pictures import draw_bag
 from pear_ros.cli.demo_table import demo_table
+from pear_ros.estimators import pear_obstacle
 from pear_ros.ros.lockstep import (
     BODY_MODEL,
     HUMANS,
@@ -46,6 +47,8 @@ def demo(folder: Path, choice: EstimatorChoice) -> int:
     try:
         clip = demo_clip()
         _clear(folder)
+        if choice.name != "landmarks" and not pear_obstacle(choice):
+            _prepare(choice)
         answers = _record(clip, bag, log, choice)
         video, sheet = draw_bag(bag, folder, HUMANS.name, BODY_MODEL.name, OVERLAY.recorded_name)
     except (NoResultsError, OSError) as error:
@@ -108,6 +111,32 @@ def _record(clip: Path, bag: Path, log: Path, choice: EstimatorChoice) -> Answer
             recorder.close()
 
 
+def _prepare(choice: EstimatorChoice) -> None:
+    """Let the node make what PEAR's runtime needs, which may take minutes, before it must answer.
+
+    Raises NoResultsError when it cannot; the node says why.
+    """
+    if subprocess.run(_command(choice, build_only="true")).returncode:
+        raise NoResultsError("the node cannot start")
+
+
+def _command(choice: EstimatorChoice, **parameters: str) -> list[str]:
+    """Starts the real node, as `ros2 run` would."""
+    parameters |= {
+        "estimator": choice.name,
+        "pear_body": choice.pear_body,
+        "runtime": choice.runtime.name,
+        "strict_runtime": str(choice.runtime.strict).lower(),
+        "precision": choice.runtime.precision,
+    }
+    if choice.model_folder:
+        parameters["model_folder"] = str(choice.model_folder)
+    command = [sys.executable, "-m", "pear_ros.ros.node", "--ros-args"]
+    for name, value in parameters.items():
+        command += ["-p", f"{name}:={value}"]
+    return command
+
+
 @contextlib.contextmanager
 def _ros_node(name: str) -> Iterator[Node]:
     rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
@@ -140,13 +169,8 @@ def spinning(node: Node) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _node_process(log: Path, choice: EstimatorChoice) -> Iterator[subprocess.Popen[bytes]]:
-    """The real node, started as `ros2 run` would, with its output in `log`."""
-    command = [sys.executable, "-m", "pear_ros.ros.node"]
-    command += ["--ros-args", "-p", "image_transport:=compressed"]
-    command += ["-p", "publish_vertices:=true"]
-    command += ["-p", f"estimator:={choice.name}", "-p", f"pear_body:={choice.pear_body}"]
-    if choice.model_folder:
-        command += ["-p", f"model_folder:={choice.model_folder}"]
+    """The real node with its output in `log`."""
+    command = _command(choice, image_transport="compressed", publish_vertices="true")
     with log.open("wb") as output:
         process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT)
         try:

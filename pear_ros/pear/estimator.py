@@ -1,32 +1,28 @@
 # SPDX-License-Identifier: Apache-2.0
-"""PEAR behind the interface of all estimators: everybody in an image as one batch."""
+"""PEAR behind the interface of all estimators: everybody in an image as one batch.
+
+Knows nothing of what runs the network, nor of where meshes are computed.
+"""
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-import torch
 from scipy.spatial.transform import Rotation
 
-from pear_ros.body import BodyModel
 from pear_ros.body.ehm import EhmBody, EhmParameters
-from pear_ros.body.kinematics import AsArray, Tensor, float32_array
-from pear_ros.body.skinning import packed_skin
+from pear_ros.body.kinematics import Tensor
 from pear_ros.camera import Camera
 from pear_ros.estimator import Estimate, Region
-from pear_ros.pear.checkpoint import load_checkpoint
 from pear_ros.pear.crop import Squares, squares
-from pear_ros.pear.files import ModelFiles, load_body_files
 from pear_ros.pear.follower import PersonFollower, Sighting
-from pear_ros.pear.network import PearNetwork
+from pear_ros.pear.mesh import MeshStep, PearBody
 from pear_ros.pear.placement import place_people
 from pear_ros.pear.prediction import Prediction
-from pear_ros.pear.torch_crop import crop_people
+from pear_ros.pear.runtimes.runtime import Runtime
 from pear_ros.people import (
     NUM_JOINTS,
     Array,
@@ -38,29 +34,31 @@ from pear_ros.people import (
     unstack,
 )
 
-PearBody: TypeAlias = EhmBody | BodyModel
-"""EHM-s, or plain SMPL-X without FLAME's head."""
-
 _JAW_AND_EYES = 3
-
-logger = logging.getLogger(__name__)
 
 
 class PearEstimator:
-    """PEAR's network and body, on the GPU where there is one."""
+    """PEAR's network and body."""
 
-    def __init__(
-        self, network: PearNetwork, body: PearBody, mesh_body: PearBody, device: torch.device
-    ) -> None:
-        """`body` computes joints by NumPy; `mesh_body`, the same on `device`, computes meshes.
+    def __init__(self, runtime: Runtime, reason: str, body: PearBody, mesh: MeshStep) -> None:
+        """`runtime` runs the network, for the `reason` told; `body` computes joints by NumPy, and
+        `mesh` that body's meshes.
 
         Raises pear_ros.assets.AssetError when a landmark model has not been downloaded.
         """
-        self.model_id = f"pear/{network.fingerprint[:8]}"
+        info = runtime.info
+        self.model_id = f"pear/{info.weights[:8]}/{info.name}-{info.precision}"
+        self.facts: Mapping[str, str] = {
+            "runtime": f"{info.name} {info.version}",
+            "chosen because": reason,
+            "precision": info.precision,
+            "device": info.device,
+            "accuracy": str(info.verdict or "fp32 itself"),
+            "weights": info.weights,
+        }
         self.body = body
-        self._mesh_body = mesh_body
-        self._device = device
-        self._network = network.to(device)
+        self._runtime = runtime
+        self._mesh = mesh
         self._follow = PersonFollower()
 
     def estimate(
@@ -84,22 +82,23 @@ class PearEstimator:
         """(N, V, 3) vertices of people estimated before, in the optical frame, metres."""
         smplx = stack([person.smplx for person in persons])
         flame = stack([_flame(person) for person in persons])
-        parameters = _parameters(smplx, flame, _on(self._device))
-        vertices = _vertices(self._mesh_body, parameters)
-        return np.asarray(vertices.cpu() if isinstance(vertices, torch.Tensor) else vertices)
+        return self._mesh(_parameters(smplx, flame))
 
     def reset(self) -> None:
         """Forget everybody."""
         self._follow.reset()
 
+    def close(self) -> None:
+        """Free what network and meshes hold on a device."""
+        self._runtime.close()
+        self._mesh.close()
+
     def _look(
         self, image: Image, camera: Camera, places: Squares, people: Sequence[Sighting]
     ) -> list[Estimate | None]:
         """One estimate for each square; None where the network's numbers make no person."""
-        with torch.inference_mode():
-            crops = crop_people(image, places, self._device)
-            vectors = self._network(crops).float().cpu().numpy()
-        usable = np.isfinite(vectors).all(axis=1)
+        vectors = self._runtime.infer(image, places)
+        usable: npt.NDArray[np.bool_] = np.isfinite(vectors).all(axis=1)
         seen = Prediction.from_vectors(np.where(usable[:, None], vectors, 0.0))
         smplx, flame = _as_seen(seen)
         parameters = _parameters(smplx, flame)
@@ -134,38 +133,6 @@ class PearEstimator:
         ]
 
 
-def load_pear(files: ModelFiles, plain_smplx: bool = False) -> PearEstimator:
-    """PEAR from a user's files, on the GPU where torch has one.
-
-    `plain_smplx`: SMPL-X's own head in place of FLAME's. Raises ValueError, with file and reason,
-    where a file is not what it should be.
-    """
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    if device.type == "cpu":
-        packed_skin()  # Compiled now, so that no image has to wait for it.
-    smplx, flame = load_body_files(files)
-
-    def body(asarray: AsArray) -> PearBody:
-        return replace(smplx, asarray=asarray) if plain_smplx else EhmBody(smplx, flame, asarray)
-
-    joints_body = body(float32_array)
-    mesh_body = joints_body if device.type == "cpu" else body(_on(device))
-    network = load_checkpoint(files.checkpoint)
-    logger.info("PEAR's network %s on %s", files.checkpoint, device)
-    return PearEstimator(network, joints_body, mesh_body, device)
-
-
-def _on(device: torch.device) -> AsArray:
-    """Where meshes are computed: by NumPy on the CPU, where it is quicker, else by torch."""
-    if device.type == "cpu":
-        return float32_array
-
-    def asarray(values: npt.NDArray[Any]) -> Tensor:
-        return torch.as_tensor(float32_array(values), device=device)
-
-    return asarray
-
-
 def _as_seen(seen: Prediction) -> tuple[SmplxParams, FlameParams]:
     """What the network sees of all people, not yet placed in space; the pose as matrices."""
     people = len(seen.betas)
@@ -183,21 +150,19 @@ def _as_seen(seen: Prediction) -> tuple[SmplxParams, FlameParams]:
     )
 
 
-def _parameters(
-    smplx: SmplxParams, flame: FlameParams, asarray: AsArray = float32_array
-) -> EhmParameters:
+def _parameters(smplx: SmplxParams, flame: FlameParams) -> EhmParameters:
     """Parameters of several people, as EHM-s takes them."""
     return EhmParameters(
-        pose=asarray(smplx.pose),
-        betas=asarray(smplx.betas),
-        expression=asarray(smplx.expression),
-        flame_shape=asarray(flame.shape),
-        flame_expression=asarray(flame.expression),
-        jaw=asarray(flame.jaw),
-        eyes=asarray(flame.eyes),
-        eyelids=asarray(flame.eyelids),
-        head_scale=asarray(flame.head_scale),
-        transl=asarray(smplx.transl),
+        pose=smplx.pose,
+        betas=smplx.betas,
+        expression=smplx.expression,
+        flame_shape=flame.shape,
+        flame_expression=flame.expression,
+        jaw=flame.jaw,
+        eyes=flame.eyes,
+        eyelids=flame.eyelids,
+        head_scale=flame.head_scale,
+        transl=smplx.transl,
     )
 
 
@@ -205,12 +170,6 @@ def _joints(body: PearBody, people: EhmParameters) -> Tensor:
     if isinstance(body, EhmBody):
         return body.joints(people)
     return body.joints(people.pose, people.betas, people.expression, people.transl)
-
-
-def _vertices(body: PearBody, people: EhmParameters) -> Tensor:
-    if isinstance(body, EhmBody):
-        return body.vertices(people)
-    return body.vertices(people.pose, people.betas, people.expression, people.transl)
 
 
 def _flame(person: Person) -> FlameParams:

@@ -88,6 +88,20 @@ class PearNode(LifecycleNode):
             if transition() != TransitionCallbackReturn.SUCCESS:
                 raise StartError(self._trouble or "the node could not be activated")
 
+    def prepare(self) -> bool:
+        """With the parameter `build_only`, configures the node, which makes whatever takes long and
+        is kept: graphs and engines; then takes it back. Returns whether that was asked for.
+
+        Raises StartError when that fails.
+        """
+        if not self._values.build_only:
+            return False
+        if self.trigger_configure() != TransitionCallbackReturn.SUCCESS:
+            raise StartError(self._trouble)
+        self.trigger_cleanup()
+        self.get_logger().info("Everything is built (build_only)")
+        return True
+
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Loads the models and creates the publishers."""
         try:
@@ -172,6 +186,8 @@ class PearNode(LifecycleNode):
     def _let_go(self) -> None:
         if self._outputs is not None:
             self._outputs.destroy(self)
+        if self._pipeline is not None:
+            self._pipeline.close()
         self._outputs = None
         self._pipeline = None
 
@@ -185,10 +201,12 @@ class PearNode(LifecycleNode):
         return SetParametersResult(successful=True)
 
     def _publish_diagnostics(self) -> None:
-        if self._diagnostics.get_subscription_count() > 0:
+        if self._pipeline is not None and self._diagnostics.get_subscription_count() > 0:
             now = self.get_clock().now().to_msg()
             name = self.get_fully_qualified_name()
-            self._diagnostics.publish(diagnostic_array(self.statistics, name, now))
+            model_id, facts = self._pipeline.model_id, self._pipeline.facts
+            array = diagnostic_array(self.statistics, model_id, facts, name, now)
+            self._diagnostics.publish(array)
 
     def _warn_of_missing_images(self) -> None:
         if self._worker is None:
@@ -229,8 +247,11 @@ def main(
 ) -> int:
     """Runs the node until Ctrl-C. Returns the exit status."""
 
-    def start() -> PearNode:
+    def start() -> PearNode | None:
         node = PearNode(build)
+        if node.prepare():
+            node.destroy_node()
+            return None
         node.autostart()
         return node
 

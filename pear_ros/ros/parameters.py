@@ -13,7 +13,14 @@ from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValu
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
-from pear_ros.choice import ESTIMATORS, PEAR_BODIES, EstimatorChoice
+from pear_ros.choice import (
+    ESTIMATORS,
+    PEAR_BODIES,
+    PRECISIONS,
+    RUNTIMES,
+    EstimatorChoice,
+    RuntimeChoice,
+)
 from pear_ros.ros.running import StartError
 
 
@@ -51,6 +58,11 @@ class Parameters:
         True,
         "Whether the node configures and activates itself when it starts.",
     )
+    build_only: bool = _parameter(
+        False,
+        "Whether the node only makes what PEAR's runtime needs and keeps, such as a TensorRT "
+        "engine, and exits: the next start does not have to wait for it.",
+    )
     image_transport: str = _parameter(
         "raw",
         "How images arrive: 'raw' for sensor_msgs/Image, 'compressed' for "
@@ -72,6 +84,24 @@ class Parameters:
         "ehm-s",
         "PEAR's body: 'ehm-s' for SMPL-X with FLAME's head, 'smplx' for SMPL-X alone.",
         choices=PEAR_BODIES,
+    )
+    runtime: str = _parameter(
+        "auto",
+        "What runs PEAR's network: 'tensorrt', 'torch' (on the GPU where it has one), "
+        "'onnxruntime' or 'openvino' (on the CPU); 'auto' for the first of these that can be had. "
+        "Where the one named cannot be had, the others are tried, with a warning.",
+        choices=RUNTIMES,
+    )
+    strict_runtime: bool = _parameter(
+        False,
+        "Whether to refuse to be configured where the runtime that is named cannot be had.",
+    )
+    precision: str = _parameter(
+        "auto",
+        "Of PEAR's network: 'fp16' and 'bf16' on GPUs, 'int8' with onnxruntime, 'fp32' everywhere; "
+        "'auto' for the quickest that is accurate enough, as tried at the start or at an engine's "
+        "build.",
+        choices=PRECISIONS,
     )
     max_humans: int = _parameter(
         8,
@@ -104,7 +134,8 @@ class Parameters:
     def estimator_choice(self) -> EstimatorChoice:
         """Which estimator is wanted."""
         folder = Path(self.model_folder).expanduser() if self.model_folder else None
-        return EstimatorChoice(self.estimator, folder, self.pear_body)
+        runtime = RuntimeChoice(self.runtime, self.strict_runtime, self.precision)
+        return EstimatorChoice(self.estimator, folder, self.pear_body, runtime)
 
     def changed(self, parameters: Iterable[Parameter[Any]]) -> Parameters:
         """These values with some set anew; names of other parameters are passed over."""

@@ -21,10 +21,11 @@ class StartError(RuntimeError):
     """A node that cannot start; the text says why and what to do."""
 
 
-def run(make_node: Callable[[], Node], arguments: list[str] | None = None) -> int:
+def run(make_node: Callable[[], Node | None], arguments: list[str] | None = None) -> int:
     """Makes a node and spins it until SIGINT (Ctrl-C) or SIGTERM. Returns the exit status.
 
-    A StartError raised by `make_node` is printed, and the status is 1.
+    A StartError raised by `make_node` is printed, and the status is 1. Where it returns None there
+    is nothing to spin, and the status is 0.
     """
     # rclpy's own handlers shut the context down while executor and threads are using it, which now
     # and then ends in a traceback, or not at all.
@@ -42,6 +43,8 @@ def run(make_node: Callable[[], Node], arguments: list[str] | None = None) -> in
     try:
         rclpy.init(args=arguments, signal_handler_options=SignalHandlerOptions.NO)
         node = make_node()
+        if node is None:
+            return 0
         executor = SingleThreadedExecutor()
         executor.add_node(node)
         spinning = True

@@ -78,9 +78,9 @@ class Verdict:
             "mm at one vertex": (self.max_vertex_mm, MAX_VERTEX_MM),
             "mm in somebody's place": (self.max_place_mm, MAX_PLACE_MM),
         }
-        # What is not known, as there is no body, does not count.
+        # What is not known of vertices, as there is no body, does not count.
         beyond = [
-            f"{value:.2g} {unit} (allowed: {most:g})"
+            f"{_told(value)} {unit} (allowed: {most:g})"
             for unit, (value, most) in found.items()
             if value > most
         ]
@@ -89,13 +89,15 @@ class Verdict:
     def __str__(self) -> str:
         if not math.isfinite(self.mean_rotation_deg):
             return "not comparable with fp32: there is NaN or infinity in its numbers"
-        mean, most = f"{self.mean_rotation_deg:.2g} degrees", f"{self.max_rotation_deg:.2g} degrees"
+        mean, most = (
+            f"{_told(angle)} degrees" for angle in (self.mean_rotation_deg, self.max_rotation_deg)
+        )
         if math.isfinite(self.mean_vertex_mm):
-            mean += f" and {self.mean_vertex_mm:.2g} mm"
-            most += f" and {self.max_vertex_mm:.2g} mm"
+            mean += f" and {_told(self.mean_vertex_mm)} mm"
+            most += f" and {_told(self.max_vertex_mm)} mm"
         return (
             f"{mean} off fp32 on average (at most {most}), people who are 3 m away at most "
-            f"{self.max_place_mm:.2g} mm"
+            f"{_told(self.max_place_mm)} mm"
         )
 
     def as_json(self) -> dict[str, float | None]:
@@ -114,6 +116,13 @@ class Verdict:
         if not all(value is None or type(value) in (int, float) for value in values):
             raise ValueError("a verdict has numbers only")
         return cls(*(math.nan if value is None else float(value) for value in values))  # type: ignore[arg-type]
+
+
+def _told(value: float) -> str:
+    """As exactly as somebody wants to know it."""
+    if value < 0.01:
+        return "under 0.01"
+    return f"{value:.2g}" if value < 100.0 else f"{value:.0f}"
 
 
 @cache
@@ -154,8 +163,11 @@ def judge(vectors: Array, reference: Array, body: PearBody | None) -> Verdict:
     if not np.isfinite(vectors).all():
         return Verdict(*[math.nan] * len(fields(Verdict)))
     found, wanted = (Prediction.from_vectors(numbers) for numbers in (vectors, reference))
+    with np.errstate(over="ignore", invalid="ignore"):
+        apart = _vertex_distances(found, wanted, body) if body else np.array(math.nan)
+    if body and not np.isfinite(apart).all():  # Numbers too large for a body.
+        return Verdict(*[math.nan] * len(fields(Verdict)))
     angles = _angles(found, wanted)
-    apart = _vertex_distances(found, wanted, body) if body else np.array(math.nan)
     return Verdict(
         mean_rotation_deg=float(angles.mean()),
         max_rotation_deg=float(angles.max()),
@@ -222,6 +234,6 @@ def _place_distances(found: Prediction, wanted: Prediction) -> npt.NDArray[np.fl
     The distance of a person goes with one over the camera's scale; tx and ty are in metres.
     """
     difference = found.camera.astype(np.float64) - wanted.camera
-    along = _DISTANCE_MM * difference[:, 2] / np.abs(wanted.camera[:, 2])
+    along = _DISTANCE_MM * difference[:, 2] / np.maximum(np.abs(wanted.camera[:, 2]), 1e-6)
     place: npt.NDArray[np.float64] = np.hypot(1000.0 * np.hypot(*difference[:, :2].T), along)
     return place

@@ -23,7 +23,12 @@ from pathlib import Path
 from pear_ros.assets import cache_directory
 from pear_ros.pear.runtimes.accuracy import Verdict
 from pear_ros.pear.runtimes.engine_record import DamagedError, EngineKey, Record, difference
-from pear_ros.pear.runtimes.private_files import Bytes, PrivateFolder, UnsafeError
+from pear_ros.pear.runtimes.private_files import (
+    Bytes,
+    PrivateFolder,
+    UnsafeError,
+    UnsafeFolderError,
+)
 
 _DIGEST = 32
 """Bytes of a SHA-256."""
@@ -71,16 +76,16 @@ class EngineCache:
             content = self._read_plan(plan, found)
         except FileNotFoundError:
             logger.info("There is no engine in %s yet: %s", key.precision, self._nearest(key))
+        except (UnsafeFolderError, OSError) as error:
+            self._complain(error)
         except (UnsafeError, DamagedError) as error:
             logger.warning("The engine kept in %s is not used: %s.", self.folder, error)
-        except OSError as error:
-            self._complain(error)
         else:
             return KeptEngine(self.folder / plan, content, found.verdict, found.body)
         return None
 
-    def store(self, key: EngineKey, plan: Bytes) -> None:
-        """Keep a new engine, of which nobody knows yet how accurate it is."""
+    def store(self, key: EngineKey, plan: Bytes) -> bool:
+        """Keep a new engine, of which nobody knows yet how accurate it is; False if it cannot."""
         record = Record(key, len(plan), hashlib.sha256(plan).hexdigest(), None, "")
         with self._writing():
             self._files.remove_parts(_plan_of(key))
@@ -88,6 +93,8 @@ class EngineCache:
             self._files.write(_plan_of(key), plan)
             self._files.write(_record_of(key), record.as_json())
             self._remove_outdated(key)
+            return True
+        return False
 
     def remember(self, key: EngineKey, verdict: Verdict, body: str) -> None:
         """Keep how accurate the engine of `key` is, found on some `body`; if it is not, not it."""
@@ -108,7 +115,10 @@ class EngineCache:
             content = bytes(self._files.read(key.timing_name))
         except FileNotFoundError:
             return b""
-        except (UnsafeError, OSError) as error:
+        except (UnsafeFolderError, OSError) as error:
+            self._complain(error)
+            return b""
+        except UnsafeError as error:
             logger.warning("What earlier builds measured is not used: %s.", error)
             return b""
         if hashlib.sha256(content[_DIGEST:]).digest() != content[:_DIGEST]:

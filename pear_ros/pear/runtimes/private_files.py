@@ -34,12 +34,16 @@ class UnsafeError(Exception):
     """Somebody else could have written a file or a folder; the text says why, and what to do."""
 
 
+class UnsafeFolderError(UnsafeError):
+    """The folder itself: nothing of it can be used."""
+
+
 class PrivateFolder:
     """A folder with mode 0700 and files with mode 0600, all owned by the user of this process.
 
     A folder of that user's to which others may write is taken from them.
 
-    Methods raise UnsafeError, FileNotFoundError and other OSError.
+    Methods raise UnsafeError, UnsafeFolderError, FileNotFoundError and other OSError.
     """
 
     def __init__(self, path: Path) -> None:
@@ -118,7 +122,7 @@ class PrivateFolder:
             folder = os.open(self.path, _FOLDER)
         except OSError as error:
             if error.errno in (errno.ELOOP, errno.ENOTDIR) and self.path.is_symlink():
-                raise UnsafeError(
+                raise UnsafeFolderError(
                     f"{self.path} is a symbolic link, which may lead anywhere: put a folder there"
                 ) from error
             raise
@@ -131,7 +135,7 @@ class PrivateFolder:
     def _check_folder(self, folder: int) -> None:
         found = os.fstat(folder)
         if found.st_uid != os.geteuid():
-            raise UnsafeError(
+            raise UnsafeFolderError(
                 f"{self.path} belongs to the user with id {found.st_uid}, not to this one "
                 f"({os.geteuid()}): remove it, or use another folder"
             )

@@ -32,6 +32,9 @@ class RuntimeInfo:
     verdict: Verdict | None
     """How far it is from fp32; None where it is fp32 itself and needs no verdict."""
 
+    def __str__(self) -> str:
+        return f"{self.name} {self.version} in {self.precision} on {self.device}"
+
 
 class Runtime(Protocol):
     """PEAR's network on some device. Not thread-safe: one thread at a time."""

@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`pear build-engine`: the TensorRT engine that the node would otherwise build when it starts."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import math
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+from tqdm.contrib.logging import logging_redirect_tqdm
+
+from pear_ros.body.ehm import EhmBody
+from pear_ros.choice import RuntimeChoice
+from pear_ros.pear.files import default_model_folder, find_model_files, load_body_files
+from pear_ros.pear.runtimes.build_progress import BuildProgress
+from pear_ros.pear.runtimes.engine_cache import EngineCache
+from pear_ros.pear.runtimes.engines import Progress, ProgressLog, tensorrt_runtime, time_left
+from pear_ros.pear.runtimes.runtime import RuntimeUnavailableError
+from pear_ros.pear.weights import Weights
+
+_MAX_PEOPLE = RuntimeChoice().max_people
+
+
+def build_engine(
+    folder: Path | None, pear_body: str, precision: str, max_people: int = _MAX_PEOPLE
+) -> int:
+    """Build the engine of the files below `folder`, or find it built, and say how accurate it is.
+
+    `folder`: the default model folder unless given. `pear_body`, `precision` and `max_people`: see
+    pear_ros.choice; an engine serves a node with the same number of people. Returns the exit code:
+    0 when there is an engine, else 1, after standard error has said why not.
+    """
+    choice = RuntimeChoice("tensorrt", True, precision, max_people)
+    try:
+        with _log_printed():
+            _build((folder or default_model_folder()).expanduser().absolute(), pear_body, choice)
+    except ModuleNotFoundError as error:
+        return _fail(f"the Python package {error.name} is missing: pip install {error.name}")
+    except (RuntimeUnavailableError, ValueError, OSError) as error:
+        return _fail(str(error))
+    return 0
+
+
+def _build(folder: Path, pear_body: str, choice: RuntimeChoice) -> None:
+    files = find_model_files(folder)
+    files.require()
+    smplx, flame = load_body_files(files)
+    body = smplx if pear_body == "smplx" else EhmBody(smplx, flame)
+    with _shown() as progress:
+        runtime = tensorrt_runtime(Weights(files), body, choice, progress)
+    runtime.close()
+    print(f"Ready: {runtime.info}, {runtime.info.verdict}")
+    print(f"Engines are in {EngineCache().folder}")
+
+
+def _fail(reason: str) -> int:
+    sys.stdout.flush()
+    print(f"error: {reason}", file=sys.stderr)
+    return 1
+
+
+@contextlib.contextmanager
+def _log_printed() -> Iterator[None]:
+    """The package's log on standard output: it tells each step and its reason."""
+    log, printed = logging.getLogger("pear_ros"), logging.StreamHandler(sys.stdout)
+    level = log.level
+    log.addHandler(printed)
+    log.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        log.setLevel(level)
+        log.removeHandler(printed)
+
+
+@contextlib.contextmanager
+def _shown() -> Iterator[Progress]:
+    """Progress as a bar on a terminal, else in the log."""
+    if not sys.stderr.isatty():
+        yield ProgressLog()
+        return
+    bars: list[Any] = []
+
+    def show(progress: BuildProgress) -> None:
+        if not bars:
+            shape = "{percentage:3.0f} %|{bar}| {elapsed}{postfix} {desc}"
+            bars.append(tqdm(total=1.0, bar_format=shape, leave=False))
+        (bar,) = bars
+        left = progress.seconds_left
+        bar.n = min(progress.done, 1.0)
+        bar.set_postfix_str(f"{time_left(left)} left" if math.isfinite(left) else "", refresh=False)
+        bar.set_description_str(progress.phase)
+
+    with logging_redirect_tqdm([logging.getLogger("pear_ros")]):
+        try:
+            yield show
+        finally:
+            for bar in bars:
+                bar.close()

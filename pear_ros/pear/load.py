@@ -1,0 +1,23 @@
+# SPDX-License-Identifier: Apache-2.0
+"""PEAR from a user's files: network, body, and what runs them."""
+
+from __future__ import annotations
+
+from pear_ros.choice import EstimatorChoice
+from pear_ros.pear.estimator import PearEstimator
+from pear_ros.pear.files import ModelFiles
+from pear_ros.pear.mesh import load_bodies
+from pear_ros.pear.runtimes.choose import choose_runtime
+from pear_ros.pear.weights import Weights
+
+
+def load_pear(files: ModelFiles, choice: EstimatorChoice) -> PearEstimator:
+    """PEAR as `choice` wants it.
+
+    Raises pear_ros.pear.files.MissingFilesError; ValueError, with file and reason, where a file is
+    not what it should be; RuntimeUnavailableError where nothing that was asked for can run it.
+    """
+    files.require()
+    body, mesh = load_bodies(files, plain_smplx=choice.pear_body == "smplx")
+    chosen = choose_runtime(Weights(files), body, choice.runtime)
+    return PearEstimator(chosen.runtime, chosen.reason, body, mesh)

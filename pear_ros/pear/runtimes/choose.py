@@ -1,0 +1,180 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which runtime to take, and why. Every library is imported only when its turn comes."""
+
+from __future__ import annotations
+
+import importlib
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from pear_ros.choice import RuntimeChoice
+from pear_ros.pear.graph import Graph, GraphError
+from pear_ros.pear.mesh import PearBody
+from pear_ros.pear.runtimes.ladder import Judged, accurate, first_accurate
+from pear_ros.pear.runtimes.runtime import Runtime, RuntimeUnavailableError
+from pear_ros.pear.weights import Weights
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """A runtime, ready to work."""
+
+    runtime: Runtime
+    reason: str
+    """Why this one: what stood against those that would have come first, or that it was named."""
+
+
+def choose_runtime(weights: Weights, body: PearBody, choice: RuntimeChoice) -> Chosen:
+    """The runtime that is wanted, or the first that can be had; which one and why goes to the log.
+
+    `auto` tries TensorRT, torch on the GPU, onnxruntime, OpenVINO and torch on the CPU, in that
+    order. Another name comes first, the same order behind it. `body` tells what differences in
+    precision mean in millimetres.
+
+    Raises RuntimeUnavailableError with all reasons when there is none, or, with `choice.strict`,
+    when the one that was named cannot be had.
+    """
+    if choice.strict and choice.name == "auto":
+        raise RuntimeUnavailableError(
+            "strict asks for one runtime and no other, but auto names none: set runtime to "
+            "tensorrt, torch, onnxruntime or openvino, or leave strict away"
+        )
+    obstacles: list[str] = []
+    for name, make in _candidates(choice):
+        try:
+            runtime = make(weights, body, choice)
+        except RuntimeUnavailableError as error:
+            obstacles.append(f"{name}: {error}")
+            continue
+        runtime.warmup(choice.max_people)
+        reason = "; ".join(obstacles) or ("asked for" if choice.name != "auto" else "the quickest")
+        unasked = choice.name not in ("auto", name)
+        info = runtime.info
+        logger.log(
+            logging.WARNING if unasked else logging.INFO,
+            "PEAR runs on %s (%s)%s",
+            info,
+            reason,
+            f", not on {choice.name} as asked for" if unasked else "",
+        )
+        return Chosen(runtime, reason)
+    raise RuntimeUnavailableError("; ".join(obstacles))
+
+
+def _tensorrt(weights: Weights, body: PearBody, choice: RuntimeChoice) -> Runtime:
+    from pear_ros.pear.runtimes.engines import tensorrt_runtime
+
+    return tensorrt_runtime(weights, body, choice)
+
+
+def _torch(weights: Weights, body: PearBody, choice: RuntimeChoice) -> Runtime:
+    """On the GPU where there is one."""
+    if _import("torch").cuda.is_available():
+        return _torch_on_gpu(weights, body, choice)
+    return _torch_on_cpu(weights, body, choice)
+
+
+def _torch_on_gpu(weights: Weights, body: PearBody, choice: RuntimeChoice) -> Runtime:
+    torch = _import("torch")
+    from pear_ros.pear.runtimes.with_torch import TorchRuntime
+
+    device = torch.device("cuda")
+
+    def make(precision: str) -> Judged:
+        return TorchRuntime(weights.network(), precision, device, choice.max_people)
+
+    return _judged(make, _precisions(choice, "fp16", "bf16", "fp32"), weights, body)
+
+
+def _onnxruntime(weights: Weights, body: PearBody, choice: RuntimeChoice) -> Runtime:
+    _import("onnxruntime")
+    from pear_ros.pear.runtimes.with_onnxruntime import OnnxRuntime
+
+    return _of_graph(OnnxRuntime, weights, body, choice)
+
+
+def _openvino(weights: Weights, body: PearBody, choice: RuntimeChoice) -> Runtime:
+    _import("openvino")
+    from pear_ros.pear.runtimes.with_openvino import OpenVinoRuntime
+
+    return _of_graph(OpenVinoRuntime, weights, body, choice)
+
+
+def _torch_on_cpu(weights: Weights, body: PearBody, choice: RuntimeChoice) -> Runtime:
+    torch = _import("torch")
+    from pear_ros.pear.runtimes.with_torch import TorchRuntime
+
+    (precision,) = _precisions(choice, "fp32")
+    return TorchRuntime(weights.network(), precision, torch.device("cpu"), choice.max_people)
+
+
+def _of_graph(
+    runtime: Callable[[Graph, str], Judged],
+    weights: Weights,
+    body: PearBody,
+    choice: RuntimeChoice,
+) -> Runtime:
+    """On the CPU, by the graph in fp32, which is exported where it is not there yet."""
+
+    def make(precision: str) -> Judged:
+        try:
+            return runtime(weights.graph("fp32"), precision)
+        except GraphError as error:
+            raise RuntimeUnavailableError(str(error)) from error
+
+    return _judged(make, _precisions(choice, "fp32"), weights, body)
+
+
+def _judged(
+    make: Callable[[str], Judged],
+    precisions: tuple[str, ...],
+    weights: Weights,
+    body: PearBody,
+) -> Runtime:
+    """In the first of `precisions` that is accurate enough; fp32 is what others are judged by."""
+
+    def made(precision: str) -> Judged:
+        runtime = make(precision)
+        return runtime if precision == "fp32" else accurate(runtime, weights.reference(), body)
+
+    return first_accurate(precisions, made)
+
+
+def _precisions(choice: RuntimeChoice, *own: str) -> tuple[str, ...]:
+    """Those to try: the one that was asked for, else a runtime's `own`, the quickest first."""
+    return own if choice.precision == "auto" else (choice.precision,)
+
+
+def _import(library: str) -> Any:
+    """Raises RuntimeUnavailableError where it is not installed, or does not work."""
+    try:
+        return importlib.import_module(library)
+    except ModuleNotFoundError as error:
+        raise RuntimeUnavailableError(
+            f"{library} is not installed (python3 -m pip install {library})"
+        ) from error
+    except (ImportError, OSError) as error:
+        raise RuntimeUnavailableError(f"{library} cannot be loaded ({error})") from error
+
+
+_Maker = Callable[[Weights, PearBody, RuntimeChoice], Runtime]
+_AUTO: tuple[tuple[str, _Maker], ...] = (
+    ("tensorrt", _tensorrt),
+    ("torch", _torch_on_gpu),
+    ("onnxruntime", _onnxruntime),
+    ("openvino", _openvino),
+    ("torch", _torch_on_cpu),
+)
+
+
+def _candidates(choice: RuntimeChoice) -> list[tuple[str, _Maker]]:
+    """In the order in which they are tried."""
+    named = dict(_AUTO) | {"torch": _torch}
+    first = [] if choice.name == "auto" else [(choice.name, named[choice.name])]
+    if choice.strict:
+        return first
+    return first + [candidate for candidate in _AUTO if candidate[0] != choice.name]

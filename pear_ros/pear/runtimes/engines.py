@@ -1,0 +1,251 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A TensorRT engine of PEAR's network for the GPU at hand: kept from before, or built and judged.
+
+Imports TensorRT only after the driver was asked for a GPU: without one, TensorRT may end the
+process.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol, TypeAlias
+
+from pear_ros.choice import GRAPH_PRECISIONS, RuntimeChoice
+from pear_ros.pear.graph import Graph, GraphError
+from pear_ros.pear.graph import Progress as FileProgress
+from pear_ros.pear.mesh import PearBody
+from pear_ros.pear.runtimes.accuracy import Verdict
+from pear_ros.pear.runtimes.build_progress import BuildProgress
+from pear_ros.pear.runtimes.cuda import free_memory, gpu
+from pear_ros.pear.runtimes.cudart import CudaError
+from pear_ros.pear.runtimes.driver import Gpu
+from pear_ros.pear.runtimes.engine_cache import EngineCache
+from pear_ros.pear.runtimes.engine_record import EngineKey
+from pear_ros.pear.runtimes.ladder import Judged, accurate, first_accurate
+from pear_ros.pear.runtimes.private_files import Bytes
+from pear_ros.pear.runtimes.runtime import Runtime, RuntimeInfo, RuntimeUnavailableError
+
+if TYPE_CHECKING:
+    from pear_ros.pear.runtimes.engine import Built
+
+Progress: TypeAlias = Callable[[BuildProgress], None]
+"""Told now and then how far something is: a file that is read or written, or an engine. What it
+raises ends that."""
+
+LADDER = ("fp16", "bf16", "fp32")
+"""The quickest first. fp16 has more digits than bf16; bf16 and fp32 have more range."""
+
+_LEVEL = 3
+"""TensorRT's builder_optimization_level: its default."""
+
+logger = logging.getLogger(__name__)
+
+
+class Graphs(Protocol):
+    """Where graphs come from: pear_ros.pear.weights.Weights."""
+
+    def graph(self, precision: str, progress: FileProgress | None = None) -> Graph:
+        """The network in a precision. Raises GraphError where there is none."""
+        ...
+
+
+class Compiler(Protocol):
+    """What makes engines for one GPU of graphs, and runtimes of engines."""
+
+    @property
+    def version(self) -> str:
+        """TensorRT's."""
+        ...
+
+    @property
+    def gpu(self) -> Gpu:
+        """The GPU."""
+        ...
+
+    def build(
+        self, graph: Path, max_people: int, level: int, measured: bytes, progress: Progress
+    ) -> Built:
+        """An engine. `measured`: what earlier builds did. Raises RuntimeUnavailableError."""
+        ...
+
+    def load(self, plan: Bytes, info: RuntimeInfo) -> Judged:
+        """A runtime. Raises RuntimeUnavailableError; CudaError when it is not the plan's fault."""
+        ...
+
+
+class TensorRt:
+    """The Compiler of this machine."""
+
+    def __init__(self) -> None:
+        """Raises RuntimeUnavailableError where there is no GPU or no TensorRT for it."""
+        self.gpu = gpu()
+        try:
+            from pear_ros.pear.runtimes import engine, with_tensorrt
+        except (ImportError, OSError, AttributeError) as error:
+            raise RuntimeUnavailableError(
+                f"TensorRT cannot be imported ({error}): install its Python package, 10.3 or newer"
+            ) from error
+        self._engine, self._with_tensorrt = engine, with_tensorrt
+        self.version = engine.tensorrt_version()
+
+    def build(
+        self, graph: Path, max_people: int, level: int, measured: bytes, progress: Progress
+    ) -> Built:
+        """See Compiler."""
+        workspace = self._engine.workspace_of(free_memory(self.gpu))
+        settings = self._engine.BuildSettings(max_people, workspace, level, measured)
+        return self._engine.build_plan(graph, settings, progress)
+
+    def load(self, plan: Bytes, info: RuntimeInfo) -> Judged:
+        """See Compiler."""
+        return self._with_tensorrt.TensorRtRuntime(plan, info)
+
+
+def tensorrt_runtime(
+    weights: Graphs, body: PearBody | None, choice: RuntimeChoice, progress: Progress | None = None
+) -> Runtime:
+    """PEAR's network on this machine's GPU by TensorRT, as accurate as it has to be.
+
+    `body`: see `judge`. `progress`: by default it goes to the log. The first time takes minutes.
+    Raises RuntimeUnavailableError; what `progress` raises; ValueError and MissingFilesError where
+    the weights are not what they should be.
+    """
+    if choice.precision not in ("auto", *GRAPH_PRECISIONS):
+        raise RuntimeUnavailableError(
+            f"TensorRT is not run in {choice.precision} here: set precision to auto or one of "
+            f"{', '.join(LADDER)}"
+        )
+    precisions = LADDER if choice.precision == "auto" else (choice.precision,)
+    engines = Engines(
+        TensorRt(), weights, EngineCache(), body, choice.max_people, progress or ProgressLog()
+    )
+    return first_accurate(precisions, engines.runtime)
+
+
+@dataclass(frozen=True)
+class Engines:
+    """Engines for one GPU."""
+
+    compiler: Compiler
+    graphs: Graphs
+    cache: EngineCache
+    body: PearBody | None
+    """On which they are judged; None: by their rotations alone."""
+    max_people: int
+    progress: Progress
+
+    def runtime(self, precision: str) -> Judged:
+        """The network in `precision`, its engine found in the cache or built now, and judged.
+
+        Raises RuntimeUnavailableError where that cannot be or is not accurate enough; what
+        `progress` raises.
+        """
+        try:
+            graph = self.graphs.graph(precision, self._file_progress)
+            key = self._key(graph)
+            with self.cache.lock(key):
+                return self._kept(key, graph) or self._new(key, graph)
+        except GraphError as error:
+            raise RuntimeUnavailableError(str(error)) from error
+
+    def _key(self, graph: Graph) -> EngineKey:
+        major, minor = self.compiler.gpu.compute_capability
+        return EngineKey(
+            weights=graph.weights,
+            graph=graph.sha256,
+            precision=graph.precision,
+            max_people=self.max_people,
+            level=_LEVEL,
+            tensorrt=self.compiler.version,
+            device=self.compiler.gpu.name,
+            compute_capability=f"{major}.{minor}",
+        )
+
+    def _kept(self, key: EngineKey, graph: Graph) -> Judged | None:
+        """That of the cache; None where it has to be built."""
+        kept = self.cache.load(key)
+        if kept is None:
+            return None
+        if kept.plan is None:
+            fault = kept.verdict.fault if kept.verdict else "nobody looked"
+            raise RuntimeUnavailableError(
+                f"it was not accurate enough when it was built: {fault}; to build it again, remove "
+                f"{kept.path}"
+            )
+        try:
+            runtime = self.compiler.load(kept.plan, self._info(key))
+        except CudaError:
+            raise
+        except RuntimeUnavailableError as error:
+            logger.warning("The engine %s is built anew, as %s", kept.path, error)
+            return None
+        if kept.verdict is None or not kept.verdict.passed or kept.body != self._body_name:
+            return self._judged(runtime, key, graph)
+        logger.info("The engine in %s is taken from %s", key.precision, kept.path)
+        runtime.info = replace(runtime.info, verdict=kept.verdict)
+        return runtime
+
+    def _new(self, key: EngineKey, graph: Graph) -> Judged:
+        """One that is built now."""
+        graph.verify(self._file_progress)
+        logger.info(
+            "An engine in %s is built by TensorRT %s for %s, which may take minutes",
+            *(key.precision, key.tensorrt, self.compiler.gpu),
+        )
+        start = time.monotonic()
+        measured = self.cache.timing(key)
+        built = self.compiler.build(graph.path, key.max_people, key.level, measured, self.progress)
+        logger.info("The engine took %.0f s to build", time.monotonic() - start)
+        self.cache.store_timing(key, built.timing_cache)
+        plan: Bytes = built.plan
+        if self.cache.store(key, plan) and (kept := self.cache.load(key)) and kept.plan:
+            # The file can leave memory again, of which a robot has little.
+            plan = kept.plan
+            del built
+            logger.info("The engine is kept in %s", kept.path)
+        return self._judged(self.compiler.load(plan, self._info(key)), key, graph)
+
+    def _judged(self, runtime: Judged, key: EngineKey, graph: Graph) -> Judged:
+        def remember(verdict: Verdict) -> None:
+            logger.info("The engine in %s is %s", key.precision, verdict)
+            self.cache.remember(key, verdict, self._body_name)
+
+        return accurate(runtime, graph.reference, self.body, remember)
+
+    @property
+    def _body_name(self) -> str:
+        return f"{self.body.name} {self.body.sha256}" if self.body else "none"
+
+    def _info(self, key: EngineKey) -> RuntimeInfo:
+        device = str(self.compiler.gpu)
+        return RuntimeInfo("tensorrt", key.tensorrt, device, key.precision, key.weights, None)
+
+    def _file_progress(self, stage: str, done: int, total: int) -> None:
+        self.progress(BuildProgress(stage, done / total if total else 0.0, math.nan))
+
+
+class ProgressLog:
+    """Progress as a line in the log now and then."""
+
+    def __init__(self, interval: float = 15.0) -> None:
+        """`interval`: seconds between two lines."""
+        self._interval = interval
+        self._last = time.monotonic()
+
+    def __call__(self, progress: BuildProgress) -> None:
+        """Told how far something is."""
+        if (now := time.monotonic()) - self._last >= self._interval:
+            self._last = now
+            left = progress.seconds_left
+            guess = f", about {time_left(left)} left" if math.isfinite(left) else ""
+            logger.info("%.0f %%%s: %s", 100.0 * progress.done, guess, progress.phase)
+
+
+def time_left(seconds: float) -> str:
+    """In words, as exactly as a guess can be."""
+    return f"{seconds / 60.0:.0f} min" if seconds >= 90.0 else f"{seconds:.0f} s"

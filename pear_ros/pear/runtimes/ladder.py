@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The quickest precision that is accurate enough: each is judged, until one passes."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Protocol, TypeVar
+
+from pear_ros.pear.mesh import PearBody
+from pear_ros.pear.runtimes.accuracy import Verdict, infer_bundled, judge
+from pear_ros.pear.runtimes.runtime import Runtime, RuntimeInfo, RuntimeUnavailableError
+from pear_ros.people import Array
+
+logger = logging.getLogger(__name__)
+
+
+class Judged(Runtime, Protocol):
+    """A runtime that can be told how accurate it was found."""
+
+    info: RuntimeInfo
+
+
+AnyRuntime = TypeVar("AnyRuntime", bound=Judged)
+
+
+def accurate(
+    runtime: AnyRuntime,
+    reference: Array,
+    body: PearBody | None,
+    remember: Callable[[Verdict], None] | None = None,
+) -> AnyRuntime:
+    """`runtime`, its info with a verdict, if that is in its favour; else it is closed.
+
+    `reference` (8, VECTOR_SIZE): what the network in fp32 says of the bundled crops. `remember` is
+    told the verdict, whatever it is. Raises RuntimeUnavailableError, and what `infer` does.
+    """
+    try:
+        verdict = judge(infer_bundled(runtime), reference, body)
+        runtime.info = replace(runtime.info, verdict=verdict)
+        if remember is not None:
+            remember(verdict)
+        if verdict.fault:
+            raise RuntimeUnavailableError(f"it is not accurate enough: {verdict.fault}")
+    except BaseException:
+        runtime.close()
+        raise
+    return runtime
+
+
+def first_accurate(precisions: Sequence[str], make: Callable[[str], AnyRuntime]) -> AnyRuntime:
+    """The runtime that `make` gives for the first of `precisions` for which it gives one.
+
+    Raises RuntimeUnavailableError with all reasons where it gives none.
+    """
+    reasons = []
+    for number, precision in enumerate(precisions):
+        try:
+            return make(precision)
+        except RuntimeUnavailableError as error:
+            reasons.append(f"{precision} cannot be used, as {error}")
+            if number + 1 < len(precisions):
+                logger.warning("%s; %s is tried", reasons[-1], precisions[number + 1])
+    if len(precisions) == 1:
+        reasons.append("with precision auto others are tried")
+    raise RuntimeUnavailableError("; ".join(reasons))
