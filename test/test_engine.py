@@ -12,6 +12,7 @@ import math
 import os
 import re
 import signal
+import subprocess
 import sys
 import threading
 from collections import Counter
@@ -22,6 +23,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from fakes import FakeCuda
 
 from pear_ros.pear.graph import INPUT, OUTPUT, Graph
 from pear_ros.pear.prediction import VECTOR_SIZE
@@ -191,6 +193,44 @@ def test_a_small_network(engine: ModuleType, mean: Path) -> None:
     built = engine.build_plan(mean, settings(engine), nothing)
     again = engine.build_plan(mean, settings(engine, timing_cache=built.timing_cache), nothing)
     assert 0 < len(bytes(built.plan)) == len(bytes(again.plan))
+
+
+def test_an_engine_cannot_be_loaded_without_a_driver(
+    engine: ModuleType, mean: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a fake CUDA, by the real bindings, which take a plan however it is held in memory."""
+    if Path("/dev/nvidiactl").exists():
+        pytest.skip("there is a driver")
+    FakeCuda(tmp_path, monkeypatch)  # Compiled here, where the test can be skipped.
+    built = engine.build_plan(mean, settings(engine), nothing)
+    (tmp_path / "plan").write_bytes(built.plan)
+    program = f"""
+import mmap, pathlib, sys
+sys.path[:0] = {[str(Path(__file__).parent), str(Path(__file__).parents[1])]!r}
+import pytest
+from fakes import FakeCuda
+from pear_ros.pear.runtimes.runtime import RuntimeInfo, RuntimeUnavailableError
+from tools.rtx import rtx_as_tensorrt
+sys.modules["tensorrt"] = rtx_as_tensorrt()
+fake = FakeCuda(pathlib.Path({str(tmp_path)!r}), pytest.MonkeyPatch())
+from pear_ros.pear.runtimes.with_tensorrt import TensorRtRuntime
+with open({str(tmp_path / "plan")!r}, "rb") as file:
+    mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+for plan in (mapped, memoryview(mapped), bytes(mapped), b"rubbish"):
+    try:
+        TensorRtRuntime(plan, RuntimeInfo("tensorrt", "", "", "fp16", "", None))
+    except RuntimeUnavailableError as error:
+        print(fake.live, error)
+"""
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", program], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    *missing, rubbish = done.stdout.splitlines()
+    assert len(missing) == 3
+    for line in missing:
+        assert line.startswith("0 TensorRT 11.1.0 cannot load the engine: IRuntime::deserialize")
+    assert rubbish.startswith("0 TensorRT 11.1.0 cannot load the engine: ")
 
 
 @pytest.mark.parametrize(
