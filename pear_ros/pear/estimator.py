@@ -10,7 +10,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
-import numpy.typing as npt
 from scipy.spatial.transform import Rotation
 
 from pear_ros.body.ehm import EhmBody, EhmParameters
@@ -98,7 +97,7 @@ class PearEstimator:
     ) -> list[Estimate | None]:
         """One estimate for each square; None where the network's numbers make no person."""
         vectors = self._runtime.infer(image, places)
-        usable: npt.NDArray[np.bool_] = np.isfinite(vectors).all(axis=1)
+        usable = np.asarray(np.isfinite(vectors).all(axis=1))
         seen = Prediction.from_vectors(np.where(usable[:, None], vectors, 0.0))
         smplx, flame = _as_seen(seen)
         parameters = _parameters(smplx, flame)
