@@ -181,6 +181,22 @@ def test_numbers_that_are_not_finite_never_pass(value: float, person: int, place
     assert "NaN or infinity" in verdict.fault
 
 
+@pytest.mark.parametrize("value", [1e30, -3e38])
+def test_numbers_too_large_for_a_body_never_pass(
+    value: float, bodies: tuple[PearBody, PearBody]
+) -> None:
+    vectors = people()
+    vectors[1, part("betas")] = value
+    assert not judge(vectors, people(), bodies[0]).passed
+
+
+def test_a_camera_without_scale_can_be_compared() -> None:
+    reference = people()
+    reference[0, part("camera")] = 0.0
+    assert judge(reference, reference, None).passed
+    assert not judge(people(), reference, None).passed
+
+
 def test_rubbish_does_not_pass() -> None:
     assert not judge(np.zeros_like(people()), people(), None).passed
     assert not judge(people()[::-1], people(), None).passed
@@ -214,6 +230,10 @@ def test_a_verdict_is_a_sentence() -> None:
     assert str(GOOD) == (
         "0.04 degrees and 0.2 mm off fp32 on average (at most 0.3 degrees and 1.1 mm), "
         "people who are 3 m away at most 2 mm"
+    )
+    assert str(Verdict(0.0, 123.4, 1e-5, 99.0, 1234.5)) == (
+        "under 0.01 degrees and under 0.01 mm off fp32 on average (at most 123 degrees and 99 mm), "
+        "people who are 3 m away at most 1234 mm"
     )
     without_body = replace(GOOD, mean_vertex_mm=math.nan, max_vertex_mm=math.nan)
     assert without_body.passed

@@ -187,7 +187,7 @@ def test_a_verdict_on_an_engine_that_could_not_be_kept_is_not_kept(cache: Engine
 
 
 @given(data=st.data())
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_damage_is_found(data: st.DataObject, cache: EngineCache) -> None:
     cache.store(KEY, PLAN)
     path = data.draw(st.sampled_from([plan_file(cache), record_file(cache)]))
@@ -204,7 +204,7 @@ def test_damage_is_found(data: st.DataObject, cache: EngineCache) -> None:
 
 
 @given(text=st.text() | st.sampled_from(["[" * 60000, "1" * 5000, '{"schema": 1}', "null"]))
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_rubbish_instead_of_a_record_is_no_engine(text: str, cache: EngineCache) -> None:
     cache.store(KEY, PLAN)
     record_file(cache).write_bytes(text.encode(errors="replace"))
@@ -290,13 +290,15 @@ def test_a_folder_of_others_is_not_used(
 ) -> None:
     cache.store(KEY, PLAN)
     os.chown(cache.folder, 12345, 12345)
-    before = sorted(cache.folder.iterdir())
+    before, had = sorted(cache.folder.iterdir()), len(caplog.records)
     assert cache.load(KEY) is None
     assert "belongs to the user with id 12345" in caplog.text
     cache.store(KEY, b"new")
     cache.remember(KEY, BAD, BODY)
     with cache.lock(KEY):
         pass
+    assert cache.timing(KEY) == b""
+    assert len(caplog.records) == 1 + had, "one warning will do"
     assert sorted(cache.folder.iterdir()) == before
     assert plan_file(cache).read_bytes() == PLAN
 
@@ -339,6 +341,7 @@ def test_a_folder_that_cannot_be_made_costs_one_warning(
             assert cache.load(KEY) is None
             cache.store(KEY, PLAN)
             cache.store_timing(KEY, b"times")
+            assert cache.timing(KEY) == b""
             cache.remember(KEY, BAD, BODY)
     warnings = [record for record in caplog.records if record.levelno >= logging.WARNING]
     (warning,) = warnings
