@@ -15,14 +15,14 @@ Table = tuple[Sequence[str], Sequence[Sequence[str]]]
 """Headings and rows."""
 
 
-def machine() -> str:
-    """The machine in a line: processor, cores, Python."""
+def machine(gpu: str = "no GPU used") -> str:
+    """The machine in a line: processor, cores, GPU, Python."""
     model = platform.processor() or platform.machine()
     info = Path("/proc/cpuinfo")
     if info.exists():
         lines = [line for line in info.read_text().splitlines() if line.startswith("model name")]
         model = lines[0].partition(":")[2].strip() if lines else model
-    return f"{model}, {os.cpu_count()} cores, no GPU used, Python {platform.python_version()}"
+    return f"{model}, {os.cpu_count()} cores, {gpu}, Python {platform.python_version()}"
 
 
 def markdown_table(table: Table) -> str:
@@ -32,11 +32,13 @@ def markdown_table(table: Table) -> str:
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
-def write_report(name: str, about: str, tables: Mapping[str, Table]) -> Path:
+def write_report(
+    name: str, about: str, tables: Mapping[str, Table], gpu: str = "no GPU used"
+) -> Path:
     """Print the tables and write them to benchmarks/results/NAME.md."""
     title, _, rest = about.strip().partition("\n")
     day = datetime.now(timezone.utc).date().isoformat()
-    parts = [f"# {title}", rest.strip(), f"{machine()}; {day}."]
+    parts = [f"# {title}", rest.strip(), f"{machine(gpu)}; {day}."]
     for heading, table in tables.items():
         parts += [f"## {heading}", markdown_table(table)]
     RESULTS.mkdir(exist_ok=True)

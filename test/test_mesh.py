@@ -20,7 +20,7 @@ from pear_ros.pear.mesh import NumpyMesh, PearBody, load_bodies, make_mesh
 from pear_ros.people import Array
 
 KERNELS = 100
-"""Each takes a GPU some two microseconds: with many more, 0.3 ms for one person are out of reach."""
+"""Each takes a GPU some two microseconds, and 0.3 ms are all that one person may take."""
 
 
 @pytest.fixture(scope="module", params=["EHM-s", "SMPL-X"])

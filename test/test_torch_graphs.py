@@ -10,10 +10,10 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="torch's CUDA graphs")
 
-from fake_torch_cuda import FakeGpu
-from torch import Tensor
+from fake_torch_cuda import FakeGpu  # noqa: E402  (needs torch)
+from torch import Tensor  # noqa: E402
 
-from pear_ros.pear.torch_graphs import TorchGraphs, exact_float32
+from pear_ros.pear.torch_graphs import TorchGraphs, exact_float32  # noqa: E402
 
 MOST = 3
 WEIGHTS = torch.arange(8.0).reshape(2, 4)

@@ -12,16 +12,16 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="the network by torch")
 
-from fake_torch_cuda import FakeGpu
+from fake_torch_cuda import FakeGpu  # noqa: E402  (needs torch)
 
-from pear_ros.pear.checkpoint import load_checkpoint
-from pear_ros.pear.crop import Squares
-from pear_ros.pear.prediction import VECTOR_SIZE
-from pear_ros.pear.runtimes import with_torch
-from pear_ros.pear.runtimes.runtime import RuntimeUnavailableError
-from pear_ros.pear.runtimes.with_torch import TorchRuntime
-from pear_ros.pear.torch_crop import crop_people
-from pear_ros.people import Array, Image
+from pear_ros.pear.checkpoint import load_checkpoint  # noqa: E402
+from pear_ros.pear.crop import Squares  # noqa: E402
+from pear_ros.pear.prediction import VECTOR_SIZE  # noqa: E402
+from pear_ros.pear.runtimes import with_torch  # noqa: E402
+from pear_ros.pear.runtimes.runtime import RuntimeUnavailableError  # noqa: E402
+from pear_ros.pear.runtimes.with_torch import TorchRuntime  # noqa: E402
+from pear_ros.pear.torch_crop import crop_people  # noqa: E402
+from pear_ros.people import Array, Image  # noqa: E402
 
 CPU = torch.device("cpu")
 PLACES = np.array([[30.5, -20.25, 150.0], [100.0, 60.0, 96.5], [-40.0, 10.0, 280.0]])
