@@ -49,17 +49,16 @@ def as_pictures(crops: Any) -> Any:
     return crops.flip(-1).permute(0, 3, 1, 2) / 255.0
 
 
-@pytest.mark.parametrize("explicit_attention", [True, False])
 @pytest.mark.parametrize("config", [SMALL, VIT_S], ids=["small", "ViT-S"])
-def test_fp32_is_pears_network(
-    config: dict[str, int], explicit_attention: bool, crops: Any
-) -> None:
+def test_fp32_is_pears_network(config: dict[str, int], crops: Any) -> None:
     network = made_up(config)
-    expected = network(as_pictures(crops))
-    ours = deployed(network, "fp32", explicit_attention)
+    pictures = as_pictures(crops)
+    expected = network(pictures)
     assert (expected[0] - expected[1]).abs().max() > 0.01, "the crops differ"
-    torch.testing.assert_close(ours(crops), expected, atol=1e-5, rtol=0)
-    torch.testing.assert_close(ours.from_pictures(as_pictures(crops)), expected, atol=1e-5, rtol=0)
+    for explicit_attention in (True, False):
+        ours = deployed(network, "fp32", explicit_attention)
+        torch.testing.assert_close(ours(crops), expected, atol=1e-5, rtol=0)
+        torch.testing.assert_close(ours.from_pictures(pictures), expected, atol=1e-5, rtol=0)
 
 
 def test_outputs_are_those_of_the_original() -> None:

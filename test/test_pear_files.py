@@ -79,6 +79,20 @@ def test_files_are_found_in_the_layout_of_pears_repository(pear_folder: Path) ->
         _ = files.checkpoint
 
 
+def test_graphs_take_the_place_of_the_checkpoint(pear_folder: Path) -> None:
+    graph = touch(pear_folder / "robot/pear_0a1b2c3d_fp16.onnx")
+    files = find_model_files(pear_folder)
+    assert files.graphs == (graph,)
+    assert not files.missing
+    files.require()
+    with pytest.raises(
+        MissingFilesError, match=r"(?s)pear_model\.pt.*or graphs that `pear export-"
+    ):
+        _ = files.checkpoint
+    (pear_folder / EYELID).unlink()
+    assert [file.key for file in find_model_files(pear_folder).missing] == ["left_eyelid"]
+
+
 @pytest.mark.parametrize("suffix", [".pt", ".safetensors"])
 @pytest.mark.parametrize("stem", ["pear_model", "ehm_model_stage1"])
 def test_files_are_found_in_one_flat_folder(tmp_path: Path, stem: str, suffix: str) -> None:

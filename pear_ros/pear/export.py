@@ -52,8 +52,8 @@ def export_graph(
     """Write `network`, which is in fp32 and on the CPU, to `folder` with its body in `precision`.
 
     All or nothing, and not before the files have been read again and checked, see `check_file`; an
-    earlier graph of the same name is replaced. A network of 671 M parameters takes two minutes and
-    9 GB of memory.
+    earlier graph of the same name is replaced. A network of 671 M parameters takes a few minutes and
+    10 GB of memory.
 
     Raises GraphError when onnx, onnxscript or onnxruntime is missing, the folder cannot be written
     or the file is not what it should be.
@@ -187,7 +187,8 @@ def _write(network: PearNetwork, precision: str, path: Path, tell: Progress) -> 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
     """Keep to itself what torch's exporter says of its own inner workings."""
-    loggers = [logging.getLogger(name) for name in ("torch.onnx", "onnxscript", "onnx_ir")]
+    names = ("torch", "torch.__trace", "torch.onnx", "onnxscript", "onnx_ir")
+    loggers = [logging.getLogger(name) for name in names]
     levels = [logger.level for logger in loggers]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
