@@ -15,7 +15,7 @@ from scipy.ndimage import map_coordinates
 
 torch = pytest.importorskip("torch", reason="PEAR needs torch: pip install torch")
 
-from pear_ros.pear.crop import squares
+from pear_ros.pear.crop import squares  # noqa: E402  (needs torch)
 from pear_ros.pear.torch_crop import crop_people  # noqa: E402  (needs torch)
 
 CPU = torch.device("cpu")
