@@ -46,11 +46,10 @@ def choose_runtime(weights: Weights, body: PearBody, choice: RuntimeChoice) -> C
     obstacles: list[str] = []
     for name, make in _candidates(choice):
         try:
-            runtime = make(weights, body, choice)
+            runtime = _ready(make(weights, body, choice), choice.max_people)
         except RuntimeUnavailableError as error:
             obstacles.append(f"{name}: {error}")
             continue
-        runtime.warmup(choice.max_people)
         reason = "; ".join(obstacles) or ("asked for" if choice.name != "auto" else "the quickest")
         unasked = choice.name not in ("auto", name)
         info = runtime.info
@@ -63,6 +62,16 @@ def choose_runtime(weights: Weights, body: PearBody, choice: RuntimeChoice) -> C
         )
         return Chosen(runtime, reason)
     raise RuntimeUnavailableError("; ".join(obstacles))
+
+
+def _ready(runtime: Runtime, people: int) -> Runtime:
+    """Warmed up; closed where that fails, for example for want of memory."""
+    try:
+        runtime.warmup(people)
+    except RuntimeUnavailableError:
+        runtime.close()
+        raise
+    return runtime
 
 
 def _tensorrt(weights: Weights, body: PearBody, choice: RuntimeChoice) -> Runtime:
