@@ -130,13 +130,6 @@ def test_numbers_are_those_of_torch(runtime: Runtime, network: Any) -> None:
     assert np.abs(kept[1][0][0] - kept[1][0][1]).max() > 10 * tolerance, "people differ"
 
 
-def test_what_is_inferred_stays_what_it_was(runtime: Runtime, network: Any) -> None:
-    first = runtime.infer(picture(1), PLACES)
-    before = first.copy()
-    runtime.infer(picture(2), PLACES)
-    np.testing.assert_array_equal(first, before)
-
-
 def test_nobody_and_nothing_to_crop(runtime: Runtime) -> None:
     assert runtime.infer(picture(), PLACES[:0]).shape == (0, VECTOR_SIZE)
     with pytest.raises(ValueError, match="NaN"):

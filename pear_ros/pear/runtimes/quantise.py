@@ -69,7 +69,7 @@ def _quantise(source: Path, scratch: Path, target: Path, signed: bool) -> None:
 
     model = onnx.load(source, load_external_data=False)
     nodes = _linear_layers(model)
-    # They are derived anew, and would contradict what is derived.
+    # Shapes are inferred anew; not every version bears those of torch's exporter beside its own.
     del model.graph.value_info[:]
     add_pre_process_metadata(model)
     # The weights must lie beside it, and onnx accepts no links to them.
