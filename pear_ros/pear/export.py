@@ -52,8 +52,8 @@ def export_graph(
     """Write `network`, which is in fp32 and on the CPU, to `folder` with its body in `precision`.
 
     All or nothing, and not before the files have been read again and checked, see `check_file`; an
-    earlier graph of the same name is replaced. A network of 671 M parameters takes a few minutes and
-    10 GB of memory.
+    earlier graph of the same name is replaced. 671 M parameters take a few minutes and 10 GB of
+    memory.
 
     Raises GraphError when onnx, onnxscript or onnxruntime is missing, the folder cannot be written
     or the file is not what it should be.
