@@ -126,10 +126,12 @@ def test_a_larger_image_gets_its_room(
 ) -> None:
     monkeypatch.setattr(with_torch, "_ROOM", 100)
     path = on_gpu(network)
-    for size in (180, 400):
+    for size in (180, 400, 400):
         image = picture(size, size, size)
         found = path.infer(image, PLACES[:1])
         np.testing.assert_allclose(found, expected(network, image, PLACES[:1]), atol=2e-5)
+    assert len(gpu.graphs) == 3, "recorded anew for each larger image, and only then"
+    path.close()
 
 
 def test_overflow_is_left_in(network: Any, gpu: FakeGpu) -> None:

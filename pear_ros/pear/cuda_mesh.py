@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Meshes on an NVIDIA GPU, by torch: one copy there, one CUDA graph, one copy back."""
+"""Meshes on an NVIDIA GPU, by torch: one copy there, one CUDA graph, one copy back.
+
+Not yet run on a GPU, only on a stand-in for one.
+"""
 
 # mypy: disable-error-code="no-untyped-call"
 # (torch has calls without types)

@@ -2,7 +2,8 @@
 """PEAR's network by torch: on an NVIDIA GPU, or on the CPU, where it is the last resort.
 
 On a GPU the crops are made there too, out of one piece of the image that is uploaded for everybody,
-and one CUDA graph for each number of people does all from the crop to the numbers.
+and one CUDA graph for each number of people does all from the crop to the numbers. That has not yet
+been run on a GPU, only on a stand-in for one.
 """
 
 from __future__ import annotations
@@ -119,7 +120,7 @@ class _OnCuda:
         pixels = piece.shape[0] * piece.shape[1]
         if pixels > len(self._pixels):
             self._graphs.close()
-            self._make_room(pixels)
+            self._make_room(image.shape[0] * image.shape[1])
         staged = self._staging[:pixels]
         np.copyto(staged.numpy().reshape(piece.shape), piece)
         with torch.cuda.stream(self._graphs.stream):
@@ -130,10 +131,11 @@ class _OnCuda:
         self._graphs.record(people)
 
     def close(self) -> None:
+        del self._network, self._pixels
         self._graphs.close()
 
     def _make_room(self, pixels: int) -> None:
-        """For pieces of so many pixels. Graphs are recorded anew, as they read from one place."""
+        """For images of so many pixels. Graphs are recorded anew, as they read from one place."""
         device = self._geometry.device
         self._staging = torch.empty((pixels, 3), dtype=torch.uint8, pin_memory=True)
         self._pixels = torch.empty((pixels, 3), dtype=torch.uint8, device=device)
