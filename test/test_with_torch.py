@@ -127,9 +127,9 @@ def test_a_larger_image_gets_its_room(
     monkeypatch.setattr(with_torch, "_ROOM", 100)
     path = on_gpu(network)
     for size in (180, 400, 400):
-        image = picture(size, size, size)
-        found = path.infer(image, PLACES[:1])
-        np.testing.assert_allclose(found, expected(network, image, PLACES[:1]), atol=2e-5)
+        image, places = picture(size, size, size), PLACES[:1] * size / 180
+        found = path.infer(image, places)
+        np.testing.assert_allclose(found, expected(network, image, places), atol=2e-5)
     assert len(gpu.graphs) == 3, "recorded anew for each larger image, and only then"
     path.close()
 
