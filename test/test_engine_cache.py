@@ -82,8 +82,9 @@ def test_what_is_stored_is_found(cache: EngineCache) -> None:
     assert kept.path == plan_file(cache)
 
 
-def test_folder_and_files_are_the_users_alone(cache: EngineCache) -> None:
-    previous = os.umask(0)
+@pytest.mark.parametrize("umask", [0, 0o022])
+def test_folder_and_files_are_the_users_alone(umask: int, cache: EngineCache) -> None:
+    previous = os.umask(umask)
     try:
         cache.store(KEY, PLAN)
         cache.store_timing(KEY, b"times")
@@ -201,6 +202,16 @@ def test_damage_is_found(data: st.DataObject, cache: EngineCache) -> None:
         assert (found == PLAN) == (path.read_bytes() == good)
     cache.store(KEY, PLAN)
     assert plan_of(cache) == PLAN
+
+
+@given(place=st.integers(0, len(PLAN) - 1), bit=st.integers(0, 7))
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_a_single_changed_bit_is_found(place: int, bit: int, cache: EngineCache) -> None:
+    cache.store(KEY, PLAN)
+    changed = bytearray(PLAN)
+    changed[place] ^= 1 << bit
+    plan_file(cache).write_bytes(changed)
+    assert cache.load(KEY) is None
 
 
 @given(text=st.text() | st.sampled_from(["[" * 60000, "1" * 5000, '{"schema": 1}', "null"]))
