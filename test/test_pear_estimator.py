@@ -93,9 +93,7 @@ def test_the_network_sees_what_is_published(
     # Where the network saw the joints, and where the placed body has them.
     body = estimator.body
     assert isinstance(body, EhmBody)
-    from pear_ros.pear.estimator import _as_seen, _parameters
-
-    pixels = image_points(body.joints(_parameters(*_as_seen(seen))), seen.camera, places)[0]
+    pixels = image_points(body.joints(seen.parameters()), seen.camera, places)[0]
     off = np.linalg.norm(pixels - estimate.keypoints, axis=1) / places[0, 2]
     # Not nearer, as garbage poses reach far in depth at three metres' distance.
     assert off[:22].mean() < 0.05

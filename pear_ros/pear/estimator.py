@@ -7,7 +7,6 @@ Knows nothing of what runs the network, nor of where meshes are computed.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
 import numpy as np
 from scipy.spatial.transform import Rotation
@@ -32,8 +31,6 @@ from pear_ros.people import (
     stack,
     unstack,
 )
-
-_JAW_AND_EYES = 3
 
 
 class PearEstimator:
@@ -99,14 +96,13 @@ class PearEstimator:
         vectors = self._runtime.infer(image, places)
         usable = np.asarray(np.isfinite(vectors).all(axis=1))
         seen = Prediction.from_vectors(np.where(usable[:, None], vectors, 0.0))
-        smplx, flame = _as_seen(seen)
-        parameters = _parameters(smplx, flame)
+        parameters = seen.parameters()
         joints = _joints(self.body, parameters)
         turn, transl = place_people(joints, seen.camera, places, camera)
         pelvis = joints[:, :1]
         joints = (joints - pelvis) @ turn.swapaxes(1, 2) + pelvis + transl[:, None]
         keypoints = camera.project(joints)
-        rotations = smplx.pose
+        rotations = parameters.pose
         rotations[:, 0] = turn @ rotations[:, 0]
         with np.errstate(invalid="ignore"):
             turned = (np.linalg.det(rotations) > 0.5).all(axis=1)
@@ -114,8 +110,8 @@ class PearEstimator:
         rotations[~usable] = np.eye(3)
         flat = Rotation.from_matrix(rotations.reshape(-1, 3, 3)).as_rotvec()
         pose = flat.reshape(-1, NUM_JOINTS, 3).astype(np.float32)
-        placed = unstack(replace(smplx, pose=pose, transl=transl))
-        heads = unstack(flame)
+        placed = unstack(SmplxParams(pose, seen.betas, seen.expression, transl))
+        heads = unstack(_heads(seen))
         return [
             Estimate(
                 score=people[n].score,
@@ -132,14 +128,8 @@ class PearEstimator:
         ]
 
 
-def _as_seen(seen: Prediction) -> tuple[SmplxParams, FlameParams]:
-    """What the network sees of all people, not yet placed in space; the pose as matrices."""
-    people = len(seen.betas)
-    rest = np.broadcast_to(np.eye(3, dtype=np.float32), (people, _JAW_AND_EYES, 3, 3))
-    parts = (seen.global_orient, seen.body_pose, rest, seen.left_hand_pose, seen.right_hand_pose)
-    pose = np.concatenate(parts, axis=1)
-    nowhere = np.zeros((people, 3), np.float32)
-    return SmplxParams(pose, seen.betas, seen.expression, nowhere), FlameParams(
+def _heads(seen: Prediction) -> FlameParams:
+    return FlameParams(
         shape=seen.flame_shape,
         expression=seen.flame_expression,
         jaw=seen.jaw,
@@ -150,7 +140,7 @@ def _as_seen(seen: Prediction) -> tuple[SmplxParams, FlameParams]:
 
 
 def _parameters(smplx: SmplxParams, flame: FlameParams) -> EhmParameters:
-    """Parameters of several people, as EHM-s takes them."""
+    """Parameters of several people in messages, as EHM-s takes them."""
     return EhmParameters(
         pose=smplx.pose,
         betas=smplx.betas,

@@ -6,10 +6,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from itertools import accumulate
 
+import numpy as np
+
+from pear_ros.body.ehm import EhmParameters
 from pear_ros.body.kinematics import Tensor
 from pear_ros.pear.rotation6d import matrices_from_6d
 
-_BODY_JOINTS, _HAND_JOINTS = 21, 15
+_BODY_JOINTS, _JAW_AND_EYES, _HAND_JOINTS = 21, 3, 15
 _ROTATIONS = 1 + _BODY_JOINTS + 2 * _HAND_JOINTS
 
 LAYOUT: dict[str, int] = {
@@ -93,4 +96,23 @@ class Prediction:
             left_hand_pose=rotations[:, left:right],
             right_hand_pose=rotations[:, right:],
             **parts,
+        )
+
+    def parameters(self) -> EhmParameters:
+        """The people as the body takes them, not yet placed in space; of NumPy arrays only."""
+        people = len(self.betas)
+        rest = np.broadcast_to(np.eye(3, dtype=np.float32), (people, _JAW_AND_EYES, 3, 3))
+        hands = (self.left_hand_pose, self.right_hand_pose)
+        parts = (self.global_orient, self.body_pose, rest, *hands)
+        return EhmParameters(
+            pose=np.concatenate(parts, axis=1),
+            betas=self.betas,
+            expression=self.expression,
+            flame_shape=self.flame_shape,
+            flame_expression=self.flame_expression,
+            jaw=self.jaw,
+            eyes=self.eyes,
+            eyelids=self.eyelids,
+            head_scale=self.head_scale,
+            transl=np.zeros((people, 3), np.float32),
         )

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from pear_ros.body.ehm import EhmBody, EhmParameters
+from pear_ros.body.ehm import EhmBody
 from pear_ros.body.kinematics import rotation_matrices
 from pear_ros.pear.crop import INPUT_SIZE, Crops
 from pear_ros.pear.mesh import PearBody, body_vertices
@@ -204,21 +204,7 @@ def _vertex_distances(found: Prediction, wanted: Prediction, body: PearBody) -> 
 
 def _centred(people: Prediction, body: PearBody) -> Array:
     """(N, V, 3) vertices in metres, the pelvis at the origin."""
-    rest = np.broadcast_to(np.eye(3, dtype=np.float32), (len(people.betas), 3, 3, 3))
-    pose = (people.global_orient, people.body_pose, rest)
-    hands = (people.left_hand_pose, people.right_hand_pose)
-    parameters = EhmParameters(
-        pose=np.concatenate([*pose, *hands], axis=1),
-        betas=people.betas,
-        expression=people.expression,
-        flame_shape=people.flame_shape,
-        flame_expression=people.flame_expression,
-        jaw=people.jaw,
-        eyes=people.eyes,
-        eyelids=people.eyelids,
-        head_scale=people.head_scale,
-        transl=np.zeros((len(people.betas), 3), np.float32),
-    )
+    parameters = people.parameters()
     if isinstance(body, EhmBody):
         joints = body.rest_joints(parameters)
     else:
