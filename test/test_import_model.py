@@ -13,6 +13,8 @@ import pytest
 
 from pear_ros.cli import main
 from pear_ros.pear.files import FILES
+from pear_ros.pear.graph import data_file, graph_name, write_record
+from pear_ros.pear.prediction import VECTOR_SIZE
 
 EYELID = "FLAME/l_eyelid.npy"
 
@@ -36,6 +38,20 @@ def test_everything_is_there(
     ):
         assert told in captured.out
     assert f"estimator:=pear model_folder:='{pear_folder}'" in lines[-1]
+
+
+def test_graphs_stand_in_for_the_checkpoint(
+    pear_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    graph = pear_folder / graph_name("ab" * 32, "fp16")
+    graph.touch()
+    data_file(graph).touch()
+    reference = np.zeros((1, VECTOR_SIZE), np.float32)
+    write_record(graph, "fp16", "ab" * 32, reference)
+    assert main(["import-model", str(pear_folder), "--output", str(pear_folder / "b.png")]) == 0
+    out = capsys.readouterr().out
+    assert "pear_model.pt: not needed" in out and "missing" not in out
+    assert "Graph: pear_abababab_fp16.onnx, fp16, weights abababab" in out
 
 
 def test_the_picture_shows_body_and_head(

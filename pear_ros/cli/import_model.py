@@ -18,6 +18,7 @@ from pear_ros.camera import Camera
 from pear_ros.pear.cache import cache_file
 from pear_ros.pear.files import (
     BODY_FILES,
+    CHECKPOINT,
     FILES,
     MissingFilesError,
     ModelFiles,
@@ -25,6 +26,7 @@ from pear_ros.pear.files import (
     find_model_files,
     load_body_files,
 )
+from pear_ros.pear.graph import read_graph
 from pear_ros.people import SMPLX_JOINT_NAMES, Array, Image
 from pear_ros.raster import Faces
 from pear_ros.render import draw_overlay
@@ -48,7 +50,10 @@ def import_model(folder: Path | None, picture: Path) -> int:
         smplx, flame = load_body_files(files)
         _print_body(files, smplx)
         _write_picture(picture, EhmBody(smplx, flame), smplx, flame)
-        _print_network(files.checkpoint)
+        for graph in map(read_graph, files.graphs):
+            print(f"Graph: {graph.path.name}, {graph.precision}, weights {graph.weights[:8]}")
+        if CHECKPOINT in files.missing or CHECKPOINT.key in files.found:
+            _print_network(files.checkpoint)
     except MissingFilesError:
         _fail(str(MissingFilesError(files.folder, files.missing)))
         return 1
@@ -72,10 +77,12 @@ def _print_found(files: ModelFiles) -> None:
     """One line for each file that PEAR needs."""
     print(f"Files of PEAR in {files.folder}:")
     for file in FILES:
-        if (path := files.found.get(file.key)) is None:
+        if (path := files.found.get(file.key)) is not None:
+            print(f"  ✓ {_size(path):>8}  {path.relative_to(files.folder)}: {file.what}")
+        elif file in files.missing:
             print(f"  ✗  missing  {file.name}: {file.what}")
         else:
-            print(f"  ✓ {_size(path):>8}  {path.relative_to(files.folder)}: {file.what}")
+            print(f"  –           {file.name}: not needed, as its graphs are there")
 
 
 def _print_body(files: ModelFiles, body: BodyModel) -> None:
