@@ -82,7 +82,7 @@ def _print_found(files: ModelFiles) -> None:
         elif file in files.missing:
             print(f"  ✗  missing  {file.name}: {file.what}")
         else:
-            print(f"  –           {file.name}: not needed, as its graphs are there")
+            print(f"  -           {file.name}: not needed, as its graphs are there")
 
 
 def _print_body(files: ModelFiles, body: BodyModel) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 from pear_ros.choice import RuntimeChoice
 from pear_ros.pear.graph import Graph, GraphError
 from pear_ros.pear.mesh import PearBody
-from pear_ros.pear.runtimes.ladder import Judged, accurate, first_accurate
+from pear_ros.pear.runtimes.ladder import accurate, first_accurate
 from pear_ros.pear.runtimes.runtime import Runtime, RuntimeUnavailableError
 from pear_ros.pear.weights import Weights
 
@@ -95,7 +95,7 @@ def _torch_on_gpu(weights: Weights, body: PearBody, choice: RuntimeChoice) -> Ru
 
     device = torch.device("cuda")
 
-    def make(precision: str) -> Judged:
+    def make(precision: str) -> Runtime:
         return TorchRuntime(weights.network(), precision, device, choice.max_people)
 
     return _judged(make, _precisions(choice, "fp16", "bf16", "fp32"), weights, body)
@@ -124,14 +124,14 @@ def _torch_on_cpu(weights: Weights, body: PearBody, choice: RuntimeChoice) -> Ru
 
 
 def _of_graph(
-    runtime: Callable[[Graph, str], Judged],
+    runtime: Callable[[Graph, str], Runtime],
     weights: Weights,
     body: PearBody,
     choice: RuntimeChoice,
 ) -> Runtime:
     """On the CPU, by the graph in fp32, which is exported where it is not there yet."""
 
-    def make(precision: str) -> Judged:
+    def make(precision: str) -> Runtime:
         try:
             return runtime(weights.graph("fp32"), precision)
         except GraphError as error:
@@ -141,14 +141,14 @@ def _of_graph(
 
 
 def _judged(
-    make: Callable[[str], Judged],
+    make: Callable[[str], Runtime],
     precisions: tuple[str, ...],
     weights: Weights,
     body: PearBody,
 ) -> Runtime:
     """In the first of `precisions` that is accurate enough; fp32 is what others are judged by."""
 
-    def made(precision: str) -> Judged:
+    def made(precision: str) -> Runtime:
         runtime = make(precision)
         return runtime if precision == "fp32" else accurate(runtime, weights.reference(), body)
 

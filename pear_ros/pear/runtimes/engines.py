@@ -26,7 +26,7 @@ from pear_ros.pear.runtimes.cudart import CudaError
 from pear_ros.pear.runtimes.driver import Gpu
 from pear_ros.pear.runtimes.engine_cache import EngineCache
 from pear_ros.pear.runtimes.engine_record import EngineKey
-from pear_ros.pear.runtimes.ladder import Judged, accurate, first_accurate
+from pear_ros.pear.runtimes.ladder import accurate, first_accurate
 from pear_ros.pear.runtimes.private_files import Bytes
 from pear_ros.pear.runtimes.runtime import Runtime, RuntimeInfo, RuntimeUnavailableError
 
@@ -73,7 +73,7 @@ class Compiler(Protocol):
         """An engine. `measured`: what earlier builds did. Raises RuntimeUnavailableError."""
         ...
 
-    def load(self, plan: Bytes, info: RuntimeInfo) -> Judged:
+    def load(self, plan: Bytes, info: RuntimeInfo) -> Runtime:
         """A runtime. Raises RuntimeUnavailableError; CudaError when it is not the plan's fault."""
         ...
 
@@ -101,7 +101,7 @@ class TensorRt:
         settings = self._engine.BuildSettings(max_people, workspace, level, measured)
         return self._engine.build_plan(graph, settings, progress)
 
-    def load(self, plan: Bytes, info: RuntimeInfo) -> Judged:
+    def load(self, plan: Bytes, info: RuntimeInfo) -> Runtime:
         """See Compiler."""
         return self._with_tensorrt.TensorRtRuntime(plan, info)
 
@@ -139,7 +139,7 @@ class Engines:
     max_people: int
     progress: Progress
 
-    def runtime(self, precision: str) -> Judged:
+    def runtime(self, precision: str) -> Runtime:
         """The network in `precision`, its engine found in the cache or built now, and judged.
 
         Raises RuntimeUnavailableError where that cannot be or is not accurate enough; what
@@ -166,7 +166,7 @@ class Engines:
             compute_capability=f"{major}.{minor}",
         )
 
-    def _kept(self, key: EngineKey, graph: Graph) -> Judged | None:
+    def _kept(self, key: EngineKey, graph: Graph) -> Runtime | None:
         """That of the cache; None where it has to be built."""
         kept = self.cache.load(key)
         if kept is None:
@@ -190,7 +190,7 @@ class Engines:
         runtime.info = replace(runtime.info, verdict=kept.verdict)
         return runtime
 
-    def _new(self, key: EngineKey, graph: Graph) -> Judged:
+    def _new(self, key: EngineKey, graph: Graph) -> Runtime:
         """One that is built now."""
         graph.verify(self._file_progress)
         logger.info(
@@ -210,7 +210,7 @@ class Engines:
             logger.info("The engine is kept in %s", kept.path)
         return self._judged(self.compiler.load(plan, self._info(key)), key, graph)
 
-    def _judged(self, runtime: Judged, key: EngineKey, graph: Graph) -> Judged:
+    def _judged(self, runtime: Runtime, key: EngineKey, graph: Graph) -> Runtime:
         def remember(verdict: Verdict) -> None:
             logger.info("The engine in %s is %s", key.precision, verdict)
             self.cache.remember(key, verdict, self._body_name)

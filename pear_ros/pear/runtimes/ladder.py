@@ -6,31 +6,21 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Protocol, TypeVar
 
 from pear_ros.pear.mesh import PearBody
 from pear_ros.pear.runtimes.accuracy import Verdict, infer_bundled, judge
-from pear_ros.pear.runtimes.runtime import Runtime, RuntimeInfo, RuntimeUnavailableError
+from pear_ros.pear.runtimes.runtime import Runtime, RuntimeUnavailableError
 from pear_ros.people import Array
 
 logger = logging.getLogger(__name__)
 
 
-class Judged(Runtime, Protocol):
-    """A runtime that can be told how accurate it was found."""
-
-    info: RuntimeInfo
-
-
-AnyRuntime = TypeVar("AnyRuntime", bound=Judged)
-
-
 def accurate(
-    runtime: AnyRuntime,
+    runtime: Runtime,
     reference: Array,
     body: PearBody | None,
     remember: Callable[[Verdict], None] | None = None,
-) -> AnyRuntime:
+) -> Runtime:
     """`runtime`, its info with a verdict, if that is in its favour; else it is closed.
 
     `reference` (8, VECTOR_SIZE): what the network in fp32 says of the bundled crops. `remember` is
@@ -49,7 +39,7 @@ def accurate(
     return runtime
 
 
-def first_accurate(precisions: Sequence[str], make: Callable[[str], AnyRuntime]) -> AnyRuntime:
+def first_accurate(precisions: Sequence[str], make: Callable[[str], Runtime]) -> Runtime:
     """The runtime that `make` gives for the first of `precisions` for which it gives one.
 
     Raises RuntimeUnavailableError with all reasons where it gives none.

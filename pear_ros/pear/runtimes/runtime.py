@@ -39,10 +39,8 @@ class RuntimeInfo:
 class Runtime(Protocol):
     """PEAR's network on some device. Not thread-safe: one thread at a time."""
 
-    @property
-    def info(self) -> RuntimeInfo:
-        """What it is."""
-        ...
+    info: RuntimeInfo
+    """What it is; whoever judges it puts the verdict in."""
 
     def infer(self, image: Image, places: Squares) -> Array:
         """(B, VECTOR_SIZE) float32 numbers on the people in the squares `places` of `image`.
