@@ -7,19 +7,20 @@ ARGS ?=# passed on to the demo and to pytest
 SET ?= test/parity/set_a# folder of parity fixtures
 DTYPE ?= float32# or float64: the precision of make parity
 
-BENCHMARKS = body_model network fit_accuracy message_path placement whole_path
+BENCHMARKS = body_model network fit_accuracy message_path placement whole_path runtimes_cpu engine_build
 
 SETUP = $(PYTHON) -m tools.setup_environment $(if $(ROS),--ros $(ROS))
 # With a sourced ROS 2, .venv is a workspace on top of it; with wheels it needs no environment.
 IN_VENV = $(if $(AMENT_PREFIX_PATH),. .venv/local_setup.sh &&) PATH="$(CURDIR)/.venv/bin:$$PATH"
 
-.PHONY: help setup demo test parity bench clean lock
+.PHONY: help setup demo test parity bench bench-gpu clean lock
 
 help:
 	@echo 'make demo    see real people in a real video as body meshes'
 	@echo 'make test    check style, types and behaviour'
 	@echo 'make parity  compare with outputs of the original PEAR at full size'
-	@echo 'make bench   measure speed and accuracy'
+	@echo 'make bench   measure speed and accuracy, without a GPU'
+	@echo 'make bench-gpu  measure PEAR on the NVIDIA GPU that torch sees'
 	@echo 'make setup   the part that these have in common: everything needed, into .venv'
 	@echo 'make clean   remove all that was made here'
 
@@ -44,7 +45,10 @@ parity:
 
 bench:
 	@$(SETUP) --test
-	$(foreach name,$(BENCHMARKS),$(IN_VENV) python -m benchmarks.$(name) &&) true
+	$(foreach name,$(BENCHMARKS),$(IN_VENV) PYTHONPATH="test:$$PYTHONPATH" python -m benchmarks.$(name) &&) true
+
+bench-gpu:
+	$(PYTHON) -m benchmarks.gpu
 
 clean:
 	rm -rf .venv build install log setup.log demo_output *.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache
