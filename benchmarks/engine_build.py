@@ -8,7 +8,8 @@ up to eight people, as on a robot, but by TensorRT-RTX: it has NVIDIA's parser a
 theirs, for desktop GPUs, and needs none here. That an engine comes out shows that the graph is one
 that TensorRT takes; how fast and how accurate it is does not show. TensorRT itself takes longer, as
 it measures on the GPU. Each step is a process of its own; memory is its largest resident size. The
-machine had other work meanwhile: take seconds as upper bounds. The largest, ViT-H, is as released. Writes benchmarks/results/engine_build.md.
+machine may have had other work meanwhile: take seconds as upper bounds. The largest, ViT-H, is as
+released. Writes benchmarks/results/engine_build.md.
 """
 
 from __future__ import annotations
