@@ -134,9 +134,14 @@ def mean(tmp_path: Path) -> Path:
 
 
 def test_pears_network_with_vit_s(
-    engine: ModuleType, trt: ModuleType, vit_s: Graph, seen: dict[str, Any]
+    engine: ModuleType,
+    trt: ModuleType,
+    vit_s: Graph,
+    seen: dict[str, Any],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """NVIDIA's parser takes our graph as it is meant, and the builder makes an engine of it."""
+    monkeypatch.setattr(engine, "_TICK", 0.01)
     told: list[BuildProgress] = []
     threads = set()
 
@@ -163,7 +168,7 @@ def test_pears_network_with_vit_s(
     assert threads == {threading.get_ident()}
     done = [now.done for now in told]
     assert done == sorted(done) and 0 < done[-1] <= 1
-    assert len({now.phase for now in told}) > 1
+    assert told[-1].phase != Phases().progress().phase
 
 
 @pytest.mark.parametrize("how", ["progress raises", "Ctrl-C"])

@@ -29,6 +29,10 @@ _WORKSPACE_SHARE = 4
 _TICK = 0.2
 """Seconds between two reports of progress."""
 _KEPT_ERRORS = 16
+_MEMORY_ADVICE = (
+    "; end other programs, above all on the GPU, allow fewer people at once, or take a smaller"
+    " network"
+)
 
 logger = logging.getLogger(__name__)
 
@@ -171,12 +175,6 @@ def build_plan(
         advice = _MEMORY_ADVICE if "memory" in reason.lower() else ""
         raise TensorRtError(f"TensorRT {version} cannot build {graph}: {reason}{advice}")
     return Built(_bytes_of(plan), bytes(_bytes_of(cache.serialize())))
-
-
-_MEMORY_ADVICE = (
-    "; end other programs, above all on the GPU, allow fewer people at once, or take a smaller"
-    " network"
-)
 
 
 def _make_builder(version: str) -> trt.Builder:
