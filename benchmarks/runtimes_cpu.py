@@ -49,7 +49,7 @@ from pear_ros.pear.export import export_graph
 from pear_ros.pear.files import find_model_files
 from pear_ros.pear.follower import Sighting
 from pear_ros.pear.graph import INPUT, OUTPUT, Graph
-from pear_ros.pear.mesh import NumpyMesh, PearBody, load_bodies
+from pear_ros.pear.mesh import NumpyMesh, PearBody, load_body
 from pear_ros.pear.network import PearNetwork
 from pear_ros.pear.runtimes.accuracy import bundled_crops, judge
 from pear_ros.pear.runtimes.cpu import thread_count
@@ -260,7 +260,7 @@ def main() -> None:
         assets = Path(folder) / "assets"
         assets.mkdir()
         recipe.write_assets(assets, 5)
-        body, _ = load_bodies(find_model_files(assets))
+        body = load_body(find_model_files(assets), "ehm-s")
         for size in sizes:
             network = make_network(size)
             graph = export_graph(network, "fp32", Path(folder))

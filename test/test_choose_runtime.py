@@ -15,7 +15,7 @@ pytest.importorskip("onnxruntime", reason="the default on the CPU")
 from pear_ros.choice import EstimatorChoice, EstimatorError, RuntimeChoice
 from pear_ros.estimators import make_estimator
 from pear_ros.pear.files import find_model_files
-from pear_ros.pear.mesh import PearBody, load_bodies
+from pear_ros.pear.mesh import PearBody, load_body
 from pear_ros.pear.runtimes.choose import choose_runtime
 from pear_ros.pear.runtimes.runtime import RuntimeUnavailableError
 from pear_ros.pear.weights import Weights
@@ -36,7 +36,7 @@ def weights(pear_models: Path) -> Weights:
 
 @pytest.fixture(scope="module")
 def body(pear_models: Path) -> PearBody:
-    return load_bodies(find_model_files(pear_models))[0]
+    return load_body(find_model_files(pear_models), "ehm-s")
 
 
 def test_auto_takes_onnxruntime_where_there_is_no_gpu(

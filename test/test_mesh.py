@@ -16,16 +16,16 @@ from test_ehm import random_people
 
 from pear_ros.body.ehm import EhmParameters
 from pear_ros.pear.files import find_model_files
-from pear_ros.pear.mesh import NumpyMesh, PearBody, load_bodies, make_mesh
+from pear_ros.pear.mesh import NumpyMesh, PearBody, load_body, make_mesh
 from pear_ros.people import Array
 
 KERNELS = 100
 """Each takes a GPU some two microseconds, and 0.3 ms are all that one person may take."""
 
 
-@pytest.fixture(scope="module", params=["EHM-s", "SMPL-X"])
+@pytest.fixture(scope="module", params=["ehm-s", "smplx"])
 def body(request: pytest.FixtureRequest, pear_assets: Path) -> PearBody:
-    return load_bodies(find_model_files(pear_assets), request.param == "SMPL-X")[0]
+    return load_body(find_model_files(pear_assets), request.param)
 
 
 @pytest.fixture

@@ -14,28 +14,24 @@ from typing import Any
 from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
 
-from pear_ros.body.ehm import EhmBody
 from pear_ros.choice import RuntimeChoice
-from pear_ros.pear.files import default_model_folder, find_model_files, load_body_files
+from pear_ros.pear.files import default_model_folder, find_model_files
+from pear_ros.pear.mesh import load_body
 from pear_ros.pear.runtimes.build_progress import BuildProgress
 from pear_ros.pear.runtimes.engine_cache import EngineCache
 from pear_ros.pear.runtimes.engines import Progress, ProgressLog, tensorrt_runtime, time_left
 from pear_ros.pear.runtimes.runtime import RuntimeUnavailableError
 from pear_ros.pear.weights import Weights
 
-_MAX_PEOPLE = RuntimeChoice().max_people
 
-
-def build_engine(
-    folder: Path | None, pear_body: str, precision: str, max_people: int = _MAX_PEOPLE
-) -> int:
+def build_engine(folder: Path | None, pear_body: str, precision: str) -> int:
     """Build the engine of the files below `folder`, or find it built, and say how accurate it is.
 
-    `folder`: the default model folder unless given. `pear_body`, `precision` and `max_people`: see
-    pear_ros.choice; an engine serves a node with the same number of people. Returns the exit code:
-    0 when there is an engine, else 1, after standard error has said why not.
+    `folder`: the default model folder unless given; `pear_body` and `precision`: see
+    pear_ros.choice. Returns the exit code: 0 when there is an engine, else 1, after standard error
+    has said why not.
     """
-    choice = RuntimeChoice("tensorrt", True, precision, max_people)
+    choice = RuntimeChoice("tensorrt", strict=True, precision=precision)
     try:
         with _log_printed():
             _build((folder or default_model_folder()).expanduser().absolute(), pear_body, choice)
@@ -49,8 +45,7 @@ def build_engine(
 def _build(folder: Path, pear_body: str, choice: RuntimeChoice) -> None:
     files = find_model_files(folder)
     files.require()
-    smplx, flame = load_body_files(files)
-    body = smplx if pear_body == "smplx" else EhmBody(smplx, flame)
+    body = load_body(files, pear_body)
     with _shown() as progress:
         runtime = tensorrt_runtime(Weights(files), body, choice, progress)
     runtime.close()

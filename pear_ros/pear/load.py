@@ -6,7 +6,7 @@ from __future__ import annotations
 from pear_ros.choice import EstimatorChoice
 from pear_ros.pear.estimator import PearEstimator
 from pear_ros.pear.files import ModelFiles
-from pear_ros.pear.mesh import load_bodies
+from pear_ros.pear.mesh import load_body, make_mesh
 from pear_ros.pear.runtimes.choose import choose_runtime
 from pear_ros.pear.weights import Weights
 
@@ -18,6 +18,6 @@ def load_pear(files: ModelFiles, choice: EstimatorChoice) -> PearEstimator:
     not what it should be; RuntimeUnavailableError where nothing that was asked for can run it.
     """
     files.require()
-    body, mesh = load_bodies(files, plain_smplx=choice.pear_body == "smplx")
+    body = load_body(files, choice.pear_body)
     chosen = choose_runtime(Weights(files), body, choice.runtime)
-    return PearEstimator(chosen.runtime, chosen.reason, body, mesh)
+    return PearEstimator(chosen.runtime, chosen.reason, body, make_mesh(body))

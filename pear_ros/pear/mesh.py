@@ -49,14 +49,13 @@ class NumpyMesh:
         """See MeshStep."""
 
 
-def load_bodies(files: ModelFiles, plain_smplx: bool = False) -> tuple[PearBody, MeshStep]:
-    """The body of a user's files, by NumPy, and what computes its meshes.
+def load_body(files: ModelFiles, pear_body: str) -> PearBody:
+    """The body of a user's files, by NumPy; `pear_body`: one of pear_ros.choice.PEAR_BODIES.
 
-    `plain_smplx`: SMPL-X's own head in place of FLAME's. Raises as `load_body_files` does.
+    Raises as `load_body_files` does.
     """
     smplx, flame = load_body_files(files)
-    body: PearBody = smplx if plain_smplx else EhmBody(smplx, flame)
-    return body, make_mesh(body)
+    return smplx if pear_body == "smplx" else EhmBody(smplx, flame)
 
 
 def make_mesh(body: PearBody, max_people: int = 8) -> MeshStep:
