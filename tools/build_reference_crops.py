@@ -5,9 +5,10 @@
     python -m pear_ros.assets
     python -m tools.build_reference_crops
 
-Five crops are cut from the demo clip, three from two photographs that scikit-image ships and says to
-be free of copyright; its wheel is fetched and checked by its hash. Squares are written down here,
-not detected, so the result is the same every time but for rounding of OpenCV's decoder and warp.
+Five crops are cut from the demo clip, three from two photographs that scikit-image ships and says
+to be free of copyright; its wheel is fetched and checked by its hash. Squares are written down
+here, not detected, so the result is the same every time but for rounding of OpenCV's decoder and
+warp.
 """
 
 from __future__ import annotations

@@ -4,11 +4,9 @@
 Not yet run on a GPU, only on a stand-in for one.
 """
 
-# mypy: disable-error-code="no-untyped-call"
-# (torch has calls without types)
-
 from __future__ import annotations
 
+from itertools import accumulate
 from math import prod
 from typing import Any
 
@@ -94,8 +92,10 @@ class ParameterRows:
 
     def unpack(self, rows: Tensor) -> EhmParameters:
         """Views of `rows` (B, width)."""
-        sizes = [prod(shape) for shape in self._shapes.values()]
-        parts = zip(self._shapes.items(), rows.split(sizes, dim=1), strict=True)
+        ends = accumulate(map(prod, self._shapes.values()))
         return EhmParameters(
-            **{name: part.view(len(rows), *shape) for (name, shape), part in parts}
+            **{
+                name: rows[:, end - prod(shape) : end].view(len(rows), *shape)
+                for (name, shape), end in zip(self._shapes.items(), ends, strict=True)
+            }
         )
