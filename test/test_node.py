@@ -354,10 +354,12 @@ def test_figures_are_on_diagnostics(bench: Bench) -> None:
     bench.wait_statistic("processed", 1)
     arrived.clear()
     bench.wait_for(1, arrived)
-    (status,) = arrived[0].status
-    assert status.name == "/pear: images"
+    status, estimator = arrived[0].status
+    assert (status.name, estimator.name) == ("/pear: images", "/pear: estimator")
     values = {pair.key: pair.value for pair in status.values}
     assert (values["processed"], values["people"]) == ("1", "2")
+    facts = {pair.key: pair.value for pair in estimator.values}
+    assert (estimator.message, facts) == (bench.pipeline.model_id, bench.pipeline.facts)
 
 
 def test_life_cycle(make_bench: MakeBench) -> None:
