@@ -8,6 +8,8 @@ from pathlib import Path
 
 ESTIMATORS = ("auto", "pear", "landmarks")
 PEAR_BODIES = ("ehm-s", "smplx")
+DETECTORS = ("built_in", "topic", "full_frame")
+TRANSFORMS = ("off", "roots", "joints")
 RUNTIMES = ("auto", "tensorrt", "torch", "onnxruntime", "openvino")
 PRECISIONS = ("auto", "fp32", "fp16", "bf16", "int8")
 GRAPH_PRECISIONS = ("fp32", "fp16", "bf16")

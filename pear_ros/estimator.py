@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -19,9 +20,13 @@ class Region:
     """Where one person is to be looked at."""
 
     id: str
-    """Track id: the same person has the same id in successive images."""
+    """The same in successive images as long as it is the same look at somebody: what an estimator
+    remembers belongs to it. Not the person's track id, who may be looked at anew."""
     box: Array
     """(4,) x0 y0 x1 y1 around the whole person, pixels; may reach outside the image."""
+    score: float = math.nan
+    """Confidence of a detector that can tell people from other things, 0 to 1, in this very image;
+    NaN: whether somebody is there is for the estimator to say."""
 
 
 @dataclass(frozen=True)
@@ -118,8 +123,22 @@ class Estimator(Protocol):
         """
         ...
 
+    def joints(self, persons: Sequence[Person]) -> Array:
+        """(N, 55, 3) joints of people with these parameters; as for `meshes`."""
+        ...
+
     def meshes(self, persons: Sequence[Person]) -> Array:
-        """(N, V, 3) vertices of people estimated before, in the optical frame, metres."""
+        """(N, V, 3) vertices of people with these parameters, in the frame of their transl, metres.
+
+        Person.scale is left out of account, see pear_ros.bodies.
+        """
+        ...
+
+    def heights(self, persons: Sequence[Person]) -> Array:
+        """(N,) metres from the soles to the top of the head, standing, of people of these shapes.
+
+        Person.scale is left out of account, see pear_ros.bodies.
+        """
         ...
 
     def reset(self) -> None:

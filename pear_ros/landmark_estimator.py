@@ -89,8 +89,18 @@ class LandmarkEstimator:
         self._known = known
         return estimates
 
+    def joints(self, persons: Sequence[Person]) -> Array:
+        """See Estimator."""
+        smplx = stack([person.smplx for person in persons])
+        joints: Array = self.body.joints(smplx.pose, smplx.betas, smplx.expression, smplx.transl)
+        return joints
+
+    def heights(self, persons: Sequence[Person]) -> Array:
+        """See Estimator."""
+        return self.body.heights(stack([person.smplx for person in persons]).betas)
+
     def meshes(self, persons: Sequence[Person]) -> Array:
-        """(N, V, 3) vertices of people estimated before, in the optical frame, metres."""
+        """See Estimator."""
         smplx = stack([person.smplx for person in persons])
         vertices: Array = self.body.vertices(
             smplx.pose, smplx.betas, smplx.expression, smplx.transl

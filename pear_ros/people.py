@@ -49,7 +49,7 @@ class TrackingState(enum.IntEnum):
 
 
 class DepthSource(enum.IntEnum):
-    """Where absolute size comes from; the numbers are those of pear_msgs/HumanArray."""
+    """Where absolute size comes from; the numbers are those of pear_msgs/Human."""
 
     ASSUMED = 1
     BODY_HEIGHT = 2
@@ -67,7 +67,7 @@ class SmplxParams:
     expression: Array
     """(num_expression,) expression coefficients of the body model in use."""
     transl: Array
-    """(3,) added to the posed template."""
+    """(3,) added to the posed body, after Person.scale."""
 
 
 @dataclass(frozen=True)
@@ -125,6 +125,10 @@ class Person:
     """(55, 2) the joints in the image, pixels."""
     flame: FlameParams | None = None
     """None where the estimator has no FLAME head."""
+    scale: float = 1.0
+    """Size of the person over that of the posed body: vertex = scale * body + transl."""
+    depth_source: DepthSource = DepthSource.ASSUMED
+    """Where size, and so distance, comes from."""
 
 
 @dataclass(frozen=True)
@@ -134,5 +138,4 @@ class People:
     camera: Camera
     model_id: str
     body_model: str
-    depth_source: DepthSource = DepthSource.ASSUMED
     persons: Sequence[Person] = field(default_factory=tuple)

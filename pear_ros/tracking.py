@@ -9,6 +9,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from pear_ros.boxes import same_person
+from pear_ros.camera import Camera
+from pear_ros.detectors import Detection
 from pear_ros.estimator import Estimate, Region
 from pear_ros.people import Array, Person, TrackingState
 
@@ -51,9 +53,7 @@ class _Track:
 class Tracker:
     """Gives ids to people by the overlap of their boxes."""
 
-    def __init__(self, max_humans: int) -> None:
-        """`max_humans`: nobody beyond this number is followed."""
-        self._max_humans = max_humans
+    def __init__(self) -> None:
         self._tracks: list[_Track] = []
         self._last_id = 0
 
@@ -66,9 +66,14 @@ class Tracker:
         """Boxes in which those were last seen who were not seen in the last image."""
         return [track.region.box for track in self._tracks if track.missing]
 
-    def regions(self, detections: Sequence[Array], stamp: float) -> list[Region]:
-        """Where to look: for those followed and, among `detections` (boxes), for the new ones."""
-        for box in detections:
+    def regions(
+        self, detections: Sequence[Detection], stamp: float, max_humans: int = 8
+    ) -> list[Region]:
+        """Where to look: for those followed and, among `detections`, for new ones.
+
+        Nobody beyond `max_humans` is followed.
+        """
+        for box in (detection.box for detection in detections):
             if any(same_person(t.region.box, box) for t in self._tracks if not t.missing):
                 continue
             lost_sight_of = [
@@ -78,12 +83,12 @@ class Tracker:
                 track = self._tracks[lost_sight_of[0]]
                 found_again = replace(track, region=replace(track.region, box=box), misses=0)
                 self._tracks[lost_sight_of[0]] = found_again
-            elif len(self._tracks) < self._max_humans:
+            elif len(self._tracks) < max_humans:
                 self._last_id += 1
                 self._tracks.append(_Track(Region(f"h{self._last_id}", box), None, stamp, stamp))
         return [track.region for track in self._tracks if track.misses < _STEADY_LOOKS]
 
-    def update(self, found: Mapping[str, Estimate], stamp: float) -> list[Person]:
+    def update(self, found: Mapping[str, Estimate], camera: Camera, stamp: float) -> list[Person]:
         """Everybody followed, given who was found, by the ids of the regions last asked for."""
         followed: list[_Track] = []
         persons: list[Person] = []

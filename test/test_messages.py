@@ -69,11 +69,13 @@ def person(seed: int = 0, track_id: str = "h1", flame: bool = False) -> Person:
         )
         if flame
         else None,
+        scale=1.25,
+        depth_source=DepthSource.MEASURED,
     )
 
 
 def people(*persons: Person) -> People:
-    return People(CAMERA, "model/1", "body/1", DepthSource.ASSUMED, persons)
+    return People(CAMERA, "model/1", "body/1", persons)
 
 
 def sent(message: HumanArray) -> HumanArray:
@@ -159,7 +161,6 @@ def test_nobody_is_an_empty_array_with_all_the_rest() -> None:
     assert (message.image_width, message.image_height) == (640, 480)
     assert (message.fx, message.fy, message.cx, message.cy) == (500.0, 510.0, 320.5, 240.5)
     assert message.intrinsics_source == HumanArray.INTRINSICS_CAMERA_INFO
-    assert message.depth_source == HumanArray.DEPTH_ASSUMED
     assert (message.model_id, message.body_model) == ("model/1", "body/1")
 
 
@@ -167,7 +168,7 @@ def test_numbers_of_states_are_those_of_the_messages() -> None:
     for state in TrackingState:
         assert getattr(Human, state.name) == state
     for source in DepthSource:
-        assert getattr(HumanArray, f"DEPTH_{source.name}") == source
+        assert getattr(Human, f"DEPTH_{source.name}") == source
     for intrinsics in type(CAMERA.source):
         assert getattr(HumanArray, f"INTRINSICS_{intrinsics.name}") == intrinsics
 

@@ -51,7 +51,7 @@ def test_results_say_what_made_them(results: list[People], pipeline: Pipeline) -
     assert people.model_id.startswith("landmarks/")
     assert people.body_model == pipeline.body.name == "anny-smplx/1"
     assert people.camera.source is IntrinsicsSource.FIELD_OF_VIEW
-    assert people.depth_source is DepthSource.ASSUMED
+    assert {p.depth_source for p in people.persons} == {DepthSource.ASSUMED}
 
 
 def test_people_are_where_the_picture_shows_them(results: list[People]) -> None:

@@ -120,6 +120,10 @@ class EhmBody:
         rest = self.rest_joints(people)
         return self._tree.posed(as_matrices(people.pose), rest) + people.transl[:, None]
 
+    def heights(self, betas: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """(B,) metres, standing, with SMPL-X's own head; `betas` (B, num_betas), NumPy."""
+        return self._smplx.heights(betas)
+
     def rest_joints(self, people: EhmParameters) -> Tensor:
         """(B, 55, 3) joints of the body before it is posed."""
         skull = self._skull(people, rotation_matrices(_turning(people)))

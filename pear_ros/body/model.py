@@ -124,6 +124,15 @@ class BodyModel:
         coefficients = xp.concat([betas, expression, self._feature(rotations)], axis=1)
         return vertex_list(self._skin(coefficients, self._template, transforms))
 
+    def heights(self, betas: Array) -> Array:
+        """(B,) metres from lowest to highest vertex of the T-pose.
+
+        For `betas` (B, num_betas), NumPy; the expression, which moves neither, is left out.
+        """
+        up = self.v_template[:, 1] + betas @ self.shapedirs[:, 1].T
+        heights: Array = np.ptp(up, axis=1)
+        return heights
+
     # Made when they are first needed: whoever wants joints alone does without the rest.
 
     @cached_property

@@ -44,8 +44,9 @@ def run(
         folder.mkdir(parents=True, exist_ok=True)
         from pear_ros.estimators import make_estimator
         from pear_ros.pipeline import Pipeline
+        from pear_ros.settings import Settings
 
-        pipeline = Pipeline(make_estimator(choice), max_humans)
+        pipeline = Pipeline(make_estimator(choice), settings=Settings(max_humans))
         table, files = process(frames, pipeline, folder, field_of_view)
     except (OSError, EstimatorError) as error:  # among them AssetError and VideoError
         print(f"error: {error}", file=sys.stderr)

@@ -74,11 +74,18 @@ class PearEstimator:
                 estimates[index] = estimate
         return estimates
 
+    def joints(self, persons: Sequence[Person]) -> Array:
+        """See Estimator."""
+        joints: Array = _joints(self.body, _parameters(persons))
+        return joints
+
+    def heights(self, persons: Sequence[Person]) -> Array:
+        """See Estimator."""
+        return self.body.heights(stack([person.smplx for person in persons]).betas)
+
     def meshes(self, persons: Sequence[Person]) -> Array:
-        """(N, V, 3) vertices of people estimated before, in the optical frame, metres."""
-        smplx = stack([person.smplx for person in persons])
-        flame = stack([_flame(person) for person in persons])
-        return self._mesh(_parameters(smplx, flame))
+        """See Estimator."""
+        return self._mesh(_parameters(persons))
 
     def reset(self) -> None:
         """Forget everybody."""
@@ -139,8 +146,10 @@ def _heads(seen: Prediction) -> FlameParams:
     )
 
 
-def _parameters(smplx: SmplxParams, flame: FlameParams) -> EhmParameters:
-    """Parameters of several people in messages, as EHM-s takes them."""
+def _parameters(persons: Sequence[Person]) -> EhmParameters:
+    """Parameters of several people, as EHM-s takes them."""
+    smplx = stack([person.smplx for person in persons])
+    flame = stack([_flame(person) for person in persons])
     return EhmParameters(
         pose=smplx.pose,
         betas=smplx.betas,

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -33,11 +34,15 @@ class PersonFollower:
     def __call__(self, image: Image, regions: Sequence[Region]) -> list[Sighting | None]:
         """Who is seen in each region, in the regions' order; None where there is nobody.
 
+        Where a detector has said that somebody is, it is believed and nothing is computed.
         Whoever is no longer among the regions is forgotten.
         """
         sightings: list[Sighting | None] = []
         rois: dict[str, Roi] = {}
         for region in regions:
+            if not math.isnan(region.score):
+                sightings.append(Sighting(region.box, region.score))
+                continue
             known = self._rois.get(region.id)
             roi = known or roi_from_box(region.box)
             pose = self._model.find(image, roi, proposed=known is None)

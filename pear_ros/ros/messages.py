@@ -41,7 +41,6 @@ def human_array(
         cx=camera.cx,
         cy=camera.cy,
         intrinsics_source=int(camera.source),
-        depth_source=int(people.depth_source),
         model_id=people.model_id,
         body_model=people.body_model,
     )
@@ -95,6 +94,8 @@ def _human(person: core.Person, camera: Camera) -> Human:
         roi=_region(person.box, camera),
         root_pose=_pose(person.joints[0], person.smplx.pose[0]),
         smplx=_smplx(person.smplx),
+        scale=float(person.scale),
+        depth_source=int(person.depth_source),
         flame=_flame(person.flame),
     )
     human.joints = _flat(person.joints)

@@ -235,10 +235,12 @@ class PearNode(LifecycleNode):
 def build_pipeline(parameters: Parameters) -> Pipeline:
     """The core's pipeline as the parameters want it."""
     # Imported late: not before parameters have been checked, since the models' runtime takes time.
+    from pear_ros.detectors import make_detector
     from pear_ros.estimators import make_estimator
     from pear_ros.pipeline import Pipeline
 
-    return Pipeline(make_estimator(parameters.estimator_choice), parameters.max_humans)
+    detector = make_detector(parameters.detector)
+    return Pipeline(make_estimator(parameters.estimator_choice), detector, parameters.settings)
 
 
 def main(

@@ -14,14 +14,17 @@ from rclpy.node import Node
 from rclpy.parameter import Parameter
 
 from pear_ros.choice import (
+    DETECTORS,
     ESTIMATORS,
     PEAR_BODIES,
     PRECISIONS,
     RUNTIMES,
+    TRANSFORMS,
     EstimatorChoice,
     RuntimeChoice,
 )
 from pear_ros.ros.running import StartError
+from pear_ros.settings import Settings
 
 
 class ParameterError(StartError):
@@ -103,11 +106,64 @@ class Parameters:
         "build.",
         choices=PRECISIONS,
     )
+    detector: str = _parameter(
+        "built_in",
+        "What finds people: 'built_in', 'topic' for vision_msgs/Detection2DArray on the topic "
+        "detections, or 'full_frame' for one person anywhere in the image.",
+        choices=DETECTORS,
+    )
+    detection_classes: str = _parameter(
+        "person",
+        "Class ids, separated by commas, of those on the topic detections who are people; empty: "
+        "all are.",
+        live=True,
+    )
+    detection_score: float = _parameter(
+        0.3,
+        "Least score of those on the topic detections who are taken for people.",
+        low=0.0,
+        high=1.0,
+        live=True,
+    )
+    depth: bool = _parameter(
+        False,
+        "Whether true distance and size are taken from a depth image on the topic depth, aligned "
+        "with the image.",
+    )
+    sync_tolerance: float = _parameter(
+        0.02,
+        "Seconds by which the stamps of detections and depth may differ from the image's.",
+        low=0.0,
+        high=1.0,
+        live=True,
+    )
+    sync_timeout: float = _parameter(
+        0.2,
+        "Seconds for which an image waits for its detections and its depth; then it is worked on "
+        "with what is there.",
+        low=0.0,
+        high=10.0,
+        live=True,
+    )
     max_humans: int = _parameter(
         8,
         "Greatest number of people followed at once; each costs time.",
         low=1,
         high=32,
+        live=True,
+    )
+    smoothing: bool = _parameter(
+        True,
+        "Whether motion is freed of jitter.",
+        live=True,
+    )
+    body_height: float = _parameter(
+        0.0,
+        "Standing height in metres of the people in sight, for true distances without a depth "
+        "image; 0: not known.",
+        low=0.0,
+        high=2.5,
+        live=True,
     )
     calibration: str = _parameter(
         "auto",
@@ -129,6 +185,19 @@ class Parameters:
         "Whether humans carries every mesh vertex (over 150 kB a person) beside the parameters.",
         live=True,
     )
+
+    transforms: str = _parameter(
+        "off",
+        "What goes to /tf while somebody listens there: 'roots' for body_<id> of each person, "
+        "'joints' for every joint as well, or 'off'.",
+        choices=TRANSFORMS,
+        live=True,
+    )
+
+    @property
+    def settings(self) -> Settings:
+        """What the pipeline takes into account from the next image on."""
+        return Settings(self.max_humans, self.smoothing, self.body_height or None)
 
     @property
     def estimator_choice(self) -> EstimatorChoice:

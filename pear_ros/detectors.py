@@ -1,0 +1,149 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Who is in the image: where people may be whom nobody follows yet."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from pear_ros.landmarks.detector import Detection as Proposal
+from pear_ros.landmarks.detector import PersonDetector, sweep
+from pear_ros.landmarks.roi import Roi
+from pear_ros.people import Array, Image
+
+DETECTION_INTERVAL = 3
+"""While several people are followed, newcomers are looked for in every third image only; with one
+or none, in every image, as there is a core to spare."""
+
+SEARCH = 4.0
+"""Side of the window in which somebody is looked for who went missing, over that of their box."""
+
+
+@dataclass(frozen=True)
+class Detection:
+    """Where somebody may be."""
+
+    box: Array
+    """(4,) x0 y0 x1 y1 around the whole person, pixels; may reach outside the image."""
+    score: float = math.nan
+    """Confidence that it is a person, 0 to 1; NaN: whether it is one is for others to say."""
+
+
+class Detector(Protocol):
+    """Looks for people in the images of one video; not thread-safe."""
+
+    def __call__(self, image: Image, followed: int, missing: Sequence[Array]) -> list[Detection]:
+        """People in the image, those who are followed among them or not.
+
+        `followed`: how many are; `missing`: boxes (4,) where some of them were last seen.
+        """
+        ...
+
+    def reset(self) -> None:
+        """The next image has nothing to do with the last."""
+        ...
+
+    def close(self) -> None:
+        """Ends its threads; nothing may be asked of it afterwards."""
+        ...
+
+
+class BuiltInDetector:
+    """BlazePose's detector in windows: all over the first image, then in a few of each image.
+
+    From the second image on it works beside whoever asked, and what it finds in one image is told
+    with the next: it takes a core that estimators leave idle at times.
+    """
+
+    def __init__(self) -> None:
+        """Raises pear_ros.assets.AssetError when the model has not been downloaded."""
+        self._detector = PersonDetector()
+        self._background = ThreadPoolExecutor(1, thread_name_prefix="detector")
+        self._searching: Future[list[Proposal]] | None = None
+        self._size: tuple[int, int] | None = None
+        self._sweep: Iterator[Roi] = iter(())
+        self._images_since_search = 0
+
+    def __call__(self, image: Image, followed: int, missing: Sequence[Array]) -> list[Detection]:
+        """See Detector."""
+        found = self._found_meanwhile()
+        size = image.shape[1], image.shape[0]
+        if size != self._size:
+            self._size = size
+            windows = self._detector.windows(*size)
+            self._sweep = sweep(windows)
+            found = self._detector.detect(image, windows)
+        elif windows := self._windows(followed, missing):
+            if followed:
+                self._searching = self._background.submit(self._detector.detect, image, windows)
+            else:
+                found = self._detector.detect(image, windows)
+        return [Detection(proposal.box) for proposal in found]
+
+    def reset(self) -> None:
+        """See Detector."""
+        self._found_meanwhile()
+        self._size = None
+
+    def close(self) -> None:
+        """See Detector."""
+        self._background.shutdown()
+
+    def _found_meanwhile(self) -> list[Proposal]:
+        """What the search beside the last image found, once it is over."""
+        searching, self._searching = self._searching, None
+        return searching.result() if searching else []
+
+    def _windows(self, followed: int, missing: Sequence[Array]) -> list[Roi]:
+        """Around those who went missing and, now and then, one for newcomers."""
+        self._images_since_search += 1
+        if self._images_since_search >= (DETECTION_INTERVAL if followed > 1 else 1):
+            self._images_since_search = 0
+            return [next(self._sweep)]
+        if self._images_since_search == 1:
+            return [Roi.from_box(box, SEARCH) for box in missing]
+        return []
+
+
+class NoDetector:
+    """Finds nobody: for those who tell with each image who is in it."""
+
+    def __call__(self, image: Image, followed: int, missing: Sequence[Array]) -> list[Detection]:
+        """See Detector."""
+        return []
+
+    def reset(self) -> None:
+        """See Detector."""
+
+    def close(self) -> None:
+        """See Detector."""
+
+
+class FullFrame:
+    """Takes the whole image for one person's box: where nobody else can be in the picture."""
+
+    def __call__(self, image: Image, followed: int, missing: Sequence[Array]) -> list[Detection]:
+        """See Detector."""
+        height, width = image.shape[:2]
+        return [] if followed else [Detection(np.array([0, 0, width, height], np.float32))]
+
+    def reset(self) -> None:
+        """See Detector."""
+
+    def close(self) -> None:
+        """See Detector."""
+
+
+def make_detector(name: str) -> Detector:
+    """The detector of this name, one of pear_ros.choice.DETECTORS.
+
+    Raises pear_ros.assets.AssetError when a model has not been downloaded.
+    """
+    if name == "built_in":
+        return BuiltInDetector()
+    return FullFrame() if name == "full_frame" else NoDetector()
