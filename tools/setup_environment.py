@@ -24,6 +24,7 @@ from pathlib import Path
 from tools.setup_steps import ROOT, STATE, VENV, fail, one_at_a_time, run, step
 
 REQUIREMENTS = ROOT / "requirements"
+TEST_INTERFACES = ROOT / "test" / "interfaces"
 PYTHON = VENV / "bin" / "python"
 
 SOURCED = "sourced"  # ROS 2 is the installation sourced in this terminal
@@ -49,6 +50,7 @@ def main() -> None:
         build_messages(ros)
         install_pear_ros()
         if arguments.test:
+            build_test_messages(ros)
             install_test_packages(ros)
         if subprocess.run([PYTHON, "-m", "pear_ros.assets"], cwd=ROOT).returncode:
             fail("the models and the demo clip are not complete, see above")
@@ -100,27 +102,42 @@ def build_messages(ros: str) -> None:
         packages.append(ROOT / "tools" / "tf2_msgs")  # not to be had as a wheel
         inputs.append(REQUIREMENTS / f"ros-{ros}.txt")
     with step("messages", "messages, built by colcon (about 1 minute)", *packages, *inputs) as due:
-        if not due:
-            return
-        check_compiler()
-        colcon = shutil.which("colcon") if ros == SOURCED else VENV / "bin" / "colcon"
-        if not colcon:
-            fail("colcon is missing: sudo apt install python3-colcon-common-extensions")
-        build = STATE / "build"
-        shutil.rmtree(build, ignore_errors=True)
-        environment: dict[str, str | Path] = {"COLCON_HOME": build}
-        if ros != SOURCED:
-            path = f"{VENV / 'bin'}:{os.environ['PATH']}"
-            environment.update(AMENT_PREFIX_PATH=VENV, CMAKE_PREFIX_PATH=VENV, PATH=path)
-        command: list[str | Path] = [
-            *(colcon, "--log-base", build / "log", "build", "--paths", *packages),
-            *("--build-base", build, "--install-base", VENV, "--merge-install"),
-            *("--event-handlers", "console_direct+", "--cmake-args"),
-            *("-DBUILD_TESTING=OFF", "-DCMAKE_BUILD_TYPE=Release"),
-            f"-DPython3_EXECUTABLE={PYTHON}",
-            f"-DPYTHON_INSTALL_DIR=lib/{THIS_PYTHON}/site-packages",
-        ]
-        run(command, "the messages could not be built, see above", environment)
+        if due:
+            build_with_colcon(ros, packages)
+
+
+def build_test_messages(ros: str) -> None:
+    """Build what robots have installed and tests need, but wheels do not exist of."""
+    if ros == SOURCED:
+        return
+    packages = [TEST_INTERFACES / name for name in ("hri_msgs", "vision_msgs")]
+    inputs = [REQUIREMENTS / f"ros-{ros}.txt"]
+    with step("test_messages", "messages for tests (about 1 minute)", *packages, *inputs) as due:
+        if due:
+            build_with_colcon(ros, packages)
+
+
+def build_with_colcon(ros: str, packages: Sequence[Path]) -> None:
+    """Build message packages and install them into .venv."""
+    check_compiler()
+    colcon = shutil.which("colcon") if ros == SOURCED else VENV / "bin" / "colcon"
+    if not colcon:
+        fail("colcon is missing: sudo apt install python3-colcon-common-extensions")
+    build = STATE / "build"
+    shutil.rmtree(build, ignore_errors=True)
+    environment: dict[str, str | Path] = {"COLCON_HOME": build}
+    if ros != SOURCED:
+        path = f"{VENV / 'bin'}:{os.environ['PATH']}"
+        environment.update(AMENT_PREFIX_PATH=VENV, CMAKE_PREFIX_PATH=VENV, PATH=path)
+    command: list[str | Path] = [
+        *(colcon, "--log-base", build / "log", "build", "--paths", *packages),
+        *("--build-base", build, "--install-base", VENV, "--merge-install"),
+        *("--event-handlers", "console_direct+", "--cmake-args"),
+        *("-DBUILD_TESTING=OFF", "-DCMAKE_BUILD_TYPE=Release"),
+        f"-DPython3_EXECUTABLE={PYTHON}",
+        f"-DPYTHON_INSTALL_DIR=lib/{THIS_PYTHON}/site-packages",
+    ]
+    run(command, "the messages could not be built, see above", environment)
 
 
 def install_pear_ros() -> None:
