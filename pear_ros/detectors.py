@@ -3,14 +3,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 
+from pear_ros.estimator import Detection
 from pear_ros.landmarks.detector import Detection as Proposal
 from pear_ros.landmarks.detector import PersonDetector, sweep
 from pear_ros.landmarks.roi import Roi
@@ -22,16 +21,6 @@ or none, in every image, as there is a core to spare."""
 
 SEARCH = 4.0
 """Side of the window in which somebody is looked for who went missing, over that of their box."""
-
-
-@dataclass(frozen=True)
-class Detection:
-    """Where somebody may be."""
-
-    box: Array
-    """(4,) x0 y0 x1 y1 around the whole person, pixels; may reach outside the image."""
-    score: float = math.nan
-    """Confidence that it is a person, 0 to 1; NaN: whether it is one is for others to say."""
 
 
 class Detector(Protocol):

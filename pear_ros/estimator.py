@@ -16,6 +16,16 @@ from pear_ros.people import Array, FlameParams, Image, Person, SmplxParams
 
 
 @dataclass(frozen=True)
+class Detection:
+    """Where somebody may be."""
+
+    box: Array
+    """(4,) x0 y0 x1 y1 around the whole person, pixels; may reach outside the image."""
+    score: float = math.nan
+    """Confidence that it is a person, 0 to 1; NaN: whether it is one is for others to say."""
+
+
+@dataclass(frozen=True)
 class Region:
     """Where one person is to be looked at."""
 

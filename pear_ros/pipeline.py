@@ -19,8 +19,8 @@ from threadpoolctl import ThreadpoolController
 
 from pear_ros.bodies import Bodies
 from pear_ros.camera import Camera
-from pear_ros.detectors import BuiltInDetector, Detection, Detector
-from pear_ros.estimator import Body, Estimator
+from pear_ros.detectors import BuiltInDetector, Detector
+from pear_ros.estimator import Body, Detection, Estimator
 from pear_ros.landmark_estimator import LandmarkEstimator
 from pear_ros.metric import MetricScale
 from pear_ros.people import Array, Image, People

@@ -10,8 +10,7 @@ import numpy as np
 
 from pear_ros.boxes import same_person
 from pear_ros.camera import Camera
-from pear_ros.detectors import Detection
-from pear_ros.estimator import Estimate, Region
+from pear_ros.estimator import Detection, Estimate, Region
 from pear_ros.people import Array, Person, TrackingState
 
 PATIENCE = 0.5

@@ -5,11 +5,15 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import hypothesis
 import pytest
+
+if TYPE_CHECKING:
+    from ros_bench import Bench
 
 # No timed tests: a busy machine is not a failure.
 hypothesis.settings.register_profile("pear", deadline=None)
@@ -70,6 +74,42 @@ def pear_models(
     (folder / "pear_model.pt").symlink_to(pear_checkpoint)
     yield folder
     shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="module")
+def executor() -> Iterator[Any]:
+    """Spins the nodes of a test module; needs ROS 2."""
+    import rclpy
+    from rclpy.executors import SingleThreadedExecutor
+
+    context = rclpy.Context()
+    rclpy.init(context=context)
+    executor = SingleThreadedExecutor(context=context)
+    yield executor
+    executor.shutdown()
+    rclpy.shutdown(context=context)
+
+
+@pytest.fixture
+def make_bench(executor: Any) -> Iterator[Callable[..., Bench]]:
+    """Makes a node under test around a tiny pipeline, with the parameters given, and a client."""
+    from ros_bench import Bench
+
+    benches: list[Bench] = []
+
+    def make(**parameters: Any) -> Bench:
+        benches.append(Bench(executor, **parameters))
+        return benches[-1]
+
+    yield make
+    for bench in benches:
+        bench.close()
+
+
+@pytest.fixture
+def bench(make_bench: Callable[..., Bench]) -> Bench:
+    """A node under test with the default parameters, active."""
+    return make_bench()
 
 
 def _link(assets: Path, folder: Path) -> None:

@@ -92,9 +92,9 @@ class Bench:
         self.client.destroy_subscription(self.subscriptions.pop(topic))
         self.wait(lambda: not getattr(self.node.watched, topic.replace("/", "_")))
 
-    def publish(self, message: Any) -> None:
-        """Publishes an image or calibration, once the node is connected."""
-        topic = TOPICS[type(message)]
+    def publish(self, message: Any, topic: str = "") -> None:
+        """Publishes on a topic, by default that of its type, once the node is connected."""
+        topic = topic or TOPICS[type(message)]
         if topic not in self.publishers:
             publisher = self.client.create_publisher(type(message), topic, QoSProfile(depth=1))
             self.publishers[topic] = publisher

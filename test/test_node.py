@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import cv2
@@ -12,11 +12,9 @@ import pytest
 
 pytest.importorskip("rclpy", reason="needs ROS 2")
 
-import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState
-from rclpy.executors import SingleThreadedExecutor
 from rclpy.lifecycle import TransitionCallbackReturn
 from rclpy.parameter import Parameter
 from rclpy.qos import DurabilityPolicy, QoSProfile
@@ -31,34 +29,6 @@ from pear_ros.ros.images import bgr_from_compressed
 from pear_ros.ros.parameters import ParameterError
 
 MakeBench = Callable[..., Bench]
-
-
-@pytest.fixture(scope="module")
-def executor() -> Iterator[SingleThreadedExecutor]:
-    context = rclpy.Context()
-    rclpy.init(context=context)
-    executor = SingleThreadedExecutor(context=context)
-    yield executor
-    executor.shutdown()
-    rclpy.shutdown(context=context)
-
-
-@pytest.fixture
-def make_bench(executor: SingleThreadedExecutor) -> Iterator[MakeBench]:
-    benches: list[Bench] = []
-
-    def make(**parameters: Any) -> Bench:
-        benches.append(Bench(executor, **parameters))
-        return benches[-1]
-
-    yield make
-    for bench in benches:
-        bench.close()
-
-
-@pytest.fixture
-def bench(make_bench: MakeBench) -> Bench:
-    return make_bench()
 
 
 def stamp(message: Any) -> tuple[int, int]:
@@ -354,7 +324,7 @@ def test_figures_are_on_diagnostics(bench: Bench) -> None:
     bench.wait_statistic("processed", 1)
     arrived.clear()
     bench.wait_for(1, arrived)
-    status, estimator = arrived[0].status
+    status, _, estimator = arrived[0].status
     assert (status.name, estimator.name) == ("/pear: images", "/pear: estimator")
     values = {pair.key: pair.value for pair in status.values}
     assert (values["processed"], values["people"]) == ("1", "2")

@@ -8,8 +8,7 @@ import pytest
 
 from pear_ros.boxes import same_person
 from pear_ros.camera import Camera
-from pear_ros.detectors import Detection
-from pear_ros.estimator import Estimate
+from pear_ros.estimator import Detection, Estimate
 from pear_ros.people import Person, SmplxParams, TrackingState
 from pear_ros.tracking import PATIENCE, Tracker
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 
 import dataclasses
 import threading
+from collections.abc import Sequence
 from typing import ClassVar
 
 import numpy as np
 
 from pear_ros.camera import Camera
+from pear_ros.estimator import Detection
 from pear_ros.people import (
     NUM_JOINTS,
     SMPLX_JOINT_NAMES,
@@ -20,6 +22,7 @@ from pear_ros.people import (
     SmplxParams,
     TrackingState,
 )
+from pear_ros.settings import Settings
 
 SQUARE = 16
 """Side of the squares in pixels."""
@@ -71,6 +74,9 @@ class TinyPipeline:
         self.body = TinyBody()
         self.stamps: list[float] = []
         self.cameras: list[Camera] = []
+        self.detections: list[Sequence[Detection] | None] = []
+        self.depths: list[Array | None] = []
+        self.settings = Settings()
         self.mesh_calls = 0
         self.resets = 0
         self.closed = False
@@ -79,8 +85,18 @@ class TinyPipeline:
         self.fault: Exception | None = None
         self._before: set[int] = set()
 
-    def __call__(self, image: Image, camera: Camera, stamp: float = 0.0) -> People:
+    def __call__(
+        self,
+        image: Image,
+        camera: Camera,
+        stamp: float = 0.0,
+        *,
+        detections: Sequence[Detection] | None = None,
+        depth: Array | None = None,
+    ) -> People:
         self.stamps.append(stamp)
+        self.detections.append(detections)
+        self.depths.append(depth)
         self.cameras.append(camera)
         assert self.gate.wait(timeout=30)
         if self.fault:

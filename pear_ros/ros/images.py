@@ -113,45 +113,55 @@ def bgr_from_image(message: Any) -> Image:
     Unpadded bgr8 is a view of the message's data, not a copy. 16 bit is scaled so that 65535 is
     white. Raises ImageError when the encoding is not one of ENCODINGS or the sizes do not agree.
     """
-    name, width, height, step = message.encoding, message.width, message.height, message.step
+    name, width, height = message.encoding, message.width, message.height
     encoding = _ENCODINGS.get(name)
     if encoding is None:
         raise ImageError(
             f"encoding {name}", f"encoding {name!r} is not supported; use {', '.join(ENCODINGS)}"
         )
-    what = f"{width} x {height} image in {name}"
+    if (encoding.even_width and width % 2) or (encoding.planar and height % 2):
+        raise ImageError(
+            "odd size", f"{width} x {height} image in {name}: this encoding needs an even size"
+        )
+    rows = height * 3 // 2 if encoding.planar else height
+    pixels = pixels_of(message, encoding.dtype, encoding.channels, rows)
+
+    # Some versions of cv_bridge take padded rows for pixels.
+    padded = message.step != width * encoding.channels * pixels.itemsize
+    bridge = cv_bridge() if name in _BRIDGED and not padded else None
+    if bridge is not None:
+        converted: Image = bridge.imgmsg_to_cv2(message, "bgr8")
+        return converted
+    if pixels.itemsize == 2:
+        pixels = cv2.convertScaleAbs(pixels, alpha=255.0 / 65535.0)
+    return encoding.to_bgr(pixels)
+
+
+def pixels_of(message: Any, dtype: str, channels: int, rows: int) -> Pixels:
+    """(rows, width, channels) numbers of a sensor_msgs/Image, in this machine's byte order.
+
+    A view of the message's data, not a copy, unless their byte order is another one. `dtype` as
+    NumPy names it, without byte order. Raises ImageError when the sizes do not agree.
+    """
+    width, height, step = message.width, message.height, message.step
+    what = f"{width} x {height} image in {message.encoding}"
     if width == 0 or height == 0:
         raise ImageError("empty", f"{what} has no pixels")
-    if (encoding.even_width and width % 2) or (encoding.planar and height % 2):
-        raise ImageError("odd size", f"{what}: this encoding needs an even size")
-
-    dtype = np.dtype(encoding.dtype).newbyteorder(">" if message.is_bigendian else "<")
-    row_bytes = width * encoding.channels * dtype.itemsize
+    kind = np.dtype(dtype).newbyteorder(">" if message.is_bigendian else "<")
+    row_bytes = width * channels * kind.itemsize
     if step < row_bytes:
         raise ImageError("step", f"{what} has rows (step) of {step} bytes, needs {row_bytes}")
-    rows = height * 3 // 2 if encoding.planar else height
     needed = (rows - 1) * step + row_bytes
     data = np.frombuffer(message.data, np.uint8)
     if data.size < needed:
         raise ImageError("truncated", f"{what} needs {needed} bytes but has {data.size}")
-
-    # Some versions of cv_bridge take padded rows for pixels.
-    bridge = cv_bridge() if name in _BRIDGED and step == row_bytes else None
-    if bridge is not None:
-        converted: Image = bridge.imgmsg_to_cv2(message, "bgr8")
-        return converted
-
     pixels: Pixels = np.ndarray(
-        (rows, width, encoding.channels),
-        dtype,
+        (rows, width, channels),
+        kind,
         buffer=data,
-        strides=(step, encoding.channels * dtype.itemsize, dtype.itemsize),
+        strides=(step, channels * kind.itemsize, kind.itemsize),
     )
-    if not dtype.isnative:
-        pixels = pixels.astype(dtype.newbyteorder("="))
-    if dtype.itemsize == 2:
-        pixels = cv2.convertScaleAbs(pixels, alpha=255.0 / 65535.0)
-    return encoding.to_bgr(pixels)
+    return pixels if kind.isnative else pixels.astype(kind.newbyteorder("="))
 
 
 def bgr_from_compressed(message: Any) -> Image:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -34,6 +34,14 @@ class Statistics:
     """Nobody subscribed to any result."""
     people: int = 0
     """Sum of people over all processed images, without those who were given up."""
+    missing_detections: int = 0
+    """Processed images whose detections had not come in time."""
+    late_detections: int = 0
+    """Messages of detections that came after their image was processed."""
+    missing_depth: int = 0
+    """Processed images whose depth image had not come in time, or could not be used."""
+    late_depth: int = 0
+    """Depth images that came after their image was processed."""
     stage_ms: Mapping[str, float] = field(default_factory=dict)
     """Median milliseconds over the last 300 processed images, by stage; absent: never run."""
 
@@ -47,12 +55,24 @@ class Statistics:
 
 
 class Recorder:
-    """Counts and times. Each count has one thread that writes it, so no lock is needed."""
+    """Counts and times. Each count has one thread that writes it at a time: no lock is needed."""
 
     def __init__(self) -> None:
-        self.lost = self.received = self.processed = self.dropped = 0
-        self.refused = self.failed = self.unwatched = self.people = 0
+        self._counts = Counter[str]()
+        self._arrivals: dict[str, float] = {}
         self._seconds = {stage: deque[float](maxlen=_WINDOW) for stage in STAGES}
+
+    def count(self, name: str, by: int = 1) -> None:
+        """Adds to one of the counts of Statistics."""
+        self._counts[name] += by
+
+    def arrived(self, kind: str) -> None:
+        """Notes that a message of this kind has just come."""
+        self._arrivals[kind] = time.perf_counter()
+
+    def silence(self, kind: str) -> float:
+        """Seconds since the last message of this kind; infinite where none has come."""
+        return time.perf_counter() - self._arrivals.get(kind, float("-inf"))
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
@@ -67,18 +87,9 @@ class Recorder:
 
     def snapshot(self) -> Statistics:
         """The figures up to now."""
-        return Statistics(
-            self.lost,
-            self.received,
-            self.processed,
-            self.dropped,
-            self.refused,
-            self.failed,
-            self.unwatched,
-            self.people,
-            {
-                stage: 1e3 * statistics.median(list(seconds))
-                for stage, seconds in self._seconds.items()
-                if seconds
-            },
-        )
+        medians = {
+            stage: 1e3 * statistics.median(list(seconds))
+            for stage, seconds in self._seconds.items()
+            if seconds
+        }
+        return Statistics(**self._counts, stage_ms=medians)

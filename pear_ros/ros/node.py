@@ -7,36 +7,24 @@ import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from diagnostic_msgs.msg import DiagnosticArray
 from rcl_interfaces.msg import SetParametersResult
-from rclpy.clock import Clock, ClockType  # type: ignore[attr-defined]
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.parameter import Parameter
-from rclpy.qos import QoSProfile, ReliabilityPolicy
-from sensor_msgs.msg import CameraInfo, CompressedImage
-from sensor_msgs.msg import Image as ImageMessage
+from std_srvs.srv import SetBool
 
-from pear_ros.ros.diagnostics import diagnostic_array
+from pear_ros.ros.complaints import Complaints
+from pear_ros.ros.inputs import Inputs, detections_type, input_topics
 from pear_ros.ros.logs import core_logs_to
 from pear_ros.ros.metrics import Recorder, Statistics
 from pear_ros.ros.outputs import Outputs, Watched
 from pear_ros.ros.parameters import Parameters, declare_parameters, refusal
+from pear_ros.ros.qos import Mismatches
+from pear_ros.ros.reporter import Reporter
 from pear_ros.ros.running import StartError, run
 from pear_ros.ros.worker import Worker
 
-try:
-    from rclpy.event_handler import SubscriptionEventCallbacks
-except ImportError:  # ROS 2 Humble
-    from rclpy.qos_event import SubscriptionEventCallbacks
-
 if TYPE_CHECKING:
     from pear_ros.pipeline import Pipeline
-
-# Best effort takes from every publisher (REP-2003); depth 1, since only the newest image counts.
-_SENSOR_DATA = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
-
-_DIAGNOSTICS_SECONDS = 1.0
-_REPORT_SECONDS = 10.0
 
 
 class PearNode(LifecycleNode):
@@ -57,14 +45,19 @@ class PearNode(LifecycleNode):
         super().__init__("pear", **node_options)
         self._build_pipeline = build_pipeline
         self._recorder = Recorder()
+        self._complain = Complaints(self.get_logger())
+        self._mismatches = Mismatches()
+        self._reporter = Reporter(self, self._recorder, self._complain, self._mismatches)
         self._pipeline: Pipeline | None = None
         self._outputs: Outputs | None = None
         self._worker: Worker | None = None
-        self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 1)
-        self._reported = Statistics()
+        self._inputs: Inputs | None = None
+        self._active = False
+        self._enabled = True
         self._trouble = ""
         self._values = declare_parameters(self)
         self.add_on_set_parameters_callback(self._set_parameters)
+        self.create_service(SetBool, "~/enable", self._enable)
 
     @property
     def statistics(self) -> Statistics:
@@ -105,91 +98,108 @@ class PearNode(LifecycleNode):
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Loads the models and creates the publishers."""
         try:
+            if self._values.detector == "topic":
+                detections_type()  # Now, before models are loaded.
             with core_logs_to(self.get_logger()):
-                pipeline = self._build_pipeline(self._values)
-            self._outputs = Outputs(self, pipeline)
+                self._pipeline = self._build_pipeline(self._values)
+            self._outputs = Outputs(self, self._pipeline, self._mismatches)
         except Exception as error:
             self._trouble = str(error)
             self.get_logger().error(f"Cannot be configured: {error}")
+            self._let_go()
             return TransitionCallbackReturn.FAILURE
-        self._pipeline = pipeline
+        pipeline = self._pipeline
+        self._reporter.pipeline = pipeline
+        self._reporter.enter("inactive")
         self.get_logger().info(f"Estimator {pipeline.model_id} with body {pipeline.body.name}")
         return super().on_configure(state)
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Subscribes and starts the worker."""
-        assert self._pipeline is not None and self._outputs is not None
+        """Subscribes and starts the worker, unless the service `enable` has switched it off."""
+        assert self._outputs is not None
         result = super().on_activate(state)
         self._outputs.publish_body_model()
-        kind, topic = self._image_source()
-        worker = Worker(self, self._pipeline, self._outputs, self._recorder, self._values, topic)
-        worker.start()
-        self._worker = worker
-        self._inputs = [
-            self.create_subscription(
-                kind,
-                topic,
-                worker.put,
-                _SENSOR_DATA,
-                event_callbacks=SubscriptionEventCallbacks(message_lost=worker.count_lost),
-            ),
-            self.create_subscription(
-                CameraInfo, "camera_info", worker.set_camera_info, _SENSOR_DATA
-            ),
-        ]
-        clock = Clock(clock_type=ClockType.STEADY_TIME)  # simulated time may stand still
-        self._reports = [
-            self.create_timer(_DIAGNOSTICS_SECONDS, self._publish_diagnostics, clock=clock),
-            self.create_timer(_REPORT_SECONDS, self._warn_of_missing_images, clock=clock),
-        ]
-        self.get_logger().info(f"Looking for people in {topic}")
+        self._active = True
+        if self._enabled:
+            self._start()
+        else:
+            self._reporter.enter("active, but disabled")
         return result
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Stops listening and finishes the image at hand."""
+        """Stops listening and finishes the image at hand: from then on nothing is computed."""
         self._stop()
+        self._active = False
+        self._reporter.enter("inactive")
         return super().on_deactivate(state)
 
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Takes the publishers away and lets go of the models."""
+        """Takes the publishers away and lets go of the models, on the GPU, too."""
         self._let_go()
         return super().on_cleanup(state)
 
     def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Stops and lets go, from any state."""
-        self._stop()
         self._let_go()
         return super().on_shutdown(state)
+
+    def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Lets go of everything after a transition that failed: the node can be configured anew."""
+        self.get_logger().error("A transition failed: the node is unconfigured now")
+        self._let_go()
+        return TransitionCallbackReturn.SUCCESS
 
     def destroy_node(self) -> None:
         """Stops the worker before rclpy takes its publishers away."""
         self._stop()
         super().destroy_node()
 
-    def _image_source(self) -> tuple[type[Any], str]:
-        topic = self.resolve_topic_name("image")
-        if self._values.image_transport == "compressed":
-            # image_transport's rule: the transport's name goes behind the topic's final name.
-            return CompressedImage, f"{topic}/compressed"
-        return ImageMessage, topic
+    def _start(self) -> None:
+        assert self._pipeline is not None and self._outputs is not None
+        topics = input_topics(self, self._values)
+        worker = Worker(
+            self,
+            self._pipeline,
+            self._outputs,
+            self._recorder,
+            self._complain,
+            topics,
+            self._values,
+        )
+        worker.start()
+        self._worker = worker
+        self._inputs = Inputs(self, self._values, worker, topics, self._mismatches)
+        self._reporter.enter("active", topics)
+        self.get_logger().info(f"Looking for people in {topics['image']}")
 
     def _stop(self) -> None:
-        if self._worker is None:
-            return
-        for subscription in self._inputs:
-            self.destroy_subscription(subscription)
-        for timer in self._reports:
-            self.destroy_timer(timer)
-        self._worker.stop()
-        self._worker = None
+        if self._inputs is not None:
+            self._inputs.destroy()
+        if self._worker is not None:
+            self._worker.stop()
+        self._inputs = self._worker = None
 
     def _let_go(self) -> None:
+        self._stop()
+        self._active = False
         if self._outputs is not None:
             self._outputs.destroy(self)
         if self._pipeline is not None:
             self._pipeline.close()
-        self._outputs = None
-        self._pipeline = None
+        self._outputs = self._pipeline = self._reporter.pipeline = None
+        self._reporter.enter("unconfigured")
+
+    def _enable(self, request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
+        """Switches the work on and off while models stay loaded; on begins with new tracks."""
+        self._enabled = request.data
+        if self._active and self._enabled and self._worker is None:
+            self._start()
+        elif not self._enabled and self._worker is not None:
+            self._stop()
+            self._reporter.enter("active, but disabled")
+        response.success = True
+        response.message = "enabled" if self._enabled else "disabled"
+        return response
 
     def _set_parameters(self, parameters: list[Parameter[Any]]) -> SetParametersResult:
         reason = refusal(parameters, live_only=self._pipeline is not None)
@@ -199,37 +209,6 @@ class PearNode(LifecycleNode):
         if self._worker is not None:
             self._worker.parameters = self._values
         return SetParametersResult(successful=True)
-
-    def _publish_diagnostics(self) -> None:
-        if self._pipeline is not None and self._diagnostics.get_subscription_count() > 0:
-            now = self.get_clock().now().to_msg()
-            name = self.get_fully_qualified_name()
-            model_id, facts = self._pipeline.model_id, self._pipeline.facts
-            array = diagnostic_array(self.statistics, model_id, facts, name, now)
-            self._diagnostics.publish(array)
-
-    def _warn_of_missing_images(self) -> None:
-        if self._worker is None:
-            return
-        statistics, before = self.statistics, self._reported
-        self._reported = statistics
-        received, lost = statistics.received - before.received, statistics.lost - before.lost
-        topic = self._image_source()[1]
-        if received + lost == 0:
-            self._worker.complain(
-                "silence",
-                f"No image on {topic} for {_REPORT_SECONDS:.0f} s; it has "
-                f"{self.count_publishers(topic)} publishers. Is the topic remapped, and is "
-                "image_transport right?",
-            )
-        if lost > received:
-            self._worker.complain(
-                "lost",
-                f"Of {received + lost} images on {topic}, {lost} were lost on the way: they are "
-                "too big for the middleware as it is set up. Take image_transport compressed, or "
-                "with Fast DDS set FASTDDS_BUILTIN_TRANSPORTS=LARGE_DATA for camera and node",
-            )
-        self.get_logger().debug(str(statistics))
 
 
 def build_pipeline(parameters: Parameters) -> Pipeline:

@@ -4,9 +4,9 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from rclpy.lifecycle import LifecycleNode
+from rclpy.lifecycle import LifecycleNode, LifecyclePublisher
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from sensor_msgs.msg import CompressedImage
 from sensor_msgs.msg import Image as ImageMessage
@@ -24,6 +24,7 @@ from pear_ros.ros.messages import (
     jpeg_message,
 )
 from pear_ros.ros.metrics import Recorder
+from pear_ros.ros.qos import Mismatches
 
 if TYPE_CHECKING:
     from pear_ros.pipeline import Pipeline
@@ -45,13 +46,17 @@ class Watched(NamedTuple):
 class Outputs:
     """Publishes `humans`, `mesh_markers`, `overlay` (raw and as JPEG), and latched `body_model`."""
 
-    def __init__(self, node: LifecycleNode, pipeline: Pipeline) -> None:
+    def __init__(self, node: LifecycleNode, pipeline: Pipeline, mismatches: Mismatches) -> None:
         """Raises ValueError when the body has no faces."""
         self._pipeline = pipeline
         self._faces = pipeline.body.faces
         self._mesh_markers = MeshMarkers(self._faces, pipeline.body.vertex_count)
         self._shown: set[str] = set()
-        create = node.create_lifecycle_publisher
+
+        def create(kind: type[Any], topic: str, profile: QoSProfile) -> LifecyclePublisher[Any]:
+            callbacks = mismatches.of_publisher(topic)
+            return node.create_lifecycle_publisher(kind, topic, profile, event_callbacks=callbacks)
+
         self._humans = create(HumanArray, "humans", _NEWEST)
         self._markers = create(MarkerArray, "mesh_markers", _NEWEST)
         self._overlay = create(ImageMessage, "overlay", _NEWEST)
