@@ -12,7 +12,7 @@ from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 from launch_ros.substitutions import FindPackageShare
 
-from pear_ros.choice import ESTIMATORS, RUNTIMES
+from pear_ros.choice import ESTIMATORS, RUNTIMES, TRANSFORMS
 
 
 def generate_launch_description() -> LaunchDescription:
@@ -33,6 +33,18 @@ def generate_launch_description() -> LaunchDescription:
             "camera_info",
             default_value="camera_info",
             description="CameraInfo topic of the same camera.",
+        ),
+        DeclareLaunchArgument(
+            "detections",
+            default_value="",
+            description="Topic of vision_msgs/Detection2DArray that says who is in the image; "
+            "empty: what the parameter file says, by default the built-in detector.",
+        ),
+        DeclareLaunchArgument(
+            "depth",
+            default_value="",
+            description="Topic of depth images aligned with the image, for true distances; "
+            "empty: what the parameter file says, by default none.",
         ),
         DeclareLaunchArgument(
             "image_transport",
@@ -56,6 +68,12 @@ def generate_launch_description() -> LaunchDescription:
             default_value="",
             choices=["", *RUNTIMES],
             description="What runs PEAR's network; before the parameter file's unless empty.",
+        ),
+        DeclareLaunchArgument(
+            "transforms",
+            default_value="",
+            choices=["", *TRANSFORMS],
+            description="What goes to /tf; before the parameter file's unless empty.",
         ),
         DeclareLaunchArgument(
             "build_only",
@@ -103,8 +121,9 @@ def generate_launch_description() -> LaunchDescription:
 
 def _pear(context: LaunchContext) -> list[Node]:
     """The node. An empty argument leaves the say to the parameter file."""
-    names = ("estimator", "model_folder", "runtime")
+    names = ("estimator", "model_folder", "runtime", "transforms")
     wanted = {name: LaunchConfiguration(name).perform(context) for name in names}
+    inputs = {name: LaunchConfiguration(name).perform(context) for name in ("detections", "depth")}
     return [
         Node(
             package="pear_ros",
@@ -123,10 +142,13 @@ def _pear(context: LaunchContext) -> list[Node]:
                     for name, value in wanted.items()
                     if value
                 },
+                {"detector": "topic"} if inputs["detections"] else {},
+                {"depth": True} if inputs["depth"] else {},
             ],
             remappings=[
                 ("image", LaunchConfiguration("image")),
                 ("camera_info", LaunchConfiguration("camera_info")),
+                *((name, topic) for name, topic in inputs.items() if topic),
             ],
             ros_arguments=["--log-level", LaunchConfiguration("log_level")],
             output="screen",

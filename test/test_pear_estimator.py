@@ -176,3 +176,16 @@ def test_damaged_files_are_no_reason_for_the_default(pear_folder: Path) -> None:
     (pear_folder / "pear_model.pt").write_bytes(b"<html>not found</html>")
     with pytest.raises(EstimatorError, match=r"pear_model\.pt is no checkpoint of PEAR"):
         make_estimator(EstimatorChoice("auto", pear_folder))
+
+
+def test_a_detector_that_is_sure_is_believed(
+    estimator: PearEstimator, frames: list[tuple[float, Image]]
+) -> None:
+    """And BlazePose, which sees nobody in a black picture, is not asked."""
+    black = np.zeros_like(frames[0][1])
+    told = dataclasses.replace(MAN, score=0.75)
+    (found,) = estimator.estimate(black, camera_of(black), [told], 0.0)
+    (doubted,) = estimator.estimate(black, camera_of(black), [MAN], 0.0)
+    assert found is not None and doubted is None
+    assert found.score == 0.75
+    np.testing.assert_array_equal(found.box, MAN.box)
