@@ -39,6 +39,7 @@ setup(
     },
     entry_points={
         "console_scripts": [
+            "hri_bridge = pear_ros.ros.hri_bridge:main",
             "pear = pear_ros.cli:main",
             "pear_node = pear_ros.ros.node:main",
             "video_source = pear_ros.ros.video_source:main",

@@ -4,6 +4,10 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
 
 ENCAPSULATION = b"\x00\x01\x00\x00"
 """Plain CDR, little endian; alignment counts from behind these four bytes."""
@@ -43,3 +47,29 @@ class CdrWriter:
     def body(self) -> bytes:
         """What was written, without the encapsulation."""
         return bytes(self._body)
+
+
+class Form:
+    """A message laid out once, of which numbers are filled in again and again."""
+
+    def __init__(self, writer: CdrWriter) -> None:
+        # Four bytes further in memory than in the message, so that float64 lie on multiples of 8.
+        head = len(ENCAPSULATION)
+        size = len(writer)
+        memory = np.zeros(-(-(2 * head + size) // 8) * 8, np.uint8)
+        memory[head : 2 * head] = np.frombuffer(ENCAPSULATION, np.uint8)
+        memory[2 * head : 2 * head + size] = np.frombuffer(writer.body(), np.uint8)
+        self._message = memory[head : 2 * head + size]
+        self.int32: npt.NDArray[np.int32] = memory[2 * head :].view("<i4")
+        """The body, from its first byte on; filled in at what `places` gives."""
+        self.float64: npt.NDArray[np.float64] = memory[2 * head :].view("<f8")
+
+    def tobytes(self) -> bytes:
+        """The message as it is now."""
+        return self._message.tobytes()
+
+
+def places(starts: Sequence[int], count: int, size: int) -> npt.NDArray[np.intp]:
+    """(len(starts), count) indices of numbers of `size` bytes that lie in rows from `starts` on."""
+    rows = np.array(starts, np.intp).reshape(-1, 1) // size
+    return rows + np.arange(count)

@@ -8,14 +8,18 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rclpy.lifecycle import LifecycleNode, LifecyclePublisher
 from rclpy.qos import DurabilityPolicy, QoSProfile
-from sensor_msgs.msg import CompressedImage
+from sensor_msgs.msg import CompressedImage, MultiDOFJointState, PointCloud2
 from sensor_msgs.msg import Image as ImageMessage
 from std_msgs.msg import Header
+from tf2_msgs.msg import TFMessage
 from visualization_msgs.msg import MarkerArray
 
 from pear_msgs.msg import BodyModelInfo, HumanArray
-from pear_ros.people import Array, Image, People, TrackingState
+from pear_ros.frames import JointFrames, arrays, placed, root_frames
+from pear_ros.people import Array, Image, People, Person, TrackingState
 from pear_ros.render import draw_overlay
+from pear_ros.ros.clouds import vertex_cloud
+from pear_ros.ros.joint_states import JointStateMessages
 from pear_ros.ros.markers import MeshMarkers
 from pear_ros.ros.messages import (
     body_model_info,
@@ -25,6 +29,7 @@ from pear_ros.ros.messages import (
 )
 from pear_ros.ros.metrics import Recorder
 from pear_ros.ros.qos import Mismatches
+from pear_ros.ros.transforms import TRANSFORMS_QOS, TransformMessages
 
 if TYPE_CHECKING:
     from pear_ros.pipeline import Pipeline
@@ -41,16 +46,28 @@ class Watched(NamedTuple):
     mesh_markers: bool
     overlay: bool
     overlay_compressed: bool
+    points: bool
+    body_joint_states: bool
+    tf: bool
+    """Never while `transforms` is off: on a robot, somebody always listens there."""
 
 
 class Outputs:
-    """Publishes `humans`, `mesh_markers`, `overlay` (raw and as JPEG), and latched `body_model`."""
+    """Publishes `humans`, `mesh_markers`, `overlay` (raw and as JPEG), `points`,
+    `body_joint_states`, `/tf` and latched `body_model`.
+    """
 
     def __init__(self, node: LifecycleNode, pipeline: Pipeline, mismatches: Mismatches) -> None:
         """Raises ValueError when the body has no faces."""
+        self.transforms = "off"
+        """What goes to /tf from the next image on: off, roots or joints."""
         self._pipeline = pipeline
-        self._faces = pipeline.body.faces
-        self._mesh_markers = MeshMarkers(self._faces, pipeline.body.vertex_count)
+        body = pipeline.body
+        self._faces = body.faces
+        self._mesh_markers = MeshMarkers(self._faces, body.vertex_count)
+        self._frames = JointFrames(body.parents)
+        self._transform_messages = TransformMessages(body.joint_names, body.parents)
+        self._joint_state_messages = JointStateMessages(body.joint_names)
         self._shown: set[str] = set()
 
         def create(kind: type[Any], topic: str, profile: QoSProfile) -> LifecyclePublisher[Any]:
@@ -61,7 +78,15 @@ class Outputs:
         self._markers = create(MarkerArray, "mesh_markers", _NEWEST)
         self._overlay = create(ImageMessage, "overlay", _NEWEST)
         self._overlay_compressed = create(CompressedImage, "overlay/compressed", _NEWEST)
-        self._of_images = (self._humans, self._markers, self._overlay, self._overlay_compressed)
+        self._points = create(PointCloud2, "points", _NEWEST)
+        # Not joint_states, which is the robot's own, nor of its type.
+        self._joint_states = create(MultiDOFJointState, "body_joint_states", _NEWEST)
+        # Transforms are of the whole system, so their topic is in no namespace.
+        self._tf = create(TFMessage, "/tf", TRANSFORMS_QOS)
+        self._of_images = (
+            *(self._humans, self._markers, self._overlay, self._overlay_compressed),
+            *(self._points, self._joint_states, self._tf),
+        )
         self._body_model = create(BodyModelInfo, "body_model", _LATCHED)
 
     def destroy(self, node: LifecycleNode) -> None:
@@ -71,7 +96,8 @@ class Outputs:
 
     def watched(self) -> Watched:
         """Which results somebody subscribes to at this moment."""
-        return Watched(*(p.get_subscription_count() > 0 for p in self._of_images))
+        watched = Watched(*(p.get_subscription_count() > 0 for p in self._of_images))
+        return watched._replace(tf=watched.tf and self.transforms != "off")
 
     def publish_body_model(self) -> None:
         """Publishes the latched description of the body; once is enough."""
@@ -92,7 +118,7 @@ class Outputs:
         ids = [person.id for person in present]
         overlay = watched.overlay or watched.overlay_compressed
         meshes: Array | None = None
-        if watched.mesh_markers or overlay or (watched.humans and vertices):
+        if watched.mesh_markers or watched.points or overlay or (watched.humans and vertices):
             with recorder.stage("mesh"):
                 meshes = self._pipeline.meshes(dataclasses.replace(people, persons=present))
 
@@ -107,10 +133,30 @@ class Outputs:
                 self._humans.publish(human_array(people, header, by_id if vertices else None))
             if watched.mesh_markers and meshes is not None:
                 self._markers.publish(self._marker_bytes(header, ids, meshes))
+            if watched.points and meshes is not None:
+                self._points.publish(vertex_cloud(header, ids, meshes))
+            if watched.tf or watched.body_joint_states:
+                self._publish_frames(watched, placed(present), header)
             if watched.overlay and drawn is not None:
                 self._overlay.publish(image_message(drawn, header))
             if watched.overlay_compressed and drawn is not None:
                 self._overlay_compressed.publish(jpeg_message(drawn, header))
+
+    def _publish_frames(self, watched: Watched, persons: list[Person], header: Header) -> None:
+        """The same frames for /tf, which may want the roots alone, and `body_joint_states`."""
+        ids = [person.id for person in persons]
+        stamp = (header.stamp.sec, header.stamp.nanosec)
+        poses, joints = arrays(persons)
+        transforms = self.transforms
+        every_joint = transforms == "joints" or watched.body_joint_states
+        frames = self._frames(poses, joints) if every_joint else root_frames(poses, joints)
+        if watched.tf and persons:
+            wanted = frames if transforms == "joints" else frames[:, :1]
+            message = self._transform_messages.serialize(header.frame_id, stamp, ids, wanted)
+            self._tf.publish(message)
+        if watched.body_joint_states:
+            message = self._joint_state_messages.serialize(header.frame_id, stamp, ids, frames)
+            self._joint_states.publish(message)
 
     def _marker_bytes(self, header: Header, ids: list[str], meshes: Array) -> bytes:
         """Markers of everyone present, and the removal of those shown before who are not."""

@@ -75,6 +75,7 @@ class Worker:
     @parameters.setter
     def parameters(self, parameters: Parameters) -> None:
         self._parameters = parameters
+        self._outputs.transforms = parameters.transforms
         self._inbox.tolerance = parameters.sync_tolerance
         self._inbox.timeout = parameters.sync_timeout
 
