@@ -9,6 +9,7 @@ it the person's standing height, which does not change: that serves when depth i
 from __future__ import annotations
 
 import math
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -38,34 +39,32 @@ _HEIGHT_SPREAD = 0.12
 """Of people whose height nobody knows, in log metres; children are met, but seldom."""
 _UNCALIBRATED_SPREAD = 0.5
 """The same where the field of view, and so all apparent sizes, may be wrong."""
-_KNOWN_SPREAD = 0.05
-"""Least spread of what is expected of somebody of known height: else nothing would correct it."""
-_DRIFT = 0.002
-"""By which a learnt log height may come to be wrong within a second, root mean square."""
-
-
-_STEADY = 0.01
-"""Part of the error of a measured log height that does not depend on distance."""
+_KNOWN_SPREAD = 0.03
+"""By which a measured log height differs from the known one: wrong poses look larger or smaller."""
+_INTERVAL = 0.1
+"""Seconds from one measured height that is kept to the next: images in between are wrong alike."""
+_KEPT = 200
+"""Measured heights of each person of which the median is taken."""
 
 _SEEN = (TrackingState.NEW, TrackingState.TRACKED)
 """Where others are is a guess."""
 
 
-@dataclass(frozen=True)
 class _LearntHeight:
-    """Of a person, log metres: a Kalman filter of what is nearly a constant."""
+    """Of a person, log metres: the median, as some measurements are quite wrong."""
 
-    mean: float
-    variance: float
-    stamp: float
-    """Of the last measurement, seconds."""
+    def __init__(self) -> None:
+        self._measured: deque[float] = deque(maxlen=_KEPT)
+        self._stamp = -math.inf
+        self.value = math.nan
 
-    def corrected(self, measured: float, variance: float, stamp: float) -> _LearntHeight:
-        """With one measurement more."""
-        predicted = self.variance + _DRIFT**2 * max(stamp - self.stamp, 0.0)
-        gain = predicted / (predicted + variance)
-        mean = self.mean + gain * (measured - self.mean)
-        return _LearntHeight(mean, (1.0 - gain) * predicted, stamp)
+    def add(self, measured: float, stamp: float) -> None:
+        """Take one more measurement into account, `stamp` in seconds."""
+        if 0.0 < stamp - self._stamp < _INTERVAL:
+            return
+        self._measured.append(measured)
+        self._stamp = stamp
+        self.value = float(np.median(self._measured))
 
 
 @dataclass(frozen=True)
@@ -116,7 +115,8 @@ class MetricScale:
             )
             for n, log_scale in zip(seen, found, strict=True):
                 if log_scale is not None:
-                    self._learn(persons[n], heights[n] + log_scale, stamp)
+                    learnt = self._learnt.setdefault(persons[n].id, _LearntHeight())
+                    learnt.add(float(heights[n]) + log_scale, stamp)
                     beliefs[n] = replace(
                         beliefs[n], log_scale=log_scale, source=DepthSource.MEASURED
                     )
@@ -138,8 +138,7 @@ class MetricScale:
         calibrated = camera.source is IntrinsicsSource.CAMERA_INFO
         learnt = self._learnt.get(person.id)
         if learnt is not None:
-            spread = max(math.sqrt(learnt.variance), _KNOWN_SPREAD)
-            expected = Expected(learnt.mean - height, spread)
+            expected = Expected(learnt.value - height, _KNOWN_SPREAD)
             return _Belief(expected.middle, DepthSource.BODY_HEIGHT, expected)
         if body_height is not None:
             expected = Expected(math.log(body_height) - height, _KNOWN_SPREAD)
@@ -173,15 +172,6 @@ class MetricScale:
             factor = fit_log_factor(ratio[own].astype(float), spread[own].astype(float), expected)
             result.append(None if factor is None else factor + belief.log_scale)
         return result
-
-    def _learn(self, person: Person, log_height: float, stamp: float) -> None:
-        variance = _STEADY**2 + (_LEAN / float(person.joints[0, 2])) ** 2 / 4
-        before = self._learnt.get(person.id)
-        self._learnt[person.id] = (
-            before.corrected(log_height, variance, stamp)
-            if before
-            else _LearntHeight(log_height, variance, stamp)
-        )
 
 
 def _check_size(depth: Array, camera: Camera) -> None:
