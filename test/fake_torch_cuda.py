@@ -45,6 +45,7 @@ class FakeGpu(TorchDispatchMode):
             "graph_pool_handle": object,
             "CUDAGraph": lambda: FakeGraph(self),
             "is_available": lambda: True,
+            "mem_get_info": lambda device=None: (3 << 30, 8 << 30),
             "get_device_name": lambda device=None: "Fake GPU",
             "get_device_capability": lambda device=None: (9, 0),
         }.items():

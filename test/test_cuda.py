@@ -132,15 +132,15 @@ def test_gpu(fake: FakeCuda) -> None:
     assert str(found) == "Fake GPU, compute capability 8.7"
 
 
-def test_free_memory(fake: FakeCuda, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_memory(fake: FakeCuda, monkeypatch: pytest.MonkeyPatch) -> None:
     alone = Gpu("", (8, 9), 8 << 30, integrated=False)
     shared = Gpu("", (8, 7), 8 << 30, integrated=True)
     fake.machine(memory=1000)
     monkeypatch.setattr(cuda, "_available_memory", lambda: 5000)
-    assert cuda.free_memory(alone) == 1000
-    assert cuda.free_memory(shared) == 5000
+    assert cuda.memory(alone) == (1000, 8 << 30)
+    assert cuda.memory(shared) == (5000, 8 << 30)
     monkeypatch.setattr(cuda, "_available_memory", lambda: 500)
-    assert cuda.free_memory(shared) == 1000
+    assert cuda.memory(shared) == (1000, 8 << 30)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="/proc/meminfo is Linux's")
@@ -246,7 +246,8 @@ def test_on_a_real_gpu() -> None:
         found = cuda.gpu()
     except NoGpuError as error:
         pytest.skip(str(error))
-    assert 0 < cuda.free_memory(found) <= max(found.memory, cuda._available_memory())
+    free, total = cuda.memory(found)
+    assert 0 < free <= max(total, cuda._available_memory())
     stream, host, device = Stream(), PinnedBuffer((1000,), np.float32), DeviceBuffer(4000)
     back = PinnedBuffer((1000,), np.float32)
 

@@ -62,6 +62,9 @@ class Runner:
     def warmup(self, people: int) -> None:
         pass
 
+    def memory(self) -> None:
+        pass
+
     def close(self) -> None:
         self.closed = True
 

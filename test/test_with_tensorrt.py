@@ -290,6 +290,16 @@ def test_without_a_gpu_tensorrt_is_not_touched(module: ModuleType, fake: FakeCud
     assert fake.calls() == ["cudaStreamCreateWithFlags 1"]
 
 
+def test_memory_of_the_gpu(module: ModuleType, fake: FakeCuda) -> None:
+    """Also where it is broken: whoever asks for diagnostics must not fail."""
+    runtime = module.TensorRtRuntime(fake_tensorrt.plan(1), INFO)
+    free, total = runtime.memory()
+    assert free > 0 and total == 8 << 30
+    fake.break_down()
+    assert runtime.memory() is None
+    runtime.close()
+
+
 def test_squares_that_are_none(module: ModuleType, fake: FakeCuda) -> None:
     runtime = module.TensorRtRuntime(fake_tensorrt.plan(2), INFO)
     with pytest.raises(ValueError, match="NaN"):

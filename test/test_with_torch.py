@@ -56,6 +56,7 @@ def on_gpu(network: Any, precision: str = "fp32", max_people: int = 2) -> Any:
 def test_on_the_cpu_it_is_the_network(network: Any) -> None:
     runtime = TorchRuntime(network, "fp32", CPU, 2)
     runtime.warmup(2)
+    assert runtime.memory() is None, "no GPU"
     info = runtime.info
     assert (info.name, info.precision, info.verdict) == ("torch", "fp32", None)
     assert info.weights == network.fingerprint and "CPU" in info.device
@@ -119,6 +120,17 @@ def test_half_precision_is_near(network: Any, gpu: FakeGpu, precision: str) -> N
     found = on_gpu(network, precision).infer(picture(), PLACES[:1])
     off = np.abs(found - expected(network, picture(), PLACES[:1])).max()
     assert 1e-6 < off < (5e-3 if precision == "fp16" else 5e-2)
+
+
+def test_memory_of_the_gpu(network: Any, gpu: FakeGpu, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = on_gpu(network)
+    assert path.memory() == (3 << 30, 8 << 30)
+
+    def broken(device: object) -> None:
+        raise torch.AcceleratorError("CUDA error: an illegal memory access was encountered")
+
+    monkeypatch.setattr(torch.cuda, "mem_get_info", broken)
+    assert path.memory() is None
 
 
 def test_a_larger_image_gets_its_room(

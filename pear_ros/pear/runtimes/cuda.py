@@ -33,14 +33,14 @@ def gpu() -> Gpu:
     return found
 
 
-def free_memory(gpu: Gpu) -> int:
-    """Bytes that can be had on `gpu`. Raises CudaError."""
+def memory(gpu: Gpu) -> tuple[int, int]:
+    """Bytes that can be had on `gpu`, and all that it has. Raises CudaError."""
     free, total = c_size_t(), c_size_t()
     cudart()("cudaMemGetInfo", byref(free), byref(total))
     if gpu.integrated:
         # CUDA does not count what the system keeps of files, and gives back when it is needed.
-        return max(free.value, _available_memory())
-    return free.value
+        return max(free.value, _available_memory()), total.value
+    return free.value, total.value
 
 
 class _Owned:

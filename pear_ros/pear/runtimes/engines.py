@@ -21,7 +21,7 @@ from pear_ros.pear.graph import Progress as FileProgress
 from pear_ros.pear.mesh import PearBody
 from pear_ros.pear.runtimes.accuracy import Verdict
 from pear_ros.pear.runtimes.build_progress import BuildProgress
-from pear_ros.pear.runtimes.cuda import free_memory, gpu
+from pear_ros.pear.runtimes.cuda import gpu, memory
 from pear_ros.pear.runtimes.cudart import CudaError
 from pear_ros.pear.runtimes.driver import Gpu
 from pear_ros.pear.runtimes.engine_cache import EngineCache
@@ -97,7 +97,8 @@ class TensorRt:
         self, graph: Path, max_people: int, level: int, measured: bytes, progress: Progress
     ) -> Built:
         """See Compiler."""
-        workspace = self._engine.workspace_of(free_memory(self.gpu))
+        free, _ = memory(self.gpu)
+        workspace = self._engine.workspace_of(free)
         settings = self._engine.BuildSettings(max_people, workspace, level, measured)
         return self._engine.build_plan(graph, settings, progress)
 

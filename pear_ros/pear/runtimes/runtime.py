@@ -54,6 +54,12 @@ class Runtime(Protocol):
         """Make ready for 1 to `people` people at once, so that no image has to wait for it."""
         ...
 
+    def memory(self) -> tuple[int, int] | None:
+        """Bytes of the GPU that are free, and all that it has; None on the CPU, or where the GPU
+        does not say. Any thread may ask at any time.
+        """
+        ...
+
     def close(self) -> None:
         """Free the device's memory; nothing may be asked of it afterwards. May be called twice."""
         ...

@@ -72,6 +72,9 @@ class OnnxRuntime:
         """See Runtime. Nothing depends on the number of people: one makes everything ready."""
         self.infer(np.zeros((1, 1, 3), np.uint8), np.array([[0.0, 0.0, 1.0]]))
 
+    def memory(self) -> None:
+        """See Runtime."""
+
     def close(self) -> None:
         """See Runtime."""
         self._session = None

@@ -86,6 +86,9 @@ class OpenVinoRuntime:
         """
         self.infer(np.zeros((1, 1, 3), np.uint8), np.array([[0.0, 0.0, 1.0]]))
 
+    def memory(self) -> None:
+        """See Runtime."""
+
     def close(self) -> None:
         """See Runtime."""
         self._request = None

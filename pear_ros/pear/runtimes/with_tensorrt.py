@@ -17,10 +17,10 @@ import tensorrt as trt
 from pear_ros.pear.crop import INPUT_SIZE, Squares, crop_pixels
 from pear_ros.pear.graph import INPUT, OUTPUT
 from pear_ros.pear.prediction import VECTOR_SIZE
-from pear_ros.pear.runtimes.cuda import DeviceBuffer, Graph, PinnedBuffer, Stream
+from pear_ros.pear.runtimes.cuda import DeviceBuffer, Graph, PinnedBuffer, Stream, gpu, memory
 from pear_ros.pear.runtimes.cudart import CudaError
 from pear_ros.pear.runtimes.engine import LOG, TensorRtError, tensorrt_version
-from pear_ros.pear.runtimes.runtime import RuntimeInfo
+from pear_ros.pear.runtimes.runtime import RuntimeInfo, RuntimeUnavailableError
 from pear_ros.people import Array, Image
 
 _CROP = (INPUT_SIZE, INPUT_SIZE, 3)
@@ -74,6 +74,12 @@ class TensorRtRuntime:
         for number in range(1, min(people, self.max_people) + 1):
             for _ in ("as it is", "as a graph"):
                 self._run(number)
+
+    def memory(self) -> tuple[int, int] | None:
+        """See Runtime."""
+        with suppress(RuntimeUnavailableError):
+            return memory(gpu())
+        return None
 
     def close(self) -> None:
         """See Runtime."""

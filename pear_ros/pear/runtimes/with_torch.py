@@ -8,6 +8,8 @@ been run on a GPU, only on a stand-in for one.
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -78,6 +80,10 @@ class TorchRuntime:
         assert self._path is not None, "closed"
         self._path.warmup(people)
 
+    def memory(self) -> tuple[int, int] | None:
+        """See Runtime."""
+        return self._path.memory() if self._path is not None else None
+
     def close(self) -> None:
         """See Runtime."""
         if self._path is not None:
@@ -99,6 +105,9 @@ class _OnCpu:
 
     def warmup(self, people: int) -> None:
         """There is nothing to prepare."""
+
+    def memory(self) -> None:
+        """There is no GPU."""
 
     def close(self) -> None:
         """Nothing is held."""
@@ -129,6 +138,11 @@ class _OnCuda:
 
     def warmup(self, people: int) -> None:
         self._graphs.record(people)
+
+    def memory(self) -> tuple[int, int] | None:
+        with suppress(RuntimeError):
+            return torch.cuda.mem_get_info(self._geometry.device)
+        return None
 
     def close(self) -> None:
         del self._network, self._pixels
