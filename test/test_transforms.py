@@ -108,6 +108,16 @@ def test_lost_people_are_not_sent(make_bench: MakeBench) -> None:
     assert [t.child_frame_id for t in transforms[1].transforms] == ["body_h2"]
 
 
+def test_nobody_is_not_sent(make_bench: MakeBench) -> None:
+    bench = make_bench(transforms="roots")
+    transforms = bench.subscribe(TFMessage, "tf")
+    bench.publish(image(1))
+    bench.wait_statistic("processed", 1)
+    bench.publish(image(2, 0))
+    bench.wait_for(1, transforms)
+    assert [len(message.transforms) for message in transforms] == [1]
+
+
 def test_joints_on_demand(make_bench: MakeBench) -> None:
     bench = make_bench(transforms="roots")
     transforms = bench.subscribe(TFMessage, "tf")

@@ -97,9 +97,7 @@ def joint_angles(poses: Array, joints: Array) -> Float64:
     roll, yaw, pitch = _euler("XZY", trunk @ turned[:, _HEAD]).T
     angles = [waist, roll, yaw, -pitch]
     for shoulder, elbow, wrist, side in _ARMS:
-        # Arms are stretched to the side in the T-pose.
-        hanging = turned[:, shoulder] @ Rotation.from_euler("x", side * np.pi / 2).as_matrix()
-        upper, bend = _limb(places[:, [shoulder, elbow, wrist]], hanging[..., 0], 1.0)
+        upper, bend = _limb(places[:, [shoulder, elbow, wrist]], turned[:, shoulder, :, 0], 1.0)
         angles += [*_shoulder(trunk @ upper, side).T, bend]
     for hip, knee, ankle, side in _LEGS:
         thigh, bend = _limb(places[:, [hip, knee, ankle]], turned[:, hip, :, 0], -1.0)
