@@ -194,7 +194,7 @@ def test_a_learnt_height_serves_without_depth() -> None:
 
 def test_a_height_is_learnt_over_images_and_not_from_the_last_alone() -> None:
     metric = MetricScale(BODIES)
-    for image, wrong in enumerate([1.0] * 12 + [1.2] + [1.0] * 3):
+    for image, wrong in enumerate([1.0] * 12 + [1.2]):
         [person] = measure(
             metric, STANDING.person, STANDING.depth * np.float32(wrong), stamp=image / 10
         )
@@ -219,6 +219,17 @@ def test_a_known_height_tells_the_person_from_what_hides_them() -> None:
     [person] = measure(metric, of.person, depth)
     assert person.depth_source is DepthSource.ASSUMED, "either might be the person"
     free = scene(4, height=1.7)
+    measure(metric, free.person, free.depth)
+    [person] = measure(metric, of.person, depth)
+    assert person.depth_source is DepthSource.MEASURED
+    assert distance_error(person, of) < 0.01
+
+
+def test_what_is_expected_is_the_true_size_not_the_estimated() -> None:
+    of = scene(8, "board", 0.55, height=2.05)
+    depth = np.where(of.depth < 3.5, np.float32(3.2), of.depth)
+    metric = MetricScale(BODIES)
+    free = scene(4, height=2.05)
     measure(metric, free.person, free.depth)
     [person] = measure(metric, of.person, depth)
     assert person.depth_source is DepthSource.MEASURED
@@ -296,9 +307,7 @@ def test_who_is_lost_is_forgotten() -> None:
 def two_people() -> tuple[list[Person], Array]:
     """One 2.5 m away before another 4 m away, both tall; the nearer hides half of the further."""
     far = scene(1, wrong=RIGHT, spoilt=CLEAN)
-    near = replace(STUDIO.scene(
-        np.random.default_rng(5), "standing", 2.5, 1.9, wrong=RIGHT, spoilt=CLEAN
-    ).person, id="h2")  # fmt: skip
+    near = replace(scene(5, distance=2.5, wrong=RIGHT, spoilt=CLEAN).person, id="h2")
     aside = float(far.person.joints[0, 0] / far.person.joints[0, 2]) + 0.05
     shift = np.float32([aside * near.joints[0, 2] - near.joints[0, 0], 0, 0])
     near = replace(
@@ -348,17 +357,18 @@ def test_points_on_the_rim_are_left_out() -> None:
 
 
 def test_depth_around_a_point() -> None:
-    depth = np.full((3, 15), np.nan, np.float32)
+    depth = np.full((3, 18), np.nan, np.float32)
     depth[:, :3] = 2.0
     depth[1, 1] = 9.0  # an outlier
     depth[1, 4] = 2.0  # without neighbours
     depth[:, 6:9] = 2.0
     depth[1, 7] = np.nan  # a hole
-    depth[:, 9:12], depth[:, 12:] = 2.0, 4.0  # an edge
-    columns = np.array([1, 4, 7, 11, 12])
-    rows = np.ones(5, int)
-    surface = Surface(0 * rows, rows, columns, np.zeros((5, 3), np.float32))
-    np.testing.assert_array_equal(median_depth(depth, surface), [2, np.nan, np.nan, 2, 4])
+    depth[:, 9:12], depth[:, 12:15] = 2.0, 4.0  # an edge
+    depth[1, 15:18], depth[0, 16] = (2.0, 2.0, 4.0), 4.0  # as much of either
+    columns = np.array([1, 4, 7, 11, 12, 16])
+    rows = np.ones(6, int)
+    surface = Surface(0 * rows, rows, columns, np.zeros((6, 3), np.float32))
+    np.testing.assert_array_equal(median_depth(depth, surface), [2, np.nan, np.nan, 2, 4, 2])
 
 
 NEUTRAL = Expected(0.0, 0.12)
@@ -381,6 +391,14 @@ def test_few_or_scattered_beams_say_nothing() -> None:
     assert fit_log_factor(np.empty(0), np.empty(0), NEUTRAL) is None
     scattered = np.linspace(-0.9, 0.9, 300)
     assert fit_log_factor(scattered, np.full(300, 0.02), NEUTRAL) is None
+
+
+def test_a_group_of_too_few_says_nothing() -> None:
+    ratios, spreads = beams((40, 0.1))
+    in_front = np.linspace(-0.9, -0.2, 160)
+    assert fit_log_factor(ratios, spreads, NEUTRAL) is not None
+    both = np.concatenate([ratios, in_front])
+    assert fit_log_factor(both, np.full(200, 0.02), NEUTRAL) is None
 
 
 def test_what_is_in_front_is_rather_an_occluder_than_what_is_behind_a_hole() -> None:
