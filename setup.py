@@ -35,7 +35,8 @@ setup(
     extras_require={
         "pear": ["numba", "onnx", "onnxruntime", "onnxscript", "safetensors", "torch"],
         "openvino": ["openvino"],
-        "test": ["hypothesis", "pytest", "pytest-timeout", "smplx"],
+        "export": ["pygltflib"],
+        "test": ["hypothesis", "pygltflib", "pytest", "pytest-timeout", "smplx"],
     },
     entry_points={
         "console_scripts": [

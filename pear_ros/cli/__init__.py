@@ -18,6 +18,7 @@ from pear_ros.choice import (
     RuntimeChoice,
 )
 from pear_ros.cli.arrays import ARRAYS
+from pear_ros.cli.export import add_export
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -120,6 +121,8 @@ def _parser() -> argparse.ArgumentParser:
         "OpenVINO, too (default: fp16)",
     )
     export_graph.set_defaults(call=_export_graph)
+
+    add_export(commands)
 
     demo = commands.add_parser(
         "demo",

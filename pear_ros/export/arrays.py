@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the npz files of `pear export` hold, for their writer and for `pear export --help`."""
+
+from __future__ import annotations
+
+AMASS_ARRAYS = {
+    "poses": "(T, 165) axis-angle: root_orient, pose_body, pose_jaw, pose_eye, pose_hand",
+    "root_orient": "(T, 3) from the body's rest axes to frame_id",
+    "pose_body": "(T, 63) joints 1 to 21",
+    "pose_jaw": "(T, 3)",
+    "pose_eye": "(T, 6) left, right",
+    "pose_hand": "(T, 90) left, right; no mean pose to add",
+    "trans": "(T, 3) metres: vertex = scale * posed body + trans",
+    "betas": "(B,) shape of body_model, median of betas_by_frame",
+    "num_betas": "B",
+    "mocap_frame_rate": "images a second, median; NaN where there is one image alone",
+    "gender": "neutral",
+    "surface_model_type": "smplx: the layout; whose betas these are, says body_model",
+}
+"""Named as in AMASS's SMPL-X files; T images in which the person was present."""
+
+OWN_ARRAYS = {
+    "stamps": "(T,) when the pictures were taken, seconds",
+    "stamps_ns": "(T,) the same, whole nanoseconds",
+    "frame": "(T,) index of the image among all; where it leaps, the person was not there",
+    "tracking_state": "(T,) 1 new, 2 tracked, 3 predicted (not seen in this image)",
+    "score": "(T,) confidence that this is a person, 0 to 1",
+    "scale": "(T,) size over that of the posed body",
+    "depth_source": "(T,) where size comes from: 1 assumed, 2 height known, 3 measured",
+    "betas_by_frame": "(T, B)",
+    "expression": "(T, E) expression of body_model",
+    "joints": "(T, 55, 3) metres, in frame_id",
+    "joint_names": "(55,)",
+    "joint_confidence": "(T, 55) 0 to 1; near 0: not seen; NaN: not said",
+    "keypoints": "(T, 55, 2) the joints in the image, pixels",
+    "camera": "(T, 6) width, height, fx, fy, cx, cy, pixels",
+    "id": "track id",
+    "frame_id": "the camera's optical frame: x right, y down, z forward",
+    "model_id": "which estimator found the person",
+    "body_model": "to which body poses, betas and expression belong",
+}
+
+FLAME_ARRAYS = {
+    "flame_shape": "(T, S)",
+    "flame_expression": "(T, X)",
+    "flame_jaw": "(T, 3) axis-angle",
+    "flame_eyes": "(T, 6) axis-angle, left, right",
+    "flame_eyelids": "(T, 2) left, right; 1 closed",
+    "flame_head_scale": "(T, 3)",
+}
+"""Only where the estimator has a FLAME head."""

@@ -1,0 +1,33 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Definitions of pear_msgs for `rosbags`, where a bag does not bring them along."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
+
+from rosbags.typesys import Stores, get_types_from_msg, get_typestore
+from rosbags.typesys.store import Typestore
+
+
+def pear_typestore(store: Stores) -> Typestore | None:
+    """Messages of a ROS 2 distribution and of pear_msgs; None where pear_msgs is not here."""
+    folder = next((folder for folder in _folders() if folder.is_dir()), None)
+    if folder is None:
+        return None
+    types = {}
+    for file in sorted(folder.glob("*.msg")):
+        types.update(get_types_from_msg(file.read_text(), f"pear_msgs/msg/{file.stem}"))
+    typestore = get_typestore(store)
+    typestore.register(types)
+    return typestore
+
+
+def _folders() -> Iterator[Path]:
+    """Where the definitions may be: in the sources beside this package, or installed."""
+    yield Path(__file__).parents[2] / "pear_msgs" / "msg"
+    spec = find_spec("pear_msgs")
+    for place in (spec and spec.submodule_search_locations) or ():
+        for parent in Path(place).parents:
+            yield parent / "share" / "pear_msgs" / "msg"

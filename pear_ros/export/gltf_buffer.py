@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Arrays as accessors of a glTF file (glTF 2.0, section 3.6)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pygltflib as gltf
+
+_COMPONENTS = {
+    "uint8": gltf.UNSIGNED_BYTE,
+    "uint16": gltf.UNSIGNED_SHORT,
+    "uint32": gltf.UNSIGNED_INT,
+    "float32": gltf.FLOAT,
+}
+_KINDS = {(): gltf.SCALAR, (3,): gltf.VEC3, (4,): gltf.VEC4, (4, 4): gltf.MAT4}
+
+
+class GltfBuffer:
+    """The binary chunk of a file, filled array by array."""
+
+    def __init__(self, file: gltf.GLTF2) -> None:
+        """`file` gets the accessors."""
+        self._file = file
+        self._data = bytearray()
+
+    def add(
+        self, array: npt.NDArray[Any], target: int | None = None, *, bounds: bool = False
+    ) -> int:
+        """Add an array (N, ...) of uint8, uint16, uint32 or float32; returns its accessor.
+
+        Matrices go column by column, so hand them over transposed. `target`: what the GPU uses it
+        for; `bounds`: with least and greatest values, which glTF wants of positions and times.
+        """
+        accessor = _accessor(array, len(array), array.dtype, bounds)
+        accessor.bufferView = self._view(array, target)
+        return self._append(accessor)
+
+    def add_sparse(
+        self, count: int, indices: npt.NDArray[np.uint16], values: npt.NDArray[np.float32]
+    ) -> int:
+        """Add an array (count, 3), zero but for `values` (n, 3) at ascending `indices` (n,).
+
+        Returns its accessor.
+        """
+        # What is not named is zero, so zero is within the bounds.
+        around = np.concatenate([values, np.zeros((1, 3), np.float32)])
+        accessor = _accessor(around, count, values.dtype, bounds=True)
+        accessor.byteOffset = None  # forbidden where there is no view
+        if len(indices):
+            accessor.sparse = gltf.Sparse(
+                count=len(indices),
+                indices=gltf.AccessorSparseIndices(
+                    bufferView=self._view(indices), componentType=_COMPONENTS[indices.dtype.name]
+                ),
+                values=gltf.AccessorSparseValues(bufferView=self._view(values)),
+            )
+        return self._append(accessor)
+
+    def finish(self) -> None:
+        """Hand the bytes over to the file, which can then be saved."""
+        self._file.buffers = [gltf.Buffer(byteLength=len(self._data))]
+        self._file.set_binary_blob(bytes(self._data))
+
+    def _append(self, accessor: gltf.Accessor) -> int:
+        self._file.accessors.append(accessor)
+        return len(self._file.accessors) - 1
+
+    def _view(self, array: npt.NDArray[Any], target: int | None = None) -> int:
+        content = np.ascontiguousarray(array).tobytes()
+        view = gltf.BufferView(
+            buffer=0, byteOffset=len(self._data), byteLength=len(content), target=target
+        )
+        self._data += content + bytes(-len(content) % 4)
+        self._file.bufferViews.append(view)
+        return len(self._file.bufferViews) - 1
+
+
+def _accessor(
+    values: npt.NDArray[Any], count: int, kind: np.dtype[Any], bounds: bool
+) -> gltf.Accessor:
+    accessor = gltf.Accessor(
+        componentType=_COMPONENTS[kind.name], count=count, type=_KINDS[values.shape[1:]]
+    )
+    if bounds:
+        accessor.min = np.atleast_1d(values.min(axis=0)).tolist()
+        accessor.max = np.atleast_1d(values.max(axis=0)).tolist()
+    return accessor

@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Results as npz files, one for each person, named and laid out as AMASS's SMPL-X files.
+
+Rows are the images in which the person was present, so that every number is one that tools of
+AMASS can use as it is; `frame` and `stamps` tell where time passed between two rows.
+"""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pear_ros.export.arrays import AMASS_ARRAYS, FLAME_ARRAYS, OWN_ARRAYS
+from pear_ros.export.tracks import Recording, Track
+from pear_ros.people import SMPLX_JOINT_NAMES
+
+
+def save_npz(recording: Recording, folder: Path) -> list[Path]:
+    """Write ID.npz for each person into `folder`; returns the files."""
+    rate = _frame_rate(recording)
+    files = []
+    for track in recording.tracks:
+        path = folder / f"{track.id}.npz"
+        np.savez_compressed(path, **_arrays(recording, track, rate))
+        files.append(path)
+    return files
+
+
+def _arrays(recording: Recording, track: Track, rate: float) -> dict[str, Any]:
+    pose = track.pose.reshape(len(track.pose), -1)
+    stamps = recording.stamps_ns[track.frames]
+    arrays = {
+        "poses": pose,
+        "root_orient": pose[:, :3],
+        "pose_body": pose[:, 3:66],
+        "pose_jaw": pose[:, 66:69],
+        "pose_eye": pose[:, 69:75],
+        "pose_hand": pose[:, 75:],
+        "trans": track.transl,
+        "betas": np.median(track.betas, axis=0),
+        "num_betas": track.betas.shape[1],
+        "mocap_frame_rate": rate,
+        "gender": "neutral",
+        "surface_model_type": "smplx",
+        "stamps": stamps * 1e-9,
+        "stamps_ns": stamps,
+        "frame": track.frames,
+        "tracking_state": track.states,
+        "score": track.score,
+        "scale": track.scale,
+        "depth_source": track.depth_source,
+        "betas_by_frame": track.betas,
+        "expression": track.expression,
+        "joints": track.joints,
+        "joint_names": np.array(SMPLX_JOINT_NAMES),
+        "joint_confidence": track.joint_confidence,
+        "keypoints": track.keypoints,
+        "camera": track.camera,
+        "id": track.id,
+        "frame_id": recording.frame_id,
+        "model_id": track.model_id,
+        "body_model": track.body_model,
+    }
+    names = [*AMASS_ARRAYS, *OWN_ARRAYS]
+    if track.flame is not None:
+        for part in fields(track.flame):
+            arrays[f"flame_{part.name}"] = getattr(track.flame, part.name)
+        names += FLAME_ARRAYS
+    return {name: arrays[name] for name in names}
+
+
+def _frame_rate(recording: Recording) -> float:
+    """Images a second; NaN where there is but one."""
+    if len(recording.stamps_ns) < 2:
+        return float("nan")
+    return float(1e9 / np.median(np.diff(recording.stamps_ns)))

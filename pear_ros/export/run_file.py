@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The npz file that `pear run` leaves behind, as results to export."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from pear_ros.body.arrays import read_npz
+from pear_ros.cli.arrays import ARRAYS
+from pear_ros.export.tracks import Recording, ResultsError, Track
+from pear_ros.people import DepthSource
+
+
+def read_run_file(path: Path) -> Recording:
+    """Everybody in the arrays of pear_ros.cli.arrays. Raises ResultsError where they are not that.
+
+    `pear run` knows neither true size nor FLAME's head: scale is 1.
+    """
+    if not path.exists():
+        raise ResultsError(f"{path} does not exist")
+    try:
+        found = read_npz(path, ARRAYS, "an npz file of `pear run`")
+    except ValueError as error:
+        raise ResultsError(str(error)) from error
+    tracks = []
+    for name in dict.fromkeys(found["id"].tolist()):
+        mine = found["id"] == name
+        count = int(mine.sum())
+        tracks.append(
+            Track(
+                id=name,
+                model_id=str(found["model_id"]),
+                body_model=str(found["body_model"]),
+                frames=found["frame"][mine].astype(np.int64),
+                states=found["state"][mine],
+                score=found["score"][mine],
+                pose=found["pose"][mine],
+                betas=found["betas"][mine],
+                expression=found["expression"][mine],
+                transl=found["transl"][mine],
+                scale=np.ones(count, np.float32),
+                depth_source=np.full(count, DepthSource.ASSUMED, np.uint8),
+                joints=found["joints"][mine],
+                joint_confidence=found["joint_confidence"][mine],
+                keypoints=found["keypoints"][mine],
+                camera=np.tile(found["camera"].astype(np.float64), (count, 1)),
+            )
+        )
+    stamps = np.round(found["frame_stamp"] * 1e9).astype(np.int64)
+    return Recording(path, stamps, "", tuple(tracks))
