@@ -11,19 +11,21 @@ are alike, and what is kept of each is a place and a rate.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 import numpy.typing as npt
 
 Doubles = npt.NDArray[np.float64]
 
-_FADING = np.array([0.2, 1.0])
+_FADING = np.array([[0.2], [1.0]])
 """Seconds in which a rate is lost, at rest and in motion."""
 _SWITCHING = 2.0
 """Seconds for which a channel typically stays at rest or in motion."""
-_OUTLIER = 3.0
+_OUTLIER = 4.0
 """Variances off the forecast from which on a measurement counts less."""
+_ALIKE = 0.8
+"""How far two outliers may be apart to confirm each other, as a share of their size."""
 _LEARNING = 1.0
 """Seconds over which the measurements' noise is learnt."""
 _LASTING = 1.5
@@ -39,27 +41,36 @@ class Channels:
     """C things that move, each along up to three axes that are alike."""
 
     axes: Doubles
-    """(C,) number of axes; beyond it, vectors (..., 3) are zero."""
+    """(C,) number of axes; beyond it, vectors are zero."""
     rate: Doubles
     """(C,) standard deviation of the rate of one of whom nothing is known, units per second."""
     unrest: Doubles
-    """(C, 2) by how much the rate's variance grows in a second, at rest and in motion."""
+    """(2, C) by how much the rate's variance grows in a second, at rest and in motion."""
 
 
 @dataclass(frozen=True)
 class Motion:
-    """What is known of the motion of N people; the first axis of each array is the person."""
+    """What is known of the motion of N people, by each of the two models.
 
-    mean: Doubles
-    """(N, C, 2, 6) of each model: where it sees the channel, from the estimate, and the rate."""
-    spread: Doubles
-    """(N, C, 2, 3) variance of place, covariance of place and rate, variance of rate."""
+    Channels come last, so that NumPy's innermost loops are long.
+    """
+
+    place: Doubles
+    """(N, 2, 3, C) from the common estimate."""
+    rate: Doubles
+    """(N, 2, 3, C) units per second."""
+    variance: Doubles
+    """(N, 2, C) of the place, along each axis."""
+    covariance: Doubles
+    """(N, 2, C) of place and rate, likewise."""
+    rate_variance: Doubles
+    """(N, 2, C)"""
     weight: Doubles
-    """(N, C, 2) probability of each model."""
+    """(N, 2, C) probability of each model."""
     noisiness: Doubles
     """(N, C) variance of the measurements over that which was expected of them."""
     unexplained: Doubles
-    """(N, C, 3) where the last measurement was, from the estimate."""
+    """(N, 3, C) where the last measurement was, from the estimate."""
 
 
 def start(channels: Channels, error: Doubles) -> Motion:
@@ -67,115 +78,140 @@ def start(channels: Channels, error: Doubles) -> Motion:
 
     `error` (N, C): standard deviation of the measurement along an axis.
     """
-    spread = np.zeros((*error.shape, 2, 3))
-    spread[..., 0] = _LASTING * error[..., None] ** 2
-    spread[..., 2] = channels.rate[:, None] ** 2
+    people, count = error.shape
+    pair = np.ones((people, 2, count))
+    still = np.zeros((people, 2, 3, count))
     return Motion(
-        mean=np.zeros((*error.shape, 2, 6)),
-        spread=spread,
-        weight=np.full((*error.shape, 2), 0.5),
+        place=still,
+        rate=still,
+        variance=_LASTING * error[:, None] ** 2 * pair,
+        covariance=0.0 * pair,
+        rate_variance=channels.rate**2 * pair,
+        weight=0.5 * pair,
         noisiness=np.ones(error.shape),
-        unexplained=np.zeros((*error.shape, 3)),
+        unexplained=still[:, 0],
     )
 
 
 def predict(channels: Channels, motion: Motion, elapsed: Doubles) -> tuple[Motion, Doubles]:
     """What is to be expected `elapsed` (N,) seconds later, and how far the estimate moves.
 
-    The latter (N, C, 3), in the frame that the estimate has before.
+    The latter (N, 3, C), in the frame that the estimate has before.
     """
-    mean, spread, weight = _mixed(channels, motion, elapsed)
+    mixed = _mixed(channels, motion, elapsed)
     time = elapsed[:, None, None]
     kept = np.exp(-time / _FADING)
     reach = _FADING * (1.0 - kept)
-    place, rate = mean[..., :3], mean[..., 3:]
-    place = place + reach[..., None] * rate
-    advance = np.einsum("ncm,ncmi->nci", weight, place)
-    mean = np.concatenate([place - advance[:, :, None], kept[..., None] * rate], axis=3)
-    variance, covariance, of_rate = spread[..., 0], spread[..., 1], spread[..., 2]
-    growth = channels.unrest * time
-    spread = np.stack(
-        [
-            variance + reach * (2.0 * covariance + reach * of_rate) + growth * time**2 / 3.0,
-            kept * (covariance + reach * of_rate) + growth * time / 2.0,
-            kept**2 * of_rate + growth,
-        ],
-        axis=3,
+    place = mixed.place + reach[:, :, None] * mixed.rate
+    advance = _mean(mixed.weight, place)
+    unrest = time * channels.unrest
+    covariance = mixed.covariance + reach * mixed.rate_variance
+    predicted = replace(
+        mixed,
+        place=place - advance[:, None],
+        rate=kept[:, :, None] * mixed.rate,
+        variance=mixed.variance + reach * (mixed.covariance + covariance) + time**2 / 3.0 * unrest,
+        covariance=kept * covariance + time / 2.0 * unrest,
+        rate_variance=kept**2 * mixed.rate_variance + unrest,
     )
-    return replace(motion, mean=mean, spread=spread, weight=weight), advance
+    return predicted, advance
 
 
 def correct(
     channels: Channels, motion: Motion, elapsed: Doubles, surprise: Doubles, error: Doubles
 ) -> tuple[Motion, Doubles]:
-    """What is known after a measurement, and by how much the estimate (N, C, 3) is corrected.
+    """What is known after a measurement, and by how much the estimate (N, 3, C) is corrected.
 
-    `surprise` (N, C, 3): where the measurement is, from the predicted estimate; `elapsed` (N,) as
+    `surprise` (N, 3, C): where the measurement is, from the predicted estimate; `elapsed` (N,) as
     for `predict`; `error` (N, C) standard deviation of the measurement along an axis, as far as it
     can be known beforehand.
     """
     expected = error**2
     noise = _LASTING * motion.noisiness * expected
-    variance, covariance, of_rate = (motion.spread[..., n] for n in range(3))
-    # A measurement that nobody foretold is an outlier, unless it says the same as the one before:
-    # then it is the estimate that is wrong.
-    foretold = channels.axes * (variance.max(axis=2) + noise)
-    again = surprise - motion.unexplained
-    off = np.minimum(_square(surprise), _square(again)) / foretold
-    outlying = np.maximum(1.0, off / _OUTLIER) ** 2
+    foretold = channels.axes * (motion.variance.max(axis=1) + noise)
+    off = _square(surprise)
+    outlying = np.maximum(1.0, off / (_OUTLIER * foretold)) ** 2
 
-    total = variance + (noise * outlying)[..., None]
-    surprises = surprise[:, :, None] - motion.mean[..., :3]
-    surprising = _square(surprises) / total + channels.axes[:, None] * np.log(total)
-    likelihood = np.exp(0.5 * (surprising.min(axis=2, keepdims=True) - surprising))
+    total = motion.variance + (noise * outlying)[:, None]
+    surprises = surprise[:, None] - motion.place
+    surprising = _square(surprises) / total + channels.axes * np.log(total)
+    likelihood = np.exp(0.5 * (surprising.min(axis=1, keepdims=True) - surprising))
     weight = np.maximum(motion.weight * likelihood, _LEAST_WEIGHT)
-    weight = weight / weight.sum(axis=2, keepdims=True)
+    weight /= weight.sum(axis=1, keepdims=True)
 
-    gain, rate_gain = variance / total, covariance / total
-    gains = np.stack([gain, rate_gain], axis=3)
-    moved = gains[..., None] * surprises[..., None, :]
-    mean = motion.mean + moved.reshape(motion.mean.shape)
-    left = 1.0 - gain
-    spread = np.stack(
-        [left * variance, left * covariance, of_rate - rate_gain * covariance], axis=3
-    )
-    correction = np.einsum("ncm,ncmi->nci", weight, mean[..., :3])
-    mean[..., :3] -= correction[:, :, None]
+    gain, rate_gain = motion.variance / total, motion.covariance / total
+    place = motion.place + gain[:, :, None] * surprises
+    correction = _mean(weight, place)
     unexplained = surprise - correction
 
     # On average, the surprise before the correction times that after it is the noise (Mehra, IEEE
-    # Trans. Automatic Control 1972); outliers tell nothing of it.
-    seen = np.einsum("nci,nci->nc", surprise, unexplained) / (channels.axes * expected)
-    seen = np.where(outlying > 1.0, motion.noisiness, np.minimum(seen, 4.0 * motion.noisiness))
+    # Trans. Automatic Control 1972).
+    usual = motion.noisiness
+    seen = (surprise * unexplained).sum(axis=1) / (channels.axes * expected)
+    seen = np.minimum(seen, 4.0 * usual)
     pace = 1.0 - np.exp(-elapsed[:, None] / _LEARNING)
-    learnt = np.clip(motion.noisiness + pace * (seen - motion.noisiness), *np.square(_NOISE_RANGE))
-    return Motion(mean, spread, weight, learnt, unexplained), correction
-
-
-def _mixed(
-    channels: Channels, motion: Motion, elapsed: Doubles
-) -> tuple[Doubles, Doubles, Doubles]:
-    """Mean, spread and weight of both models, as each may have taken over from the other."""
-    switched = 0.5 - 0.5 * np.exp(-2.0 * elapsed / _SWITCHING)
-    change = np.stack([1.0 - switched, switched, switched, 1.0 - switched], axis=1)
-    change = change.reshape(-1, 1, 2, 2)
-    joint = change * motion.weight[:, :, None]
-    weight = joint.sum(axis=3)
-    moments = np.concatenate(
-        [motion.mean, motion.spread + _products(channels, motion.mean)], axis=3
+    learnt = np.clip(usual + pace * (seen - usual), _NOISE_RANGE[0] ** 2, _NOISE_RANGE[1] ** 2)
+    corrected = Motion(
+        place=place - correction[:, None],
+        rate=motion.rate + rate_gain[:, :, None] * surprises,
+        variance=(1.0 - gain) * motion.variance,
+        covariance=(1.0 - gain) * motion.covariance,
+        rate_variance=motion.rate_variance - rate_gain * motion.covariance,
+        weight=weight,
+        noisiness=learnt,
+        unexplained=unexplained,
     )
-    mixed = (joint / weight[..., None]) @ moments
-    mean = mixed[..., :6]
-    return mean, mixed[..., 6:] - _products(channels, mean), weight
+    # An outlier much like the one before is none: it is the estimate that is wrong.
+    wrong = (outlying > 1.0) & (_square(surprise - motion.unexplained) < _ALIKE**2 * off)
+    if wrong.any():
+        corrected = _where(wrong, start(channels, np.sqrt(usual) * error), corrected)
+        corrected = replace(corrected, noisiness=usual)
+        correction = np.where(wrong[:, None], surprise, correction)
+    return corrected, correction
 
 
-def _products(channels: Channels, mean: Doubles) -> Doubles:
-    """(N, C, 2, 3) mean products along an axis of place and place, place and rate, rate and rate"""
-    place, rate = mean[..., :3], mean[..., 3:]
-    products = np.stack([_square(place), (place * rate).sum(axis=3), _square(rate)], axis=3)
-    return np.asarray(products / channels.axes[:, None, None])
+def _mixed(channels: Channels, motion: Motion, elapsed: Doubles) -> Motion:
+    """Each model as it may have taken over from the other."""
+    switched = 0.5 - 0.5 * np.exp(-2.0 * elapsed / _SWITCHING)[:, None, None]
+    taken = switched * motion.weight[:, ::-1]
+    weight = (1.0 - switched) * motion.weight + taken
+    share = taken / weight
+
+    def blend(values: Doubles, share: Doubles) -> Doubles:
+        return values + share * (values[:, ::-1] - values)
+
+    # Where the models differ, a mixture of both is wider than either.
+    place, rate = (values[:, 0] - values[:, 1] for values in (motion.place, motion.rate))
+    width = share * (1.0 - share) / channels.axes
+    return replace(
+        motion,
+        place=blend(motion.place, share[:, :, None]),
+        rate=blend(motion.rate, share[:, :, None]),
+        variance=blend(motion.variance, share) + width * _square(place)[:, None],
+        covariance=blend(motion.covariance, share) + width * (place * rate).sum(axis=1)[:, None],
+        rate_variance=blend(motion.rate_variance, share) + width * _square(rate)[:, None],
+        weight=weight,
+    )
+
+
+def _where(chosen: npt.NDArray[np.bool_], one: Motion, other: Motion) -> Motion:
+    """Of `chosen` (N, C) channels what `one` says, of all else what the other says."""
+    values = {}
+    for part in fields(Motion):
+        first, second = getattr(one, part.name), getattr(other, part.name)
+        values[part.name] = np.where(
+            np.expand_dims(chosen, tuple(range(1, first.ndim - 1))), first, second
+        )
+    return Motion(**values)
+
+
+def _mean(weight: Doubles, values: Doubles) -> Doubles:
+    """(N, 3, C) of both models' values (N, 2, 3, C)."""
+    mean: Doubles = (weight[:, :, None] * values).sum(axis=1)
+    return mean
 
 
 def _square(vectors: Doubles) -> Doubles:
-    squares: Doubles = np.einsum("...i,...i->...", vectors, vectors)
+    """Of vectors (..., 3, C)."""
+    squares: Doubles = (vectors * vectors).sum(axis=-2)
     return squares

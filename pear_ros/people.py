@@ -93,7 +93,7 @@ def stack(people: Sequence[Params]) -> Params:
     """Parameters of several people as one, with people as the first axis of each array."""
     kind = type(people[0])
     arrays = {
-        part.name: np.stack([getattr(one, part.name) for one in people]) for part in fields(kind)
+        part.name: np.array([getattr(one, part.name) for one in people]) for part in fields(kind)
     }
     return kind(**arrays)
 

@@ -20,21 +20,21 @@ from pear_ros.people import NUM_JOINTS, FlameParams, Person, SmplxParams, stack,
 
 _TURN_ERROR = 0.04
 """Usual error of a joint's rotation about an axis, radians."""
-_RAY_ERROR = 0.0025
+_RAY_ERROR = 0.001
 """Usual error of the pelvis across the line of sight, radians."""
 _DEPTH_ERROR = 0.03
 """Usual error of the pelvis along the line of sight, as a share of its depth."""
 _LEAST_CONFIDENCE = 0.2
 """No joint is held for less certain than this."""
-_TURN_RATE = 2.0
+_TURN_RATE = 4.0
 """Usual rate of a joint about an axis, radians per second."""
 _SPEED = 0.7
 """Usual speed of a person along an axis, metres per second."""
 _TURN_UNREST = (0.05, 30.0)
 """See Channels.unrest; radians."""
-_ACROSS_UNREST = (0.05, 5.0)
+_ACROSS_UNREST = (0.3, 30.0)
 """The same of the pelvis, metres, across the line of sight."""
-_DEPTH_UNREST = (0.05, 5.0)
+_DEPTH_UNREST = (0.01, 1.0)
 """The same along it."""
 
 _SHAPE_MEMORY = 5.0
@@ -65,7 +65,7 @@ class Measurement:
             confidence=np.array([person.joint_confidence for person in persons]),
         )
 
-    @property
+    @functools.cached_property
     def turns(self) -> npt.NDArray[np.floating]:
         """(N, 55 or 58, 3) rotation vectors: SMPL-X's joints, then FLAME's jaw and eyes."""
         if self.flame is None:
@@ -135,9 +135,10 @@ class Measurement:
     @property
     def usable(self) -> npt.NDArray[np.bool_]:
         """(N,) whether all is finite, and the person before the camera."""
-        arrays = [self.turns, self.shape, self.face, self.smplx.transl, self.pelvis]
-        finite = [np.isfinite(array).reshape(len(array), -1).all(axis=1) for array in arrays]
-        return np.asarray(np.all(finite, axis=0) & (self.pelvis[:, 2] > 0.0))
+        turns = self.turns.reshape(len(self.pelvis), -1)
+        parts = [turns, self.shape, self.face, self.smplx.transl, self.pelvis]
+        finite = np.isfinite(np.concatenate(parts, axis=1)).all(axis=1)
+        return np.asarray(finite & (self.pelvis[:, 2] > 0.0))
 
 
 _FACE_JOINTS = slice(22, 25)
@@ -185,15 +186,10 @@ def follow(known: Known, seen: Measurement, stamp: float) -> Known:
     turns, errors = seen.turns, seen.errors
     channels = _channels(turns.shape[1])
     motion, advance = motion_filter.predict(channels, known.motion, elapsed)
-    rotations = quaternions.product(known.rotations, quaternions.from_vectors(advance[:, :-2]))
-    pelvis = _moved(known.pelvis, advance[:, -2], advance[:, -1])
-
-    surprise = np.empty_like(advance)
-    measured = quaternions.from_vectors(turns)
-    surprise[:, :-2] = quaternions.to_vectors(quaternions.difference(rotations, measured))
-    surprise[:, -2], surprise[:, -1] = _apart(pelvis, seen.pelvis)
+    rotations, pelvis = _moved(known.rotations, known.pelvis, advance)
+    surprise = _apart(rotations, pelvis, quaternions.from_vectors(turns), seen.pelvis)
     motion, correction = motion_filter.correct(channels, motion, elapsed, surprise, errors)
-    corrections = quaternions.from_vectors(correction[:, :-2])
+    rotations, pelvis = _moved(rotations, pelvis, correction)
 
     images = known.images + 1.0
     # Twice as much as in a mean, as estimators learn a shape themselves: their first is the worst.
@@ -201,8 +197,9 @@ def follow(known: Known, seen: Measurement, stamp: float) -> Known:
     passing = 1.0 - np.exp(-elapsed / _FACE_MEMORY)
     return Known(
         stamp=np.full_like(elapsed, stamp),
-        rotations=_normalised(quaternions.product(rotations, corrections)),
-        pelvis=_moved(pelvis, correction[:, -2], correction[:, -1]),
+        # Rounding would change their length in time.
+        rotations=rotations / np.sqrt(np.einsum("nci,nci->nc", rotations, rotations))[..., None],
+        pelvis=pelvis,
         shape=known.shape + learning[:, None] * (seen.shape - known.shape),
         images=images,
         face=known.face + passing[:, None] * (seen.face - known.face),
@@ -216,31 +213,30 @@ def _channels(turning: int) -> Channels:
     return Channels(
         axes=np.array([3.0] * turning + [2.0, 1.0]),
         rate=np.array([_TURN_RATE] * turning + [_SPEED] * 2),
-        unrest=np.array([_TURN_UNREST] * turning + [_ACROSS_UNREST, _DEPTH_UNREST]),
+        unrest=np.array([_TURN_UNREST] * turning + [_ACROSS_UNREST, _DEPTH_UNREST]).T,
     )
 
 
-def _moved(points: Doubles, across: Doubles, along: Doubles) -> Doubles:
-    """Points (N, 3) moved by `across` (N, 3), x and y alone, and by `along` (N, 3) their rays.
+def _moved(rotations: Doubles, pelvis: Doubles, step: Doubles) -> tuple[Doubles, Doubles]:
+    """Joints and pelvis after a step (N, 3, C) of all channels.
 
-    The latter's first is the change of depth; nobody comes nearer than half their depth.
+    Along the line of sight it is the step's first component, in metres of depth; nobody comes
+    nearer than half their depth.
     """
-    depth = points[:, 2:]
-    further = np.maximum(along[:, :1], -0.5 * depth)
-    moved: Doubles = points * (1.0 + further / depth) + across
-    return moved
+    turned = quaternions.product(rotations, quaternions.from_vectors(step[..., :-2].swapaxes(1, 2)))
+    depth = pelvis[:, 2:]
+    further = np.maximum(step[:, :1, -1], -0.5 * depth)
+    return turned, pelvis * (1.0 + further / depth) + step[..., -2]
 
 
-def _apart(start: Doubles, end: Doubles) -> tuple[Doubles, Doubles]:
-    """How far points (N, 3) are from others, across the line of sight and along it; see _moved."""
-    depth = start[:, 2:]
-    across = depth * (end / end[:, 2:]) - start
-    return across, (end - start)[:, ::-1] * [1.0, 0.0, 0.0]
-
-
-def _normalised(rotations: Doubles) -> Doubles:
-    """Free of what rounding has done to their length."""
-    return np.asarray(rotations / np.linalg.norm(rotations, axis=-1, keepdims=True))
+def _apart(rotations: Doubles, pelvis: Doubles, turned: Doubles, moved: Doubles) -> Doubles:
+    """The step (N, 3, C) from joints and pelvis to others; the inverse of `_moved`."""
+    step = np.zeros((len(pelvis), 3, rotations.shape[1] + 2))
+    turns = quaternions.to_vectors(quaternions.difference(rotations, turned))
+    step[..., :-2] = turns.swapaxes(1, 2)
+    step[..., -2] = moved - pelvis * (moved[:, 2:] / pelvis[:, 2:])
+    step[:, 0, -1] = moved[:, 2] - pelvis[:, 2]
+    return step
 
 
 Table = TypeVar("Table", Measurement, Known)

@@ -31,8 +31,8 @@ class Smoother:
 
     def __init__(self, bodies: Bodies) -> None:
         self._bodies = bodies
-        self._known: dict[str, Known] = {}
-        """One person each, by their ids."""
+        self._known: dict[str, tuple[Known, int]] = {}
+        """By the ids of people: a table that they are in, and their place there."""
 
     def __call__(self, persons: Sequence[Person], camera: Camera, stamp: float) -> list[Person]:
         """The same people, in the same order, as they most likely are at `stamp` (seconds).
@@ -51,7 +51,7 @@ class Smoother:
         old = [row for row, name in enumerate(ids) if usable[row] and name in self._known]
         new = [row for row, name in enumerate(ids) if usable[row] and name not in self._known]
         if old:
-            known = joined([self._known[ids[row]] for row in old])
+            known = self._recall([ids[row] for row in old])
             again = measured if len(old) == len(seen) else rows(measured, old)
             known = follow(known, again, stamp)
             self._remember([ids[row] for row in old], known)
@@ -71,14 +71,22 @@ class Smoother:
         """Forget who is lost, was not seen for too long, or was last seen in the future."""
         lost = {person.id for person in persons if person.state is TrackingState.LOST}
         self._known = {
-            name: known
-            for name, known in self._known.items()
-            if name not in lost and 0.0 <= stamp - known.stamp[0] <= LONGEST_GAP
+            name: (known, row)
+            for name, (known, row) in self._known.items()
+            if name not in lost and 0.0 <= stamp - known.stamp[row] <= LONGEST_GAP
         }
 
     def _remember(self, ids: Sequence[str], known: Known) -> None:
-        for row, name in enumerate(ids):
-            self._known[name] = rows(known, slice(row, row + 1))
+        self._known.update({name: (known, row) for row, name in enumerate(ids)})
+
+    def _recall(self, ids: Sequence[str]) -> Known:
+        """What is known of these people, in their order."""
+        places = [self._known[name] for name in ids]
+        table = places[0][0]
+        in_order = all(known is table and row == n for n, (known, row) in enumerate(places))
+        if in_order and len(places) == len(table.stamp):
+            return table
+        return joined([rows(known, [row]) for known, row in places])
 
     def _place(self, persons: Sequence[Person], known: Known, camera: Camera) -> list[Person]:
         """People with their pelvis where it is known to be."""
