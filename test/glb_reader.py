@@ -35,6 +35,14 @@ class Glb:
             for child in node.get("children", ())
         }
         self.array = cache(self._array)
+        self.world = cache(self._world)
+        (animation,) = self.json["animations"]
+        self._samplers = {
+            (channel["target"]["node"], channel["target"]["path"]): animation["samplers"][
+                channel["sampler"]
+            ]
+            for channel in animation["channels"]
+        }
 
     def _array(self, index: int) -> Any:
         """An accessor's values (N, size)."""
@@ -85,7 +93,7 @@ class Glb:
         blended = np.einsum("vi,viab->vab", weights, matrices[joints])
         return np.einsum("vab,vb->va", blended[:, :3, :3], places) + blended[:, :3, 3]
 
-    def world(self, node: int, seconds: float) -> Any:
+    def _world(self, node: int, seconds: float) -> Any:
         """(4, 4) from a node's own frame to the world."""
         own = self.json["nodes"][node]
         local = np.eye(4)
@@ -97,16 +105,14 @@ class Glb:
         return local if parent is None else self.world(parent, seconds) @ local
 
     def _sampled(self, node: int, path: str, seconds: float, rest: Any = None) -> Any:
-        (animation,) = self.json["animations"]
-        for channel in animation["channels"]:
-            if channel["target"] == {"node": node, "path": path}:
-                sampler = animation["samplers"][channel["sampler"]]
-                times = self.array(sampler["input"])[:, 0].astype(float)
-                assert (np.diff(times) > 0).all()
-                values = self.array(sampler["output"]).reshape(len(times), -1).astype(float)
-                return _between(times, values, seconds, path, sampler["interpolation"])
-        assert rest is not None, f"{path} of node {node} is not animated"
-        return rest
+        if (node, path) not in self._samplers:
+            assert rest is not None, f"{path} of node {node} is not animated"
+            return rest
+        sampler = self._samplers[node, path]
+        times = self.array(sampler["input"])[:, 0].astype(float)
+        assert (np.diff(times) > 0).all()
+        values = self.array(sampler["output"]).reshape(len(times), -1).astype(float)
+        return _between(times, values, seconds, path, sampler["interpolation"])
 
     def _view(self, index: int, kind: Any) -> Any:
         view = self.json["bufferViews"][index]

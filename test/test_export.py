@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import csv
+import shutil
 import sqlite3
 import sys
 from collections.abc import Callable
@@ -16,12 +17,14 @@ import pytest
 from glb_reader import Glb
 from results_bag import ResultsBag
 from rosbags.rosbag2 import StoragePlugin
+from rosbags.typesys import Stores
 from smplx_file import smplx_forward, write_smplx_file
 
 from pear_ros.body import load_open_body
 from pear_ros.camera import Camera
 from pear_ros.cli import main
 from pear_ros.cli.results import ParameterTable
+from pear_ros.export import definitions
 from pear_ros.export.arrays import AMASS_ARRAYS, FLAME_ARRAYS, OWN_ARRAYS
 from pear_ros.export.bag import read_bag
 from pear_ros.export.tracks import ResultsError
@@ -356,6 +359,23 @@ def test_a_bag_without_definitions_is_read_by_our_own(tmp_path: Path, images: Im
     assert [track.id for track in recording.tracks] == ["h1", "h2"]
 
 
+def test_definitions_are_found_where_ros_installs_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    packages = tmp_path / "lib" / "python3" / "site-packages"
+    for name in ("pear_msgs/msg", "pear_ros/export"):
+        (packages / name).mkdir(parents=True)
+    (packages / "pear_msgs" / "__init__.py").touch()
+    monkeypatch.setattr(definitions, "__file__", str(packages / "pear_ros/export/definitions.py"))
+    monkeypatch.delitem(sys.modules, "pear_msgs", raising=False)
+    monkeypatch.setattr(sys, "path", [str(packages)])
+    assert definitions.pear_typestore(Stores.ROS2_HUMBLE) is None
+    share = tmp_path / "share" / "pear_msgs"
+    shutil.copytree(Path(__file__).parents[1] / "pear_msgs" / "msg", share / "msg")
+    typestore = definitions.pear_typestore(Stores.ROS2_HUMBLE)
+    assert typestore is not None and "pear_msgs/msg/HumanArray" in typestore.fielddefs
+
+
 def test_a_bag_in_which_nobody_was_seen_leaves_a_head_alone(
     tmp_path: Path, export: Callable[..., Path], refusal: Callable[..., str]
 ) -> None:
@@ -396,6 +416,14 @@ def test_what_cannot_be_exported_is_refused_with_the_reason(
     assert "no topic of type pear_msgs/msg/HumanArray" in refusal(tmp_path / "nothing")
 
 
+def test_damaged_metadata_is_told_in_one_line(
+    tmp_path: Path, images: Images, refusal: Callable[..., str]
+) -> None:
+    path = write(tmp_path / "bag", images)
+    (path / "metadata.yaml").write_text("a: b: c\n'")
+    assert f"{path} is damaged" in refusal(path)
+
+
 @pytest.mark.parametrize("storage", list(StoragePlugin))
 @pytest.mark.parametrize("share", [0.0, 0.3, 0.9])
 def test_damaged_bags_are_named(
@@ -409,6 +437,20 @@ def test_damaged_bags_are_named(
     (file,) = (file for file in path.iterdir() if file.suffix != ".yaml")
     file.write_bytes(file.read_bytes()[: int(share * file.stat().st_size)])
     assert f"{path} is damaged" in refusal(path)
+
+
+def test_messages_of_another_version_are_named(
+    tmp_path: Path, images: Images, monkeypatch: pytest.MonkeyPatch, refusal: Callable[..., str]
+) -> None:
+    path = write(tmp_path / "bag", images, storage=StoragePlugin.SQLITE3)
+    (database,) = path.glob("*.db3")
+    with sqlite3.connect(database) as connection:
+        connection.execute(
+            "UPDATE message_definitions SET encoded_message_definition = "
+            "replace(encoded_message_definition, 'float32 scale', 'float32 size')"
+        )
+        connection.execute("UPDATE topics SET type_description_hash = ''")
+    assert "another version of pear_msgs, which had no scale" in refusal(database)
 
 
 def test_results_of_pear_run_are_exported_too(

@@ -3,18 +3,15 @@
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
-import apsw
 import numpy as np
-from rosbags.highlevel import AnyReader, AnyReaderError
+from rosbags.highlevel import AnyReader
 from rosbags.interfaces import Connection
-from rosbags.rosbag2 import ReaderError
-from rosbags.typesys import Stores, TypesysError
+from rosbags.typesys import Stores
 from tqdm import tqdm
 
 from pear_ros.camera import Camera, IntrinsicsSource
@@ -46,15 +43,16 @@ def read_bag(path: Path, topic: str | None = None) -> Recording:
     stamps: list[int] = []
     frames: list[str] = []
     images: list[People] = []
-    with _reader(path) as reader:
+    with closing(_open(path)) as reader:
         connections = _humans(reader, path, topic)
-        hashes = {message.name: message.sha256 for message in _messages(reader, _bodies(reader))}
+        bodies = [c for c in reader.connections if c.msgtype == BODY_MODEL]
+        hashes = {message.name: message.sha256 for message in _messages(reader, bodies, path)}
         count = sum(connection.msgcount for connection in connections)
-        bar = tqdm(_messages(reader, connections), "Reading", count, unit="image", disable=None)
-        for message in bar:
+        messages = _messages(reader, connections, path)
+        for message in tqdm(messages, "Reading", count, unit="image", disable=None):
             stamps.append(message.header.stamp.sec * 1_000_000_000 + message.header.stamp.nanosec)
             frames.append(message.header.frame_id)
-            images.append(_people(message))
+            images.append(_people(message, path))
     if (np.diff(stamps) <= 0).any():
         at = int(np.flatnonzero(np.diff(stamps) <= 0)[0])
         raise ResultsError(
@@ -71,22 +69,35 @@ def read_bag(path: Path, topic: str | None = None) -> Recording:
     )
 
 
-@contextmanager
-def _reader(path: Path) -> Iterator[AnyReader]:
-    """The open bag; what is wrong with it becomes a ResultsError."""
+def _open(path: Path) -> AnyReader:
     # Bags of Humble in sqlite3 bring no definitions.
     definitions = pear_typestore(Stores.ROS2_HUMBLE)
     try:
-        with AnyReader([path], default_typestore=definitions) as reader:
-            yield reader
-    except AttributeError as error:
-        raise ResultsError(
-            f"{path} was recorded with another version of pear_msgs, which had no {error.name}"
-        ) from error
+        with _named_if_damaged(path):
+            reader = AnyReader([path], default_typestore=definitions)
+            reader.open()
     except FileNotFoundError as error:
         raise ResultsError(f"{path} is not a bag of rosbag2: it has no metadata.yaml") from error
-    except (AnyReaderError, ReaderError, TypesysError, apsw.Error, struct.error) as error:
-        raise ResultsError(f"{path} is damaged or not a bag of rosbag2: {error}") from error
+    return reader
+
+
+def _messages(reader: AnyReader, connections: Sequence[Connection], path: Path) -> Iterator[Any]:
+    if connections:  # None at all would mean all there are.
+        with _named_if_damaged(path):
+            for connection, _, data in reader.messages(connections):
+                yield reader.deserialize(data, connection.msgtype)
+
+
+@contextmanager
+def _named_if_damaged(path: Path) -> Iterator[None]:
+    """Around calls of `rosbags` alone, which raises whatever damaged bytes lead to."""
+    try:
+        yield
+    except OSError:
+        raise
+    except Exception as error:
+        reason = " ".join(str(error).split())  # of YAML it has many lines
+        raise ResultsError(f"{path} is damaged or not a bag of rosbag2: {reason}") from error
 
 
 def _humans(reader: AnyReader, path: Path, topic: str | None) -> list[Connection]:
@@ -107,27 +118,24 @@ def _humans(reader: AnyReader, path: Path, topic: str | None) -> list[Connection
     return [connection for connection in of_type if connection.topic == wanted]
 
 
-def _bodies(reader: AnyReader) -> list[Connection]:
-    return [c for c in reader.connections if c.msgtype == BODY_MODEL]
-
-
-def _messages(reader: AnyReader, connections: Sequence[Connection]) -> Iterator[Any]:
-    if connections:  # None at all would mean all there are.
-        for connection, _, data in reader.messages(connections):
-            yield reader.deserialize(data, connection.msgtype)
-
-
-def _people(message: Any) -> People:
-    camera = Camera(
-        width=message.image_width,
-        height=message.image_height,
-        fx=message.fx,
-        fy=message.fy,
-        cx=message.cx,
-        cy=message.cy,
-        source=IntrinsicsSource(message.intrinsics_source),
-    )
-    persons = tuple(_person(human) for human in message.humans)
+def _people(message: Any, path: Path) -> People:
+    try:
+        camera = Camera(
+            width=message.image_width,
+            height=message.image_height,
+            fx=message.fx,
+            fy=message.fy,
+            cx=message.cx,
+            cy=message.cy,
+            source=IntrinsicsSource(message.intrinsics_source),
+        )
+        persons = tuple(_person(human) for human in message.humans)
+    except AttributeError as error:
+        raise ResultsError(
+            f"{path} was recorded with another version of pear_msgs, which had no {error.name}"
+        ) from error
+    except ValueError as error:  # of an enumeration
+        raise ResultsError(f"{path} is damaged: {error}") from error
     return People(camera, message.model_id, message.body_model, persons)
 
 

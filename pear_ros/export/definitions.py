@@ -13,11 +13,13 @@ from rosbags.typesys.store import Typestore
 
 def pear_typestore(store: Stores) -> Typestore | None:
     """Messages of a ROS 2 distribution and of pear_msgs; None where pear_msgs is not here."""
-    folder = next((folder for folder in _folders() if folder.is_dir()), None)
-    if folder is None:
+    files: list[Path] = next(
+        filter(None, (sorted(folder.glob("*.msg")) for folder in _folders())), []
+    )
+    if not files:
         return None
     types = {}
-    for file in sorted(folder.glob("*.msg")):
+    for file in files:
         types.update(get_types_from_msg(file.read_text(), f"pear_msgs/msg/{file.stem}"))
     typestore = get_typestore(store)
     typestore.register(types)
