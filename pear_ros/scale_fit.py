@@ -89,6 +89,8 @@ def _refined(start: float, ratios: Doubles, spreads: Doubles) -> float | None:
     for _ in range(_ROUNDS):
         off = (ratios - factor) / spreads
         weights = np.maximum(1.0 - (off / _TUKEY) ** 2, 0.0) ** 2 / spreads**2
-        factor = float((weights * ratios).sum() / max(weights.sum(), 1e-12))
+        if not weights.any():
+            return None
+        factor = float((weights * ratios).sum() / weights.sum())
     hits = np.abs(ratios - factor) < 2.5 * spreads
     return factor if hits.sum() > max(_MIN_HITS * len(ratios), MIN_BEAMS / 2) else None
