@@ -18,7 +18,9 @@ from pear_ros.choice import (
     RuntimeChoice,
 )
 from pear_ros.cli.arrays import ARRAYS
+from pear_ros.cli.doctor import add_doctor
 from pear_ros.cli.export import add_export
+from pear_ros.cli.replay_options import add_replay
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -124,6 +126,10 @@ def _parser() -> argparse.ArgumentParser:
 
     add_export(commands)
 
+    replay = add_replay(commands)
+    _add_estimator(replay)
+    replay.set_defaults(call=_replay)
+
     demo = commands.add_parser(
         "demo",
         help="play the demo clip through the ROS 2 node and record everything",
@@ -139,6 +145,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     _add_estimator(demo)
     demo.set_defaults(call=_demo)
+
+    add_doctor(commands)
     return parser
 
 
@@ -247,6 +255,12 @@ def _export_graph(options: argparse.Namespace) -> int:
     from pear_ros.cli.export_graph import export_graph
 
     return export_graph(options.folder, options.precision)
+
+
+def _replay(options: argparse.Namespace) -> int:
+    from pear_ros.cli.replay import replay
+
+    return replay(options)
 
 
 def _demo(options: argparse.Namespace) -> int:
