@@ -3,15 +3,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
 from pear_ros.estimator import Detection
 from pear_ros.landmarks.detector import Detection as Proposal
-from pear_ros.landmarks.detector import PersonDetector, sweep
+from pear_ros.landmarks.detector import PersonDetector, swept
 from pear_ros.landmarks.roi import Roi
 from pear_ros.people import Array, Image
 
@@ -37,6 +37,14 @@ class Detector(Protocol):
         """The next image has nothing to do with the last."""
         ...
 
+    def state(self) -> Any:
+        """What is remembered of earlier images; see pear_ros.memory."""
+        ...
+
+    def restore(self, state: Any) -> None:
+        """Remember this instead."""
+        ...
+
     def close(self) -> None:
         """Ends its threads; nothing may be asked of it afterwards."""
         ...
@@ -55,7 +63,8 @@ class BuiltInDetector:
         self._background = ThreadPoolExecutor(1, thread_name_prefix="detector")
         self._searching: Future[list[Proposal]] | None = None
         self._size: tuple[int, int] | None = None
-        self._sweep: Iterator[Roi] = iter(())
+        self._turn = 0
+        """Of the sweep for newcomers."""
         self._images_since_search = 0
 
     def __call__(self, image: Image, followed: int, missing: Sequence[Array]) -> list[Detection]:
@@ -64,10 +73,9 @@ class BuiltInDetector:
         size = image.shape[1], image.shape[0]
         if size != self._size:
             self._size = size
-            windows = self._detector.windows(*size)
-            self._sweep = sweep(windows)
-            found = self._detector.detect(image, windows)
-        elif windows := self._windows(followed, missing):
+            self._turn = 0
+            found = self._detector.detect(image, self._detector.windows(*size))
+        elif windows := self._windows(size, followed, missing):
             if followed:
                 self._searching = self._background.submit(self._detector.detect, image, windows)
             else:
@@ -79,6 +87,19 @@ class BuiltInDetector:
         self._found_meanwhile()
         self._size = None
 
+    def state(self) -> Any:
+        """See Detector."""
+        found = self._searching.result() if self._searching else None
+        return self._size, self._turn, self._images_since_search, found
+
+    def restore(self, state: Any) -> None:
+        """See Detector."""
+        self._found_meanwhile()
+        self._size, self._turn, self._images_since_search, found = state
+        if found is not None:
+            self._searching = Future()
+            self._searching.set_result(found)
+
     def close(self) -> None:
         """See Detector."""
         self._background.shutdown()
@@ -88,44 +109,49 @@ class BuiltInDetector:
         searching, self._searching = self._searching, None
         return searching.result() if searching else []
 
-    def _windows(self, followed: int, missing: Sequence[Array]) -> list[Roi]:
+    def _windows(self, size: tuple[int, int], followed: int, missing: Sequence[Array]) -> list[Roi]:
         """Around those who went missing and, now and then, one for newcomers."""
         self._images_since_search += 1
         if self._images_since_search >= (DETECTION_INTERVAL if followed > 1 else 1):
             self._images_since_search = 0
-            return [next(self._sweep)]
+            self._turn += 1
+            return [swept(self._detector.windows(*size), self._turn - 1)]
         if self._images_since_search == 1:
             return [Roi.from_box(box, SEARCH) for box in missing]
         return []
 
 
-class NoDetector:
+class _Forgetful:
+    """Remembers nothing, holds nothing."""
+
+    def reset(self) -> None:
+        """See Detector."""
+
+    def state(self) -> Any:
+        """See Detector."""
+
+    def restore(self, state: Any) -> None:
+        """See Detector."""
+
+    def close(self) -> None:
+        """See Detector."""
+
+
+class NoDetector(_Forgetful):
     """Finds nobody: for those who tell with each image who is in it."""
 
     def __call__(self, image: Image, followed: int, missing: Sequence[Array]) -> list[Detection]:
         """See Detector."""
         return []
 
-    def reset(self) -> None:
-        """See Detector."""
 
-    def close(self) -> None:
-        """See Detector."""
-
-
-class FullFrame:
+class FullFrame(_Forgetful):
     """Takes the whole image for one person's box: where nobody else can be in the picture."""
 
     def __call__(self, image: Image, followed: int, missing: Sequence[Array]) -> list[Detection]:
         """See Detector."""
         height, width = image.shape[:2]
         return [] if followed else [Detection(np.array([0, 0, width, height], np.float32))]
-
-    def reset(self) -> None:
-        """See Detector."""
-
-    def close(self) -> None:
-        """See Detector."""
 
 
 def make_detector(name: str) -> Detector:

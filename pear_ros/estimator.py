@@ -6,7 +6,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -153,6 +153,14 @@ class Estimator(Protocol):
 
     def reset(self) -> None:
         """Forget everybody: the next image has nothing to do with the last."""
+        ...
+
+    def state(self) -> Any:
+        """What is remembered of earlier images; see pear_ros.memory."""
+        ...
+
+    def restore(self, state: Any) -> None:
+        """Remember this instead."""
         ...
 
     def close(self) -> None:

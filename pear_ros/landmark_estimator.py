@@ -14,6 +14,7 @@ from pear_ros.landmarks.holistic import HolisticLandmarks
 from pear_ros.landmarks.pose import in_sight, roi_from_box, visible_box
 from pear_ros.landmarks.types import PersonLandmarks, PoseLandmarks
 from pear_ros.landmarks.undistort import undistorted_part, undistorted_pose
+from pear_ros.memory import Remembering
 from pear_ros.people import Array, Image, Person, stack
 
 MIN_SCORE = 0.5
@@ -36,9 +37,10 @@ class _Memory:
     """Of the fit."""
 
 
-class LandmarkEstimator:
+class LandmarkEstimator(Remembering):
     """MediaPipe's landmark models on the CPU and a fit of the embedded open body."""
 
+    memory = ("_known",)
     model_id = "landmarks/1"
     facts: Mapping[str, str] = {}
 

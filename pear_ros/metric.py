@@ -11,12 +11,13 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from pear_ros.bodies import Bodies
 from pear_ros.camera import Camera, IntrinsicsSource
+from pear_ros.memory import Remembering
 from pear_ros.people import Array, DepthSource, Person, TrackingState
 from pear_ros.scale_fit import Expected, fit_log_factor
 from pear_ros.surface import median_depth, visible_surface
@@ -50,13 +51,13 @@ _SEEN = (TrackingState.NEW, TrackingState.TRACKED)
 """Where others are is a guess."""
 
 
+@dataclass
 class _LearntHeight:
     """Of a person, log metres: the median, as some measurements are quite wrong."""
 
-    def __init__(self) -> None:
-        self._measured: deque[float] = deque(maxlen=_KEPT)
-        self._stamp = -math.inf
-        self.value = math.nan
+    value: float = math.nan
+    _measured: deque[float] = field(default_factory=lambda: deque(maxlen=_KEPT))
+    _stamp: float = -math.inf
 
     def add(self, measured: float, stamp: float) -> None:
         """Take one more measurement into account, `stamp` in seconds."""
@@ -77,8 +78,10 @@ class _Belief:
     """What a measurement of log_scale is likely to give."""
 
 
-class MetricScale:
+class MetricScale(Remembering):
     """Finds the scale of each person and remembers their height; not thread-safe."""
+
+    memory = ("_learnt",)
 
     def __init__(self, bodies: Bodies) -> None:
         self._bodies = bodies

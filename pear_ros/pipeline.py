@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
+from typing import Any
 
 from threadpoolctl import ThreadpoolController
 
@@ -108,13 +109,35 @@ class Pipeline:
 
     def reset(self) -> None:
         """Forget everybody: the next image has nothing to do with the last."""
-        for part in (self._tracker, self._estimator, self._detector, self._metric, self._smoother):
+        for part in self._remembering().values():
             part.reset()
+
+    def state(self) -> dict[str, Any]:
+        """What is remembered of the images so far, models apart: dataclasses and arrays.
+
+        To be copied (pear_ros.bags.snapshot) before the next image.
+        """
+        return {name: part.state() for name, part in self._remembering().items()}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go on from a `state`, of this pipeline or of one alike; it belongs to this one then."""
+        for name, part in self._remembering().items():
+            part.restore(state[name])
 
     def close(self) -> None:
         """Free what is held on a device; nothing may be asked of it afterwards."""
         self._detector.close()
         self._estimator.close()
+
+    def _remembering(self) -> dict[str, Any]:
+        """The parts that keep something from image to image."""
+        return {
+            "tracker": self._tracker,
+            "estimator": self._estimator,
+            "detector": self._detector,
+            "metric": self._metric,
+            "smoother": self._smoother,
+        }
 
     def _one_blas_thread(self) -> AbstractContextManager[object]:
         """NumPy's matrices here are small: more threads would spin beside the landmark models'."""

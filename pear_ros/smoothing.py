@@ -16,6 +16,7 @@ import numpy as np
 
 from pear_ros.bodies import Bodies
 from pear_ros.camera import Camera
+from pear_ros.memory import Remembering
 from pear_ros.people import Person, TrackingState
 from pear_ros.person_filter import Known, Measurement, begin, follow, joined, rows
 
@@ -26,8 +27,10 @@ _SEEN = (TrackingState.NEW, TrackingState.TRACKED)
 """Of others, nothing was measured in this image."""
 
 
-class Smoother:
+class Smoother(Remembering):
     """Filters the people of one video; not thread-safe."""
+
+    memory = ("_known",)
 
     def __init__(self, bodies: Bodies) -> None:
         self._bodies = bodies

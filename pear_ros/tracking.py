@@ -11,6 +11,7 @@ import numpy as np
 from pear_ros.boxes import same_person
 from pear_ros.camera import Camera
 from pear_ros.estimator import Detection, Estimate, Region
+from pear_ros.memory import Remembering
 from pear_ros.people import Array, Person, TrackingState
 
 PATIENCE = 0.5
@@ -49,7 +50,7 @@ class _Track:
         return apart < length and 0.5 < other / length < 2.0
 
 
-class Tracker:
+class Tracker(Remembering):
     """Gives ids to people by the overlap of their boxes."""
 
     def __init__(self) -> None:

@@ -19,7 +19,7 @@ from pear_ros.landmarks.detector import (
     Detection,
     PersonDetector,
     same_person,
-    sweep,
+    swept,
 )
 from pear_ros.landmarks.holistic import RETRY_EVERY, HolisticLandmarks
 from pear_ros.landmarks.model import TfliteModel, pruned
@@ -174,8 +174,7 @@ def test_windows_of_each_size_cover_the_image(width: int, height: int) -> None:
 
 def test_a_sweep_visits_every_window_and_large_ones_more_often() -> None:
     windows = PersonDetector.windows(1768, 994)
-    order = sweep(windows)
-    visits = [next(order) for _ in range(4 * len(windows))]
+    visits = [swept(windows, turn) for turn in range(4 * len(windows))]
     assert set(visits) == set(windows)
     assert visits.count(windows[0]) > visits.count(windows[-1])
 

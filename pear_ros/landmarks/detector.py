@@ -9,9 +9,8 @@ is there is for the pose model's score to say.
 
 from __future__ import annotations
 
-import itertools
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -109,8 +108,8 @@ class PersonDetector:
         return _distinct([detection for detection in found if detection.score > self._min_score])
 
 
-def sweep(windows: Sequence[Roi]) -> Iterator[Roi]:
-    """Endless order for video, one window at a time: by turns three of the large and one small.
+def swept(windows: Sequence[Roi], turn: int) -> Roi:
+    """The window to look into in turn 0, 1, 2, ... of a video: three of the large, then one small.
 
     The small windows (half the shorter side) are many: so large people are found soon, and small
     ones in time.
@@ -120,11 +119,11 @@ def sweep(windows: Sequence[Roi]) -> Iterator[Roi]:
     small = [window for window in windows if window.size == smallest < largest]
     large = [window for window in windows if window not in small]
     if not small:
-        yield from itertools.cycle(large)
-    next_large, next_small = itertools.cycle(large), itertools.cycle(small)
-    while True:
-        yield from itertools.islice(next_large, _LARGE_TURNS)
-        yield next(next_small)
+        return large[turn % len(large)]
+    rounds, place = divmod(turn, _LARGE_TURNS + 1)
+    if place == _LARGE_TURNS:
+        return small[rounds % len(small)]
+    return large[(rounds * _LARGE_TURNS + place) % len(large)]
 
 
 def _centres(extent: float, side: float, overhang: float) -> list[float]:

@@ -7,6 +7,7 @@ Knows nothing of what runs the network, nor of where meshes are computed.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from scipy.spatial.transform import Rotation
@@ -99,6 +100,14 @@ class PearEstimator:
     def reset(self) -> None:
         """Forget everybody."""
         self._follow.reset()
+
+    def state(self) -> Any:
+        """See Estimator."""
+        return self._follow.state()
+
+    def restore(self, state: Any) -> None:
+        """See Estimator."""
+        self._follow.restore(state)
 
     def close(self) -> None:
         """Free what network and meshes hold on a device."""

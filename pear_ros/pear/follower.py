@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pear_ros.estimator import Region
 from pear_ros.landmarks.pose import PoseModel, in_sight, roi_from_box, visible_box
 from pear_ros.landmarks.roi import Roi
+from pear_ros.memory import Remembering
 from pear_ros.people import Array, Image
 
 
@@ -23,8 +24,10 @@ class Sighting:
     """Confidence that this is a person, 0 to 1."""
 
 
-class PersonFollower:
+class PersonFollower(Remembering):
     """Looks for the person of each region by BlazePose, from image to image; not thread-safe."""
+
+    memory = ("_rois",)
 
     def __init__(self, threads: int = 2) -> None:
         """Load the model. Raises pear_ros.assets.AssetError when its file is missing."""
