@@ -54,8 +54,8 @@ class OpenBodyPipeline(TinyPipeline):
         super().__init__()
         self.body: Any = load_open_body()
 
-    def __call__(self, image: Image, camera: Camera, stamp_seconds: float) -> People:
-        people = super().__call__(image, camera, stamp_seconds)
+    def __call__(self, image: Image, camera: Camera, stamp: float = 0.0, **more: Any) -> People:
+        people = super().__call__(image, camera, stamp, **more)
         for person in people.persons:
             object.__setattr__(person.smplx, "betas", np.zeros(self.body.num_betas, np.float32))
             expression = np.zeros(self.body.num_expression, np.float32)

@@ -24,7 +24,8 @@ from visualization_msgs.msg import MarkerArray
 from pear_msgs.msg import BodyModelInfo, HumanArray
 from pear_ros.people import Image
 from pear_ros.ros.diagnostics import figures
-from pear_ros.ros.recorder import Recorder, Topic, jpeg_message
+from pear_ros.ros.messages import jpeg_message
+from pear_ros.ros.recorder import Recorder, Topic
 
 OPTICAL_FRAME = "camera_optical_frame"
 LINK_FRAME = "camera_link"

@@ -14,30 +14,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import cv2
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from rclpy.serialization import deserialize_message, serialize_message
-from rosbags.interfaces import (
-    Connection,
-    Qos,
-    QosDurability,
-    QosHistory,
-    QosLiveliness,
-    QosReliability,
-    QosTime,
-)
+from rosbags.interfaces import Connection
 from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
-from rosbags.typesys import Stores, get_types_from_msg, get_typestore
+from rosbags.typesys import Stores
 from rosbags.typesys.store import Typestore
 from sensor_msgs.msg import CompressedImage
 
-import pear_msgs.msg
-from pear_ros.people import Image
+from pear_ros.bags.writing import QUEUE, add_topic, offered, type_name
+from pear_ros.export.definitions import pear_typestore
 from pear_ros.ros.images import bgr_from_image
-
-_JPEG_QUALITY = 92
-_QUEUE = 50
+from pear_ros.ros.messages import jpeg_message
 
 
 @dataclass(frozen=True)
@@ -72,7 +61,8 @@ class Recorder:
         self._writer = Writer(folder, version=9, storage_plugin=StoragePlugin.MCAP)
         self._writer.set_compression(CompressionMode.STORAGE, CompressionFormat.ZSTD)
         self._writer.open()
-        typestore = _typestore()
+        typestore = pear_typestore(Stores.ROS2_JAZZY)
+        assert typestore is not None, "pear_msgs can be imported, so its definitions are there"
         self._subscriptions = [self._subscribe(node, topic, typestore) for topic in topics]
 
     def count(self, name: str) -> int:
@@ -101,17 +91,13 @@ class Recorder:
 
     def _subscribe(self, node: Node, topic: Topic, typestore: Typestore) -> Any:
         recorded_type = CompressedImage if topic.as_jpeg else topic.message_type
-        connection = self._writer.add_connection(
-            topic.recorded_name,
-            f"{recorded_type.__module__.split('.')[0]}/msg/{recorded_type.__name__}",
-            typestore=typestore,
-            offered_qos_profiles=[_offered(topic.latched)],
-        )
+        kind, offers = type_name(recorded_type), [offered(topic.latched)]
+        connection = add_topic(self._writer, topic.recorded_name, kind, typestore, offers)
 
         def receive(data: bytes) -> None:
             self._receive(topic, connection, data)
 
-        qos = QoSProfile(depth=_QUEUE)
+        qos = QoSProfile(depth=QUEUE)
         if topic.latched:
             qos.durability = DurabilityPolicy.TRANSIENT_LOCAL
         return node.create_subscription(topic.message_type, topic.name, receive, qos, raw=True)
@@ -128,42 +114,3 @@ class Recorder:
         with self._arrived:
             self._arrivals[topic.name].append(now)
             self._arrived.notify_all()
-
-
-def jpeg_message(image: Image, header: Any) -> CompressedImage:
-    """sensor_msgs/CompressedImage of a BGR picture."""
-    _, data = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
-    message = CompressedImage(header=header, format="jpeg")
-    message.data.frombytes(data.tobytes())
-    return message
-
-
-def _typestore() -> Typestore:
-    """Message definitions of ROS 2 and those of pear_msgs, from its installed .msg files."""
-    folder = next(
-        share
-        for parent in Path(pear_msgs.msg.__file__).parents
-        if (share := parent / "share" / "pear_msgs" / "msg").is_dir()
-    )
-    types = {}
-    for file in folder.glob("*.msg"):
-        types.update(get_types_from_msg(file.read_text(), f"pear_msgs/msg/{file.stem}"))
-    typestore = get_typestore(Stores.ROS2_JAZZY)
-    typestore.register(types)
-    return typestore
-
-
-def _offered(latched: bool) -> Qos:
-    """Reliable, and transient local where a topic is latched, so that a player latches it again."""
-    forever = QosTime(2147483647, 4294967295)
-    return Qos(
-        QosHistory.KEEP_LAST,
-        1 if latched else _QUEUE,
-        QosReliability.RELIABLE,
-        QosDurability.TRANSIENT_LOCAL if latched else QosDurability.VOLATILE,
-        forever,
-        forever,
-        QosLiveliness.AUTOMATIC,
-        forever,
-        False,
-    )

@@ -1,0 +1,175 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A bag of rosbag2: its files in order, and all that can be read of them."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path, PurePath
+from typing import Any
+
+from rosbags.typesys.store import Typestore
+from ruamel.yaml import YAML
+
+from pear_ros.bags.definitions import types_of
+from pear_ros.bags.storage import (
+    COMPRESSED,
+    is_storage_file,
+    open_storage,
+    summary,
+    until_damage,
+)
+from pear_ros.bags.topic import BagError, Message, Topic
+
+METADATA = "metadata.yaml"
+_HASHED = 1 << 20
+"""Bytes at a file's beginning and end that its fingerprint looks at."""
+
+
+def find_bags(path: Path, leave_out: Path | None = None) -> list[Path]:
+    """The bags at `path`: a bag itself (folder or file), or those in a folder, by their names.
+
+    A folder is a bag where it has a metadata.yaml, or files named as rosbag2 names them, after the
+    folder, as a recorder leaves them behind that was killed; other storage files are a bag each.
+    `leave_out`: a folder not to be looked into. Raises BagError where there is none.
+    """
+    if not path.exists():
+        raise BagError(f"{path} does not exist")
+    if path.is_file():
+        if not is_storage_file(path):
+            raise BagError(f"{path} is not a bag: its name does not end in .mcap or .db3")
+        return [path]
+    bags = list(_bags_in(path, leave_out and leave_out.resolve()))
+    if not bags:
+        raise BagError(
+            f"{path} is not a bag, and there is none in it: no metadata.yaml, .mcap, .db3"
+        )
+    return bags
+
+
+def _bags_in(folder: Path, leave_out: Path | None) -> Iterator[Path]:
+    if folder.resolve() == leave_out or folder.name.startswith("."):
+        return
+    files = sorted(filter(is_storage_file, folder.iterdir()), key=_natural)
+    own = re.compile(re.escape(folder.name) + r"_\d+\.")
+    if (folder / METADATA).exists() or (files and all(own.match(f.name) for f in files)):
+        yield folder
+        return
+    yield from files
+    for inner in sorted(filter(Path.is_dir, folder.iterdir()), key=_natural):
+        yield from _bags_in(inner, leave_out)
+
+
+class Bag:
+    """A bag, opened for reading; holds no file open."""
+
+    def __init__(self, path: Path) -> None:
+        """`path`: one of `find_bags`. Looks through all files that are damaged.
+
+        Raises BagError when nothing can be read.
+        """
+        self.path = path
+        self.damage: list[str] = []
+        """What is wrong with it, as far as it has been read by now, one sentence each."""
+        self.topics: dict[str, Topic] = {}
+        """By name."""
+        self.files = self._list_files() if path.is_dir() else [path]
+        """In the order of recording."""
+        self._types: dict[str, Typestore] = {}
+        starts, ends = [], []
+        for file in self.files:
+            try:
+                found, damage = summary(file)
+            except OSError as error:
+                raise BagError(f"{file} cannot be read: {error.strerror}") from error
+            if damage:
+                self.damage.append(damage)
+            for topic in found.topics.values():
+                known = self.topics.get(topic.name, replace(topic, count=0))
+                self.topics[topic.name] = replace(known, count=known.count + topic.count)
+            if found.start is not None and found.end is not None:
+                starts.append(found.start)
+                ends.append(found.end)
+        if not starts:
+            raise BagError(f"{path} has no messages" + "".join(f"; {d}" for d in self.damage))
+        self.start = min(starts)
+        """Time of its first message, nanoseconds."""
+        self.end = max(ends)
+        """Time of its last message."""
+
+    @property
+    def name(self) -> str:
+        """Of folder or file, without suffixes."""
+        return self.path.name if self.path.is_dir() else self.path.name.partition(".")[0]
+
+    def messages(
+        self, names: Collection[str] | None = None, start: int = 0, end: int | None = None
+    ) -> Iterator[Message]:
+        """Messages of these topics (None: of all) recorded from `start` to `end`, nanoseconds.
+
+        What is damaged is left out and told in `damage`.
+        """
+        for file in self.files:
+            with open_storage(file) as storage:
+                found: list[str] = []
+                for message in until_damage(storage.messages(names), found):
+                    if start <= message.time and (end is None or message.time <= end):
+                        yield message
+                self.damage += [text for text in found if text not in self.damage]
+
+    def deserialize(self, message: Message) -> Any:
+        """The message as an object with its fields.
+
+        Raises BagError when its type is not known; what a corrupt one raises depends on the damage.
+        """
+        topic = self.topics[message.topic]
+        if topic.type not in self._types:
+            types = types_of(topic)
+            if types is None:
+                raise BagError(
+                    f"{self.path} brings no definition of {topic.type}, the type of {topic.name}"
+                )
+            self._types[topic.type] = types
+        return self._types[topic.type].deserialize_cdr(message.data, topic.type)
+
+    def fingerprint(self) -> str:
+        """What tells this bag from others: the files' names, sizes, beginnings and ends."""
+        digest = hashlib.sha256()
+        for file in self.files:
+            size = file.stat().st_size
+            digest.update(f"{file.name} {size}\n".encode())
+            with file.open("rb") as content:
+                digest.update(content.read(_HASHED))
+                content.seek(max(size - _HASHED, 0))
+                digest.update(content.read(_HASHED))
+        return f"{self.name}, {digest.hexdigest()[:16]}"
+
+    def _list_files(self) -> list[Path]:
+        there = sorted(filter(is_storage_file, self.path.iterdir()), key=_natural)
+        metadata = self.path / METADATA
+        if not metadata.exists():
+            self.damage.append(f"{self.path} has no {METADATA}: its recording did not end as usual")
+            return there
+        try:
+            content = YAML(typ="safe").load(metadata.read_text())
+            names = content["rosbag2_bagfile_information"]["relative_file_paths"]
+            wanted = [self.path / PurePath(name).name for name in names]
+        except Exception as error:  # What a damaged file raises depends on the damage.
+            self.damage.append(f"{metadata} is damaged ({type(error).__name__})")
+            return there
+        return [file for path in wanted for file in self._existing(path)]
+
+    def _existing(self, path: Path) -> Sequence[Path]:
+        """The file, which some versions list without the suffix of its compression."""
+        for candidate in (path, path.with_name(path.name + COMPRESSED)):
+            if candidate.exists():
+                return [candidate]
+        self.damage.append(f"{path} is missing")
+        return []
+
+
+def _natural(path: Path) -> list[tuple[int, str]]:
+    """For sorting: _2 before _10."""
+    return [(int(part or 0), text) for text, part in re.findall(r"(\D*)(\d*)", path.name)]

@@ -1,0 +1,148 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A bag written part by part: each is there whole or not at all, whenever the writer is killed."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+from rosbags.interfaces import Qos
+from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
+from rosbags.typesys.store import Typestore
+from ruamel.yaml import YAML
+
+from pear_ros.bags.bag import METADATA
+from pear_ros.bags.writing import add_topic
+
+_ROOT = "rosbag2_bagfile_information"
+
+
+@dataclass(frozen=True)
+class NewTopic:
+    """A topic to be written."""
+
+    name: str
+    type: str
+    types: Typestore
+    """With its definition."""
+    qos: Sequence[Qos] = ()
+
+
+@dataclass(frozen=True)
+class Part:
+    """A part that is finished: what metadata.yaml says of a bag that consists of it alone."""
+
+    metadata: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def file_name(self) -> str:
+        """Of its storage file."""
+        return str(self.metadata["relative_file_paths"][0])
+
+    @property
+    def start(self) -> int:
+        """Earliest time of recording, nanoseconds."""
+        return int(self.metadata["starting_time"]["nanoseconds_since_epoch"])
+
+    @property
+    def end(self) -> int:
+        """Latest time of recording."""
+        return self.start + int(self.metadata["duration"]["nanoseconds"])
+
+
+class PartWriter:
+    """Writes one part, MCAP with its chunks compressed, in a folder of its own."""
+
+    def __init__(self, folder: Path, name: str, topics: Sequence[NewTopic]) -> None:
+        """`folder`: where to write, apart from the bag; `name`: of the storage file, no suffix."""
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        self._folder = folder / name
+        self._writer = Writer(self._folder, version=9, storage_plugin=StoragePlugin.MCAP)
+        self._writer.set_compression(CompressionMode.STORAGE, CompressionFormat.ZSTD)
+        self._writer.open()
+        self._connections = {
+            topic.name: add_topic(self._writer, topic.name, topic.type, topic.types, topic.qos)
+            for topic in topics
+        }
+
+    def write(self, topic: str, time: int, data: bytes) -> None:
+        """Add a serialised message, recorded at `time` (nanoseconds)."""
+        self._writer.write(self._connections[topic], time, data)
+
+    def finish(self) -> Part:
+        """Complete the storage file, so that it survives a power cut; it is not in the bag yet."""
+        self._writer.close()
+        metadata = YAML(typ="safe").load((self._folder / METADATA).read_text())
+        part = Part(metadata[_ROOT])
+        sync(self._folder / part.file_name)
+        return part
+
+    def move(self, part: Part, bag: Path) -> None:
+        """Put the finished part into the bag, in the place of one of the same name."""
+        os.replace(self._folder / part.file_name, bag / part.file_name)
+        sync(bag)
+
+    def abandon(self) -> None:
+        """Close the storage file as it is; nothing of it is used."""
+        self._writer.abort()
+
+
+def write_metadata(bag: Path, parts: Sequence[Part], custom: Mapping[str, str]) -> None:
+    """Make a bag of its parts, at least one: with metadata.yaml, which has `custom` in it, too."""
+    first = parts[0].metadata
+    start, end = min(part.start for part in parts), max(part.end for part in parts)
+    metadata = {
+        **first,
+        "relative_file_paths": [part.file_name for part in parts],
+        "files": [file for part in parts for file in part.metadata["files"]],
+        "starting_time": {"nanoseconds_since_epoch": start},
+        "duration": {"nanoseconds": end - start},
+        "message_count": sum(part.metadata["message_count"] for part in parts),
+        "topics_with_message_count": list(_topics(parts)),
+        "custom_data": dict(custom),
+    }
+    text = StringIO()
+    yaml = YAML(typ="safe")
+    yaml.default_flow_style = False
+    yaml.dump({_ROOT: metadata}, text)
+    write_whole(bag / METADATA, text.getvalue().encode())
+
+
+def custom_data(bag: Path) -> dict[str, str] | None:
+    """What `write_metadata` was given; None where there is no metadata.yaml."""
+    try:
+        text = (bag / METADATA).read_text()
+    except FileNotFoundError:
+        return None
+    return dict(YAML(typ="safe").load(text)[_ROOT].get("custom_data") or {})
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a file so that it is there whole, or as it was, whatever happens."""
+    draft = path.with_name(f".{path.name}.draft")
+    draft.write_bytes(content)
+    sync(draft)
+    os.replace(draft, path)
+    sync(path.parent)
+
+
+def sync(path: Path) -> None:
+    """Let a file, or the names in a folder, get to the disk."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _topics(parts: Sequence[Part]) -> Iterator[dict[str, Any]]:
+    """Each topic once, with the messages of all parts counted. All parts have the same topics."""
+    of_parts = [part.metadata["topics_with_message_count"] for part in parts]
+    for same in zip(*of_parts, strict=True):
+        yield {**same[0], "message_count": sum(topic["message_count"] for topic in same)}

@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Messages out of storage files whose index is missing or broken, in the order of the file."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from urllib.parse import quote
+
+from rosbags.interfaces import MessageDefinition, MessageDefinitionFormat
+
+from pear_ros.bags.topic import Topic
+
+_FORMATS = {"ros2msg": MessageDefinitionFormat.MSG, "ros2idl": MessageDefinitionFormat.IDL}
+
+
+def salvage(path: Path) -> Iterator[tuple[Topic, int, bytes]]:
+    """Topic, time of recording and data of each message, from the file's beginning on.
+
+    Raises whatever the damage leads to, when nothing more can be read.
+    """
+    return _mcap(path) if path.suffix == ".mcap" else _sqlite3(path)
+
+
+def _mcap(path: Path) -> Iterator[tuple[Topic, int, bytes]]:
+    """By the streaming reader of `mcap`, which needs no index at the end."""
+    from mcap.exceptions import EndOfFile
+    from mcap.records import Channel, Message, Schema
+    from mcap.stream_reader import StreamReader
+
+    schemas: dict[int, Schema] = {}
+    topics: dict[int, Topic] = {}
+    with path.open("rb") as file:
+        try:
+            for record in StreamReader(file, validate_crcs=True).records:
+                if isinstance(record, Schema):
+                    schemas[record.id] = record
+                elif isinstance(record, Channel) and record.message_encoding == "cdr":
+                    schema = schemas[record.schema_id]
+                    form = _FORMATS.get(schema.encoding, MessageDefinitionFormat.NONE)
+                    definition = MessageDefinition(form, schema.data.decode())
+                    topics[record.id] = Topic(record.topic, schema.name, definition)
+                elif isinstance(record, Message) and record.channel_id in topics:
+                    yield topics[record.channel_id], record.log_time, record.data
+        except EndOfFile as error:
+            raise EOFError("it ends before its recording does") from error
+
+
+def _sqlite3(path: Path) -> Iterator[tuple[Topic, int, bytes]]:
+    """By its rows' numbers, as the index by time may be what is broken."""
+    with closing(sqlite3.connect(f"file:{quote(str(path))}?immutable=1", uri=True)) as database:
+        # Otherwise SQLite refuses all of a file that is shorter than it should be.
+        database.execute("PRAGMA writable_schema=ON")
+        topics = {
+            number: Topic(name, kind)
+            for number, name, kind in database.execute("SELECT id, name, type FROM topics")
+        }
+        for number, time, data in database.execute(
+            "SELECT topic_id, timestamp, data FROM messages ORDER BY id"
+        ):
+            if number in topics:
+                yield topics[number], time, data

@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Topics of bags that `rosbags` writes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from rosbags.interfaces import (
+    Connection,
+    Qos,
+    QosDurability,
+    QosHistory,
+    QosLiveliness,
+    QosReliability,
+    QosTime,
+)
+from rosbags.rosbag2 import Writer
+from rosbags.typesys.store import Typestore
+
+QUEUE = 50
+"""Messages."""
+_FOREVER = QosTime(2147483647, 4294967295)
+
+
+def offered(latched: bool) -> Qos:
+    """Reliable, and transient local where a topic is latched, so that a player latches it again."""
+    return Qos(
+        QosHistory.KEEP_LAST,
+        1 if latched else QUEUE,
+        QosReliability.RELIABLE,
+        QosDurability.TRANSIENT_LOCAL if latched else QosDurability.VOLATILE,
+        _FOREVER,
+        _FOREVER,
+        QosLiveliness.AUTOMATIC,
+        _FOREVER,
+        False,
+    )
+
+
+def type_name(message_type: type[Any]) -> str:
+    """As in sensor_msgs/msg/Image, of a message class of ROS 2."""
+    return f"{message_type.__module__.split('.')[0]}/msg/{message_type.__name__}"
+
+
+def add_topic(
+    writer: Writer, name: str, kind: str, types: Typestore, qos: Sequence[Qos]
+) -> Connection:
+    """A topic of the type `kind`, with its definition from `types`, in a bag that is open."""
+    return writer.add_connection(name, kind, typestore=types, offered_qos_profiles=qos)
