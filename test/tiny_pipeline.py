@@ -123,6 +123,12 @@ class TinyPipeline:
         self.resets += 1
         self._before = set()
 
+    def state(self) -> object:
+        return sorted(self._before)
+
+    def restore(self, state: list[int]) -> None:
+        self._before = set(state)
+
     def close(self) -> None:
         self.closed = True
 

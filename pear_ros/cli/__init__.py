@@ -20,6 +20,7 @@ from pear_ros.choice import (
 from pear_ros.cli.arrays import ARRAYS
 from pear_ros.cli.doctor import add_doctor
 from pear_ros.cli.export import add_export
+from pear_ros.cli.replay_options import add_replay
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -124,6 +125,10 @@ def _parser() -> argparse.ArgumentParser:
     export_graph.set_defaults(call=_export_graph)
 
     add_export(commands)
+
+    replay = add_replay(commands)
+    _add_estimator(replay)
+    replay.set_defaults(call=_replay)
 
     demo = commands.add_parser(
         "demo",
@@ -250,6 +255,12 @@ def _export_graph(options: argparse.Namespace) -> int:
     from pear_ros.cli.export_graph import export_graph
 
     return export_graph(options.folder, options.precision)
+
+
+def _replay(options: argparse.Namespace) -> int:
+    from pear_ros.cli.replay import replay
+
+    return replay(options)
 
 
 def _demo(options: argparse.Namespace) -> int:
