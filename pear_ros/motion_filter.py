@@ -18,17 +18,21 @@ import numpy.typing as npt
 
 Doubles = npt.NDArray[np.float64]
 
-_FADING = np.array([[0.2], [1.0]])
+_FADING = np.array([[0.2], [3.0]])
 """Seconds in which a rate is lost, at rest and in motion."""
 _SWITCHING = 2.0
 """Seconds for which a channel typically stays at rest or in motion."""
 _OUTLIER = 4.0
 """Variances off the forecast from which on a measurement counts less."""
+_LEAPING = 0.2
+"""Share of a person's telling channels that are never outliers at once by chance."""
 _ALIKE = 0.8
 """How far two outliers may be apart to confirm each other, as a share of their size."""
-_LEARNING = 1.0
+_LEARNING = 2.0
 """Seconds over which the measurements' noise is learnt."""
-_LASTING = 1.5
+_PER_IMAGE = 4.0
+"""No image tells of more noise than this, in terms of what was learnt before."""
+_LASTING = 5.0
 """Noise lasts for some images, so it weighs more than its variance from one to the next tells."""
 _NOISE_RANGE = (0.05, 2.5)
 """How far the learnt noise may be from what was expected, as shares of its standard deviation."""
@@ -46,6 +50,8 @@ class Channels:
     """(C,) standard deviation of the rate of one of whom nothing is known, units per second."""
     unrest: Doubles
     """(2, C) by how much the rate's variance grows in a second, at rest and in motion."""
+    telling: npt.NDArray[np.bool_]
+    """(C,) those that leap together when the whole person does."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +77,8 @@ class Motion:
     """(N, C) variance of the measurements over that which was expected of them."""
     unexplained: Doubles
     """(N, 3, C) where the last measurement was, from the estimate."""
+    excess: Doubles
+    """(N, 3, C) how much further than the estimate it had moved since the one before."""
 
 
 def start(channels: Channels, error: Doubles) -> Motion:
@@ -90,6 +98,7 @@ def start(channels: Channels, error: Doubles) -> Motion:
         weight=0.5 * pair,
         noisiness=np.ones(error.shape),
         unexplained=still[:, 0],
+        excess=still[:, 0],
     )
 
 
@@ -131,6 +140,7 @@ def correct(
     foretold = channels.axes * (motion.variance.max(axis=1) + noise)
     off = _square(surprise)
     outlying = np.maximum(1.0, off / (_OUTLIER * foretold)) ** 2
+    doubted = outlying > 1.0
 
     total = motion.variance + (noise * outlying)[:, None]
     surprises = surprise[:, None] - motion.place
@@ -144,11 +154,11 @@ def correct(
     correction = _mean(weight, place)
     unexplained = surprise - correction
 
-    # On average, the surprise before the correction times that after it is the noise (Mehra, IEEE
-    # Trans. Automatic Control 1972).
+    # Noise moves measurements to and fro; what goes on in one direction is motion, foretold or not.
+    excess = surprise - motion.unexplained
     usual = motion.noisiness
-    seen = (surprise * unexplained).sum(axis=1) / (channels.axes * expected)
-    seen = np.minimum(seen, 4.0 * usual)
+    seen = -(excess * motion.excess).sum(axis=1) / (channels.axes * expected)
+    seen = np.clip(seen, -_PER_IMAGE * usual, _PER_IMAGE * usual)
     pace = 1.0 - np.exp(-elapsed[:, None] / _LEARNING)
     learnt = np.clip(usual + pace * (seen - usual), _NOISE_RANGE[0] ** 2, _NOISE_RANGE[1] ** 2)
     corrected = Motion(
@@ -160,9 +170,13 @@ def correct(
         weight=weight,
         noisiness=learnt,
         unexplained=unexplained,
+        excess=excess,
     )
-    # An outlier much like the one before is none: it is the estimate that is wrong.
-    wrong = (outlying > 1.0) & (_square(surprise - motion.unexplained) < _ALIKE**2 * off)
+    # It is the estimate that is wrong if an outlier is much like the one before, or if much of a
+    # person leaps at once.
+    leaping = doubted[:, channels.telling].mean(axis=1, keepdims=True) > _LEAPING
+    confirmed = _square(excess) < _ALIKE**2 * off
+    wrong = doubted & (confirmed | (leaping & channels.telling))
     if wrong.any():
         corrected = _where(wrong, start(channels, np.sqrt(usual) * error), corrected)
         corrected = replace(corrected, noisiness=usual)

@@ -18,11 +18,11 @@ from pear_ros import motion_filter, quaternions
 from pear_ros.motion_filter import Channels, Doubles, Motion
 from pear_ros.people import NUM_JOINTS, FlameParams, Person, SmplxParams, stack, unstack
 
-_TURN_ERROR = 0.04
+_TURN_ERROR = 0.03
 """Usual error of a joint's rotation about an axis, radians."""
 _RAY_ERROR = 0.001
 """Usual error of the pelvis across the line of sight, radians."""
-_DEPTH_ERROR = 0.03
+_DEPTH_ERROR = 0.02
 """Usual error of the pelvis along the line of sight, as a share of its depth."""
 _LEAST_CONFIDENCE = 0.2
 """No joint is held for less certain than this."""
@@ -30,7 +30,7 @@ _TURN_RATE = 4.0
 """Usual rate of a joint about an axis, radians per second."""
 _SPEED = 0.7
 """Usual speed of a person along an axis, metres per second."""
-_TURN_UNREST = (0.05, 30.0)
+_TURN_UNREST = (0.05, 20.0)
 """See Channels.unrest; radians."""
 _ACROSS_UNREST = (0.3, 30.0)
 """The same of the pelvis, metres, across the line of sight."""
@@ -214,6 +214,7 @@ def _channels(turning: int) -> Channels:
         axes=np.array([3.0] * turning + [2.0, 1.0]),
         rate=np.array([_TURN_RATE] * turning + [_SPEED] * 2),
         unrest=np.array([_TURN_UNREST] * turning + [_ACROSS_UNREST, _DEPTH_UNREST]).T,
+        telling=np.arange(turning + 2) < _FACE_JOINTS.start,
     )
 
 

@@ -1,0 +1,180 @@
+# SPDX-License-Identifier: Apache-2.0
+"""People in motion, as they are and as an estimator sees them image by image."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy.spatial.transform import Rotation
+
+from pear_ros.body import load_open_body
+from pear_ros.people import NUM_JOINTS, SMPLX_JOINT_NAMES
+from tools.synthetic_people import FACING_CAMERA, sample_rotations
+
+Doubles = npt.NDArray[np.float64]
+
+_INDEX = {name: number for number, name in enumerate(SMPLX_JOINT_NAMES)}
+_ARMS = [
+    _INDEX[f"{side}_{joint}"]
+    for side in ("left", "right")
+    for joint in ("shoulder", "elbow", "wrist")
+]
+_TRUNK = [_INDEX[name] for name in ("spine1", "spine2", "spine3", "neck", "head")]
+_FINGERS = list(range(_INDEX["left_index1"], NUM_JOINTS))
+
+
+@dataclass(frozen=True)
+class Track:
+    """Poses and places of one body at T times."""
+
+    rotations: Rotation
+    """T x 55, joint by joint, time by time: relative to the parent, the first to the camera."""
+    pelvis: Doubles
+    """(T, 3) in the optical frame, metres."""
+
+    def joints(self) -> Doubles:
+        """(T, 55, 3) joints about the pelvis, metres."""
+        body = load_open_body()
+        pose = self.rotations.as_rotvec().reshape(-1, NUM_JOINTS, 3).astype(np.float32)
+        nothing = [
+            np.zeros((len(pose), size), np.float32)
+            for size in (body.num_betas, body.num_expression, 3)
+        ]
+        joints: Doubles = body.joints(pose, *nothing).astype(np.float64)
+        return joints - joints[:, :1]
+
+
+class Motion:
+    """Somebody who walks up and down before the camera, gestures, raises an arm, and stops."""
+
+    def __init__(self, seed: int, duration: float) -> None:
+        rng = np.random.default_rng(seed)
+        self._base = Rotation.from_matrix(sample_rotations(rng, "standing"))
+        # Seconds at which everything comes to a halt for a while, and at which arms go up quickly.
+        self._halts = np.arange(rng.uniform(1.5, 3.0), duration, 4.0)
+        self._halt_length = rng.uniform(1.0, 1.6)
+        self._raises = np.arange(rng.uniform(0.5, 2.0), duration, 2.5)
+        self._raise_length = rng.uniform(0.3, 0.45)
+        self._raise_angle = np.radians(rng.uniform(70.0, 120.0))
+        self._raised = rng.choice([_INDEX["left_shoulder"], _INDEX["right_shoulder"]])
+        self._stride = np.radians(rng.uniform(18.0, 30.0))
+        self._step_rate = rng.uniform(0.8, 1.1)
+        self._gesture = _Swings(rng, (0.3, 2.5), np.radians(14.0), len(_ARMS))
+        self._sway = _Swings(rng, (0.2, 1.2), np.radians(3.0), len(_TRUNK))
+        self._grasp = _Swings(rng, (0.3, 1.5), np.radians(7.0), len(_FINGERS))
+        self._turning = _Swings(rng, (0.1, 0.4), np.radians(18.0), 1)
+        self._start = np.array([rng.uniform(-0.5, 0.5), 0.2, rng.uniform(4.0, 4.5)])
+        # Of walking to and fro.
+        self._walk = np.array([rng.uniform(0.2, 0.5), 0.0, rng.uniform(0.9, 1.4)])
+        self._walk_rate = rng.uniform(0.11, 0.15)
+
+    def at(self, times: Doubles) -> Track:
+        """The truth at some times, seconds."""
+        active = self._active_time(times)
+        turns = np.zeros((len(times), NUM_JOINTS, 3))
+        turns[:, _ARMS] = self._gesture(active)
+        turns[:, _TRUNK] = self._sway(active)
+        turns[:, _FINGERS] = self._grasp(active)
+        phase = 2.0 * np.pi * self._step_rate * active
+        for side, sign in (("left", 1.0), ("right", -1.0)):
+            swing = sign * np.sin(phase)
+            turns[:, _INDEX[f"{side}_hip"], 0] = -self._stride * swing
+            bent = 0.5 + 0.5 * np.cos(phase + (0.0 if sign > 0 else np.pi))
+            turns[:, _INDEX[f"{side}_knee"], 0] = 1.6 * self._stride * bent**2
+            turns[:, _INDEX[f"{side}_ankle"], 0] = 0.4 * self._stride * swing
+            turns[:, _INDEX[f"{side}_shoulder"], 0] += 0.7 * self._stride * swing
+        up = np.zeros(len(times))
+        for number, begin in enumerate(self._raises):
+            up += (-1.0) ** number * _minimum_jerk((times - begin) / self._raise_length)
+        outwards = 1.0 if self._raised == _INDEX["left_shoulder"] else -1.0
+        turns[:, self._raised, 2] += outwards * self._raise_angle * up
+        turns[:, 0, 1] = self._turning(active)[:, 0, 1]
+        facing = np.tile(FACING_CAMERA, (len(times), NUM_JOINTS, 1, 1))
+        facing[:, 1:] = np.eye(3)
+        base = np.tile(self._base.as_rotvec(), (len(times), 1))
+        rotations = (
+            Rotation.from_matrix(facing.reshape(-1, 3, 3))
+            * Rotation.from_rotvec(base)
+            * Rotation.from_rotvec(turns.reshape(-1, 3))
+        )
+        to_and_fro = np.sin(2.0 * np.pi * self._walk_rate * active)[:, None]
+        pelvis = self._start + self._walk * to_and_fro
+        pelvis[:, 1] += 0.02 * np.cos(2.0 * phase)
+        return Track(rotations, pelvis)
+
+    def _active_time(self, times: Doubles) -> Doubles:
+        """Time that stands still while the person does."""
+        active = times.copy()
+        braking = 0.3
+        for begin in self._halts:
+            # The integral of a halt that comes and goes within `braking` seconds.
+            for start, sign in ((begin, -1.0), (begin + self._halt_length, 1.0)):
+                share = np.clip((times - start) / braking, 0.0, 1.0)
+                gone = np.maximum(times - start - braking, 0.0)
+                active += sign * (braking * (share**3 - share**4 / 2.0) + gone)
+        return active
+
+
+class _Swings:
+    """Smooth random motion in a band of frequencies, slower swings being wider."""
+
+    def __init__(
+        self, rng: np.random.Generator, band: tuple[float, float], size: float, joints: int
+    ) -> None:
+        """`band` in Hz; `size`: standard deviation about each axis, radians."""
+        shape = (4, joints, 3)
+        low, high = np.log(band)
+        self._rate = np.exp(rng.uniform(low, high, shape))
+        self._phase = rng.uniform(0.0, 2.0 * np.pi, shape)
+        width = rng.normal(0.0, 1.0, shape) * np.sqrt(band[0] / self._rate)
+        self._width = size * width / np.sqrt(0.5 * (width**2).sum(axis=0).mean())
+
+    def __call__(self, times: Doubles) -> Doubles:
+        """(T, joints, 3) rotation vectors."""
+        angle = 2.0 * np.pi * self._rate * times[:, None, None, None] + self._phase
+        swings: Doubles = (self._width * np.sin(angle)).sum(axis=1)
+        return swings
+
+
+def _minimum_jerk(share: Doubles) -> Doubles:
+    """From 0 to 1 as a hand reaches (Flash and Hogan, J. Neuroscience 1985)."""
+    share = np.clip(share, 0.0, 1.0)
+    return np.asarray(share**3 * (10.0 - 15.0 * share + 6.0 * share**2))
+
+
+def seen(truth: Track, times: Doubles, seed: int, outliers: float = 0.015) -> Track:
+    """What an estimator that looks at each image alone says of a true motion.
+
+    Rotations are 3 to 6 degrees off (root mean square; each joint has its own figure), half of the
+    variance from one image to the next and half for 0.15 s; a share of `outliers` of all rotations
+    is 30 to 90 degrees off for one image. The pelvis is 1 cm off across the line of sight in either
+    direction, and 3 % of the distance along it, half of that variance for 0.3 s.
+    """
+    rng = np.random.default_rng([seed, 1])
+    count = len(times)
+    size = np.radians(rng.uniform(3.0, 6.0, (NUM_JOINTS, 1))) / np.sqrt(3.0)
+    error = size * _noise(rng, times, 0.15, (NUM_JOINTS, 3))
+    outlier = rng.random((count, NUM_JOINTS)) < outliers
+    axis = rng.normal(size=(count, NUM_JOINTS, 3))
+    axis /= np.linalg.norm(axis, axis=2, keepdims=True)
+    angle = np.radians(rng.uniform(30.0, 90.0, (count, NUM_JOINTS, 1)))
+    error += np.where(outlier[..., None], angle * axis, 0.0)
+    rotations = truth.rotations * Rotation.from_rotvec(error.reshape(-1, 3))
+    pelvis = truth.pelvis.copy()
+    pelvis[:, :2] += 0.01 * rng.normal(size=(count, 2))
+    further = np.exp(0.03 * _noise(rng, times, 0.3, (1,)))
+    return Track(rotations, pelvis * further)
+
+
+def _noise(
+    rng: np.random.Generator, times: Doubles, correlation: float, shape: tuple[int, ...]
+) -> Doubles:
+    """(T, ...) noise of unit variance, half of which is correlated over some seconds."""
+    white = rng.normal(size=(len(times), *shape))
+    slow = rng.normal(size=(len(times), *shape))
+    for n in range(1, len(times)):
+        kept = np.exp(-(times[n] - times[n - 1]) / correlation)
+        slow[n] = kept * slow[n - 1] + np.sqrt(1.0 - kept**2) * slow[n]
+    return np.asarray(np.sqrt(0.5) * (white + slow))
