@@ -73,7 +73,7 @@ class GltfBuffer:
         view = gltf.BufferView(
             buffer=0, byteOffset=len(self._data), byteLength=len(content), target=target
         )
-        self._data += content + bytes(-len(content) % 4)
+        self._data += content  # aligned by the library when it is saved
         self._file.bufferViews.append(view)
         return len(self._file.bufferViews) - 1
 
