@@ -147,6 +147,35 @@ def _parser() -> argparse.ArgumentParser:
     demo.set_defaults(call=_demo)
 
     add_doctor(commands)
+
+    bench = commands.add_parser(
+        "bench",
+        help="measure how long each stage takes on this machine",
+        description="Runs the pipeline over a video or a bag and writes how long each stage took, "
+        "as a table (Markdown) and a plot (PNG), with what it was measured on.",
+    )
+    bench.add_argument(
+        "source",
+        nargs="?",
+        help="video file, or bag: a folder, or a file of it (default: the demo clip)",
+    )
+    bench.add_argument("--topic", help="of images, where a bag has several of them")
+    bench.add_argument(
+        "--frames",
+        type=_count,
+        default=300,
+        metavar="N",
+        help="how many to measure at most, those to warm up apart (default: %(default)s)",
+    )
+    bench.add_argument(
+        "--output",
+        type=Path,
+        default=Path("bench_output"),
+        metavar="FOLDER",
+        help="where report and plot go, made when missing (default: %(default)s)",
+    )
+    _add_estimator(bench)
+    bench.set_defaults(call=_bench)
     return parser
 
 
@@ -267,3 +296,10 @@ def _demo(options: argparse.Namespace) -> int:
     from pear_ros.cli.demo import demo
 
     return demo(options.output, _choice(options))
+
+
+def _bench(options: argparse.Namespace) -> int:
+    from pear_ros.cli.bench import bench
+
+    choice = _choice(options)
+    return bench(options.source, options.topic, options.frames, options.output, choice)

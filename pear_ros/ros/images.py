@@ -17,7 +17,6 @@ from typing import Any, NamedTuple
 import cv2
 import numpy as np
 import numpy.typing as npt
-from sensor_msgs.msg import Image as ImageMessage
 
 from pear_ros.people import Image
 
@@ -98,6 +97,7 @@ def cv_bridge() -> Any | None:
     """
     try:
         from cv_bridge import CvBridge
+        from sensor_msgs.msg import Image as ImageMessage
 
         bridge = CvBridge()
         black = ImageMessage(height=2, width=2, encoding="rgb8", step=6, data=bytes(12))
