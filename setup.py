@@ -36,7 +36,8 @@ setup(
         "pear": ["numba", "onnx", "onnxruntime", "onnxscript", "safetensors", "torch"],
         "openvino": ["openvino"],
         "export": ["pygltflib"],
-        "test": ["hypothesis", "pygltflib", "pytest", "pytest-timeout", "smplx"],
+        "replay": ["mcap"],
+        "test": ["hypothesis", "mcap", "pygltflib", "pytest", "pytest-timeout", "smplx"],
     },
     entry_points={
         "console_scripts": [

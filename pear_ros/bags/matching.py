@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 import struct
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
@@ -100,7 +101,10 @@ class _Matcher:
                     near.popleft()
 
     def _is_complete(self, image: _Stamped) -> bool:
-        exact = all(any(one.stamp == image.stamp for one in near) for near in self._near.values())
+        exact = all(
+            any(one.stamp == image.stamp for one in _beside(image, near))
+            for near in self._near.values()
+        )
         return exact and len(self._holding) == len(self._steady)
 
     def _companions(self, image: _Stamped) -> dict[str, Message]:
@@ -109,14 +113,20 @@ class _Matcher:
             return found
         for kind, near in self._near.items():
             apart = [
-                (abs(one.stamp - image.stamp), n)
-                for n, one in enumerate(near)
+                (abs(one.stamp - image.stamp), one.message)
+                for one in _beside(image, near)
                 if one.stamp is not None
             ]
-            nearest = min(apart, default=(self._tolerance + 1, 0))
-            if nearest[0] <= self._tolerance:
-                found[kind] = near[nearest[1]].message
+            difference, message = min(apart, default=(math.inf, None), key=lambda pair: pair[0])
+            if message is not None and difference <= self._tolerance:
+                found[kind] = message
         return found
+
+
+def _beside(image: _Stamped, near: Iterable[_Stamped]) -> Iterator[_Stamped]:
+    """Those recorded at about the same time: a clock that was set back gives stamps twice."""
+    time = image.message.time
+    return (one for one in near if abs(one.message.time - time) <= PATIENCE)
 
 
 def stamp_of(data: bytes) -> int | None:

@@ -7,14 +7,13 @@ missing or broken, as those are whose recorder was killed: these are read by pea
 
 from __future__ import annotations
 
-import shutil
 import sys
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Protocol, cast
+from typing import BinaryIO, Protocol, cast
 
 from rosbags.interfaces import ConnectionExtRosbag2
 from rosbags.rosbag2 import Reader
@@ -29,6 +28,8 @@ else:
 
 SUFFIXES = (".mcap", ".db3")
 COMPRESSED = ".zstd"
+_BLOCK = 1 << 16
+"""Bytes of a compressed file decompressed at once."""
 _ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 
 
@@ -174,13 +175,25 @@ def _decompressed(path: Path) -> Iterator[tuple[Path, str]]:
         return
     with TemporaryDirectory(prefix="pear_bag_") as folder:
         plain, cut = Path(folder) / path.stem, ""
-        with plain.open("wb") as target:
+        with path.open("rb") as source, plain.open("wb") as target:
             try:
-                with zstd.open(path, "rb") as source:
-                    shutil.copyfileobj(source, target)
+                _decompress(source, target)
             except (EOFError, zstd.ZstdError) as error:
                 cut = f"{path} is cut off or damaged: {_reason(error)}"
         yield plain, cut
+
+
+def _decompress(source: BinaryIO, target: BinaryIO) -> None:
+    """Everything up to the damage. Raises EOFError where the end is missing, ZstdError."""
+    part = zstd.ZstdDecompressor()
+    while block := source.read(_BLOCK):
+        while block:
+            target.write(part.decompress(block))
+            block = part.unused_data
+            if part.eof and block:
+                part = zstd.ZstdDecompressor()
+    if not part.eof:
+        raise EOFError("it ends before its content does")
 
 
 def _plain(data: bytes) -> bytes:

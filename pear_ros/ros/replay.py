@@ -30,7 +30,7 @@ from pear_ros.ros.results_bag import ResultMessages
 if TYPE_CHECKING:
     from pear_ros.pipeline import Pipeline
 
-FRAMES_PER_PART = 300
+FRAMES_PER_PART = 100
 _AHEAD = 6
 """Images decoded beforehand."""
 _NOT_OF_RESULTS = frozenset(
