@@ -11,8 +11,8 @@ of ViT-H in fp16, 1.4 GB of the GPU's memory for each camera. An engine that sev
 built by one of them, and the others wait for it; a graph is best made beforehand, by pear.launch.py
 with build_only:=true.
 
-People's ids are each node's own. So are frames, but /tf is for all: with transforms on, the first
-person of each camera is body_h1 there.
+People's ids begin with the camera's name (front_h1), so that their frames in /tf and their topics
+below /humans do not meet.
 """
 
 from pathlib import Path
@@ -57,6 +57,7 @@ def _nodes(context: LaunchContext, names: list[str]) -> list[GroupAction]:
     for camera in cameras:
         own = {name: value.replace("{camera}", camera) for name, value in values.items()}
         own["namespace"] = camera
+        own["id_prefix"] = own["id_prefix"] or f"{camera}_h"
         if camera != cameras[0]:
             own["rviz"] = "false"
         source = PythonLaunchDescriptionSource(str(_ONE_CAMERA))

@@ -70,6 +70,11 @@ def generate_launch_description() -> LaunchDescription:
             description="What runs PEAR's network; before the parameter file's unless empty.",
         ),
         DeclareLaunchArgument(
+            "id_prefix",
+            default_value="",
+            description="What ids of people begin with; before the parameter file's unless empty.",
+        ),
+        DeclareLaunchArgument(
             "transforms",
             default_value="",
             choices=["", *TRANSFORMS],
@@ -121,7 +126,7 @@ def generate_launch_description() -> LaunchDescription:
 
 def _pear(context: LaunchContext) -> list[Node]:
     """The node. An empty argument leaves the say to the parameter file."""
-    names = ("estimator", "model_folder", "runtime", "transforms")
+    names = ("estimator", "model_folder", "runtime", "id_prefix", "transforms")
     wanted = {name: LaunchConfiguration(name).perform(context) for name in names}
     inputs = {name: LaunchConfiguration(name).perform(context) for name in ("detections", "depth")}
     return [

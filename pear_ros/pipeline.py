@@ -38,8 +38,10 @@ class Pipeline:
         estimator: Estimator | None = None,
         detector: Detector | None = None,
         settings: Settings | None = None,
+        id_prefix: str = "h",
     ) -> None:
-        """`estimator`: the open default when not given; `detector`: the built-in one.
+        """`estimator`: the open default when not given; `detector`: the built-in one; `id_prefix`:
+        what ids begin with, before their number.
 
         Raises pear_ros.assets.AssetError when the landmark models have not been downloaded.
         """
@@ -48,7 +50,7 @@ class Pipeline:
         self._estimator = estimator or LandmarkEstimator()
         self._detector = detector or BuiltInDetector()
         self._bodies = Bodies(self._estimator)
-        self._tracker = Tracker()
+        self._tracker = Tracker(id_prefix)
         self._metric = MetricScale(self._bodies)
         self._smoother = Smoother(self._bodies)
         self._blas = ThreadpoolController()

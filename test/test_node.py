@@ -397,6 +397,7 @@ def test_pipeline_that_cannot_be_built_is_said_and_can_be_tried_again(
         ({"max_humans": 0}, "max_humans out of range"),
         ({"publish_vertices": "yes"}, "'publish_vertices'"),
         ({"image_transport": "theora"}, "image_transport must be 'raw' or 'compressed', not 'th"),
+        ({"id_prefix": "1st"}, "id_prefix must match .*, not '1st'"),
     ],
 )
 def test_wrong_parameter_is_refused_at_the_start(

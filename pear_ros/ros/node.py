@@ -218,8 +218,12 @@ def build_pipeline(parameters: Parameters) -> Pipeline:
     from pear_ros.estimators import make_estimator
     from pear_ros.pipeline import Pipeline
 
-    detector = make_detector(parameters.detector)
-    return Pipeline(make_estimator(parameters.estimator_choice), detector, parameters.settings)
+    return Pipeline(
+        make_estimator(parameters.estimator_choice),
+        make_detector(parameters.detector),
+        parameters.settings,
+        parameters.id_prefix,
+    )
 
 
 def main(

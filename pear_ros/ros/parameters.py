@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -38,9 +39,13 @@ def _parameter(
     low: float | None = None,
     high: float | None = None,
     choices: tuple[str, ...] = (),
+    pattern: str = "",
     live: bool = False,
 ) -> Any:
-    """A field that is a parameter; `live` ones may be changed while the node is running."""
+    """A field that is a parameter; `live` ones may be changed while the node is running.
+
+    `pattern`: a regular expression that a text has to match.
+    """
     return dataclasses.field(
         default=default,
         metadata={
@@ -48,6 +53,7 @@ def _parameter(
             "low": low,
             "high": high,
             "choices": choices,
+            "pattern": pattern,
             "live": live,
         },
     )
@@ -152,6 +158,12 @@ class Parameters:
         high=32,
         live=True,
     )
+    id_prefix: str = _parameter(
+        "h",
+        "What ids of people begin with, before their number: each camera's own where several "
+        "share /tf or /humans.",
+        pattern="[A-Za-z][A-Za-z0-9_]*",
+    )
     smoothing: bool = _parameter(
         True,
         "Whether motion is freed of jitter.",
@@ -223,6 +235,8 @@ def declare_parameters(node: Node) -> Parameters:
         descriptor = ParameterDescriptor(description=meta["description"])
         if meta["choices"]:
             descriptor.additional_constraints = _one_of(meta["choices"])
+        elif meta["pattern"]:
+            descriptor.additional_constraints = meta["pattern"]
         if isinstance(field.default, float):
             descriptor.floating_point_range = [
                 FloatingPointRange(from_value=meta["low"], to_value=meta["high"])
@@ -254,6 +268,10 @@ def refusal(parameters: Iterable[Parameter[Any]], *, live_only: bool) -> str:
             return (
                 f"Parameter {parameter.name} must be {_one_of(meta['choices'])}, "
                 f"not {parameter.value!r}"
+            )
+        if meta["pattern"] and not re.fullmatch(meta["pattern"], parameter.value):
+            return (
+                f"Parameter {parameter.name} must match {meta['pattern']}, not {parameter.value!r}"
             )
         if live_only and not meta["live"]:
             return (
