@@ -164,6 +164,7 @@ class Replay:
                 elif event is not None:
                     number, given = event
                     self._process(given)
+                    self.tally.frames += 1
                     if (number + 1) % self._frames_per_part == 0:
                         self._end_part()
                     yield number
@@ -224,7 +225,6 @@ class Replay:
 
     def _process(self, given: Given | Remark) -> None:
         tally = self.tally
-        tally.frames += 1
         if isinstance(given, Remark):
             self._remark(given, tally.refused)
             return
