@@ -46,6 +46,7 @@ class Started:
     def __init__(self, told: Any) -> None:
         program, *arguments = told["arguments"]
         self.program = Path(program).name
+        self.arguments = arguments
         rules = [after for before, after in pairwise(arguments) if before == "-r"]
         self.rules = dict(rule.split(":=", 1) for rule in rules)
         self.parameters: dict[str, Any] = {}
@@ -154,3 +155,20 @@ def test_cameras_without_names_of_their_own(launch: Launch, cameras: str) -> Non
 def test_cameras_have_to_be_named(launch: Launch) -> None:
     with pytest.raises(RuntimeError, match="'cameras'"):
         launch("cameras.launch.py")
+
+
+def test_a_bag_is_played_on_its_own_clock(
+    launch: Launch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "bin").mkdir()
+    ros2 = tmp_path / "bin" / "ros2"
+    ros2.write_text(PROGRAM)
+    ros2.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{ros2.parent}{os.pathsep}{os.environ['PATH']}")
+    options = ("loop:=true", "rate:=0.5", "delay:=2.0", "qos_overrides:=qos.yaml")
+    node, player = launch("replay.launch.py", "bag:=walk", "image:=/front/image_raw", *options)
+    assert node.rules["image"] == "/front/image_raw"
+    assert ("-p", "use_sim_time:=True") in pairwise(node.arguments)
+    played = "bag play walk --clock --rate 0.5 --start-offset 0.0 --delay 2.0 --loop"
+    overrides = ["--qos-profile-overrides-path", "qos.yaml"]
+    assert player.arguments == [*played.split(), *overrides]
