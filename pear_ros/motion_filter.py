@@ -25,7 +25,7 @@ _SWITCHING = 2.0
 _OUTLIER = 4.0
 """Variances off the forecast from which on a measurement counts less."""
 _LEAPING = 0.2
-"""Share of a person's telling channels that are never outliers at once by chance."""
+"""Share of a person's telling channels that are hardly ever outliers at once by chance."""
 _ALIKE = 0.8
 """How far two outliers may be apart to confirm each other, as a share of their size."""
 _LEARNING = 2.0
@@ -50,8 +50,8 @@ class Channels:
     """(C,) standard deviation of the rate of one of whom nothing is known, units per second."""
     unrest: Doubles
     """(2, C) by how much the rate's variance grows in a second, at rest and in motion."""
-    telling: npt.NDArray[np.bool_]
-    """(C,) those that leap together when the whole person does."""
+    telling: Doubles
+    """(C,) shares, which add up to 1, of those that leap together when the whole person does."""
 
 
 @dataclass(frozen=True)
@@ -158,9 +158,10 @@ def correct(
     excess = surprise - motion.unexplained
     usual = motion.noisiness
     seen = -(excess * motion.excess).sum(axis=1) / (channels.axes * expected)
-    seen = np.clip(seen, -_PER_IMAGE * usual, _PER_IMAGE * usual)
+    limit = _PER_IMAGE * usual
     pace = 1.0 - np.exp(-elapsed[:, None] / _LEARNING)
-    learnt = np.clip(usual + pace * (seen - usual), _NOISE_RANGE[0] ** 2, _NOISE_RANGE[1] ** 2)
+    learnt = usual + pace * (np.maximum(np.minimum(seen, limit), -limit) - usual)
+    learnt = np.maximum(np.minimum(learnt, _NOISE_RANGE[1] ** 2), _NOISE_RANGE[0] ** 2)
     corrected = Motion(
         place=place - correction[:, None],
         rate=motion.rate + rate_gain[:, :, None] * surprises,
@@ -174,9 +175,8 @@ def correct(
     )
     # It is the estimate that is wrong if an outlier is much like the one before, or if much of a
     # person leaps at once.
-    leaping = doubted[:, channels.telling].mean(axis=1, keepdims=True) > _LEAPING
-    confirmed = _square(excess) < _ALIKE**2 * off
-    wrong = doubted & (confirmed | (leaping & channels.telling))
+    leaping = (doubted @ channels.telling > _LEAPING)[:, None] & (channels.telling > 0.0)
+    wrong = doubted & (leaping | (_square(excess) < _ALIKE**2 * off))
     if wrong.any():
         corrected = _where(wrong, start(channels, np.sqrt(usual) * error), corrected)
         corrected = replace(corrected, noisiness=usual)

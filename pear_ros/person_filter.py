@@ -37,6 +37,9 @@ _ACROSS_UNREST = (0.3, 30.0)
 _DEPTH_UNREST = (0.01, 1.0)
 """The same along it."""
 
+_FACE_JOINTS = slice(22, 25)
+"""SMPL-X's jaw and eyes; the joints of the body come before them."""
+
 _SHAPE_MEMORY = 5.0
 """Seconds after which a shape that turned out wrong is forgotten."""
 _FACE_MEMORY = 0.04
@@ -91,8 +94,8 @@ class Measurement:
     @property
     def errors(self) -> Doubles:
         """(N, C) standard deviations to be expected, for each of the channels."""
-        said = np.where(np.isnan(self.confidence), 1.0, self.confidence)
-        confidence = np.clip(said, _LEAST_CONFIDENCE, 1.0)
+        # The lesser of 1 and NaN is 1: what is not said is not doubted.
+        confidence = np.maximum(np.fmin(self.confidence, 1.0), _LEAST_CONFIDENCE)
         turns = [_TURN_ERROR / confidence]
         if self.flame is not None:
             turns.append(turns[0][:, _FACE_JOINTS])
@@ -139,10 +142,6 @@ class Measurement:
         parts = [turns, self.shape, self.face, self.smplx.transl, self.pelvis]
         finite = np.isfinite(np.concatenate(parts, axis=1)).all(axis=1)
         return np.asarray(finite & (self.pelvis[:, 2] > 0.0))
-
-
-_FACE_JOINTS = slice(22, 25)
-"""SMPL-X's jaw and eyes."""
 
 
 @dataclass(frozen=True)
@@ -210,11 +209,12 @@ def follow(known: Known, seen: Measurement, stamp: float) -> Known:
 @functools.lru_cache
 def _channels(turning: int) -> Channels:
     """So many joints, then the pelvis across the line of sight, and along it."""
+    body = _FACE_JOINTS.start
     return Channels(
         axes=np.array([3.0] * turning + [2.0, 1.0]),
         rate=np.array([_TURN_RATE] * turning + [_SPEED] * 2),
         unrest=np.array([_TURN_UNREST] * turning + [_ACROSS_UNREST, _DEPTH_UNREST]).T,
-        telling=np.arange(turning + 2) < _FACE_JOINTS.start,
+        telling=(np.arange(turning + 2) < body) / body,
     )
 
 

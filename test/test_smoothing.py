@@ -290,6 +290,32 @@ def test_a_jump_that_lasts_is_believed_at_once() -> None:
     assert max(off[1:]) < 0.12, "and nothing swings past it"
 
 
+def test_a_person_who_leaps_is_followed_at_once_and_a_misread_hand_is_not() -> None:
+    persons = noisy(40, 0.02)
+    body, hand = slice(0, 22), slice(JOINT["left_index1"], JOINT["left_index1"] + 15)
+    for joints in (body, hand, slice(0, 55)):
+        pose = np.array(persons[-1].smplx.pose)
+        leap = Rotation.from_rotvec([0.0, 0.6, 0.0])
+        pose[joints] = (Rotation.from_rotvec(pose[joints]) * leap).as_rotvec()
+        leapt = changed(persons[-1], pose=pose)
+        got = smoothed([*persons[:-1], leapt])[-1]
+        off = np.array([angle_between(got, leapt, n) for n in range(55)])
+        if joints is not hand:
+            assert off[body].max() < 1e-3
+        if joints is not body:
+            assert off[hand].min() > 0.5
+
+
+def test_who_rushes_at_the_camera_stays_before_it() -> None:
+    smooth = smoother()
+    depths = [*np.linspace(20.0, 2.0, 60), 0.6, 0.6, 0.6, 0.6]
+    stamps = [*np.arange(60) / RATE, *(59 / RATE + 0.45 + np.arange(4) / RATE)]
+    for depth, stamp in zip(depths, stamps, strict=True):
+        got = smooth([person(t_pose(), (0.0, 0.0, depth))], CAMERA, stamp)[0]
+        assert got.joints[0, 2] > 0.2
+    assert abs(got.joints[0, 2] - 0.6) < 0.2
+
+
 def test_a_quick_motion_is_followed_within_few_images() -> None:
     """An arm that goes up by 100 degrees in a third of a second, out of rest."""
     rng = np.random.default_rng(2)
@@ -331,6 +357,9 @@ def test_shape_converges_and_a_wrong_start_is_forgotten() -> None:
     assert np.linalg.norm(np.diff(got[-50:], axis=0), axis=1).max() < 0.15
     consistent(smoothed([start, *persons[:5]])[-1])
     assert np.abs(got[30]).mean() < 0.4
+    other = [changed(bent(0.1), betas=truth + 1.0)] * 40
+    changed_mind = smoothed([*persons[:40], *other], rate=2.1)[-1].smplx.betas
+    assert np.abs(changed_mind - truth - 1.0).max() < 0.2, "19 seconds later"
 
 
 def test_a_head_of_flame_is_filtered_too() -> None:
