@@ -129,3 +129,28 @@ def test_pictures_of_changing_size(pipeline: Pipeline, frames: list[tuple[float,
     pipeline(half, camera_of(half), stamp + 0.1)
     pipeline.reset()
     assert len(pipeline(half, camera_of(half), stamp + 0.2).persons) == 2
+
+
+def test_whoever_is_hidden_for_a_second_keeps_the_id(
+    pipeline: Pipeline, frames: list[tuple[float, Image]]
+) -> None:
+    """In slow motion, something moves before the man, and away again."""
+    pipeline.reset()
+    camera = camera_of(frames[0][1])
+    images = [image for _, image in frames]
+    stamps = iter(0.1 * np.arange(100))
+
+    def watched(images: list[Image]) -> list[dict[str, TrackingState]]:
+        looks = [pipeline(image, camera, float(next(stamps))) for image in images]
+        return [{person.id: person.state for person in people.persons} for people in looks]
+
+    watched(images)
+    man, woman = sorted(
+        pipeline(images[-1], camera, float(next(stamps))).persons, key=lambda p: p.keypoints[0, 0]
+    )
+    left, top, right, bottom = man.box.astype(int)
+    hidden = images[-1].copy()
+    hidden[max(top - 40, 0) : bottom + 20, max(left - 40, 0) : right + 40] = 90
+    behind = {man.id: TrackingState.PREDICTED, woman.id: TrackingState.TRACKED}
+    assert watched([hidden] * 10) == [behind] * 10
+    assert watched(images)[-1] == dict.fromkeys(behind, TrackingState.TRACKED)
