@@ -5,23 +5,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
-from rosbags.highlevel import AnyReader, AnyReaderError
-from rosbags.rosbag2 import ReaderError
-from rosbags.typesys import Stores, get_typestore
-
+from pear_ros.bags.bag import Bag, find_bags
+from pear_ros.bags.topic import BagError
 from pear_ros.camera import Camera
 from pear_ros.people import Image
-from pear_ros.ros.images import ImageError, bgr_from_compressed, bgr_from_image
+from pear_ros.ros.images import bgr_from_compressed, bgr_from_image
 from pear_ros.ros.intrinsics import CalibrationError, camera_from_info, is_rectified
+from pear_ros.ros.replay_topics import COMPRESSED_IMAGE, IMAGE, Wanted, choose_topics
 from pear_ros.video import FrameSource
 
-_READERS = {
-    "sensor_msgs/msg/Image": bgr_from_image,
-    "sensor_msgs/msg/CompressedImage": bgr_from_compressed,
-}
-_CAMERA_INFO = "sensor_msgs/msg/CameraInfo"
+_READERS = {IMAGE: bgr_from_image, COMPRESSED_IMAGE: bgr_from_compressed}
 
 
 class SourceError(ValueError):
@@ -81,30 +76,30 @@ class BagFrames:
 
     def __init__(self, path: Path, topic: str | None) -> None:
         """See open_frames."""
-        if not path.exists():
-            raise SourceError(f"{path} does not exist")
-        # Bags before Iron bring no definitions.
-        types = get_typestore(Stores.ROS2_HUMBLE)
         try:
-            self._reader = AnyReader([path], default_typestore=types)
-            self._reader.open()
-        except (AnyReaderError, ReaderError, OSError) as error:
-            raise SourceError(f"{path} cannot be read as a bag of rosbag2: {error}") from error
-        self.topic = self._choose(path, topic)
+            bags = find_bags(path)
+            if len(bags) > 1:
+                raise SourceError(f"{path} holds {len(bags)} bags; give one, such as {bags[0]}")
+            self._bag = Bag(bags[0])
+            chosen = choose_topics(self._bag, Wanted(image=topic or ""))
+        except BagError as error:
+            raise SourceError(str(error)) from error
+        self.topic = chosen.image
         self.name = f"{self.topic} of bag {path.name}"
-        self._info = self._camera_info()
+        self._read = _READERS[self._bag.topics[self.topic].type]
+        infos = self._bag.messages([chosen.camera_info] if chosen.camera_info else [])
+        self._info = next(map(self._bag.deserialize, infos), None)
 
     def __iter__(self) -> Iterator[tuple[float, Image]]:
         """See Frames. Pictures that cannot be read are left out."""
-        wanted = [c for c in self._reader.connections if c.topic == self.topic]
         last = float("-inf")
-        for connection, _, data in self._reader.messages(wanted):
-            message: Any = self._reader.deserialize(data, connection.msgtype)
-            stamp = message.header.stamp.sec + 1e-9 * message.header.stamp.nanosec
+        for item in self._bag.messages([self.topic]):
             try:
-                picture = _READERS[connection.msgtype](message)
-            except ImageError:
+                message = self._bag.deserialize(item)
+                picture = self._read(message)
+            except Exception:  # What a corrupt message raises depends on the damage.
                 continue
+            stamp = message.header.stamp.sec + 1e-9 * message.header.stamp.nanosec
             last = max(stamp, last + 1e-6)
             yield last, picture
 
@@ -117,27 +112,3 @@ class BagFrames:
             return camera_from_info(self._info, width, height, rectified)
         except CalibrationError:
             return Camera.from_field_of_view(width, height)
-
-    def _choose(self, path: Path, topic: str | None) -> str:
-        topics = sorted({c.topic for c in self._reader.connections if c.msgtype in _READERS})
-        if not topics:
-            raise SourceError(f"{path} has no topic with images")
-        if topic is None and len(topics) > 1:
-            told = ", ".join(topics)
-            raise SourceError(f"{path} has several topics with images; choose by --topic: {told}")
-        if topic is not None and topic not in topics:
-            told = ", ".join(topics)
-            raise SourceError(f"{path} has no images on {topic}; there are {told}")
-        return topic or topics[0]
-
-    def _camera_info(self) -> Any:
-        """The first CameraInfo beside the images; None where there is none."""
-        beside = f"{self.topic.removesuffix('/compressed').rpartition('/')[0]}/camera_info"
-        found = [
-            connection
-            for connection in self._reader.connections
-            if connection.topic == beside and connection.msgtype == _CAMERA_INFO
-        ]
-        for connection, _, data in self._reader.messages(found) if found else ():
-            return self._reader.deserialize(data, connection.msgtype)
-        return None

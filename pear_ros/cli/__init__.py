@@ -159,7 +159,9 @@ def _parser() -> argparse.ArgumentParser:
         nargs="?",
         help="video file, or bag: a folder, or a file of it (default: the demo clip)",
     )
-    bench.add_argument("--topic", help="of images, where a bag has several of them")
+    bench.add_argument(
+        "--image", metavar="TOPIC", help="topic of images, where a bag has several of them"
+    )
     bench.add_argument(
         "--frames",
         type=_count,
@@ -302,4 +304,4 @@ def _bench(options: argparse.Namespace) -> int:
     from pear_ros.cli.bench import bench
 
     choice = _choice(options)
-    return bench(options.source, options.topic, options.frames, options.output, choice)
+    return bench(options.source, options.image, options.frames, options.output, choice)

@@ -64,7 +64,7 @@ class Looker:
             for name, namespace in self._node.get_node_names_and_namespaces()
         } - {self._own}
         return {
-            "nodes": len(others),
+            "nodes": sorted(others),
             "topics": [self._topic(name, heard) for name, heard in sorted(self._heard.items())],
             "camera_infos": sorted(self._infos),
             "clock": {

@@ -19,7 +19,7 @@ def check_topics(seen: Seen, seconds: float) -> Iterator[Finding]:
     """All that is to be said of `seen`, the report of a look of so many `seconds`."""
     images = [topic for topic in seen["topics"] if topic["type"] != _HUMANS]
     if not any(topic["publishers"] for topic in images):
-        nodes = seen["nodes"]
+        nodes = len(seen["nodes"])
         text = f"nobody published an image within {seconds:g} s; {nodes} other nodes were seen"
         start = "start the camera's driver"
         meet = (
