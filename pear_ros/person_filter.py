@@ -16,7 +16,15 @@ import numpy.typing as npt
 
 from pear_ros import motion_filter, quaternions
 from pear_ros.motion_filter import Channels, Doubles, Motion
-from pear_ros.people import NUM_JOINTS, FlameParams, Person, SmplxParams, stack, unstack
+from pear_ros.people import (
+    NUM_JOINTS,
+    DepthSource,
+    FlameParams,
+    Person,
+    SmplxParams,
+    stack,
+    unstack,
+)
 
 _TURN_ERROR = 0.03
 """Usual error of a joint's rotation about an axis, radians."""
@@ -24,6 +32,8 @@ _RAY_ERROR = 0.001
 """Usual error of the pelvis across the line of sight, radians."""
 _DEPTH_ERROR = 0.02
 """Usual error of the pelvis along the line of sight, as a share of its depth."""
+_MEASURED_DEPTH_ERROR = 0.005
+"""The same where a depth image tells it."""
 _LEAST_CONFIDENCE = 0.2
 """No joint is held for less certain than this."""
 _TURN_RATE = 4.0
@@ -56,6 +66,10 @@ class Measurement:
     """(N, 3) in the optical frame, metres."""
     confidence: npt.NDArray[np.floating]
     """(N, 55) of the joints, NaN where not said."""
+    scale: Doubles
+    """(N,) see Person."""
+    source: npt.NDArray[np.integer]
+    """(N,) where scale comes from, DepthSource."""
 
     @classmethod
     def of(cls, persons: Sequence[Person]) -> Measurement:
@@ -66,6 +80,8 @@ class Measurement:
             flame=stack(heads) if heads else None,
             pelvis=np.array([person.joints[0] for person in persons], np.float64),
             confidence=np.array([person.joint_confidence for person in persons]),
+            scale=np.array([person.scale for person in persons]),
+            source=np.array([person.depth_source for person in persons]),
         )
 
     @functools.cached_property
@@ -99,7 +115,10 @@ class Measurement:
         turns = [_TURN_ERROR / confidence]
         if self.flame is not None:
             turns.append(turns[0][:, _FACE_JOINTS])
-        place = self.pelvis[:, 2:] * [_RAY_ERROR, _DEPTH_ERROR] / confidence[:, :1]
+        measured = self.source == DepthSource.MEASURED
+        along = np.where(measured, _MEASURED_DEPTH_ERROR, _DEPTH_ERROR)
+        across = np.full_like(along, _RAY_ERROR)
+        place = self.pelvis[:, 2:] * np.stack([across, along], axis=1) / confidence[:, :1]
         return np.concatenate([*turns, place], axis=1)
 
     def replaced(self, known: Known) -> Measurement:
@@ -154,6 +173,10 @@ class Known:
     """(N, 55 or 58, 4) see Measurement.turns."""
     pelvis: Doubles
     """(N, 3) in the optical frame, metres."""
+    scale: Doubles
+    """(N,) see Measurement."""
+    source: npt.NDArray[np.integer]
+    """(N,) see Measurement."""
     shape: Doubles
     """(N, K) see Measurement."""
     images: Doubles
@@ -172,6 +195,8 @@ def begin(seen: Measurement, stamp: float) -> Known:
         stamp=np.full(count, stamp),
         rotations=quaternions.from_vectors(turns),
         pelvis=seen.pelvis,
+        scale=seen.scale,
+        source=seen.source,
         shape=seen.shape.astype(np.float64),
         images=np.ones(count),
         face=seen.face.astype(np.float64),
@@ -185,7 +210,7 @@ def follow(known: Known, seen: Measurement, stamp: float) -> Known:
     turns, errors = seen.turns, seen.errors
     channels = _channels(turns.shape[1])
     motion, advance = motion_filter.predict(channels, known.motion, elapsed)
-    rotations, pelvis = _moved(known.rotations, known.pelvis, advance)
+    rotations, pelvis = _moved(known.rotations, _rescaled(known, seen), advance)
     surprise = _apart(rotations, pelvis, quaternions.from_vectors(turns), seen.pelvis)
     motion, correction = motion_filter.correct(channels, motion, elapsed, surprise, errors)
     rotations, pelvis = _moved(rotations, pelvis, correction)
@@ -199,11 +224,25 @@ def follow(known: Known, seen: Measurement, stamp: float) -> Known:
         # Rounding would change their length in time.
         rotations=rotations / np.sqrt(np.einsum("nci,nci->nc", rotations, rotations))[..., None],
         pelvis=pelvis,
+        scale=seen.scale,
+        source=seen.source,
         shape=known.shape + learning[:, None] * (seen.shape - known.shape),
         images=images,
         face=known.face + passing[:, None] * (seen.face - known.face),
         motion=motion,
     )
+
+
+def _rescaled(known: Known, seen: Measurement) -> Doubles:
+    """(N, 3) the pelvis as it was known, at the scale that is believed now.
+
+    Whose size becomes known from one image to the next was further or nearer all the time: that is
+    no motion.
+    """
+    assumed = np.equal(known.source, DepthSource.ASSUMED)
+    changed = assumed != (seen.source == DepthSource.ASSUMED)
+    factor: Doubles = np.where(changed, seen.scale / known.scale, 1.0)
+    return known.pelvis * factor[:, None]
 
 
 @functools.lru_cache

@@ -15,7 +15,7 @@ from scipy.spatial.transform import Rotation
 
 from pear_ros import quaternions
 from pear_ros.bodies import Bodies
-from pear_ros.people import Array, FlameParams, Person, TrackingState, stack
+from pear_ros.people import Array, DepthSource, FlameParams, Person, TrackingState, stack
 from pear_ros.smoothing import LONGEST_GAP, Smoother
 
 RATE = 30.0
@@ -481,3 +481,39 @@ def test_quaternions_are_rotations(one: np.ndarray, other: np.ndarray) -> None:
         back = quaternions.to_vectors(sign * a)[0]
         assert np.linalg.norm(back) < np.pi + 1e-9
         assert (Rotation.from_rotvec(back).inv() * first).magnitude() < 1e-9
+
+
+# Scale
+
+
+def at_scale(scale: float, source: DepthSource) -> Person:
+    """A body from one picture, as far away as its scale says."""
+    one = person(t_pose(), transl=(0.3, 0.0, 4.0))
+    return dataclasses.replace(
+        one,
+        smplx=dataclasses.replace(one.smplx, transl=one.smplx.transl * np.float32(scale)),
+        joints=one.joints * np.float32(scale),
+        scale=scale,
+        depth_source=source,
+    )
+
+
+@pytest.mark.parametrize("known", [DepthSource.MEASURED, DepthSource.BODY_HEIGHT])
+def test_a_size_that_becomes_known_is_no_motion(known: DepthSource) -> None:
+    before = [at_scale(1.0, DepthSource.ASSUMED)] * 10
+    after = at_scale(1.3, known)
+    smooth = smoothed([*before, after, after])
+    for one in smooth[10:]:
+        np.testing.assert_allclose(one.joints, after.joints, atol=1e-3)
+
+
+def test_measured_depth_is_believed_sooner_than_guessed_depth() -> None:
+    """By the furthest that somebody who comes nearer is taken to lag behind."""
+
+    def lag(source: DepthSource) -> float:
+        scales = [1.0] * 5 + [1.0 - 0.0075 * n for n in range(12)]
+        persons = [at_scale(scale, source) for scale in scales]
+        behind = zip(smoothed(persons), persons, strict=True)
+        return max(float(one.joints[0, 2] - other.joints[0, 2]) for one, other in behind)
+
+    assert 0.0 < lag(DepthSource.MEASURED) < 0.5 * lag(DepthSource.BODY_HEIGHT)
