@@ -18,8 +18,9 @@ from pear_ros.camera import Camera
 from pear_ros.estimator import Detection, Estimate
 from pear_ros.people import Array
 from pear_ros.tracking.motion import Doubles, Motion
+from pear_ros.tracking.track import NUM_BODY
 
-_NEWCOMER = 18.0
+_NEWCOMER = 22.0
 """Cost of taking an estimate for somebody new."""
 _FAR_ALONG = 9.0
 """No wrong depth costs more: sizes are read wrongly, as of people who bend down."""
@@ -50,8 +51,6 @@ _SAME_BODY = 0.1
 """Two bodies whose joints are nearer to each other, over their size in the image, are one."""
 _OTHER_BODY = 0.2
 """Two bodies in the same place that are further apart are certainly two."""
-_NUM_BODY = 22
-"""Joints without hands and face."""
 
 
 def match_detections(
@@ -103,7 +102,7 @@ def match_estimates(
 
 def distances(estimates: Sequence[Estimate]) -> Doubles:
     """(N, N) mean distances of body joints in the image, over the size of the smaller body."""
-    points = np.stack([one.keypoints[:_NUM_BODY] for one in estimates]).astype(np.float64)
+    points = np.stack([one.keypoints[:NUM_BODY] for one in estimates]).astype(np.float64)
     sizes = np.ptp(points, axis=1).max(axis=1)
     apart = np.linalg.norm(points[:, None] - points, axis=3).mean(axis=2)
     result: Doubles = apart / np.maximum(np.minimum(sizes[:, None], sizes), 1e-9)

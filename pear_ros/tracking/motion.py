@@ -26,6 +26,8 @@ _ERROR_ACROSS = 0.006
 """What adds to it with distance, metres per metre."""
 _ERROR_ALONG = 0.06
 """The same along the line of sight."""
+_SUDDEN = 2.0
+"""Standard deviations along the line of sight beyond which a measurement is believed less."""
 
 
 @dataclass(frozen=True)
@@ -97,6 +99,9 @@ class Motion:
         seen_distance, seen_ray = _polar(roots)
         across, along = (seen_ray - ray) * distance, (seen_distance - distance) * ray
         total = self.variance[rows] + _squared_error(roots)
+        # A distance that nobody expected is more likely a body read wrongly.
+        sudden = ((seen_distance - distance)[:, 0] / _SUDDEN) ** 2
+        total[:, 1] = np.maximum(total[:, 1], sudden)
         gain, velocity_gain = self.variance[rows] / total, self.covariance[rows] / total
         after = Motion(self.stamp, *(table.copy() for table in self._tables()))
         after.root[rows] += gain[:, :1] * across + gain[:, 1:] * along

@@ -21,6 +21,9 @@ STEADY_LOOKS = 2
 """Images for which somebody who is not seen is looked for where they are expected; then a
 detection has to tell where they are."""
 
+NUM_BODY = 22
+"""SMPL-X's joints without hands and face, which come first."""
+
 _DOUBT = 0.2
 """Seconds in which the confidence in somebody who is not seen is halved, once more than at once."""
 _SHAPE_IMAGES = 30
@@ -65,6 +68,17 @@ class Track:
         """Whether the person was not seen in the last image."""
         return self.person.state is TrackingState.PREDICTED
 
+    @property
+    def whole(self) -> Array:
+        """(4,) box around the whole person, of whom something may be outside the image or hidden.
+
+        Where the person was published last.
+        """
+        low = np.fmin.reduce(self.person.keypoints[:NUM_BODY])
+        high = np.fmax.reduce(self.person.keypoints[:NUM_BODY])
+        box = self.person.box
+        return np.concatenate([np.fmin(box[:2], low), np.fmax(box[2:], high)])
+
     def found(self, look: Region, estimate: Estimate, stamp: float) -> Track:
         """The person, seen by a look."""
         images = min(self.images + 1, _SHAPE_IMAGES)
@@ -96,7 +110,7 @@ class Track:
         return replace(self, person=person, look=steady, misses=misses)
 
 
-def moved(person: Person, root: Doubles, box: Array, camera: Camera) -> Person:
+def elsewhere(person: Person, root: Doubles, box: Array, camera: Camera) -> Person:
     """Somebody whose root (3,) and box are elsewhere."""
     shift = (root - person.joints[0]).astype(np.float32)
     joints = person.joints + shift

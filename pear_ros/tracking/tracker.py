@@ -21,7 +21,7 @@ from pear_ros.tracking.matching import (
     match_estimates,
 )
 from pear_ros.tracking.motion import Doubles, Motion
-from pear_ros.tracking.track import Track, moved
+from pear_ros.tracking.track import Track, elsewhere
 
 _SAME_BOX = 0.6
 """IoU from which on two boxes of a detector that can tell people apart are of one person."""
@@ -40,9 +40,7 @@ class _Sighting:
 class Tracker(Remembering):
     """Gives ids to people; not thread-safe."""
 
-    def __init__(self, prefix: str = "h") -> None:
-        """`prefix`: what ids begin with, before their number."""
-        self._prefix = prefix
+    def __init__(self) -> None:
         self._tracks: list[Track] = []
         """Those followed for longest come first."""
         self._motion = Motion.begin(np.empty((0, 3)), 0.0)
@@ -61,8 +59,8 @@ class Tracker(Remembering):
         return len(self._tracks)
 
     def missing(self) -> list[Array]:
-        """Boxes in which those are expected who were not seen in the last image."""
-        return [track.person.box for track in self._tracks if track.missing]
+        """Boxes around those, as expected, who were not seen in the last image."""
+        return [track.whole for track in self._tracks if track.missing]
 
     def regions(
         self, detections: Sequence[Detection], stamp: float, max_humans: int = 8
@@ -74,11 +72,11 @@ class Tracker(Remembering):
         self._max_humans = max_humans
         matches: dict[int, int] = {}
         if self._camera and self._tracks:
-            motion, boxes = self._expected(self._camera, stamp)
+            motion, boxes, whole = self._expected(self._camera, stamp)
             matches = match_detections(boxes, motion, self._camera, detections)
-            for n, (track, box) in enumerate(zip(self._tracks, boxes, strict=True)):
+            for n, track in enumerate(self._tracks):
                 detection = detections[matches[n]] if n in matches else None
-                self._tracks[n] = self._looked_at(track, box, detection)
+                self._tracks[n] = self._looked_at(track, boxes[n], whole[n], detection)
         # Whoever is in sight is looked at first.
         followed = sorted(self._tracks, key=lambda track: track.missing)
         looks = [track.look for track in followed if track.look][:max_humans]
@@ -100,7 +98,7 @@ class Tracker(Remembering):
         estimates = [sighting.estimate for sighting in sightings]
         owners = [sighting.owner for sighting in sightings]
         self._camera = camera
-        self._motion, boxes = self._expected(camera, stamp)
+        self._motion, boxes, _ = self._expected(camera, stamp)
         matches: dict[int, int] = {}
         if self._tracks:
             shapes = np.stack([track.shape for track in self._tracks])
@@ -112,7 +110,7 @@ class Tracker(Remembering):
             else:
                 # A look that shows somebody else is no look at this person any more.
                 vain = track.look is not None and track.look.id not in found
-                person = moved(track.person, self._motion.root[n], boxes[n], camera)
+                person = elsewhere(track.person, self._motion.root[n], boxes[n], camera)
                 self._tracks[n] = track.missed(track.look if vain else None, person, stamp)
         rows = sorted(matches)
         known = [estimates[matches[n]] for n in rows]
@@ -126,19 +124,24 @@ class Tracker(Remembering):
         self._tracks, self._newcomers = [], []
         self._motion = self._motion.of([])
 
-    def _expected(self, camera: Camera, stamp: float) -> tuple[Motion, Array]:
-        """Everybody's motion, and boxes (N, 4), as they are to be expected at `stamp`."""
+    def _expected(self, camera: Camera, stamp: float) -> tuple[Motion, Array, Array]:
+        """Everybody's motion, boxes (N, 4), and boxes around whole people, expected at `stamp`."""
         motion = self._motion.at(stamp)
-        boxes = np.array([track.person.box for track in self._tracks], np.float32).reshape(-1, 4)
-        return motion, moved_boxes(boxes, self._motion.root, motion.root, camera)
+        boxes = [track.person.box for track in self._tracks]
+        boxes += [track.whole for track in self._tracks]
+        roots, moved = (np.tile(roots, (2, 1)) for roots in (self._motion.root, motion.root))
+        both = moved_boxes(np.array(boxes, np.float32).reshape(-1, 4), roots, moved, camera)
+        seen, whole = both.reshape(2, -1, 4)
+        return motion, seen, whole
 
-    def _looked_at(self, track: Track, expected: Array, detection: Detection | None) -> Track:
+    def _looked_at(
+        self, track: Track, expected: Array, whole: Array, detection: Detection | None
+    ) -> Track:
         """The track with the region where its person is to be looked at."""
-        if detection is None:
-            return replace(track, look=track.look and Region(track.look.id, expected))
-        if math.isnan(detection.score) and not track.missing and track.look:
+        followed = track.look is not None and not track.missing
+        if detection is None or (followed and math.isnan(detection.score)):
             # Whoever is followed is seen more exactly than by a detector that proposes.
-            return replace(track, look=Region(track.look.id, expected))
+            return replace(track, look=track.look and Region(track.look.id, whole))
         if track.look is None or not same_person(expected, detection.box):
             return replace(track, look=self._new_look(detection), misses=0)
         look = Region(track.look.id, detection.box, detection.score)
@@ -171,7 +174,7 @@ class Tracker(Remembering):
             believed = not math.isnan(sighting.look.score)
             if is_somebody_else(sighting.estimate, [*known, *new], believed):
                 self._last_person += 1
-                name = f"{self._prefix}{self._last_person}"
+                name = f"h{self._last_person}"
                 self._tracks.append(Track.begin(name, sighting.look, sighting.estimate, stamp))
                 new.append(sighting.estimate)
         self._motion = self._motion.joined(Motion.begin(_roots(new), stamp))

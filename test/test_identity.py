@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Who is who on the demo clip, and in the benchmark's scenes."""
+
+from __future__ import annotations
+
+import cv2
+
+from benchmarks.identity import IouTracker, OurTracker, Score, scene
+from pear_ros.assets import demo_clip
+from pear_ros.camera import Camera
+from pear_ros.people import Person, TrackingState
+from pear_ros.pipeline import Pipeline
+from pear_ros.video import FrameSource
+
+FIRST, LAST = 150, 190
+"""In between the man does a backflip; in the middle of it nothing that finds people finds him."""
+
+
+def test_a_backflip_changes_nobodys_id() -> None:
+    pipeline = Pipeline()
+    images: list[list[Person]] = []
+    for n, (stamp, image) in enumerate(FrameSource(str(demo_clip()))):
+        if FIRST <= n < LAST:  # As compressed as images of a camera arrive.
+            _, jpeg = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, 92])
+            image = cv2.imdecode(jpeg, cv2.IMREAD_COLOR)
+            camera = Camera.from_field_of_view(image.shape[1], image.shape[0])
+            images.append(list(pipeline(image, camera, stamp).persons))
+        elif n == LAST:
+            break
+    assert {person.id for persons in images for person in persons} == {"h1", "h2"}
+    states = [{person.id: person.state for person in persons} for persons in images]
+    assert set(states[-1].values()) == {TrackingState.TRACKED}
+    expected = [TrackingState.PREDICTED in one.values() for one in states]
+    assert sum(expected) > 5, "otherwise this is no test"
+
+
+def test_ids_are_kept_better_than_by_overlap() -> None:
+    ours, iou = Score(), Score()
+    for seed in (1, 2):
+        frames = scene(4, 8.0, 10.0, seed)
+        ours.add(frames, OurTracker())
+        iou.add(frames, IouTracker())
+    assert ours.idf1 > 0.85 > 0.75 > iou.idf1
+    assert ours.switches < iou.switches / 2
+    truth = Score()
+    truth.add(frames, Perfect())
+    assert truth.idf1 == 1.0
+    assert truth.switches == 0
+
+
+class Perfect(IouTracker):
+    """Knows who is who."""
+
+    def __call__(self, frame):  # type: ignore[no-untyped-def]
+        return {f"p{person}": box for person, box in frame.truth.items()}
