@@ -17,6 +17,9 @@ ROI_SCALE = 1.25
 
 MIN_SCORE = 0.5
 """Of the pose model; below, nobody is there."""
+MIN_SCORE_KNOWN = 0.25
+"""The same for somebody who was there in the image before: half a body at the image's edge is
+followed well, though the model can hardly tell whether it is one."""
 MIN_PRESENCE = 0.25
 """Mean over the body's landmarks; below, next to nothing of the person is in the image.
 
@@ -106,7 +109,8 @@ class PoseModel:
             # It may be off, most of all where the image's edge cuts a person.
             roi = self(image, roi).roi
         pose = self(image, roi)
-        seen = pose.score >= MIN_SCORE and float(pose.presence.mean()) >= MIN_PRESENCE
+        least = MIN_SCORE if proposed else MIN_SCORE_KNOWN
+        seen = pose.score >= least and float(pose.presence.mean()) >= MIN_PRESENCE
         return pose if seen else None
 
 
