@@ -429,3 +429,7 @@ def test_a_box_moves_with_its_person() -> None:
         assert ious(there[None], other.box[None])[0, 0] > 0.7
     behind = moved_boxes(one.box[None], places, -places, CAMERA)
     np.testing.assert_array_equal(behind, one.box[None])
+
+
+def test_ids_begin_as_wanted() -> None:
+    assert list(step(Tracker("front_h"), [Somebody(0.0)], 0.0)) == ["front_h1"]
