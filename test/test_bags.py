@@ -493,6 +493,7 @@ def test_another_bag_is_not_mixed_in(tmp_path: Path, counted: dict[str, bytes]) 
     begun.resume()
     begun.write(("/stamps", START, b"\0\1\0\0"), TOPICS)
     begun.end_part(1)
+    begun.abandon()
     with pytest.raises(ResumeError, match="begun in another way: to was '9' and is '8'"):
         ResumableBag(tmp_path / "begun", "n", {"to": "8"}).resume()
     other = ResumableBag(tmp_path / "begun", "n", {"to": "5"})
@@ -508,3 +509,13 @@ def test_other_folders_are_left_alone(tmp_path: Path) -> None:
     with pytest.raises(ResumeError, match="not empty"):
         bag.resume()
     assert (tmp_path / "thesis.tex").exists()
+
+
+def test_one_writer_at_a_time(tmp_path: Path) -> None:
+    first, second = (ResumableBag(tmp_path / "bag", "n", {"to": "5"}) for _ in range(2))
+    first.resume()
+    for attempt in (second.resume, second.clear):
+        with pytest.raises(ResumeError, match="written by another process"):
+            attempt()
+    first.abandon()
+    count_to(second, 5)

@@ -8,11 +8,12 @@ Those who are not interrupted go on from the snapshot, too, so that both come to
 
 from __future__ import annotations
 
+import fcntl
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from pear_ros.bags.parts import NewTopic, Part, PartWriter, custom_data, write_metadata, write_whole
 from pear_ros.bags.snapshot import SnapshotError, dumps, loads
@@ -46,6 +47,7 @@ class ResumableBag:
         self._name = name
         self._standing = _Standing(dict(fingerprint))
         self._part: PartWriter | None = None
+        self._locked: BinaryIO | None = None
 
     @property
     def is_empty(self) -> bool:
@@ -62,29 +64,29 @@ class ResumableBag:
         return True
 
     def clear(self) -> None:
-        """Remove it, complete or not, so that it can be begun anew; leaves other folders alone."""
+        """Remove it, complete or not, so that it can be begun anew; leaves other folders alone.
+
+        Raises ResumeError while another process writes it.
+        """
         if custom_data(self._folder) or self._work.exists():
+            self._lock()
             shutil.rmtree(self._folder)
+            self._unlock()
 
     def resume(self) -> Any:
         """The state to go on from; None at the beginning.
 
-        Raises ResumeError when the folder holds something else, or was begun in another way.
+        Raises ResumeError when the folder holds something else, or was begun in another way, or
+        another process is writing it.
         """
         if not self._work.exists() and self._folder.exists() and any(self._folder.iterdir()):
             raise ResumeError(f"{self._folder} is not empty, and holds nothing that can be resumed")
-        self._work.mkdir(parents=True, exist_ok=True)
-        if not self._snapshot.exists():
-            return None
+        self._lock()
         try:
-            found: _Standing = loads(self._snapshot.read_bytes())
-        except SnapshotError as error:
-            raise ResumeError(
-                f"{self._snapshot} cannot be used: {error}. Give --overwrite to begin anew"
-            ) from error
-        self._check_same(found.fingerprint)
-        self._standing = found
-        return found.state
+            return self._last_state()
+        except ResumeError:
+            self._unlock()
+            raise
 
     def write(self, message: tuple[str, int, bytes], topics: Sequence[NewTopic]) -> bool:
         """Add a message: topic, time of recording in nanoseconds and data.
@@ -117,16 +119,46 @@ class ResumableBag:
         """Make it a whole bag. At least one part has to be there."""
         write_metadata(self._folder, self._standing.parts, self._standing.fingerprint)
         shutil.rmtree(self._work)
+        self._unlock()
 
     def abandon(self) -> None:
         """Leave the part at hand as it is: it will be written again."""
         if self._part is not None:
             self._part.abandon()
         self._part = None
+        self._unlock()
+
+    def _last_state(self) -> Any:
+        if not self._snapshot.exists():
+            return None
+        try:
+            found: _Standing = loads(self._snapshot.read_bytes())
+        except SnapshotError as error:
+            raise ResumeError(
+                f"{self._snapshot} cannot be used: {error}. Give --overwrite to begin anew"
+            ) from error
+        self._check_same(found.fingerprint)
+        self._standing = found
+        return found.state
 
     @property
     def _snapshot(self) -> Path:
         return self._work / "snapshot"
+
+    def _lock(self) -> None:
+        """Keep other processes off, until this one ends in whatever way."""
+        self._work.mkdir(parents=True, exist_ok=True)
+        self._locked = (self._work / "lock").open("wb")
+        try:
+            fcntl.flock(self._locked, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            self._unlock()
+            raise ResumeError(f"{self._folder} is being written by another process") from error
+
+    def _unlock(self) -> None:
+        if self._locked is not None:
+            self._locked.close()
+        self._locked = None
 
     def _check_same(self, found: Mapping[str, str]) -> None:
         own = self._standing.fingerprint

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -289,8 +290,11 @@ def _export_graph(options: argparse.Namespace) -> int:
 
 
 def _replay(options: argparse.Namespace) -> int:
-    from pear_ros.cli.replay import replay
-
+    try:
+        from pear_ros.cli.replay import replay
+    except ModuleNotFoundError as error:
+        print(f"error: {error.name} is missing: source a ROS 2 installation first", file=sys.stderr)
+        return 1
     return replay(options)
 
 

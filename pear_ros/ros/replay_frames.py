@@ -136,10 +136,12 @@ class FrameReader:
     def _detection_message(self, message: Message) -> Any:
         try:
             return self._bag.deserialize(message)
-        except BagError:
+        except BagError as error:
             # Bags of Humble bring no definitions, and `rosbags` has none of vision_msgs.
-            from vision_msgs.msg import Detection2DArray
-
+            try:
+                from vision_msgs.msg import Detection2DArray
+            except ImportError:
+                raise error from None
             return deserialize_message(message.data, Detection2DArray)
 
     def _depth(
