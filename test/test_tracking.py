@@ -433,3 +433,13 @@ def test_a_box_moves_with_its_person() -> None:
 
 def test_ids_begin_as_wanted() -> None:
     assert list(step(Tracker("front_h"), [Somebody(0.0)], 0.0)) == ["front_h1"]
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_box_without_size_is_nobody() -> None:
+    tracker = Tracker()
+    step(tracker, [Somebody(0.0)], 0.0)
+    nowhere = Detection(np.full(4, 300.0, np.float32), 0.9)
+    regions = tracker.regions([nowhere], 0.1)
+    found = tracker.update(look(regions, [Somebody(0.0)]), CAMERA, 0.1)
+    assert [person.id for person in found] == ["h1"]
