@@ -293,7 +293,10 @@ def _replay(options: argparse.Namespace) -> int:
     try:
         from pear_ros.cli.replay import replay
     except ModuleNotFoundError as error:
-        print(f"error: {error.name} is missing: source a ROS 2 installation first", file=sys.stderr)
+        package = (error.name or "").split(".")[0]
+        if package not in ("rclpy", "pear_msgs"):
+            raise
+        print(f"error: {package} is missing: source a ROS 2 installation first", file=sys.stderr)
         return 1
     return replay(options)
 
