@@ -12,8 +12,8 @@ from pear_ros.people import Person, TrackingState
 from pear_ros.pipeline import Pipeline
 from pear_ros.video import FrameSource
 
-FIRST, LAST = 150, 190
-"""In between the man does a backflip, in which he can hardly be told for a person."""
+FIRST, LAST = 140, 186
+"""In between the man does a backflip; in the middle of it nothing that finds people finds him."""
 
 
 def test_a_backflip_changes_nobodys_id() -> None:
@@ -29,9 +29,9 @@ def test_a_backflip_changes_nobodys_id() -> None:
             break
     assert {person.id for persons in images for person in persons} == {"h1", "h2"}
     states = [{person.id: person.state for person in persons} for persons in images]
-    assert all(TrackingState.LOST not in one.values() for one in states)
-    assert {"h1", "h2"} == set(states[-1]), "she is in sight, too"
     assert set(states[-1].values()) == {TrackingState.TRACKED}
+    expected = [TrackingState.PREDICTED in one.values() for one in states]
+    assert sum(expected) > 5, "otherwise this is no test"
 
 
 def test_ids_are_kept_better_than_by_overlap() -> None:

@@ -20,7 +20,7 @@ from pear_ros.people import Array
 from pear_ros.tracking.motion import Doubles, Motion
 from pear_ros.tracking.track import NUM_BODY
 
-_NEWCOMER = 22.0
+_NEWCOMER = 18.0
 """Cost of taking an estimate for somebody new."""
 _FAR_ALONG = 9.0
 """No wrong depth costs more: sizes are read wrongly, as of people who bend down."""
@@ -35,7 +35,7 @@ _SAME_SHAPE = 0.5
 """Mean squared difference of the shapes of one person, in two estimates: variances."""
 _OTHER_SHAPE = 2.5
 """The same of two people."""
-_SHAPE_WEIGHT = 2.0
+_SHAPE_WEIGHT = 3.0
 """How many coefficients one picture tells of independently: all of them err together."""
 _FAR_SHAPE = 8.0
 """No shape costs more."""
@@ -63,20 +63,14 @@ def match_detections(
     if not len(expected) or not detections:
         return {}
     boxes = np.stack([detection.box for detection in detections])
-    length = _length(expected)[:, None]
-    ratio = np.abs(np.log(_length(boxes) / length))
+    length = (expected[:, 2:] - expected[:, :2]).max(axis=1)[:, None]
+    ratio = np.abs(np.log((boxes[:, 2:] - boxes[:, :2]).max(axis=1) / length))
     apart = (boxes[:, :2] + boxes[:, 2:] - (expected[:, None, :2] + expected[:, None, 2:])) / 2.0
     depth = np.maximum(motion.root[:, 2], 0.1)
     spread = _SPREAD * np.sqrt(motion.variance[:, 0]) * camera.fx / depth
     off = np.linalg.norm(apart, axis=2) / (_NEAR * length + spread[:, None])
     possible = ((off < 1.0) & (ratio < _OTHER_SIZE)) | same_people(expected, boxes)
     return _assign(np.where(possible, off + ratio, np.inf), 1e3)
-
-
-def _length(boxes: Array) -> Array:
-    """(N,) longer sides of boxes (N, 4), a pixel at least."""
-    length: Array = np.maximum((boxes[:, 2:] - boxes[:, :2]).max(axis=1), np.float32(1.0))
-    return length
 
 
 def match_estimates(

@@ -16,11 +16,11 @@ import numpy.typing as npt
 
 Doubles = npt.NDArray[np.float64]
 
-_SPEED = 1.2
+_SPEED = 1.6
 """Metres per second, standard deviation of people's velocity along an axis."""
 _FADING = 1.5
 """Seconds in which a velocity is lost."""
-_ERROR = 0.03
+_ERROR = 0.04
 """Metres, standard deviation of a measured root across the line of sight."""
 _ERROR_ACROSS = 0.006
 """What adds to it with distance, metres per metre."""
