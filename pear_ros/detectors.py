@@ -19,8 +19,9 @@ DETECTION_INTERVAL = 3
 """While several people are followed, newcomers are looked for in every third image only; with one
 or none, in every image, as there is a core to spare."""
 
-SEARCH = 4.0
-"""Side of the window in which somebody is looked for who went missing, over that of their box."""
+SEARCH = (1.25, 4.0)
+"""Sides of windows in which somebody is looked for who went missing, over that of their box: in one
+image they may have moved, in the next they may be seen in part only."""
 
 
 class Detector(Protocol):
@@ -116,9 +117,7 @@ class BuiltInDetector:
             self._images_since_search = 0
             self._turn += 1
             return [swept(self._detector.windows(*size), self._turn - 1)]
-        if self._images_since_search == 1:
-            return [Roi.from_box(box, SEARCH) for box in missing]
-        return []
+        return [Roi.from_box(box, SEARCH[self._images_since_search % len(SEARCH)]) for box in missing]
 
 
 class _Forgetful:

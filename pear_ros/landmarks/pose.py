@@ -110,7 +110,11 @@ class PoseModel:
             roi = self(image, roi).roi
         pose = self(image, roi)
         least = MIN_SCORE if proposed else MIN_SCORE_KNOWN
-        seen = pose.score >= least and float(pose.presence.mean()) >= MIN_PRESENCE
+        # Beyond the image there is nothing to be seen, whatever the model makes of its border.
+        height, width = image.shape[:2]
+        x, y = pose.image[:, 0], pose.image[:, 1]
+        inside = (x >= 0.0) & (x < width) & (y >= 0.0) & (y < height)
+        seen = pose.score >= least and float((pose.presence * inside).mean()) >= MIN_PRESENCE
         return pose if seen else None
 
 
