@@ -11,8 +11,8 @@ import numpy as np
 from rosbags.rosbag2 import StoragePlugin, Writer
 from rosbags.typesys import Stores
 
+from pear_ros.bags.pear_messages import pear_typestore
 from pear_ros.body import BodyModel
-from pear_ros.export.definitions import pear_typestore
 from pear_ros.people import FlameParams, People, Person
 
 HUMANS = "pear_msgs/msg/HumanArray"

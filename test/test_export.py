@@ -21,11 +21,11 @@ from rosbags.typesys import Stores
 from scipy.spatial.transform import Rotation
 from smplx_file import smplx_forward, write_smplx_file
 
+from pear_ros.bags import pear_messages
 from pear_ros.body import load_open_body
 from pear_ros.camera import Camera
 from pear_ros.cli import main
 from pear_ros.cli.results import ParameterTable
-from pear_ros.export import definitions
 from pear_ros.export.arrays import AMASS_ARRAYS, FLAME_ARRAYS, OWN_ARRAYS
 from pear_ros.export.bag import read_bag
 from pear_ros.export.tracks import ResultsError
@@ -361,16 +361,16 @@ def test_definitions_are_found_where_ros_installs_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     packages = tmp_path / "lib" / "python3" / "site-packages"
-    for name in ("pear_msgs/msg", "pear_ros/export"):
+    for name in ("pear_msgs/msg", "pear_ros/bags"):
         (packages / name).mkdir(parents=True)
     (packages / "pear_msgs" / "__init__.py").touch()
-    monkeypatch.setattr(definitions, "__file__", str(packages / "pear_ros/export/definitions.py"))
+    monkeypatch.setattr(pear_messages, "__file__", str(packages / "pear_ros/bags/x.py"))
     monkeypatch.delitem(sys.modules, "pear_msgs", raising=False)
     monkeypatch.setattr(sys, "path", [str(packages)])
-    assert definitions.pear_typestore(Stores.ROS2_HUMBLE) is None
+    assert pear_messages.pear_typestore(Stores.ROS2_HUMBLE) is None
     share = tmp_path / "share" / "pear_msgs"
     shutil.copytree(Path(__file__).parents[1] / "pear_msgs" / "msg", share / "msg")
-    typestore = definitions.pear_typestore(Stores.ROS2_HUMBLE)
+    typestore = pear_messages.pear_typestore(Stores.ROS2_HUMBLE)
     assert typestore is not None and "pear_msgs/msg/HumanArray" in typestore.fielddefs
 
 

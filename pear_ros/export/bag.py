@@ -14,8 +14,8 @@ from rosbags.interfaces import Connection
 from rosbags.typesys import Stores
 from tqdm import tqdm
 
+from pear_ros.bags.pear_messages import pear_typestore
 from pear_ros.camera import Camera, IntrinsicsSource
-from pear_ros.export.definitions import pear_typestore
 from pear_ros.export.tracks import Recording, ResultsError, tracks_of
 from pear_ros.people import (
     Array,

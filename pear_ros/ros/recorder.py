@@ -23,8 +23,8 @@ from rosbags.typesys import Stores
 from rosbags.typesys.store import Typestore
 from sensor_msgs.msg import CompressedImage
 
+from pear_ros.bags.pear_messages import pear_typestore
 from pear_ros.bags.writing import QUEUE, add_topic, offered, type_name
-from pear_ros.export.definitions import pear_typestore
 from pear_ros.ros.images import bgr_from_image
 from pear_ros.ros.messages import jpeg_message
 

@@ -14,8 +14,8 @@ from visualization_msgs.msg import MarkerArray
 
 from pear_msgs.msg import BodyModelInfo, HumanArray
 from pear_ros.bags.parts import NewTopic
+from pear_ros.bags.pear_messages import pear_typestore
 from pear_ros.bags.writing import offered, type_name
-from pear_ros.export.definitions import pear_typestore
 from pear_ros.people import People, TrackingState
 from pear_ros.ros.markers import MeshMarkers
 from pear_ros.ros.messages import body_model_info, human_array
