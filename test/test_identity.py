@@ -4,11 +4,16 @@
 from __future__ import annotations
 
 import cv2
+import numpy as np
+import pytest
 
 from benchmarks.identity import IouTracker, OurTracker, Score, scene
 from pear_ros.assets import demo_clip
 from pear_ros.camera import Camera
-from pear_ros.people import Person, TrackingState
+from pear_ros.landmarks.pose import PoseModel
+from pear_ros.landmarks.roi import Roi
+from pear_ros.landmarks.types import PoseLandmarks
+from pear_ros.people import Image, Person, TrackingState
 from pear_ros.pipeline import Pipeline
 from pear_ros.video import FrameSource
 
@@ -32,6 +37,30 @@ def test_a_backflip_changes_nobodys_id() -> None:
     assert set(states[-1].values()) == {TrackingState.TRACKED}
     expected = [TrackingState.PREDICTED in one.values() for one in states]
     assert sum(expected) > 5, "otherwise this is no test"
+
+
+class Reading(PoseModel):
+    """A landmark model that makes up one person."""
+
+    def __init__(self, score: float, x: float) -> None:
+        points = np.full((33, 3), (x, 50.0, 0.0), np.float32)
+        certain = np.ones(33, np.float32)
+        self.pose = PoseLandmarks(points, points, certain, certain, score, Roi(x, 50.0, 80.0))
+
+    def __call__(self, image: Image, roi: Roi) -> PoseLandmarks:
+        return self.pose
+
+
+@pytest.mark.parametrize(
+    ("score", "x", "followed", "new"),
+    [(0.9, 50.0, True, True), (0.4, 50.0, True, False), (0.1, 50.0, False, False)]
+    + [(0.9, x, False, False) for x in (-5.0, 105.0)],
+)
+def test_who_is_there(score: float, x: float, followed: bool, new: bool) -> None:
+    """Whoever is followed may be seen badly; nobody is there beyond the image."""
+    image, reading = np.zeros((100, 100, 3), np.uint8), Reading(score, x)
+    assert (reading.find(image, reading.pose.roi) is not None) is followed
+    assert (reading.find(image, reading.pose.roi, proposed=True) is not None) is new
 
 
 def test_ids_are_kept_better_than_by_overlap() -> None:

@@ -18,6 +18,7 @@ from pear_ros.camera import Camera
 from pear_ros.estimator import Detection, Estimate, Region
 from pear_ros.people import Person, SmplxParams, TrackingState
 from pear_ros.tracking import PATIENCE, Tracker
+from pear_ros.tracking.motion import Motion
 
 CAMERA = Camera.from_field_of_view(1280, 720, 70.0)
 FRAME = 1 / 30
@@ -247,6 +248,40 @@ def test_a_wrong_distance_is_no_other_person() -> None:
         assert list(step(tracker, [read], n * FRAME)) == ["h1"]
 
 
+def test_one_wild_distance_does_not_carry_anybody_away() -> None:
+    tracker = Tracker()
+    for n in range(31):
+        step(tracker, [Somebody(0.5, 5.0, reads=1.8 if n == 30 else 1.0)], n * FRAME)
+    for n in range(31, 45):
+        (person,) = step(tracker, [], n * FRAME).values()
+    assert 4.8 < person.joints[0, 2] < 5.3
+
+
+def test_proposals_of_people_in_sight_are_not_looked_at() -> None:
+    tracker = Tracker()
+    one = Somebody(0.0, 4.0)
+    for n in range(5):
+        step(tracker, [one], n * FRAME)
+    x0, y0, x1, y1 = one.box
+    head = np.array([x0, y0, x1, (y0 + y1) / 2], np.float32)
+    assert len(tracker.regions([Detection(one.box), Detection(head)], 5 * FRAME)) == 1
+
+
+@pytest.mark.parametrize(("score", "people"), [(float("nan"), 1), (0.9, 2)])
+def test_two_readings_in_one_place_are_two_people_if_a_detector_says_so(
+    score: float, people: int
+) -> None:
+    tracker = Tracker()
+    upright = Somebody(0.0, 4.0).estimate()
+    points = upright.keypoints.copy()
+    points[:, 1] = points[0, 1] + 0.3 * (points[:, 1] - points[0, 1])
+    bent = replace(upright, keypoints=points)
+    detections = [Detection(Somebody(x).box, score) for x in (-1.0, 1.0)]
+    first, second = tracker.regions(detections, 0.0)
+    found = {first.id: upright, second.id: bent}
+    assert len(tracker.update(found, CAMERA, 0.0)) == people
+
+
 def test_false_alarms_do_not_steal_ids() -> None:
     """Somebody is hidden while somebody else is said to be elsewhere, or of another shape."""
     for wrong in (Somebody(2.8, 5.0), Somebody(0.4, 3.0, betas=2.0)):
@@ -302,6 +337,38 @@ def test_who_looks_elsewhere_than_the_detector_looks_anew() -> None:
     tracker.update({}, CAMERA, 10 * FRAME)
     after = tracker.regions([Detection(Somebody(0.5).box, 0.9)], 11 * FRAME)
     assert [region.id == before for region in after] == [False]
+
+
+def test_who_is_cut_by_the_edge_is_looked_for_as_a_whole() -> None:
+    tracker = Tracker()
+    seen = Somebody(3.4, 5.0).estimate()
+    half = replace(seen, box=np.minimum(seen.box, np.float32(1279.0)))
+    (region,) = tracker.regions([Detection(half.box, 0.9)], 0.0)
+    tracker.update({region.id: half}, CAMERA, 0.0)
+    (again,) = tracker.regions([], FRAME)
+    assert again.box[2] > 1290.0 > half.box[2]
+    assert (again.box[2:] >= seen.keypoints[:22].max(axis=0) - 1.0).all()
+
+
+def test_who_is_seen_every_other_time_is_looked_at_on_and_on() -> None:
+    tracker = Tracker()
+    step(tracker, [Somebody(0.0)], 0.0)
+    step(tracker, [Somebody(0.0)], FRAME)
+    for n in range(2, 20):
+        persons = step(tracker, [Somebody(0.0)] if n % 2 else [], n * FRAME, detected=[])
+        assert persons["h1"].state is (TrackingState.TRACKED if n % 2 else TrackingState.PREDICTED)
+
+
+def test_somebody_long_missing_does_not_take_the_place_of_somebody_in_sight() -> None:
+    """The one may be anywhere; that the other has taken a step is more likely."""
+    tracker = Tracker()
+    a, b = Somebody(0.0), Somebody(0.6)
+    for n in range(60):
+        step(tracker, [a, b], n * FRAME)
+    for n in range(60, 90):
+        step(tracker, [a], n * FRAME)
+    aside = Somebody(0.25)
+    assert at(step(tracker, [aside], 3.0), aside) == "h1"
 
 
 def test_no_more_people_than_asked_for() -> None:
@@ -429,3 +496,14 @@ def test_a_box_moves_with_its_person() -> None:
         assert ious(there[None], other.box[None])[0, 0] > 0.7
     behind = moved_boxes(one.box[None], places, -places, CAMERA)
     np.testing.assert_array_equal(behind, one.box[None])
+
+
+@given(st.floats(0.0, 3.0), st.floats(0.0, 3.0))
+def test_motion_in_two_steps_is_motion_in_one(first: float, then: float) -> None:
+    roots = np.array([[0.5, 0.2, 4.0], [-2.0, 0.3, 6.0]])
+    moving = Motion.begin(roots, 0.0).at(0.1).corrected([0, 1], roots + 0.1)
+    once, twice = moving.at(0.1 + first + then), moving.at(0.1 + first).at(0.1 + first + then)
+    for name in ("root", "velocity", "variance", "covariance", "velocity_variance"):
+        np.testing.assert_allclose(getattr(twice, name), getattr(once, name), atol=1e-9)
+    assert (once.variance >= moving.variance - 1e-12).all(), "nobody is known better for waiting"
+    assert (once.variance * once.velocity_variance >= once.covariance**2).all()
