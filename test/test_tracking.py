@@ -498,6 +498,20 @@ def test_a_box_moves_with_its_person() -> None:
     np.testing.assert_array_equal(behind, one.box[None])
 
 
+def test_ids_begin_as_wanted() -> None:
+    assert list(step(Tracker("front_h"), [Somebody(0.0)], 0.0)) == ["front_h1"]
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_box_without_size_is_nobody() -> None:
+    tracker = Tracker()
+    step(tracker, [Somebody(0.0)], 0.0)
+    nowhere = Detection(np.full(4, 300.0, np.float32), 0.9)
+    regions = tracker.regions([nowhere], 0.1)
+    found = tracker.update(look(regions, [Somebody(0.0)]), CAMERA, 0.1)
+    assert [person.id for person in found] == ["h1"]
+
+
 @given(st.floats(0.0, 3.0), st.floats(0.0, 3.0))
 def test_motion_in_two_steps_is_motion_in_one(first: float, then: float) -> None:
     roots = np.array([[0.5, 0.2, 4.0], [-2.0, 0.3, 6.0]])

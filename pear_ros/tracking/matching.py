@@ -63,14 +63,20 @@ def match_detections(
     if not len(expected) or not detections:
         return {}
     boxes = np.stack([detection.box for detection in detections])
-    length = (expected[:, 2:] - expected[:, :2]).max(axis=1)[:, None]
-    ratio = np.abs(np.log((boxes[:, 2:] - boxes[:, :2]).max(axis=1) / length))
+    length = _length(expected)[:, None]
+    ratio = np.abs(np.log(_length(boxes) / length))
     apart = (boxes[:, :2] + boxes[:, 2:] - (expected[:, None, :2] + expected[:, None, 2:])) / 2.0
     depth = np.maximum(motion.root[:, 2], 0.1)
     spread = _SPREAD * np.sqrt(motion.variance[:, 0]) * camera.fx / depth
     off = np.linalg.norm(apart, axis=2) / (_NEAR * length + spread[:, None])
     possible = ((off < 1.0) & (ratio < _OTHER_SIZE)) | same_people(expected, boxes)
     return _assign(np.where(possible, off + ratio, np.inf), 1e3)
+
+
+def _length(boxes: Array) -> Array:
+    """(N,) longer sides of boxes (N, 4), a pixel at least."""
+    length: Array = np.maximum((boxes[:, 2:] - boxes[:, :2]).max(axis=1), np.float32(1.0))
+    return length
 
 
 def match_estimates(
