@@ -111,10 +111,10 @@ def _driver_version() -> str:
 
 def tensorrt_builder() -> Answer:
     """Whether TensorRT's builder starts on this GPU, which is where a driver too old shows."""
-    import tensorrt
+    from pear_ros.pear.runtimes.engine import make_builder, tensorrt_version
 
-    builder = tensorrt.Builder(tensorrt.Logger(tensorrt.Logger.ERROR))
-    return {"starts": builder is not None}
+    make_builder(tensorrt_version())
+    return {"starts": True}
 
 
 def rclpy() -> Answer:

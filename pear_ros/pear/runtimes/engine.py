@@ -153,7 +153,7 @@ def build_plan(
     """
     version = tensorrt_version()
     LOG.forget()
-    builder = _make_builder(version)
+    builder = make_builder(version)
     flags = 1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED)
     network: trt.INetworkDefinition = builder.create_network(flags)
     parser = trt.OnnxParser(network, LOG)
@@ -177,7 +177,8 @@ def build_plan(
     return Built(_bytes_of(plan), bytes(_bytes_of(cache.serialize())))
 
 
-def _make_builder(version: str) -> trt.Builder:
+def make_builder(version: str) -> trt.Builder:
+    """TensorRT's builder on this GPU. Raises TensorRtError where it does not start."""
     try:
         return trt.Builder(LOG)
     except (RuntimeError, TypeError) as error:
