@@ -117,7 +117,8 @@ class BuiltInDetector:
             self._images_since_search = 0
             self._turn += 1
             return [swept(self._detector.windows(*size), self._turn - 1)]
-        return [Roi.from_box(box, SEARCH[self._images_since_search % len(SEARCH)]) for box in missing]
+        side = SEARCH[self._images_since_search % len(SEARCH)]
+        return [Roi.from_box(box, side) for box in missing]
 
 
 class _Forgetful:
