@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import time
 
-from builtin_interfaces.msg import Time
 from rclpy.lifecycle import LifecycleNode
 from std_msgs.msg import Float64
 
@@ -26,13 +25,12 @@ class DebugTimes:
         )
         self._last_start: float | None = None
 
-    def publish(self, stamp: Time, started: float) -> None:
-        """For an image taken at `stamp`, worked on since `started` (time.perf_counter)."""
+    def publish(self, stamp: int, started: float) -> None:
+        """For an image of this `stamp` (nanoseconds), worked on since `started` (perf_counter)."""
         last, self._last_start = self._last_start, started
         if self._latency.get_subscription_count():
             now = self._node.get_clock().now().nanoseconds
-            taken = int(stamp.sec) * 1_000_000_000 + int(stamp.nanosec)
-            self._latency.publish(Float64(data=1e-6 * (now - taken)))
+            self._latency.publish(Float64(data=1e-6 * (now - stamp)))
         if self._processing.get_subscription_count():
             self._processing.publish(Float64(data=1e3 * (time.perf_counter() - started)))
         if last is not None and self._cyclic.get_subscription_count():

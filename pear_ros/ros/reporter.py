@@ -56,6 +56,8 @@ class Reporter:
 
     def _look(self) -> None:
         self._past.append((time.perf_counter(), self._recorder.snapshot()))
+        if self._topics:
+            self._node.get_logger().debug(str(self._past[-1][1]))
         troubles = self._troubles()
         for cause, text in troubles.items():
             self._complain(cause, text)

@@ -147,7 +147,8 @@ class Worker:
             depth = self._depth(item, width, height)
         camera = self._camera(width, height, parameters)
         detections = self._detections(item, parameters)
-        seconds = 1e-9 * _nanoseconds(message.header)
+        stamp = _nanoseconds(message.header)
+        seconds = 1e-9 * stamp
         if seconds < self._last_seconds:
             self._node.get_logger().info("Stamps went back: tracks begin anew")
             self._pipeline.reset()
@@ -165,7 +166,7 @@ class Worker:
         )
         recorder.count("processed")
         recorder.count("people", sum(p.state is not TrackingState.LOST for p in people.persons))
-        self._debug.publish(message.header.stamp, started)
+        self._debug.publish(stamp, started)
 
     def _detections(self, item: Item, parameters: Parameters) -> Sequence[Detection] | None:
         """Who was detected in the image; None where the pipeline is to find out itself."""
