@@ -78,7 +78,8 @@ class Bag:
         self.files = self._list_files() if path.is_dir() else [path]
         """In the order of recording."""
         self._types: dict[str, Typestore] = {}
-        starts, ends = [], []
+        self._times: dict[Path, tuple[int, int]] = {}
+        """Of the first and the last message in each file that has any."""
         for file in self.files:
             try:
                 found, damage = summary(file)
@@ -90,13 +91,12 @@ class Bag:
                 known = self.topics.get(topic.name, replace(topic, count=0))
                 self.topics[topic.name] = replace(known, count=known.count + topic.count)
             if found.start is not None and found.end is not None:
-                starts.append(found.start)
-                ends.append(found.end)
-        if not starts:
+                self._times[file] = found.start, found.end
+        if not self._times:
             raise BagError(f"{path} has no messages" + "".join(f"; {d}" for d in self.damage))
-        self.start = min(starts)
+        self.start = min(first for first, _ in self._times.values())
         """Time of its first message, nanoseconds."""
-        self.end = max(ends)
+        self.end = max(last for _, last in self._times.values())
         """Time of its last message."""
 
     @property
@@ -112,11 +112,12 @@ class Bag:
         What is damaged is left out and told in `damage`.
         """
         for file in self.files:
+            first, last = self._times.get(file, (start, start - 1))
+            if last < start or (end is not None and end < first):
+                continue
             with open_storage(file) as storage:
                 found: list[str] = []
-                for message in until_damage(storage.messages(names), found):
-                    if start <= message.time and (end is None or message.time <= end):
-                        yield message
+                yield from until_damage(storage.messages(names, start, end), found)
                 self.damage += [text for text in found if text not in self.damage]
 
     def deserialize(self, message: Message) -> Any:

@@ -43,8 +43,10 @@ class StorageFile(Protocol):
     end: int | None
     """Latest."""
 
-    def messages(self, names: Collection[str] | None) -> Iterator[Message]:
-        """Messages of these topics (None: of all).
+    def messages(
+        self, names: Collection[str] | None, start: int = 0, end: int | None = None
+    ) -> Iterator[Message]:
+        """Messages of these topics (None: of all) recorded from `start` to `end`, nanoseconds.
 
         Raises DamagedError after the last that can be read, where there should be more.
         """
@@ -111,11 +113,14 @@ class _Whole:
         self.start = None if empty else reader.start_time
         self.end = None if empty else reader.end_time - 1
 
-    def messages(self, names: Collection[str] | None) -> Iterator[Message]:
+    def messages(
+        self, names: Collection[str] | None, start: int = 0, end: int | None = None
+    ) -> Iterator[Message]:
         """See StorageFile."""
         wanted = [c for c in self._reader.connections if names is None or c.topic in names]
         if wanted:  # None at all would mean all there are.
-            messages = self._reader.messages(wanted)
+            stop = None if end is None else end + 1
+            messages = self._reader.messages(wanted, start, stop)
             while (found := self._next(messages)) is not None:
                 yield found
         if self._cut:
@@ -139,7 +144,9 @@ class _Salvaged:
         self.start: int | None = None
         self.end: int | None = None
 
-    def messages(self, names: Collection[str] | None) -> Iterator[Message]:
+    def messages(
+        self, names: Collection[str] | None, start: int = 0, end: int | None = None
+    ) -> Iterator[Message]:
         """See StorageFile."""
         found = salvage(self._plain)
         while True:
@@ -157,7 +164,8 @@ class _Salvaged:
                     f"{self._path} is cut off or damaged: {_reason(error)}"
                 ) from error
             self._count(topic, time)
-            if names is None or topic.name in names:
+            wanted = names is None or topic.name in names
+            if wanted and start <= time and (end is None or time <= end):
                 yield Message(topic.name, time, _plain(data))
 
     def _count(self, topic: Topic, time: int) -> None:
