@@ -26,15 +26,24 @@ def make_estimator(choice: EstimatorChoice) -> Estimator:
     Raises EstimatorError where PEAR was asked for and cannot be had, or where its files are there
     but damaged; pear_ros.assets.AssetError when the landmark models have not been downloaded.
     """
+    (estimator,) = make_estimators(choice, 1)
+    return estimator
+
+
+def make_estimators(choice: EstimatorChoice, count: int) -> list[Estimator]:
+    """`count` estimators like that of `make_estimator`, each for a thread of its own.
+
+    PEAR's share network and body; what each says of an image is the same whatever the count.
+    """
     if choice.name == "landmarks":
-        return LandmarkEstimator()
+        return _landmarks(count)
     if choice.name == "auto":
         if obstacle := pear_obstacle(choice):
             logger.info("Estimator auto takes the landmarks, as %s", obstacle)
-            return LandmarkEstimator()
+            return _landmarks(count)
         logger.info("Estimator auto takes PEAR, as its files are in %s", _files(choice).folder)
     try:
-        return load_pear(_files(choice), choice)
+        return [*load_pear(_files(choice), choice, count)]
     except (MissingFilesError, RuntimeUnavailableError, ValueError) as error:
         raise EstimatorError(f"PEAR cannot be had: {error}") from error
 
@@ -44,6 +53,10 @@ def pear_obstacle(choice: EstimatorChoice) -> str:
     files = _files(choice)
     names = ", ".join(file.name for file in files.missing)
     return f"PEAR's {names} are not in {files.folder}" if names else ""
+
+
+def _landmarks(count: int) -> list[Estimator]:
+    return [LandmarkEstimator() for _ in range(count)]
 
 
 def _files(choice: EstimatorChoice) -> ModelFiles:

@@ -11,13 +11,14 @@ from pear_ros.pear.runtimes.choose import choose_runtime
 from pear_ros.pear.weights import Weights
 
 
-def load_pear(files: ModelFiles, choice: EstimatorChoice) -> PearEstimator:
-    """PEAR as `choice` wants it.
+def load_pear(files: ModelFiles, choice: EstimatorChoice, count: int) -> list[PearEstimator]:
+    """`count` times PEAR as `choice` wants it, each for a thread of its own.
 
     Raises pear_ros.pear.files.MissingFilesError; ValueError, with file and reason, where a file is
     not what it should be; RuntimeUnavailableError where nothing that was asked for can run it.
     """
     files.require()
     body = load_body(files, choice.pear_body)
-    chosen = choose_runtime(Weights(files), body, choice.runtime)
-    return PearEstimator(chosen.runtime, chosen.reason, body, make_mesh(body))
+    weights = Weights(files)
+    chosen = [choose_runtime(weights, body, choice.runtime) for _ in range(count)]
+    return [PearEstimator(one.runtime, one.reason, body, make_mesh(body)) for one in chosen]

@@ -213,17 +213,29 @@ class PearNode(LifecycleNode):
 
 def build_pipeline(parameters: Parameters) -> Pipeline:
     """The core's pipeline as the parameters want it."""
+    (pipeline,) = build_pipelines(parameters, 1)
+    return pipeline
+
+
+def build_pipelines(parameters: Parameters, count: int) -> list[Pipeline]:
+    """`count` pipelines as the parameters want them, each for a thread of its own.
+
+    They share PEAR's network, and results are the same whatever the count.
+    """
     # Imported late: not before parameters have been checked, since the models' runtime takes time.
     from pear_ros.detectors import make_detector
-    from pear_ros.estimators import make_estimator
+    from pear_ros.estimators import make_estimators
     from pear_ros.pipeline import Pipeline
 
-    return Pipeline(
-        make_estimator(parameters.estimator_choice),
-        make_detector(parameters.detector),
-        parameters.settings,
-        parameters.id_prefix,
-    )
+    return [
+        Pipeline(
+            estimator,
+            make_detector(parameters.detector),
+            parameters.settings,
+            parameters.id_prefix,
+        )
+        for estimator in make_estimators(parameters.estimator_choice, count)
+    ]
 
 
 def main(
