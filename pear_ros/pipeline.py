@@ -56,6 +56,15 @@ class Pipeline:
         self._blas = ThreadpoolController()
 
     @property
+    def id_prefix(self) -> str:
+        """What ids of people begin with who are new from now on, before their number."""
+        return self._tracker.prefix
+
+    @id_prefix.setter
+    def id_prefix(self, prefix: str) -> None:
+        self._tracker.prefix = prefix
+
+    @property
     def model_id(self) -> str:
         """Name and version of the estimator."""
         return self._estimator.model_id

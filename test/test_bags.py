@@ -24,11 +24,15 @@ from pear_ros.bags.bag import Bag, find_bags
 from pear_ros.bags.matching import PATIENCE, Frame, matched, stamp_of
 from pear_ros.bags.parts import NewTopic
 from pear_ros.bags.prefetch import prefetched
-from pear_ros.bags.resumable import ResumableBag, ResumeError
+from pear_ros.bags.resumable import ResumableBag
 from pear_ros.bags.snapshot import SnapshotError, dumps, loads
+from pear_ros.bags.stretch import Stretch
 from pear_ros.bags.topic import BagError, Message
+from pear_ros.bags.unfinished import ResumeError, clear
 from pear_ros.boxes import same_person
 from pear_ros.people import Person, SmplxParams, TrackingState
+
+ALWAYS = Stretch(-(2**62), 2**62)
 
 MCAP, SQLITE = StoragePlugin.MCAP, StoragePlugin.SQLITE3
 NOISE = np.random.default_rng(3).integers(0, 256, (15, 200, 300, 3), np.uint8)
@@ -268,7 +272,7 @@ def message(topic: str, time: float, stamp: float | None = None) -> Message:
 def frames(messages: list[Message], **options: Any) -> list[Frame]:
     near = {kind: kind for kind in ("depth", "boxes") if any(m.topic == kind for m in messages)}
     steady = {"info": "info"} if any(m.topic == "info" for m in messages) else {}
-    events = matched(messages, "image", near, steady, **options)
+    events = matched(messages, "image", near, steady, ALWAYS, **options)
     return [event for event in events if isinstance(event, Frame)]
 
 
@@ -278,7 +282,7 @@ def stamps(frame: Frame) -> dict[str, float]:
 
 def test_every_message_passes_and_each_image_becomes_a_frame_at_once() -> None:
     messages = [message("image", 0.1), message("other", 0.2), message("image", 0.3)]
-    events = list(matched(messages, "image", {}, {}))
+    events = list(matched(messages, "image", {}, {}, ALWAYS))
     assert [type(event) for event in events] == [Message, Frame, Message, Message, Frame]
     assert [event for event in events if isinstance(event, Message)] == messages
 
@@ -302,7 +306,7 @@ def test_nobody_waits_for_ever() -> None:
     """What comes too late is not waited for: pictures would fill the memory."""
     patience = PATIENCE * 1e-9
     messages = [message("image", 0.0), message("image", patience + 0.1), message("depth", 5.0, 0.0)]
-    events = list(matched(messages, "image", {"depth": "depth"}, {}))
+    events = list(matched(messages, "image", {"depth": "depth"}, {}, ALWAYS))
     assert [type(event) for event in events] == [Message, Message, Frame, Message, Frame]
     assert not frames(messages)[0].companions
 
@@ -419,7 +423,7 @@ def count_to(bag: ResumableBag, end: int) -> None:
         if k % 2:
             bag.end_part(k + 1)
     bag.end_part(end)
-    bag.complete()
+    bag.complete("numbers")
 
 
 def content(folder: Path) -> dict[str, bytes]:
@@ -497,24 +501,27 @@ def test_another_bag_is_not_mixed_in(tmp_path: Path, counted: dict[str, bytes]) 
     with pytest.raises(ResumeError, match="begun in another way: to was '9' and is '8'"):
         ResumableBag(tmp_path / "begun", "n", {"to": "8"}).resume()
     other = ResumableBag(tmp_path / "begun", "n", {"to": "5"})
-    other.clear()
+    clear(tmp_path / "begun")
     count_to(other, 5)
     assert content(tmp_path / "begun") == counted
 
 
 def test_other_folders_are_left_alone(tmp_path: Path) -> None:
     (tmp_path / "thesis.tex").touch()
+    clear(tmp_path)
     bag = ResumableBag(tmp_path, "n", {})
-    bag.clear()
     with pytest.raises(ResumeError, match="not empty"):
         bag.resume()
     assert (tmp_path / "thesis.tex").exists()
+    recorded = write_bag(tmp_path / "recorded", [("/image", 0, raw(np.zeros((2, 2, 3)), 0))])
+    clear(recorded)
+    assert Bag(recorded).topics, "a bag of somebody else"
 
 
 def test_one_writer_at_a_time(tmp_path: Path) -> None:
     first, second = (ResumableBag(tmp_path / "bag", "n", {"to": "5"}) for _ in range(2))
     first.resume()
-    for attempt in (second.resume, second.clear):
+    for attempt in (second.resume, lambda: clear(tmp_path / "bag")):
         with pytest.raises(ResumeError, match="written by another process"):
             attempt()
     first.abandon()

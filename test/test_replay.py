@@ -9,7 +9,8 @@ import shutil
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ from image_bags import (
     raw,
     write_bag,
 )
+from replaying import IMAGE, INFO, PART, SQUARES, Replayed, content, ids_of, recorded, replayed
 from rosbags.highlevel import AnyReader
 from rosbags.interfaces import QosDurability
 from rosbags.rosbag2 import StoragePlugin
@@ -40,23 +42,12 @@ from pear_ros.bags.bag import Bag
 from pear_ros.bags.topic import BagError
 from pear_ros.camera import IntrinsicsSource
 from pear_ros.cli import main
-from pear_ros.cli.replay import Job, replay_all
-from pear_ros.cli.replay_options import Range
 from pear_ros.export.bag import read_bag
 from pear_ros.ros.parameters import Parameters
+from pear_ros.ros.replay_here import replay_here
+from pear_ros.ros.replay_job import Job
 from pear_ros.ros.replay_topics import Wanted, choose_topics
 from pear_ros.video import FrameSource
-
-IMAGE, INFO = "/front/image_raw", "/front/camera_info"
-SQUARES = [(0,), (0, 2), (2,), (), (1,), (1, 3), (1,), (3,), (0, 3), (0,), (0, 1), (2,)]
-PART = 5
-
-
-def recorded(squares: list[tuple[int, ...]] = SQUARES) -> Iterator[Recorded]:
-    """People in front of a camera; each image reaches the recorder 3 ms late."""
-    for k, present in enumerate(squares):
-        yield INFO, k * PERIOD, camera_info(64, 48, 90.0, k * PERIOD)
-        yield IMAGE, k * PERIOD + 3_000_000, raw(picture(*present), k * PERIOD)
 
 
 @pytest.fixture
@@ -64,31 +55,12 @@ def bag(tmp_path: Path) -> Path:
     return write_bag(tmp_path / "walk", recorded())
 
 
-class Run:
-    """What a replay gave."""
+class Run(Replayed):
+    """With the pipeline that was used."""
 
-    def __init__(self, code: int, folder: Path, pipeline: TinyPipeline) -> None:
-        self.code = code
-        self.folder = folder
+    def __init__(self, replay: Replayed, pipeline: TinyPipeline) -> None:
+        super().__init__(replay.code, replay.folder)
         self.pipeline = pipeline
-
-    def messages(self, topic: str = "/humans") -> list[tuple[int, Any]]:
-        """Times of recording after START, and messages."""
-        with AnyReader([self.folder]) as reader:
-            connections = [c for c in reader.connections if c.topic == topic]
-            return [
-                (time - START, reader.deserialize(data, connection.msgtype))
-                for connection, time, data in reader.messages(connections)
-            ]
-
-    @property
-    def ids(self) -> list[list[str]]:
-        """Who is there in each image."""
-        messages = [message for _, message in self.messages()]
-        return [
-            [human.id for human in message.humans if human.tracking_state != human.LOST]
-            for message in messages
-        ]
 
 
 Replay = Callable[..., Run]
@@ -97,28 +69,13 @@ Replay = Callable[..., Run]
 @pytest.fixture
 def replay(tmp_path: Path) -> Replay:
     def run(
-        *sources: Path,
-        output: str = "out",
-        range: Range = Range(),  # noqa: B008
-        parameters: Parameters = Parameters(),  # noqa: B008
-        pipeline: TinyPipeline | None = None,
-        **job: Any,
+        *sources: Path, output: str = "out", pipeline: TinyPipeline | None = None, **how: Any
     ) -> Run:
-        topics = Wanted(**{name: job.pop(name) for name in vars(Wanted()) if name in job})
         tiny = pipeline or TinyPipeline()
-        made = Job(topics, range, parameters, **job)
-        folder = tmp_path / output
-        return Run(replay_all(sources, folder, made, lambda _: tiny, PART), folder, tiny)
+        here = partial(replay_here, build=lambda _, count: [tiny] * count)
+        return Run(replayed(list(sources), tmp_path / output, here, **how), tiny)
 
     return run
-
-
-def content(folder: Path) -> dict[str, bytes]:
-    return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
-
-
-def ids_of(squares: list[tuple[int, ...]]) -> list[list[str]]:
-    return [[f"h{square + 1}" for square in present] for present in squares]
 
 
 def test_every_image_in_order_at_its_stamp(replay: Replay, bag: Path) -> None:
@@ -241,10 +198,10 @@ def test_detections_and_depth_meet_their_image(replay: Replay, tmp_path: Path) -
 
 
 def test_parts_of_a_bag(replay: Replay, bag: Path) -> None:
-    few = replay(bag, range=Range(start=0.2, end=0.9, every=3), output="few")
+    few = replay(bag, start=0.2, end=0.9, every=3, output="few")
     assert [time for time, _ in few.messages()] == [k * PERIOD + 3_000_000 for k in (2, 5, 8)]
     assert few.ids == ids_of([SQUARES[k] for k in (2, 5, 8)])
-    nothing = replay(bag, range=Range(start=100.0), output="nothing")
+    nothing = replay(bag, start=100.0, output="nothing")
     assert nothing.code == 1
 
 
@@ -366,11 +323,11 @@ def test_other_options_are_not_mixed_in(
     replay: Replay, bag: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     whole = content(replay(bag).folder)
-    assert replay(bag, range=Range(every=2)).code == 1
+    assert replay(bag, every=2).code == 1
     assert "every was '1' and is '2'" in capsys.readouterr().err
     assert replay(bag, parameters=Parameters(body_height=1.7)).code == 1
     assert "body_height was '0.0' and is '1.7'" in capsys.readouterr().err
-    assert replay(bag, range=Range(every=2), overwrite=True).code == 0
+    assert replay(bag, every=2, overwrite=True).code == 0
     assert replay(bag, overwrite=True).code == 0
     assert content(replay(bag).folder) == whole
 
@@ -387,7 +344,7 @@ def test_stopped_by_ctrl_c_it_says_how_to_go_on(
     whole = content(replay(bag, output="whole").folder)
     assert replay(bag, pipeline=Stopped()).code == 130
     told = capsys.readouterr().out
-    assert "8 images were done, 5 of them are kept" in told and "same command goes on" in told
+    assert "same command goes on" in told
     rest = replay(bag)
     assert len(rest.pipeline.stamps) == 7
     assert "Going on after 5 images" in capsys.readouterr().out
@@ -447,7 +404,7 @@ def test_the_real_pipeline_goes_on_to_the_same_bytes(
             metres = np.full((270, 480), 3.0, np.float32)
             messages.append(("/cam/depth", stamp, raw(metres, stamp, "32FC1")))
     bag = write_bag(tmp_path / "clip", messages)
-    monkeypatch.setattr("pear_ros.cli.replay.FRAMES_PER_PART", 5)
+    monkeypatch.setattr("pear_ros.cli.replay.Job", partial(Job, frames_per_part=5))
     command = [str(bag), "--estimator", "landmarks", "--depth", "/cam/depth", "--output"]
     assert main(["replay", *command, str(tmp_path / "whole")]) == 0
     assert read_bag(tmp_path / "whole").tracks

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections import deque
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path, PurePath
@@ -24,6 +25,8 @@ from pear_ros.bags.storage import (
 from pear_ros.bags.topic import BagError, Message, Topic
 
 METADATA = "metadata.yaml"
+_WINDOW = 1_000_000_000
+"""Nanoseconds in which a message is looked for first."""
 _HASHED = 1 << 20
 """Bytes at a file's beginning and end that its fingerprint looks at."""
 
@@ -119,6 +122,18 @@ class Bag:
                 found: list[str] = []
                 yield from until_damage(storage.messages(names, start, end), found)
                 self.damage += [text for text in found if text not in self.damage]
+
+    def last_before(self, topic: str, time: int) -> Message | None:
+        """The last message of `topic` recorded before `time`, nanoseconds; None where none was."""
+        window = _WINDOW
+        end = time
+        while end > self.start:
+            begin = max(end - window, self.start)
+            found = deque(self.messages([topic], begin, end - 1), maxlen=1)
+            if found:
+                return found[0]
+            end, window = begin, 2 * window
+        return None
 
     def deserialize(self, message: Message) -> Any:
         """The message as an object with its fields.

@@ -35,14 +35,14 @@ class NewTopic:
 
 @dataclass(frozen=True)
 class Part:
-    """A part that is finished: what metadata.yaml says of a bag that consists of it alone."""
+    """Storage files that are finished: what metadata.yaml says of a bag that consists of them."""
 
     metadata: dict[str, Any] = field(default_factory=dict)
 
     @property
-    def file_name(self) -> str:
-        """Of its storage file."""
-        return str(self.metadata["relative_file_paths"][0])
+    def file_names(self) -> list[str]:
+        """Of its storage files."""
+        return list(self.metadata["relative_file_paths"])
 
     @property
     def start(self) -> int:
@@ -78,14 +78,15 @@ class PartWriter:
     def finish(self) -> Part:
         """Complete the storage file, so that it survives a power cut; it is not in the bag yet."""
         self._writer.close()
-        metadata = YAML(typ="safe").load((self._folder / METADATA).read_text())
-        part = Part(metadata[_ROOT])
-        sync(self._folder / part.file_name)
+        part = Part(metadata_of(self._folder))
+        for name in part.file_names:
+            sync(self._folder / name)
         return part
 
     def move(self, part: Part, bag: Path) -> None:
         """Put the finished part into the bag, in the place of one of the same name."""
-        os.replace(self._folder / part.file_name, bag / part.file_name)
+        for name in part.file_names:
+            os.replace(self._folder / name, bag / name)
         sync(bag)
 
     def abandon(self) -> None:
@@ -94,19 +95,23 @@ class PartWriter:
 
 
 def write_metadata(bag: Path, parts: Sequence[Part], custom: Mapping[str, str]) -> None:
-    """Make a bag of its parts, at least one: with metadata.yaml, which has `custom` in it, too."""
-    first = parts[0].metadata
-    start, end = min(part.start for part in parts), max(part.end for part in parts)
-    metadata = {
-        **first,
-        "relative_file_paths": [part.file_name for part in parts],
-        "files": [file for part in parts for file in part.metadata["files"]],
-        "starting_time": {"nanoseconds_since_epoch": start},
-        "duration": {"nanoseconds": end - start},
-        "message_count": sum(part.metadata["message_count"] for part in parts),
-        "topics_with_message_count": list(_topics(parts)),
-        "custom_data": dict(custom),
-    }
+    """Make a bag of its parts: with metadata.yaml, which has `custom` in it, too.
+
+    Without parts it is no bag that others can read, but `metadata_of` and `custom_data` can.
+    """
+    metadata: dict[str, Any] = {"custom_data": dict(custom)}
+    if parts:
+        start, end = min(part.start for part in parts), max(part.end for part in parts)
+        metadata = {
+            **parts[0].metadata,
+            "relative_file_paths": [name for part in parts for name in part.file_names],
+            "files": [file for part in parts for file in part.metadata["files"]],
+            "starting_time": {"nanoseconds_since_epoch": start},
+            "duration": {"nanoseconds": end - start},
+            "message_count": sum(part.metadata["message_count"] for part in parts),
+            "topics_with_message_count": list(_topics(parts)),
+            **metadata,
+        }
     text = StringIO()
     yaml = YAML(typ="safe")
     yaml.default_flow_style = False
@@ -114,13 +119,18 @@ def write_metadata(bag: Path, parts: Sequence[Part], custom: Mapping[str, str]) 
     write_whole(bag / METADATA, text.getvalue().encode())
 
 
+def metadata_of(bag: Path) -> dict[str, Any]:
+    """What its metadata.yaml says. Raises FileNotFoundError where there is none."""
+    content = YAML(typ="safe").load((bag / METADATA).read_text())
+    return dict(content[_ROOT])
+
+
 def custom_data(bag: Path) -> dict[str, str] | None:
     """What `write_metadata` was given; None where there is no metadata.yaml."""
     try:
-        text = (bag / METADATA).read_text()
+        return dict(metadata_of(bag).get("custom_data") or {})
     except FileNotFoundError:
         return None
-    return dict(YAML(typ="safe").load(text)[_ROOT].get("custom_data") or {})
 
 
 def write_whole(path: Path, content: bytes) -> None:

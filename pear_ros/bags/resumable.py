@@ -8,22 +8,20 @@ Those who are not interrupted go on from the snapshot, too, so that both come to
 
 from __future__ import annotations
 
-import fcntl
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from pear_ros.bags.parts import NewTopic, Part, PartWriter, custom_data, write_metadata, write_whole
 from pear_ros.bags.snapshot import SnapshotError, dumps, loads
+from pear_ros.bags.unfinished import UNFINISHED, BagLock, ResumeError
 
-_WORK = ".unfinished"
-"""Folder within the bag for what is not part of it: there while it is not complete."""
-
-
-class ResumeError(RuntimeError):
-    """A bag that cannot be begun or gone on with; the text says why and what to do."""
+SNAPSHOT = "snapshot"
+"""File in the folder UNFINISHED: where the writer stands."""
+SUMMARY = "summary"
+"""In custom_data, beside the fingerprint: what was told of the content."""
 
 
 @dataclass
@@ -43,11 +41,11 @@ class ResumableBag:
         depends on, by names that tell; it remains in the bag's metadata.yaml as custom_data.
         """
         self._folder = folder
-        self._work = folder / _WORK
+        self._work = folder / UNFINISHED
         self._name = name
         self._standing = _Standing(dict(fingerprint))
         self._part: PartWriter | None = None
-        self._locked: BinaryIO | None = None
+        self._lock: BagLock | None = None
 
     @property
     def is_empty(self) -> bool:
@@ -63,15 +61,9 @@ class ResumableBag:
         shutil.rmtree(self._work, ignore_errors=True)
         return True
 
-    def clear(self) -> None:
-        """Remove it, complete or not, so that it can be begun anew; leaves other folders alone.
-
-        Raises ResumeError while another process writes it.
-        """
-        if custom_data(self._folder) or self._work.exists():
-            self._lock()
-            shutil.rmtree(self._folder)
-            self._unlock()
+    def summary(self) -> str:
+        """What `complete` was told; empty while it is not complete."""
+        return (custom_data(self._folder) or {}).get(SUMMARY, "")
 
     def resume(self) -> Any:
         """The state to go on from; None at the beginning.
@@ -81,11 +73,11 @@ class ResumableBag:
         """
         if not self._work.exists() and self._folder.exists() and any(self._folder.iterdir()):
             raise ResumeError(f"{self._folder} is not empty, and holds nothing that can be resumed")
-        self._lock()
+        self._lock = BagLock(self._folder)
         try:
             return self._last_state()
         except ResumeError:
-            self._unlock()
+            self._release()
             raise
 
     def write(self, message: tuple[str, int, bytes], topics: Sequence[NewTopic]) -> bool:
@@ -115,18 +107,19 @@ class ResumableBag:
         self._standing = loads(snapshot)
         return self._standing.state
 
-    def complete(self) -> None:
-        """Make it a whole bag. At least one part has to be there."""
-        write_metadata(self._folder, self._standing.parts, self._standing.fingerprint)
+    def complete(self, summary: str) -> None:
+        """Make it a whole bag; `summary`: of its content, for whoever asks later."""
+        custom = {**self._standing.fingerprint, SUMMARY: summary}
+        write_metadata(self._folder, self._standing.parts, custom)
         shutil.rmtree(self._work)
-        self._unlock()
+        self._release()
 
     def abandon(self) -> None:
         """Leave the part at hand as it is: it will be written again."""
         if self._part is not None:
             self._part.abandon()
         self._part = None
-        self._unlock()
+        self._release()
 
     def _last_state(self) -> Any:
         if not self._snapshot.exists():
@@ -143,29 +136,18 @@ class ResumableBag:
 
     @property
     def _snapshot(self) -> Path:
-        return self._work / "snapshot"
+        return self._work / SNAPSHOT
 
-    def _lock(self) -> None:
-        """Keep other processes off, until this one ends in whatever way."""
-        self._work.mkdir(parents=True, exist_ok=True)
-        self._locked = (self._work / "lock").open("wb")
-        try:
-            fcntl.flock(self._locked, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            self._unlock()
-            raise ResumeError(f"{self._folder} is being written by another process") from error
-
-    def _unlock(self) -> None:
-        if self._locked is not None:
-            self._locked.close()
-        self._locked = None
+    def _release(self) -> None:
+        if self._lock is not None:
+            self._lock.release()
 
     def _check_same(self, found: Mapping[str, str]) -> None:
         own = self._standing.fingerprint
         different = [
             f"{name} was {found.get(name, '')!r} and is {own.get(name, '')!r}"
             for name in {**found, **own}
-            if found.get(name) != own.get(name)
+            if name != SUMMARY and found.get(name) != own.get(name)
         ]
         if different:
             raise ResumeError(

@@ -4,188 +4,214 @@
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
-from importlib.metadata import version
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing
+from functools import partial, reduce
+from operator import add
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-import cv2
-import numpy as np
 from tqdm import tqdm
 
-from pear_ros import __version__
-from pear_ros.bags.bag import Bag, find_bags
-from pear_ros.bags.resumable import ResumeError
-from pear_ros.bags.snapshot import dumps, loads
 from pear_ros.bags.topic import BagError
+from pear_ros.bags.unfinished import ResumeError, clear
 from pear_ros.choice import EstimatorError
-from pear_ros.cli.replay_options import Range, parameters_from
+from pear_ros.cli.replay_options import parameters_from
 from pear_ros.cli.replay_table import replay_table
-from pear_ros.ros.node import build_pipeline
-from pear_ros.ros.parameters import Parameters
-from pear_ros.ros.replay import FRAMES_PER_PART, Choice, Replay
-from pear_ros.ros.replay_topics import Wanted, choose_topics
-
-if TYPE_CHECKING:
-    from pear_ros.pipeline import Pipeline
+from pear_ros.ros.replay_here import replay_here
+from pear_ros.ros.replay_job import (
+    Advanced,
+    Begun,
+    Event,
+    Failed,
+    Finished,
+    Job,
+    Piece,
+    Task,
+    Told,
+    WorkersError,
+    conclude,
+    find_pairs,
+    plan,
+)
+from pear_ros.ros.replay_topics import Wanted
 
 _INTERRUPTED = 130
 
 
+Run = Callable[[Sequence[Piece], Job], Generator[Event, None, None]]
+"""Replays pieces somewhere."""
+
+
 def replay(options: argparse.Namespace) -> int:
     """Replay what the command line asks for; returns the exit code."""
-    wanted = Wanted(options.image, options.camera_info, options.depth, options.detections)
     job = Job(
-        wanted,
-        Range(options.start, options.end, options.every),
+        Wanted(options.image, options.camera_info, options.depth, options.detections),
         parameters_from(options),
+        options.start,
+        options.end,
+        options.every,
+        options.chunk,
         options.with_inputs,
         options.markers,
-        options.overwrite,
     )
-    return replay_all(options.bags, options.output, job)
-
-
-@dataclasses.dataclass(frozen=True)
-class Job:
-    """What is to be made of each bag."""
-
-    topics: Wanted
-    range: Range
-    parameters: Parameters
-    with_inputs: bool = False
-    markers: bool = False
-    overwrite: bool = False
+    run: Run = partial(replay_here, count=options.batch)
+    if options.ray is not None:
+        try:
+            from pear_ros.ros.replay_ray import replay_by_ray
+        except ImportError:
+            print("error: --ray needs Ray: pip install ray", file=sys.stderr)
+            return 1
+        run = partial(
+            replay_by_ray,
+            count=options.batch,
+            address=options.ray or None,
+            workers=options.workers,
+        )
+    return replay_all(options.bags, options.output, job, run, options.overwrite)
 
 
 def replay_all(
-    sources: Sequence[Path],
-    output: Path,
-    job: Job,
-    build: Callable[[Parameters], Pipeline] = build_pipeline,
-    frames_per_part: int = FRAMES_PER_PART,
+    sources: Sequence[Path], output: Path, job: Job, run: Run, overwrite: bool = False
 ) -> int:
-    """Replay all bags at `sources` into `output`, one after the other; returns the exit code.
+    """Replay all bags at `sources` into `output`; returns the exit code.
 
-    One bag that was named itself becomes the bag `output`; otherwise each becomes a bag of its name
-    in the folder `output`. What is wrong with one bag does not keep the others from being replayed.
+    What is wrong with one bag does not keep the others from being replayed.
     """
+    shown = _Shown()
     try:
-        bags = _outputs(sources, output)
-        pipeline = build(job.parameters)
-    except (BagError, OSError, EstimatorError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    fresh = dumps(pipeline.state())
-    failed = False
-    try:
-        for source, folder in bags:
-            pipeline.restore(loads(fresh))
-            try:
-                failed |= not _replay_one(source, folder, job, pipeline, frames_per_part)
-            except (BagError, ResumeError, OSError) as error:
-                print(f"error: {error}", file=sys.stderr)
-                failed = True
+        tasks = list(_plan(sources, output, job, overwrite, shown))
+        pieces = [piece for task in tasks for piece in task.pieces]
+        if pieces:
+            with closing(run(pieces, job)) as events:
+                shown.follow(tasks, job, events)
+    except (BagError, OSError, EstimatorError, WorkersError) as error:
+        shown.failure(str(error))
     except KeyboardInterrupt:
         print("Stopped. The same command goes on from what is kept.")
         return _INTERRUPTED
-    finally:
-        pipeline.close()
-    return 1 if failed else 0
+    return 1 if shown.failed else 0
 
 
-def _outputs(sources: Sequence[Path], output: Path) -> list[tuple[Path, Path]]:
-    """Each bag and where its results go."""
-    found = [bag for source in sources for bag in find_bags(source, leave_out=output)]
-    if len(sources) == 1 and found == list(sources):
-        return [(found[0], output)]
-    names = [bag.name.partition(".")[0] if bag.is_file() else bag.name for bag in found]
-    for name in names:
-        if names.count(name) > 1:
-            alike = ", ".join(
-                str(bag) for bag, own in zip(found, names, strict=True) if own == name
+def _plan(
+    sources: Sequence[Path], output: Path, job: Job, overwrite: bool, shown: _Shown
+) -> Iterator[Task]:
+    for source, folder in find_pairs(sources, output):
+        try:
+            if overwrite:
+                clear(folder)
+            task = plan(source, folder, job)
+        except (BagError, ResumeError, OSError) as error:
+            shown.failure(str(error))
+            continue
+        for damage in task.damage:
+            shown.warning(damage)
+        yield task
+
+
+class _Shown:
+    """What the terminal shows."""
+
+    def __init__(self) -> None:
+        self.failed = False
+
+    def warning(self, text: str) -> None:
+        tqdm.write(f"warning: {text}", sys.stderr)
+
+    def failure(self, text: str) -> None:
+        tqdm.write(f"error: {text}", sys.stderr)
+        self.failed = True
+
+    def follow(self, tasks: Sequence[Task], job: Job, events: Iterator[Event]) -> None:
+        """Show what happens and, when a bag has all its pieces, put them together."""
+        task_of = {piece: task for task in tasks for piece in task.pieces}
+        ends: dict[Piece, Finished | Failed] = {}
+        with _Bar(sum(task.images for task in tasks)) as bar:
+            for event in events:
+                bar.update(event)
+                if isinstance(event, Told):
+                    self.warning(event.text)
+                elif isinstance(event, Begun):
+                    self._begun(task_of[event.piece], event)
+                elif isinstance(event, (Finished, Failed)):
+                    ends[event.piece] = event
+                    task = task_of[event.piece]
+                    if all(piece in ends for piece in task.pieces):
+                        self._ended(task, job, [ends[piece] for piece in task.pieces])
+
+            tqdm.write(f"\n{bar.summary}")
+
+    def _begun(self, task: Task, event: Begun) -> None:
+        chunk = f", chunk {event.piece.chunk}" if len(task.pieces) > 1 else ""
+        tqdm.write(f"{task.source}{chunk}: looking for people in {task.image}")
+        if event.done:
+            tqdm.write(f"Going on after {event.done} images that are done already.")
+
+    def _ended(self, task: Task, job: Job, ends: Sequence[Finished | Failed]) -> None:
+        failures = [end.text for end in ends if isinstance(end, Failed)]
+        for text in dict.fromkeys(failures):
+            self.failure(text)
+        if failures:
+            return
+        finished = [end for end in ends if isinstance(end, Finished)]
+        tallies = [end.tally for end in finished if end.tally is not None]
+        tally = reduce(add, tallies) if len(tallies) == len(finished) else None
+        try:
+            conclude(task, job, tally)
+        except (BagError, ResumeError, OSError) as error:
+            self.failure(str(error))
+            return
+        met = dict.fromkeys(text for end in finished for text in end.damage)
+        for text in met:
+            self.warning(text)
+        if all(end.earlier for end in finished):
+            tqdm.write(f"{task.folder} is complete already.")
+        if tally is not None:
+            table = replay_table(tally, [*task.damage, *met])
+            tqdm.write(f"\n{table}\n\nResults are in {task.folder.resolve()}")
+            self.failed |= bool(tally.refused)
+
+
+class _Bar:
+    """How far the work is, how fast, and how many people were found; none without a terminal."""
+
+    def __init__(self, images: int) -> None:
+        self._bar = tqdm(total=images, unit="image", disable=None)
+        self._done: dict[Piece, int] = {}
+        self._people: dict[Piece, int] = {}
+        self._images, self._seconds = 0, 0.0
+        self._began: float | None = None
+
+    def __enter__(self) -> _Bar:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.close()
+
+    @property
+    def summary(self) -> str:
+        """What was done in this run."""
+        speed = self._images / self._elapsed
+        return f"{self._images} images in {self._elapsed:.1f} s: {speed:.1f} a second"
+
+    @property
+    def _elapsed(self) -> float:
+        """Seconds since the first piece was begun: before, models are loaded."""
+        return max(time.monotonic() - (self._began or time.monotonic()), 1e-9)
+
+    def update(self, event: Event) -> None:
+        if isinstance(event, Begun):
+            self._began = self._began or time.monotonic()
+            self._done[event.piece] = event.done
+        elif isinstance(event, Advanced):
+            self._done[event.piece] += event.images
+            self._people[event.piece] = event.people
+            self._images += event.images
+            self._seconds += event.seconds
+            self._bar.set_postfix_str(
+                f"{sum(self._people.values())} ids, "
+                f"{self._seconds / self._elapsed:.2f} x real time",
+                refresh=False,
             )
-            raise BagError(f"bags of the same name would be one in {output}: {alike}")
-    return [(bag, output / name) for bag, name in zip(found, names, strict=True)]
-
-
-def _replay_one(
-    source: Path, folder: Path, job: Job, pipeline: Pipeline, frames_per_part: int
-) -> bool:
-    """Whether every image has results."""
-    bag = Bag(source)
-    for damage in bag.damage:
-        print(f"warning: {damage}", file=sys.stderr)
-    known = len(bag.damage)
-    choice = Choice(
-        choose_topics(bag, job.topics),
-        **vars(job.range),
-        with_inputs=job.with_inputs,
-        markers=job.markers,
-    )
-    work = Replay(
-        bag,
-        folder,
-        choice,
-        job.parameters,
-        pipeline,
-        _versions(pipeline),
-        tell=lambda text: tqdm.write(f"warning: {text}", sys.stderr),
-        frames_per_part=frames_per_part,
-    )
-    if job.overwrite:
-        work.output.clear()
-    elif work.output.is_complete():
-        print(f"{folder} is complete already.")
-        return True
-    done = work.start()
-    print(f"{source}: looking for people in {choice.topics.image}")
-    if done:
-        print(f"Going on after {done} images that are done already.")
-    began = time.monotonic()
-    try:
-        for _ in _with_bar(work, bag, choice, done):
-            pass
-    except KeyboardInterrupt:
-        kept = work.tally.frames // frames_per_part * frames_per_part
-        print(f"{folder}: {work.tally.frames} images were done, {kept} of them are kept.")
-        raise
-    for damage in bag.damage[known:]:
-        print(f"warning: {damage}", file=sys.stderr)
-    speed = (work.tally.frames - done) / max(time.monotonic() - began, 1e-9)
-    print(f"\n{replay_table(work.tally, bag.damage, speed)}\n\nResults are in {folder.resolve()}")
-    return not work.tally.refused
-
-
-def _with_bar(work: Replay, bag: Bag, choice: Choice, done: int) -> Iterator[int]:
-    """Each image that is done, with a bar of how far it is and how fast; none without terminal."""
-    length = max(1e-9 * (bag.end - bag.start), 1e-9)
-    share = min(work.length / length, 1.0)
-    total = -(-round(share * bag.topics[choice.topics.image].count) // choice.every)
-    began: tuple[float, float] | None = None
-    with tqdm(total=total, initial=done, unit="image", disable=None) as bar:
-        for number in work.run():
-            now = time.monotonic()
-            began = began or (now, work.seconds)
-            if now > began[0]:
-                speed = (work.seconds - began[1]) / (now - began[0])
-                bar.set_postfix_str(f"{len(work.tally.ids)} ids, {speed:.2f} x real time", False)
-            bar.update()
-            yield number
-
-
-def _versions(pipeline: Pipeline) -> dict[str, str]:
-    """What results depend on beside the bag and what was asked for."""
-    facts = pipeline.facts
-    return {
-        "pear_ros": __version__,
-        "numpy": np.__version__,
-        "opencv": cv2.__version__,
-        "rosbags": version("rosbags"),
-        "model": pipeline.model_id,
-        "body": f"{pipeline.body.name} {pipeline.body.sha256}",
-        **{name: facts[name] for name in ("runtime", "device") if name in facts},
-    }
+        self._bar.update(sum(self._done.values()) - self._bar.n)

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,16 +21,6 @@ wish, mesh_markers and all that was recorded. Runs need ROS 2's Python packages,
 Killed or stopped, the same command goes on where it was, to the same result. A run that
 is complete is left as it is.
 """
-
-
-@dataclass(frozen=True)
-class Range:
-    """Which images to take."""
-
-    start: float = 0.0
-    """Seconds from the bag's beginning."""
-    end: float | None = None
-    every: int = 1
 
 
 def add_replay(commands: Commands) -> argparse.ArgumentParser:
@@ -70,6 +59,7 @@ def add_replay(commands: Commands) -> argparse.ArgumentParser:
     parser.add_argument(
         "--every", type=_count, default=1, metavar="N", help="take every Nth image only"
     )
+    _add_workers(parser)
     _add_topics(parser)
     _add_parameters(parser)
     return parser
@@ -97,6 +87,39 @@ def parameters_from(options: argparse.Namespace) -> Parameters:
         calibration=options.calibration,
         field_of_view=options.fov,
         publish_vertices=options.vertices,
+    )
+
+
+def _add_workers(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("many bags, long bags (docs/replay.md)")
+    group.add_argument(
+        "--chunk",
+        type=_number(1.0),
+        metavar="SECONDS",
+        help="replay each bag in chunks that know nothing of each other, side by side where "
+        "--batch or --ray allow it; ids then begin with the chunk, as in c0_h1",
+    )
+    group.add_argument(
+        "--batch",
+        type=_count,
+        default=1,
+        metavar="N",
+        help="bags or chunks replayed at once; PEAR sees the people of their images as one batch. "
+        "Changes no result (default: %(default)s)",
+    )
+    group.add_argument(
+        "--ray",
+        nargs="?",
+        const="",
+        metavar="ADDRESS",
+        help="let workers of Ray replay, which see bags and OUT under the same paths (default: "
+        "of this machine). Changes no result",
+    )
+    group.add_argument(
+        "--workers",
+        type=_count,
+        metavar="N",
+        help="how many of them (default: one for each GPU, else for every two processors)",
     )
 
 

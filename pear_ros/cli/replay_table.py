@@ -12,11 +12,11 @@ if TYPE_CHECKING:
 _COLUMN = 22
 
 
-def replay_table(tally: Tally, damage: Sequence[str], speed: float) -> str:
-    """What became of the images, as lines of text; `speed` in images a second."""
+def replay_table(tally: Tally, damage: Sequence[str]) -> str:
+    """What became of the images, as lines of text."""
     mean = tally.people / max(tally.humans, 1)
     rows = [
-        ("images", f"{tally.frames}, {speed:.1f} a second"),
+        ("images", str(tally.frames)),
         ("with results", str(tally.humans)),
         ("refused", _counts(tally.refused)),
         ("lacking something", _counts(tally.lacking)),

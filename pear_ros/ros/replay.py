@@ -1,25 +1,30 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Bags through the node's pipeline: every image, in order, into a new bag.
+"""A bag, or a chunk of it, through the node's pipeline: every image, in order, into a new bag.
 
-Each image's regions come from the results of the one before, so estimation cannot run ahead: what
-can is all that needs no results. While one image is estimated, a thread reads and decodes those
-that follow; the people in one image are a batch. How far the thread is ahead changes no result.
+Each image's regions come from the results of the one before, so within a stretch estimation cannot
+run ahead: what can is all that needs no results. While one image is estimated, a thread reads and
+decodes those that follow. How far the thread is ahead changes no result.
 """
 
 from __future__ import annotations
 
+import json
 import traceback
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Callable, Generator, Iterator
+from dataclasses import asdict, dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pear_ros.bags.bag import Bag
+from pear_ros.bags.chunks import CHUNK_NUMBER, chunk_folder
 from pear_ros.bags.definitions import types_of
-from pear_ros.bags.matching import Frame, matched
+from pear_ros.bags.matching import PATIENCE, Frame, matched
 from pear_ros.bags.parts import NewTopic
 from pear_ros.bags.prefetch import prefetched
 from pear_ros.bags.resumable import ResumableBag
+from pear_ros.bags.stretch import Stretch, stretches
 from pear_ros.bags.topic import BagError, Message
 from pear_ros.people import TrackingState
 from pear_ros.ros.parameters import Parameters
@@ -51,10 +56,19 @@ class Choice:
     """Likewise; None: to its end."""
     every: int = 1
     """Of how many images one is taken."""
+    chunk: float | None = None
+    """Seconds after which everybody begins anew, so that chunks can be replayed side by side; None:
+    not at all."""
     with_inputs: bool = False
     """Whether the bag's own topics are written, too."""
     markers: bool = False
     """Whether meshes are written, too."""
+
+    def stretches(self, bag: Bag) -> list[Stretch]:
+        """Those of `bag` that are replayed, each by a Replay of its own."""
+        first = bag.start + round(self.start * 1e9)
+        end = bag.end if self.end is None else bag.start + round(self.end * 1e9)
+        return stretches(Stretch(first, min(end, bag.end)), self.chunk)
 
 
 @dataclass
@@ -78,6 +92,28 @@ class Tally:
     lacking: dict[str, int] = field(default_factory=dict)
     """Images with results to which something was missing, by cause."""
 
+    def __add__(self, other: Tally) -> Tally:
+        """That of two stretches, one after the other."""
+        return Tally(
+            self.frames + other.frames,
+            self.humans + other.humans,
+            self.people + other.people,
+            max(self.most, other.most),
+            self.ids + other.ids,
+            self.restarts + other.restarts,
+            dict(Counter(self.refused) + Counter(other.refused)),
+            dict(Counter(self.lacking) + Counter(other.lacking)),
+        )
+
+    def dumps(self) -> str:
+        """As text, for `loads`."""
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def loads(cls, text: str) -> Tally:
+        """The tally that the text is of."""
+        return cls(**json.loads(text))
+
 
 @dataclass
 class _State:
@@ -92,7 +128,7 @@ class _State:
 
 
 class Replay:
-    """Replays one bag: `start` it, then `run` it."""
+    """Replays one bag, or a chunk of it: `start` it, then `run` it."""
 
     def __init__(
         self,
@@ -103,12 +139,14 @@ class Replay:
         pipeline: Pipeline,
         versions: dict[str, str],
         *,
+        chunk: int = 0,
         tell: Callable[[str], None] = print,
         frames_per_part: int = FRAMES_PER_PART,
     ) -> None:
         """`folder`: the bag to be written; `pipeline`: one that has seen no image, or was restored
-        to when it had not; `versions`: what results depend on beside the others given here. `tell`
-        is given the first sentence of each kind of trouble.
+        to when it had not; `versions`: what results depend on beside the others given here;
+        `chunk`: the number of the chunk, where there are several. `tell` is given the first
+        sentence of each kind of trouble.
         """
         self._bag = bag
         self._choice = choice
@@ -116,6 +154,7 @@ class Replay:
         self._pipeline = pipeline
         self._tell = tell
         self._frames_per_part = frames_per_part
+        pipeline.id_prefix = id_prefix(parameters, choice, chunk)
         self._state = _State(pipeline.state())
         self._messages = ResultMessages(
             pipeline, vertices=parameters.publish_vertices, markers=choice.markers
@@ -123,35 +162,42 @@ class Replay:
         own = self._messages.topics()
         self._inputs = self._input_topics({topic.name for topic in own})
         self._topics = [*own, *self._inputs]
+        self._stretch = choice.stretches(bag)[chunk]
         fingerprint = {**_fingerprint(bag, choice, parameters), **versions}
-        self.output = ResumableBag(folder, "humans", fingerprint)
-        self._start = bag.start + round(choice.start * 1e9)
-        self._end = bag.end if choice.end is None else bag.start + round(choice.end * 1e9)
+        self._output = self._whole = ResumableBag(folder, "humans", fingerprint)
+        if choice.chunk is not None:
+            fingerprint = {**fingerprint, CHUNK_NUMBER: str(chunk)}
+            self._output = ResumableBag(chunk_folder(folder, chunk), f"humans_{chunk}", fingerprint)
         self._told: set[str] = set()
         self.seconds = 0.0
-        """Of the bag, done by now."""
+        """Of the stretch, done by now."""
 
     @property
     def tally(self) -> Tally:
         """What became of the images so far, those before a resumption among them."""
         return self._state.tally
 
-    @property
-    def length(self) -> float:
-        """Seconds of the bag that are to be replayed."""
-        return max(1e-9 * (min(self._end, self._bag.end) - self._start), 0.0)
+    def finished(self) -> str | None:
+        """The tally as text where it was replayed to its end earlier, else None; empty where that
+        is not known any more.
+
+        Raises ResumeError when the folder holds something else.
+        """
+        if self._output.is_complete():
+            return self._output.summary()
+        return "" if self._whole.is_complete() else None
 
     def start(self) -> int:
         """Begin, or go on where an earlier run was stopped; how many images are done already.
 
         Raises ResumeError when the folder holds something else.
         """
-        state = self.output.resume()
+        state = self._output.resume()
         if state is not None:
             self._take_up(state)
         return self.tally.frames
 
-    def run(self) -> Iterator[int]:
+    def run(self) -> Generator[int, None, None]:
         """Replay what is left; the number of each image when it is done.
 
         Raises BagError where there is no image, OSError where the bag cannot be written.
@@ -169,26 +215,32 @@ class Replay:
                         self._end_part()
                     yield number
             self._end_part()
-            if not self.tally.frames:
+            if not self.tally.frames and self._choice.chunk is None:
                 raise BagError(
                     f"{self._bag.path} has no image on {self._choice.topics.image} to replay"
                 )
-            if not self.output.is_empty:
-                self.output.complete()
+            if not self._output.is_empty or self._choice.chunk is not None:
+                self._output.complete(self.tally.dumps())
         finally:
             events.close()
-            self.output.abandon()
+            self._output.abandon()
 
     def _events(self) -> Iterator[Message | Frame]:
         topics, choice = self._choice.topics, self._choice
         near = {DEPTH: topics.depth, DETECTIONS: topics.detections}
         steady = {CAMERA_INFO: topics.camera_info}
         names = {topics.image, topics.camera_info, topics.depth, topics.detections} - {""}
+        begin = self._stretch.first - PATIENCE
+        messages = self._bag.messages(
+            None if choice.with_inputs else names, begin, self._stretch.last + PATIENCE
+        )
+        held = (self._bag.last_before(topic, begin) for topic in steady.values() if topic)
         return matched(
-            self._bag.messages(None if choice.with_inputs else names, self._start, self._end),
+            chain(filter(None, held), messages),
             topics.image,
             {kind: topic for kind, topic in near.items() if topic},
             {kind: topic for kind, topic in steady.items() if topic},
+            self._stretch,
             every=choice.every,
             tolerance=round(self._parameters.sync_tolerance * 1e9),
         )
@@ -228,7 +280,7 @@ class Replay:
         if isinstance(given, Remark):
             self._remark(given, tally.refused)
             return
-        self.seconds = 1e-9 * (given.time - self._start)
+        self.seconds = 1e-9 * (given.time - self._stretch.first)
         for remark in given.remarks:
             self._remark(remark, tally.lacking)
         if given.stamp < self._state.last_stamp:
@@ -262,20 +314,25 @@ class Replay:
             self._tell(remark.text)
 
     def _write(self, message: Message) -> None:
-        if self.output.write(message, self._topics):
+        if self._output.write(message, self._topics):
             # In each part, so that each can be read alone.
             topic, data = self._messages.body_model()
-            self.output.write((topic, message.time, data), self._topics)
+            self._output.write((topic, message.time, data), self._topics)
 
     def _end_part(self) -> None:
         self._state.pipeline = self._pipeline.state()
         self._state.shown = self._messages.shown
-        self._take_up(self.output.end_part(self._state))
+        self._take_up(self._output.end_part(self._state))
 
     def _take_up(self, state: _State) -> None:
         self._state = state
         self._messages.shown = state.shown
         self._pipeline.restore(state.pipeline)
+
+
+def id_prefix(parameters: Parameters, choice: Choice, chunk: int) -> str:
+    """What ids begin with: they are different in each chunk, as people are not known again."""
+    return parameters.id_prefix if choice.chunk is None else f"c{chunk}_{parameters.id_prefix}"
 
 
 def _fingerprint(bag: Bag, choice: Choice, parameters: Parameters) -> dict[str, str]:

@@ -42,7 +42,7 @@ class Tracker(Remembering):
 
     def __init__(self, prefix: str = "h") -> None:
         """`prefix`: what ids begin with, before their number."""
-        self._prefix = prefix
+        self.prefix = prefix
         self._tracks: list[Track] = []
         """Those followed for longest come first."""
         self._motion = Motion.begin(np.empty((0, 3)), 0.0)
@@ -176,7 +176,7 @@ class Tracker(Remembering):
             believed = not math.isnan(sighting.look.score)
             if is_somebody_else(sighting.estimate, [*known, *new], believed):
                 self._last_person += 1
-                name = f"{self._prefix}{self._last_person}"
+                name = f"{self.prefix}{self._last_person}"
                 self._tracks.append(Track.begin(name, sighting.look, sighting.estimate, stamp))
                 new.append(sighting.estimate)
         self._motion = self._motion.joined(Motion.begin(_roots(new), stamp))

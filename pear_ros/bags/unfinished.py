@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The folder within a bag for what is not part of it: there while the bag is not complete."""
+
+from __future__ import annotations
+
+import fcntl
+import shutil
+from pathlib import Path
+
+from pear_ros.bags.parts import custom_data
+
+UNFINISHED = ".unfinished"
+
+
+class ResumeError(RuntimeError):
+    """A bag that cannot be begun or gone on with; the text says why and what to do."""
+
+
+class BagLock:
+    """Keeps other processes from writing a bag, until released or this process ends."""
+
+    def __init__(self, bag: Path) -> None:
+        """Raises ResumeError while another process has it."""
+        folder = bag / UNFINISHED
+        folder.mkdir(parents=True, exist_ok=True)
+        self._file = (folder / "lock").open("wb")
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            self._file.close()
+            raise ResumeError(f"{bag} is being written by another process") from error
+
+    def release(self) -> None:
+        """Let the others; may be called twice."""
+        self._file.close()
+
+
+def clear(bag: Path) -> None:
+    """Remove a bag, complete or not, so that it can be begun anew; leaves other folders alone.
+
+    Raises ResumeError while another process writes it.
+    """
+    if custom_data(bag) or (bag / UNFINISHED).exists():
+        lock = BagLock(bag)
+        shutil.rmtree(bag)
+        lock.release()

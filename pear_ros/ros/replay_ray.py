@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Pieces of bags replayed by workers of Ray (ray.io), on this machine or on many.
+
+All machines see bags and results under the same paths, as on a network's file system. Each worker
+has its own pipelines. Where one is lost Ray starts another, which goes on with its pieces from what
+they have kept: results are those of one process.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import queue
+from collections import deque
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import suppress
+from typing import Any
+
+import ray
+from ray.util.queue import Empty, Queue
+from threadpoolctl import threadpool_limits
+
+from pear_ros.ros.node import build_pipelines
+from pear_ros.ros.replay_job import Build, Event, Failed, Finished, Job, Piece, Worker, WorkersError
+
+_RETRIES = 3
+"""Of a piece whose worker was lost: more often, and it may be the piece that kills them."""
+_POLL_SECONDS = 0.2
+
+
+def replay_by_ray(
+    pieces: Sequence[Piece],
+    job: Job,
+    *,
+    count: int = 1,
+    address: str | None = None,
+    workers: int | None = None,
+    build: Build = build_pipelines,
+) -> Generator[Event, None, None]:
+    """Replay `pieces`, up to `count` at once in each worker.
+
+    `address`: of the Ray to use; None: one that runs on this machine, else one is started for the
+    time being. `workers`: None: one for each GPU of it, or for every two processors where there
+    are none. Raises WorkersError.
+    """
+    try:
+        ray.init(address=address, log_to_driver=False, logging_level=logging.WARNING)
+    except Exception as error:  # What it raises depends on what is wrong.
+        raise WorkersError(
+            f"Ray cannot be had{f' at {address}' if address else ''}: {error}"
+        ) from error
+    try:
+        yield from _run(deque(pieces), job, count, build, workers)
+    finally:
+        ray.shutdown()
+
+
+def _run(
+    todo: deque[Piece], job: Job, count: int, build: Build, workers: int | None
+) -> Iterator[Event]:
+    events = Queue()
+    resources: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
+    gpus, cpus = resources.get("GPU", 0), resources.get("CPU", 1)
+    number = min(workers or int(gpus or max(cpus // 2, 1)), len(todo))
+    actor: Any = ray.remote(_Actor)
+    actor = actor.options(
+        num_cpus=1,
+        num_gpus=min(gpus / number, 1),
+        scheduling_strategy="SPREAD",
+        max_concurrency=count,
+        max_restarts=-1,
+        max_task_retries=_RETRIES,
+    )
+    actors = [actor.remote(job, count, build, events) for _ in range(number)]
+    _await_one(actors)
+    idle = actors * count
+    busy: dict[Any, tuple[Any, Piece]] = {}
+    while todo or busy:
+        while todo and idle:
+            worker, piece = idle.pop(), todo.popleft()
+            busy[worker.replay.remote(piece)] = worker, piece
+        done, _ = ray.wait(list(busy), timeout=_POLL_SECONDS)
+        ended = [(reference, *busy.pop(reference)) for reference in done]
+        yield from _told(events)
+        for reference, worker, piece in ended:
+            idle.append(worker)
+            try:
+                yield ray.get(reference)
+            except ray.exceptions.RayError as error:
+                yield Failed(piece, f"{piece.source}: its worker failed: {error}")
+
+
+def _await_one(actors: Sequence[Any]) -> None:
+    """Raises WorkersError where workers cannot start."""
+    ready, _ = ray.wait([actor.__ray_ready__.remote() for actor in actors])
+    try:
+        ray.get(ready)
+    except ray.exceptions.RayError as error:
+        raise WorkersError(f"Ray's workers cannot start: {error}") from error
+
+
+def _told(events: Queue) -> Iterator[Event]:
+    """What workers have told by now."""
+    with suppress(Empty):
+        yield from events.get_nowait_batch(events.qsize())
+
+
+class _Actor:
+    """A worker process."""
+
+    def __init__(self, job: Job, count: int, build: Build, events: Queue) -> None:
+        # Ray has set it to 1, which would slow torch down, and change how it sums.
+        os.environ.pop("OMP_NUM_THREADS", None)
+        self._events = events
+        self._idle: queue.SimpleQueue[Worker] = queue.SimpleQueue()
+        for pipeline in build(job.parameters, count):
+            self._idle.put(Worker(pipeline, job))
+        threadpool_limits(1, "blas")  # As in one process, see replay_here.
+
+    def replay(self, piece: Piece) -> Finished | Failed:
+        """How it ended; what else there is to tell goes to the events."""
+        worker = self._idle.get()
+        ends: list[Finished | Failed] = []
+
+        def tell(event: Event) -> None:
+            if isinstance(event, Finished | Failed):
+                ends.append(event)
+            else:
+                self._events.put(event)
+
+        try:
+            worker(piece, tell, lambda: False)
+        finally:
+            self._idle.put(worker)
+        return ends[0]
