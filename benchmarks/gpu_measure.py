@@ -27,7 +27,7 @@ from pear_ros.body.ehm import EhmBody, EhmParameters
 from pear_ros.camera import Camera, IntrinsicsSource
 from pear_ros.pear.checkpoint import build_network
 from pear_ros.pear.crop import squares
-from pear_ros.pear.cuda_mesh import CudaMesh
+from pear_ros.pear.cuda_mesh import CudaMesh, body_on
 from pear_ros.pear.deployed import DeployedNetwork
 from pear_ros.pear.files import find_model_files, load_body_files
 from pear_ros.pear.network import PearNetwork
@@ -188,8 +188,11 @@ class Bench:
             1000.0 * np.maximum(weights / bandwidth, people * flop / rates[precision])
         )
 
+    def _mesh(self) -> CudaMesh:
+        return CudaMesh(body_on(self._device, self._body), self._device, self._most)
+
     def _run_mesh(self) -> None:
-        mesh = CudaMesh(self._body, self._device, self._most)
+        mesh = self._mesh()
         for people in self._people:
             persons = some_people(people)
             taken = self._latencies(lambda: mesh(persons))  # noqa: B023
@@ -215,7 +218,7 @@ class Bench:
         crops.close()
 
     def _run_whole(self) -> None:
-        runtime, mesh = self._runtime("fp16"), CudaMesh(self._body, self._device, self._most)
+        runtime, mesh = self._runtime("fp16"), self._mesh()
         runtime.warmup(self._most)
         original = Original(deepcopy(self._network), self._smplx, self._flame, self._device)
         guessed = Camera.from_field_of_view(1920, 1080)

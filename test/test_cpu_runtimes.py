@@ -9,6 +9,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -25,13 +26,14 @@ import torch
 from parity import candidate
 
 from pear_ros.pear.checkpoint import build_network
-from pear_ros.pear.crop import Squares, crop_pixels
+from pear_ros.pear.crop import Crops, Squares, crop_pixels
 from pear_ros.pear.export import export_graph
 from pear_ros.pear.graph import Graph, data_file
 from pear_ros.pear.prediction import VECTOR_SIZE, Prediction
 from pear_ros.pear.runtimes import cpu
 from pear_ros.pear.runtimes.accuracy import bundled_crops, infer_bundled
-from pear_ros.pear.runtimes.runtime import Runtime, RuntimeUnavailableError
+from pear_ros.pear.runtimes.joined import join
+from pear_ros.pear.runtimes.runtime import CropRuntime, Runtime, RuntimeUnavailableError
 from pear_ros.pear.runtimes.with_onnxruntime import OnnxRuntime
 from pear_ros.people import Array, Image
 
@@ -130,6 +132,19 @@ def test_numbers_are_those_of_torch(runtime: Runtime, network: Any) -> None:
     assert np.abs(kept[1][0][0] - kept[1][0][1]).max() > 10 * tolerance, "people differ"
 
 
+def test_people_who_are_cropped_already(runtime: Runtime) -> None:
+    if runtime.info.name == "torch":
+        assert not isinstance(runtime, CropRuntime)
+        return
+    assert isinstance(runtime, CropRuntime)
+    crops = crop_pixels(picture(), PLACES)
+    found = runtime.infer_crops(crops)
+    kept = found.copy()
+    assert found.tobytes() == runtime.infer(picture(), PLACES).tobytes()
+    assert runtime.infer_crops(crops[:0]).shape == (0, VECTOR_SIZE)
+    np.testing.assert_array_equal(found, kept, "results are the caller's to keep")
+
+
 def test_nobody_and_nothing_to_crop(runtime: Runtime) -> None:
     assert runtime.infer(picture(), PLACES[:0]).shape == (0, VECTOR_SIZE)
     with pytest.raises(ValueError, match="NaN"):
@@ -179,6 +194,47 @@ def test_int8_without_onnx_or_room(
     monkeypatch.setitem(sys.modules, "onnx", None)
     with pytest.raises(RuntimeUnavailableError, match="pip install onnx"):
         OnnxRuntime(elsewhere, "int8")
+
+
+@pytest.mark.parametrize(
+    ("name", "precision"),
+    [("onnxruntime", "fp32"), ("onnxruntime", "int8"), ("openvino", "fp32"), ("torch", "fp32")],
+)
+def test_threads_that_share_a_network(
+    name: str, precision: str, network: Any, graph: Graph, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Bit by bit what each would have alone; where that allows it, they share batches."""
+    if precision == "int8":
+        alone, shared = (OnnxRuntime(graph, precision) for _ in range(2))
+    else:
+        alone, shared = (make(name, network, graph) for _ in range(2))
+    sharing = join(shared, 3, 8)
+    batches = []
+    if isinstance(shared, CropRuntime):
+        infer = shared.infer_crops
+
+        def counted(crops: Crops) -> Array:
+            if len(crops):
+                batches.append(len(crops))
+            return infer(crops)
+
+        monkeypatch.setattr(shared, "infer_crops", counted)
+
+    def look(number: int) -> list[tuple[Squares, Array]]:
+        random = np.random.default_rng(number)
+        counts = [*random.integers(0, 5, 8), 10 if number == 0 else 1]
+        wanted = [random.uniform((-50, -50, 90), (150, 90, 280), (count, 3)) for count in counts]
+        return [(places, sharing[number].infer(picture(), places)) for places in wanted]
+
+    with ThreadPoolExecutor(3) as pool:
+        found = [pair for pairs in pool.map(look, range(3)) for pair in pairs]
+    for places, vectors in found:
+        assert vectors.tobytes() == alone.infer(picture(), places).tobytes()
+    if name != "torch":
+        images = sum(len(places) > 0 for places, _ in found)
+        assert len(batches) < images if precision == "fp32" else len(batches) == images
+    for one in (*sharing, alone):
+        one.close()
 
 
 def test_precisions_that_cannot_be_had(graph: Graph, monkeypatch: pytest.MonkeyPatch) -> None:

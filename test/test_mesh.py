@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ from test_ehm import random_people
 
 from pear_ros.body.ehm import EhmParameters
 from pear_ros.pear.files import find_model_files
-from pear_ros.pear.mesh import NumpyMesh, PearBody, load_body, make_mesh
+from pear_ros.pear.mesh import NumpyMesh, PearBody, load_body, make_meshes
 from pear_ros.people import Array
 
 KERNELS = 100
@@ -54,9 +55,10 @@ def test_by_numpy(body: PearBody) -> None:
 def test_on_a_gpu_the_same(body: PearBody, gpu) -> None:  # type: ignore[no-untyped-def]
     import torch
 
-    from pear_ros.pear.cuda_mesh import CudaMesh
+    from pear_ros.pear.cuda_mesh import CudaMesh, body_on
 
-    mesh = CudaMesh(body, torch.device("cpu"), 2)
+    device = torch.device("cpu")
+    mesh = CudaMesh(body_on(device, body), device, 2)
     assert [graph.kernels < KERNELS for graph in gpu.graphs] == [True, True]
     for count in (3, 1, 0):
         people = random_people(count)
@@ -78,13 +80,28 @@ def test_gpus_are_taken_where_they_work(
 
     from pear_ros.pear import cuda_mesh
 
-    def full(*_: object) -> None:
-        raise torch.OutOfMemoryError("CUDA out of memory.")
+    class Small:
+        """A GPU with room for one."""
 
-    monkeypatch.setattr(cuda_mesh, "CudaMesh", full)
+        device = "small"
+        made: ClassVar[list[Small]] = []
+        closed = False
+
+        def __init__(self, *_: object) -> None:
+            if self.made:
+                raise torch.OutOfMemoryError("CUDA out of memory.")
+            self.made.append(self)
+
+        def close(self) -> None:
+            self.closed = True
+
+    monkeypatch.setattr(cuda_mesh, "CudaMesh", Small)
+    monkeypatch.setattr(cuda_mesh, "body_on", lambda device, body: body)
+    assert [type(mesh) for mesh in make_meshes(body, 1)] == [Small]
+    Small.made.clear()
     with caplog.at_level(logging.WARNING):
-        assert isinstance(make_mesh(body), NumpyMesh)
-    assert "CUDA out of memory" in caplog.text
+        assert [type(mesh) for mesh in make_meshes(body, 2)] == [NumpyMesh, NumpyMesh]
+    assert "CUDA out of memory" in caplog.text and Small.made[0].closed
 
 
 def test_robots_need_no_torch() -> None:
@@ -96,7 +113,7 @@ def test_on_a_real_gpu(body: PearBody) -> None:
     torch = pytest.importorskip("torch")
     if not torch.cuda.is_available():
         pytest.skip("needs an NVIDIA GPU")
-    mesh = make_mesh(body)
+    (mesh,) = make_meshes(body, 1)
     for count in (1, 8, 9):
         people = random_people(count)
         np.testing.assert_allclose(mesh(people), expected(body, people), atol=1e-5)

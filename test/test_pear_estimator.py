@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import logging
 import re
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -20,8 +21,8 @@ from pear_ros.body.ehm import EhmBody
 from pear_ros.body.model import BodyModel
 from pear_ros.camera import Camera, IntrinsicsSource
 from pear_ros.choice import EstimatorChoice, EstimatorError, RuntimeChoice
-from pear_ros.estimator import Region
-from pear_ros.estimators import make_estimator
+from pear_ros.estimator import Estimator, Region
+from pear_ros.estimators import make_estimator, make_estimators
 from pear_ros.pear.crop import squares
 from pear_ros.pear.estimator import PearEstimator
 from pear_ros.pear.placement import image_points
@@ -173,6 +174,35 @@ def test_numbers_that_are_none_make_nobody(
     nan = np.full((1, VECTOR_SIZE), np.nan, np.float32)
     monkeypatch.setattr(estimator._runtime, "infer", lambda image, places: nan)
     assert estimator.estimate(image, camera_of(image), [MAN], 0.0) == [None]
+
+
+def test_several_share_network_and_body(
+    pear_models: Path, frames: list[tuple[float, Image]]
+) -> None:
+    """And each says of an image what a single one says, to the last bit."""
+    pytest.importorskip("onnxruntime", reason="shares batches")
+    choice = EstimatorChoice(
+        "pear", pear_models, runtime=RuntimeChoice("onnxruntime", max_people=3)
+    )
+    single, (first, second) = make_estimator(choice), make_estimators(choice, 2)
+    assert first.body is second.body and first.model_id == single.model_id
+
+    def look(estimator: Estimator, images: list[Image]) -> list[bytes]:
+        estimator.reset()
+        camera = camera_of(images[0])
+        found = [estimator.estimate(image, camera, [MAN], 0.0)[0] for image in images]
+        return [estimate.joints.tobytes() for estimate in found if estimate]
+
+    images = [image for _, image in frames]
+    with ThreadPoolExecutor() as pool:
+        forth, back = pool.submit(look, first, images), pool.submit(look, second, images[::-1])
+    first.close()
+    wanted = look(single, images)
+    assert len(wanted) == len(images)
+    assert forth.result() == wanted
+    assert back.result() == look(second, images[::-1]) == look(single, images[::-1])
+    second.close()
+    single.close()
 
 
 def test_auto_takes_pear_where_its_files_are(

@@ -8,6 +8,7 @@ import json
 import logging
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import ModuleType
 
@@ -17,7 +18,8 @@ from fakes import FakeCuda, fake_tensorrt
 
 from pear_ros.pear.crop import Squares, crop_pixels
 from pear_ros.pear.prediction import VECTOR_SIZE
-from pear_ros.pear.runtimes.runtime import Runtime, RuntimeInfo, RuntimeUnavailableError
+from pear_ros.pear.runtimes.joined import join
+from pear_ros.pear.runtimes.runtime import CropRuntime, RuntimeInfo, RuntimeUnavailableError
 
 OUT_OF_MEMORY, CAPTURE_INVALIDATED = 2, 901
 INFO = RuntimeInfo("tensorrt", "10.3.0", "Fake GPU", "fp16", "0123", None)
@@ -69,12 +71,15 @@ def bytes_of(count: int) -> list[str]:
 
 def test_vectors_are_those_of_the_crops(module: ModuleType, fake: FakeCuda) -> None:
     """For all numbers of people, in batches where there are too many, and again and again."""
-    runtime: Runtime = module.TensorRtRuntime(fake_tensorrt.plan(3), INFO)
+    runtime = module.TensorRtRuntime(fake_tensorrt.plan(3), INFO)
+    assert isinstance(runtime, CropRuntime)
     assert runtime.info is INFO and runtime.max_people == 3
     kept = []
     for seed, count in enumerate([1, 0, 2, 3, 3, 3, 1, 1, 2, 7, 2, 8, 4]):
         vectors = runtime.infer(IMAGE, people(count, seed))
         assert vectors.shape == (count, VECTOR_SIZE) and vectors.dtype == np.float32
+        again = runtime.infer_crops(crop_pixels(IMAGE, people(count, seed)))
+        np.testing.assert_array_equal(again, vectors)
         kept.append((vectors, expected(people(count, seed))))
     runtime.close()
     runtime.close()
@@ -332,3 +337,19 @@ def test_the_fake_has_nothing_that_tensorrt_lacks() -> None:
         for name, members in classes.items():
             public = {key for key in vars(getattr(fake_tensorrt, name, object)) if key[0] != "_"}
             assert public <= set(members), f"{name} of TensorRT {version}"
+
+
+def test_threads_share_an_engine(module: ModuleType, fake: FakeCuda) -> None:
+    """Also when what they share is more than it takes at once."""
+    runtime = module.TensorRtRuntime(fake_tensorrt.plan(3), INFO)
+    first, second = join(runtime, 2, 8)
+    with ThreadPoolExecutor(2) as pool:
+        for count in (1, 4, 9):
+            one = pool.submit(first.infer, IMAGE, people(2, count))
+            two = pool.submit(second.infer, IMAGE, people(count))
+            np.testing.assert_array_equal(one.result(), expected(people(2, count)))
+            np.testing.assert_array_equal(two.result(), expected(people(count)))
+    first.close()
+    assert fake.live
+    second.close()
+    assert fake.live == 0

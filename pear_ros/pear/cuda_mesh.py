@@ -27,21 +27,17 @@ class CudaMesh:
     """A pear_ros.pear.mesh.MeshStep."""
 
     def __init__(self, body: PearBody, device: torch.device, max_people: int) -> None:
-        """`body` by NumPy; `max_people`: the most at once, for whom all is made ready here.
+        """`body` on `device`, see `body_on`; several may share it. `max_people`: the most at once,
+        for whom all is made ready here.
 
         Raises RuntimeError, of torch, where the GPU cannot do it.
         """
         self.device = device_name(device)
         """The GPU's name."""
-
-        def asarray(values: npt.NDArray[Any]) -> Tensor:
-            return torch.from_numpy(float32_array(values)).to(device)
-
         self._layout = ParameterRows(body)
-        on_device = body.on(asarray)
         rows = torch.zeros((max_people, self._layout.width), device=device)
         self._graphs: TorchGraphs | None = TorchGraphs(
-            lambda rows: body_vertices(on_device, self._layout.unpack(rows)), rows
+            lambda rows: body_vertices(body, self._layout.unpack(rows)), rows
         )
         self._graphs.record(max_people)
 
@@ -55,6 +51,15 @@ class CudaMesh:
         if self._graphs is not None:
             self._graphs.close()
             self._graphs = None
+
+
+def body_on(device: torch.device, body: PearBody) -> PearBody:
+    """The same body with its constants on `device`. Raises RuntimeError, of torch."""
+
+    def asarray(values: npt.NDArray[Any]) -> Tensor:
+        return torch.from_numpy(float32_array(values)).to(device)
+
+    return body.on(asarray)
 
 
 class ParameterRows:

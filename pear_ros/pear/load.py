@@ -6,19 +6,25 @@ from __future__ import annotations
 from pear_ros.choice import EstimatorChoice
 from pear_ros.pear.estimator import PearEstimator
 from pear_ros.pear.files import ModelFiles
-from pear_ros.pear.mesh import load_body, make_mesh
+from pear_ros.pear.mesh import load_body, make_meshes
 from pear_ros.pear.runtimes.choose import choose_runtime
+from pear_ros.pear.runtimes.joined import join
 from pear_ros.pear.weights import Weights
 
 
 def load_pear(files: ModelFiles, choice: EstimatorChoice, count: int) -> list[PearEstimator]:
-    """`count` times PEAR as `choice` wants it, each for a thread of its own.
+    """`count` times PEAR as `choice` wants it, each for a thread of its own: they share network and
+    body, and what each says of an image is the same whatever the count.
 
     Raises pear_ros.pear.files.MissingFilesError; ValueError, with file and reason, where a file is
     not what it should be; RuntimeUnavailableError where nothing that was asked for can run it.
     """
     files.require()
     body = load_body(files, choice.pear_body)
-    weights = Weights(files)
-    chosen = [choose_runtime(weights, body, choice.runtime) for _ in range(count)]
-    return [PearEstimator(one.runtime, one.reason, body, make_mesh(body)) for one in chosen]
+    chosen = choose_runtime(Weights(files), body, choice.runtime)
+    runtimes = join(chosen.runtime, count, choice.runtime.max_people)
+    meshes = make_meshes(body, count)
+    return [
+        PearEstimator(runtime, chosen.reason, body, mesh)
+        for runtime, mesh in zip(runtimes, meshes, strict=True)
+    ]

@@ -58,27 +58,33 @@ def load_body(files: ModelFiles, pear_body: str) -> PearBody:
     return smplx if pear_body == "smplx" else EhmBody(smplx, flame)
 
 
-def make_mesh(body: PearBody, max_people: int = 8) -> MeshStep:
-    """What computes meshes of `body` the quickest on this machine; where goes to the log.
+def make_meshes(body: PearBody, count: int, max_people: int = 8) -> list[MeshStep]:
+    """`count` times what computes meshes of `body` the quickest on this machine, each for a thread
+    of its own; where goes to the log.
 
     `max_people`: the most to be computed in one go on a GPU.
     """
+    meshes: list[MeshStep] = []
     try:
         import torch
 
         device = torch.device("cuda")
         if torch.cuda.is_available():
-            from pear_ros.pear.cuda_mesh import CudaMesh
+            from pear_ros.pear.cuda_mesh import CudaMesh, body_on
 
-            mesh = CudaMesh(body, device, max_people)
+            shared = body_on(device, body)
+            for _ in range(count):
+                meshes.append(mesh := CudaMesh(shared, device, max_people))
             _logger.info("Meshes on %s, by torch %s", mesh.device, torch.__version__)
-            return mesh
+            return meshes
     except ImportError:
         pass
     except RuntimeError as error:  # Such as too little memory.
         _logger.warning("Meshes on the CPU, as the GPU does not do it: %s", error)
+        for made in meshes:
+            made.close()
     packed_skin()  # Compiled now, so that no image has to wait for it.
-    return NumpyMesh(body)
+    return [NumpyMesh(body) for _ in range(count)]
 
 
 def body_vertices(body: PearBody, people: EhmParameters) -> Tensor:

@@ -4,9 +4,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
-from pear_ros.pear.crop import Squares
+from pear_ros.pear.crop import Crops, Squares
 from pear_ros.pear.runtimes.accuracy import Verdict
 from pear_ros.people import Array, Image
 
@@ -62,4 +62,16 @@ class Runtime(Protocol):
 
     def close(self) -> None:
         """Free the device's memory; nothing may be asked of it afterwards. May be called twice."""
+        ...
+
+
+@runtime_checkable
+class CropRuntime(Runtime, Protocol):
+    """A runtime that also takes people who have been cropped already."""
+
+    def infer_crops(self, crops: Crops) -> Array:
+        """What `infer` gives for the squares that `crops` were made of, to the last bit.
+
+        They are contiguous and stay as they are.
+        """
         ...

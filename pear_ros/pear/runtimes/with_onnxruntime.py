@@ -6,7 +6,7 @@ from __future__ import annotations
 import numpy as np
 import onnxruntime
 
-from pear_ros.pear.crop import Squares
+from pear_ros.pear.crop import Crops, Squares
 from pear_ros.pear.graph import INPUT, OUTPUT, Graph, Progress
 from pear_ros.pear.prediction import VECTOR_SIZE
 from pear_ros.pear.runtimes.cpu import KeptCrops, thread_count
@@ -19,7 +19,7 @@ _ERRORS_ONLY = 3
 
 
 class OnnxRuntime:
-    """A pear_ros.pear.runtimes.runtime.Runtime."""
+    """A pear_ros.pear.runtimes.runtime.CropRuntime."""
 
     info: RuntimeInfo
     """What it is; whoever judges it puts the verdict in."""
@@ -61,11 +61,15 @@ class OnnxRuntime:
 
     def infer(self, image: Image, places: Squares) -> Array:
         """See Runtime. Raises ValueError for squares with NaN."""
+        return self.infer_crops(self._crop(image, places))
+
+    def infer_crops(self, crops: Crops) -> Array:
+        """See CropRuntime."""
         assert self._session is not None, "closed"
-        if len(places) == 0:
+        if len(crops) == 0:
             return np.empty((0, VECTOR_SIZE), np.float32)
         # It reads the crops where they are; bindings would save a copy of 4 kB for each person.
-        vectors: Array = self._session.run([OUTPUT], {INPUT: self._crop(image, places)})[0]
+        vectors: Array = self._session.run([OUTPUT], {INPUT: crops})[0]
         return vectors
 
     def warmup(self, people: int) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 import openvino
 from openvino import properties
 
-from pear_ros.pear.crop import Squares
+from pear_ros.pear.crop import Crops, Squares
 from pear_ros.pear.graph import OUTPUT, Graph
 from pear_ros.pear.prediction import VECTOR_SIZE
 from pear_ros.pear.runtimes.cpu import KeptCrops, has_bf16, thread_count
@@ -22,7 +22,7 @@ PRECISIONS = {"fp32": openvino.Type.f32, "bf16": openvino.Type.bf16}
 
 
 class OpenVinoRuntime:
-    """A pear_ros.pear.runtimes.runtime.Runtime."""
+    """A pear_ros.pear.runtimes.runtime.CropRuntime."""
 
     info: RuntimeInfo
     """What it is; whoever judges it puts the verdict in."""
@@ -73,10 +73,14 @@ class OpenVinoRuntime:
 
     def infer(self, image: Image, places: Squares) -> Array:
         """See Runtime. Raises ValueError for squares with NaN."""
+        return self.infer_crops(self._crop(image, places))
+
+    def infer_crops(self, crops: Crops) -> Array:
+        """See CropRuntime."""
         assert self._request is not None, "closed"
-        if len(places) == 0:
+        if len(crops) == 0:
             return np.empty((0, VECTOR_SIZE), np.float32)
-        self._request.infer([openvino.Tensor(self._crop(image, places), shared_memory=True)])
+        self._request.infer([openvino.Tensor(crops, shared_memory=True)])
         vectors: Array = self._request.get_tensor(OUTPUT).data.copy()
         return vectors
 

@@ -8,13 +8,14 @@ through the network and back.
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from mmap import mmap
 
 import numpy as np
 import tensorrt as trt
 
-from pear_ros.pear.crop import INPUT_SIZE, Squares, crop_pixels
+from pear_ros.pear.crop import INPUT_SIZE, Crops, Squares, crop_pixels
 from pear_ros.pear.graph import INPUT, OUTPUT
 from pear_ros.pear.prediction import VECTOR_SIZE
 from pear_ros.pear.runtimes.cuda import DeviceBuffer, Graph, PinnedBuffer, Stream, gpu, memory
@@ -33,7 +34,7 @@ logger = logging.getLogger(__name__)
 
 
 class TensorRtRuntime:
-    """A pear_ros.pear.runtimes.runtime.Runtime."""
+    """A pear_ros.pear.runtimes.runtime.CropRuntime."""
 
     info: RuntimeInfo
     """What it is; whoever judges it puts the verdict in."""
@@ -60,14 +61,11 @@ class TensorRtRuntime:
 
     def infer(self, image: Image, places: Squares) -> Array:
         """See Runtime. Raises CudaError and TensorRtError; ValueError for squares with NaN."""
-        vectors = np.empty((len(places), VECTOR_SIZE), np.float32)
-        for first in range(0, len(places), self.max_people):
-            batch = slice(first, first + self.max_people)
-            people = len(places[batch])
-            crop_pixels(image, places[batch], self._memory.crops.array[:people])
-            self._run(people)
-            vectors[batch] = self._memory.vectors.array[:people]
-        return vectors
+        return self._infer(len(places), lambda batch, out: crop_pixels(image, places[batch], out))
+
+    def infer_crops(self, crops: Crops) -> Array:
+        """See CropRuntime. Raises CudaError and TensorRtError."""
+        return self._infer(len(crops), lambda batch, out: np.copyto(out, crops[batch]))
 
     def warmup(self, people: int) -> None:
         """See Runtime. Raises CudaError and TensorRtError."""
@@ -85,6 +83,17 @@ class TensorRtRuntime:
         """See Runtime."""
         self._owned.close()
         self._engine = None
+
+    def _infer(self, count: int, crop: Callable[[slice, Crops], object]) -> Array:
+        """(count, VECTOR_SIZE); `crop` writes the crops of some of them to where it is told."""
+        vectors = np.empty((count, VECTOR_SIZE), np.float32)
+        for first in range(0, count, self.max_people):
+            batch = slice(first, min(first + self.max_people, count))
+            people = batch.stop - first
+            crop(batch, self._memory.crops.array[:people])
+            self._run(people)
+            vectors[batch] = self._memory.vectors.array[:people]
+        return vectors
 
     def _free_batches(self) -> None:
         with suppress(CudaError):  # What was started may go on, if an error came between.
