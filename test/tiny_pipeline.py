@@ -62,7 +62,7 @@ def picture(*squares: int, width: int = 64, height: int = 48) -> Image:
 
 
 class TinyPipeline:
-    """Person `h<square + 1>` for each bright square; said to be lost once when it goes dark.
+    """Person `<id_prefix><square + 1>` for each bright square; said to be lost once when it goes dark.
 
     Counts its calls, waits while `gate` is closed, and fails while `fault` is set.
     """
@@ -72,6 +72,7 @@ class TinyPipeline:
 
     def __init__(self) -> None:
         self.body = TinyBody()
+        self.id_prefix = "h"
         self.stamps: list[float] = []
         self.cameras: list[Camera] = []
         self.detections: list[Sequence[Detection] | None] = []
@@ -136,7 +137,7 @@ class TinyPipeline:
         place = np.array([square, 0.0, 5.0], np.float32)
         left = square * SQUARE
         return Person(
-            id=f"h{square + 1}",
+            id=f"{self.id_prefix}{square + 1}",
             state=state,
             score=0.75,
             box=np.array([left, 0.0, left + SQUARE, SQUARE], np.float32),

@@ -3,34 +3,47 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from pear_ros.bags.parts import Part, custom_data, metadata_of, sync, write_metadata
+from pear_ros.bags.parts import Part, custom_data, metadata_of, sync, write_metadata, write_whole
 from pear_ros.bags.resumable import SNAPSHOT, SUMMARY
-from pear_ros.bags.unfinished import UNFINISHED, BagLock, ResumeError
+from pear_ros.bags.unfinished import UNFINISHED, BagLock, ResumeError, check_same
 
 CHUNK_NUMBER = "chunk number"
 """In the fingerprint of a chunk, beside what that of the whole bag has."""
-_CHUNK = "chunk_"
+_BEGUN = (
+    "{bag} was begun {how} --chunk. Give the same command again, another --output, or --overwrite "
+    "to begin anew"
+)
 
 
 def chunk_folder(bag: Path, number: int) -> Path:
     """Where a chunk of `bag` is written."""
-    return bag / UNFINISHED / f"{_CHUNK}{number}"
+    return bag / UNFINISHED / f"chunk_{number}"
 
 
-def check_kind(bag: Path, *, chunked: bool) -> None:
-    """Raises ResumeError where `bag` was begun in chunks and shall not be, or the other way."""
-    begun = {True: f"{_CHUNK}*", False: SNAPSHOT}[not chunked]
-    if any((bag / UNFINISHED).glob(begun)):
-        how = "without" if chunked else "with"
-        raise ResumeError(
-            f"{bag} was begun {how} --chunk. Give the same command again, another --output, or "
-            "--overwrite to begin anew"
-        )
+def begin(bag: Path, fingerprint: Mapping[str, str], *, chunked: bool) -> None:
+    """Make ready for writing `bag`, whole or in chunks, or for going on with it.
+
+    `fingerprint`: what its content depends on, as far as it is known before a chunk is begun.
+    Raises ResumeError where it was begun in another way.
+    """
+    note = bag / UNFINISHED / "chunked"
+    if not chunked:
+        if note.exists():
+            raise ResumeError(_BEGUN.format(bag=bag, how="with"))
+        return
+    if (bag / UNFINISHED / SNAPSHOT).exists():
+        raise ResumeError(_BEGUN.format(bag=bag, how="without"))
+    if note.exists():
+        check_same(bag, json.loads(note.read_text()), fingerprint)
+    elif custom_data(bag) is None:
+        note.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(note, json.dumps(fingerprint).encode())
 
 
 def join(bag: Path, chunks: Sequence[Path], summary: str) -> None:

@@ -16,7 +16,7 @@ from typing import Any
 
 from pear_ros.bags.parts import NewTopic, Part, PartWriter, custom_data, write_metadata, write_whole
 from pear_ros.bags.snapshot import SnapshotError, dumps, loads
-from pear_ros.bags.unfinished import UNFINISHED, BagLock, ResumeError
+from pear_ros.bags.unfinished import UNFINISHED, BagLock, ResumeError, check_same
 
 SNAPSHOT = "snapshot"
 """File in the folder UNFINISHED: where the writer stands."""
@@ -143,14 +143,5 @@ class ResumableBag:
             self._lock.release()
 
     def _check_same(self, found: Mapping[str, str]) -> None:
-        own = self._standing.fingerprint
-        different = [
-            f"{name} was {found.get(name, '')!r} and is {own.get(name, '')!r}"
-            for name in {**found, **own}
-            if name != SUMMARY and found.get(name) != own.get(name)
-        ]
-        if different:
-            raise ResumeError(
-                f"{self._folder} was begun in another way: {', '.join(different)}. Give the same "
-                "command again, another --output, or --overwrite to begin anew"
-            )
+        known = {name: value for name, value in found.items() if name != SUMMARY}
+        check_same(self._folder, known, self._standing.fingerprint)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import fcntl
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 
 from pear_ros.bags.parts import custom_data
@@ -44,3 +45,17 @@ def clear(bag: Path) -> None:
         lock = BagLock(bag)
         shutil.rmtree(bag)
         lock.release()
+
+
+def check_same(bag: Path, found: Mapping[str, str], own: Mapping[str, str]) -> None:
+    """Raises ResumeError where what `bag` was made of, `found`, is not what it is now, `own`."""
+    different = [
+        f"{name} was {found.get(name, '')!r} and is {own.get(name, '')!r}"
+        for name in {**found, **own}
+        if found.get(name) != own.get(name)
+    ]
+    if different:
+        raise ResumeError(
+            f"{bag} was begun in another way: {', '.join(different)}. Give the same command "
+            "again, another --output, or --overwrite to begin anew"
+        )

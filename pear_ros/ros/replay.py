@@ -163,7 +163,7 @@ class Replay:
         self._inputs = self._input_topics({topic.name for topic in own})
         self._topics = [*own, *self._inputs]
         self._stretch = choice.stretches(bag)[chunk]
-        fingerprint = {**_fingerprint(bag, choice, parameters), **versions}
+        fingerprint = {**fingerprint_of(bag, choice, parameters), **versions}
         self._output = self._whole = ResumableBag(folder, "humans", fingerprint)
         if choice.chunk is not None:
             fingerprint = {**fingerprint, CHUNK_NUMBER: str(chunk)}
@@ -335,8 +335,8 @@ def id_prefix(parameters: Parameters, choice: Choice, chunk: int) -> str:
     return parameters.id_prefix if choice.chunk is None else f"c{chunk}_{parameters.id_prefix}"
 
 
-def _fingerprint(bag: Bag, choice: Choice, parameters: Parameters) -> dict[str, str]:
-    """What results depend on, by names that tell."""
+def fingerprint_of(bag: Bag, choice: Choice, parameters: Parameters) -> dict[str, str]:
+    """What results depend on beside the models, by names that tell."""
     values = {
         **{f"topic {kind}": name for kind, name in vars(choice.topics).items()},
         **{name: value for name, value in vars(choice).items() if name != "topics"},

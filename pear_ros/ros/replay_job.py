@@ -20,12 +20,12 @@ import numpy as np
 
 from pear_ros import __version__
 from pear_ros.bags.bag import Bag, find_bags
-from pear_ros.bags.chunks import check_kind, chunk_folder, join
+from pear_ros.bags.chunks import begin, chunk_folder, join
 from pear_ros.bags.snapshot import dumps, loads
 from pear_ros.bags.topic import BagError
 from pear_ros.bags.unfinished import ResumeError
 from pear_ros.ros.parameters import Parameters
-from pear_ros.ros.replay import FRAMES_PER_PART, Choice, Replay, Tally
+from pear_ros.ros.replay import FRAMES_PER_PART, Choice, Replay, Tally, fingerprint_of
 from pear_ros.ros.replay_topics import Wanted, choose_topics
 
 if TYPE_CHECKING:
@@ -174,7 +174,8 @@ def plan(source: Path, folder: Path, job: Job) -> Task:
     """
     bag = Bag(source)
     choice = job.choice(bag)
-    check_kind(folder, chunked=job.chunk is not None)
+    fingerprint = fingerprint_of(bag, choice, job.parameters)
+    begin(folder, fingerprint, chunked=job.chunk is not None)
     parts = choice.stretches(bag)
     if not parts:
         raise BagError(f"{source} ends before second {job.start:g}")

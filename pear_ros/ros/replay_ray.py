@@ -44,7 +44,7 @@ def replay_by_ray(
     are none. Raises WorkersError.
     """
     try:
-        ray.init(address=address, log_to_driver=False, logging_level=logging.WARNING)
+        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
     except Exception as error:  # What it raises depends on what is wrong.
         raise WorkersError(
             f"Ray cannot be had{f' at {address}' if address else ''}: {error}"
@@ -71,14 +71,14 @@ def _run(
         max_restarts=-1,
         max_task_retries=_RETRIES,
     )
-    actors = [actor.remote(job, count, build, events) for _ in range(number)]
+    actors = [actor.remote(job, count, build) for _ in range(number)]
     _await_one(actors)
     idle = actors * count
     busy: dict[Any, tuple[Any, Piece]] = {}
     while todo or busy:
         while todo and idle:
             worker, piece = idle.pop(), todo.popleft()
-            busy[worker.replay.remote(piece)] = worker, piece
+            busy[worker.replay.remote(piece, events)] = worker, piece
         done, _ = ray.wait(list(busy), timeout=_POLL_SECONDS)
         ended = [(reference, *busy.pop(reference)) for reference in done]
         yield from _told(events)
@@ -108,17 +108,16 @@ def _told(events: Queue) -> Iterator[Event]:
 class _Actor:
     """A worker process."""
 
-    def __init__(self, job: Job, count: int, build: Build, events: Queue) -> None:
+    def __init__(self, job: Job, count: int, build: Build) -> None:
         # Ray has set it to 1, which would slow torch down, and change how it sums.
         os.environ.pop("OMP_NUM_THREADS", None)
-        self._events = events
         self._idle: queue.SimpleQueue[Worker] = queue.SimpleQueue()
         for pipeline in build(job.parameters, count):
             self._idle.put(Worker(pipeline, job))
         threadpool_limits(1, "blas")  # As in one process, see replay_here.
 
-    def replay(self, piece: Piece) -> Finished | Failed:
-        """How it ended; what else there is to tell goes to the events."""
+    def replay(self, piece: Piece, events: Queue) -> Finished | Failed:
+        """How it ended; what else there is to tell goes to `events`."""
         worker = self._idle.get()
         ends: list[Finished | Failed] = []
 
@@ -126,7 +125,7 @@ class _Actor:
             if isinstance(event, Finished | Failed):
                 ends.append(event)
             else:
-                self._events.put(event)
+                events.put(event)
 
         try:
             worker(piece, tell, lambda: False)
