@@ -13,11 +13,12 @@ SETUP = $(PYTHON) -m tools.setup_environment $(if $(ROS),--ros $(ROS))
 # With a sourced ROS 2, .venv is a workspace on top of it; with wheels it needs no environment.
 IN_VENV = $(if $(AMENT_PREFIX_PATH),. .venv/local_setup.sh &&) PATH="$(CURDIR)/.venv/bin:$$PATH"
 
-.PHONY: help setup demo test parity bench bench-gpu clean lock
+.PHONY: help setup demo test docs parity bench bench-gpu clean lock
 
 help:
 	@echo 'make demo    see real people in a real video as body meshes'
 	@echo 'make test    check style, types and behaviour'
+	@echo 'make docs    make the site of the documentation: docs/_build/html'
 	@echo 'make parity  compare with outputs of the original PEAR at full size'
 	@echo 'make bench   measure speed and accuracy, without a GPU'
 	@echo 'make bench-gpu  measure PEAR on the NVIDIA GPU that torch sees'
@@ -39,6 +40,11 @@ test:
 	$(IN_VENV) mypy
 	$(IN_VENV) python -m pytest $(ARGS)
 
+docs:
+	@$(SETUP) --docs
+	$(IN_VENV) python -m sphinx -W --keep-going -q docs docs/_build/html
+	@echo 'The site begins at docs/_build/html/index.html'
+
 parity:
 	@$(SETUP) --test
 	$(IN_VENV) PYTHONPATH="test:$$PYTHONPATH" python -m parity.check_parity $(SET) --dtype $(DTYPE)
@@ -51,7 +57,7 @@ bench-gpu:
 	$(PYTHON) -m benchmarks.gpu
 
 clean:
-	rm -rf .venv build install log setup.log demo_output *.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv build install log setup.log demo_output docs/_build *.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
 # For maintainers: pin again what setup.py and requirements/ros.in ask for (needs uv). Versions that

@@ -34,6 +34,7 @@ setup(
     ],
     extras_require={
         "pear": ["numba", "onnx", "onnxruntime", "onnxscript", "safetensors", "torch"],
+        "docs": ["furo", "myst-parser", "sphinx"],
         "openvino": ["openvino"],
         "export": ["pygltflib"],
         "replay": ["mcap"],

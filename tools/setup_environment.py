@@ -37,6 +37,7 @@ def main() -> None:
     """Run the steps that are due."""
     parser = argparse.ArgumentParser(description="Set up .venv.")
     parser.add_argument("--ros", choices=WHEELS, help="ROS 2 distribution to take as wheels")
+    parser.add_argument("--docs", action="store_true", help="install what the site needs, too")
     parser.add_argument("--test", action="store_true", help="install what the tests need, too")
     arguments = parser.parse_args()
     check_python()
@@ -49,9 +50,11 @@ def main() -> None:
         install_packages(ros)
         build_messages(ros)
         install_pear_ros()
+        if arguments.docs or arguments.test:
+            install_on_top(ros, "docs", "what makes the documentation's site")
         if arguments.test:
             build_test_messages(ros)
-            install_test_packages(ros)
+            install_on_top(ros, "test", "test tools and PyTorch (about 1 minute)")
         if subprocess.run([PYTHON, "-m", "pear_ros.assets"], cwd=ROOT).returncode:
             fail("the models and the demo clip are not complete, see above")
 
@@ -147,11 +150,11 @@ def install_pear_ros() -> None:
             pip_install("--no-deps", "--no-build-isolation", "--editable", ROOT)
 
 
-def install_test_packages(ros: str) -> None:
-    """Install the test tools, and what results are compared with; no pinned package changes."""
-    file = REQUIREMENTS / "test.txt"
+def install_on_top(ros: str, name: str, says: str) -> None:
+    """Install the packages of requirements/<name>.txt; no package that is pinned changes."""
+    file = REQUIREMENTS / f"{name}.txt"
     pins = [] if ros == SOURCED else [REQUIREMENTS / "runtime.txt", REQUIREMENTS / f"ros-{ros}.txt"]
-    with step("test", "test tools and PyTorch (about 1 minute)", file) as due:
+    with step(name, says, file) as due:
         if due:
             pip_install("-r", file, *options("-c", pins))
 
