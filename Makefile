@@ -42,6 +42,7 @@ test:
 
 docs:
 	@$(SETUP) --docs
+	$(IN_VENV) python -m tools.reference_pages
 	$(IN_VENV) python -m sphinx -W --keep-going -q docs docs/_build/html
 	@echo 'The site begins at docs/_build/html/index.html'
 

@@ -26,7 +26,7 @@ from pear_ros.cli.replay_options import add_replay
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
-    options = _parser().parse_args(arguments)
+    options = make_parser().parse_args(arguments)
     try:
         code: int = options.call(options)
     except KeyboardInterrupt:
@@ -34,7 +34,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return code
 
 
-def _parser() -> argparse.ArgumentParser:
+def make_parser() -> argparse.ArgumentParser:
+    """The whole command line, of which the reference pages are made, too."""
     parser = argparse.ArgumentParser(
         prog="pear", description="Perceive people in full: body, hands and face."
     )

@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The least that an estimator is: the open body, standing, put into every box.
+
+    python3 docs/examples/my_estimator.py --ros-args -r image:=/camera/image_raw
+
+runs the node with it. Ids, smoothing, true size, meshes, messages and /tf come from the package.
+"""
+
+import math
+import sys
+
+import numpy as np
+
+from pear_ros.body import load_open_body
+from pear_ros.detectors import make_detector
+from pear_ros.estimator import Estimate
+from pear_ros.people import NUM_JOINTS, SmplxParams, stack
+from pear_ros.pipeline import Pipeline
+from pear_ros.ros.node import main
+
+
+class StandingPeople:
+    """Believes every detection, and that everybody stands upright and faces the camera."""
+
+    model_id = "standing/1"  # name/version, published with every result
+    facts: dict[str, str] = {}  # noqa: RUF012  # shown in /diagnostics
+
+    def __init__(self) -> None:
+        self.body = load_open_body()
+        pose = np.zeros((NUM_JOINTS, 3), np.float32)
+        pose[0] = (math.pi, 0.0, 0.0)  # from y up, facing +z, to y down, facing the camera
+        betas = np.zeros(self.body.num_betas, np.float32)
+        expression = np.zeros(self.body.num_expression, np.float32)
+        self._rest = SmplxParams(pose, betas, expression, transl=np.zeros(3, np.float32))
+        vertices = self._make(self.body.vertices, [self._rest])[0]
+        low, high = vertices.min(axis=0), vertices.max(axis=0)
+        self._middle, self._height = (low + high) / 2, high[1] - low[1]
+
+    def estimate(self, image, camera, regions, stamp):
+        """One Estimate for each region, in order; None would mean that nobody is there."""
+        return [self._stand(camera, region) for region in regions]
+
+    def _stand(self, camera, region):
+        left, top, right, bottom = region.box
+        distance = camera.fy * self._height / (bottom - top)
+        x, y = camera.rays(np.array([left + right, top + bottom]) / 2)
+        transl = np.float32([x * distance, y * distance, distance]) - self._middle
+        smplx = SmplxParams(self._rest.pose, self._rest.betas, self._rest.expression, transl)
+        joints = self._make(self.body.joints, [smplx])[0]
+        return Estimate(
+            score=1.0 if math.isnan(region.score) else region.score,  # NaN: merely proposed
+            box=region.box,
+            smplx=smplx,
+            joints=joints,
+            joint_confidence=np.full(NUM_JOINTS, np.nan, np.float32),  # NaN: cannot tell
+            keypoints=camera.project(joints),
+        )
+
+    def joints(self, persons):
+        """(N, 55, 3): the tracker and the smoother change parameters and ask again."""
+        return self._make(self.body.joints, [person.smplx for person in persons])
+
+    def meshes(self, persons):
+        """(N, V, 3), asked for only while somebody looks."""
+        return self._make(self.body.vertices, [person.smplx for person in persons])
+
+    def heights(self, persons):
+        """(N,) metres, by which true size is found."""
+        return self.body.heights(np.stack([person.smplx.betas for person in persons]))
+
+    def _make(self, what, people):
+        smplx = stack(people)
+        return what(smplx.pose, smplx.betas, smplx.expression, smplx.transl)
+
+    # What an estimator remembers of earlier images; this one, nothing.
+
+    def reset(self) -> None:
+        """Forget everybody."""
+
+    def state(self) -> None:
+        """Nothing to keep."""
+
+    def restore(self, state: None) -> None:
+        """Nothing to go on from."""
+
+    def close(self) -> None:
+        """Nothing is held on a device."""
+
+
+def build_pipeline(parameters):
+    """What the node calls when it is configured."""
+    detector = make_detector(parameters.detector)
+    return Pipeline(StandingPeople(), detector, parameters.settings, parameters.id_prefix)
+
+
+if __name__ == "__main__":
+    sys.exit(main(build=build_pipeline))

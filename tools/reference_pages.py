@@ -1,0 +1,210 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Writes the reference pages of docs/ from what they are about, so that none is kept by hand.
+
+Parameters come from their declarations, the command line from its parser, messages from their
+definitions. The pages are committed, since a code host shows them as they are.
+
+    python -m tools.reference_pages
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import re
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from pear_ros.body import load_open_body
+from pear_ros.cli import make_parser
+from pear_ros.people import SMPLX_JOINT_NAMES
+from pear_ros.ros.parameters import Parameters
+
+ROOT = Path(__file__).resolve().parent.parent
+DOCS = ROOT / "docs"
+MESSAGES = ROOT / "pear_msgs" / "msg"
+
+_MADE = "<!-- Made by tools/reference_pages.py; change {source} instead, then: make docs -->"
+_TYPES = {bool: "boolean", int: "integer", float: "number", str: "text"}
+
+
+def main() -> None:
+    """Write those pages that have changed."""
+    for name, text in pages().items():
+        file = DOCS / name
+        if not file.exists() or file.read_text() != text:
+            file.write_text(text)
+            print(f"written: {file.relative_to(ROOT)}")
+
+
+def pages() -> dict[str, str]:
+    """Text of each page by its name."""
+    return {
+        "parameters.md": parameters_page(Parameters),
+        "commands.md": commands_page(make_parser()),
+        "messages.md": messages_page(MESSAGES),
+    }
+
+
+def parameters_page(declarations: type[Any]) -> str:
+    """The page about parameters: fields of a dataclass declared as pear_ros.ros.parameters does."""
+    rows = []
+    sections = []
+    for field in dataclasses.fields(declarations):
+        default, live = _literal(field.default), field.metadata["live"]
+        rows.append(f"| [`{field.name}`](#{field.name}) | {default} | {'yes' if live else ''} |")
+        sections += [
+            f"## `{field.name}`",
+            _marked(field.metadata["description"]),
+            f"*{_values(field)}; default: {default}; "
+            f"{'may be changed at any time' if live else 'takes effect at configuration'}*",
+        ]
+    table = "\n".join(["| name | default | may be changed at any time |", "|---|---|---|", *rows])
+    return _page(
+        "pear_ros/ros/parameters.py",
+        "# Parameters",
+        "Those of the node `pear`. [config/pear.yaml](../config/pear.yaml) holds all of them with "
+        "their defaults: copy it, change it, and start with `params_file:=YOURS.yaml`. Or ask and "
+        "change the node while it runs:",
+        "    ros2 param describe /pear max_humans\n    ros2 param set /pear max_humans 2",
+        "Those that take effect at configuration are refused while the node is configured: take it "
+        "through `deactivate` and `cleanup` first (`ros2 lifecycle set /pear ...`), or start anew.",
+        table,
+        *sections,
+    )
+
+
+def commands_page(parser: argparse.ArgumentParser) -> str:
+    """The page about the command line, with every subcommand of `parser`."""
+    (commands,) = (a for a in parser._actions if isinstance(a, argparse._SubParsersAction))
+    helps = {action.dest: action.help for action in commands._choices_actions}
+    rows = [f"| [`pear {name}`](#pear-{name}) | {helps[name]} |" for name in commands.choices]
+    sections: list[str] = []
+    for name, command in commands.choices.items():
+        sections += [f"## `pear {name}`", *_command(command, helps[name] or "")]
+    return _page(
+        "pear_ros/cli/",
+        "# Command line",
+        "`pear COMMAND --help` says the same. Where the package is built with colcon, the command "
+        "is `ros2 run pear_ros pear`; in this repository, `.venv/bin/pear`.",
+        "\n".join(["| command | |", "|---|---|", *rows]),
+        *sections,
+    )
+
+
+def messages_page(folder: Path) -> str:
+    """The page with the message definitions in `folder` and the order of the joints."""
+    order = ("HumanArray", "Human", "SmplxParams", "FlameParams", "BodyModelInfo")
+    sections: list[str] = []
+    for name in order:
+        definition = (folder / f"{name}.msg").read_text().strip()
+        sections += [f"## {name}", f"```bash\n{definition}\n```"]
+    parents = load_open_body().parents
+    joints = [
+        f"| {index} | `{name}` | {'' if parents[index] < 0 else parents[index]} |"
+        for index, name in enumerate(SMPLX_JOINT_NAMES)
+    ]
+    return _page(
+        "pear_msgs/msg/",
+        "# Messages, field by field",
+        "The definitions of `pear_msgs/msg` as they are. What they mean together, with a picture "
+        "of the frames: [messages and frames](messages_and_frames.md).",
+        *sections,
+        "## Joints",
+        "The 55 joints of SMPL-X, in the order of `Human.joints`, `joint_confidence`, `keypoints` "
+        "and `BodyModelInfo.joint_names`. *Left* is the person's own left.",
+        "\n".join(["| | name | parent |", "|---|---|---|", *joints]),
+    )
+
+
+def _page(source: str, *blocks: str) -> str:
+    return "\n\n".join([_MADE.format(source=source), *blocks]) + "\n"
+
+
+def _command(parser: argparse.ArgumentParser, summary: str) -> Iterator[str]:
+    """The blocks about one subcommand."""
+    usage = " ".join(_spelled(action) for action in parser._actions if not action.option_strings)
+    needed = [a for a in parser._actions if a.option_strings and a.required]
+    usage += "".join(f" {_spelled(action)}" for action in needed)
+    groups = [group for group in parser._action_groups if _told(group._group_actions)]
+    options = any(not a.required for a in _told(parser._actions) if a.option_strings)
+    yield f"    {parser.prog} {usage}".rstrip() + (" [OPTIONS]" if options else "")
+    yield from _prose(parser.description or f"{summary[:1].upper()}{summary[1:]}.")
+    rows = ["| | |", "|---|---|"]
+    for group in groups:
+        if group.title not in ("positional arguments", "options"):
+            rows.append(f"| **{_cell(group.title or '')}** | |")
+        for action in _told(group._group_actions):
+            rows.append(f"| `{_cell(_spelled(action))}` | {_cell(_help(action))} |")
+    if len(rows) > 2:
+        yield "\n".join(rows)
+    if parser.epilog:
+        yield from _prose(parser.epilog)
+
+
+def _told(actions: Iterable[argparse.Action]) -> list[argparse.Action]:
+    return [action for action in actions if not isinstance(action, argparse._HelpAction)]
+
+
+def _spelled(action: argparse.Action) -> str:
+    """An argument as one types it."""
+    if action.metavar:
+        value = str(action.metavar)
+    elif action.choices:
+        value = "{" + ",".join(map(str, action.choices)) + "}"
+    else:
+        value = action.dest.upper()
+    if action.nargs == 0:
+        value = ""
+    elif action.nargs == "?":
+        value = f"[{value}]"
+    elif action.nargs in ("+", "*"):
+        value = f"{value} ..."
+    return " ".join(part for part in (", ".join(action.option_strings), value) if part)
+
+
+def _help(action: argparse.Action) -> str:
+    return (action.help or "") % {**vars(action), "prog": "pear"}
+
+
+def _prose(text: str) -> Iterator[str]:
+    """Paragraphs as they are; tables made of spaces keep their form."""
+    for paragraph in text.strip("\n").split("\n\n"):
+        lines = paragraph.splitlines()
+        laid_out = [line for line in lines if line.startswith("  ")]
+        before = [_cell(line) for line in lines if not line.startswith("  ")]
+        if before:
+            yield "\n".join(before)
+        if laid_out:
+            yield "\n".join(["```text", *(line[2:] for line in laid_out), "```"])
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|").replace("<", "&lt;")
+
+
+def _literal(value: Any) -> str:
+    if isinstance(value, bool):
+        return f"`{str(value).lower()}`"
+    return f"`{value}`" if value != "" else "empty"
+
+
+def _values(field: dataclasses.Field[Any]) -> str:
+    """Type, and which values are taken."""
+    meta, kind = field.metadata, _TYPES[type(field.default)]
+    if meta["choices"]:
+        return f"{kind}: {', '.join(f'`{choice}`' for choice in meta['choices'])}"
+    if meta["pattern"]:
+        return f"{kind} that matches `{meta['pattern']}`"
+    return f"{kind} from {meta['low']:g} to {meta['high']:g}" if meta["low"] is not None else kind
+
+
+def _marked(text: str) -> str:
+    """A description with names, values, paths and types set as code."""
+    quoted = re.sub(r"(?<!\w)'([^' ]+)'(?!\w)", r"`\1`", text)
+    return re.sub(r"(?<![\w`])~?[\w<>]*[/_<][\w/<>.]*[\w>](?!`)", r"`\g<0>`", quoted)
+
+
+if __name__ == "__main__":
+    main()
