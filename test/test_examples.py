@@ -221,15 +221,24 @@ def arm(joints: tuple[int, int, int], upper: float, lower: float) -> dict[int, A
     return dict(zip(joints, (shoulder, elbow, wrist), strict=True))
 
 
-def waves(hertz: float = 1.5, swing: float = 0.5, joints: Any = RIGHT, start: float = 0) -> Motion:
+def waves(hertz: float = 1.5, swing: float = 0.5, joints: Any = RIGHT) -> Motion:
     """An upper arm held aside, a forearm that swings."""
     aside = -1.7 if joints is RIGHT else 1.7
 
     def at(t: float) -> dict[int, Any]:
-        angle = swing * math.sin(2 * math.pi * hertz * t) if t >= start else 0.0
-        return arm(joints, aside, angle)
+        return arm(joints, aside, swing * math.sin(2 * math.pi * hertz * t))
 
     return at
+
+
+def waves_aside(t: float) -> dict[int, Any]:
+    """Upwards at first, then about 35 degrees aside."""
+    return arm(LEFT, 1.7, min(0.6, 2 * t) + 0.35 * math.sin(9 * t))
+
+
+def waves_slower(t: float) -> dict[int, Any]:
+    """And then quickly again."""
+    return waves(hertz=0.5 if 2.5 < t < 6.0 else 1.5)(t)
 
 
 def waves_straight(t: float) -> dict[int, Any]:
@@ -264,6 +273,15 @@ def walks(t: float) -> dict[int, Any]:
     return arm(LEFT, math.pi - angle, math.pi - angle) | arm(RIGHT, math.pi, math.pi + angle)
 
 
+def glimpses(t: float) -> dict[int, Any]:
+    """Waves, but is seen for two swings at a time only."""
+    return (
+        waves(hertz=2.0)(t)
+        if t % 1.0 < 0.6
+        else {20: (math.nan, math.nan), 21: (math.nan, math.nan)}
+    )
+
+
 def figure(motion: Motion, t: float, turn: Rotation, metres: float, confidence: float) -> Human:
     """Somebody who moves before the camera, turned out of the image plane, 3 to 4 m away."""
     places = STANDING | arm(LEFT, math.pi, math.pi) | arm(RIGHT, math.pi, math.pi) | motion(t)
@@ -292,10 +310,14 @@ def sequence(
     turn: tuple[float, float, float] = (0, 0, 0),
     metres: float = 1.0,
     confidence: float = 0.8,
+    state: int = Human.TRACKED,
 ) -> list[list[Human]]:
     turned = Rotation.from_rotvec(turn)
     times = np.arange(round(seconds * RATE)) / RATE
-    return [[figure(motion, float(t), turned, metres, confidence)] for t in times]
+    frames = [[figure(motion, float(t), turned, metres, confidence)] for t in times]
+    for (one,) in frames:
+        one.tracking_state = state
+    return frames
 
 
 @pytest.mark.parametrize(
@@ -306,7 +328,9 @@ def sequence(
         pytest.param(sequence(waves_straight), id="whole arm"),
         pytest.param(sequence(waves(), turn=(0.0, 0.8, 0.0)), id="turned aside"),
         pytest.param(sequence(waves(), turn=(0.0, math.pi, 0.0)), id="from behind"),
-        pytest.param(sequence(waves(), turn=(0.0, 0.0, 1.5)), id="lying"),
+        pytest.param(sequence(waves(), turn=(0.3, 0.0, 0.5)), id="leaning"),
+        pytest.param(sequence(waves_aside), id="aside"),
+        pytest.param(sequence(waves_slower, seconds=9.0), id="slower"),
         pytest.param(sequence(waves(), metres=0.5), id="child"),
     ],
 )
@@ -330,6 +354,9 @@ def test_waving_is_told_once(
         pytest.param(sequence(waves(hertz=0.3), seconds=6.0), id="slow"),
         pytest.param(sequence(waves(), seconds=0.6), id="once"),
         pytest.param(sequence(waves(), confidence=0.1), id="not seen"),
+        pytest.param(sequence(waves(), turn=(0.0, 0.0, 1.5)), id="lying"),
+        pytest.param(sequence(waves(), state=Human.PREDICTED), id="predicted"),
+        pytest.param(sequence(glimpses, seconds=6.0), id="glimpses"),
     ],
 )
 def test_what_is_not_waving_is_not_told(
@@ -407,6 +434,10 @@ def test_the_nearest_point_of_anybody_counts(keep: Distances) -> None:
     partly = human("h1")
     partly.joints[:150] = math.nan
     assert keep(partly) == (3.0, False, False)
+
+
+def test_at_first_somebody_at_the_edge_is_in_the_zone(keep: Distances) -> None:
+    assert keep(human("h1", nearest=1.1))[1:] == (True, True)
 
 
 def test_small_people_are_near_where_depth_is_assumed(keep: Distances) -> None:

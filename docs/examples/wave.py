@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Tells who waves: a hand above the shoulder whose forearm swings to and fro.
+"""Tells who waves: somebody upright, a hand above the shoulder, a forearm that swings to and fro.
 
     python3 docs/examples/wave.py --ros-args -r humans:=/camera/humans
 
-In:  humans (pear_msgs/HumanArray), 10 images a second or more
+In:  humans (pear_msgs/HumanArray) of a camera that is not tilted much, 10 a second or more
 Out: waving (std_msgs/String), a person's id, once each time that they begin to wave
 
-All is measured along the person's own spine and shoulders and in lengths of their forearm. So it
-does not matter where they stand, how they lean, how tall they are, nor whether depth is metric.
+Arms are measured along the person's own spine and shoulders, in lengths of their forearm. So it
+does not matter where they stand, how they are turned, how tall they are, nor whether depth is
+metric.
 """
 
 import contextlib
@@ -22,24 +23,27 @@ from pear_msgs.msg import Human, HumanArray
 # SMPL-X joints, in the order of BodyModelInfo.joint_names on the topic body_model.
 PELVIS, NECK, LEFT_SHOULDER, RIGHT_SHOULDER = 0, 12, 16, 17
 ARMS = ((16, 18, 20), (17, 19, 21))  # shoulder, elbow, wrist
-CONFIDENCE = 0.3  # below it an arm is not seen, and its pose is a guess
-WINDOW = 2.0  # seconds
+CONFIDENCE = 0.5  # below it, where an arm is is more of a guess
+UPRIGHT = 0.7  # cosine: who falls or turns a somersault does not wave
 SWING = 0.4  # least way of the hand to one side, in lengths of the forearm
-SWINGS = 3  # that many within the window are waving
+SWINGS, WINDOW = 4, 2.5  # so many within so many seconds are waving
+GAP = 0.3  # seconds for which a hand may be out of sight
 
 
 def sideways(human: Human, shoulder: int, elbow: int, wrist: int) -> float | None:
     """How far a forearm points to the person's left, -1 to 1.
 
-    None: the hand is not above shoulder and elbow. NaN: not known.
+    None: they do not stand, or the hand is not above shoulder and elbow. NaN: not known.
     """
     # PEAR's confidences are NaN: it does not say. No comparison with NaN holds, so these pass.
     unseen = human.joint_confidence[[shoulder, elbow, wrist]] < CONFIDENCE
     if human.tracking_state == Human.PREDICTED or unseen.any():
         return float("nan")
-    joints = human.joints.reshape(55, 3)
+    joints = human.joints.reshape(55, 3)  # y points down
     up, left = joints[NECK] - joints[PELVIS], joints[LEFT_SHOULDER] - joints[RIGHT_SHOULDER]
     forearm = joints[wrist] - joints[elbow]
+    if -up[1] < UPRIGHT * np.linalg.norm(up):
+        return None
     if forearm @ up < 0.0 or (joints[wrist] - joints[shoulder]) @ up < 0.0:
         return None
     return float(forearm @ left / np.linalg.norm(forearm) / np.linalg.norm(left))
@@ -47,17 +51,18 @@ def sideways(human: Human, shoulder: int, elbow: int, wrist: int) -> float | Non
 
 def swings(track: list[tuple[float, float]]) -> int:
     """How often a hand, (time, place) each, went to the other side by SWING or more."""
-    count, direction, turn = 0, 0.0, track[0][1] if track else 0.0
+    count, heading, low, high = 0, 0, np.inf, -np.inf
     for _, place in track:
-        if (place - turn) * direction > 0.0:
-            turn = place  # still on its way
-        elif abs(place - turn) > SWING:
-            count, direction, turn = count + 1, place - turn, place
+        low, high = min(low, place), max(high, place)
+        if heading <= 0 and place - low > SWING:
+            count, heading, high = count + 1, 1, place
+        elif heading >= 0 and high - place > SWING:
+            count, heading, low = count + 1, -1, place
     return count
 
 
 class WaveDetector(node.Node):
-    """Remembers where every raised hand was in the last two seconds."""
+    """Remembers where every raised hand was in the last seconds."""
 
     def __init__(self) -> None:
         super().__init__("wave_detector")
@@ -75,10 +80,13 @@ class WaveDetector(node.Node):
             for arm in ARMS:
                 hand, place = (human.id, arm[-1]), sideways(human, *arm)
                 track = [past for past in before.get(hand, []) if now - WINDOW < past[0] < now]
-                track += [(now, place)] if place is not None and np.isfinite(place) else []
-                self.tracks[hand] = [] if place is None else track  # who lowers it begins anew
+                if place is None or (track and now - track[-1][0] > GAP):
+                    track = []  # who lowers the hand begins anew
+                if place is not None and np.isfinite(place):
+                    track.append((now, place))
+                self.tracks[hand] = track
                 # Who waves, waves on while there is any swing.
-                if swings(self.tracks[hand]) >= (1 if human.id in self.waving else SWINGS):
+                if swings(track) >= (1 if human.id in self.waving else SWINGS):
                     waving.add(human.id)
         for person in sorted(waving - self.waving):
             self.publisher.publish(String(data=person))
