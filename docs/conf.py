@@ -14,6 +14,8 @@ myst_heading_anchors = 3  # links to headings, named as on code hosts
 suppress_warnings = ["toc.not_readable"]  # pages that are being written
 
 html_theme = "furo"
+html_static_path = ["static"]
+html_css_files = ["site.css"]
 html_title = "pear_ros"
 html_show_copyright = False
 html_copy_source = False

@@ -112,18 +112,18 @@ class View:
             cv2.line(self.image, _fixed(start), _fixed(neck), colour, 4, cv2.LINE_AA, 4)
             head = np.array([_fixed(end), _fixed(neck + 7 * across), _fixed(neck - 7 * across)])
             cv2.fillPoly(self.image, [head], colour, cv2.LINE_AA, 4)
-            place = end + 20 * along + (-8, 8)
+            place = end + 22 * along + (-9, 9)
             for dx, dy in ((-2, 0), (2, 0), (0, -2), (0, 2)):
-                self.text(letter, np.add(place, (dx, dy)), 28, PAPER, bold=True)
-            self.text(letter, place, 28, colour, bold=True)
+                self.text(letter, np.add(place, (dx, dy)), 32, PAPER, bold=True)
+            self.text(letter, place, 32, colour, bold=True)
         centre = _fixed(self.pixels(frame.origin))
         cv2.circle(self.image, centre, 6 * 16, INK, cv2.FILLED, cv2.LINE_AA, 4)
 
     def caption(self, name: str, words: Sequence[str], place: tuple[int, int]) -> None:
         """A frame's name and what is to be said of it, one line each."""
-        self.text(name, place, 30, bold=True)
+        self.text(name, place, 34, bold=True)
         for number, line in enumerate(words, 1):
-            self.text(line, (place[0], place[1] + 8 + 32 * number), 25, SOFT)
+            self.text(line, (place[0], place[1] + 8 + 36 * number), 29, SOFT)
 
     def text(
         self, words: str, place: npt.ArrayLike, size: int, colour: Colour = INK, bold: bool = False
@@ -179,14 +179,14 @@ def _scene(person: Mesh, optical: Frame, body: Frame) -> Image:
     view.caption(
         "the image's frame_id",
         ("optical frame of the camera:", "x right, y down, z forward"),
-        (600, 60),
+        (580, 60),
     )
     view.caption(
         "body_h1 in /tf",
         ("midway between the hips:", "x out of the chest, y to the left, z up"),
         (24, 60),
     )
-    view.text("squares of 0.5 m", (24, HEIGHT - 24), 22, SOFT)
+    view.text("squares of 0.5 m", (24, HEIGHT - 24), 26, SOFT)
     return view.image
 
 
