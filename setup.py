@@ -37,8 +37,9 @@ setup(
         "docs": ["furo", "myst-parser", "sphinx"],
         "openvino": ["openvino"],
         "export": ["pygltflib"],
+        "ray": ["ray"],
         "replay": ["mcap"],
-        "test": ["hypothesis", "mcap", "pygltflib", "pytest", "pytest-timeout", "smplx"],
+        "test": ["hypothesis", "mcap", "pygltflib", "pytest", "pytest-timeout", "ray", "smplx"],
     },
     entry_points={
         "console_scripts": [

@@ -59,30 +59,20 @@ def _run(
     todo: deque[Piece], job: Job, count: int, build: Build, workers: int | None
 ) -> Iterator[Event]:
     events = Queue()
-    resources: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
-    gpus, cpus = resources.get("GPU", 0), resources.get("CPU", 1)
-    number = min(workers or int(gpus or max(cpus // 2, 1)), len(todo))
-    actor: Any = ray.remote(_Actor)
-    actor = actor.options(
-        num_cpus=1,
-        num_gpus=min(gpus / number, 1),
-        scheduling_strategy="SPREAD",
-        max_concurrency=count,
-        max_restarts=-1,
-        max_task_retries=_RETRIES,
-    )
-    actors = [actor.remote(job, count, build) for _ in range(number)]
-    _await_one(actors)
-    idle = actors * count
+    starting = _start_workers(len(todo), job, count, build, workers)
+    idle: list[Any] = []
     busy: dict[Any, tuple[Any, Piece]] = {}
     while todo or busy:
         while todo and idle:
             worker, piece = idle.pop(), todo.popleft()
             busy[worker.replay.remote(piece, events)] = worker, piece
-        done, _ = ray.wait(list(busy), timeout=_POLL_SECONDS)
-        ended = [(reference, *busy.pop(reference)) for reference in done]
+        done, _ = ray.wait([*starting, *busy], timeout=_POLL_SECONDS)
         yield from _told(events)
-        for reference, worker, piece in ended:
+        for reference in done:
+            if reference in starting:
+                idle += [_started(reference, starting.pop(reference))] * count
+                continue
+            worker, piece = busy.pop(reference)
             idle.append(worker)
             try:
                 yield ray.get(reference)
@@ -90,13 +80,33 @@ def _run(
                 yield Failed(piece, f"{piece.source}: its worker failed: {error}")
 
 
-def _await_one(actors: Sequence[Any]) -> None:
-    """Raises WorkersError where workers cannot start."""
-    ready, _ = ray.wait([actor.__ray_ready__.remote() for actor in actors])
+def _start_workers(
+    pieces: int, job: Job, count: int, build: Build, wanted: int | None
+) -> dict[Any, Any]:
+    """Workers, by what tells that they have started: where there is no room yet, that is late."""
+    resources: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
+    gpus, cpus = resources.get("GPU", 0), resources.get("CPU", 1)
+    number = min(wanted or int(gpus or max(cpus // 2, 1)), pieces)
+    kind: Any = ray.remote(_Actor)
+    kind = kind.options(
+        num_cpus=1,
+        num_gpus=min(gpus / number, 1),
+        scheduling_strategy="SPREAD",
+        max_concurrency=count,
+        max_restarts=-1,
+        max_task_retries=_RETRIES,
+    )
+    workers = [kind.remote(job, count, build) for _ in range(number)]
+    return {worker.__ray_ready__.remote(): worker for worker in workers}
+
+
+def _started(reference: Any, worker: Any) -> Any:
+    """The worker. Raises WorkersError where it could not start."""
     try:
-        ray.get(ready)
+        ray.get(reference)
     except ray.exceptions.RayError as error:
-        raise WorkersError(f"Ray's workers cannot start: {error}") from error
+        raise WorkersError(f"A worker of Ray cannot start: {error}") from error
+    return worker
 
 
 def _told(events: Queue) -> Iterator[Event]:
