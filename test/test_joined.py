@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 
@@ -19,7 +20,8 @@ from pear_ros.pear.runtimes.runtime import Runtime, RuntimeInfo
 from pear_ros.people import Array, Image
 
 IMAGE = np.random.default_rng(1).integers(0, 256, (300, 400, 3), np.uint8)
-FOREVER = 60.0
+FOREVER = 30.0
+"""Seconds; so long does nothing here take unless somebody waits in vain."""
 
 
 class Fake:
@@ -133,8 +135,10 @@ def three(
     window(FOREVER)
     runtimes = join(network, 3, 4)
     network.batches.clear()
+    start = time.monotonic()
     yield network, runtimes
     close(runtimes)
+    assert time.monotonic() - start < FOREVER, "somebody waited in vain"
     assert network.closed == 1
     assert "network" not in {thread.name for thread in threading.enumerate()}
 
@@ -172,10 +176,12 @@ def test_nobody_waits_for_long(network: FakeOfCrops, window: Callable[[float], N
     window(0.001)
     runtimes = join(network, 3, 4)
     network.batches.clear()
+    start = time.monotonic()
     for runtime in runtimes:
         assert len(runtime.infer(IMAGE, places(2))) == 2
         assert runtime.infer(IMAGE, places(0)).shape == (0, VECTOR_SIZE)
     assert network.batches == [2, 2, 2]
+    assert time.monotonic() - start < FOREVER
     close(runtimes)
 
 
