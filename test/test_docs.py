@@ -22,7 +22,13 @@ from std_msgs.msg import Header
 from pear_ros.people import People, Person
 from pear_ros.ros.messages import human_array
 from pear_ros.ros.parameters import Parameters
-from tools.reference_pages import commands_page, messages_page, pages, parameters_page
+from tools.reference_pages import (
+    commands_page,
+    launch_page,
+    messages_page,
+    pages,
+    parameters_page,
+)
 
 DOCS = Path(__file__).parents[1] / "docs"
 
@@ -62,6 +68,24 @@ def test_a_command_is_told_in_full() -> None:
     assert "    pear cook DISH --in {pot,pan} [OPTIONS]\n\nCooks.\n" in page
     assert "| `DISH` | what to cook |\n| `--hot` | with \\| pepper |" in page
     assert "| `--for N` | people (4) |\n" in page
+
+
+def test_a_launch_file_is_told_in_full(tmp_path: Path) -> None:
+    (tmp_path / "cook.launch.py").write_text(
+        '''"""Cooks.
+
+ros2 launch pear_ros cook.launch.py dish:=soup
+"""
+DeclareLaunchArgument("dish", description="What to cook.")
+DeclareLaunchArgument("book", default_value=Join([x, "soups.yaml"]), description="With <b>.")
+DeclareLaunchArgument("by", default_value="", choices=["", *ESTIMATORS], description="Who.")
+'''
+    )
+    page = launch_page(tmp_path)
+    assert "## `cook.launch.py`\n\nCooks.\n\n    ros2 launch pear_ros cook.launch.py" in page
+    assert "| `dish` | has to be given | What to cook. |" in page
+    assert "| `book` | `soups.yaml` | With &lt;b>. |" in page
+    assert "| `by` | empty | Who. Values: `auto`, `pear`, `landmarks`. |" in page
 
 
 def test_messages_are_told_as_they_are(tmp_path: Path) -> None:

@@ -2,7 +2,8 @@
 """Writes the reference pages of docs/ from what they are about, so that none is kept by hand.
 
 Parameters come from their declarations, the command line from its parser, messages from their
-definitions. The pages are committed, since a code host shows them as they are.
+definitions, launch arguments from the launch files. The pages are committed, since a code host
+shows them as they are.
 
     python -m tools.reference_pages
 """
@@ -20,10 +21,12 @@ from pear_ros.body import load_open_body
 from pear_ros.cli import make_parser
 from pear_ros.people import SMPLX_JOINT_NAMES
 from pear_ros.ros.parameters import Parameters
+from tools.launch_page import launch_sections
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"
 MESSAGES = ROOT / "pear_msgs" / "msg"
+LAUNCH = ROOT / "launch"
 
 _MADE = "<!-- Made by tools/reference_pages.py; change {source} instead, then: make docs -->"
 _TYPES = {bool: "boolean", int: "integer", float: "number", str: "text"}
@@ -43,6 +46,7 @@ def pages() -> dict[str, str]:
     return {
         "parameters.md": parameters_page(Parameters),
         "commands.md": commands_page(make_parser()),
+        "launch.md": launch_page(LAUNCH),
         "messages.md": messages_page(MESSAGES),
     }
 
@@ -90,6 +94,18 @@ def commands_page(parser: argparse.ArgumentParser) -> str:
         "is `ros2 run pear_ros pear`; in this repository, `.venv/bin/pear`.",
         "\n".join(["| command | |", "|---|---|", *rows]),
         *sections,
+    )
+
+
+def launch_page(folder: Path) -> str:
+    """The page about the launch files in `folder`."""
+    return _page(
+        "launch/",
+        "# Launch files",
+        "`ros2 launch pear_ros FILE --show-args` says the same. Arguments are given as "
+        "`name:=value`; `cameras.launch.py` and `replay.launch.py` take those of "
+        "`pear.launch.py`, too.",
+        *launch_sections(folder),
     )
 
 

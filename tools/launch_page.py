@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The reference page about launch files, read out of their source.
+
+ROS 2's launch is only there where ROS 2 is installed, so the files are parsed instead of run.
+"""
+
+from __future__ import annotations
+
+import ast
+import inspect
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from pear_ros import choice
+
+
+@dataclass(frozen=True)
+class Argument:
+    """A DeclareLaunchArgument."""
+
+    name: str
+    default: str | None
+    """None: it has to be given."""
+    choices: tuple[str, ...]
+    description: str
+
+
+def launch_sections(folder: Path) -> list[str]:
+    """Blocks of Markdown about each launch file in `folder`: the plain node first."""
+    blocks: list[str] = []
+    for file in sorted(folder.glob("*.launch.py"), key=lambda f: (f.name != "pear.launch.py", f)):
+        tree = ast.parse(file.read_text())
+        blocks.append(f"## `{file.name}`")
+        for paragraph in inspect.cleandoc(ast.get_docstring(tree) or "").split("\n\n"):
+            command = paragraph.startswith("ros2 ")
+            blocks.append(f"    {paragraph}" if command else paragraph)
+        rows = [_row(argument) for argument in arguments_of(tree)]
+        head = ["| argument | default | |", "|---|---|---|"]
+        blocks.append("\n".join([*head, *rows]))
+    return blocks
+
+
+def arguments_of(tree: ast.Module) -> Iterator[Argument]:
+    """What a launch file declares itself, in order."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "DeclareLaunchArgument":
+            given = {keyword.arg: keyword.value for keyword in node.keywords}
+            yield Argument(
+                name=ast.literal_eval(node.args[0]),
+                default=_default(given.get("default_value")),
+                choices=_choices(given.get("choices")),
+                description=ast.literal_eval(given["description"]),
+            )
+
+
+def _default(node: ast.expr | None) -> str | None:
+    """A text as it is; of a path put together, the last part, which lies in the package."""
+    if node is None:
+        return None
+    texts = [part.value for part in ast.walk(node) if isinstance(part, ast.Constant)]
+    return str(texts[-1])
+
+
+def _choices(node: ast.expr | None) -> tuple[str, ...]:
+    """A list of texts and of names from pear_ros.choice."""
+    found: list[str] = []
+    for item in node.elts if isinstance(node, ast.List) else ():
+        if isinstance(item, ast.Starred) and isinstance(item.value, ast.Name):
+            found += getattr(choice, item.value.id)
+        else:
+            found.append(ast.literal_eval(item))
+    return tuple(found)
+
+
+def _row(argument: Argument) -> str:
+    if argument.default is None:
+        default = "has to be given"
+    else:
+        default = f"`{argument.default}`" if argument.default else "empty"
+    told = argument.description.replace("|", "\\|").replace("<", "&lt;")
+    values = ", ".join(f"`{value}`" for value in argument.choices if value)
+    return f"| `{argument.name}` | {default} | {told}{f' Values: {values}.' if values else ''} |"
