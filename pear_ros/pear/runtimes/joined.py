@@ -26,8 +26,8 @@ from pear_ros.pear.runtimes.runtime import CropRuntime, Runtime
 from pear_ros.people import Array, Image
 
 _WINDOW_S = 0.01
-"""How long an image waits for others to share its batch; far less than the network takes on a CPU,
-and about as long as it takes for one person on a GPU."""
+"""How long an image waits for others to share its batch: far less than the network takes on a
+CPU."""
 
 logger = logging.getLogger(__name__)
 
