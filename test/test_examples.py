@@ -268,6 +268,16 @@ def conducts_low(t: float) -> dict[int, Any]:
     return arm(RIGHT, math.pi, 0.6 * math.sin(9 * t))
 
 
+def dangles(t: float) -> dict[int, Any]:
+    """From an elbow above the head the forearm hangs down, the hand still above the shoulder."""
+    return arm(RIGHT, -0.2, math.pi + 0.6 * math.sin(9 * t))
+
+
+def beats(t: float) -> dict[int, Any]:
+    """Waves, but lets the hand down for a moment again and again."""
+    return waves(hertz=2.5)(t) if t % 0.6 < 0.4 else {}
+
+
 def walks(t: float) -> dict[int, Any]:
     angle = 0.3 * math.sin(2 * math.pi * t)
     return arm(LEFT, math.pi - angle, math.pi - angle) | arm(RIGHT, math.pi, math.pi + angle)
@@ -326,12 +336,12 @@ def sequence(
         pytest.param(sequence(waves(joints=RIGHT)), id="right"),
         pytest.param(sequence(waves(joints=LEFT, hertz=2.5), confidence=math.nan), id="NaN"),
         pytest.param(sequence(waves_straight), id="whole arm"),
-        pytest.param(sequence(waves(), turn=(0.0, 0.8, 0.0)), id="turned aside"),
+        pytest.param(sequence(waves(), turn=(0.0, 1.3, 0.0)), id="turned aside"),
         pytest.param(sequence(waves(), turn=(0.0, math.pi, 0.0)), id="from behind"),
         pytest.param(sequence(waves(), turn=(0.3, 0.0, 0.5)), id="leaning"),
         pytest.param(sequence(waves_aside), id="aside"),
         pytest.param(sequence(waves_slower, seconds=9.0), id="slower"),
-        pytest.param(sequence(waves(), metres=0.5), id="child"),
+        pytest.param(sequence(waves(), metres=0.25), id="small"),
     ],
 )
 def test_waving_is_told_once(
@@ -350,8 +360,10 @@ def test_waving_is_told_once(
         pytest.param(sequence(jumps, seconds=4.0), id="jumping jacks"),
         pytest.param(sequence(swings_below), id="hanging arm"),
         pytest.param(sequence(conducts_low), id="low hand"),
-        pytest.param(sequence(waves(swing=0.15)), id="trembling"),
-        pytest.param(sequence(waves(hertz=0.3), seconds=6.0), id="slow"),
+        pytest.param(sequence(dangles), id="dangling hand"),
+        pytest.param(sequence(beats), id="beating"),
+        pytest.param(sequence(waves(swing=0.1)), id="trembling"),
+        pytest.param(sequence(waves(hertz=0.3, swing=1.0), seconds=6.0), id="slow"),
         pytest.param(sequence(waves(), seconds=0.6), id="once"),
         pytest.param(sequence(waves(), confidence=0.1), id="not seen"),
         pytest.param(sequence(waves(), turn=(0.0, 0.0, 1.5)), id="lying"),

@@ -25,7 +25,7 @@ PELVIS, NECK, LEFT_SHOULDER, RIGHT_SHOULDER = 0, 12, 16, 17
 ARMS = ((16, 18, 20), (17, 19, 21))  # shoulder, elbow, wrist
 CONFIDENCE = 0.2  # below it an arm is not seen, and where it is a guess
 UPRIGHT = 0.7  # cosine: who falls or turns a somersault does not wave
-SWING = 0.4  # least way of the hand to one side, in lengths of the forearm
+SWING = 0.3  # least way of the hand to one side, in lengths of the forearm
 SWINGS, WINDOW = 4, 2.5  # so many within so many seconds are waving
 GAP = 0.3  # seconds for which a hand may be out of sight
 
