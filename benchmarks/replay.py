@@ -1,0 +1,136 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How fast `pear replay` goes, one piece at a time, several at once, and on Ray.
+
+    PYTHONPATH=test python -m benchmarks.replay
+
+The demo clip as a bag (JPEG, 640 x 360), by the open default, in chunks of two seconds. The
+baseline is the bare pipeline on the same pictures, decoded beforehand, in chunks, too: what is
+missing from 1 is what reading, decoding, writing and the start of each chunk take. Loading models
+and starting Ray are left out. The ways take turns; medians. All ways of replaying write the same
+bytes, which is checked.
+
+Writes benchmarks/results/replay.md; takes 4 minutes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+import time
+from collections.abc import Callable, Generator, Sequence
+from functools import partial
+from pathlib import Path
+
+import cv2
+import numpy as np
+from image_bags import jpeg, write_bag
+
+from benchmarks.report import write_report
+from pear_ros.assets import demo_clip
+from pear_ros.camera import Camera
+from pear_ros.people import Image
+from pear_ros.pipeline import Pipeline
+from pear_ros.ros.images import bgr_from_compressed
+from pear_ros.ros.parameters import Parameters
+from pear_ros.ros.replay_here import replay_here
+from pear_ros.ros.replay_job import Advanced, Begun, Event, Failed, Job, Piece, conclude, plan
+from pear_ros.ros.replay_ray import replay_by_ray
+from pear_ros.ros.replay_topics import Wanted
+from pear_ros.video import FrameSource
+
+CHUNK = 2.0
+ROUNDS = 5
+RATE = 30
+"""Images a second of a robot's camera."""
+ROBOT_HOURS = 1000
+JOB = Job(Wanted(), Parameters(estimator="landmarks"), chunk=CHUNK)
+
+Replay = Callable[[Sequence[Piece], Job], Generator[Event, None, None]]
+WAYS: dict[str, Replay] = {
+    "`pear replay --chunk 2`": replay_here,
+    "the same, `--batch 2`": partial(replay_here, count=2),
+    "the same, `--ray local --workers 2`": partial(replay_by_ray, address="local", workers=2),
+}
+
+
+def bare_rate(clip: Sequence[tuple[float, Image]]) -> float:
+    """Images a second of the pipeline alone."""
+    pipeline = Pipeline()
+    height, width = clip[0][1].shape[:2]
+    camera = Camera.from_field_of_view(width, height, JOB.parameters.field_of_view)
+    began, end = time.perf_counter(), CHUNK
+    for stamp, image in clip:
+        if stamp >= end:
+            pipeline.reset()
+            end += CHUNK
+        pipeline(image, camera, stamp)
+    seconds = time.perf_counter() - began
+    pipeline.close()
+    return len(clip) / seconds
+
+
+def replay_rate(replay: Replay, bag: Path, folder: Path) -> tuple[float, str]:
+    """Images a second, and a hash of what was written."""
+    task = plan(bag, folder, JOB)
+    images, began = 0, 0.0
+    for event in replay(task.pieces, JOB):
+        assert not isinstance(event, Failed), event.text
+        if isinstance(event, Begun):
+            began = began or time.perf_counter()
+        elif isinstance(event, Advanced):
+            images += event.images
+            seconds = time.perf_counter() - began
+    conclude(task, JOB, None)
+    digest = hashlib.sha256()
+    for file in sorted(folder.glob("*.mcap")):
+        digest.update(file.read_bytes())
+    return images / seconds, digest.hexdigest()
+
+
+def _small(image: Image) -> Image:
+    return np.asarray(cv2.resize(image, (640, 360), interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def main() -> None:
+    """Measure all ways and write the result file."""
+    messages = [
+        (
+            "/camera/image_raw/compressed",
+            round(1e9 * stamp),
+            jpeg(_small(image), round(1e9 * stamp)),
+        )
+        for stamp, image in FrameSource(str(demo_clip()))
+    ]
+    decoded = [(1e-9 * at, bgr_from_compressed(message)) for _, at, message in messages]
+    rates: dict[str, list[float]] = {"bare pipeline": [], **{name: [] for name in WAYS}}
+    written = set()
+    with tempfile.TemporaryDirectory() as scratch:
+        bag = write_bag(Path(scratch) / "clip", messages)
+        for turn in range(ROUNDS):
+            rates["bare pipeline"].append(bare_rate(decoded))
+            for number, (name, replay) in enumerate(WAYS.items()):
+                rate, content = replay_rate(replay, bag, Path(scratch) / f"{turn}_{number}")
+                rates[name].append(rate)
+                written.add(content)
+    assert len(written) == 1, "results depend on who replays"
+    base = np.array(rates["bare pipeline"])
+    hours = ROBOT_HOURS * RATE
+    rows = [
+        [
+            name,
+            f"{np.median(found):.1f}",
+            f"{np.median(np.array(found) / base):.2f}",
+            f"{hours / np.median(found):.0f}",
+        ]
+        for name, found in rates.items()
+    ]
+    headings = ["", "images/s", "of the bare pipeline", "hours of this machine"]
+    about = (__doc__ or "") + (
+        f"\nThe last column: for {ROBOT_HOURS} hours of a camera with {RATE} images a second, with "
+        "as many people as in the clip (1.8)."
+    )
+    write_report("replay", about, {"Speed": (headings, rows)})
+
+
+if __name__ == "__main__":
+    main()
