@@ -32,10 +32,10 @@ from pear_ros.people import Image
 from pear_ros.pipeline import Pipeline
 from pear_ros.ros.images import bgr_from_compressed
 from pear_ros.ros.parameters import Parameters
-from pear_ros.ros.replay_here import replay_here
-from pear_ros.ros.replay_job import Advanced, Begun, Event, Failed, Job, Piece, conclude, plan
-from pear_ros.ros.replay_ray import replay_by_ray
-from pear_ros.ros.replay_topics import Wanted
+from pear_ros.ros.replay.here import replay_here
+from pear_ros.ros.replay.job import Advanced, Begun, Event, Failed, Job, Piece, conclude, plan
+from pear_ros.ros.replay.on_ray import replay_by_ray
+from pear_ros.ros.replay.topics import Wanted
 from pear_ros.video import FrameSource
 
 CHUNK = 2.0

@@ -13,8 +13,8 @@ from tiny_pipeline import picture
 
 from pear_ros.cli.replay import Run, replay_all
 from pear_ros.ros.parameters import Parameters
-from pear_ros.ros.replay_job import Job
-from pear_ros.ros.replay_topics import Wanted
+from pear_ros.ros.replay.job import Job
+from pear_ros.ros.replay.topics import Wanted
 
 IMAGE, INFO = "/front/image_raw", "/front/camera_info"
 SQUARES = [(0,), (0, 2), (2,), (), (1,), (1, 3), (1,), (3,), (0, 3), (0,), (0, 1), (2,)]

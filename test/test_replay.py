@@ -44,9 +44,9 @@ from pear_ros.camera import IntrinsicsSource
 from pear_ros.cli import main
 from pear_ros.export.bag import read_bag
 from pear_ros.ros.parameters import Parameters
-from pear_ros.ros.replay_here import replay_here
-from pear_ros.ros.replay_job import Job
-from pear_ros.ros.replay_topics import Wanted, choose_topics
+from pear_ros.ros.replay.here import replay_here
+from pear_ros.ros.replay.job import Job
+from pear_ros.ros.replay.topics import Wanted, choose_topics
 from pear_ros.video import FrameSource
 
 

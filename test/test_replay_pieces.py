@@ -38,7 +38,7 @@ from pear_ros.bags.bag import Bag
 from pear_ros.bags.stretch import Stretch, stretches
 from pear_ros.camera import IntrinsicsSource
 from pear_ros.ros.parameters import Parameters
-from pear_ros.ros.replay_here import replay_here
+from pear_ros.ros.replay.here import replay_here
 
 CHUNK = 0.5
 """Seconds: five images."""
@@ -241,7 +241,7 @@ def test_ray_gives_the_same_bytes_though_a_worker_is_killed(
     ray = pytest.importorskip("ray", reason="needs Ray")
     for module in (tiny_pipeline, sys.modules[__name__]):
         ray.cloudpickle.register_pickle_by_value(module)  # Workers do not see the tests' folder.
-    from pear_ros.ros.replay_ray import replay_by_ray
+    from pear_ros.ros.replay.on_ray import replay_by_ray
 
     squares = [tuple(np.flatnonzero(np.random.default_rng(k).random(4) < 0.5)) for k in range(60)]
     bags = [write_bag(tmp_path / "many" / name, recorded(squares)) for name in "ab"]

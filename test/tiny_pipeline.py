@@ -62,7 +62,7 @@ def picture(*squares: int, width: int = 64, height: int = 48) -> Image:
 
 
 class TinyPipeline:
-    """Person `<id_prefix><square + 1>` for each bright square; said to be lost once when it goes dark.
+    """Person `<prefix><square + 1>` for each bright square; said to be lost once when it goes dark.
 
     Counts its calls, waits while `gate` is closed, and fails while `fault` is set.
     """

@@ -13,7 +13,7 @@ from pear_ros.camera import Camera
 from pear_ros.people import Image
 from pear_ros.ros.images import bgr_from_compressed, bgr_from_image
 from pear_ros.ros.intrinsics import CalibrationError, camera_from_info, is_rectified
-from pear_ros.ros.replay_topics import COMPRESSED_IMAGE, IMAGE, Wanted, choose_topics
+from pear_ros.ros.replay.topics import COMPRESSED_IMAGE, IMAGE, Wanted, choose_topics
 from pear_ros.video import FrameSource
 
 _READERS = {IMAGE: bgr_from_image, COMPRESSED_IMAGE: bgr_from_compressed}

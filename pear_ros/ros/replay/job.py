@@ -25,8 +25,8 @@ from pear_ros.bags.snapshot import dumps, loads
 from pear_ros.bags.topic import BagError
 from pear_ros.bags.unfinished import ResumeError
 from pear_ros.ros.parameters import Parameters
-from pear_ros.ros.replay import FRAMES_PER_PART, Choice, Replay, Tally, fingerprint_of
-from pear_ros.ros.replay_topics import Wanted, choose_topics
+from pear_ros.ros.replay.replay import FRAMES_PER_PART, Choice, Replay, Tally, fingerprint_of
+from pear_ros.ros.replay.topics import Wanted, choose_topics
 
 if TYPE_CHECKING:
     from pear_ros.pipeline import Pipeline

@@ -21,7 +21,7 @@ from ray.util.queue import Empty, Queue
 from threadpoolctl import threadpool_limits
 
 from pear_ros.ros.node import build_pipelines
-from pear_ros.ros.replay_job import Build, Event, Failed, Finished, Job, Piece, Worker, WorkersError
+from pear_ros.ros.replay.job import Build, Event, Failed, Finished, Job, Piece, Worker, WorkersError
 
 _RETRIES = 3
 """Of a piece whose worker was lost: more often, and it may be the piece that kills them."""

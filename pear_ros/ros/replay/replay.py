@@ -28,9 +28,9 @@ from pear_ros.bags.stretch import Stretch, stretches
 from pear_ros.bags.topic import BagError, Message
 from pear_ros.people import TrackingState
 from pear_ros.ros.parameters import Parameters
-from pear_ros.ros.replay_frames import CAMERA_INFO, DEPTH, DETECTIONS, FrameReader, Given, Remark
-from pear_ros.ros.replay_topics import Wanted
-from pear_ros.ros.results_bag import ResultMessages
+from pear_ros.ros.replay.frames import CAMERA_INFO, DEPTH, DETECTIONS, FrameReader, Given, Remark
+from pear_ros.ros.replay.results import ResultMessages
+from pear_ros.ros.replay.topics import Wanted
 
 if TYPE_CHECKING:
     from pear_ros.pipeline import Pipeline

@@ -11,7 +11,7 @@ from contextlib import suppress
 from threadpoolctl import threadpool_limits
 
 from pear_ros.ros.node import build_pipelines
-from pear_ros.ros.replay_job import Build, Event, Job, Piece, Worker
+from pear_ros.ros.replay.job import Build, Event, Job, Piece, Worker
 
 
 def replay_here(

@@ -22,7 +22,7 @@ from pear_ros.ros.detections import people_in
 from pear_ros.ros.images import ImageError, bgr_from_compressed, bgr_from_image
 from pear_ros.ros.intrinsics import CalibrationError, camera_from_info, is_rectified
 from pear_ros.ros.parameters import Parameters
-from pear_ros.ros.replay_topics import COMPRESSED_IMAGE, Wanted
+from pear_ros.ros.replay.topics import COMPRESSED_IMAGE, Wanted
 
 CAMERA_INFO, DEPTH, DETECTIONS = "camera_info", "depth", "detections"
 """Kinds of messages that belong to an image."""
