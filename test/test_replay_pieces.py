@@ -113,7 +113,7 @@ def test_the_same_bytes_however_many_at_once(replay: Replay, tmp_path: Path) -> 
         write_bag(tmp_path / "many" / name, recorded(SQUARES[: 4 + ord(name) % 5]))
     options: dict[str, Any] = {"chunk": CHUNK, "with_inputs": True}
     one = replay(tmp_path / "many", output="one", **options)
-    assert one.code == 0 and len(content(one.folder)) == 8
+    assert one.code == 0 and len(content(one.folder)) == 9
     for count in (2, 8):
         several = replay(tmp_path / "many", output=f"{count}", count=count, **options)
         assert several.code == 0 and content(several.folder) == content(one.folder)
