@@ -14,6 +14,7 @@ from pear_ros.people import Image
 from pear_ros.ros.images import bgr_from_compressed, bgr_from_image
 from pear_ros.ros.intrinsics import CalibrationError, camera_from_info, is_rectified
 from pear_ros.ros.replay.topics import COMPRESSED_IMAGE, IMAGE, Wanted, choose_topics
+from pear_ros.stamps import seconds_of
 from pear_ros.video import FrameSource
 
 _READERS = {IMAGE: bgr_from_image, COMPRESSED_IMAGE: bgr_from_compressed}
@@ -99,7 +100,7 @@ class BagFrames:
                 picture = self._read(message)
             except Exception:  # What a corrupt message raises depends on the damage.
                 continue
-            stamp = message.header.stamp.sec + 1e-9 * message.header.stamp.nanosec
+            stamp = seconds_of(message.header)
             last = max(stamp, last + 1e-6)
             yield last, picture
 

@@ -26,6 +26,7 @@ from pear_ros.people import (
     SmplxParams,
     TrackingState,
 )
+from pear_ros.stamps import nanoseconds_of
 
 HUMANS = "pear_msgs/msg/HumanArray"
 BODY_MODEL = "pear_msgs/msg/BodyModelInfo"
@@ -50,7 +51,7 @@ def read_bag(path: Path, topic: str | None = None) -> Recording:
         count = sum(connection.msgcount for connection in connections)
         messages = _messages(reader, connections, path)
         for message in tqdm(messages, "Reading", count, unit="image", disable=None):
-            stamps.append(message.header.stamp.sec * 1_000_000_000 + message.header.stamp.nanosec)
+            stamps.append(nanoseconds_of(message.header))
             frames.append(message.header.frame_id)
             images.append(_people(message, path))
     if (np.diff(stamps) <= 0).any():

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 from rclpy.lifecycle import LifecycleNode
 from sensor_msgs.msg import CameraInfo, CompressedImage
-from std_msgs.msg import Header
 
 from pear_ros.camera import Camera
 from pear_ros.estimator import Detection
@@ -26,6 +25,7 @@ from pear_ros.ros.intrinsics import CalibrationError, camera_from_info, is_recti
 from pear_ros.ros.metrics import Recorder
 from pear_ros.ros.outputs import Outputs
 from pear_ros.ros.parameters import Parameters
+from pear_ros.stamps import nanoseconds_of, seconds_of
 
 if TYPE_CHECKING:
     from rclpy.event_handler import QoSMessageLostInfo
@@ -94,7 +94,7 @@ class Worker:
         """Leaves an Image or CompressedImage to be worked on, unless a newer one comes first."""
         self._recorder.arrived("image")
         self._recorder.count("received")
-        self._inbox.put_image(message, _nanoseconds(message.header))
+        self._inbox.put_image(message, nanoseconds_of(message.header))
 
     def put_detections(self, message: Any) -> None:
         """Leaves the Detection2DArray of an image."""
@@ -114,7 +114,7 @@ class Worker:
 
     def _put(self, kind: str, message: Any) -> None:
         self._recorder.arrived(kind)
-        self._inbox.put(kind, message, _nanoseconds(message.header))
+        self._inbox.put(kind, message, nanoseconds_of(message.header))
 
     def _work(self) -> None:
         while (item := self._inbox.take()) is not None:
@@ -147,8 +147,7 @@ class Worker:
             depth = self._depth(item, width, height)
         camera = self._camera(width, height, parameters)
         detections = self._detections(item, parameters)
-        stamp = _nanoseconds(message.header)
-        seconds = 1e-9 * stamp
+        seconds = seconds_of(message.header)
         if seconds < self._last_seconds:
             self._node.get_logger().info("Stamps went back: tracks begin anew")
             self._pipeline.reset()
@@ -166,7 +165,7 @@ class Worker:
         )
         recorder.count("processed")
         recorder.count("people", sum(p.state is not TrackingState.LOST for p in people.persons))
-        self._debug.publish(stamp, started)
+        self._debug.publish(nanoseconds_of(message.header), started)
 
     def _detections(self, item: Item, parameters: Parameters) -> Sequence[Detection] | None:
         """Who was detected in the image; None where the pipeline is to find out itself."""
@@ -218,7 +217,3 @@ class Worker:
                 f"Taking a field of view of {parameters.field_of_view:g} degrees instead",
             )
             return Camera.from_field_of_view(width, height, parameters.field_of_view)
-
-
-def _nanoseconds(header: Header) -> int:
-    return int(header.stamp.sec) * 1_000_000_000 + int(header.stamp.nanosec)

@@ -23,6 +23,7 @@ from pear_ros.ros.images import ImageError, bgr_from_compressed, bgr_from_image
 from pear_ros.ros.intrinsics import CalibrationError, camera_from_info, is_rectified
 from pear_ros.ros.parameters import Parameters
 from pear_ros.ros.replay.topics import COMPRESSED_IMAGE, Wanted
+from pear_ros.stamps import seconds_of
 
 CAMERA_INFO, DEPTH, DETECTIONS = "camera_info", "depth", "detections"
 """Kinds of messages that belong to an image."""
@@ -85,7 +86,7 @@ class FrameReader:
                 stamp=Time(sec=int(stamp.sec), nanosec=int(stamp.nanosec)),
                 frame_id=message.header.frame_id,
             ),
-            stamp=int(stamp.sec) + 1e-9 * int(stamp.nanosec),
+            stamp=seconds_of(message.header),
             picture=picture,
             camera=self._camera(frame.companions.get(CAMERA_INFO), width, height, remarks),
             detections=self._detections(frame.companions.get(DETECTIONS), remarks),
