@@ -140,7 +140,7 @@ class _Shown:
                     if all(piece in ends for piece in task.pieces):
                         self._ended(task, job, [ends[piece] for piece in task.pieces])
 
-            tqdm.write(f"\n{bar.summary}")
+        print(f"\n{bar.summary}")
 
     def _begun(self, task: Task, event: Begun) -> None:
         chunk = f", chunk {event.piece.chunk}" if len(task.pieces) > 1 else ""
