@@ -11,7 +11,6 @@ release = __version__
 extensions = ["myst_parser"]
 exclude_patterns = ["_build"]
 myst_heading_anchors = 3  # links to headings, named as on code hosts
-suppress_warnings = ["toc.not_readable", "myst.xref_missing"]  # pages that are being written
 
 html_theme = "furo"
 html_static_path = ["static"]
