@@ -176,6 +176,18 @@ def test_cut_off_files_are_read_up_to_the_cut(
     check()
 
 
+def test_no_message_of_a_cut_page_is_filled_with_zeros(
+    bags: dict[Any, Path], tmp_path: Path
+) -> None:
+    """SQLite fills the rest of a page with zeros; an image of 180 kB has 44 of 4 kB."""
+    (file,) = bags[SQLITE, CompressionMode.NONE].glob("*.db3")
+    content, cut = file.read_bytes(), tmp_path / "cut.db3"
+    for page in range(310, 370):
+        cut.write_bytes(content[: 4096 * page + 900])
+        found = list(Bag(cut).messages())
+        assert found and found == EXPECTED[: len(found)]
+
+
 @pytest.mark.parametrize("share", [0.6, 0.8, 0.95])
 @pytest.mark.parametrize("kind", KINDS)
 def test_cut_off_files_lose_no_more_than_a_chunk(

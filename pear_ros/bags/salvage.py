@@ -3,12 +3,12 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from urllib.parse import quote
 
+import apsw
 from rosbags.interfaces import MessageDefinition, MessageDefinitionFormat
 
 from pear_ros.bags.topic import Topic
@@ -50,7 +50,9 @@ def _mcap(path: Path) -> Iterator[tuple[Topic, int, bytes]]:
 
 def _sqlite3(path: Path) -> Iterator[tuple[Topic, int, bytes]]:
     """By its rows' numbers, as the index by time may be what is broken."""
-    with closing(sqlite3.connect(f"file:{quote(str(path))}?immutable=1", uri=True)) as database:
+    uri = f"file:{quote(str(path))}?immutable=1"
+    flags = apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI
+    with closing(apsw.Connection(uri, flags, vfs=_WHOLE_PAGES.name)) as database:
         # Otherwise SQLite refuses all of a file that is shorter than it should be.
         database.execute("PRAGMA writable_schema=ON")
         topics = {
@@ -62,3 +64,33 @@ def _sqlite3(path: Path) -> Iterator[tuple[Topic, int, bytes]]:
         ):
             if number in topics:
                 yield topics[number], time, data
+
+
+class _WholePages(apsw.VFS):
+    """Lets SQLite see no part of a page that was cut off.
+
+    It takes what is missing for zeros, and would hand out a message that ends in them.
+    """
+
+    name = "pear_ros whole pages"
+
+    def __init__(self) -> None:
+        super().__init__(self.name, base="")
+
+    def xOpen(self, name: str | apsw.URIFilename | None, flags: list[int]) -> apsw.VFSFile:
+        """Called by SQLite."""
+        database = flags[0] & apsw.SQLITE_OPEN_MAIN_DB
+        return (_Database if database else apsw.VFSFile)("", name, flags)
+
+
+class _Database(apsw.VFSFile):
+    def xFileSize(self) -> int:
+        """Called by SQLite; the header says how large pages are, where 1 stands for 65536."""
+        size = super().xFileSize()
+        page = int.from_bytes(self.xRead(2, 16), "big") if size > 18 else 0
+        page = 65536 if page == 1 else page
+        return size // page * page if page else size
+
+
+_WHOLE_PAGES = _WholePages()
+"""Known to SQLite from now on."""
