@@ -198,6 +198,10 @@ def test_chunks_and_the_whole_are_not_mixed(
     assert rest.code == 0
     whole = replay(bag, output="whole", chunk=CHUNK)
     assert content(rest.folder) == content(whole.folder)
+    (bag.parent / "thesis").mkdir()
+    (bag.parent / "thesis" / "thesis.tex").touch()
+    assert replay(bag, output="thesis", chunk=CHUNK).code == 1
+    assert "is not empty" in capsys.readouterr().err
 
 
 def test_killed_while_chunks_are_put_together(

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from pear_ros.bags.parts import Part, custom_data, metadata_of, sync, write_metadata, write_whole
 from pear_ros.bags.resumable import SNAPSHOT, SUMMARY
-from pear_ros.bags.unfinished import UNFINISHED, BagLock, ResumeError, check_same
+from pear_ros.bags.unfinished import UNFINISHED, BagLock, ResumeError, check_own, check_same
 
 CHUNK_NUMBER = "chunk number"
 """In the fingerprint of a chunk, beside what that of the whole bag has."""
@@ -30,7 +30,7 @@ def begin(bag: Path, fingerprint: Mapping[str, str], *, chunked: bool) -> None:
     """Make ready for writing `bag`, whole or in chunks, or for going on with it.
 
     `fingerprint`: what its content depends on, as far as it is known before a chunk is begun.
-    Raises ResumeError where it was begun in another way.
+    Raises ResumeError where it was begun in another way, or is something else.
     """
     note = bag / UNFINISHED / "chunked"
     if not chunked:
@@ -42,6 +42,7 @@ def begin(bag: Path, fingerprint: Mapping[str, str], *, chunked: bool) -> None:
     if note.exists():
         check_same(bag, json.loads(note.read_text()), fingerprint)
     elif custom_data(bag) is None:
+        check_own(bag)
         note.parent.mkdir(parents=True, exist_ok=True)
         write_whole(note, json.dumps(fingerprint).encode())
 

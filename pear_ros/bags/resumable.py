@@ -16,7 +16,7 @@ from typing import Any
 
 from pear_ros.bags.parts import NewTopic, Part, PartWriter, custom_data, write_metadata, write_whole
 from pear_ros.bags.snapshot import SnapshotError, dumps, loads
-from pear_ros.bags.unfinished import UNFINISHED, BagLock, ResumeError, check_same
+from pear_ros.bags.unfinished import UNFINISHED, BagLock, ResumeError, check_own, check_same
 
 SNAPSHOT = "snapshot"
 """File in the folder UNFINISHED: where the writer stands."""
@@ -71,8 +71,7 @@ class ResumableBag:
         Raises ResumeError when the folder holds something else, or was begun in another way, or
         another process is writing it.
         """
-        if not self._work.exists() and self._folder.exists() and any(self._folder.iterdir()):
-            raise ResumeError(f"{self._folder} is not empty, and holds nothing that can be resumed")
+        check_own(self._folder)
         self._lock = BagLock(self._folder)
         try:
             return self._last_state()

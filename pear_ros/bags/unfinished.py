@@ -36,6 +36,12 @@ class BagLock:
         self._file.close()
 
 
+def check_own(bag: Path) -> None:
+    """Raises ResumeError where `bag` is a folder of something else, not to be written into."""
+    if not (bag / UNFINISHED).exists() and bag.exists() and any(bag.iterdir()):
+        raise ResumeError(f"{bag} is not empty, and holds nothing that can be resumed")
+
+
 def clear(bag: Path) -> None:
     """Remove a bag, complete or not, so that it can be begun anew; leaves other folders alone.
 

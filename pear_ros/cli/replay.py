@@ -69,7 +69,9 @@ def replay(options: argparse.Namespace) -> int:
             address=options.ray or None,
             workers=options.workers,
         )
-    return replay_all(options.bags, options.output, job, run, options.overwrite)
+    # Absolute, since workers elsewhere run in another folder.
+    bags = [bag.absolute() for bag in options.bags]
+    return replay_all(bags, options.output.absolute(), job, run, options.overwrite)
 
 
 def replay_all(
@@ -139,7 +141,6 @@ class _Shown:
                     task = task_of[event.piece]
                     if all(piece in ends for piece in task.pieces):
                         self._ended(task, job, [ends[piece] for piece in task.pieces])
-
         print(f"\n{bar.summary}")
 
     def _begun(self, task: Task, event: Begun) -> None:

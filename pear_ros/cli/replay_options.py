@@ -71,7 +71,7 @@ def parameters_from(options: argparse.Namespace) -> Parameters:
 
     return Parameters(
         estimator=options.estimator,
-        model_folder=str(options.models or ""),
+        model_folder=str(options.models.absolute()) if options.models else "",
         pear_body=options.pear_body,
         runtime=options.runtime,
         strict_runtime=options.strict_runtime,
