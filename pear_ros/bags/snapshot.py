@@ -31,7 +31,9 @@ class SnapshotError(ValueError):
 
 def dumps(state: Any) -> bytes:
     """A snapshot of `state`."""
-    content = pickle.dumps(state, _PROTOCOL)
+    file = io.BytesIO()
+    _Pickler(file, _PROTOCOL).dump(state)
+    content = file.getvalue()
     return hashlib.sha256(content).digest() + content
 
 
@@ -46,6 +48,13 @@ def loads(snapshot: bytes) -> Any:
         raise
     except Exception as error:  # What a wrong pickle raises depends on what is wrong.
         raise SnapshotError(f"it is of another version ({type(error).__name__})") from error
+
+
+class _Pickler(pickle.Pickler):
+    def reducer_override(self, value: Any) -> Any:
+        if isinstance(value, enum.Enum):  # Some releases of Python 3.11 would name getattr for it.
+            return type(value), (value.value,)
+        return NotImplemented
 
 
 class _Unpickler(pickle.Unpickler):
