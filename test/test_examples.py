@@ -21,6 +21,7 @@ pytest.importorskip("rclpy", reason="needs ROS 2")
 
 import rclpy
 from geometry_msgs.msg import Point, Pose, TwistStamped
+from rcl_interfaces.srv import ListParameters
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
@@ -481,7 +482,7 @@ def test_what_is_not_known_means_stop(keep: Distances) -> None:
 
 def test_examples_run_and_end_quietly(executor: SingleThreadedExecutor) -> None:
     """As the documentation starts them."""
-    names = ("follower", "wave", "distance_keeping")
+    names = {"follower": "follower", "wave": "wave_detector", "distance_keeping": "distance_keeper"}
     processes = [
         subprocess.Popen(
             [sys.executable, EXAMPLES / f"{name}.py", "--ros-args", "-r", "humans:=/camera/humans"],
@@ -495,10 +496,13 @@ def test_examples_run_and_end_quietly(executor: SingleThreadedExecutor) -> None:
     client = Node("client")
     executor.add_node(client)
     try:
-        deadline = time.monotonic() + TIMEOUT_SECONDS
-        while client.count_subscribers("/camera/humans") < len(names):
-            assert time.monotonic() < deadline, "waited in vain"
-            executor.spin_once(timeout_sec=0.05)
+        for node in names.values():
+            asking = client.create_client(ListParameters, f"/{node}/list_parameters")
+            assert asking.wait_for_service(TIMEOUT_SECONDS)
+            answer = asking.call_async(ListParameters.Request())
+            executor.spin_until_future_complete(answer, TIMEOUT_SECONDS)
+            assert answer.done(), f"{node} does not spin"
+        assert client.count_subscribers("/camera/humans") == len(names)
         for process in processes:
             process.send_signal(signal.SIGINT)
         outputs = [process.communicate(timeout=TIMEOUT_SECONDS)[0] for process in processes]
