@@ -384,7 +384,7 @@ def test_killed_at_random_it_goes_on_to_the_same_bytes(tmp_path: Path, replay: R
 
 
 def test_the_real_pipeline_goes_on_to_the_same_bytes(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """All that tracker, detector, estimator, smoother and true size remember is in the snapshot."""
     try:
@@ -406,7 +406,8 @@ def test_the_real_pipeline_goes_on_to_the_same_bytes(
     bag = write_bag(tmp_path / "clip", messages)
     monkeypatch.setattr("pear_ros.cli.replay.Job", partial(Job, frames_per_part=5))
     command = [str(bag), "--estimator", "landmarks", "--depth", "/cam/depth", "--output"]
-    assert main(["replay", *command, str(tmp_path / "whole")]) == 0
+    assert main(["replay", *command, str(tmp_path / "whole"), "--batch", "2"]) == 0
+    assert "--chunk SECONDS" in capsys.readouterr().err, "two at once, of one"
     assert read_bag(tmp_path / "whole").tracks
 
     from pear_ros.pipeline import Pipeline

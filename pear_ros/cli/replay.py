@@ -71,20 +71,33 @@ def replay(options: argparse.Namespace) -> int:
         )
     # Absolute, since workers elsewhere run in another folder.
     bags = [bag.absolute() for bag in options.bags]
-    return replay_all(bags, options.output.absolute(), job, run, options.overwrite)
+    several = options.batch > 1 or options.ray is not None
+    return replay_all(bags, options.output.absolute(), job, run, options.overwrite, several=several)
 
 
 def replay_all(
-    sources: Sequence[Path], output: Path, job: Job, run: Run, overwrite: bool = False
+    sources: Sequence[Path],
+    output: Path,
+    job: Job,
+    run: Run,
+    overwrite: bool = False,
+    *,
+    several: bool = False,
 ) -> int:
     """Replay all bags at `sources` into `output`; returns the exit code.
 
-    What is wrong with one bag does not keep the others from being replayed.
+    What is wrong with one bag does not keep the others from being replayed. `several`: whether
+    `run` can replay several pieces at once, so that somebody may expect it to.
     """
     shown = _Shown()
     try:
         tasks = list(_plan(sources, output, job, overwrite, shown))
         pieces = [piece for task in tasks for piece in task.pieces]
+        if several and len(pieces) == 1:
+            shown.warning(
+                "One bag in one piece is replayed image by image. --batch and --ray are faster "
+                "where there are several bags, or pieces of one: --chunk SECONDS"
+            )
         if pieces:
             with closing(run(pieces, job)) as events:
                 shown.follow(tasks, job, events)
