@@ -33,7 +33,8 @@ from pear_ros.pear.files import find_model_files, load_body_files
 from pear_ros.pear.network import PearNetwork
 from pear_ros.pear.placement import place_people
 from pear_ros.pear.prediction import LAYOUT, VECTOR_SIZE, Prediction
-from pear_ros.pear.runtimes.accuracy import infer_bundled, judge
+from pear_ros.pear.runtimes.accuracy import judge
+from pear_ros.pear.runtimes.reference_crops import infer_bundled
 from pear_ros.pear.runtimes.with_torch import TorchRuntime, _OnCuda
 from pear_ros.pear.torch_crop import warp
 from pear_ros.pear.torch_graphs import TorchGraphs, device_name, exact_float32

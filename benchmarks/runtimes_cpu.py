@@ -42,6 +42,7 @@ from benchmarks.report import Table, write_report
 from pear_ros.assets import demo_clip
 from pear_ros.camera import Camera, IntrinsicsSource
 from pear_ros.estimator import Region
+from pear_ros.pear.body import PearBody, load_body
 from pear_ros.pear.checkpoint import build_network
 from pear_ros.pear.crop import Squares, crop_pixels, squares
 from pear_ros.pear.deployed import DeployedNetwork
@@ -50,10 +51,11 @@ from pear_ros.pear.export import export_graph
 from pear_ros.pear.files import find_model_files
 from pear_ros.pear.follower import Sighting
 from pear_ros.pear.graph import INPUT, OUTPUT, Graph
-from pear_ros.pear.mesh import NumpyMesh, PearBody, load_body
+from pear_ros.pear.mesh import NumpyMesh
 from pear_ros.pear.network import PearNetwork
-from pear_ros.pear.runtimes.accuracy import bundled_crops, judge
+from pear_ros.pear.runtimes.accuracy import judge
 from pear_ros.pear.runtimes.cpu import thread_count
+from pear_ros.pear.runtimes.reference_crops import bundled_crops
 from pear_ros.pear.runtimes.runtime import RuntimeUnavailableError
 from pear_ros.pear.runtimes.with_onnxruntime import OnnxRuntime, session_options
 from pear_ros.pear.runtimes.with_openvino import OpenVinoRuntime

@@ -24,8 +24,8 @@ from pear_ros.pear.graph import (
     read_graph,
     write_record,
 )
-from pear_ros.pear.runtimes.accuracy import bundled_crops
 from pear_ros.pear.runtimes.build_progress import BuildProgress
+from pear_ros.pear.runtimes.reference_crops import bundled_crops
 from pear_ros.people import Array
 
 WEIGHTS = "0123456789abcdef"

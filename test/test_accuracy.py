@@ -16,9 +16,9 @@ from parity.recipe import rng
 
 from pear_ros.body.ehm import EhmBody
 from pear_ros.body.kinematics import rotation_matrices
+from pear_ros.pear.body import PearBody
 from pear_ros.pear.crop import Squares, crop_pixels
 from pear_ros.pear.files import find_model_files, load_body_files
-from pear_ros.pear.mesh import PearBody
 from pear_ros.pear.prediction import LAYOUT, VECTOR_SIZE
 from pear_ros.pear.runtimes.accuracy import (
     MAX_MEAN_ROTATION_DEG,
@@ -27,10 +27,9 @@ from pear_ros.pear.runtimes.accuracy import (
     MAX_ROTATION_DEG,
     MAX_VERTEX_MM,
     Verdict,
-    bundled_crops,
-    infer_bundled,
     judge,
 )
+from pear_ros.pear.runtimes.reference_crops import bundled_crops, infer_bundled
 from pear_ros.people import Array, Image
 
 GOOD = Verdict(0.04, 0.3, 0.2, 1.1, 2.0)

@@ -14,8 +14,8 @@ pytest.importorskip("onnxruntime", reason="the default on the CPU")
 
 from pear_ros.choice import EstimatorChoice, EstimatorError, RuntimeChoice
 from pear_ros.estimators import make_estimator
+from pear_ros.pear.body import PearBody, load_body
 from pear_ros.pear.files import find_model_files
-from pear_ros.pear.mesh import PearBody, load_body
 from pear_ros.pear.runtimes.choose import choose_runtime
 from pear_ros.pear.runtimes.runtime import RuntimeUnavailableError
 from pear_ros.pear.weights import Weights

@@ -31,8 +31,8 @@ from pear_ros.pear.export import export_graph
 from pear_ros.pear.graph import Graph, data_file
 from pear_ros.pear.prediction import VECTOR_SIZE, Prediction
 from pear_ros.pear.runtimes import cpu
-from pear_ros.pear.runtimes.accuracy import bundled_crops, infer_bundled
 from pear_ros.pear.runtimes.joined import join
+from pear_ros.pear.runtimes.reference_crops import bundled_crops, infer_bundled
 from pear_ros.pear.runtimes.runtime import CropRuntime, Runtime, RuntimeUnavailableError
 from pear_ros.pear.runtimes.with_onnxruntime import OnnxRuntime
 from pear_ros.people import Array, Image

@@ -23,7 +23,6 @@ from pear_ros.choice import RuntimeChoice
 from pear_ros.pear.crop import Squares, crop_pixels
 from pear_ros.pear.graph import data_file
 from pear_ros.pear.prediction import VECTOR_SIZE
-from pear_ros.pear.runtimes.accuracy import bundled_crops
 from pear_ros.pear.runtimes.build_progress import BuildProgress
 from pear_ros.pear.runtimes.cudart import CudaError
 from pear_ros.pear.runtimes.driver import Gpu
@@ -37,6 +36,7 @@ from pear_ros.pear.runtimes.engines import (
     time_left,
 )
 from pear_ros.pear.runtimes.ladder import first_accurate
+from pear_ros.pear.runtimes.reference_crops import bundled_crops
 from pear_ros.pear.runtimes.runtime import RuntimeInfo, RuntimeUnavailableError
 from pear_ros.people import Array, Image
 

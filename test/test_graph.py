@@ -30,7 +30,7 @@ from pear_ros.pear.graph import (
     write_record,
 )
 from pear_ros.pear.prediction import VECTOR_SIZE
-from pear_ros.pear.runtimes.accuracy import bundled_crops
+from pear_ros.pear.runtimes.reference_crops import bundled_crops
 
 WEIGHTS = hashlib.sha256(b"made up").hexdigest()
 REFERENCE = np.random.default_rng(0).normal(size=(2, VECTOR_SIZE)).astype(np.float32)

@@ -16,8 +16,9 @@ import pytest
 from test_ehm import random_people
 
 from pear_ros.body.ehm import EhmParameters
+from pear_ros.pear.body import PearBody, load_body
 from pear_ros.pear.files import find_model_files
-from pear_ros.pear.mesh import NumpyMesh, PearBody, load_body, make_meshes
+from pear_ros.pear.mesh import NumpyMesh, make_meshes
 from pear_ros.people import Array
 
 KERNELS = 100

@@ -26,7 +26,7 @@ import numpy as np
 
 from pear_ros.assets import demo_clip
 from pear_ros.pear.crop import Crops, Squares, crop_pixels
-from pear_ros.pear.runtimes.accuracy import CROPS_FILE
+from pear_ros.pear.runtimes.reference_crops import CROPS_FILE
 from pear_ros.people import Image
 from pear_ros.video import FrameSource
 

@@ -15,8 +15,8 @@ from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
 
 from pear_ros.choice import RuntimeChoice
+from pear_ros.pear.body import load_body
 from pear_ros.pear.files import default_model_folder, find_model_files
-from pear_ros.pear.mesh import load_body
 from pear_ros.pear.runtimes.build_progress import BuildProgress
 from pear_ros.pear.runtimes.engine_cache import EngineCache
 from pear_ros.pear.runtimes.engines import Progress, ProgressLog, tensorrt_runtime, time_left

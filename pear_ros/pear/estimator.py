@@ -16,9 +16,10 @@ from pear_ros.body.ehm import EhmBody, EhmParameters
 from pear_ros.body.kinematics import Tensor
 from pear_ros.camera import Camera
 from pear_ros.estimator import Estimate, Region
+from pear_ros.pear.body import PearBody
 from pear_ros.pear.crop import Squares, squares
 from pear_ros.pear.follower import PersonFollower, Sighting
-from pear_ros.pear.mesh import MeshStep, PearBody
+from pear_ros.pear.mesh import MeshStep
 from pear_ros.pear.placement import place_people
 from pear_ros.pear.prediction import Prediction
 from pear_ros.pear.runtimes.runtime import Runtime

@@ -39,7 +39,7 @@ from pear_ros.pear.graph import (
 from pear_ros.pear.graph_check import check_file
 from pear_ros.pear.network import PearNetwork
 from pear_ros.pear.prediction import LAYOUT
-from pear_ros.pear.runtimes.accuracy import bundled_crops
+from pear_ros.pear.runtimes.reference_crops import bundled_crops
 from pear_ros.people import Array
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from pear_ros.pear.crop import Crops
 from pear_ros.pear.deployed import DeployedNetwork
 from pear_ros.pear.graph import INPUT, OPSET, OUTPUT, GraphError
 from pear_ros.pear.network import PearNetwork
-from pear_ros.pear.runtimes.accuracy import bundled_crops
+from pear_ros.pear.runtimes.reference_crops import bundled_crops
 from pear_ros.people import Array
 
 TOLERANCE = 1e-3

@@ -4,9 +4,10 @@
 from __future__ import annotations
 
 from pear_ros.choice import EstimatorChoice
+from pear_ros.pear.body import load_body
 from pear_ros.pear.estimator import PearEstimator
 from pear_ros.pear.files import ModelFiles
-from pear_ros.pear.mesh import load_body, make_meshes
+from pear_ros.pear.mesh import make_meshes
 from pear_ros.pear.runtimes.choose import choose_runtime
 from pear_ros.pear.runtimes.joined import join
 from pear_ros.pear.weights import Weights

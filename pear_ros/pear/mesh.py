@@ -4,17 +4,12 @@
 from __future__ import annotations
 
 import logging
-from typing import Protocol, TypeAlias
+from typing import Protocol
 
-from pear_ros.body import BodyModel
-from pear_ros.body.ehm import EhmBody, EhmParameters
-from pear_ros.body.kinematics import Tensor
+from pear_ros.body.ehm import EhmParameters
 from pear_ros.body.skinning import packed_skin
-from pear_ros.pear.files import ModelFiles, load_body_files
+from pear_ros.pear.body import PearBody, body_vertices
 from pear_ros.people import Array
-
-PearBody: TypeAlias = EhmBody | BodyModel
-"""EHM-s, or plain SMPL-X without FLAME's head."""
 
 _logger = logging.getLogger(__name__)
 
@@ -49,15 +44,6 @@ class NumpyMesh:
         """See MeshStep."""
 
 
-def load_body(files: ModelFiles, pear_body: str) -> PearBody:
-    """The body of a user's files, by NumPy; `pear_body`: one of pear_ros.choice.PEAR_BODIES.
-
-    Raises as `load_body_files` does.
-    """
-    smplx, flame = load_body_files(files)
-    return smplx if pear_body == "smplx" else EhmBody(smplx, flame)
-
-
 def make_meshes(body: PearBody, count: int, max_people: int = 8) -> list[MeshStep]:
     """`count` times what computes meshes of `body` the quickest on this machine, each for a thread
     of its own; where goes to the log.
@@ -85,10 +71,3 @@ def make_meshes(body: PearBody, count: int, max_people: int = 8) -> list[MeshSte
             made.close()
     packed_skin()  # Compiled now, so that no image has to wait for it.
     return [NumpyMesh(body) for _ in range(count)]
-
-
-def body_vertices(body: PearBody, people: EhmParameters) -> Tensor:
-    """(B, V, 3) vertices, by the kind of arrays that body and people are made of."""
-    if isinstance(body, EhmBody):
-        return body.vertices(people)
-    return body.vertices(people.pose, people.betas, people.expression, people.transl)

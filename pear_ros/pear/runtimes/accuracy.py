@@ -10,24 +10,15 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
-from functools import cache
-from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from pear_ros.body.ehm import EhmBody
 from pear_ros.body.kinematics import rotation_matrices
-from pear_ros.pear.crop import INPUT_SIZE, Crops
-from pear_ros.pear.mesh import PearBody, body_vertices
+from pear_ros.pear.body import PearBody, body_vertices
 from pear_ros.pear.prediction import VECTOR_SIZE, Prediction
 from pear_ros.people import Array
-
-if TYPE_CHECKING:
-    from pear_ros.pear.runtimes.runtime import Runtime
-
-CROPS_FILE = Path(__file__).with_name("reference_crops.npz")
 
 # Vertices: a tenth of what PEAR itself is off the truth, 59 mm on average (AGORA). Rotations: what
 # goes with it, as a degree at the shoulder moves the hand by 10 mm. The extremes are over hundreds
@@ -123,28 +114,6 @@ def _told(value: float) -> str:
     if value < 0.01:
         return "under 0.01"
     return f"{value:.2g}" if value < 100.0 else f"{value:.0f}"
-
-
-@cache
-def bundled_crops() -> Crops:
-    """(8, 256, 256, 3) real people: whole, close, half out of the image, hidden and in the dark.
-
-    Read-only. See tools/build_reference_crops.py.
-    """
-    with np.load(CROPS_FILE, allow_pickle=False) as data:
-        crops: Crops = data["crops"]
-    crops.flags.writeable = False
-    return crops
-
-
-def infer_bundled(runtime: Runtime) -> Array:
-    """(8, VECTOR_SIZE) numbers of `runtime` on the bundled crops. Raises what `infer` does."""
-    crops = bundled_crops()
-    # Side by side in one image, so that each square shows one crop as it is.
-    image = np.concatenate(list(crops), axis=1)
-    sides = np.full(len(crops), float(INPUT_SIZE))
-    starts = np.arange(len(crops)) * sides
-    return runtime.infer(image, np.stack([starts, 0.0 * starts, sides], axis=1))
 
 
 def judge(vectors: Array, reference: Array, body: PearBody | None) -> Verdict:

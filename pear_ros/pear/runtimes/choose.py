@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from pear_ros.choice import RuntimeChoice
+from pear_ros.pear.body import PearBody
 from pear_ros.pear.graph import Graph, GraphError
-from pear_ros.pear.mesh import PearBody
 from pear_ros.pear.runtimes.ladder import accurate, first_accurate
 from pear_ros.pear.runtimes.runtime import Runtime, RuntimeUnavailableError
 from pear_ros.pear.weights import Weights

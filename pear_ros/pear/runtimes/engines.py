@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from pear_ros.choice import GRAPH_PRECISIONS, RuntimeChoice
+from pear_ros.pear.body import PearBody
 from pear_ros.pear.graph import Graph, GraphError
 from pear_ros.pear.graph import Progress as FileProgress
-from pear_ros.pear.mesh import PearBody
 from pear_ros.pear.runtimes.accuracy import Verdict
 from pear_ros.pear.runtimes.build_progress import BuildProgress
 from pear_ros.pear.runtimes.cuda import gpu, memory

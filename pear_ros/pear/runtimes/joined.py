@@ -20,8 +20,8 @@ import numpy as np
 
 from pear_ros.pear.crop import Crops, Squares
 from pear_ros.pear.prediction import VECTOR_SIZE
-from pear_ros.pear.runtimes.accuracy import bundled_crops
 from pear_ros.pear.runtimes.cpu import KeptCrops
+from pear_ros.pear.runtimes.reference_crops import bundled_crops
 from pear_ros.pear.runtimes.runtime import CropRuntime, Runtime
 from pear_ros.people import Array, Image
 

@@ -7,8 +7,9 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from pear_ros.pear.mesh import PearBody
-from pear_ros.pear.runtimes.accuracy import Verdict, infer_bundled, judge
+from pear_ros.pear.body import PearBody
+from pear_ros.pear.runtimes.accuracy import Verdict, judge
+from pear_ros.pear.runtimes.reference_crops import infer_bundled
 from pear_ros.pear.runtimes.runtime import Runtime, RuntimeUnavailableError
 from pear_ros.people import Array
 
