@@ -14,9 +14,9 @@ import pytest
 from pear_ros.body import BodyModel, load_open_body
 from pear_ros.camera import Camera
 from pear_ros.cli import main
-from pear_ros.cli.arrays import ARRAYS
 from pear_ros.cli.run import process
 from pear_ros.people import Array, Image, People, Person, SmplxParams, TrackingState
+from pear_ros.run_arrays import ARRAYS
 from pear_ros.video import FrameSource, VideoWriter
 
 

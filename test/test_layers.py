@@ -49,11 +49,15 @@ def test_the_core_knows_no_ros_and_nothing_that_is_built_upon_it() -> None:
     assert not [one for one in core if is_ros(one[1]) or parts_of(one[1]) & BUILT_UPON_THE_CORE]
 
 
-def test_what_knows_ros_does_not_know_the_command_line() -> None:
+def test_what_knows_ros_does_not_know_the_commands() -> None:
     upwards = {"bench", "cli", "doctor", "export"}
     assert not [
         one for one in imports() if one[0] in {"ros", "bags"} and parts_of(one[1]) & upwards
     ]
+
+
+def test_only_the_command_line_knows_itself() -> None:
+    assert not [one for one in imports() if one[0] != "cli" and "cli" in parts_of(one[1])]
 
 
 def test_bags_need_no_ros() -> None:

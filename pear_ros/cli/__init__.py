@@ -18,10 +18,10 @@ from pear_ros.choice import (
     EstimatorChoice,
     RuntimeChoice,
 )
-from pear_ros.cli.arrays import ARRAYS
 from pear_ros.cli.doctor import add_doctor
 from pear_ros.cli.export import add_export
 from pear_ros.cli.replay_options import add_replay
+from pear_ros.run_arrays import ARRAYS
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -9,15 +9,15 @@ from typing import Any
 
 import numpy as np
 
-from pear_ros.cli.arrays import ARRAYS
 from pear_ros.estimator import Body
 from pear_ros.people import NUM_JOINTS, Array, Image, People, Person
 from pear_ros.raster import Faces
 from pear_ros.render import SideWindow, draw_side_view, side_width
+from pear_ros.run_arrays import ARRAYS
 
 
 class ParameterTable:
-    """Collects people frame by frame and saves them as npz: the arrays of pear_ros.cli.arrays."""
+    """Collects people frame by frame and saves them as npz: the arrays of pear_ros.run_arrays."""
 
     def __init__(self, body: Body) -> None:
         """`body` is the one that the people's parameters belong to."""

@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 
 from pear_ros.body.arrays import read_npz
-from pear_ros.cli.arrays import ARRAYS
 from pear_ros.export.tracks import Recording, ResultsError, Track
 from pear_ros.people import DepthSource
+from pear_ros.run_arrays import ARRAYS
 
 
 def read_run_file(path: Path) -> Recording:
-    """Everybody in the arrays of pear_ros.cli.arrays. Raises ResultsError where they are not that.
+    """Everybody in the arrays of pear_ros.run_arrays. Raises ResultsError where they are not that.
 
     `pear run` knows neither true size nor FLAME's head: scale is 1.
     """

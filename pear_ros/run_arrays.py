@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the npz file of `pear run` holds, for its writer and for `pear run --help`."""
+"""What the npz file of `pear run` holds, for its writer, its reader and `pear run --help`."""
 
 from __future__ import annotations
 
