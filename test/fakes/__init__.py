@@ -28,6 +28,7 @@ class FakeCuda:
             if compiler is None:
                 pytest.skip(f"there is no C compiler ({', '.join(_COMPILERS)})")
             options = ["-std=c11", "-Wall", "-Werror", "-O1", "-shared", "-fPIC"]
+            options.append("-Wl,-Bsymbolic")  # It calls itself, not the CUDA that torch may bring.
             source = str(HERE / "fake_cudart.c")
             subprocess.run([compiler, *options, source, "-o", str(library)], check=True)
         monkeypatch.setattr(driver, "_LIBRARY", str(library))
