@@ -108,6 +108,7 @@ def test_arrays_of_a_picture_without_people_keep_their_shapes(
     assert table.person_count == 0 and overlay.exists()
     found = np.load(arrays)
     assert found["pose"].shape == (0, 55, 3)
+    assert found["flame_jaw"].shape == (0, 3)
     assert found["betas"].shape == (0, pipeline.body.num_betas)
     assert found["frame_stamp"].tolist() == [0.0]
 

@@ -50,6 +50,16 @@ PRESENT = {"h1": [0, 1, 2, 3, 4, 5, 6, 7], "h2": [1, 2, 5, 6]}
 Images = list[tuple[int, People]]
 
 
+def run_file(path: Path, images: Images) -> Path:
+    """What `pear run` leaves behind."""
+    table = ParameterTable(BODY)
+    for stamp, found in images:
+        there = [p for p in found.persons if p.state is not TrackingState.LOST]
+        table.append((stamp - START) * 1e-9, found, there)
+    table.save(path)
+    return path
+
+
 def person(name: str, image: int, state: TrackingState | None = None) -> Person:
     """Somebody who differs from image to image, in shape and size too."""
     rng = np.random.default_rng([image, ord(name[-1])])
@@ -233,10 +243,11 @@ def test_flames_head_is_in_the_npz_where_there_is_one(
         (START + n * STEP, people(replace(person("h1", n), flame=head), body_model="ehm-s/1"))
         for n, head in enumerate(heads)
     ]
-    with np.load(export(write(tmp_path / "bag", images), "npz") / "h1.npz") as found:
-        assert set(found) == {*AMASS_ARRAYS, *OWN_ARRAYS, *FLAME_ARRAYS}
-        for key, size in sizes.items():
-            assert found[f"flame_{key}"].tolist() == [[n] * size for n in range(3)]
+    for source in write(tmp_path / "bag", images), run_file(tmp_path / "clip.npz", images):
+        with np.load(export(source, "npz") / "h1.npz") as found:
+            assert set(found) == {*AMASS_ARRAYS, *OWN_ARRAYS, *FLAME_ARRAYS}
+            for key, size in sizes.items():
+                assert found[f"flame_{key}"].tolist() == [[n] * size for n in range(3)]
 
 
 def test_the_table_has_every_joint_and_leaves_empty_what_is_not_known(
@@ -454,12 +465,8 @@ def test_messages_of_another_version_are_named(
 def test_results_of_pear_run_are_exported_too(
     tmp_path: Path, images: Images, export: Callable[..., Path], refusal: Callable[..., str]
 ) -> None:
-    table = ParameterTable(BODY)
-    for stamp, found in images:
-        there = [p for p in found.persons if p.state is not TrackingState.LOST]
-        table.append((stamp - START) * 1e-9, found, there)
-    table.save(tmp_path / "clip.npz")
-    with np.load(export(tmp_path / "clip.npz", "npz") / "h2.npz") as arrays:
+    with np.load(export(run_file(tmp_path / "clip.npz", images), "npz") / "h2.npz") as arrays:
+        assert set(arrays) == {*AMASS_ARRAYS, *OWN_ARRAYS}
         assert arrays["frame"].tolist() == PRESENT["h2"]
         assert arrays["stamps_ns"].tolist() == [STEP * frame for frame in PRESENT["h2"]]
         joints = [p.joints for p in of(images, "h2")]

@@ -4,16 +4,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from pear_ros.estimator import Body
-from pear_ros.people import NUM_JOINTS, Array, Image, People, Person
+from pear_ros.people import NUM_JOINTS, Array, FlameParams, Image, People, Person
+from pear_ros.people import stack as stack_parameters
 from pear_ros.raster import Faces
 from pear_ros.render import SideWindow, draw_side_view, side_width
 from pear_ros.run_arrays import ARRAYS
+
+_NO_HEAD = FlameParams(*(np.full(size, np.nan, np.float32) for size in (0, 0, 3, 6, 2, 3)))
 
 
 class ParameterTable:
@@ -80,6 +84,10 @@ class ParameterTable:
             "model_id": np.array(people.model_id),
             "body_model": np.array(people.body_model),
         }
+        heads = stack_parameters([person.flame or _NO_HEAD for person in persons] or [_NO_HEAD])
+        for part in fields(heads):
+            values = getattr(heads, part.name)[: len(persons)]
+            arrays[f"flame_{part.name}"] = values.astype(np.float32)
         return {name: arrays[name] for name in ARRAYS}
 
 

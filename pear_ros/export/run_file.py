@@ -3,20 +3,22 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
-from pear_ros.body.arrays import read_npz
+from pear_ros.body.arrays import Arrays, read_npz
 from pear_ros.export.tracks import Recording, ResultsError, Track
-from pear_ros.people import DepthSource
+from pear_ros.people import DepthSource, FlameParams
 from pear_ros.run_arrays import ARRAYS
 
 
 def read_run_file(path: Path) -> Recording:
     """Everybody in the arrays of pear_ros.run_arrays. Raises ResultsError where they are not that.
 
-    `pear run` knows neither true size nor FLAME's head: scale is 1.
+    `pear run` does not know true size: scale is 1.
     """
     if not path.exists():
         raise ResultsError(f"{path} does not exist")
@@ -46,7 +48,14 @@ def read_run_file(path: Path) -> Recording:
                 joint_confidence=found["joint_confidence"][mine],
                 keypoints=found["keypoints"][mine],
                 camera=np.tile(found["camera"].astype(np.float64), (count, 1)),
+                flame=_flame(found, mine) if found["flame_shape"].shape[1] else None,
             )
         )
     stamps = np.round(found["frame_stamp"] * 1e9).astype(np.int64)
     return Recording(path, stamps, "", tuple(tracks))
+
+
+def _flame(found: Arrays, mine: npt.NDArray[np.bool_]) -> FlameParams:
+    return FlameParams(
+        **{part.name: found[f"flame_{part.name}"][mine] for part in fields(FlameParams)}
+    )
