@@ -88,7 +88,10 @@ def export(
         print(f"error: {error}", file=sys.stderr)
         return 1
     count, images = len(recording.tracks), len(recording.stamps_ns)
-    print(f"{count} {'person' if count == 1 else 'people'} in {images} images.")
+    print(
+        f"{count} {'person' if count == 1 else 'people'} "
+        f"in {images} {'image' if images == 1 else 'images'}."
+    )
     if files:
         print(f"Results are in {', '.join(str(file.resolve()) for file in files)}")
     return 0
