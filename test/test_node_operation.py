@@ -169,7 +169,7 @@ def test_rates_are_those_of_the_last_seconds(bench: Bench) -> None:
 
 def test_quality_of_service_that_does_not_match_is_told(bench: Bench) -> None:
     late_joiner = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
-    bench.client.create_subscription(HumanArray, "humans", print, late_joiner)
+    bench.client.create_subscription(HumanArray, "humans", [].append, late_joiner)
     told = status(bench, "topics", lambda s: s.level == DiagnosticStatus.WARN)
     assert "humans" in told.message
     assert "DURABILITY" in told.message
