@@ -7,8 +7,10 @@ from __future__ import annotations
 import os
 import pickle
 import shutil
+import sqlite3
 import struct
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -244,10 +246,50 @@ def test_damage_is_told_once(bags: dict[Any, Path], tmp_path: Path) -> None:
     ]
 
 
+@pytest.fixture(scope="module")
+def killed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """As the recorder leaves it that is killed while it writes ahead: most is in the log only."""
+    bag = write_bag(tmp_path_factory.mktemp("ahead") / "bag", recorded(), SQLITE)
+    with closing(sqlite3.connect(bag / "bag.db3")) as database:
+        rows = database.execute("SELECT * FROM messages ORDER BY id").fetchall()
+        database.execute("DELETE FROM messages WHERE id > 4")
+        database.commit()
+        database.executescript("VACUUM; PRAGMA journal_mode=WAL; PRAGMA wal_autocheckpoint=0")
+        for row in rows[4:]:
+            database.execute("INSERT INTO messages VALUES (?, ?, ?, ?)", row)
+            database.commit()
+        without = shutil.ignore_patterns("*-shm")
+        return Path(shutil.copytree(bag, bag.parent / "killed", ignore=without))
+
+
+def test_messages_in_a_log_are_read(killed: Path) -> None:
+    files = {file: file.read_bytes() for file in killed.iterdir()}
+    for _ in range(2):
+        assert list(Bag(killed).messages()) == EXPECTED
+    assert {file: file.read_bytes() for file in killed.iterdir()} == files
+
+
+def test_a_log_is_read_up_to_its_damage(
+    killed: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    content = (killed / "bag.db3-wal").read_bytes()
+
+    @given(st.integers(0, len(content) - 200), st.binary(min_size=1, max_size=200), st.booleans())
+    @settings(max_examples=30, database=None)
+    def check(place: int, data: bytes, cut: bool) -> None:
+        spoilt = tmp_path_factory.mktemp("spoilt") / "bag"
+        shutil.copytree(killed, spoilt)
+        rest = b"" if cut else data + content[place + len(data) :]
+        (spoilt / "bag.db3-wal").write_bytes(content[:place] + rest)
+        found = list(Bag(spoilt).messages())
+        assert found == EXPECTED[: len(found)]
+        assert len(found) >= 4 + int(place / len(content) * 26) - 1
+
+    check()
+
+
 def test_a_type_that_nobody_knows(tmp_path: Path) -> None:
     """Bags of Humble in sqlite3 bring no definitions."""
-    import sqlite3
-
     data = bytes(TYPES.serialize_cdr(header(0), "std_msgs/msg/Header"))
     kind = "vision_msgs/msg/Detection2DArray"
     path = write_bag(tmp_path / "bag", [("/boxes", 0, (kind, data))], SQLITE)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Messages out of storage files whose index is missing or broken, in the order of the file."""
+"""Messages out of storage files that were not closed or are broken, in the order of the file."""
 
 from __future__ import annotations
 
@@ -22,6 +22,15 @@ def salvage(path: Path) -> Iterator[tuple[Topic, int, bytes]]:
     Raises whatever the damage leads to, when nothing more can be read.
     """
     return _mcap(path) if path.suffix == ".mcap" else _sqlite3(path)
+
+
+def has_log(path: Path) -> bool:
+    """Whether messages lie in a write-ahead log beside an sqlite3 file.
+
+    A recorder that was killed leaves one behind (rosbag2's storage preset "resilient").
+    """
+    log = path.with_name(f"{path.name}-wal")
+    return log.exists() and log.stat().st_size > 0
 
 
 def _mcap(path: Path) -> Iterator[tuple[Topic, int, bytes]]:
@@ -50,9 +59,7 @@ def _mcap(path: Path) -> Iterator[tuple[Topic, int, bytes]]:
 
 def _sqlite3(path: Path) -> Iterator[tuple[Topic, int, bytes]]:
     """By its rows' numbers, as the index by time may be what is broken."""
-    uri = f"file:{quote(str(path))}?immutable=1"
-    flags = apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI
-    with closing(apsw.Connection(uri, flags, vfs=_WHOLE_PAGES.name)) as database:
+    with closing(_connection(path)) as database:
         # Otherwise SQLite refuses all of a file that is shorter than it should be.
         database.execute("PRAGMA writable_schema=ON")
         topics = {
@@ -64,6 +71,17 @@ def _sqlite3(path: Path) -> Iterator[tuple[Topic, int, bytes]]:
         ):
             if number in topics:
                 yield topics[number], time, data
+
+
+def _connection(path: Path) -> apsw.Connection:
+    if has_log(path):
+        # Without locks and memory that is shared SQLite writes nothing beside the file.
+        database = apsw.Connection(str(path), apsw.SQLITE_OPEN_READONLY, vfs="unix-none")
+        database.execute("PRAGMA locking_mode=EXCLUSIVE")
+        return database
+    uri = f"file:{quote(str(path))}?immutable=1"
+    flags = apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI
+    return apsw.Connection(uri, flags, vfs=_WHOLE_PAGES.name)
 
 
 class _WholePages(apsw.VFS):

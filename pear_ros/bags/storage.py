@@ -2,7 +2,8 @@
 """One storage file of a bag: MCAP or sqlite3, compressed or not, whole or damaged.
 
 Whole files are read by `rosbags`, in the order of recording times. It refuses files whose index is
-missing or broken, as those are whose recorder was killed: these are read by pear_ros.bags.salvage.
+missing or broken, as those are whose recorder was killed, and does not see logs beside them: these
+are read by pear_ros.bags.salvage.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from typing import BinaryIO, Protocol, cast
 from rosbags.interfaces import ConnectionExtRosbag2
 from rosbags.rosbag2 import Reader
 
-from pear_ros.bags.salvage import salvage
+from pear_ros.bags.salvage import has_log, salvage
 from pear_ros.bags.topic import DamagedError, Message, Topic
 
 if sys.version_info >= (3, 14):
@@ -63,7 +64,9 @@ def is_storage_file(path: Path) -> bool:
 def open_storage(path: Path) -> Iterator[StorageFile]:
     """The storage file, for reading. A compressed one is decompressed beside the others of /tmp."""
     with _decompressed(path) as (plain, cut):
-        reader = None
+        if has_log(plain):
+            yield _Salvaged(plain, path)
+            return
         try:
             reader = Reader(plain)
             reader.open()
