@@ -231,6 +231,18 @@ def test_people_published_once_twice_or_in_vain() -> None:
     assert level(publishers=[]) is WARN
 
 
+def test_overlays_are_not_taken_for_cameras() -> None:
+    pear = [{**PUBLISHER, "node": "/pear"}]
+    humans = topic(topic="/humans", type="pear_msgs/msg/HumanArray", publishers=pear)
+    overlay = topic(topic="/overlay", publishers=pear, messages=0, camera_info=None)
+    awaited = topic(publishers=[], subscribers=1)
+    found = judged(report(humans, overlay, awaited))
+    assert "topics.images" in found and found["topics./image"].level is WARN
+    assert not any("overlay" in id for id in found)
+    found = judged(report(humans, overlay, topic()))
+    assert "topics.images" not in found and found["topics./image"].level is OK
+
+
 def test_nothing_on_the_network() -> None:
     nothing = judged({**report(), "nodes": []})["topics.images"]
     assert nothing.level is WARN and "ROS_DOMAIN_ID" in nothing.advice

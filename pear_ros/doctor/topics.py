@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from typing import Any
 
 from pear_ros.doctor.findings import Finding, fail, ok, warn
@@ -17,7 +17,9 @@ Seen = Mapping[str, Any]
 
 def check_topics(seen: Seen, seconds: float) -> Iterator[Finding]:
     """All that is to be said of `seen`, the report of a look of so many `seconds`."""
-    images = [topic for topic in seen["topics"] if topic["type"] != _HUMANS]
+    humans = [topic for topic in seen["topics"] if topic["type"] == _HUMANS]
+    makers = {publisher["node"] for topic in humans for publisher in topic["publishers"]}
+    images = [topic for topic in seen["topics"] if _is_of_camera(topic, makers)]
     if not any(topic["publishers"] for topic in images):
         nodes = len(seen["nodes"])
         text = f"nobody published an image within {seconds:g} s; {nodes} other nodes were seen"
@@ -29,13 +31,18 @@ def check_topics(seen: Seen, seconds: float) -> Iterator[Finding]:
         yield warn("topics.images", text, start if nodes else f"{start}, or {meet}", nodes=nodes)
     for topic in images:
         yield from _check_image(topic, seen)
-    for topic in seen["topics"]:
-        if topic["type"] == _HUMANS:
-            yield _judge_humans(topic)
+    for topic in humans:
+        yield _judge_humans(topic)
     yield from _check_clock(seen["clock"])
     for clash in seen["clashes"]:
         advice = "let the one that subscribes ask for less: best effort, volatile"
         yield fail("topics.qos", clash, advice)
+
+
+def _is_of_camera(topic: dict[str, Any], makers: Set[str]) -> bool:
+    """Whether a topic is of images, and not of overlays by those who publish humans."""
+    publishers = {publisher["node"] for publisher in topic["publishers"]}
+    return topic["type"] != _HUMANS and not (publishers and publishers <= makers)
 
 
 def _check_image(topic: dict[str, Any], seen: Seen) -> Iterator[Finding]:
