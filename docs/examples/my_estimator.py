@@ -6,17 +6,22 @@
 runs the node with it. Ids, smoothing, true size, meshes, messages and /tf come from the package.
 """
 
+from __future__ import annotations
+
 import math
 import sys
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from pear_ros.body import load_open_body
+from pear_ros.camera import Camera
 from pear_ros.detectors import make_detector
-from pear_ros.estimator import Estimate
-from pear_ros.people import NUM_JOINTS, SmplxParams, stack
+from pear_ros.estimator import Estimate, Region
+from pear_ros.people import NUM_JOINTS, Array, Image, Person, SmplxParams, stack
 from pear_ros.pipeline import Pipeline
 from pear_ros.ros.node import main
+from pear_ros.ros.parameters import Parameters
 
 
 class StandingPeople:
@@ -36,15 +41,17 @@ class StandingPeople:
         low, high = vertices.min(axis=0), vertices.max(axis=0)
         self._middle, self._height = (low + high) / 2, high[1] - low[1]
 
-    def estimate(self, image, camera, regions, stamp):
+    def estimate(
+        self, image: Image, camera: Camera, regions: Sequence[Region], stamp: float
+    ) -> list[Estimate | None]:
         """One Estimate for each region, in order; None would mean that nobody is there."""
         return [self._stand(camera, region) for region in regions]
 
-    def _stand(self, camera, region):
+    def _stand(self, camera: Camera, region: Region) -> Estimate:
         left, top, right, bottom = region.box
         distance = camera.fy * self._height / (bottom - top)
         x, y = camera.rays(np.array([left + right, top + bottom]) / 2)
-        transl = np.float32([x * distance, y * distance, distance]) - self._middle
+        transl = np.array([x * distance, y * distance, distance], np.float32) - self._middle
         smplx = SmplxParams(self._rest.pose, self._rest.betas, self._rest.expression, transl)
         joints = self._make(self.body.joints, [smplx])[0]
         return Estimate(
@@ -56,19 +63,19 @@ class StandingPeople:
             keypoints=camera.project(joints),
         )
 
-    def joints(self, persons):
+    def joints(self, persons: Sequence[Person]) -> Array:
         """(N, 55, 3): the tracker and the smoother change parameters and ask again."""
         return self._make(self.body.joints, [person.smplx for person in persons])
 
-    def meshes(self, persons):
+    def meshes(self, persons: Sequence[Person]) -> Array:
         """(N, V, 3), asked for only while somebody looks."""
         return self._make(self.body.vertices, [person.smplx for person in persons])
 
-    def heights(self, persons):
+    def heights(self, persons: Sequence[Person]) -> Array:
         """(N,) metres, by which true size is found."""
         return self.body.heights(np.stack([person.smplx.betas for person in persons]))
 
-    def _make(self, what, people):
+    def _make(self, what: Callable[..., Array], people: Sequence[SmplxParams]) -> Array:
         smplx = stack(people)
         return what(smplx.pose, smplx.betas, smplx.expression, smplx.transl)
 
@@ -87,7 +94,7 @@ class StandingPeople:
         """Nothing is held on a device."""
 
 
-def build_pipeline(parameters):
+def build_pipeline(parameters: Parameters) -> Pipeline:
     """What the node calls when it is configured."""
     detector = make_detector(parameters.detector)
     return Pipeline(StandingPeople(), detector, parameters.settings, parameters.id_prefix)
