@@ -14,9 +14,11 @@ from pear_ros.camera import Camera
 from pear_ros.people import (
     SMPLX_JOINT_NAMES,
     Array,
+    People,
     Person,
     SmplxParams,
     TrackingState,
+    stack,
 )
 
 FACING_CAMERA = (np.pi, 0.0, 0.0)
@@ -79,3 +81,10 @@ class OpenPipeline(TinyPipeline):
 
     def _person(self, square: int, state: TrackingState) -> Person:
         return person(t_pose(), (float(square), 0.0, 4.0), f"h{square + 1}", state)
+
+    def meshes(self, people: People) -> Array:
+        body = self.body
+        if not people.persons:
+            return np.empty((0, body.vertex_count, 3), np.float32)
+        smplx = stack([one.smplx for one in people.persons])
+        return body.vertices(smplx.pose, smplx.betas, smplx.expression, smplx.transl)

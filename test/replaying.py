@@ -9,7 +9,7 @@ from typing import Any
 
 from image_bags import PERIOD, START, Recorded, camera_info, raw
 from rosbags.highlevel import AnyReader
-from tiny_pipeline import picture
+from tiny_pipeline import TinyPipeline, picture
 
 from pear_ros.cli.replay import Run, replay_all
 from pear_ros.ros.parameters import Parameters
@@ -19,6 +19,15 @@ from pear_ros.ros.replay.topics import Wanted
 IMAGE, INFO = "/front/image_raw", "/front/camera_info"
 SQUARES = [(0,), (0, 2), (2,), (), (1,), (1, 3), (1,), (3,), (0, 3), (0,), (0, 1), (2,)]
 PART = 5
+
+
+class Stopped(TinyPipeline):
+    """Is interrupted at the ninth image, as by Ctrl-C."""
+
+    def __call__(self, *arguments: Any, **more: Any) -> Any:
+        if len(self.stamps) == 8:
+            raise KeyboardInterrupt
+        return super().__call__(*arguments, **more)
 
 
 def recorded(squares: list[tuple[int, ...]] = SQUARES) -> Iterator[Recorded]:

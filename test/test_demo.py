@@ -15,17 +15,16 @@ import pytest
 pytest.importorskip("rclpy", reason="needs ROS 2")
 
 import rclpy
+from open_people import OpenPipeline
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 from rosbags.highlevel import AnyReader
 from tiny_pipeline import TinyPipeline, picture
 
 from pear_ros.body import load_open_body
-from pear_ros.camera import Camera
 from pear_ros.cli.demo import spinning
 from pear_ros.cli.demo_pictures import draw_bag
 from pear_ros.cli.demo_table import demo_table
-from pear_ros.people import Array, Image, People
 from pear_ros.ros.lockstep import (
     BODY_MODEL,
     HUMANS,
@@ -45,26 +44,6 @@ FRAMES = [
     (stamp, picture(*squares, width=WIDTH, height=HEIGHT))
     for stamp, squares in ((0.0, (0,)), (0.1, (0, 2)), (0.2, ()), (0.5, (2,)))
 ]
-
-
-class OpenBodyPipeline(TinyPipeline):
-    """As TinyPipeline, with the open body in the T-pose in place of the tetrahedron."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.body: Any = load_open_body()
-
-    def __call__(self, image: Image, camera: Camera, stamp: float = 0.0, **more: Any) -> People:
-        people = super().__call__(image, camera, stamp, **more)
-        for person in people.persons:
-            object.__setattr__(person.smplx, "betas", np.zeros(self.body.num_betas, np.float32))
-            expression = np.zeros(self.body.num_expression, np.float32)
-            object.__setattr__(person.smplx, "expression", expression)
-        return people
-
-    def meshes(self, people: People) -> Array:
-        transl = [person.smplx.transl for person in people.persons]
-        return self.body.v_template + np.array(transl, np.float32).reshape(-1, 1, 3)
 
 
 class Stage:
@@ -112,7 +91,7 @@ def make_stage(tmp_path: Path) -> Iterator[Callable[[TinyPipeline], Stage]]:
 def recorded(tmp_path_factory: pytest.TempPathFactory) -> tuple[Answers, Path]:
     """FRAMES through the node: what came back, and the bag."""
     bag = tmp_path_factory.mktemp("demo") / "bag"
-    stage = Stage(bag, OpenBodyPipeline())
+    stage = Stage(bag, OpenPipeline())
     try:
         return stage.player.play(FRAMES), bag
     finally:

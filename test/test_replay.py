@@ -31,7 +31,18 @@ from image_bags import (
     raw,
     write_bag,
 )
-from replaying import IMAGE, INFO, PART, SQUARES, Replayed, content, ids_of, recorded, replayed
+from replaying import (
+    IMAGE,
+    INFO,
+    PART,
+    SQUARES,
+    Replayed,
+    Stopped,
+    content,
+    ids_of,
+    recorded,
+    replayed,
+)
 from rosbags.highlevel import AnyReader
 from rosbags.interfaces import QosDurability
 from rosbags.rosbag2 import StoragePlugin
@@ -335,12 +346,6 @@ def test_other_options_are_not_mixed_in(
 def test_stopped_by_ctrl_c_it_says_how_to_go_on(
     replay: Replay, bag: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    class Stopped(TinyPipeline):
-        def __call__(self, *arguments: Any, **more: Any) -> Any:
-            if len(self.stamps) == 8:
-                raise KeyboardInterrupt
-            return super().__call__(*arguments, **more)
-
     whole = content(replay(bag, output="whole").folder)
     assert replay(bag, pipeline=Stopped()).code == 130
     told = capsys.readouterr().out

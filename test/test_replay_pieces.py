@@ -27,6 +27,7 @@ from replaying import (
     INFO,
     SQUARES,
     Replayed,
+    Stopped,
     content,
     ids_of,
     recorded,
@@ -173,12 +174,6 @@ def test_chunks_without_images(
 def test_chunks_and_the_whole_are_not_mixed(
     replay: Replay, bag: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    class Stopped(TinyPipeline):
-        def __call__(self, *arguments: Any, **more: Any) -> Any:
-            if len(self.stamps) == 8:
-                raise KeyboardInterrupt
-            return super().__call__(*arguments, **more)
-
     def stopped(output: Path, chunk: float | None) -> None:
         run = partial(replay_here, build=lambda _, count: [Stopped()])
         assert replayed([bag], output, run, chunk=chunk).code == 130
