@@ -25,6 +25,7 @@ setup(
         "ai-edge-litert",
         "array-api-compat",
         "av",
+        "mcap",
         "numpy>=1.26",
         "opencv-python-headless",
         "rosbags",
@@ -38,8 +39,7 @@ setup(
         "openvino": ["openvino"],
         "export": ["pygltflib"],
         "ray": ["ray"],
-        "replay": ["mcap"],
-        "test": ["hypothesis", "mcap", "pygltflib", "pytest", "pytest-timeout", "ray", "smplx"],
+        "test": ["hypothesis", "pygltflib", "pytest", "pytest-timeout", "ray", "smplx"],
     },
     entry_points={
         "console_scripts": [

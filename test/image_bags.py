@@ -3,16 +3,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import cv2
 import numpy as np
+from mcap.writer import Writer as McapWriter
 from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
+from rosbags.rosbag2.metadata import dump_qos_v8
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 from rosbags.typesys.store import Typestore
 
+from pear_ros.bags.writing import offered
 from pear_ros.people import Image
 
 START = 1_700_000_000_000_000_000
@@ -101,19 +105,60 @@ def write_bag(
     storage: StoragePlugin = StoragePlugin.MCAP,
     compression: CompressionMode = CompressionMode.NONE,
     version: Any = 9,
+    latched: Collection[str] = (),
+    silent: Sequence[str] = (),
 ) -> Path:
-    """A bag with these messages in this order; messages may also be serialised: (type, bytes)."""
+    """A bag with these messages in this order; messages may also be serialised: (type, bytes).
+
+    `silent`: topics of images without messages.
+    """
     writer = Writer(path, version=version, storage_plugin=storage)
     writer.set_compression(compression, CompressionFormat.ZSTD)
     connections: dict[str, Any] = {}
     with writer:
+        for topic in silent:
+            writer.add_connection(topic, "sensor_msgs/msg/Image", typestore=TYPES)
         for topic, time, message in messages:
-            if isinstance(message, tuple):
-                kind, data = message
-            else:
-                kind = message.__msgtype__
-                data = bytes(TYPES.serialize_cdr(message, kind))
+            kind, data = _serialised(message)
             if topic not in connections:
-                connections[topic] = writer.add_connection(topic, kind, typestore=TYPES)
+                qos = [offered(topic in latched)]
+                connections[topic] = writer.add_connection(
+                    topic, kind, typestore=TYPES, offered_qos_profiles=qos
+                )
             writer.write(connections[topic], START + time, data)
     return path
+
+
+def write_mcap(
+    path: Path,
+    messages: Iterable[Recorded],
+    chunked: bool = True,
+    definitions: Mapping[str, tuple[str, str]] = MappingProxyType({}),
+) -> Path:
+    """A file as others write it: without chunks, with `definitions`, encoding and text by type."""
+    channels: dict[str, int] = {}
+    with path.open("wb") as file:
+        writer = McapWriter(file, use_chunking=chunked)
+        writer.start("ros2")
+        for topic, time, message in messages:
+            kind, data = _serialised(message)
+            if topic not in channels:
+                encoding, text = definitions.get(kind) or (
+                    "ros2msg",
+                    TYPES.generate_msgdef(kind, ros_version=2)[0],
+                )
+                schema = writer.register_schema(kind, encoding, text.encode())
+                profiles = dump_qos_v8([offered(latched=True)])
+                channels[topic] = writer.register_channel(
+                    topic, "cdr", schema, {"offered_qos_profiles": profiles}
+                )
+            writer.add_message(channels[topic], START + time, data, START + time)
+        writer.finish()  # type: ignore[no-untyped-call]
+    return path
+
+
+def _serialised(message: Any) -> tuple[str, bytes]:
+    if isinstance(message, tuple):
+        return message
+    kind = message.__msgtype__
+    return kind, bytes(TYPES.serialize_cdr(message, kind))

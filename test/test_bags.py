@@ -18,11 +18,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from image_bags import PERIOD, START, TYPES, camera_info, header, raw, write_bag
+from image_bags import PERIOD, START, TYPES, camera_info, header, raw, write_bag, write_mcap
 from rosbags.highlevel import AnyReader
+from rosbags.interfaces import QosDurability
 from rosbags.rosbag2 import CompressionMode, StoragePlugin
 
-from pear_ros.bags.bag import Bag, find_bags
+from pear_ros.bags.bag import Bag, find_bags, name_of
 from pear_ros.bags.matching import PATIENCE, Frame, matched, stamp_of
 from pear_ros.bags.parts import NewTopic
 from pear_ros.bags.prefetch import prefetched
@@ -143,6 +144,9 @@ def test_bags_in_folders(tmp_path: Path) -> None:
         "a",
         "deep/b",
     ]
+    assert find_bags(tmp_path / ".hidden") == [tmp_path / ".hidden" / "d"], "it was named"
+    names = ("x.mcap", "run_2024.05.01.db3.zstd", "a")
+    assert [name_of(tmp_path / name) for name in names] == ["x", "run_2024.05.01", "a"]
     (tmp_path / "empty").mkdir()
     with pytest.raises(BagError, match="none in it"):
         find_bags(tmp_path / "empty")
@@ -244,6 +248,41 @@ def test_damage_is_told_once(bags: dict[Any, Path], tmp_path: Path) -> None:
     assert bag.damage == [
         f"{tmp_path}/cut.mcap is cut off or damaged: it ends before its recording does"
     ]
+
+
+def test_messages_without_chunks_need_not_be_in_order(tmp_path: Path) -> None:
+    """As rosbag2 writes them with the preset "fastwrite": in the order in which they came."""
+    messages = list(recorded())
+    messages[6:8] = messages[7], messages[6]
+    bag = Bag(write_mcap(tmp_path / "fast.mcap", messages, chunked=False))
+    assert list(bag.messages()) == [*EXPECTED[:6], EXPECTED[7], EXPECTED[6], *EXPECTED[8:]]
+    assert list(bag.messages([IMAGE], start=EXPECTED[8].time)) == EXPECTED[9::2]
+    assert bag.damage == []
+
+
+@pytest.mark.parametrize("storage", list(StoragePlugin))
+def test_a_definition_of_an_unknown_kind_spoils_no_others(
+    tmp_path: Path, storage: StoragePlugin
+) -> None:
+    """rosbag2 writes an empty one, or "unknown", where it does not find that of a type."""
+    messages = [("/odd", 0, header(0)), *recorded()]
+    if storage is MCAP:
+        unknown = {"std_msgs/msg/Header": ("unknown", "")}
+        path = write_mcap(tmp_path / "odd.mcap", messages, definitions=unknown)
+    else:
+        path = write_bag(tmp_path / "odd", messages, storage, latched=["/odd", INFO, IMAGE])
+        with closing(sqlite3.connect(path / "odd.db3")) as database:
+            database.execute(
+                "UPDATE message_definitions SET encoding = '', encoded_message_definition = ''"
+                " WHERE topic_type = 'std_msgs/msg/Header'"
+            )
+            database.commit()
+    bag = Bag(path)
+    assert list(bag.messages([INFO, IMAGE])) == EXPECTED and bag.damage == []
+    for topic in bag.topics.values():
+        assert bool(topic.definition.data) == (topic.name != "/odd")
+        assert [one.durability for one in topic.qos] == [QosDurability.TRANSIENT_LOCAL]
+    assert bag.deserialize(EXPECTED[1]).encoding == "bgr8"
 
 
 @pytest.fixture(scope="module")

@@ -19,6 +19,7 @@ from pear_ros.bags.storage import (
     COMPRESSED,
     is_storage_file,
     open_storage,
+    plain_name,
     summary,
     until_damage,
 )
@@ -36,7 +37,7 @@ def find_bags(path: Path, leave_out: Path | None = None) -> list[Path]:
 
     A folder is a bag where it has a metadata.yaml, or files named as rosbag2 names them, after the
     folder, as a recorder leaves them behind that was killed; other storage files are a bag each.
-    `leave_out`: a folder not to be looked into. Raises BagError where there is none.
+    `leave_out`: a folder in `path` not to be looked into. Raises BagError where there is none.
     """
     if not path.exists():
         raise BagError(f"{path} does not exist")
@@ -52,9 +53,12 @@ def find_bags(path: Path, leave_out: Path | None = None) -> list[Path]:
     return bags
 
 
+def name_of(bag: Path) -> str:
+    """Of a bag, be it a folder or a file."""
+    return bag.name if bag.is_dir() else plain_name(bag)
+
+
 def _bags_in(folder: Path, leave_out: Path | None) -> Iterator[Path]:
-    if folder.resolve() == leave_out or folder.name.startswith("."):
-        return
     files = sorted(filter(is_storage_file, folder.iterdir()), key=_natural)
     own = re.compile(re.escape(folder.name) + r"_\d+\.")
     if (folder / METADATA).exists() or (files and all(own.match(f.name) for f in files)):
@@ -62,7 +66,8 @@ def _bags_in(folder: Path, leave_out: Path | None) -> Iterator[Path]:
         return
     yield from files
     for inner in sorted(filter(Path.is_dir, folder.iterdir()), key=_natural):
-        yield from _bags_in(inner, leave_out)
+        if inner.resolve() != leave_out and not inner.name.startswith("."):
+            yield from _bags_in(inner, leave_out)
 
 
 class Bag:
@@ -105,7 +110,7 @@ class Bag:
     @property
     def name(self) -> str:
         """Of folder or file, without suffixes."""
-        return self.path.name if self.path.is_dir() else self.path.name.partition(".")[0]
+        return name_of(self.path)
 
     def messages(
         self, names: Collection[str] | None = None, start: int = 0, end: int | None = None

@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """One storage file of a bag: MCAP or sqlite3, compressed or not, whole or damaged.
 
-Whole files are read by `rosbags`, in the order of recording times. It refuses files whose index is
-missing or broken, as those are whose recorder was killed, and does not see logs beside them: these
-are read by pear_ros.bags.salvage.
+Files with an index are read by `rosbags`, in the order of recording times. Others, and those whose
+index it refuses, are read by pear_ros.bags.scan, in the order of the file.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ from typing import BinaryIO, Protocol, cast
 from rosbags.interfaces import ConnectionExtRosbag2
 from rosbags.rosbag2 import Reader
 
-from pear_ros.bags.salvage import has_log, salvage
+from pear_ros.bags.scan import is_indexed, scan
 from pear_ros.bags.topic import DamagedError, Message, Topic
 
 if sys.version_info >= (3, 14):
@@ -60,21 +59,26 @@ def is_storage_file(path: Path) -> bool:
     return path.is_file() and name.endswith(SUFFIXES) and not name.startswith(".")
 
 
+def plain_name(path: Path) -> str:
+    """A storage file's name without what tells of its format."""
+    return Path(path.name.removesuffix(COMPRESSED)).stem
+
+
 @contextmanager
 def open_storage(path: Path) -> Iterator[StorageFile]:
     """The storage file, for reading. A compressed one is decompressed beside the others of /tmp."""
     with _decompressed(path) as (plain, cut):
-        if has_log(plain):
-            yield _Salvaged(plain, path)
+        if not is_indexed(plain):
+            yield _Scanned(plain, path)
             return
         try:
             reader = Reader(plain)
             reader.open()
-        except Exception:  # What a damaged file raises depends on the damage.
-            yield _Salvaged(plain, path)
+        except Exception:  # Damage, or a definition of a kind that it does not know.
+            yield _Scanned(plain, path)
             return
         try:
-            yield _Whole(reader, path, cut)
+            yield _Indexed(reader, path, cut)
         finally:
             reader.close()
 
@@ -83,7 +87,7 @@ def summary(path: Path) -> tuple[StorageFile, str]:
     """The file with topics and times filled in, closed; and what is damaged, or ""."""
     with open_storage(path) as file:
         found: list[str] = []
-        if isinstance(file, _Salvaged):
+        if isinstance(file, _Scanned):
             for _ in until_damage(file.messages(None), found):
                 pass
         return file, found[0] if found else ""
@@ -97,7 +101,7 @@ def until_damage(messages: Iterable[Message], damage: list[str]) -> Iterator[Mes
         damage.append(str(error))
 
 
-class _Whole:
+class _Indexed:
     """Read by `rosbags`."""
 
     def __init__(self, reader: Reader, path: Path, cut: str) -> None:
@@ -137,8 +141,8 @@ class _Whole:
         return connection and Message(connection.topic, time, _plain(data))  # type: ignore
 
 
-class _Salvaged:
-    """Read as far as possible."""
+class _Scanned:
+    """Read from its beginning on, as far as possible."""
 
     def __init__(self, plain: Path, path: Path) -> None:
         self._plain = plain
@@ -151,17 +155,12 @@ class _Salvaged:
         self, names: Collection[str] | None, start: int = 0, end: int | None = None
     ) -> Iterator[Message]:
         """See StorageFile."""
-        found = salvage(self._plain)
+        found = scan(self._plain)
         while True:
             try:
                 topic, time, data = next(found)
             except StopIteration:
                 return
-            except ModuleNotFoundError as error:
-                raise DamagedError(
-                    f"{self._path} is cut off or damaged; to read what is there: "
-                    f"pip install {error.name}"
-                ) from error
             except Exception as error:  # What a damaged file raises depends on the damage.
                 raise DamagedError(
                     f"{self._path} is cut off or damaged: {_reason(error)}"
