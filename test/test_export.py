@@ -8,6 +8,7 @@ import shutil
 import sqlite3
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -425,17 +426,28 @@ def test_what_cannot_be_exported_is_refused_with_the_reason(
     assert "no topic of type pear_msgs/msg/HumanArray" in refusal(tmp_path / "nothing")
 
 
-def test_damaged_metadata_is_told_in_one_line(
-    tmp_path: Path, images: Images, refusal: Callable[..., str]
+def test_what_is_there_of_a_damaged_bag_is_exported(
+    tmp_path: Path,
+    images: Images,
+    export: Callable[..., Path],
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    path = write(tmp_path / "bag", images)
+    path = write(tmp_path / "bag", images, storage=StoragePlugin.SQLITE3)
     (path / "metadata.yaml").write_text("a: b: c\n'")
-    assert f"{path} is damaged" in refusal(path)
+    assert len(list(export(path, "npz").iterdir())) == 2
+    assert f"warning: {path}/metadata.yaml is damaged" in capsys.readouterr().err
+    file = path / "bag.db3"
+    file.write_bytes(file.read_bytes()[: int(0.97 * file.stat().st_size)])
+    with np.load(export(file, "npz") / "h1.npz") as found:
+        count = len(found["poses"])
+        assert 2 < count < IMAGES
+        assert found["stamps_ns"].tolist() == [START + k * STEP for k in range(count)]
+    assert f"warning: {file} is cut off or damaged" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("storage", list(StoragePlugin))
-@pytest.mark.parametrize("share", [0.0, 0.3, 0.9])
-def test_damaged_bags_are_named(
+@pytest.mark.parametrize("share", [0.0, 0.3])
+def test_bags_of_which_nothing_is_left_are_named(
     tmp_path: Path,
     images: Images,
     storage: StoragePlugin,
@@ -445,7 +457,38 @@ def test_damaged_bags_are_named(
     path = write(tmp_path / "bag", images, storage=storage)
     (file,) = (file for file in path.iterdir() if file.suffix != ".yaml")
     file.write_bytes(file.read_bytes()[: int(share * file.stat().st_size)])
-    assert f"{path} is damaged" in refusal(path)
+    assert f"{path} has no messages; {file} is cut off or damaged" in refusal(path)
+
+
+def test_other_topics_do_not_matter(tmp_path: Path, images: Images) -> None:
+    """Be their definitions of services, or of older messages with the names of ours."""
+    path = write(tmp_path / "bag", images, storage=StoragePlugin.SQLITE3)
+    with closing(sqlite3.connect(path / "bag.db3")) as database:
+        for kind, text in (
+            ("a/srv/B_Event", f"{'=' * 80}\nSRV: a/srv/B\nint64 a\n---\nint64 sum\n"),
+            ("old/msg/A", f"pear_msgs/Human human\n{'=' * 80}\nMSG: pear_msgs/Human\nint8 a\n"),
+        ):
+            database.execute(
+                "INSERT INTO message_definitions (topic_type, encoding,"
+                " encoded_message_definition, type_description_hash) VALUES (?, 'ros2msg', ?, '')",
+                (kind, text),
+            )
+            database.execute(
+                "INSERT INTO topics (name, type, serialization_format, offered_qos_profiles,"
+                " type_description_hash) VALUES (?, ?, 'cdr', '', '')",
+                (f"/{kind}", kind),
+            )
+        database.commit()
+    recording = read_bag(path)
+    assert [track.id for track in recording.tracks] == ["h1", "h2"] and not recording.damage
+
+
+def test_of_a_folder_with_several_bags_one_is_to_be_named(
+    tmp_path: Path, images: Images, refusal: Callable[..., str]
+) -> None:
+    for name in "ab":
+        write(tmp_path / name, images)
+    assert "holds several bags; name one" in refusal(tmp_path)
 
 
 def test_messages_of_another_version_are_named(

@@ -80,6 +80,8 @@ def export(
 
     try:
         recording = _read(source, topic).only(ids)
+        for damage in recording.damage:
+            print(f"warning: {damage}", file=sys.stderr)
         files = _save(recording, file_format, folder)
     except ModuleNotFoundError as error:
         print(f"error: {error.name} is missing: pip install {error.name}", file=sys.stderr)

@@ -1,20 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Recorded `humans` (pear_msgs/HumanArray) of a rosbag2 bag, by `rosbags` alone."""
+"""Recorded `humans` (pear_msgs/HumanArray) of a rosbag2 bag."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rosbags.highlevel import AnyReader
-from rosbags.interfaces import Connection
-from rosbags.typesys import Stores
 from tqdm import tqdm
 
-from pear_ros.bags.pear_messages import pear_typestore
+from pear_ros.bags.bag import Bag, find_bags
+from pear_ros.bags.topic import BagError, Message
 from pear_ros.camera import Camera, IntrinsicsSource
 from pear_ros.export.tracks import Recording, ResultsError, tracks_of
 from pear_ros.people import (
@@ -35,88 +31,87 @@ BODY_MODEL = "pear_msgs/msg/BodyModelInfo"
 def read_bag(path: Path, topic: str | None = None) -> Recording:
     """Everybody on `topic` of a bag: a folder, or a file of it (.mcap, .db3).
 
-    `topic` is not needed where one topic alone is of type HumanArray. Raises ResultsError where
-    there is none, or several, or the bag is damaged, of another version of pear_msgs, or of several
-    runs; OSError when it cannot be read.
+    `topic` is not needed where one topic alone is of type HumanArray. What is damaged is left out,
+    and told in the recording. Raises ResultsError where there is no such topic, or several, or the
+    bag is of another version of pear_msgs, or of several runs; OSError when it cannot be read.
     """
-    if not path.exists():
-        raise ResultsError(f"{path} does not exist")
+    try:
+        return _read(path, topic)
+    except BagError as error:
+        raise ResultsError(str(error)) from error
+
+
+def _read(path: Path, topic: str | None) -> Recording:
+    bag = Bag(_only_bag(path))
+    wanted = _humans(bag, topic)
+    bodies = {t.name for t in bag.topics.values() if t.type == BODY_MODEL}
     stamps: list[int] = []
     frames: list[str] = []
     images: list[People] = []
-    with closing(_open(path)) as reader:
-        connections = _humans(reader, path, topic)
-        bodies = [c for c in reader.connections if c.msgtype == BODY_MODEL]
-        hashes = {message.name: message.sha256 for message in _messages(reader, bodies, path)}
-        count = sum(connection.msgcount for connection in connections)
-        messages = _messages(reader, connections, path)
-        for message in tqdm(messages, "Reading", count, unit="image", disable=None):
-            stamps.append(nanoseconds_of(message.header))
-            frames.append(message.header.frame_id)
-            images.append(_people(message, path))
+    hashes: dict[str, str] = {}
+    messages = bag.messages({wanted, *bodies})
+    for recorded in tqdm(messages, "Reading", bag.topics[wanted].count, unit="image", disable=None):
+        message = _deserialized(bag, recorded)
+        if recorded.topic in bodies:
+            hashes[message.name] = message.sha256
+            continue
+        stamps.append(nanoseconds_of(message.header))
+        frames.append(message.header.frame_id)
+        images.append(_people(message, path))
     if (np.diff(stamps) <= 0).any():
         at = int(np.flatnonzero(np.diff(stamps) <= 0)[0])
         raise ResultsError(
-            f"{path}: on {connections[0].topic} the stamp {_seconds(stamps[at])} is followed by "
+            f"{path}: on {wanted} the stamp {_seconds(stamps[at])} is followed by "
             f"{_seconds(stamps[at + 1])}; export needs one run, whose stamps ascend"
         )
     cameras = sorted(set(frames))
     if len(cameras) > 1:
-        raise ResultsError(
-            f"{path}: {connections[0].topic} is of several cameras, {', '.join(cameras)}"
-        )
+        raise ResultsError(f"{path}: {wanted} is of several cameras, {', '.join(cameras)}")
     return Recording(
-        path, np.array(stamps, np.int64), frames[0] if frames else "", tracks_of(images), hashes
+        path,
+        np.array(stamps, np.int64),
+        frames[0] if frames else "",
+        tracks_of(images),
+        hashes,
+        tuple(bag.damage),
     )
 
 
-def _open(path: Path) -> AnyReader:
-    # Bags of Humble in sqlite3 bring no definitions.
-    definitions = pear_typestore(Stores.ROS2_HUMBLE)
+def _only_bag(path: Path) -> Path:
+    found = find_bags(path)
+    if len(found) > 1:
+        raise ResultsError(f"{path} holds several bags; name one: {', '.join(map(str, found))}")
+    return found[0]
+
+
+def _deserialized(bag: Bag, message: Message) -> Any:
     try:
-        with _named_if_damaged(path):
-            reader = AnyReader([path], default_typestore=definitions)
-            reader.open()
-    except FileNotFoundError as error:
-        raise ResultsError(f"{path} is not a bag of rosbag2: it has no metadata.yaml") from error
-    return reader
-
-
-def _messages(reader: AnyReader, connections: Sequence[Connection], path: Path) -> Iterator[Any]:
-    if connections:  # None at all would mean all there are.
-        with _named_if_damaged(path):
-            for connection, _, data in reader.messages(connections):
-                yield reader.deserialize(data, connection.msgtype)
-
-
-@contextmanager
-def _named_if_damaged(path: Path) -> Iterator[None]:
-    """Around calls of `rosbags` alone, which raises whatever damaged bytes lead to."""
-    try:
-        yield
-    except OSError:
+        return bag.deserialize(message)
+    except BagError:
         raise
-    except Exception as error:
-        reason = " ".join(str(error).split())  # of YAML it has many lines
-        raise ResultsError(f"{path} is damaged or not a bag of rosbag2: {reason}") from error
+    except Exception as error:  # What a corrupt message raises depends on the damage.
+        reason = f"{type(error).__name__}: {error}"
+        raise ResultsError(
+            f"{bag.path} is damaged: a message on {message.topic} is corrupt ({reason})"
+        ) from error
 
 
-def _humans(reader: AnyReader, path: Path, topic: str | None) -> list[Connection]:
-    """Connections of the one topic that is wanted."""
-    of_type = [c for c in reader.connections if c.msgtype == HUMANS]
-    topics = sorted({connection.topic for connection in of_type})
+def _humans(bag: Bag, topic: str | None) -> str:
+    """The one topic that is wanted."""
+    topics = sorted(found.name for found in bag.topics.values() if found.type == HUMANS)
     if not topics:
-        raise ResultsError(f"{path} has no topic of type {HUMANS}: nobody's results are in it")
+        raise ResultsError(f"{bag.path} has no topic of type {HUMANS}: nobody's results are in it")
     if topic is None and len(topics) > 1:
         raise ResultsError(
-            f"{path} has results on several topics, {', '.join(topics)}; choose one with --topic"
+            f"{bag.path} has results on several topics, {', '.join(topics)}; choose one with "
+            "--topic"
         )
     wanted = topic or topics[0]
     if wanted not in topics:
         raise ResultsError(
-            f"{path} has no topic {wanted} of type {HUMANS}; there are: {', '.join(topics)}"
+            f"{bag.path} has no topic {wanted} of type {HUMANS}; there are: {', '.join(topics)}"
         )
-    return [connection for connection in of_type if connection.topic == wanted]
+    return wanted
 
 
 def _people(message: Any, path: Path) -> People:

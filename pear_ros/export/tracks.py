@@ -75,6 +75,8 @@ class Recording:
     tracks: tuple[Track, ...]
     body_hashes: Mapping[str, str] = field(default_factory=dict)
     """SHA-256 of the file of each body that is described in the recording, by name."""
+    damage: tuple[str, ...] = ()
+    """What is wrong with the recording, so that something may be missing; a sentence each."""
 
     def only(self, ids: Sequence[str]) -> Recording:
         """The same with these people alone; all of them where `ids` is empty.
