@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import random
 import shutil
@@ -27,9 +28,11 @@ from image_bags import (
     Recorded,
     camera_info,
     detections,
+    header,
     jpeg,
     raw,
     write_bag,
+    write_mcap,
 )
 from replaying import (
     IMAGE,
@@ -50,6 +53,7 @@ from tiny_pipeline import TinyPipeline, picture
 
 from pear_ros.assets import AssetError, demo_clip
 from pear_ros.bags.bag import Bag
+from pear_ros.bags.resumable import ResumableBag
 from pear_ros.bags.topic import BagError
 from pear_ros.camera import IntrinsicsSource
 from pear_ros.cli import main
@@ -151,7 +155,8 @@ def topics_of(tmp_path: Path, *messages: tuple[str, Any], **wanted: str) -> Want
 def test_the_image_topic_is_found(tmp_path: Path) -> None:
     image, info = raw(picture(0), 0), camera_info(64, 48, 90.0, 0)
     depth = raw(np.ones((48, 64), np.uint16), 0, "16UC1")
-    small = jpeg(picture(0), 0)
+    small, packed = jpeg(picture(0), 0), jpeg(picture(0), 0)
+    packed.format = "16UC1; png compressed "
     both = [("/a/image", image), ("/a/image/compressed", small), ("/a/camera_info", info)]
     assert topics_of(tmp_path, *both) == Wanted("/a/image", "/a/camera_info")
     beside = [("/d/depth", depth), ("/b/image", image), ("/a/camera_info", info)]
@@ -160,6 +165,8 @@ def test_the_image_topic_is_found(tmp_path: Path) -> None:
     assert topics_of(tmp_path, *alone, image="/a/image") == Wanted(
         "/a/image/compressed", "/a/camera_info"
     )
+    jpegs = [("/b/image/compressed", small), ("/d/depth/compressed", packed)]
+    assert topics_of(tmp_path, *jpegs) == Wanted("/b/image/compressed")
     named = topics_of(tmp_path, *beside, depth="/d/depth", camera_info="/a/camera_info")
     assert named == Wanted("/b/image", "/a/camera_info", "/d/depth")
 
@@ -179,6 +186,16 @@ def test_several_or_no_image_topics(tmp_path: Path, replay: Replay, capsys: Any)
     bag = write_bag(tmp_path / "two", [(t, k, m) for k, (t, m) in enumerate(two)])
     assert replay(bag).code == 1
     assert "choose one with --image" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("storage", list(StoragePlugin))
+def test_topics_without_messages_are_not_in_the_way(tmp_path: Path, storage: StoragePlugin) -> None:
+    """A recorder of all topics has those, too, on which nobody published."""
+    messages = [("/a/image/compressed", 0, jpeg(picture(0), 0))]
+    silent = ["/a/image", "/b/image"]
+    bag = Bag(write_bag(tmp_path / "quiet", messages, storage, silent=silent))
+    assert choose_topics(bag, Wanted()).image == "/a/image/compressed"
+    assert choose_topics(bag, Wanted("/a/image")).image == "/a/image/compressed"
 
 
 # What belongs to images
@@ -224,6 +241,36 @@ def test_inputs_are_copied_as_they_are(replay: Replay, bag: Path) -> None:
     assert choose_topics(again, Wanted()) == Wanted(IMAGE, INFO)
     twice = replay(folder, with_inputs=True, output="twice")
     assert twice.code == 0 and twice.ids == ids_of(SQUARES), "old results are not in the way"
+
+
+def test_what_was_latched_before_the_start_is_copied(
+    replay: Replay, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    latched = [("/map", k * 1000, header(k)) for k in range(2)]
+    bag = write_bag(tmp_path / "map", [*latched, *recorded()], latched=["/map", INFO])
+    first = 5 * PERIOD
+    for how in ({}, {"chunk": 0.2}):
+        run = replay(bag, start=0.5, with_inputs=True, output=f"out{len(how)}", **how)
+        assert [time for time, _ in run.messages("/map")] == [first, first]
+        infos = [time for time, _ in run.messages(INFO)]
+        assert infos == [k * PERIOD for k in range(5, 12)], "of an image each"
+        assert len(run.messages()) == 7
+
+
+def test_topics_of_which_nobody_can_make_sense_are_not_copied(
+    replay: Replay, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    service = {"std_msgs/msg/Header": ("ros2msg", f"{'=' * 80}\nSRV: a/srv/B\nint64 a\n---\n")}
+    missing = {"std_msgs/msg/Header": ("ros2msg", "a/Missing a\n")}
+    for n, definitions in enumerate((service, missing)):
+        messages = [("/odd", 0, header(0)), *recorded()]
+        run = replay(
+            write_mcap(tmp_path / f"{n}.mcap", messages, definitions=definitions),
+            with_inputs=True,
+            output=f"out{n}",
+        )
+        assert run.code == 0 and len(run.messages(IMAGE)) == 12
+        assert "/odd is not copied: no definition" in capsys.readouterr().err
 
 
 def test_stamps_that_go_back_begin_anew(
@@ -317,6 +364,41 @@ def test_bags_of_one_name(replay: Replay, tmp_path: Path, capsys: Any) -> None:
     assert "bags of the same name" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_recordings_are_never_replaced(
+    replay: Replay, tmp_path: Path, overwrite: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bag = write_bag(tmp_path / "of" / "walk", recorded())
+    metadata = bag / "metadata.yaml"
+    metadata.write_text(
+        metadata.read_text().replace("custom_data: null", "custom_data: {who: ann}")
+    )
+    assert "who: ann" in metadata.read_text()
+    before = content(bag)
+    for sources, output in (
+        ((bag,), "of/walk"),
+        ((bag, write_bag(tmp_path / "other", recorded())), "of"),
+        ((bag / "walk.mcap",), "of/walk"),
+    ):
+        assert replay(*sources, output=output, overwrite=overwrite).code == 1
+        assert "would take the place of" in capsys.readouterr().err
+    for chunk in (None, 1.0):
+        other = replay(tmp_path / "other", output="of/walk", overwrite=overwrite, chunk=chunk)
+        assert other.code == 1
+        assert "holds nothing that can be resumed" in capsys.readouterr().err
+    assert content(bag) == before
+
+
+@pytest.mark.parametrize("text", ["", "a: ["])
+def test_damaged_metadata_of_results(
+    replay: Replay, bag: Path, text: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    metadata = replay(bag).folder / "metadata.yaml"
+    metadata.write_text(text)
+    assert replay(bag).code == replay(bag, overwrite=True).code == 1
+    assert "holds nothing that can be resumed" in capsys.readouterr().err
+
+
 # Killed, and gone on with
 
 
@@ -354,6 +436,24 @@ def test_stopped_by_ctrl_c_it_says_how_to_go_on(
     assert len(rest.pipeline.stamps) == 7
     assert "Going on after 5 images" in capsys.readouterr().out
     assert content(rest.folder) == whole
+
+
+def test_stopped_after_the_last_part_nothing_is_written_twice(
+    replay: Replay, bag: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    late = [(INFO, k * PERIOD, camera_info(64, 48, 90.0, k * PERIOD)) for k in (12, 13)]
+    longer = write_bag(bag.parent / "longer", [*recorded(), *late])
+    whole = replay(longer, output="whole", with_inputs=True)
+    assert len(whole.messages(INFO)) == 14
+
+    def stop(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ResumableBag, "complete", stop)
+        assert replay(longer, with_inputs=True).code == 130
+    rest = replay(longer, with_inputs=True)
+    assert rest.pipeline.stamps == [] and content(rest.folder) == content(whole.folder)
 
 
 class Slow(TinyPipeline):
@@ -432,6 +532,23 @@ def test_the_real_pipeline_goes_on_to_the_same_bytes(
 
 
 # The command line
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ("--start 3 --end 2", "--end 2 is not after --start"),
+        ("--end 0", "--end 0 is not after --start"),
+        ("--start inf", "--start: must be 0 or more, not inf"),
+        ("--chunk nan", "--chunk: must be 1 or more, not nan"),
+    ],
+)
+def test_times_that_make_no_sense(
+    bag: Path, options: str, told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with contextlib.suppress(SystemExit):
+        assert main(["replay", str(bag), "--output", "out", *options.split()]) == 1
+    assert told in capsys.readouterr().err
 
 
 def test_options_become_parameters(monkeypatch: pytest.MonkeyPatch) -> None:

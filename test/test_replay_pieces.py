@@ -109,6 +109,22 @@ def test_chunks_begin_anew_and_are_one_bag(
     assert "complete already" in capsys.readouterr().out
 
 
+def test_what_was_refused_is_told_again(
+    replay: Replay, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    messages = list(recorded())
+    messages[3] = (IMAGE, messages[3][1], raw(picture(0), PERIOD, "strange"))
+    bag = write_bag(tmp_path / "bad", messages)
+    for _ in range(2):
+        assert replay(bag, chunk=CHUNK).code == 1
+        assert "refused               1: 1 encoding strange" in capsys.readouterr().out
+
+
+def test_a_start_beyond_the_end_is_not_remembered(replay: Replay, bag: Path) -> None:
+    assert replay(bag, chunk=CHUNK, start=99.0).code == 1
+    assert replay(bag, chunk=CHUNK).code == 0
+
+
 def test_the_same_bytes_however_many_at_once(replay: Replay, tmp_path: Path) -> None:
     for name in "abc":
         write_bag(tmp_path / "many" / name, recorded(SQUARES[: 4 + ord(name) % 5]))

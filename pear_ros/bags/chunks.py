@@ -10,8 +10,16 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from pear_ros.bags.parts import Part, custom_data, metadata_of, sync, write_metadata, write_whole
-from pear_ros.bags.resumable import SNAPSHOT, SUMMARY
-from pear_ros.bags.unfinished import UNFINISHED, BagLock, ResumeError, check_own, check_same
+from pear_ros.bags.resumable import SNAPSHOT
+from pear_ros.bags.unfinished import (
+    SUMMARY,
+    UNFINISHED,
+    BagLock,
+    ResumeError,
+    check_own,
+    check_same,
+    summary_of,
+)
 
 CHUNK_NUMBER = "chunk number"
 """In the fingerprint of a chunk, beside what that of the whole bag has."""
@@ -41,7 +49,7 @@ def begin(bag: Path, fingerprint: Mapping[str, str], *, chunked: bool) -> None:
         raise ResumeError(_BEGUN.format(bag=bag, how="without"))
     if note.exists():
         check_same(bag, json.loads(note.read_text()), fingerprint)
-    elif custom_data(bag) is None:
+    elif summary_of(bag) is None:
         check_own(bag)
         note.parent.mkdir(parents=True, exist_ok=True)
         write_whole(note, json.dumps(fingerprint).encode())
@@ -54,7 +62,7 @@ def join(bag: Path, chunks: Sequence[Path], summary: str) -> None:
     """
     lock = BagLock(bag)
     parts = [Part(found) for chunk in chunks if "files" in (found := metadata_of(chunk))]
-    custom = {**(custom_data(chunks[0]) or {}), SUMMARY: summary}
+    custom = {**custom_data(chunks[0]), SUMMARY: summary}
     del custom[CHUNK_NUMBER]
     for chunk in chunks:
         for file in chunk.glob("*.mcap"):

@@ -125,12 +125,12 @@ def metadata_of(bag: Path) -> dict[str, Any]:
     return dict(content[_ROOT])
 
 
-def custom_data(bag: Path) -> dict[str, str] | None:
-    """What `write_metadata` was given; None where there is no metadata.yaml."""
+def custom_data(bag: Path) -> dict[str, str]:
+    """What `write_metadata` was given; empty where there is no metadata.yaml, or a damaged one."""
     try:
         return dict(metadata_of(bag).get("custom_data") or {})
-    except FileNotFoundError:
-        return None
+    except Exception:  # What a damaged file raises depends on the damage.
+        return {}
 
 
 def write_whole(path: Path, content: bytes) -> None:

@@ -16,12 +16,18 @@ from typing import Any
 
 from pear_ros.bags.parts import NewTopic, Part, PartWriter, custom_data, write_metadata, write_whole
 from pear_ros.bags.snapshot import SnapshotError, dumps, loads
-from pear_ros.bags.unfinished import UNFINISHED, BagLock, ResumeError, check_own, check_same
+from pear_ros.bags.unfinished import (
+    SUMMARY,
+    UNFINISHED,
+    BagLock,
+    ResumeError,
+    check_own,
+    check_same,
+    summary_of,
+)
 
 SNAPSHOT = "snapshot"
 """File in the folder UNFINISHED: where the writer stands."""
-SUMMARY = "summary"
-"""In custom_data, beside the fingerprint: what was told of the content."""
 
 
 @dataclass
@@ -54,16 +60,15 @@ class ResumableBag:
 
     def is_complete(self) -> bool:
         """Whether it has been written to its end. Raises ResumeError when it is another bag."""
-        found = custom_data(self._folder)
-        if found is None:
+        if summary_of(self._folder) is None:
             return False
-        self._check_same(found)
+        self._check_same(custom_data(self._folder))
         shutil.rmtree(self._work, ignore_errors=True)
         return True
 
     def summary(self) -> str:
         """What `complete` was told; empty while it is not complete."""
-        return (custom_data(self._folder) or {}).get(SUMMARY, "")
+        return summary_of(self._folder) or ""
 
     def resume(self) -> Any:
         """The state to go on from; None at the beginning.

@@ -21,7 +21,9 @@ class Stretch:
 
 
 def stretches(whole: Stretch, seconds: float | None) -> list[Stretch]:
-    """`whole`, cut every so many seconds; None: not at all."""
+    """`whole`, cut every so many seconds; None: not at all. None at all where it is empty."""
+    if whole.last < whole.first:
+        return []
     if seconds is None:
         return [whole]
     step = round(seconds * 1e9)

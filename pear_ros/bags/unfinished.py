@@ -11,6 +11,8 @@ from pathlib import Path
 from pear_ros.bags.parts import custom_data
 
 UNFINISHED = ".unfinished"
+SUMMARY = "pear_ros summary"
+"""In custom_data of a bag that is complete: what was told of its content."""
 
 
 class ResumeError(RuntimeError):
@@ -36,6 +38,11 @@ class BagLock:
         self._file.close()
 
 
+def summary_of(bag: Path) -> str | None:
+    """What was told of the content of a bag of ours when it was completed; None: it is none."""
+    return custom_data(bag).get(SUMMARY)
+
+
 def check_own(bag: Path) -> None:
     """Raises ResumeError where `bag` is a folder of something else, not to be written into."""
     if not (bag / UNFINISHED).exists() and bag.exists() and any(bag.iterdir()):
@@ -47,7 +54,7 @@ def clear(bag: Path) -> None:
 
     Raises ResumeError while another process writes it.
     """
-    if custom_data(bag) or (bag / UNFINISHED).exists():
+    if summary_of(bag) is not None or (bag / UNFINISHED).exists():
         lock = BagLock(bag)
         shutil.rmtree(bag)
         lock.release()

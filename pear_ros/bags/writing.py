@@ -38,6 +38,11 @@ def offered(latched: bool) -> Qos:
     )
 
 
+def is_latched(qos: Sequence[Qos]) -> bool:
+    """Whether who comes late still gets the last message of a topic that is offered so."""
+    return any(one.durability is QosDurability.TRANSIENT_LOCAL for one in qos)
+
+
 def type_name(message_type: type[Any]) -> str:
     """As in sensor_msgs/msg/Image, of a message class of ROS 2."""
     return f"{message_type.__module__.split('.')[0]}/msg/{message_type.__name__}"

@@ -46,6 +46,9 @@ Run = Callable[[Sequence[Piece], Job], Generator[Event, None, None]]
 
 def replay(options: argparse.Namespace) -> int:
     """Replay what the command line asks for; returns the exit code."""
+    if options.end is not None and options.end <= options.start:
+        print(f"error: --end {options.end:g} is not after --start", file=sys.stderr)
+        return 1
     job = Job(
         Wanted(options.image, options.camera_info, options.depth, options.detections),
         parameters_from(options),
@@ -172,7 +175,7 @@ class _Shown:
         tallies = [end.tally for end in finished if end.tally is not None]
         tally = reduce(add, tallies) if len(tallies) == len(finished) else None
         try:
-            conclude(task, job, tally)
+            tally = conclude(task, job, tally)
         except (BagError, ResumeError, OSError) as error:
             self.failure(str(error))
             return

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]
 
+_MANY = 1e9
+"""More than any number here: 30 years, where it is of seconds."""
 _DESCRIPTION = """\
 Finds people in every image of bags (rosbag2: MCAP or sqlite3, compressed, split or cut
 off) and writes bags with the results at the images' stamps: humans, body_model and, on
@@ -203,11 +205,11 @@ def _add_parameters(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _number(low: float, high: float = float("inf")) -> Callable[[str], float]:
+def _number(low: float, high: float = _MANY) -> Callable[[str], float]:
     def number(text: str) -> float:
         value = float(text)
         if not low <= value <= high:
-            limits = f"between {low:g} and {high:g}" if high < float("inf") else f"{low:g} or more"
+            limits = f"between {low:g} and {high:g}" if high < _MANY else f"{low:g} or more"
             raise argparse.ArgumentTypeError(f"must be {limits}, not {text}")
         return value
 

@@ -19,11 +19,11 @@ import cv2
 import numpy as np
 
 from pear_ros import __version__
-from pear_ros.bags.bag import Bag, find_bags
+from pear_ros.bags.bag import Bag, find_bags, name_of
 from pear_ros.bags.chunks import begin, chunk_folder, join
 from pear_ros.bags.snapshot import dumps, loads
 from pear_ros.bags.topic import BagError
-from pear_ros.bags.unfinished import ResumeError
+from pear_ros.bags.unfinished import ResumeError, summary_of
 from pear_ros.ros.parameters import Parameters
 from pear_ros.ros.replay.replay import FRAMES_PER_PART, Choice, Replay, Tally, fingerprint_of
 from pear_ros.ros.replay.topics import Wanted, choose_topics
@@ -152,19 +152,26 @@ def find_pairs(sources: Sequence[Path], output: Path) -> list[tuple[Path, Path]]
     """Each bag at `sources`, and the bag to be written of it.
 
     One that was named itself becomes `output`; otherwise each becomes a bag of its name in the
-    folder `output`. Raises BagError where there is none, or several would be one.
+    folder `output`. Raises BagError where there is none, several would be one, or one would take
+    its own place.
     """
     found = [bag for source in sources for bag in find_bags(source, leave_out=output)]
     if len(sources) == 1 and found == list(sources):
-        return [(found[0], output)]
-    names = [bag.name.partition(".")[0] if bag.is_file() else bag.name for bag in found]
+        return [_pair(found[0], output)]
+    names = [name_of(bag) for bag in found]
     for name in names:
         if names.count(name) > 1:
             alike = ", ".join(
                 str(bag) for bag, own in zip(found, names, strict=True) if own == name
             )
             raise BagError(f"bags of the same name would be one in {output}: {alike}")
-    return [(bag, output / name) for bag, name in zip(found, names, strict=True)]
+    return [_pair(bag, output / name) for bag, name in zip(found, names, strict=True)]
+
+
+def _pair(source: Path, folder: Path) -> tuple[Path, Path]:
+    if source.resolve().is_relative_to(folder.resolve()):
+        raise BagError(f"{folder} would take the place of {source}: choose another --output")
+    return source, folder
 
 
 def plan(source: Path, folder: Path, job: Job) -> Task:
@@ -174,28 +181,31 @@ def plan(source: Path, folder: Path, job: Job) -> Task:
     """
     bag = Bag(source)
     choice = job.choice(bag)
-    fingerprint = fingerprint_of(bag, choice, job.parameters)
-    begin(folder, fingerprint, chunked=job.chunk is not None)
     parts = choice.stretches(bag)
     if not parts:
         raise BagError(f"{source} ends before second {job.start:g}")
+    fingerprint = fingerprint_of(bag, choice, job.parameters)
+    begin(folder, fingerprint, chunked=job.chunk is not None)
     share = (parts[-1].last - parts[0].first) / max(bag.end - bag.start, 1)
     images = -(-round(share * bag.topics[choice.topics.image].count) // job.every)
     pieces = tuple(Piece(source, folder, number) for number in range(len(parts)))
     return Task(source, folder, choice.topics.image, images, tuple(bag.damage), pieces)
 
 
-def conclude(task: Task, job: Job, tally: Tally | None) -> None:
-    """Make one bag of the pieces, all of them finished.
+def conclude(task: Task, job: Job, tally: Tally | None) -> Tally | None:
+    """Make one bag of the pieces, all of them finished, and return its tally.
 
+    `tally`: None where it is not known of all pieces, as of those that were put together earlier.
     Raises BagError where no piece has an image.
     """
     chunks = [chunk_folder(task.folder, piece.chunk) for piece in task.pieces]
     if job.chunk is None or not any(chunk.exists() for chunk in chunks):
-        return
+        known = summary_of(task.folder)
+        return Tally.loads(known) if known else tally
     if tally is not None and not tally.frames:
         raise BagError(f"{task.source} has no image on {task.image} to replay")
     join(task.folder, chunks, tally.dumps() if tally else "")
+    return tally
 
 
 class Worker:

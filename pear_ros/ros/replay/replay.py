@@ -12,6 +12,7 @@ import json
 import traceback
 from collections import Counter
 from collections.abc import Callable, Generator, Iterator
+from contextlib import closing
 from dataclasses import asdict, dataclass, field
 from itertools import chain
 from pathlib import Path
@@ -26,6 +27,7 @@ from pear_ros.bags.prefetch import prefetched
 from pear_ros.bags.resumable import ResumableBag
 from pear_ros.bags.stretch import Stretch, stretches
 from pear_ros.bags.topic import BagError, Message
+from pear_ros.bags.writing import is_latched
 from pear_ros.people import TrackingState
 from pear_ros.ros.parameters import Parameters
 from pear_ros.ros.replay.frames import CAMERA_INFO, DEPTH, DETECTIONS, FrameReader, Given, Remark
@@ -125,6 +127,8 @@ class _State:
     last_stamp: float = float("-inf")
     shown: list[str] = field(default_factory=list)
     """See ResultMessages."""
+    ended: bool = False
+    """Whether all has been written, what comes after the last image, too."""
 
 
 class Replay:
@@ -202,8 +206,24 @@ class Replay:
 
         Raises BagError where there is no image, OSError where the bag cannot be written.
         """
-        events = prefetched(self._events(), self._decoder(self.tally.frames), _AHEAD)
         try:
+            if not self._state.ended:
+                yield from self._write_rest()
+                self._state.ended = True
+                self._end_part()
+            if not self.tally.frames and self._choice.chunk is None:
+                raise BagError(
+                    f"{self._bag.path} has no image on {self._choice.topics.image} to replay"
+                )
+            if not self._output.is_empty or self._choice.chunk is not None:
+                self._output.complete(self.tally.dumps())
+        finally:
+            self._output.abandon()
+
+    def _write_rest(self) -> Iterator[int]:
+        with closing(
+            prefetched(self._events(), self._decoder(self.tally.frames), _AHEAD)
+        ) as events:
             for event in events:
                 if isinstance(event, Message):
                     self._write(event)
@@ -214,16 +234,6 @@ class Replay:
                     if (number + 1) % self._frames_per_part == 0:
                         self._end_part()
                     yield number
-            self._end_part()
-            if not self.tally.frames and self._choice.chunk is None:
-                raise BagError(
-                    f"{self._bag.path} has no image on {self._choice.topics.image} to replay"
-                )
-            if not self._output.is_empty or self._choice.chunk is not None:
-                self._output.complete(self.tally.dumps())
-        finally:
-            events.close()
-            self._output.abandon()
 
     def _events(self) -> Iterator[Message | Frame]:
         topics, choice = self._choice.topics, self._choice
@@ -236,7 +246,7 @@ class Replay:
         )
         held = (self._bag.last_before(topic, begin) for topic in steady.values() if topic)
         return matched(
-            chain(filter(None, held), messages),
+            chain(filter(None, held), self._latched(), messages),
             topics.image,
             {kind: topic for kind, topic in near.items() if topic},
             {kind: topic for kind, topic in steady.items() if topic},
@@ -244,6 +254,15 @@ class Replay:
             every=choice.every,
             tolerance=round(self._parameters.sync_tolerance * 1e9),
         )
+
+    def _latched(self) -> Iterator[Message]:
+        """What is latched when the replay begins, such as /tf_static, as if recorded then."""
+        first = self._stretch.first
+        latched = {topic.name for topic in self._inputs if is_latched(topic.qos)}
+        names = latched - set(vars(self._choice.topics).values())  # Those are of their time.
+        if names and first == self._choice.stretches(self._bag)[0].first:
+            for message in self._bag.messages(names, end=first - 1):
+                yield message._replace(time=first)
 
     def _decoder(
         self, done: int

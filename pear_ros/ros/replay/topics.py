@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from pear_ros.bags.bag import Bag
 from pear_ros.bags.topic import BagError
@@ -53,7 +54,7 @@ def choose_topics(bag: Bag, wanted: Wanted) -> Wanted:
 
 def _named_image(bag: Bag, name: str) -> str:
     compressed = name + _COMPRESSED
-    if name not in bag.topics and compressed in bag.topics:
+    if compressed in bag.topics and (name not in bag.topics or not bag.topics[name].count):
         name = compressed
     return _named(bag, name, [IMAGE, COMPRESSED_IMAGE])
 
@@ -73,6 +74,8 @@ def _named(bag: Bag, name: str, types: Sequence[str]) -> str:
 def _only_image(bag: Bag, depth: str) -> str:
     names = _of_types(bag, [IMAGE, COMPRESSED_IMAGE])
     found = [name for name in names if name != depth and not name.endswith("/compressedDepth")]
+    # Without messages are those which a recorder subscribed to and nobody published on.
+    found = [name for name in found if bag.topics[name].count] or found
     found = [
         name
         for name in found
@@ -95,7 +98,7 @@ def _only_image(bag: Bag, depth: str) -> str:
 
 def _with_pictures(bag: Bag, names: Sequence[str]) -> list[str]:
     """Without those of which the first image has an encoding that is not one of pictures."""
-    unseen = {name for name in names if bag.topics[name].type == IMAGE}
+    unseen = set(names)
     others = set()
     for count, message in enumerate(bag.messages(names)):
         if not unseen or count == _MOST_LOOKED_AT:
@@ -103,12 +106,20 @@ def _with_pictures(bag: Bag, names: Sequence[str]) -> list[str]:
         if message.topic in unseen:
             unseen.discard(message.topic)
             try:
-                encoding = bag.deserialize(message).encoding
+                encoding = _encoding(bag.deserialize(message))
             except Exception:  # What a corrupt message raises depends on the damage.
                 continue
             if encoding not in ENCODINGS:
                 others.add(message.topic)
     return [name for name in names if name not in others]
+
+
+def _encoding(image: Any) -> str:
+    """Of a compressed one, that before it was compressed; bgr8 where it does not say."""
+    if image.__msgtype__ == IMAGE:
+        return str(image.encoding)
+    before, told, _ = image.format.partition(";")
+    return before.strip() if told else "bgr8"
 
 
 def _of_types(bag: Bag, types: Sequence[str]) -> list[str]:
