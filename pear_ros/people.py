@@ -110,7 +110,7 @@ class Person:
     """One person in one image."""
 
     id: str
-    """Track id, starts with a letter; never reused within a run."""
+    """Track id, starts with a letter; never reused until a new pipeline is made."""
     state: TrackingState
     score: float
     """Confidence that this is a person, 0 to 1."""

@@ -87,7 +87,8 @@ class Parameters:
     )
     model_folder: str = _parameter(
         "",
-        "Folder with PEAR's files, anywhere below; empty: ~/.local/share/pear_ros/models.",
+        "Folder with PEAR's files, anywhere below; empty: $PEAR_ROS_MODELS, else "
+        "~/.local/share/pear_ros/models.",
     )
     pear_body: str = _parameter(
         "ehm-s",
@@ -97,7 +98,8 @@ class Parameters:
     runtime: str = _parameter(
         "auto",
         "What runs PEAR's network: 'tensorrt', 'torch' (on the GPU where it has one), "
-        "'onnxruntime' or 'openvino' (on the CPU); 'auto' for the first of these that can be had. "
+        "'onnxruntime' or 'openvino' (on the CPU); 'auto' for the first that can be had of "
+        "TensorRT, torch on the GPU, ONNX Runtime, OpenVINO and torch on the CPU. "
         "Where the one named cannot be had, the others are tried, with a warning.",
         choices=RUNTIMES,
     )
