@@ -56,7 +56,7 @@ class PearNode(LifecycleNode):
         self._enabled = True
         self._trouble = ""
         self._values = declare_parameters(self)
-        self.add_on_set_parameters_callback(self._set_parameters)
+        self.add_on_set_parameters_callback(self._take_parameters)
         self.create_service(SetBool, "~/enable", self._enable)
 
     @property
@@ -201,7 +201,7 @@ class PearNode(LifecycleNode):
         response.message = "enabled" if self._enabled else "disabled"
         return response
 
-    def _set_parameters(self, parameters: list[Parameter[Any]]) -> SetParametersResult:
+    def _take_parameters(self, parameters: list[Parameter[Any]]) -> SetParametersResult:
         reason = refusal(parameters, live_only=self._pipeline is not None)
         if reason:
             return SetParametersResult(successful=False, reason=reason)
