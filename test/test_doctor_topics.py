@@ -123,8 +123,8 @@ def test_what_is_amiss_is_told(seen: dict[str, Any]) -> None:
 
 
 def test_who_cannot_hear_whom_is_told(seen: dict[str, Any]) -> None:
-    (clash,) = [clash for clash in seen["clashes"] if "/good/image_raw" in clash]
-    assert "/cameras does not hear /cameras" in clash and "reliab" in clash.lower()
+    (clash,) = [one["text"] for one in seen["clashes"] if "/good/image_raw" in one["text"]]
+    assert "/cameras receives nothing from /cameras" in clash and "reliab" in clash.lower()
     assert judged(seen)["topics.qos"].level is FAIL
 
 

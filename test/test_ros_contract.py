@@ -53,7 +53,12 @@ RETURNS = {
 UNLISTED = {
     # An extension class, whose constructor cannot be read.
     "Clock": "def __new__(cls, *, clock_type: Any = ...) -> Clock: ...",
+    # Attributes of instances; in rclpy since before Humble.
+    "DurabilityPolicy": "name: str",
+    "ReliabilityPolicy": "name: str",
+    "Subscription": "qos_profile: Any",
 }
+"""Members that the list does not have."""
 CONSTANTS = {"rclpy.qos": "qos_profile_sensor_data: QoSProfile"}
 """The list has classes and functions alone; this one is in rclpy since before Humble."""
 
@@ -131,7 +136,7 @@ def declaration(name: str, found: dict[str, list[str] | None] | list[str]) -> li
     for member, parameters in found.items():
         if parameters is None:
             members.append(f"{member}: Any")
-        elif member != "__init__" or name not in UNLISTED:
+        elif member != "__init__" or name != "Clock":
             static = "" if parameters[:1] == ["self"] else "@staticmethod\n    "
             members.append(static + function(member, parameters))
     return [f"class {name}:", *(f"    {member}" for member in members or ["pass"])]

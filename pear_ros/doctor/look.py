@@ -17,17 +17,18 @@ from typing import Any
 import rclpy
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
-from rclpy.qos import QoSProfile, ReliabilityPolicy, qos_check_compatible
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CameraInfo
 
 from pear_ros.doctor.heard import IMAGES, Heard, calibration, camera_info_of, content
-from pear_ros.ros.qos import Mismatches
+from pear_ros.ros.graph import node_name
+from pear_ros.ros.qos import REMEDY, incompatible
+from pear_ros.ros.subscription import FollowingSubscription
 
 _LOOK_AGAIN = 0.2
 """Seconds between two looks at which topics there are."""
-_ANYTHING = QoSProfile(depth=5, reliability=ReliabilityPolicy.BEST_EFFORT)
-"""Takes from every publisher."""
+_DEPTH = 5
+"""Messages kept of each topic."""
 _HUMANS = "pear_msgs/msg/HumanArray"
 
 
@@ -41,13 +42,14 @@ class Looker:
         self._heard: dict[str, Heard] = {}
         self._infos: dict[str, CameraInfo] = {}
         self._clocks: list[float] = []
-        self._mismatches = Mismatches()
-        self._subscribed: set[str] = set()
+        self._subscriptions: dict[str, FollowingSubscription] = {}
 
     def subscribe(self) -> None:
-        """To all topics of interest that are new."""
+        """To all topics of interest that are new, and to the others as their publishers offer."""
+        for subscription in self._subscriptions.values():
+            subscription.follow("auto")
         for topic, kinds in self._node.get_topic_names_and_types():
-            if topic in self._subscribed:
+            if topic in self._subscriptions:
                 continue
             for kind in kinds:
                 if kind in IMAGES or kind == _HUMANS:
@@ -94,10 +96,8 @@ class Looker:
             if heard:
                 heard.lost += event.total_count_change
 
-        self._subscribed.add(topic)
-        events = self._mismatches.of_subscription(topic, count_lost)
-        self._node.create_subscription(
-            kind, topic, take, _ANYTHING, event_callbacks=events, raw=raw
+        self._subscriptions[topic] = FollowingSubscription(
+            self._node, kind, topic, take, _DEPTH, message_lost=count_lost, raw=raw
         )
 
     def _take_info(self, topic: str) -> Callable[[CameraInfo], None]:
@@ -126,30 +126,24 @@ class Looker:
     def _publishers(self, topic: str) -> list[dict[str, Any]]:
         return [
             {
-                "node": _node_of(info),
+                "node": node_name(info),
                 "reliability": info.qos_profile.reliability.name,
                 "durability": info.qos_profile.durability.name,
             }
             for info in self._others(self._node.get_publishers_info_by_topic(topic))
         ]
 
-    def _clashes(self) -> list[str]:
-        """Who cannot hear whom, on all topics, as their qualities of service do not fit."""
-        clashes = []
-        for topic, _ in self._node.get_topic_names_and_types():
-            heard = self._others(self._node.get_subscriptions_info_by_topic(topic))
-            for publisher in self._others(self._node.get_publishers_info_by_topic(topic)):
-                for subscriber in heard:
-                    _, reason = qos_check_compatible(publisher.qos_profile, subscriber.qos_profile)
-                    if "ERROR" in reason:
-                        clashes.append(
-                            f"{_node_of(subscriber)} does not hear {_node_of(publisher)} on "
-                            f"{topic}: {reason.strip().rstrip(';').removeprefix('ERROR: ')}"
-                        )
-        return clashes
+    def _clashes(self) -> list[dict[str, str]]:
+        """Pairs of other nodes whose QoS is incompatible, on all topics."""
+        topics = [topic for topic, _ in self._node.get_topic_names_and_types()]
+        return [
+            {"text": str(pair), "advice": REMEDY}
+            for pair in incompatible(self._node, topics)
+            if self._own not in (pair.publisher, pair.subscriber)
+        ]
 
     def _others(self, infos: Any) -> list[Any]:
-        return [info for info in infos if _node_of(info) != self._own]
+        return [info for info in infos if node_name(info) != self._own]
 
 
 def _humans_type() -> Any:
@@ -159,10 +153,6 @@ def _humans_type() -> Any:
     except ImportError:
         return None
     return HumanArray
-
-
-def _node_of(info: Any) -> str:
-    return f"{info.node_namespace.rstrip('/')}/{info.node_name}"
 
 
 def look(seconds: float) -> dict[str, Any]:

@@ -35,8 +35,7 @@ def check_topics(seen: Seen, seconds: float) -> Iterator[Finding]:
         yield _judge_humans(topic)
     yield from _check_clock(seen["clock"])
     for clash in seen["clashes"]:
-        advice = "let the one that subscribes ask for less: best effort, volatile"
-        yield fail("topics.qos", clash, advice)
+        yield fail("topics.qos", clash["text"], clash["advice"])
 
 
 def _is_of_camera(topic: dict[str, Any], makers: Set[str]) -> bool:

@@ -7,21 +7,22 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from rclpy.clock import Clock, ClockType  # type: ignore[attr-defined]
 from rclpy.node import Node
-from rclpy.qos import QoSProfile, ReliabilityPolicy
-from rclpy.subscription import Subscription
 from sensor_msgs.msg import CameraInfo, CompressedImage
 from sensor_msgs.msg import Image as ImageMessage
 
 from pear_ros.ros.parameters import Parameters
-from pear_ros.ros.qos import Mismatches
 from pear_ros.ros.running import StartError
+from pear_ros.ros.subscription import FollowingSubscription
 from pear_ros.ros.worker import DEPTH, DETECTIONS, Worker
 
-_NEWEST = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
-"""Best effort takes from every publisher (REP-2003). Of images only the newest counts."""
-_RECENT = QoSProfile(depth=5, reliability=ReliabilityPolicy.BEST_EFFORT)
-"""Of what has to meet its image."""
+_NEWEST = 1
+"""Messages kept of images: only the newest counts."""
+_RECENT = 5
+"""Messages kept of what is matched with an image."""
+_FOLLOW_SECONDS = 0.2
+"""Period at which the publishers' QoS is looked at."""
 
 
 class Inputs:
@@ -33,12 +34,11 @@ class Inputs:
         parameters: Parameters,
         worker: Worker,
         topics: Mapping[str, str],
-        mismatches: Mismatches,
     ) -> None:
         """`topics`: those of `input_topics`. Raises StartError as `detections_type` does."""
         self._node = node
-        self._mismatches = mismatches
-        self._subscriptions: list[Subscription[Any]] = []
+        self._worker = worker
+        self._subscriptions: list[FollowingSubscription] = []
         kind = CompressedImage if parameters.image_transport == "compressed" else ImageMessage
         self._subscribe(kind, topics["image"], worker.put, _NEWEST, worker.count_lost)
         self._subscribe(CameraInfo, "camera_info", worker.set_camera_info, _NEWEST)
@@ -46,24 +46,33 @@ class Inputs:
             self._subscribe(detections_type(), topics[DETECTIONS], worker.put_detections, _RECENT)
         if DEPTH in topics:
             self._subscribe(ImageMessage, topics[DEPTH], worker.put_depth, _RECENT)
+        clock = Clock(clock_type=ClockType.STEADY_TIME)  # simulated time may stand still
+        self._timer = node.create_timer(_FOLLOW_SECONDS, self._follow, clock=clock)
 
     def _subscribe(
         self,
         kind: type[Any],
         topic: str,
-        take: Callable[[Any], None],
-        profile: QoSProfile,
-        lost: Callable[[Any], None] | None = None,
+        callback: Callable[[Any], None],
+        depth: int,
+        message_lost: Callable[[Any], None] | None = None,
     ) -> None:
-        callbacks = self._mismatches.of_subscription(topic, lost)
+        reliability = self._worker.parameters.image_reliability
         self._subscriptions.append(
-            self._node.create_subscription(kind, topic, take, profile, event_callbacks=callbacks)
+            FollowingSubscription(
+                self._node, kind, topic, callback, depth, reliability, message_lost
+            )
         )
+
+    def _follow(self) -> None:
+        for subscription in self._subscriptions:
+            subscription.follow(self._worker.parameters.image_reliability)
 
     def destroy(self) -> None:
         """Takes the subscriptions off the node."""
+        self._node.destroy_timer(self._timer)
         for subscription in self._subscriptions:
-            self._node.destroy_subscription(subscription)
+            subscription.destroy()
 
 
 def input_topics(node: Node, parameters: Parameters) -> dict[str, str]:

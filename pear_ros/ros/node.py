@@ -18,7 +18,6 @@ from pear_ros.ros.logs import core_logs_to
 from pear_ros.ros.metrics import Recorder, Statistics
 from pear_ros.ros.outputs import Outputs, Watched
 from pear_ros.ros.parameters import Parameters, declare_parameters, refusal
-from pear_ros.ros.qos import Mismatches
 from pear_ros.ros.reporter import Reporter
 from pear_ros.ros.running import StartError, run
 from pear_ros.ros.worker import Worker
@@ -46,8 +45,7 @@ class PearNode(LifecycleNode):
         self._build_pipeline = build_pipeline
         self._recorder = Recorder()
         self._complain = Complaints(self.get_logger())
-        self._mismatches = Mismatches()
-        self._reporter = Reporter(self, self._recorder, self._complain, self._mismatches)
+        self._reporter = Reporter(self, self._recorder, self._complain)
         self._pipeline: Pipeline | None = None
         self._outputs: Outputs | None = None
         self._worker: Worker | None = None
@@ -102,7 +100,7 @@ class PearNode(LifecycleNode):
                 detections_type()  # Now, before models are loaded.
             with core_logs_to(self.get_logger()):
                 self._pipeline = self._build_pipeline(self._values)
-            self._outputs = Outputs(self, self._pipeline, self._mismatches)
+            self._outputs = Outputs(self, self._pipeline)
         except Exception as error:
             self._trouble = str(error)
             self.get_logger().error(f"Cannot be configured: {error}")
@@ -168,7 +166,7 @@ class PearNode(LifecycleNode):
         )
         worker.start()
         self._worker = worker
-        self._inputs = Inputs(self, self._values, worker, topics, self._mismatches)
+        self._inputs = Inputs(self, self._values, worker, topics)
         self._reporter.enter("active", topics)
         self.get_logger().info(f"Looking for people in {topics['image']}")
 

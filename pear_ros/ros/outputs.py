@@ -28,7 +28,6 @@ from pear_ros.ros.messages import (
     jpeg_message,
 )
 from pear_ros.ros.metrics import Recorder
-from pear_ros.ros.qos import Mismatches
 from pear_ros.ros.transforms import TRANSFORMS_QOS, TransformMessages
 
 if TYPE_CHECKING:
@@ -57,7 +56,7 @@ class Outputs:
     `body_joint_states`, `/tf` and latched `body_model`.
     """
 
-    def __init__(self, node: LifecycleNode, pipeline: Pipeline, mismatches: Mismatches) -> None:
+    def __init__(self, node: LifecycleNode, pipeline: Pipeline) -> None:
         """Raises ValueError when the body has no faces."""
         self.transforms = "off"
         """What goes to /tf from the next image on: off, roots or joints."""
@@ -71,8 +70,7 @@ class Outputs:
         self._shown: set[str] = set()
 
         def create(kind: type[Any], topic: str, profile: QoSProfile) -> LifecyclePublisher[Any]:
-            callbacks = mismatches.of_publisher(topic)
-            return node.create_lifecycle_publisher(kind, topic, profile, event_callbacks=callbacks)
+            return node.create_lifecycle_publisher(kind, topic, profile)
 
         self._humans = create(HumanArray, "humans", _NEWEST)
         self._markers = create(MarkerArray, "mesh_markers", _NEWEST)

@@ -19,6 +19,7 @@ from pear_ros.choice import (
     ESTIMATORS,
     PEAR_BODIES,
     PRECISIONS,
+    RELIABILITIES,
     RUNTIMES,
     TRANSFORMS,
     EstimatorChoice,
@@ -77,6 +78,14 @@ class Parameters:
         "How images arrive: 'raw' for sensor_msgs/Image, 'compressed' for "
         "sensor_msgs/CompressedImage on the image topic's name with /compressed behind it.",
         choices=("raw", "compressed"),
+    )
+    image_reliability: str = _parameter(
+        "auto",
+        "Reliability of the subscriptions to images, camera_info, detections and depth: 'auto' for "
+        "reliable where all publishers offer it and best effort where one does not, 'reliable', "
+        "which loses no raw image but needs reliable publishers, or 'best_effort'.",
+        choices=RELIABILITIES,
+        live=True,
     )
     estimator: str = _parameter(
         "auto",

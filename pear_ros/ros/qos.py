@@ -1,48 +1,66 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Tells of nodes that cannot talk with this one, as they want another quality of service."""
+"""Quality of service (QoS): what to request of publishers, and which endpoints do not match."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, NamedTuple
 
-from rclpy.qos import qos_policy_name_from_kind
+from rclpy.node import Node
+from rclpy.qos import ReliabilityPolicy, qos_check_compatible
 
-try:
-    from rclpy.event_handler import PublisherEventCallbacks, SubscriptionEventCallbacks
-except ImportError:  # ROS 2 Humble
-    from rclpy.qos_event import PublisherEventCallbacks, SubscriptionEventCallbacks
+from pear_ros.ros.graph import node_name
+
+if TYPE_CHECKING:
+    from rclpy.topic_endpoint_info import TopicEndpointInfo
+
+REMEDY = "let the subscription request less: reliability best_effort, durability volatile"
+"""Against incompatible QoS."""
 
 
-class Mismatches:
-    """What the middleware has said so far."""
+class Incompatible(NamedTuple):
+    """A publisher and a subscription of one topic between which nothing passes."""
 
-    def __init__(self) -> None:
-        self._policies: dict[str, str] = {}
+    topic: str
+    publisher: str
+    """Full name of the publishing node."""
+    subscriber: str
+    """Full name of the subscribing node."""
+    reason: str
+    """Which policies differ, as rclpy words it."""
 
-    def of_publisher(self, topic: str) -> PublisherEventCallbacks:
-        """To be given to the publisher of `topic`."""
-        return PublisherEventCallbacks(incompatible_qos=self._note(topic))
-
-    def of_subscription(
-        self, topic: str, message_lost: Callable[[Any], None] | None = None
-    ) -> SubscriptionEventCallbacks:
-        """To be given to the subscription of `topic`."""
-        return SubscriptionEventCallbacks(
-            incompatible_qos=self._note(topic), message_lost=message_lost
+    def __str__(self) -> str:
+        return (
+            f"{self.subscriber} receives nothing from {self.publisher} on {self.topic}, as their "
+            f"QoS is incompatible: {self.reason}"
         )
 
-    @property
-    def sentences(self) -> list[str]:
-        """One for each topic on which somebody was turned away."""
-        return [
-            f"somebody on {topic} wants another quality of service ({policy}) than this node has, "
-            "so nothing passes between them: ros2 topic info -v shows both"
-            for topic, policy in self._policies.items()
-        ]
 
-    def _note(self, topic: str) -> Callable[[Any], None]:
-        def note(event: Any) -> None:
-            self._policies[topic] = qos_policy_name_from_kind(event.last_policy_kind)
+def incompatible(node: Node, topics: Iterable[str]) -> Iterator[Incompatible]:
+    """All pairs of endpoints of `topics` (full names) whose QoS is incompatible.
 
-        return note
+    `node`: any node, which asks the ROS graph; its own endpoints are among those compared.
+    """
+    for topic in topics:
+        subscriptions = node.get_subscriptions_info_by_topic(topic)
+        for publisher in node.get_publishers_info_by_topic(topic):
+            for subscription in subscriptions:
+                _, reason = qos_check_compatible(publisher.qos_profile, subscription.qos_profile)
+                if "ERROR" in reason:
+                    yield Incompatible(
+                        topic,
+                        node_name(publisher),
+                        node_name(subscription),
+                        reason.strip().rstrip(";").removeprefix("ERROR: "),
+                    )
+
+
+def matching_reliability(publishers: Iterable[TopicEndpointInfo]) -> ReliabilityPolicy:
+    """The strictest reliability that receives from all `publishers`: RELIABLE where all offer it.
+
+    RELIABLE as well while there are none: the first images of a reliable publisher are not lost,
+    and a best-effort publisher promises none of its first images anyway.
+    """
+    offered = {publisher.qos_profile.reliability for publisher in publishers}
+    reliable = offered <= {ReliabilityPolicy.RELIABLE}
+    return ReliabilityPolicy.RELIABLE if reliable else ReliabilityPolicy.BEST_EFFORT

@@ -14,8 +14,9 @@ from rclpy.node import Node
 
 from pear_ros.ros.complaints import Complaints
 from pear_ros.ros.diagnostics import Report, diagnostic_array
+from pear_ros.ros.graph import silence_reason
 from pear_ros.ros.metrics import Recorder, Statistics
-from pear_ros.ros.qos import Mismatches
+from pear_ros.ros.qos import REMEDY, incompatible
 
 if TYPE_CHECKING:
     from pear_ros.pipeline import Pipeline
@@ -30,15 +31,12 @@ _PATIENCE = 5.0
 class Reporter:
     """Reports on a node from its beginning to its end, in whatever state it is."""
 
-    def __init__(
-        self, node: Node, recorder: Recorder, complain: Complaints, mismatches: Mismatches
-    ) -> None:
+    def __init__(self, node: Node, recorder: Recorder, complain: Complaints) -> None:
         self.pipeline: Pipeline | None = None
         """The one in use; None: none is loaded."""
         self._node = node
         self._recorder = recorder
         self._complain = complain
-        self._mismatches = mismatches
         self._state = "unconfigured"
         self._topics: Mapping[str, str] = {}
         self._since = 0.0
@@ -67,7 +65,7 @@ class Reporter:
                 state=self._state,
                 statistics=self._past[-1][1],
                 rates=self._rates(),
-                topics={kind: self._told_of(topic) for kind, topic in self._topics.items()},
+                topics={kind: self._description(topic) for kind, topic in self._topics.items()},
                 troubles=list(troubles.values()),
                 model_id=pipeline.model_id if pipeline else "",
                 facts=pipeline.facts if pipeline else {},
@@ -85,8 +83,15 @@ class Reporter:
             "processing rate": (now.processed - before.processed) / (end - start),
         }
 
-    def _told_of(self, topic: str) -> str:
-        return f"{topic}, {self._node.count_publishers(topic)} publishers"
+    def _description(self, topic: str) -> str:
+        """A topic, how many publish it, and the reliability with which the node subscribes."""
+        requested = {
+            subscription.qos_profile.reliability.name
+            for subscription in self._node.subscriptions
+            if subscription.topic_name == topic
+        }
+        text = f"{topic}, {self._node.count_publishers(topic)} publishers"
+        return f"{text}, requested {' and '.join(requested)}" if requested else text
 
     def _troubles(self) -> dict[str, str]:
         """Sentences by cause."""
@@ -94,19 +99,24 @@ class Reporter:
         listening = time.perf_counter() - self._since
         for kind, topic in self._topics.items():
             if min(self._recorder.silence(kind), listening) >= _PATIENCE:
-                troubles[f"silence of {kind}"] = (
-                    f"Nothing on {self._told_of(topic)}, for {_PATIENCE:.0f} s: is the topic "
-                    "remapped, and is image_transport right?"
-                )
+                silent = f"Nothing on {self._description(topic)}, for {_PATIENCE:.0f} s"
+                reason = silence_reason(self._node, topic)
+                troubles[f"silence of {kind}"] = f"{silent}: {reason}"
         before, now = self._past[0][1], self._past[-1][1]
         received, lost = now.received - before.received, now.lost - before.lost
         if lost > received:
-            troubles["lost"] = (
-                f"Of {received + lost} images on {self._topics.get('image')}, {lost} were lost on "
-                "the way: they are too big for the middleware as it is set up. Take "
-                "image_transport compressed, or with Fast DDS set "
-                "FASTDDS_BUILTIN_TRANSPORTS=LARGE_DATA for camera and node"
-            )
-        for sentence in self._mismatches.sentences:
-            troubles[sentence] = sentence
+            troubles["lost"] = self._loss(received, lost)
+        own = self._node.get_fully_qualified_name()
+        topics = {publisher.topic_name for publisher in self._node.publishers}
+        topics |= {subscription.topic_name for subscription in self._node.subscriptions}
+        for pair in incompatible(self._node, sorted(topics)):
+            if own in (pair.publisher, pair.subscriber):
+                troubles[str(pair)] = f"{pair}; {REMEDY}"
         return troubles
+
+    def _loss(self, received: int, lost: int) -> str:
+        return (
+            f"Of {received + lost} images on {self._topics.get('image')}, {lost} were lost on the "
+            "way: let the camera publish reliably, take image_transport compressed, or enlarge the "
+            "kernel's receive buffers (net.core.rmem_max and rmem_default)"
+        )
