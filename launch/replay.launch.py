@@ -74,9 +74,19 @@ def _player(context: LaunchContext) -> list[ExecuteProcess]:
     names = ("bag", "rate", "loop", "start_offset", "delay", "qos_overrides")
     values = {name: LaunchConfiguration(name).perform(context) for name in names}
     command = ["ros2", "bag", "play", values["bag"], "--clock", "--rate", values["rate"]]
-    command += ["--start-offset", values["start_offset"], "--delay", values["delay"]]
+    for option in ("start_offset", "delay"):
+        if not _is_zero(values[option]):  # which `ros2 bag play` refuses for --delay
+            command += [f"--{option.replace('_', '-')}", values[option]]
     if values["loop"] == "true":
         command.append("--loop")
     if values["qos_overrides"]:
         command += ["--qos-profile-overrides-path", values["qos_overrides"]]
     return [ExecuteProcess(cmd=command, output="screen")]
+
+
+def _is_zero(text: str) -> bool:
+    """Whether `text` is the number 0. What is no number is for `ros2 bag play` to refuse."""
+    try:
+        return float(text) == 0.0
+    except ValueError:
+        return False

@@ -157,18 +157,25 @@ def test_cameras_have_to_be_named(launch: Launch) -> None:
         launch("cameras.launch.py")
 
 
+@pytest.mark.parametrize(
+    ("delay", "option"), [("2.0", ["--delay", "2.0"]), ("0", []), ("soon", ["--delay", "soon"])]
+)
 def test_a_bag_is_played_on_its_own_clock(
-    launch: Launch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    launch: Launch,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    delay: str,
+    option: list[str],
 ) -> None:
     (tmp_path / "bin").mkdir()
     ros2 = tmp_path / "bin" / "ros2"
     ros2.write_text(PROGRAM)
     ros2.chmod(0o755)
     monkeypatch.setenv("PATH", f"{ros2.parent}{os.pathsep}{os.environ['PATH']}")
-    options = ("loop:=true", "rate:=0.5", "delay:=2.0", "qos_overrides:=qos.yaml")
+    options = ("loop:=true", "rate:=0.5", f"delay:={delay}", "qos_overrides:=qos.yaml")
     node, player = launch("replay.launch.py", "bag:=walk", "image:=/front/image_raw", *options)
     assert node.rules["image"] == "/front/image_raw"
     assert ("-p", "use_sim_time:=True") in pairwise(node.arguments)
-    played = "bag play walk --clock --rate 0.5 --start-offset 0.0 --delay 2.0 --loop"
+    played = "bag play walk --clock --rate 0.5".split()
     overrides = ["--qos-profile-overrides-path", "qos.yaml"]
-    assert player.arguments == [*played.split(), *overrides]
+    assert player.arguments == [*played, *option, "--loop", *overrides]

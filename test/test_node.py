@@ -15,6 +15,7 @@ pytest.importorskip("rclpy", reason="needs ROS 2")
 from diagnostic_msgs.msg import DiagnosticArray
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState
+from rcl_interfaces.srv import SetParameters
 from rclpy.lifecycle import TransitionCallbackReturn
 from rclpy.parameter import Parameter
 from rclpy.qos import DurabilityPolicy, QoSProfile
@@ -393,7 +394,9 @@ def test_pipeline_that_cannot_be_built_is_said_and_can_be_tried_again(
     ("values", "says"),
     [
         ({"field_of_view": 180.0}, "field_of_view out of range"),
-        ({"field_of_view": 60}, "'field_of_view' to '60' of type 'INTEGER', expecting"),
+        ({"field_of_view": "wide"}, "'field_of_view' to 'wide' of type 'STRING', expecting"),
+        ({"field_of_view": 180}, "field_of_view out of range"),
+        ({"transforms": True}, "transforms must be 'off' or 'roots' or 'joints', not 'on'"),
         ({"max_humans": 0}, "max_humans out of range"),
         ({"publish_vertices": "yes"}, "'publish_vertices'"),
         ({"image_transport": "theora"}, "image_transport must be 'raw' or 'compressed', not 'th"),
@@ -422,6 +425,36 @@ def test_parameters_while_running(bench: Bench) -> None:
     bench.node.trigger_configure()
     bench.node.trigger_activate()
     assert bench.node.count_subscribers("image/compressed") == 1
+
+
+def test_values_are_taken_as_people_type_them(make_bench: MakeBench) -> None:
+    """Of the types that YAML makes of them: off is a boolean, 70 is an integer."""
+    typed = {"transforms": False, "field_of_view": 70, "smoothing": 0, "detection_classes": 1}
+    expected = {"transforms": "off", "field_of_view": 70.0, "smoothing": False}
+    expected["detection_classes"] = "1"
+
+    def values(bench: Bench) -> dict[str, Any]:
+        return {name: bench.node.get_parameter(name).value for name in typed}
+
+    at_the_start = make_bench(**typed)
+    assert repr(values(at_the_start)) == repr(expected)
+    set_later = make_bench()
+    for name, value in typed.items():
+        assert reply(set_later, name, value) == ""
+    assert repr(values(set_later)) == repr(expected)
+    assert "transforms must be" in reply(set_later, "transforms", True)
+    assert "out of range" in reply(set_later, "field_of_view", 180)
+
+
+def reply(bench: Bench, name: str, value: Any) -> str:
+    """Why the node's parameter service refuses a value, or ""."""
+    request = SetParameters.Request(parameters=[Parameter(name, value=value).to_parameter_msg()])
+    client = bench.client.create_client(SetParameters, "/pear/set_parameters")
+    bench.wait(client.service_is_ready)
+    future = client.call_async(request)
+    bench.wait(future.done)
+    (result,) = future.result().results
+    return "" if result.successful else result.reason
 
 
 def test_every_parameter_is_described(bench: Bench) -> None:

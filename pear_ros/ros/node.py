@@ -17,7 +17,7 @@ from pear_ros.ros.inputs import Inputs, detections_type, input_topics
 from pear_ros.ros.logs import core_logs_to
 from pear_ros.ros.metrics import Recorder, Statistics
 from pear_ros.ros.outputs import Outputs, Watched
-from pear_ros.ros.parameters import Parameters, declare_parameters, refusal
+from pear_ros.ros.parameters import Parameters, declare_parameters, in_declared_type, refusal
 from pear_ros.ros.reporter import Reporter
 from pear_ros.ros.running import StartError, run
 from pear_ros.ros.worker import Worker
@@ -66,6 +66,18 @@ class PearNode(LifecycleNode):
     def watched(self) -> Watched | None:
         """Which results somebody subscribes to; None while the node is not configured."""
         return self._outputs.watched() if self._outputs else None
+
+    def set_parameters(self, parameter_list: list[Parameter[Any]]) -> list[SetParametersResult]:
+        """As rclpy does, after values have been put into their declared types."""
+        return super().set_parameters([in_declared_type(one) for one in parameter_list])
+
+    def set_parameters_atomically(
+        self, parameter_list: list[Parameter[Any]]
+    ) -> SetParametersResult:
+        """As rclpy does, after values have been put into their declared types; the parameter
+        service calls this one.
+        """
+        return super().set_parameters_atomically([in_declared_type(one) for one in parameter_list])
 
     def autostart(self) -> None:
         """Configures and activates the node, unless its parameter `autostart` is off.

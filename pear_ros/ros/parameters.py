@@ -255,7 +255,7 @@ def declare_parameters(node: Node) -> Parameters:
         elif isinstance(field.default, int) and not isinstance(field.default, bool):
             descriptor.integer_range = [IntegerRange(from_value=meta["low"], to_value=meta["high"])]
         try:
-            parameter = node.declare_parameter(field.name, field.default, descriptor)
+            parameter = _declare(node, field, descriptor)
         except (InvalidParameterTypeException, InvalidParameterValueException) as error:
             raise ParameterError(str(error)) from error
         reason = refusal([parameter], live_only=False)
@@ -263,6 +263,43 @@ def declare_parameters(node: Node) -> Parameters:
             raise ParameterError(reason)
         values[field.name] = parameter.value
     return Parameters(**values)
+
+
+def in_declared_type(parameter: Parameter[Any]) -> Parameter[Any]:
+    """`parameter` in its declared type, where its value can mean that; else as it is.
+
+    Types are those that YAML makes of what people type: an integer for a whole number, a boolean
+    for off and on (YAML 1.1), an integer for a class id.
+    """
+    defaults = {field.name: field.default for field in dataclasses.fields(Parameters)}
+    default, value = defaults.get(parameter.name), parameter.value
+    if isinstance(default, str) and isinstance(value, bool):
+        value = "on" if value else "off"
+    elif isinstance(default, str) and isinstance(value, int):
+        value = str(value)
+    elif isinstance(default, bool) and value in (0, 1):
+        value = bool(value)
+    elif isinstance(default, float) and isinstance(value, int) and not isinstance(value, bool):
+        value = float(value)
+    else:
+        return parameter
+    return Parameter(parameter.name, value=value)
+
+
+def _declare(
+    node: Node, field: dataclasses.Field[Any], descriptor: ParameterDescriptor
+) -> Parameter[Any]:
+    try:
+        return node.declare_parameter(field.name, field.default, descriptor)
+    except InvalidParameterTypeException:
+        # rclpy names the value in its error only in words: it is read by declaring it untyped.
+        untyped = ParameterDescriptor(dynamic_typing=True)
+        given: Parameter[Any] = node.declare_parameter(field.name, field.default, untyped)
+        node.undeclare_parameter(field.name)
+        typed = in_declared_type(given)
+        if typed is given:
+            raise
+        return node.declare_parameter(field.name, typed.value, descriptor, ignore_override=True)
 
 
 def refusal(parameters: Iterable[Parameter[Any]], *, live_only: bool) -> str:
