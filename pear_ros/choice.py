@@ -10,6 +10,8 @@ ESTIMATORS = ("auto", "pear", "landmarks")
 PEAR_BODIES = ("ehm-s", "smplx")
 DETECTORS = ("built_in", "topic", "full_frame")
 TRANSFORMS = ("off", "roots", "joints")
+STORAGES = ("mcap", "sqlite3")
+"""Of bags that are written."""
 RELIABILITIES = ("auto", "reliable", "best_effort")
 RUNTIMES = ("auto", "tensorrt", "torch", "onnxruntime", "openvino")
 PRECISIONS = ("auto", "fp32", "fp16", "bf16", "int8")

@@ -33,6 +33,7 @@ from pear_ros.bags.stretch import Stretch
 from pear_ros.bags.topic import BagError, Message
 from pear_ros.bags.unfinished import ResumeError, clear
 from pear_ros.boxes import same_person
+from pear_ros.choice import STORAGES
 from pear_ros.people import Person, SmplxParams, TrackingState
 
 ALWAYS = Stretch(-(2**62), 2**62)
@@ -507,6 +508,11 @@ class Killed(BaseException):
 TOPICS = [NewTopic("/stamps", "std_msgs/msg/Header", TYPES)]
 
 
+@pytest.fixture(params=STORAGES)
+def storage(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
 def count_to(bag: ResumableBag, end: int) -> None:
     """Writes numbers, two to a part; the last one is the state."""
     start = bag.resume() or 0
@@ -524,14 +530,18 @@ def content(folder: Path) -> dict[str, bytes]:
 
 
 @pytest.fixture
-def counted(tmp_path: Path) -> dict[str, bytes]:
-    count_to(ResumableBag(tmp_path / "whole", "n", {"to": "5"}), 5)
+def counted(tmp_path: Path, storage: str) -> dict[str, bytes]:
+    count_to(ResumableBag(tmp_path / "whole", "n", {"to": "5"}, storage), 5)
     return content(tmp_path / "whole")
 
 
 @pytest.mark.parametrize("before", [False, True])
 def test_killed_at_any_step_it_goes_on(
-    tmp_path: Path, counted: dict[str, bytes], before: bool, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
+    counted: dict[str, bytes],
+    storage: str,
+    before: bool,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Killed in each of the calls by which something becomes visible, before it or after it."""
     replace, rmtree = os.replace, shutil.rmtree
@@ -556,13 +566,13 @@ def test_killed_at_any_step_it_goes_on(
         monkeypatch.setattr(os, "replace", killing(replace))
         monkeypatch.setattr(shutil, "rmtree", killing(rmtree))
         try:
-            count_to(ResumableBag(folder, "n", {"to": "5"}), 5)
+            count_to(ResumableBag(folder, "n", {"to": "5"}, storage), 5)
             ended = True
         except Killed:
             ended = False
         monkeypatch.setattr(os, "replace", replace)
         monkeypatch.setattr(shutil, "rmtree", rmtree)
-        bag = ResumableBag(folder, "n", {"to": "5"})
+        bag = ResumableBag(folder, "n", {"to": "5"}, storage)
         if not bag.is_complete():
             count_to(bag, 5)
         assert content(folder) == counted
@@ -572,17 +582,20 @@ def test_killed_at_any_step_it_goes_on(
     pytest.fail("there are more steps than thought")
 
 
-def test_a_finished_bag_is_a_bag(tmp_path: Path, counted: dict[str, bytes]) -> None:
-    assert set(counted) == {"metadata.yaml", "n_0.mcap", "n_1.mcap", "n_2.mcap"}
+def test_a_finished_bag_is_a_bag(tmp_path: Path, counted: dict[str, bytes], storage: str) -> None:
+    suffix = {"mcap": "mcap", "sqlite3": "db3"}[storage]
+    assert set(counted) == {"metadata.yaml", *(f"n_{n}.{suffix}" for n in range(3))}
     with AnyReader([tmp_path / "whole"]) as reader:
         times = [time for _, time, _ in reader.messages()]
         assert times == [START + k for k in range(5)]
         assert (reader.start_time, reader.end_time, reader.message_count) == (START, START + 5, 5)
     for n in range(3):
-        assert list(Bag(tmp_path / "whole" / f"n_{n}.mcap").messages())
+        assert list(Bag(tmp_path / "whole" / f"n_{n}.{suffix}").messages())
 
 
-def test_another_bag_is_not_mixed_in(tmp_path: Path, counted: dict[str, bytes]) -> None:
+def test_another_bag_is_not_mixed_in(
+    tmp_path: Path, counted: dict[str, bytes], storage: str
+) -> None:
     folder = tmp_path / "whole"
     with pytest.raises(ResumeError, match="to was '5' and is '8'"):
         ResumableBag(folder, "n", {"to": "8"}).is_complete()
@@ -593,7 +606,7 @@ def test_another_bag_is_not_mixed_in(tmp_path: Path, counted: dict[str, bytes]) 
     begun.abandon()
     with pytest.raises(ResumeError, match="begun in another way: to was '9' and is '8'"):
         ResumableBag(tmp_path / "begun", "n", {"to": "8"}).resume()
-    other = ResumableBag(tmp_path / "begun", "n", {"to": "5"})
+    other = ResumableBag(tmp_path / "begun", "n", {"to": "5"}, storage)
     clear(tmp_path / "begun")
     count_to(other, 5)
     assert content(tmp_path / "begun") == counted

@@ -176,6 +176,6 @@ def test_a_bag_is_played_on_its_own_clock(
     node, player = launch("replay.launch.py", "bag:=walk", "image:=/front/image_raw", *options)
     assert node.rules["image"] == "/front/image_raw"
     assert ("-p", "use_sim_time:=True") in pairwise(node.arguments)
-    played = "bag play walk --clock --rate 0.5".split()
+    played = ["bag", "play", "walk", "--clock", "--rate", "0.5"]
     overrides = ["--qos-profile-overrides-path", "qos.yaml"]
     assert player.arguments == [*played, *option, "--loop", *overrides]

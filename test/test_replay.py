@@ -8,9 +8,11 @@ import multiprocessing
 import random
 import shutil
 import signal
+import sqlite3
 import sys
 import time
 from collections.abc import Callable
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -49,6 +51,7 @@ from replaying import (
 from rosbags.highlevel import AnyReader
 from rosbags.interfaces import QosDurability
 from rosbags.rosbag2 import StoragePlugin
+from ruamel.yaml import YAML
 from tiny_pipeline import TinyPipeline, picture
 
 from pear_ros.assets import AssetError, demo_clip
@@ -56,6 +59,7 @@ from pear_ros.bags.bag import Bag
 from pear_ros.bags.resumable import ResumableBag
 from pear_ros.bags.topic import BagError
 from pear_ros.camera import IntrinsicsSource
+from pear_ros.choice import STORAGES
 from pear_ros.cli import main
 from pear_ros.export.bag import read_bag
 from pear_ros.ros.parameters import Parameters
@@ -126,8 +130,44 @@ def test_results_are_a_bag_with_definitions_and_the_body_latched(replay: Replay,
     assert len(read_bag(folder).stamps_ns) == 12
 
 
-def test_two_runs_give_the_same_bytes(replay: Replay, bag: Path) -> None:
-    assert content(replay(bag, output="a").folder) == content(replay(bag, output="b").folder)
+@pytest.mark.parametrize("storage", STORAGES)
+def test_two_runs_give_the_same_bytes(replay: Replay, bag: Path, storage: str) -> None:
+    first, second = (replay(bag, output=name, storage=storage).folder for name in "ab")
+    assert content(first) == content(second)
+
+
+def test_results_as_sqlite3(replay: Replay, bag: Path) -> None:
+    run = replay(bag, storage="sqlite3", markers=True)
+    assert set(content(run.folder)) == {f"humans_{n}.db3" for n in range(3)} | {"metadata.yaml"}
+    as_mcap = replay(bag, output="mcap", markers=True)
+    for topic in ("/humans", "/mesh_markers", "/body_model"):
+        assert repr(run.messages(topic)) == repr(as_mcap.messages(topic))
+
+
+@pytest.mark.parametrize("storage", STORAGES)
+def test_humble_reads_the_metadata(replay: Replay, bag: Path, storage: str) -> None:
+    """Its rosbag2 wants QoS as a string of YAML with numbers, and skips what it does not know."""
+    folder = replay(bag, storage=storage).folder
+    metadata = YAML(typ="safe").load((folder / "metadata.yaml").read_text())
+    metadata = metadata["rosbag2_bagfile_information"]
+    assert metadata["version"] == 8 and metadata["storage_identifier"] == storage
+    assert metadata["compression_format"] == metadata["compression_mode"] == ""
+    assert metadata["relative_file_paths"] == [file["path"] for file in metadata["files"]]
+    for topic in metadata["topics_with_message_count"]:
+        text = topic["topic_metadata"]["offered_qos_profiles"]
+        assert isinstance(text, str)
+        (qos,) = YAML(typ="safe").load(text)
+        assert (qos["history"], qos["reliability"]) == (1, 1), "keep last, reliable"
+
+
+def test_results_as_sqlite3_have_the_columns_that_humble_reads(replay: Replay, bag: Path) -> None:
+    folder = replay(bag, storage="sqlite3").folder
+    with closing(sqlite3.connect(folder / "humans_0.db3")) as database:
+        columns = "name, type, serialization_format, offered_qos_profiles"
+        topics = database.execute(f"SELECT {columns} FROM topics ORDER BY id").fetchall()
+        query = "SELECT data, timestamp, topic_id FROM messages ORDER BY timestamp"
+        assert database.execute(query).fetchall()
+    assert ("/humans", "pear_msgs/msg/HumanArray", "cdr") in [topic[:3] for topic in topics]
 
 
 @pytest.mark.parametrize("storage", list(StoragePlugin))

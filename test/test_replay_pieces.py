@@ -84,10 +84,11 @@ def bag(tmp_path: Path) -> Path:
     return write_bag(tmp_path / "walk", recorded())
 
 
+@pytest.mark.parametrize(("storage", "suffix"), [("mcap", "mcap"), ("sqlite3", "db3")])
 def test_chunks_begin_anew_and_are_one_bag(
-    replay: Replay, bag: Path, capsys: pytest.CaptureFixture[str]
+    replay: Replay, bag: Path, capsys: pytest.CaptureFixture[str], storage: str, suffix: str
 ) -> None:
-    run = replay(bag, chunk=CHUNK, markers=True)
+    run = replay(bag, chunk=CHUNK, markers=True, storage=storage)
     assert run.code == 0
     stamps = [time for time, _ in run.messages()]
     assert stamps == [k * PERIOD + 3_000_000 for k in range(12)], "every image, once, in order"
@@ -100,12 +101,12 @@ def test_chunks_begin_anew_and_are_one_bag(
     assert states == [True, True], "nobody is known from the chunk before"
     assert len(run.messages("/mesh_markers")) == 12
     assert set(content(run.folder)) == {
-        *(f"humans_{n}_0.mcap" for n in range(3)),
+        *(f"humans_{n}_0.{suffix}" for n in range(3)),
         "metadata.yaml",
     }
     told = capsys.readouterr().out
     assert "images                12" in told and told.count("images          ") == 1
-    assert replay(bag, chunk=CHUNK, markers=True).code == 0
+    assert replay(bag, chunk=CHUNK, markers=True, storage=storage).code == 0
     assert "complete already" in capsys.readouterr().out
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from pear_ros.bags.parts import Part, custom_data, metadata_of, sync, write_metadata, write_whole
 from pear_ros.bags.resumable import SNAPSHOT
+from pear_ros.bags.storage import is_storage_file
 from pear_ros.bags.unfinished import (
     SUMMARY,
     UNFINISHED,
@@ -65,7 +66,7 @@ def join(bag: Path, chunks: Sequence[Path], summary: str) -> None:
     custom = {**custom_data(chunks[0]), SUMMARY: summary}
     del custom[CHUNK_NUMBER]
     for chunk in chunks:
-        for file in chunk.glob("*.mcap"):
+        for file in filter(is_storage_file, chunk.iterdir()):
             os.replace(file, bag / file.name)
     sync(bag)
     write_metadata(bag, parts, custom)

@@ -12,12 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from rosbags.interfaces import Qos
-from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
 from rosbags.typesys.store import Typestore
 from ruamel.yaml import YAML
 
 from pear_ros.bags.bag import METADATA
-from pear_ros.bags.writing import add_topic
+from pear_ros.bags.writing import add_topic, open_writer
 
 _ROOT = "rosbag2_bagfile_information"
 
@@ -56,16 +55,18 @@ class Part:
 
 
 class PartWriter:
-    """Writes one part, MCAP with its chunks compressed, in a folder of its own."""
+    """Writes one part in a folder of its own."""
 
-    def __init__(self, folder: Path, name: str, topics: Sequence[NewTopic]) -> None:
-        """`folder`: where to write, apart from the bag; `name`: of the storage file, no suffix."""
+    def __init__(
+        self, folder: Path, name: str, topics: Sequence[NewTopic], storage: str = "mcap"
+    ) -> None:
+        """`folder`: where to write, apart from the bag; `name`: of the storage file, no suffix;
+        `storage`: one of pear_ros.choice.STORAGES.
+        """
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
         self._folder = folder / name
-        self._writer = Writer(self._folder, version=9, storage_plugin=StoragePlugin.MCAP)
-        self._writer.set_compression(CompressionMode.STORAGE, CompressionFormat.ZSTD)
-        self._writer.open()
+        self._writer = open_writer(self._folder, storage)
         self._connections = {
             topic.name: add_topic(self._writer, topic.name, topic.type, topic.types, topic.qos)
             for topic in topics

@@ -42,13 +42,17 @@ class _Standing:
 class ResumableBag:
     """The bag under construction."""
 
-    def __init__(self, folder: Path, name: str, fingerprint: Mapping[str, str]) -> None:
+    def __init__(
+        self, folder: Path, name: str, fingerprint: Mapping[str, str], storage: str = "mcap"
+    ) -> None:
         """`name`: of the storage files, before their numbers. `fingerprint`: all that the content
         depends on, by names that tell; it remains in the bag's metadata.yaml as custom_data.
+        `storage`: one of pear_ros.choice.STORAGES.
         """
         self._folder = folder
         self._work = folder / UNFINISHED
         self._name = name
+        self._storage = storage
         self._standing = _Standing(dict(fingerprint))
         self._part: PartWriter | None = None
         self._lock: BagLock | None = None
@@ -92,7 +96,7 @@ class ResumableBag:
         first = self._part is None
         if self._part is None:
             name = f"{self._name}_{len(self._standing.parts)}"
-            self._part = PartWriter(self._work / "part", name, topics)
+            self._part = PartWriter(self._work / "part", name, topics, self._storage)
         self._part.write(*message)
         return first
 

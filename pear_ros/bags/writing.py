@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Topics of bags that `rosbags` writes."""
+"""Bags that `rosbags` writes: format and topics."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from pathlib import Path
+from typing import Any, Literal
 
 from rosbags.interfaces import (
     Connection,
@@ -15,12 +16,28 @@ from rosbags.interfaces import (
     QosReliability,
     QosTime,
 )
-from rosbags.rosbag2 import Writer
+from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
 from rosbags.typesys.store import Typestore
 
 QUEUE = 50
 """Messages."""
+_VERSION: Literal[8] = 8
+"""Of metadata.yaml. Humble's rosbag2 (version 5) reads it and skips the fields it does not know; it
+cannot read version 9, where QoS is no longer a string."""
 _FOREVER = QosTime(2147483647, 4294967295)
+
+
+def open_writer(folder: Path, storage: str) -> Writer:
+    """A bag in the new `folder`, open for writing; `storage`: one of pear_ros.choice.STORAGES.
+
+    MCAP is written in chunks compressed by Zstandard, sqlite3 as it is: Humble reads it without
+    further plug-ins.
+    """
+    writer = Writer(folder, version=_VERSION, storage_plugin=StoragePlugin[storage.upper()])
+    if storage == "mcap":
+        writer.set_compression(CompressionMode.STORAGE, CompressionFormat.ZSTD)
+    writer.open()
+    return writer
 
 
 def offered(latched: bool) -> Qos:

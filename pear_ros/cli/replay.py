@@ -58,6 +58,7 @@ def replay(options: argparse.Namespace) -> int:
         options.chunk,
         options.with_inputs,
         options.markers,
+        options.storage,
     )
     run: Run = partial(replay_here, count=options.batch)
     if options.ray is not None:

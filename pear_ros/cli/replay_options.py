@@ -8,6 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pear_ros.choice import STORAGES
+
 if TYPE_CHECKING:
     from pear_ros.ros.parameters import Parameters
 
@@ -52,6 +54,13 @@ def add_replay(commands: Commands) -> argparse.ArgumentParser:
         "--with-inputs", action="store_true", help="copy what was recorded into the new bag, too"
     )
     parser.add_argument("--markers", action="store_true", help="write meshes for RViz, too")
+    parser.add_argument(
+        "--storage",
+        choices=STORAGES,
+        default="mcap",
+        help="format of the bag to be written; Humble reads sqlite3 without further packages "
+        "(default: %(default)s)",
+    )
     parser.add_argument(
         "--start", type=_number(0.0), default=0.0, metavar="S", help="leave out the first S seconds"
     )

@@ -18,13 +18,12 @@ from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from rclpy.serialization import deserialize_message, serialize_message
 from rosbags.interfaces import Connection
-from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
 from rosbags.typesys import Stores
 from rosbags.typesys.store import Typestore
 from sensor_msgs.msg import CompressedImage
 
 from pear_ros.bags.pear_messages import pear_typestore
-from pear_ros.bags.writing import QUEUE, add_topic, offered, type_name
+from pear_ros.bags.writing import QUEUE, add_topic, offered, open_writer, type_name
 from pear_ros.ros.images import bgr_from_image
 from pear_ros.ros.messages import jpeg_message
 
@@ -58,9 +57,7 @@ class Recorder:
         self._arrivals: dict[str, list[float]] = {topic.name: [] for topic in topics}
         self._newest: dict[str, bytes] = {}
         self._arrived = threading.Condition()
-        self._writer = Writer(folder, version=9, storage_plugin=StoragePlugin.MCAP)
-        self._writer.set_compression(CompressionMode.STORAGE, CompressionFormat.ZSTD)
-        self._writer.open()
+        self._writer = open_writer(folder, "mcap")
         typestore = pear_typestore(Stores.ROS2_JAZZY)
         assert typestore is not None, "pear_msgs can be imported, so its definitions are there"
         self._subscriptions = [self._subscribe(node, topic, typestore) for topic in topics]

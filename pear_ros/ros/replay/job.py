@@ -55,6 +55,7 @@ class Job:
     chunk: float | None = None
     with_inputs: bool = False
     markers: bool = False
+    storage: str = "mcap"
     frames_per_part: int = FRAMES_PER_PART
 
     def choice(self, bag: Bag) -> Choice:
@@ -67,6 +68,7 @@ class Job:
             self.chunk,
             self.with_inputs,
             self.markers,
+            self.storage,
         )
 
 

@@ -65,6 +65,8 @@ class Choice:
     """Whether the bag's own topics are written, too."""
     markers: bool = False
     """Whether meshes are written, too."""
+    storage: str = "mcap"
+    """Of the bag that is written: one of pear_ros.choice.STORAGES."""
 
     def stretches(self, bag: Bag) -> list[Stretch]:
         """Those of `bag` that are replayed, each by a Replay of its own."""
@@ -168,10 +170,12 @@ class Replay:
         self._topics = [*own, *self._inputs]
         self._stretch = choice.stretches(bag)[chunk]
         fingerprint = {**fingerprint_of(bag, choice, parameters), **versions}
-        self._output = self._whole = ResumableBag(folder, "humans", fingerprint)
+        self._output = self._whole = ResumableBag(folder, "humans", fingerprint, choice.storage)
         if choice.chunk is not None:
             fingerprint = {**fingerprint, CHUNK_NUMBER: str(chunk)}
-            self._output = ResumableBag(chunk_folder(folder, chunk), f"humans_{chunk}", fingerprint)
+            self._output = ResumableBag(
+                chunk_folder(folder, chunk), f"humans_{chunk}", fingerprint, choice.storage
+            )
         self._told: set[str] = set()
         self.seconds = 0.0
         """Of the stretch, done by now."""
