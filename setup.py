@@ -43,10 +43,10 @@ setup(
     },
     entry_points={
         "console_scripts": [
-            "hri_bridge = pear_ros.ros.hri_bridge:main",
+            "hri_bridge = pear_ros.ros.programs:hri_bridge",
             "pear = pear_ros.cli:main",
-            "pear_node = pear_ros.ros.node:main",
-            "video_source = pear_ros.ros.video_source:main",
+            "pear_node = pear_ros.ros.programs:pear_node",
+            "video_source = pear_ros.ros.programs:video_source",
         ],
     },
     zip_safe=True,

@@ -291,18 +291,28 @@ def _export_graph(options: argparse.Namespace) -> int:
 
 
 def _replay(options: argparse.Namespace) -> int:
-    try:
-        from pear_ros.cli.replay import replay
-    except ModuleNotFoundError as error:
-        package = (error.name or "").split(".")[0]
-        if package not in ("rclpy", "pear_msgs"):
-            raise
-        print(f"error: {package} is missing: source a ROS 2 installation first", file=sys.stderr)
+    if not _has_ros():
         return 1
+    from pear_ros.cli.replay import replay
+
     return replay(options)
 
 
+def _has_ros() -> bool:
+    """Whether ROS 2 and this package's messages can be used; standard error says why not."""
+    from pear_ros.ros.environment import RosMissingError, require_ros
+
+    try:
+        require_ros()
+    except RosMissingError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return False
+    return True
+
+
 def _demo(options: argparse.Namespace) -> int:
+    if not _has_ros():
+        return 1
     from pear_ros.cli.demo import demo
 
     return demo(options.output, _choice(options))

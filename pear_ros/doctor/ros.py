@@ -6,15 +6,14 @@ from __future__ import annotations
 import importlib.util
 import os
 import platform
-import sysconfig
 from collections.abc import Iterator, Mapping
 from importlib import metadata
 from pathlib import Path
 
 from pear_ros.doctor.child import Ask
 from pear_ros.doctor.findings import Finding, fail, ok, warn
+from pear_ros.ros.environment import INSTALLED, is_compiled_for_this_python
 
-_INSTALLED = Path("/opt/ros")
 _OF_WHEELS = {7: "jazzy", 9: "kilted"}
 """Distributions by the first number of rclpy's wheel."""
 _RANGES = ("SUBNET", "LOCALHOST", "OFF", "SYSTEM_DEFAULT")
@@ -35,7 +34,7 @@ def has_rclpy() -> bool:
 
 
 def check_distribution(
-    environment: Environment = os.environ, installed: Path = _INSTALLED
+    environment: Environment = os.environ, installed: Path = INSTALLED
 ) -> Iterator[Finding]:
     """Where ROS 2 comes from, and whether it is made for this Python."""
     id, sourced = "ros.distribution", environment.get("ROS_DISTRO", "")
@@ -62,7 +61,7 @@ def check_distribution(
     name = _OF_WHEELS.get(int(wheel.split(".")[0]), "unknown") if wheel else sourced or "unknown"
     source = "wheels" if wheel else "sourced"
     facts = {"distribution": name, "source": source, "path": str(folder)}
-    if not _fits(folder):
+    if not is_compiled_for_this_python(folder):
         text = f"rclpy in {folder} is not compiled for Python {platform.python_version()}"
         advice = "run it with the Python that ROS 2 is made for, the system's python3"
         yield fail(id, text, advice, **facts)
@@ -212,13 +211,6 @@ def _wheel_of_rclpy(folder: Path) -> str:
         return ""
     own = Path(str(wheel.locate_file("rclpy")))
     return wheel.version if own.resolve() == folder.resolve() else ""
-
-
-def _fits(folder: Path) -> bool:
-    """Whether rclpy is compiled for this Python."""
-    compiled = [path.name for path in folder.glob("_rclpy_pybind11*.so")]
-    suffix = str(sysconfig.get_config_var("EXT_SUFFIX"))
-    return not compiled or any(name.endswith(suffix) for name in compiled)
 
 
 def _distributions(environment: Environment, installed: Path) -> list[str]:

@@ -13,6 +13,7 @@ from rclpy.parameter import Parameter
 from std_srvs.srv import SetBool
 
 from pear_ros.ros.complaints import Complaints
+from pear_ros.ros.environment import missing
 from pear_ros.ros.inputs import Inputs, detections_type, input_topics
 from pear_ros.ros.logs import core_logs_to
 from pear_ros.ros.metrics import Recorder, Statistics
@@ -114,8 +115,8 @@ class PearNode(LifecycleNode):
                 self._pipeline = self._build_pipeline(self._values)
             self._outputs = Outputs(self, self._pipeline)
         except Exception as error:
-            self._trouble = str(error)
-            self.get_logger().error(f"Cannot be configured: {error}")
+            self._trouble = missing(error) if isinstance(error, ImportError) else str(error)
+            self.get_logger().error(f"Cannot be configured: {self._trouble}")
             self._let_go()
             return TransitionCallbackReturn.FAILURE
         pipeline = self._pipeline

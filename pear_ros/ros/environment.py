@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Whether the ROS 2 of this terminal suits this package: what is missing, in one sentence.
+
+Imports no ROS package, so that it can tell when there is none.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import platform
+import sysconfig
+from pathlib import Path
+
+INSTALLED = Path("/opt/ros")
+"""Where apt installs ROS 2, a folder for each distribution."""
+BUILD = "colcon build, then source install/setup.bash"
+_LINK = "ln -s pear_ros/pear_msgs src/pear_msgs"
+_REQUIREMENTS = "python3 -m pip install --no-deps -r requirements/robot.txt"
+_ROSDEP = "rosdep install --from-paths src --ignore-src -y"
+
+
+class RosMissingError(RuntimeError):
+    """Something that a ROS program needs is missing; the text says what, and the remedy."""
+
+
+def require_ros() -> None:
+    """Import what every ROS program of this package needs: rclpy and pear_msgs.
+
+    Raises RosMissingError where they cannot be used.
+    """
+    try:
+        import rclpy  # noqa: F401
+        from rclpy.type_support import check_for_type_support
+
+        from pear_msgs.msg import BodyModelInfo, HumanArray
+    except ImportError as error:
+        raise RosMissingError(missing(error)) from error
+    try:
+        for message_type in (HumanArray, BodyModelInfo):
+            check_for_type_support(message_type)
+    except Exception as error:  # rosidl has an exception class of its own in each distribution
+        raise RosMissingError(
+            f"The messages pear_msgs are built only in part ({error}). Build them again: "
+            f"colcon build --packages-select pear_msgs --cmake-clean-cache, then source "
+            "install/setup.bash"
+        ) from error
+
+
+def missing(error: ImportError, installed: Path = INSTALLED) -> str:
+    """What an import that failed is about, and the remedy.
+
+    `installed`: the folder with installed distributions of ROS 2.
+    """
+    package = (error.name or "").partition(".")[0]
+    rclpy = _folder_of("rclpy")
+    if rclpy is not None and not is_compiled_for_this_python(rclpy):
+        return (
+            f"rclpy in {rclpy} is not compiled for Python {platform.python_version()}: use the "
+            "Python of that ROS 2, mostly /usr/bin/python3, outside of virtual environments"
+        )
+    if package == "rclpy" and rclpy is None:
+        return f"ROS 2 is missing in this terminal: {_how_to_source(installed)}"
+    if package == "pear_msgs":
+        return (
+            "The messages pear_msgs are not built, or their workspace is not sourced. In the "
+            f"workspace: {_LINK} (once), {BUILD}"
+        )
+    if package.endswith("_msgs") or package in ("builtin_interfaces", "rclpy", "rosidl_parser"):
+        return f"The ROS package {package} cannot be imported ({error}): {_ROSDEP}"
+    return f"The Python package {package} cannot be imported ({error}): {_REQUIREMENTS}"
+
+
+def is_compiled_for_this_python(rclpy: Path) -> bool:
+    """Whether the extension module of rclpy, in the folder `rclpy`, suits this interpreter."""
+    compiled = [path.name for path in rclpy.glob("_rclpy_pybind11*.so")]
+    suffix = str(sysconfig.get_config_var("EXT_SUFFIX"))
+    return not compiled or any(name.endswith(suffix) for name in compiled)
+
+
+def _folder_of(package: str) -> Path | None:
+    try:
+        spec = importlib.util.find_spec(package)
+    except (ImportError, ValueError):
+        return None
+    return Path(spec.origin).parent if spec is not None and spec.origin else None
+
+
+def _how_to_source(installed: Path) -> str:
+    found = sorted(installed.glob("*/setup.bash"))
+    if not found:
+        return "install it (docs.ros.org) and source its setup.bash"
+    if distribution := os.environ.get("ROS_DISTRO"):
+        return (
+            f"{distribution} is sourced, but not for Python {platform.python_version()}: use "
+            "/usr/bin/python3, outside of virtual environments"
+        )
+    return f"source {found[-1]}"
