@@ -313,7 +313,8 @@ def test_as_a_process(tmp_path: Path) -> None:
     for name in ("torch", "onnxruntime", "openvino", "numba", "onnx", "onnxscript"):
         (tmp_path / f"{name}.py").write_text("raise ImportError('libcudnn.so.9 is missing')")
     command = [sys.executable, "-m", "pear_ros.cli", "doctor", "--json", "--seconds", "0.5"]
-    environment = {"RMW_IMPLEMENTATION": "rmw_of_nobody_cpp", "PYTHONPATH": str(tmp_path)}
+    path = os.pathsep.join((str(tmp_path), os.environ.get("PYTHONPATH", "")))
+    environment = {"RMW_IMPLEMENTATION": "rmw_of_nobody_cpp", "PYTHONPATH": path}
     done = subprocess.run(
         command, capture_output=True, text=True, env={**os.environ, **environment}
     )

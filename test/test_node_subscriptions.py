@@ -31,12 +31,13 @@ RELIABLE, BEST_EFFORT = ReliabilityPolicy.RELIABLE, ReliabilityPolicy.BEST_EFFOR
 IMAGES = 8
 
 CAMERA = f"""
-import time, rclpy
+import array, time, rclpy
 from sensor_msgs.msg import Image
 rclpy.init()
 node = rclpy.create_node("camera")
 publisher = node.create_publisher(Image, "image", 1)
-picture = Image(height=1080, width=1920, encoding="bgr8", step=5760, data=bytes(1080 * 5760))
+picture = Image(height=1080, width=1920, encoding="bgr8", step=5760)
+picture.data = array.array("B", bytes(1080 * 5760))
 while publisher.get_subscription_count() == 0:
     time.sleep(0.02)
 for second in range({IMAGES}):
