@@ -35,6 +35,7 @@ def test_everything_is_there(
         *("10475 vertices, 20908 faces, 55 joints", "200 shape and 50 expression coefficients"),
         *("FLAME, 300 shape and 50 expression", cache.name, f"Picture: {picture}"),
         "Network: vision transformer of depth 2 and width 64",
+        "Colours: joints of bundled people are ",
     ):
         assert told in captured.out
     assert f"estimator:=pear model_folder:='{pear_folder}'" in lines[-1]

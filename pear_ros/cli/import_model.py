@@ -6,6 +6,7 @@ from __future__ import annotations
 import shlex
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
@@ -16,6 +17,7 @@ from pear_ros.body.files import relaxed_hands
 from pear_ros.body.flame import NUM_EXPRESSION, NUM_SHAPE, FlameModel
 from pear_ros.camera import Camera
 from pear_ros.pear.cache import cache_file
+from pear_ros.pear.crop import Crops
 from pear_ros.pear.files import (
     BODY_FILES,
     CHECKPOINT,
@@ -30,6 +32,9 @@ from pear_ros.pear.graph import read_graph
 from pear_ros.people import SMPLX_JOINT_NAMES, Array, Image
 from pear_ros.raster import Faces
 from pear_ros.render import draw_overlay
+
+if TYPE_CHECKING:
+    from pear_ros.pear.network import PearNetwork
 
 _WIDTH, _HEIGHT = 640, 900
 """Pixels of each view."""
@@ -53,7 +58,7 @@ def import_model(folder: Path | None, picture: Path) -> int:
         for graph in map(read_graph, files.graphs):
             print(f"Graph: {graph.path.name}, {graph.precision}, weights {graph.weights[:8]}")
         if CHECKPOINT in files.missing or CHECKPOINT.key in files.found:
-            _print_network(files.checkpoint)
+            _print_network(files.checkpoint, EhmBody(smplx, flame))
     except MissingFilesError:
         _fail(str(MissingFilesError(files.folder, files.missing)))
         return 1
@@ -98,8 +103,11 @@ def _print_body(files: ModelFiles, body: BodyModel) -> None:
     )
 
 
-def _print_network(checkpoint: Path) -> None:
-    """Load the network and say what it is; raises what load_checkpoint does."""
+def _print_network(checkpoint: Path, body: EhmBody) -> None:
+    """Load the network, say what it is and which order of colours suits it.
+
+    Raises what load_checkpoint does.
+    """
     try:
         from pear_ros.pear.checkpoint import load_checkpoint
     except ModuleNotFoundError as error:
@@ -114,6 +122,31 @@ def _print_network(checkpoint: Path) -> None:
         f"Network: vision transformer of depth {len(backbone.blocks)} and width "
         f"{backbone.pos_embed.shape[-1]}, {millions:.0f} M parameters with its head"
     )
+    _print_colour_order(network, body)
+
+
+def _print_colour_order(network: PearNetwork, body: EhmBody) -> None:
+    import torch
+
+    from pear_ros.pear.colour_order import compare_orders
+
+    @torch.inference_mode()
+    def infer(crops: Crops) -> Array:
+        rgb = np.ascontiguousarray(crops[..., ::-1])
+        vectors: Array = network(torch.from_numpy(rgb).permute(0, 3, 1, 2) / 255.0).numpy()
+        return vectors
+
+    order = compare_orders(infer, body)
+    print(
+        f"Colours: joints of bundled people are {order.rgb:.1f} pixels of the crop off in RGB, "
+        f"{order.bgr:.1f} in BGR"
+    )
+    if order.is_bgr:
+        print(
+            "warning: these weights fit better with BGR, but pear_ros gives the network RGB, as in "
+            "PEAR's training: were they trained in another way?",
+            file=sys.stderr,
+        )
 
 
 def _size(path: Path) -> str:
