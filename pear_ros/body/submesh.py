@@ -4,11 +4,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
-from pear_ros.body.kinematics import Array
+Scalar = TypeVar("Scalar", bound=np.generic)
 
 
 @dataclass(frozen=True)
@@ -30,9 +31,9 @@ class SubMesh:
             return cls(slice(None), vertex_count, faces.astype(np.int32))
         return cls(used.astype(np.intp), len(used), corners.reshape(-1, 3).astype(np.int32))
 
-    def take(self, values: Array) -> Array:
+    def take(self, values: npt.NDArray[Scalar]) -> npt.NDArray[Scalar]:
         """(..., U, C) of what the mesh's vertices have, (..., V, C); a view where U is V."""
         if isinstance(self.vertices, slice):
             return values
-        taken: Array = values.take(self.vertices, axis=-2)
+        taken: npt.NDArray[Scalar] = values.take(self.vertices, axis=-2)
         return taken

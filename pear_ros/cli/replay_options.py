@@ -8,6 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pear_ros.choice import MESH_DETAILS
+
 if TYPE_CHECKING:
     from pear_ros.ros.parameters import Parameters
 
@@ -89,6 +91,7 @@ def parameters_from(options: argparse.Namespace) -> Parameters:
         calibration=options.calibration,
         field_of_view=options.fov,
         publish_vertices=options.vertices,
+        mesh_detail=options.mesh_detail,
     )
 
 
@@ -202,6 +205,12 @@ def _add_parameters(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument(
         "--vertices", action="store_true", help="write every mesh vertex into humans"
+    )
+    group.add_argument(
+        "--mesh-detail",
+        choices=MESH_DETAILS,
+        default="medium",
+        help="triangles of the meshes of --markers (default: %(default)s)",
     )
 
 
