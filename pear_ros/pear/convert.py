@@ -70,16 +70,21 @@ def convert(found: Mapping[str, Path]) -> Arrays:
 def with_reduced_meshes(arrays: Arrays) -> Arrays:
     """These arrays of `convert` and, as `smplx.faces_<detail>`, triangles of the reduced meshes.
 
-    Without meshoptimizer they stay as they are, which is logged.
+    Where meshoptimizer is missing, or does not work, they stay as they are, which is logged.
     """
     if all(f"smplx.faces_{detail}" in arrays for detail in REDUCED):
         return arrays
     try:
         reduced = reduce_faces(_smplx(arrays, sha256=""))
-    except ImportError:
+    except (
+        ImportError,
+        OSError,
+        AttributeError,
+    ) as error:  # Missing, or not made for this machine.
         _log.warning(
-            "The body has its full mesh alone, whatever mesh_detail is: the Python package "
-            "meshoptimizer makes lighter ones (pip install meshoptimizer)."
+            "The body has its full mesh alone, whatever mesh_detail is: lighter ones need the "
+            "Python package meshoptimizer (pip install meshoptimizer; %s).",
+            error,
         )
         return arrays
     return {**arrays, **{f"smplx.faces_{detail}": faces for detail, faces in reduced.items()}}
