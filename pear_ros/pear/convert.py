@@ -76,11 +76,8 @@ def with_reduced_meshes(arrays: Arrays) -> Arrays:
         return arrays
     try:
         reduced = reduce_faces(_smplx(arrays, sha256=""))
-    except (
-        ImportError,
-        OSError,
-        AttributeError,
-    ) as error:  # Missing, or not made for this machine.
+    # The library is missing, or was compiled for another machine.
+    except (ImportError, OSError, AttributeError) as error:
         _log.warning(
             "The body has its full mesh alone, whatever mesh_detail is: lighter ones need the "
             "Python package meshoptimizer (pip install meshoptimizer; %s).",
