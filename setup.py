@@ -38,6 +38,7 @@ setup(
         "docs": ["furo", "myst-parser", "sphinx"],
         "openvino": ["openvino"],
         "export": ["pygltflib"],
+        "mesh-detail": ["meshoptimizer"],
         "ray": ["ray"],
         "test": ["hypothesis", "pygltflib", "pytest", "pytest-timeout", "ray", "smplx"],
     },

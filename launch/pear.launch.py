@@ -12,7 +12,7 @@ from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 from launch_ros.substitutions import FindPackageShare
 
-from pear_ros.choice import ESTIMATORS, RUNTIMES, TRANSFORMS
+from pear_ros.choice import ESTIMATORS, MESH_DETAILS, RUNTIMES, TRANSFORMS
 
 
 def generate_launch_description() -> LaunchDescription:
@@ -81,6 +81,12 @@ def generate_launch_description() -> LaunchDescription:
             description="What goes to /tf; before the parameter file's unless empty.",
         ),
         DeclareLaunchArgument(
+            "mesh_detail",
+            default_value="",
+            choices=["", *MESH_DETAILS],
+            description="Triangles of the meshes; before the parameter file's unless empty.",
+        ),
+        DeclareLaunchArgument(
             "build_only",
             default_value="false",
             choices=["true", "false"],
@@ -126,7 +132,7 @@ def generate_launch_description() -> LaunchDescription:
 
 def _pear(context: LaunchContext) -> list[Node]:
     """The node. An empty argument leaves the say to the parameter file."""
-    names = ("estimator", "model_folder", "runtime", "id_prefix", "transforms")
+    names = ("estimator", "model_folder", "runtime", "id_prefix", "transforms", "mesh_detail")
     wanted = {name: LaunchConfiguration(name).perform(context) for name in names}
     inputs = {name: LaunchConfiguration(name).perform(context) for name in ("detections", "depth")}
     return [

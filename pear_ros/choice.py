@@ -13,6 +13,7 @@ TRANSFORMS = ("off", "roots", "joints")
 STORAGES = ("mcap", "sqlite3")
 """Of bags that are written."""
 RELIABILITIES = ("auto", "reliable", "best_effort")
+MESH_DETAILS = ("full", "medium", "low")
 RUNTIMES = ("auto", "tensorrt", "torch", "onnxruntime", "openvino")
 PRECISIONS = ("auto", "fp32", "fp16", "bf16", "int8")
 GRAPH_PRECISIONS = ("fp32", "fp16", "bf16")

@@ -85,6 +85,14 @@ class Body(Protocol):
         """(F, 3) vertex indices, counter-clockwise seen from outside."""
         ...
 
+    def faces_of(self, detail: str) -> npt.NDArray[np.int32]:
+        """(F', 3) triangles of the mesh in that `detail`, one of pear_ros.choice.MESH_DETAILS.
+
+        They are indices of the same vertices as `faces`, and all of these where the body has no
+        reduced mesh.
+        """
+        ...
+
     @property
     def vertex_count(self) -> int:
         """Number of vertices of the mesh."""

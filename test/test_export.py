@@ -299,6 +299,29 @@ def test_the_animation_has_the_bodys_vertices(
         assert glb.json["meshes"][0]["extras"]["targetNames"] == list(BODY.expression_names)
 
 
+@pytest.mark.parametrize("detail", ["medium", "low"])
+def test_the_animation_of_a_lighter_mesh_has_these_vertices(
+    bag: Path, images: Images, export: Callable[..., Path], detail: str
+) -> None:
+    glb = Glb(export(bag, "glb", "--mesh-detail", detail) / "people.glb")
+    faces = BODY.faces_of(detail)
+    used = np.unique(faces)
+    for mesh in glb.json["meshes"]:
+        (primitive,) = mesh["primitives"]
+        corners = glb.array(primitive["indices"])[:, 0].astype(int)
+        np.testing.assert_array_equal(used[corners], faces.ravel())
+        counts = {len(glb.array(at)) for at in primitive["attributes"].values()}
+        counts |= {len(glb.array(target["POSITION"])) for target in primitive["targets"]}
+        assert counts == {len(used)}
+        normals = glb.array(primitive["attributes"]["NORMAL"])
+        np.testing.assert_allclose(np.linalg.norm(normals, axis=1), 1.0, atol=1e-5)
+    x, y, z = glb.vertices("h1_mesh", float(np.float32(5 * STEP * 1e-9))).T
+    found = np.stack([x, -y, -z], axis=1)
+    whole = Glb(export(bag, "glb") / "people.glb")
+    x, y, z = whole.vertices("h1_mesh", float(np.float32(5 * STEP * 1e-9))).T
+    np.testing.assert_allclose(found, np.stack([x, -y, -z], axis=1)[used], atol=1e-6)
+
+
 def test_nobody_spins_between_images_or_is_shown_while_away(
     bag: Path, export: Callable[..., Path]
 ) -> None:

@@ -114,7 +114,7 @@ def test_each_camera_has_its_node(launch: Launch) -> None:
     front, rear = launch(
         "cameras.launch.py",
         *("cameras:=front, rear", "image:=image_raw", "image_transport:=compressed"),
-        *("estimator:=landmarks", "transforms:=off", "detections:=boxes"),
+        *("estimator:=landmarks", "transforms:=off", "detections:=boxes", "mesh_detail:=low"),
     )
     assert [front.namespace, rear.namespace] == ["/front", "/rear"]
     for node in (front, rear):
@@ -123,6 +123,7 @@ def test_each_camera_has_its_node(launch: Launch) -> None:
         assert node.rules["camera_info"] == "camera_info" and "depth" not in node.rules
         assert node.parameters["image_transport"] == "compressed"
         assert node.parameters["estimator"] == "landmarks"
+        assert node.parameters["mesh_detail"] == "low"
         assert node.parameters["detector"] == "topic" and node.parameters["depth"] is False
 
 

@@ -19,6 +19,9 @@ from rclpy.serialization import deserialize_message, serialize_message
 from std_msgs.msg import ColorRGBA, Header
 from visualization_msgs.msg import Marker, MarkerArray
 
+from pear_ros.body import load_open_body
+from pear_ros.body.submesh import SubMesh
+from pear_ros.choice import MESH_DETAILS
 from pear_ros.colours import id_colour
 from pear_ros.ros.markers import MeshMarkers
 
@@ -100,6 +103,19 @@ def check(markers: MeshMarkers, faces: np.ndarray, scene: dict[str, object]) -> 
 def test_bytes_are_those_of_rclpy(scene: dict[str, object]) -> None:
     faces = scene["faces"]
     check(MeshMarkers(faces, scene["meshes"].shape[1]), faces, scene)
+
+
+@pytest.mark.parametrize("detail", MESH_DETAILS)
+def test_bytes_are_those_of_rclpy_in_every_detail(detail: str) -> None:
+    body = load_open_body()
+    faces = body.faces_of(detail)
+    shown = SubMesh.of(faces, body.vertex_count)
+    meshes = np.stack([body.v_template, body.v_template + np.float32(1.0)])
+    expected = serialize_message(
+        marker_array(LONG, (1, 2), ["h1", "h2"], meshes[:, faces.ravel()], ["h3"])
+    )
+    markers = MeshMarkers(shown.faces, shown.vertex_count)
+    assert markers.serialize(LONG, (1, 2), ["h1", "h2"], shown.take(meshes), ["h3"]) == expected
 
 
 @given(data=st.data())

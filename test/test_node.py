@@ -20,7 +20,7 @@ from rclpy.lifecycle import TransitionCallbackReturn
 from rclpy.parameter import Parameter
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from ros_bench import Bench, header, image
-from sensor_msgs.msg import CameraInfo, CompressedImage
+from sensor_msgs.msg import CameraInfo, CompressedImage, PointCloud2
 from sensor_msgs.msg import Image as ImageMessage
 from tiny_pipeline import TETRAHEDRON, TinyPipeline, picture
 from visualization_msgs.msg import Marker, MarkerArray
@@ -64,6 +64,34 @@ def test_markers_of_an_image(bench: Bench) -> None:
     points = np.array([(p.x, p.y, p.z) for p in marker.points])
     corners = TETRAHEDRON[bench.pipeline.body.faces.ravel()] + np.float32([1, 0, 5])
     np.testing.assert_array_equal(points, corners)
+
+
+def test_mesh_detail_while_running(bench: Bench) -> None:
+    """Markers and overlay have other triangles from the next image on; those who go are deleted."""
+    arrays = bench.subscribe(MarkerArray, "mesh_markers")
+    overlays = bench.subscribe(ImageMessage, "overlay")
+    points = bench.subscribe(PointCloud2, "points")
+    scenes = [("medium", (0, 1)), ("low", (0, 1)), ("low", (1,)), ("full", (1, 2))]
+    for second, (detail, squares) in enumerate(scenes):
+        (result,) = bench.node.set_parameters([Parameter("mesh_detail", value=detail)])
+        assert result.successful
+        bench.publish(image(second, *squares))
+        bench.wait_for(second + 1, arrays, overlays, points)
+
+    shown = [[(m.ns, m.action, len(m.points)) for m in array.markers] for array in arrays]
+    assert shown == [
+        [("h1", Marker.ADD, 12), ("h2", Marker.ADD, 12)],
+        [("h1", Marker.ADD, 3), ("h2", Marker.ADD, 3)],
+        [("h2", Marker.ADD, 3), ("h1", Marker.DELETE, 0)],
+        [("h2", Marker.ADD, 12), ("h3", Marker.ADD, 12)],
+    ]
+    corners = [(p.x, p.y, p.z) for p in arrays[2].markers[0].points]
+    np.testing.assert_array_equal(corners, TETRAHEDRON[[1, 3, 2]] + np.float32([1, 0, 5]))
+    assert bytes(overlays[0].data) != bytes(overlays[1].data)
+    assert [cloud.width for cloud in points] == [8, 8, 4, 8], "every vertex, in any detail"
+
+    (result,) = bench.node.set_parameters([Parameter("mesh_detail", value="high")])
+    assert "must be 'full' or 'medium' or 'low', not 'high'" in result.reason
 
 
 def test_overlay_is_drawn_on_the_image(bench: Bench) -> None:

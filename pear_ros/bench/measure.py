@@ -14,6 +14,7 @@ from tqdm import tqdm
 from pear_ros.bench.frames import Frames, SourceError
 from pear_ros.bench.parts import DECODE, MEANINGS, MESH, MESSAGES, OTHER, watch_parts
 from pear_ros.bench.stopwatch import Stopwatch
+from pear_ros.body.submesh import SubMesh
 from pear_ros.estimator import Body, Estimator
 from pear_ros.people import Array, People, TrackingState
 from pear_ros.pipeline import Pipeline
@@ -98,13 +99,15 @@ def sender(body: Body) -> Send | None:
 
     from pear_ros.ros.markers import MeshMarkers
     from pear_ros.ros.messages import human_array
+    from pear_ros.ros.parameters import Parameters
 
     header = Header(frame_id="camera_optical_frame")
-    markers = MeshMarkers(body.faces, body.vertex_count)
+    mesh = SubMesh.of(body.faces_of(Parameters.mesh_detail), body.vertex_count)
+    markers = MeshMarkers(mesh.faces, mesh.vertex_count)
 
     def send(people: People, meshes: Array) -> None:
         serialize_message(human_array(people, header))
         ids = [person.id for person in people.persons]
-        markers.serialize(header.frame_id, (0, 0), ids, meshes)
+        markers.serialize(header.frame_id, (0, 0), ids, mesh.take(meshes))
 
     return send

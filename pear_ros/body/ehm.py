@@ -115,6 +115,14 @@ class EhmBody:
         """The same body with its constants where `asarray` takes them."""
         return EhmBody(self._smplx, self._flame, asarray)
 
+    def faces_of(self, detail: str) -> npt.NDArray[np.int32]:
+        """(F', 3) triangles of the mesh in that `detail`, one of pear_ros.choice.MESH_DETAILS.
+
+        They are indices of the same vertices as `faces`, and all of these where SMPL-X came without
+        reduced meshes.
+        """
+        return self._smplx.faces_of(detail)
+
     def joints(self, people: EhmParameters) -> Tensor:
         """(B, 55, 3) posed joints in metres, without computing any mesh."""
         rest = self.rest_joints(people)

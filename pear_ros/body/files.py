@@ -14,9 +14,12 @@ from scipy import sparse
 
 from pear_ros.body.arrays import Arrays, Shape, check_indices, check_shapes, read_npz
 from pear_ros.body.model import BodyModel
+from pear_ros.choice import MESH_DETAILS
 from pear_ros.people import NUM_JOINTS, SMPLX_JOINT_NAMES
 
 OPEN_BODY_FILE = Path(__file__).with_name("open_body.npz")
+REDUCED_OPEN_BODY_FILE = Path(__file__).with_name("open_body_reduced.npz")
+"""Triangles of its reduced meshes; made by tools/reduce_open_body.py."""
 
 # SMPL-X files keep 300 shape directions before their expression directions.
 _SMPLX_SHAPE_DIRECTIONS = 300
@@ -40,9 +43,10 @@ def load_open_body() -> BodyModel:
             (data["joint_regressor_data"], (rows.astype(np.int32), columns.astype(np.int32))),
             shape=(joints, vertices),
         )
+        sha256 = _sha256(OPEN_BODY_FILE)
         return BodyModel(
             name=str(data["name"]),
-            sha256=_sha256(OPEN_BODY_FILE),
+            sha256=sha256,
             license_note=str(data["license_note"]),
             joint_names=SMPLX_JOINT_NAMES,
             parents=data["parents"].astype(np.int32),
@@ -54,7 +58,18 @@ def load_open_body() -> BodyModel:
             expression_names=tuple(data["expression_names"].tolist()),
             joint_regressor=regressor,
             weights=weights,
+            reduced_faces=_reduced_open_body(sha256),
         )
+
+
+def _reduced_open_body(body_sha256: str) -> dict[str, npt.NDArray[np.int32]]:
+    """What tools/reduce_open_body.py made of the body with this hash; nothing of another one."""
+    if not REDUCED_OPEN_BODY_FILE.exists():
+        return {}
+    with np.load(REDUCED_OPEN_BODY_FILE) as data:
+        if str(data["body_sha256"]) != body_sha256:
+            return {}
+        return {name: data[name].astype(np.int32) for name in data.files if name != "body_sha256"}
 
 
 @dataclass(frozen=True)
@@ -137,7 +152,11 @@ def read_smplx(path: Path, num_betas: int, num_expression: int) -> Arrays:
 
 
 def smplx_body(arrays: Arrays, *, name: str, sha256: str) -> BodyModel:
-    """A body from the arrays of `read_smplx`."""
+    """A body from the arrays of `read_smplx`.
+
+    With reduced meshes where there are arrays `faces_<detail>`, by names in
+    pear_ros.choice.MESH_DETAILS.
+    """
     expression = arrays["exprdirs"]
     moving = np.flatnonzero(np.abs(expression).max(axis=(1, 2)) > 0.0)
     return BodyModel(
@@ -155,6 +174,11 @@ def smplx_body(arrays: Arrays, *, name: str, sha256: str) -> BodyModel:
         joint_regressor=sparse.csr_array(arrays["J_regressor"]),
         weights=sparse.csr_array(arrays["weights"]),
         posedirs=arrays["posedirs"],
+        reduced_faces={
+            detail: arrays[f"faces_{detail}"]
+            for detail in MESH_DETAILS
+            if f"faces_{detail}" in arrays
+        },
     )
 
 

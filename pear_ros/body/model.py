@@ -9,6 +9,7 @@ no vertex is touched until somebody asks for the mesh.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -59,6 +60,8 @@ class BodyModel:
     """(V, J) skinning weights; rows sum to 1."""
     posedirs: Array | None = None
     """(V, 3, 9 (J - 1)) pose-corrective offsets, row-major; None where the body has none."""
+    reduced_faces: Mapping[str, npt.NDArray[np.int32]] = field(default_factory=dict, repr=False)
+    """(F', 3) triangles of meshes with fewer of them, by names in pear_ros.choice.MESH_DETAILS."""
     asarray: AsArray = field(default=float32_array, repr=False)
     """Where joints and vertices are computed; the arrays above are NumPy's."""
 
@@ -76,6 +79,14 @@ class BodyModel:
     def vertex_count(self) -> int:
         """Number of vertices of the mesh."""
         return len(self.v_template)
+
+    def faces_of(self, detail: str) -> npt.NDArray[np.int32]:
+        """(F', 3) triangles of the mesh in that `detail`, one of pear_ros.choice.MESH_DETAILS.
+
+        They are indices of the same vertices as `faces`, and all of these where the body has no
+        reduced mesh.
+        """
+        return self.reduced_faces.get(detail, self.faces)
 
     @cached_property
     def directions(self) -> Array:

@@ -4,11 +4,13 @@
 from __future__ import annotations
 
 import argparse
+import functools
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pear_ros.choice import MESH_DETAILS
 from pear_ros.export.arrays import AMASS_ARRAYS, FLAME_ARRAYS, OWN_ARRAYS
 
 if TYPE_CHECKING:
@@ -58,8 +60,19 @@ def add_export(commands: Commands) -> None:
     parser.add_argument(
         "--topic", help="of type pear_msgs/HumanArray, where the bag has several of them"
     )
+    parser.add_argument(
+        "--mesh-detail",
+        choices=MESH_DETAILS,
+        default="full",
+        help="triangles of the mesh in glb: all, about 7,000 or about 2,000 (default: %(default)s)",
+    )
     parser.set_defaults(
-        call=lambda o: export(o.source, o.format, o.output, ids=o.person, topic=o.topic)
+        call=lambda o: export(
+            *(o.source, o.format, o.output),
+            ids=o.person,
+            topic=o.topic,
+            mesh_detail=o.mesh_detail,
+        )
     )
 
 
@@ -70,11 +83,13 @@ def export(
     *,
     ids: Sequence[str] = (),
     topic: str | None = None,
+    mesh_detail: str = "full",
 ) -> int:
     """Write the results in `source` into `folder` and say where; returns the exit code.
 
     `source`: a bag, or the npz file of `pear run`; `file_format`: npz, csv or glb; `ids`: of those
-    wanted, all where empty; `topic`: see pear_ros.export.bag.read_bag.
+    wanted, all where empty; `topic`: see pear_ros.export.bag.read_bag;
+    `mesh_detail`: of glb, one of pear_ros.choice.MESH_DETAILS.
     """
     from pear_ros.export.tracks import ResultsError
 
@@ -82,7 +97,7 @@ def export(
         recording = _read(source, topic).only(ids)
         for damage in recording.damage:
             print(f"warning: {damage}", file=sys.stderr)
-        files = _save(recording, file_format, folder)
+        files = _save(recording, file_format, folder, mesh_detail)
     except ModuleNotFoundError as error:
         print(f"error: {error.name} is missing: pip install {error.name}", file=sys.stderr)
         return 1
@@ -109,12 +124,14 @@ def _read(source: Path, topic: str | None) -> Recording:
     return read_bag(source, topic)
 
 
-def _save(recording: Recording, file_format: str, folder: Path) -> list[Path]:
+def _save(recording: Recording, file_format: str, folder: Path, mesh_detail: str) -> list[Path]:
     if file_format == "npz":
         from pear_ros.export.npz import save_npz as save
     elif file_format == "csv":
         from pear_ros.export.table import save_table as save
     else:
-        from pear_ros.export.glb import save_glb as save
+        from pear_ros.export.glb import save_glb
+
+        save = functools.partial(save_glb, mesh_detail=mesh_detail)
     folder.mkdir(parents=True, exist_ok=True)
     return save(recording, folder)

@@ -93,11 +93,13 @@ def _print_found(files: ModelFiles) -> None:
 def _print_body(files: ModelFiles, body: BodyModel) -> None:
     cache = cache_file(files.folder, body.sha256)
     kept = f"{_size(cache)}, {cache}" if cache.exists() else "not kept"
+    reduced = ", ".join(f"{name} {len(faces)} faces" for name, faces in body.reduced_faces.items())
     print(
         f"\nBody: {body.name}, {body.vertex_count} vertices, {len(body.faces)} faces, "
         f"{len(body.parents)} joints, {body.num_betas} shape and {body.num_expression} expression "
         f"coefficients\n"
         f"Head: FLAME, {NUM_SHAPE} shape and {NUM_EXPRESSION} expression coefficients, eyelids\n"
+        f"Lighter meshes: {reduced or 'none'}\n"
         f"Hash of all body files: {body.sha256}\n"
         f"Converted: {kept}"
     )

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pear_ros.choice import STORAGES
+from pear_ros.choice import MESH_DETAILS, STORAGES
 
 if TYPE_CHECKING:
     from pear_ros.ros.parameters import Parameters
@@ -98,6 +98,7 @@ def parameters_from(options: argparse.Namespace) -> Parameters:
         calibration=options.calibration,
         field_of_view=options.fov,
         publish_vertices=options.vertices,
+        mesh_detail=options.mesh_detail,
     )
 
 
@@ -211,6 +212,12 @@ def _add_parameters(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument(
         "--vertices", action="store_true", help="write every mesh vertex into humans"
+    )
+    group.add_argument(
+        "--mesh-detail",
+        choices=MESH_DETAILS,
+        default="medium",
+        help="triangles of the meshes of --markers (default: %(default)s)",
     )
 
 

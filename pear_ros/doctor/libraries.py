@@ -44,6 +44,7 @@ LIBRARIES = (
     _Library("onnxruntime", "onnxruntime", "PEAR on the processor"),
     _Library("openvino", "openvino", "PEAR on the processor"),
     _Library("numba", "numba", "PEAR's meshes without torch on a GPU"),
+    _Library("meshoptimizer", "meshoptimizer", "lighter meshes of PEAR's bodies"),
     _Library("onnx", "onnx", "the export of PEAR's graphs"),
     _Library("onnxscript", "onnxscript", "the export of PEAR's graphs"),
     _Library("safetensors", "safetensors", "PEAR's weights as safetensors"),

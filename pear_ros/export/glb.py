@@ -19,6 +19,7 @@ import pygltflib as gltf
 
 from pear_ros import __version__
 from pear_ros.body import BodyModel, load_open_body
+from pear_ros.body.submesh import SubMesh
 from pear_ros.colours import id_colour
 from pear_ros.export.gltf_buffer import GltfBuffer
 from pear_ros.export.skinned import Motion, RestShape, influences, motion, rest_shape
@@ -31,15 +32,16 @@ _NEAR = 0.05
 """Metres in front of the camera from which on things are drawn."""
 
 
-def save_glb(recording: Recording, folder: Path) -> list[Path]:
+def save_glb(recording: Recording, folder: Path, *, mesh_detail: str = "full") -> list[Path]:
     """Write people.glb with everybody into `folder`; returns the file.
 
+    `mesh_detail`: how many triangles the meshes have, one of pear_ros.choice.MESH_DETAILS.
     Raises ResultsError where nobody is there, or where a body is not the open one.
     """
     body = load_open_body()
     _require_open_body(recording, body)
     path = folder / "people.glb"
-    scene = _Scene(body, recording)
+    scene = _Scene(body, recording, mesh_detail)
     for track in recording.tracks:
         scene.add(track)
     scene.save(path)
@@ -66,8 +68,9 @@ def _require_open_body(recording: Recording, body: BodyModel) -> None:
 class _Scene:
     """A glTF file under construction."""
 
-    def __init__(self, body: BodyModel, recording: Recording) -> None:
+    def __init__(self, body: BodyModel, recording: Recording, mesh_detail: str) -> None:
         self._body, self._recording = body, recording
+        self._shown = SubMesh.of(body.faces_of(mesh_detail), body.vertex_count)
         asset = gltf.Asset(generator=f"pear_ros {__version__}", copyright=body.license_note)
         self._file = gltf.GLTF2(asset=asset, scene=0, scenes=[gltf.Scene()])
         self._buffer = GltfBuffer(self._file)
@@ -80,9 +83,9 @@ class _Scene:
         self._add_camera(recording.tracks[0].camera[0])
         # What is the same for all people is in the file once.
         self._faces = self._buffer.add(
-            body.faces.astype(np.uint16).ravel(), gltf.ELEMENT_ARRAY_BUFFER
+            self._shown.faces.astype(np.uint16).ravel(), gltf.ELEMENT_ARRAY_BUFFER
         )
-        joints, weights = influences(body)
+        joints, weights = (self._shown.take(values) for values in influences(body))
         self._influences = {
             f"{name}_{n}": self._buffer.add(values[:, 4 * n : 4 * n + 4], gltf.ARRAY_BUFFER)
             for name, values in (("JOINTS", joints), ("WEIGHTS", weights))
@@ -131,14 +134,16 @@ class _Scene:
         self._to_scene(self._node(name="camera", camera=0))
 
     def _add_expressions(self) -> list[gltf.Attributes]:
-        body = self._body
+        body, shown = self._body, self._shown
+        # Of each vertex of the body, its number among those shown, where it is one of them.
+        renumbered = np.full(body.vertex_count, -1)
+        renumbered[shown.vertices] = np.arange(shown.vertex_count)
+        numbers = renumbered[body.exprdirs_vertices]
         targets = []
         for offsets in np.moveaxis(body.exprdirs, 2, 0):
-            moving = offsets.any(axis=1)
+            moving = offsets.any(axis=1) & (numbers >= 0)
             positions = self._buffer.add_sparse(
-                body.vertex_count,
-                body.exprdirs_vertices[moving].astype(np.uint16),
-                offsets[moving],
+                shown.vertex_count, numbers[moving].astype(np.uint16), offsets[moving]
             )
             targets.append(gltf.Attributes(POSITION=positions))
         return targets
@@ -156,9 +161,11 @@ class _Scene:
         return nodes
 
     def _add_mesh(self, name: str, rest: RestShape) -> int:
-        normals = vertex_normals(rest.vertices, self._body.faces)
+        # Normals are those of the full mesh, which make a lighter one look as smooth.
+        normals = self._shown.take(vertex_normals(rest.vertices, self._body.faces))
+        vertices = self._shown.take(rest.vertices)
         attributes = gltf.Attributes(
-            POSITION=self._buffer.add(rest.vertices, gltf.ARRAY_BUFFER, bounds=True),
+            POSITION=self._buffer.add(vertices, gltf.ARRAY_BUFFER, bounds=True),
             NORMAL=self._buffer.add(normals, gltf.ARRAY_BUFFER),
             **self._influences,
         )

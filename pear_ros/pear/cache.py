@@ -18,10 +18,11 @@ from pathlib import Path
 import numpy as np
 
 from pear_ros.body.arrays import Arrays
-from pear_ros.pear.convert import convert
+from pear_ros.pear.convert import convert, with_reduced_meshes
 
 FORMAT = "pear_ros body 1"
-"""To be changed whenever the same originals are converted to other arrays."""
+"""To be changed whenever the same originals are converted to other arrays, as it goes into the hash
+that is published of them; arrays that are merely added leave it."""
 
 _log = logging.getLogger(__name__)
 
@@ -45,11 +46,13 @@ def cache_file(folder: Path, key: str) -> Path:
 def converted(folder: Path, key: str, found: Mapping[str, Path]) -> Arrays:
     """What `convert` makes of the files in `found`, from the cache in `folder` when it is there.
 
-    A cache that cannot be written is logged, and nothing else. Raises as `convert` does.
+    Reduced meshes are with them, and are added to a cache without them, as soon as meshoptimizer is
+    installed. A cache that cannot be written is logged, and nothing else. Raises as `convert` does.
     """
     cache = cache_file(folder, key)
-    if (arrays := _read(cache, key)) is None:
-        arrays = convert(found)
+    kept = _read(cache, key)
+    arrays = with_reduced_meshes(convert(found) if kept is None else kept)
+    if kept is None or len(arrays) > len(kept):
         try:
             _write(cache, key, arrays)
         except OSError as error:

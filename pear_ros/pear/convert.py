@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -21,11 +22,14 @@ from pear_ros.body.arrays import (
 )
 from pear_ros.body.files import read_smplx, smplx_body
 from pear_ros.body.flame import NUM_EXPRESSION, NUM_SHAPE, PARENTS, FlameModel
+from pear_ros.body.reduction import REDUCED, reduce_faces
 from pear_ros.pear.unpickle import load_pickle
 
 BODY_NAME = "smplx-neutral-2020"
 NUM_BETAS = 200
 """Of SMPL-X's 300: as many as PEAR's network tells."""
+
+_log = logging.getLogger(__name__)
 
 _SMPLX_VERTICES = 10475
 _FLAME_VERTICES = 5023
@@ -63,11 +67,35 @@ def convert(found: Mapping[str, Path]) -> Arrays:
     }
 
 
+def with_reduced_meshes(arrays: Arrays) -> Arrays:
+    """These arrays of `convert` and, as `smplx.faces_<detail>`, triangles of the reduced meshes.
+
+    Where meshoptimizer is missing, or does not work, they stay as they are, which is logged.
+    """
+    if all(f"smplx.faces_{detail}" in arrays for detail in REDUCED):
+        return arrays
+    try:
+        reduced = reduce_faces(_smplx(arrays, sha256=""))
+    # The library is missing, or was compiled for another machine.
+    except (ImportError, OSError, AttributeError) as error:
+        _log.warning(
+            "The body has its full mesh alone, whatever mesh_detail is: lighter ones need the "
+            "Python package meshoptimizer (pip install meshoptimizer; %s).",
+            error,
+        )
+        return arrays
+    return {**arrays, **{f"smplx.faces_{detail}": faces for detail, faces in reduced.items()}}
+
+
 def bodies(arrays: Arrays, sha256: str) -> tuple[BodyModel, FlameModel]:
     """The bodies of the arrays that `convert` makes. Raises KeyError when one is missing."""
-    smplx = {name[6:]: array for name, array in arrays.items() if name.startswith("smplx.")}
     flame = {name[6:]: array for name, array in arrays.items() if name.startswith("flame.")}
-    return smplx_body(smplx, name=BODY_NAME, sha256=sha256), FlameModel(**flame)
+    return _smplx(arrays, sha256), FlameModel(**flame)
+
+
+def _smplx(arrays: Arrays, sha256: str) -> BodyModel:
+    smplx = {name[6:]: array for name, array in arrays.items() if name.startswith("smplx.")}
+    return smplx_body(smplx, name=BODY_NAME, sha256=sha256)
 
 
 def _read_flame(path: Path) -> Arrays:

@@ -6,6 +6,8 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import numpy as np
+import numpy.typing as npt
 from rclpy.lifecycle import LifecycleNode, LifecyclePublisher
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from sensor_msgs.msg import CompressedImage, MultiDOFJointState, PointCloud2
@@ -15,6 +17,8 @@ from tf2_msgs.msg import TFMessage
 from visualization_msgs.msg import MarkerArray
 
 from pear_msgs.msg import BodyModelInfo, HumanArray
+from pear_ros.body.submesh import SubMesh
+from pear_ros.choice import MESH_DETAILS
 from pear_ros.frames import JointFrames, arrays, placed, root_frames
 from pear_ros.people import Array, Image, People, Person, TrackingState
 from pear_ros.render import draw_overlay
@@ -51,6 +55,19 @@ class Watched(NamedTuple):
     """Never while `transforms` is off: on a robot, somebody always listens there."""
 
 
+class Drawable(NamedTuple):
+    """What is drawn of the body's mesh in one detail, and the messages that hold it."""
+
+    mesh: SubMesh
+    markers: MeshMarkers
+
+    @classmethod
+    def of(cls, faces: npt.NDArray[np.int32], vertex_count: int) -> Drawable:
+        """Of a mesh (V, 3) the triangles `faces` (F, 3). Raises ValueError where F is 0."""
+        mesh = SubMesh.of(faces, vertex_count)
+        return cls(mesh, MeshMarkers(mesh.faces, mesh.vertex_count))
+
+
 class Outputs:
     """Publishes `humans`, `mesh_markers`, `overlay` (raw and as JPEG), `points`,
     `body_joint_states`, `/tf` and latched `body_model`.
@@ -60,10 +77,13 @@ class Outputs:
         """Raises ValueError when the body has no faces."""
         self.transforms = "off"
         """What goes to /tf from the next image on: off, roots or joints."""
+        self.mesh_detail = "full"
+        """Of mesh_markers and overlay from the next image on, one of MESH_DETAILS."""
         self._pipeline = pipeline
         body = pipeline.body
-        self._faces = body.faces
-        self._mesh_markers = MeshMarkers(self._faces, body.vertex_count)
+        self._drawable = {
+            detail: Drawable.of(body.faces_of(detail), body.vertex_count) for detail in MESH_DETAILS
+        }
         self._frames = JointFrames(body.parents)
         self._transform_messages = TransformMessages(body.joint_names, body.parents)
         self._joint_state_messages = JointStateMessages(body.joint_names)
@@ -120,17 +140,22 @@ class Outputs:
             with recorder.stage("mesh"):
                 meshes = self._pipeline.meshes(dataclasses.replace(people, persons=present))
 
+        # Read once: another thread may change it in the middle of an image.
+        drawable = self._drawable[self.mesh_detail]
+        shown: Array | None = None
+        if meshes is not None and (watched.mesh_markers or overlay):
+            shown = drawable.mesh.take(meshes)
         drawn: Image | None = None
-        if overlay and meshes is not None:
+        if overlay and shown is not None:
             with recorder.stage("draw"):
-                drawn = draw_overlay(picture, people.camera, meshes, self._faces, ids)
+                drawn = draw_overlay(picture, people.camera, shown, drawable.mesh.faces, ids)
 
         with recorder.stage("publish"):
             if watched.humans:
                 by_id = dict(zip(ids, meshes, strict=True)) if meshes is not None else None
                 self._humans.publish(human_array(people, header, by_id if vertices else None))
-            if watched.mesh_markers and meshes is not None:
-                self._markers.publish(self._marker_bytes(header, ids, meshes))
+            if watched.mesh_markers and shown is not None:
+                self._markers.publish(self._marker_bytes(drawable.markers, header, ids, shown))
             if watched.points and meshes is not None:
                 self._points.publish(vertex_cloud(header, ids, meshes))
             if watched.tf or watched.body_joint_states:
@@ -156,9 +181,11 @@ class Outputs:
             message = self._joint_state_messages.serialize(header.frame_id, stamp, ids, frames)
             self._joint_states.publish(message)
 
-    def _marker_bytes(self, header: Header, ids: list[str], meshes: Array) -> bytes:
+    def _marker_bytes(
+        self, markers: MeshMarkers, header: Header, ids: list[str], meshes: Array
+    ) -> bytes:
         """Markers of everyone present, and the removal of those shown before who are not."""
         lost = sorted(self._shown.difference(ids))
         self._shown = set(ids)
         stamp = (header.stamp.sec, header.stamp.nanosec)
-        return self._mesh_markers.serialize(header.frame_id, stamp, ids, meshes, lost)
+        return markers.serialize(header.frame_id, stamp, ids, meshes, lost)

@@ -17,6 +17,7 @@ from rclpy.parameter import Parameter
 from pear_ros.choice import (
     DETECTORS,
     ESTIMATORS,
+    MESH_DETAILS,
     PEAR_BODIES,
     PRECISIONS,
     RELIABILITIES,
@@ -206,6 +207,14 @@ class Parameters:
     publish_vertices: bool = _parameter(
         False,
         "Whether humans carries every mesh vertex (over 150 kB a person) beside the parameters.",
+        live=True,
+    )
+
+    mesh_detail: str = _parameter(
+        "medium",
+        "Triangles of the meshes in mesh_markers and overlay: 'full' for all that the body has, "
+        "over 20,000, 'medium' for about 7,000, 'low' for about 2,000.",
+        choices=MESH_DETAILS,
         live=True,
     )
 

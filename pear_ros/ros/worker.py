@@ -76,6 +76,7 @@ class Worker:
     def parameters(self, parameters: Parameters) -> None:
         self._parameters = parameters
         self._outputs.transforms = parameters.transforms
+        self._outputs.mesh_detail = parameters.mesh_detail
         self._inbox.tolerance = parameters.sync_tolerance
         self._inbox.timeout = parameters.sync_timeout
 

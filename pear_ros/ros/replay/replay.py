@@ -163,7 +163,10 @@ class Replay:
         pipeline.id_prefix = id_prefix(parameters, choice, chunk)
         self._state = _State(pipeline.state())
         self._messages = ResultMessages(
-            pipeline, vertices=parameters.publish_vertices, markers=choice.markers
+            pipeline,
+            vertices=parameters.publish_vertices,
+            markers=choice.markers,
+            mesh_detail=parameters.mesh_detail,
         )
         own = self._messages.topics()
         self._inputs = self._input_topics({topic.name for topic in own})

@@ -16,6 +16,7 @@ from pear_msgs.msg import BodyModelInfo, HumanArray
 from pear_ros.bags.parts import NewTopic
 from pear_ros.bags.pear_messages import pear_typestore
 from pear_ros.bags.writing import offered, type_name
+from pear_ros.body.submesh import SubMesh
 from pear_ros.people import People, TrackingState
 from pear_ros.ros.markers import MeshMarkers
 from pear_ros.ros.messages import body_model_info, human_array
@@ -29,12 +30,17 @@ HUMANS, BODY_MODEL, MARKERS = "/humans", "/body_model", "/mesh_markers"
 class ResultMessages:
     """Serialises results as the node publishes them, and says of which topics they are."""
 
-    def __init__(self, pipeline: Pipeline, *, vertices: bool, markers: bool) -> None:
-        """`vertices`: every mesh vertex in `humans`; `markers`: with `mesh_markers`."""
+    def __init__(
+        self, pipeline: Pipeline, *, vertices: bool, markers: bool, mesh_detail: str
+    ) -> None:
+        """`vertices`: every mesh vertex in `humans`; `markers`: with `mesh_markers`, in that
+        `mesh_detail`, one of pear_ros.choice.MESH_DETAILS.
+        """
         body = pipeline.body
         self._pipeline = pipeline
         self._vertices = vertices
-        self._markers = MeshMarkers(body.faces, body.vertex_count) if markers else None
+        self._mesh = SubMesh.of(body.faces_of(mesh_detail), body.vertex_count)
+        self._markers = MeshMarkers(self._mesh.faces, self._mesh.vertex_count) if markers else None
         types = pear_typestore(Stores.ROS2_JAZZY)
         assert types is not None, "pear_msgs can be imported, so its definitions are there"
         self._types = types
@@ -68,7 +74,8 @@ class ResultMessages:
         if self._markers and meshes is not None:
             stamp = (header.stamp.sec, header.stamp.nanosec)
             lost = sorted(set(self.shown).difference(ids))
-            yield MARKERS, self._markers.serialize(header.frame_id, stamp, ids, meshes, lost)
+            shown = self._mesh.take(meshes)
+            yield MARKERS, self._markers.serialize(header.frame_id, stamp, ids, shown, lost)
         self.shown = ids
 
     def _serialized(self, message: Any) -> bytes:
