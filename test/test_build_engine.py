@@ -20,7 +20,7 @@ from fake_machine import FakeGraphs, fake_machine, fake_reference, forget_module
 from fakes import FakeCuda
 
 from pear_ros.cli import main
-from pear_ros.cli.build_engine import _shown
+from pear_ros.cli.build_engine import _log_printed, _shown
 from pear_ros.pear.runtimes.build_progress import BuildProgress
 
 
@@ -113,9 +113,11 @@ def test_on_a_terminal_there_is_a_bar_with_the_time_left(monkeypatch: pytest.Mon
     fcntl.ioctl(writer, termios.TIOCSWINSZ, struct.pack("4H", 24, 100, 0, 0))
     with os.fdopen(writer, "w") as terminal, monkeypatch.context() as patch:
         patch.setattr("sys.stderr", terminal)
-        with _shown() as progress:
+        patch.setattr("sys.stdout", terminal)
+        with _log_printed(), _shown() as progress:
             progress(BuildProgress("hashing", 1.0, math.nan))
             progress(BuildProgress("tactics", 0.25, 150.0))
+            logging.getLogger("pear_ros.pear").info("an engine is built")
             progress(BuildProgress("tactics", 1.2, 1.0))
         terminal.flush()
         drawn = os.read(reader, 1 << 16).decode()
@@ -123,3 +125,4 @@ def test_on_a_terminal_there_is_a_bar_with_the_time_left(monkeypatch: pytest.Mon
     lines = [line.strip() for line in drawn.split("\r") if line.strip()]
     assert any(line.startswith("25 %") and "2 min left tactics" in line for line in lines)
     assert any(line.startswith("100 %") and "hashing" in line for line in lines)
+    assert "an engine is built" in lines, "the log stands on a line of its own"

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 from tqdm import tqdm
-from tqdm.contrib.logging import logging_redirect_tqdm
 
 from pear_ros.choice import RuntimeChoice
 from pear_ros.pear.body import load_body
@@ -59,10 +58,19 @@ def _fail(reason: str) -> int:
     return 1
 
 
+class _AboveBars(logging.Handler):
+    """Prints records on standard output, above the progress bars of a terminal."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Print one record at once."""
+        tqdm.write(self.format(record))
+        sys.stdout.flush()
+
+
 @contextlib.contextmanager
 def _log_printed() -> Iterator[None]:
     """The package's log on standard output: it tells each step and its reason."""
-    log, printed = logging.getLogger("pear_ros"), logging.StreamHandler(sys.stdout)
+    log, printed = logging.getLogger("pear_ros"), _AboveBars()
     level = log.level
     log.addHandler(printed)
     log.setLevel(logging.INFO)
@@ -91,9 +99,8 @@ def _shown() -> Iterator[Progress]:
         bar.set_postfix_str(f"{time_left(left)} left" if math.isfinite(left) else "", refresh=False)
         bar.set_description_str(progress.phase)
 
-    with logging_redirect_tqdm([logging.getLogger("pear_ros")]):
-        try:
-            yield show
-        finally:
-            for bar in bars:
-                bar.close()
+    try:
+        yield show
+    finally:
+        for bar in bars:
+            bar.close()
