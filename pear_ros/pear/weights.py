@@ -93,9 +93,10 @@ class Weights:
     def _reference(self) -> Array:
         for graph in self._of_these_weights():
             return graph.reference
+        network = self.network()  # first: without torch it says what is missing
         from pear_ros.pear.export import reference
 
-        return reference(self.network())
+        return reference(network)
 
     @cached_property
     def _from_checkpoint(self) -> bool:
