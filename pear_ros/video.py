@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Iterator
 from fractions import Fraction
@@ -15,9 +14,10 @@ import av
 import cv2
 import numpy as np
 
+from pear_ros.log import get_logger
 from pear_ros.people import Image
 
-_logger = logging.getLogger(__name__)
+_logger = get_logger(__name__)
 
 
 class VideoError(OSError):

@@ -14,6 +14,7 @@ from typing import Any
 from tqdm import tqdm
 
 from pear_ros.choice import RuntimeChoice
+from pear_ros.log import package_logger
 from pear_ros.pear.body import load_body
 from pear_ros.pear.files import default_model_folder, find_model_files
 from pear_ros.pear.runtimes.build_progress import BuildProgress
@@ -70,15 +71,14 @@ class _AboveBars(logging.Handler):
 @contextlib.contextmanager
 def _log_printed() -> Iterator[None]:
     """The package's log on standard output: it tells each step and its reason."""
-    log, printed = logging.getLogger("pear_ros"), _AboveBars()
-    level = log.level
-    log.addHandler(printed)
-    log.setLevel(logging.INFO)
+    level, printed = package_logger.level, _AboveBars()
+    package_logger.addHandler(printed)
+    package_logger.setLevel(logging.INFO)
     try:
         yield
     finally:
-        log.setLevel(level)
-        log.removeHandler(printed)
+        package_logger.setLevel(level)
+        package_logger.removeHandler(printed)
 
 
 @contextlib.contextmanager
