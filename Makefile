@@ -50,7 +50,7 @@ test-lyrical: ; $(call test_on_ubuntu,26.04,kilted)
 
 define test_on_ubuntu
 	@python=$$($(PYTHON) -m tools.ubuntu_python $(1)) && PEAR_ROS_VENV=$(@:test-%=.venv-%) \
-		$$python -m tools.setup_environment --ubuntu $(1) --ros $(2) --test
+		$$python -m tools.setup_ubuntu $(1) --ros $(2)
 	PATH="$(CURDIR)/$(@:test-%=.venv-%)/bin:$$PATH" python -m pytest $(ARGS)
 endef
 

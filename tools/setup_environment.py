@@ -3,9 +3,7 @@
 
 Run by the Makefile. Needs Python 3.10 to 3.13, a C++ compiler, CMake and Make, but no ROS: where no
 ROS 2 is sourced, it is installed as Python wheels. Message packages are installed into .venv too,
-beside the wheels' own, so that nothing has to be sourced. With --ubuntu, libraries have the
-versions of an Ubuntu release, and what it lacks is installed as on a robot. Uses the standard
-library alone.
+beside the wheels' own, so that nothing has to be sourced. Uses the standard library alone.
 
     python -m tools.setup_environment --help
 """
@@ -24,7 +22,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tools.setup_steps import ROOT, STATE, VENV, fail, one_at_a_time, run, step
-from tools.ubuntu_python import PYTHONS
 
 REQUIREMENTS = ROOT / "requirements"
 TEST_INTERFACES = ROOT / "test" / "interfaces"
@@ -40,39 +37,29 @@ def main() -> None:
     """Run the steps that are due."""
     parser = argparse.ArgumentParser(description="Set up .venv.")
     parser.add_argument("--ros", choices=WHEELS, help="ROS 2 distribution to take as wheels")
-    parser.add_argument("--ubuntu", choices=PYTHONS, help="release whose libraries to take")
     parser.add_argument("--docs", action="store_true", help="install what the site needs, too")
     parser.add_argument("--test", action="store_true", help="install what the tests need, too")
     arguments = parser.parse_args()
-    ubuntu = arguments.ubuntu
-    check_python(ubuntu)
+    check_python()
     with one_at_a_time():
         ros = choose_ros(arguments.ros)
-        if (STATE / "running").exists():
-            print("The last set-up was interrupted: starting anew.")
-            shutil.rmtree(VENV)
         make_venv(ros)
-        if ubuntu:
-            install_ubuntu(ubuntu, ros)
-        else:
-            install_packages(ros)
+        install_packages(ros)
         build_messages(ros)
-        if ubuntu:
-            build_pear_ros(ubuntu, ros)
-        else:
-            install_pear_ros()
-        if (arguments.docs or arguments.test) and not ubuntu:
+        install_pear_ros()
+        if arguments.docs or arguments.test:
             install_on_top(ros, "docs", "what makes the documentation's site")
         if arguments.test:
             build_test_messages(ros)
-        if arguments.test and not ubuntu:
             install_on_top(ros, "test", "test tools and PyTorch (about 1 minute)")
-        if subprocess.run([PYTHON, "-m", "pear_ros.assets"], cwd=ROOT).returncode:
-            fail("the models and the demo clip are not complete, see above")
+        download_assets()
 
 
 def make_venv(ros: str) -> None:
     """Make an empty .venv, or one that sees the system's packages where ROS 2 is sourced."""
+    if (STATE / "running").exists():
+        print("The last set-up was interrupted: starting anew.")
+        shutil.rmtree(VENV)
     sourced = os.environ["ROS_DISTRO"] if ros == SOURCED else ""
     with step("venv", "a virtual environment", ros, sourced) as due:
         if not due:
@@ -110,18 +97,6 @@ def install_packages(ros: str) -> None:
                 mend_cmake_files()
 
 
-def install_ubuntu(release: str, ros: str) -> None:
-    """Install ROS 2, over its libraries an Ubuntu release's, and the rest as on a robot."""
-    ros_file = REQUIREMENTS / f"ros-{ros}.txt"
-    files = [REQUIREMENTS / f"ubuntu-{release}.txt", REQUIREMENTS / "robot.txt"]
-    says = f"ROS 2 {ros.capitalize()} and the libraries of Ubuntu {release} (about 1 minute)"
-    with step("packages", says, ros_file, *files) as due:
-        if due:
-            pip_install("--no-deps", "--no-compile", "-r", ros_file)
-            pip_install("--no-deps", "--no-compile", *options("-r", files))
-            mend_cmake_files()
-
-
 def build_messages(ros: str) -> None:
     """Build the message packages with colcon and install them into .venv."""
     packages, inputs = [ROOT / "pear_msgs"], list[Path]()
@@ -145,7 +120,7 @@ def build_test_messages(ros: str) -> None:
 
 
 def build_with_colcon(ros: str, packages: Sequence[Path], *more: str | Path) -> None:
-    """Build packages and install them into .venv."""
+    """Build packages, with more options of colcon, and install them into .venv."""
     check_compiler()
     colcon = shutil.which("colcon") if ros == SOURCED else VENV / "bin" / "colcon"
     if not colcon:
@@ -164,7 +139,7 @@ def build_with_colcon(ros: str, packages: Sequence[Path], *more: str | Path) -> 
         f"-DPython3_EXECUTABLE={PYTHON}",
         f"-DPYTHON_INSTALL_DIR=lib/{THIS_PYTHON}/site-packages",
     ]
-    run(command, "the messages could not be built, see above", environment)
+    run(command, "colcon could not build it, see above", environment)
 
 
 def install_pear_ros() -> None:
@@ -174,21 +149,24 @@ def install_pear_ros() -> None:
             pip_install("--no-deps", "--no-build-isolation", "--editable", ROOT)
 
 
-def build_pear_ros(release: str, ros: str) -> None:
-    """Have colcon install this package as it lies here, with the release's own setuptools."""
-    inputs = [ROOT / "setup.py", ROOT / "setup.cfg", REQUIREMENTS / f"ubuntu-{release}.txt"]
-    with step("pear_ros", "pear_ros itself, built by colcon", *inputs) as due:
-        if due:
-            build_with_colcon(ros, [ROOT], "--symlink-install")
-
-
 def install_on_top(ros: str, name: str, says: str) -> None:
     """Install the packages of requirements/<name>.txt; no package that is pinned changes."""
-    file = REQUIREMENTS / f"{name}.txt"
     pins = [] if ros == SOURCED else [REQUIREMENTS / "runtime.txt", REQUIREMENTS / f"ros-{ros}.txt"]
+    install_within(pins, name, says)
+
+
+def install_within(pins: Sequence[Path], name: str, says: str) -> None:
+    """Install the packages of requirements/<name>.txt and what they need, within `pins`."""
+    file = REQUIREMENTS / f"{name}.txt"
     with step(name, says, file) as due:
         if due:
             pip_install("-r", file, *options("-c", pins))
+
+
+def download_assets() -> None:
+    """Download what the default needs: landmark models, and the demo clip."""
+    if subprocess.run([PYTHON, "-m", "pear_ros.assets"], cwd=ROOT).returncode:
+        fail("the models and the demo clip are not complete, see above")
 
 
 def choose_ros(wanted: str | None) -> str:
@@ -215,12 +193,9 @@ def choose_ros(wanted: str | None) -> str:
     return wanted or before or WHEELS[0]
 
 
-def check_python(ubuntu: str | None) -> None:
-    """Refuse a Python for which there are no wheels, or one other than the release's own."""
-    if ubuntu:
-        if f"python{PYTHONS[ubuntu]}" != THIS_PYTHON:
-            fail(f"Ubuntu {ubuntu} has Python {PYTHONS[ubuntu]}, but this is {THIS_PYTHON}")
-    elif not (3, 10) <= sys.version_info[:2] <= (3, 13):
+def check_python() -> None:
+    """Refuse a Python for which there are no wheels."""
+    if not (3, 10) <= sys.version_info[:2] <= (3, 13):
         fail(
             f"{sys.executable} is Python {platform.python_version()}, but 3.10 to 3.13 is needed; "
             "name another one, for example: make setup PYTHON=python3.12"
