@@ -119,8 +119,8 @@ def build_test_messages(ros: str) -> None:
             build_with_colcon(ros, packages)
 
 
-def build_with_colcon(ros: str, packages: Sequence[Path], *more: str | Path) -> None:
-    """Build packages, with more options of colcon, and install them into .venv."""
+def build_with_colcon(ros: str, packages: Sequence[Path]) -> None:
+    """Build packages and install them into .venv."""
     check_compiler()
     colcon = shutil.which("colcon") if ros == SOURCED else VENV / "bin" / "colcon"
     if not colcon:
@@ -133,7 +133,7 @@ def build_with_colcon(ros: str, packages: Sequence[Path], *more: str | Path) -> 
         environment.update(AMENT_PREFIX_PATH=VENV, CMAKE_PREFIX_PATH=VENV, PATH=path)
     command: list[str | Path] = [
         *(colcon, "--log-base", build / "log", "build", "--paths", *packages),
-        *("--build-base", build, "--install-base", VENV, "--merge-install", *more),
+        *("--build-base", build, "--install-base", VENV, "--merge-install"),
         *("--event-handlers", "console_direct+", "--cmake-args"),
         *("-DBUILD_TESTING=OFF", "-DCMAKE_BUILD_TYPE=Release"),
         f"-DPython3_EXECUTABLE={PYTHON}",

@@ -50,8 +50,8 @@ def main() -> None:
         install_packages(ros, versions)
         build_messages(ros)
         build_test_messages(ros)
-        build_pear_ros(ros, versions)
         install_within(versions, "ubuntu-test", "what more the tests use")
+        build_with_colcon(ros, [ROOT])  # each time: it takes seconds, and copies what lies here
         download_assets()
 
 
@@ -64,15 +64,6 @@ def install_packages(ros: str, versions: Sequence[Path]) -> None:
             pip_install("--no-deps", "--no-compile", "-r", ros_file)
             pip_install("--no-deps", "--no-compile", *options("-r", versions))
             mend_cmake_files()
-
-
-def build_pear_ros(ros: str, versions: Sequence[Path]) -> None:
-    """Have colcon install this package as it lies here, by the release's own setuptools."""
-    with step(
-        "pear_ros", "pear_ros itself", *versions, ROOT / "setup.py", ROOT / "setup.cfg"
-    ) as due:
-        if due:
-            build_with_colcon(ros, [ROOT], "--symlink-install")
 
 
 if __name__ == "__main__":
