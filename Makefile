@@ -13,11 +13,13 @@ SETUP = $(PYTHON) -m tools.setup_environment $(if $(ROS),--ros $(ROS))
 # With a sourced ROS 2, .venv is a workspace on top of it; with wheels it needs no environment.
 IN_VENV = $(if $(AMENT_PREFIX_PATH),. .venv/local_setup.sh &&) PATH="$(CURDIR)/.venv/bin:$$PATH"
 
-.PHONY: help setup demo test docs parity bench bench-gpu clean lock
+.PHONY: help setup demo test test-humble test-jazzy test-lyrical docs parity bench bench-gpu clean lock
 
 help:
 	@echo 'make demo    see real people in a real video as body meshes'
 	@echo 'make test    check style, types and behaviour'
+	@echo 'make test-humble, test-jazzy, test-lyrical'
+	@echo '             check behaviour with the libraries of Ubuntu 22.04, 24.04, 26.04'
 	@echo 'make docs    make the site of the documentation: docs/_build/html'
 	@echo 'make parity  compare with outputs of the original PEAR at full size'
 	@echo 'make bench   measure speed and accuracy, without a GPU'
@@ -40,6 +42,18 @@ test:
 	$(IN_VENV) mypy
 	$(IN_VENV) python -m pytest $(ARGS)
 
+# On the Python and the library versions of an Ubuntu release, as a robot has them. Humble's and
+# Lyrical's rclpy do not exist as wheels: that of the nearest distribution stands in for it.
+test-humble: ; $(call test_on_ubuntu,22.04,jazzy)
+test-jazzy: ; $(call test_on_ubuntu,24.04,jazzy)
+test-lyrical: ; $(call test_on_ubuntu,26.04,kilted)
+
+define test_on_ubuntu
+	@python=$$($(PYTHON) -m tools.ubuntu_python $(1)) && PEAR_ROS_VENV=$(@:test-%=.venv-%) \
+		$$python -m tools.setup_ubuntu $(1) --ros $(2)
+	PATH="$(CURDIR)/$(@:test-%=.venv-%)/bin:$$PATH" python -m pytest $(ARGS)
+endef
+
 docs:
 	@$(SETUP) --docs
 	$(IN_VENV) python -m tools.reference_pages
@@ -58,7 +72,7 @@ bench-gpu:
 	$(PYTHON) -m benchmarks.gpu
 
 clean:
-	rm -rf .venv build install log setup.log demo_output docs/_build *.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv .venv-* build install log setup.log demo_output docs/_build *.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
 # For maintainers: pin again what setup.py and requirements/ros.in ask for (needs uv). Versions that

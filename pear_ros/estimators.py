@@ -3,11 +3,10 @@
 
 from __future__ import annotations
 
-import logging
-
 from pear_ros.choice import EstimatorChoice, EstimatorError
 from pear_ros.estimator import Estimator
 from pear_ros.landmark_estimator import LandmarkEstimator
+from pear_ros.log import get_logger
 from pear_ros.pear.files import (
     MissingFilesError,
     ModelFiles,
@@ -17,7 +16,7 @@ from pear_ros.pear.files import (
 from pear_ros.pear.load import load_pear
 from pear_ros.pear.runtimes.runtime import RuntimeUnavailableError
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 
 def make_estimator(choice: EstimatorChoice) -> Estimator:

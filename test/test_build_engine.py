@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import fcntl
-import logging
 import math
 import os
 import pty
@@ -20,7 +19,8 @@ from fake_machine import FakeGraphs, fake_machine, fake_reference, forget_module
 from fakes import FakeCuda
 
 from pear_ros.cli import main
-from pear_ros.cli.build_engine import _shown
+from pear_ros.cli.build_engine import _log_printed, _shown
+from pear_ros.log import package_logger
 from pear_ros.pear.runtimes.build_progress import BuildProgress
 
 
@@ -40,7 +40,7 @@ def models(pear_folder: Path) -> Path:
 def test_an_engine_is_built_and_then_found(
     models: Path, machine: FakeCuda, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    before = logging.getLogger("pear_ros").handlers[:]
+    before = package_logger.handlers[:]
     assert main(["build-engine", str(models)]) == 0
     first = capsys.readouterr()
     assert first.err == ""
@@ -57,7 +57,7 @@ def test_an_engine_is_built_and_then_found(
     assert "is taken from" in again and "is built" not in again
     assert again.splitlines()[-2:] == [ready, where]
     assert machine.live == 0
-    assert logging.getLogger("pear_ros").handlers == before
+    assert package_logger.handlers == before
 
 
 def test_an_inaccurate_engine_is_none(
@@ -113,9 +113,11 @@ def test_on_a_terminal_there_is_a_bar_with_the_time_left(monkeypatch: pytest.Mon
     fcntl.ioctl(writer, termios.TIOCSWINSZ, struct.pack("4H", 24, 100, 0, 0))
     with os.fdopen(writer, "w") as terminal, monkeypatch.context() as patch:
         patch.setattr("sys.stderr", terminal)
-        with _shown() as progress:
+        patch.setattr("sys.stdout", terminal)
+        with _log_printed(), _shown() as progress:
             progress(BuildProgress("hashing", 1.0, math.nan))
             progress(BuildProgress("tactics", 0.25, 150.0))
+            package_logger.info("an engine is built")
             progress(BuildProgress("tactics", 1.2, 1.0))
         terminal.flush()
         drawn = os.read(reader, 1 << 16).decode()
@@ -123,3 +125,4 @@ def test_on_a_terminal_there_is_a_bar_with_the_time_left(monkeypatch: pytest.Mon
     lines = [line.strip() for line in drawn.split("\r") if line.strip()]
     assert any(line.startswith("25 %") and "2 min left tactics" in line for line in lines)
     assert any(line.startswith("100 %") and "hashing" in line for line in lines)
+    assert "an engine is built" in lines, "the log stands on a line of its own"

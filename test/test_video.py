@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import logging
+from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -44,6 +46,91 @@ def test_a_written_video_reads_back_with_its_stamps_and_in_order(clip: Path) -> 
     stamps, images = zip(*source, strict=True)
     np.testing.assert_allclose(stamps, [0.0, 0.1, 0.2, 0.5, 0.6], atol=1e-3)
     np.testing.assert_allclose([image.mean() for image in images], range(40, 240, 40), atol=4)
+
+
+def write_clip(
+    path: Path, codec: str, stamps_ms: list[int], rotation: int = 0, **options: str
+) -> list[Image]:
+    """Write a bright quarter on a ground that gets brighter; returns the frames as shown."""
+    images = []
+    with av.open(str(path), "w", options=options) as container:
+        stream = container.add_stream(codec, rate=30)
+        stream.width, stream.height, stream.pix_fmt = 96, 64, "yuv420p"
+        stream.codec_context.time_base = Fraction(1, 1000)
+        if rotation:
+            stream.set_display_rotation(rotation)
+        for index, stamp in enumerate(stamps_ms):
+            image = shade_of_grey(5 * index)
+            image[:32, :48] = 250
+            images.append(np.rot90(image, rotation // 90))
+            frame = av.VideoFrame.from_ndarray(image, format="bgr24")
+            frame.pts, frame.time_base = stamp, Fraction(1, 1000)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return images
+
+
+@pytest.mark.parametrize("suffix", ["mp4", "mkv", "ts", "webm"])
+def test_frames_of_variable_rate_keep_their_times(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"clip.{suffix}"
+    stamps_ms = [40, 140, 173, 640, 700, 733, 1900]
+    codec = "libvpx-vp9" if suffix == "webm" else "libx264"
+    written = write_clip(path, codec, stamps_ms)
+    source = FrameSource(str(path))
+    assert source.frame_count == (7 if suffix == "mp4" else None), "as far as the file says"
+    stamps, images = zip(*source, strict=True)
+    np.testing.assert_allclose(stamps, (np.array(stamps_ms) - 40) / 1e3, atol=1e-3)
+    np.testing.assert_allclose(images, written, atol=25)  # edges are blurred
+
+
+def test_the_frame_rate_is_the_average(tmp_path: Path) -> None:
+    write_clip(tmp_path / "clip.mp4", "libx264", list(range(0, 1000, 100)))
+    rate = FrameSource(str(tmp_path / "clip.mp4")).frame_rate
+    assert rate == pytest.approx(10.0, rel=0.1)
+
+
+def test_frames_without_times_come_at_the_frame_rate(tmp_path: Path) -> None:
+    path = tmp_path / "clip.h264"
+    write_clip(path, "libx264", [0, 100, 200])
+    source = FrameSource(str(path))
+    assert source.frame_rate is not None
+    np.testing.assert_allclose([stamp * source.frame_rate for stamp, _ in source], [0, 1, 2])
+
+
+@pytest.mark.parametrize("rotation", [0, 90, 180, 270])
+def test_a_video_is_turned_as_it_is_to_be_shown(tmp_path: Path, rotation: int) -> None:
+    path = tmp_path / "clip.mp4"
+    written = write_clip(path, "libx264", [0, 100], rotation)
+    images = [image for _, image in FrameSource(str(path))]
+    np.testing.assert_allclose(images, written, atol=25)
+    assert all(image.flags.c_contiguous for image in images)
+
+
+def test_of_a_damaged_video_the_rest_is_read(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "clip.mp4"
+    write_clip(path, "libx264", list(range(0, 2000, 50)), movflags="faststart")
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) * 3 // 4])
+    with caplog.at_level(logging.WARNING, "pear_ros"):
+        read = list(FrameSource(str(path)))
+    assert 0 < len(read) < 40
+    (message,) = caplog.messages
+    assert message.startswith(f"{path} is damaged, frames are missing: ")
+
+
+def test_a_video_without_pictures_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "sound.mp4"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("aac", rate=44100)
+        samples = np.zeros((1, 1024), np.float32)
+        frame = av.AudioFrame.from_ndarray(samples, format="fltp", layout="mono")
+        frame.rate, frame.pts = 44100, 0
+        container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    with pytest.raises(VideoError, match=r"sound\.mp4 is neither an image nor a video"):
+        FrameSource(str(path))
 
 
 def test_videos_play_everywhere(clip: Path) -> None:

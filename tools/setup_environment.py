@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Set up everything that the package needs, in .venv, from a clean clone.
+"""Set up everything that the package needs, in .venv or $PEAR_ROS_VENV, from a clean clone.
 
 Run by the Makefile. Needs Python 3.10 to 3.13, a C++ compiler, CMake and Make, but no ROS: where no
 ROS 2 is sourced, it is installed as Python wheels. Message packages are installed into .venv too,
@@ -43,9 +43,6 @@ def main() -> None:
     check_python()
     with one_at_a_time():
         ros = choose_ros(arguments.ros)
-        if (STATE / "running").exists():
-            print("The last set-up was interrupted: starting anew.")
-            shutil.rmtree(VENV)
         make_venv(ros)
         install_packages(ros)
         build_messages(ros)
@@ -55,12 +52,14 @@ def main() -> None:
         if arguments.test:
             build_test_messages(ros)
             install_on_top(ros, "test", "test tools and PyTorch (about 1 minute)")
-        if subprocess.run([PYTHON, "-m", "pear_ros.assets"], cwd=ROOT).returncode:
-            fail("the models and the demo clip are not complete, see above")
+        download_assets()
 
 
 def make_venv(ros: str) -> None:
     """Make an empty .venv, or one that sees the system's packages where ROS 2 is sourced."""
+    if (STATE / "running").exists():
+        print("The last set-up was interrupted: starting anew.")
+        shutil.rmtree(VENV)
     sourced = os.environ["ROS_DISTRO"] if ros == SOURCED else ""
     with step("venv", "a virtual environment", ros, sourced) as due:
         if not due:
@@ -121,7 +120,7 @@ def build_test_messages(ros: str) -> None:
 
 
 def build_with_colcon(ros: str, packages: Sequence[Path]) -> None:
-    """Build message packages and install them into .venv."""
+    """Build packages and install them into .venv."""
     check_compiler()
     colcon = shutil.which("colcon") if ros == SOURCED else VENV / "bin" / "colcon"
     if not colcon:
@@ -140,7 +139,7 @@ def build_with_colcon(ros: str, packages: Sequence[Path]) -> None:
         f"-DPython3_EXECUTABLE={PYTHON}",
         f"-DPYTHON_INSTALL_DIR=lib/{THIS_PYTHON}/site-packages",
     ]
-    run(command, "the messages could not be built, see above", environment)
+    run(command, "colcon could not build it, see above", environment)
 
 
 def install_pear_ros() -> None:
@@ -152,11 +151,22 @@ def install_pear_ros() -> None:
 
 def install_on_top(ros: str, name: str, says: str) -> None:
     """Install the packages of requirements/<name>.txt; no package that is pinned changes."""
-    file = REQUIREMENTS / f"{name}.txt"
     pins = [] if ros == SOURCED else [REQUIREMENTS / "runtime.txt", REQUIREMENTS / f"ros-{ros}.txt"]
+    install_within(pins, name, says)
+
+
+def install_within(pins: Sequence[Path], name: str, says: str) -> None:
+    """Install the packages of requirements/<name>.txt and what they need, within `pins`."""
+    file = REQUIREMENTS / f"{name}.txt"
     with step(name, says, file) as due:
         if due:
             pip_install("-r", file, *options("-c", pins))
+
+
+def download_assets() -> None:
+    """Download what the default needs: landmark models, and the demo clip."""
+    if subprocess.run([PYTHON, "-m", "pear_ros.assets"], cwd=ROOT).returncode:
+        fail("the models and the demo clip are not complete, see above")
 
 
 def choose_ros(wanted: str | None) -> str:

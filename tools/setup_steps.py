@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import NoReturn
 
 ROOT = Path(__file__).resolve().parent.parent
-VENV = ROOT / ".venv"
+VENV = ROOT / os.environ.get("PEAR_ROS_VENV", ".venv")
 STATE = VENV / ".setup"  # a file per finished step; "running" while a step is under way
 LOG = ROOT / "setup.log"
 

@@ -8,7 +8,6 @@ NumPy arrays and on torch tensors alike.
 
 from __future__ import annotations
 
-import logging
 from functools import cache
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -18,6 +17,7 @@ from scipy import sparse
 
 from pear_ros.body.blending import Directions
 from pear_ros.body.kinematics import AsArray, Tensor, float32_array, namespace, take
+from pear_ros.log import get_logger
 
 if TYPE_CHECKING:
     from pear_ros.body.packed import PackedSkin
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 _LARGE = 1_000_000
 """Numbers in the directions from which on the time goes into reading them from memory."""
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 
 class Skin(Protocol):

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from tqdm import tqdm
-from tqdm.contrib.logging import logging_redirect_tqdm
 
 from pear_ros.choice import RuntimeChoice
+from pear_ros.log import package_logger
 from pear_ros.pear.body import load_body
 from pear_ros.pear.files import default_model_folder, find_model_files
 from pear_ros.pear.runtimes.build_progress import BuildProgress
@@ -59,18 +59,26 @@ def _fail(reason: str) -> int:
     return 1
 
 
+class _AboveBars(logging.Handler):
+    """Prints records on standard output, above the progress bars of a terminal."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Print one record at once."""
+        tqdm.write(self.format(record))
+        sys.stdout.flush()
+
+
 @contextlib.contextmanager
 def _log_printed() -> Iterator[None]:
     """The package's log on standard output: it tells each step and its reason."""
-    log, printed = logging.getLogger("pear_ros"), logging.StreamHandler(sys.stdout)
-    level = log.level
-    log.addHandler(printed)
-    log.setLevel(logging.INFO)
+    level, printed = package_logger.level, _AboveBars()
+    package_logger.addHandler(printed)
+    package_logger.setLevel(logging.INFO)
     try:
         yield
     finally:
-        log.setLevel(level)
-        log.removeHandler(printed)
+        package_logger.setLevel(level)
+        package_logger.removeHandler(printed)
 
 
 @contextlib.contextmanager
@@ -91,9 +99,8 @@ def _shown() -> Iterator[Progress]:
         bar.set_postfix_str(f"{time_left(left)} left" if math.isfinite(left) else "", refresh=False)
         bar.set_description_str(progress.phase)
 
-    with logging_redirect_tqdm([logging.getLogger("pear_ros")]):
-        try:
-            yield show
-        finally:
-            for bar in bars:
-                bar.close()
+    try:
+        yield show
+    finally:
+        for bar in bars:
+            bar.close()

@@ -15,8 +15,6 @@ import numpy.typing as npt
 from pear_ros.camera import Camera
 from pear_ros.people import Array, FlameParams, People, Person, TrackingState, stack
 
-Integers = npt.NDArray[np.integer[Any]]
-
 _ID = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 """Ids become names of files."""
 
@@ -32,7 +30,7 @@ class Track:
     id: str
     model_id: str
     body_model: str
-    frames: Integers
+    frames: npt.NDArray[np.int64]
     """(T,) indices into Recording.stamps_ns, ascending."""
     states: npt.NDArray[np.uint8]
     """(T,) pear_ros.people.TrackingState, never LOST."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import logging
 import os
 import re
 import tempfile
@@ -18,13 +17,14 @@ from pathlib import Path
 import numpy as np
 
 from pear_ros.body.arrays import Arrays
+from pear_ros.log import get_logger
 from pear_ros.pear.convert import convert, with_reduced_meshes
 
 FORMAT = "pear_ros body 1"
 """To be changed whenever the same originals are converted to other arrays, as it goes into the hash
 that is published of them; arrays that are merely added leave it."""
 
-_log = logging.getLogger(__name__)
+_log = get_logger(__name__)
 
 
 def files_key(originals: Iterable[Path]) -> str:

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -23,13 +22,14 @@ from pear_ros.body.arrays import (
 from pear_ros.body.files import read_smplx, smplx_body
 from pear_ros.body.flame import NUM_EXPRESSION, NUM_SHAPE, PARENTS, FlameModel
 from pear_ros.body.reduction import REDUCED, reduce_faces
+from pear_ros.log import get_logger
 from pear_ros.pear.unpickle import load_pickle
 
 BODY_NAME = "smplx-neutral-2020"
 NUM_BETAS = 200
 """Of SMPL-X's 300: as many as PEAR's network tells."""
 
-_log = logging.getLogger(__name__)
+_log = get_logger(__name__)
 
 _SMPLX_VERTICES = 10475
 _FLAME_VERTICES = 5023

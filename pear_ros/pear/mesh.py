@@ -3,15 +3,15 @@
 
 from __future__ import annotations
 
-import logging
 from typing import Protocol
 
 from pear_ros.body.ehm import EhmParameters
 from pear_ros.body.skinning import packed_skin
+from pear_ros.log import get_logger
 from pear_ros.pear.body import PearBody, body_vertices
 from pear_ros.people import Array
 
-_logger = logging.getLogger(__name__)
+_logger = get_logger(__name__)
 
 
 class MeshStep(Protocol):

@@ -7,10 +7,10 @@ torch is imported only where a checkpoint is to be read.
 from __future__ import annotations
 
 import importlib.util
-import logging
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from pear_ros.log import get_logger
 from pear_ros.pear.files import CHECKPOINT, ModelFiles
 from pear_ros.pear.graph import Graph, GraphError, Progress, read_graph
 from pear_ros.people import Array
@@ -18,7 +18,7 @@ from pear_ros.people import Array
 if TYPE_CHECKING:
     from pear_ros.pear.network import PearNetwork
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 
 class Weights:
@@ -93,9 +93,10 @@ class Weights:
     def _reference(self) -> Array:
         for graph in self._of_these_weights():
             return graph.reference
+        network = self.network()  # first: without torch it says what is missing
         from pear_ros.pear.export import reference
 
-        return reference(self.network())
+        return reference(network)
 
     @cached_property
     def _from_checkpoint(self) -> bool:

@@ -8,6 +8,8 @@ import logging
 from collections.abc import Iterator
 from typing import Any
 
+from pear_ros.log import package_logger
+
 
 class _Forward(logging.Handler):
     def __init__(self, logger: Any) -> None:
@@ -25,12 +27,11 @@ class _Forward(logging.Handler):
 @contextlib.contextmanager
 def core_logs_to(logger: Any) -> Iterator[None]:
     """What the package logs by Python's logging meanwhile goes to a ROS `logger`."""
-    source = logging.getLogger("pear_ros")
-    level, forward = source.level, _Forward(logger)
-    source.addHandler(forward)
-    source.setLevel(logging.INFO)
+    level, forward = package_logger.level, _Forward(logger)
+    package_logger.addHandler(forward)
+    package_logger.setLevel(logging.INFO)
     try:
         yield
     finally:
-        source.removeHandler(forward)
-        source.setLevel(level)
+        package_logger.removeHandler(forward)
+        package_logger.setLevel(level)

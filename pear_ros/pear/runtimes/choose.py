@@ -10,13 +10,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from pear_ros.choice import RuntimeChoice
+from pear_ros.log import get_logger
 from pear_ros.pear.body import PearBody
 from pear_ros.pear.graph import Graph, GraphError
 from pear_ros.pear.runtimes.ladder import accurate, first_accurate
 from pear_ros.pear.runtimes.runtime import Runtime, RuntimeUnavailableError
 from pear_ros.pear.weights import Weights
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from pathlib import Path
 
 import tensorrt as trt
 
+from pear_ros.log import get_logger
 from pear_ros.pear.crop import INPUT_SIZE
 from pear_ros.pear.graph import INPUT
 from pear_ros.pear.runtimes.build_progress import BuildProgress, Phases
@@ -34,7 +35,7 @@ _MEMORY_ADVICE = (
     " network"
 )
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 
 class TensorRtError(RuntimeUnavailableError):

@@ -15,12 +15,12 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import logging
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pear_ros.assets import cache_directory
+from pear_ros.log import get_logger
 from pear_ros.pear.runtimes.accuracy import Verdict
 from pear_ros.pear.runtimes.engine_record import DamagedError, EngineKey, Record, difference
 from pear_ros.pear.runtimes.private_files import (
@@ -35,7 +35,7 @@ _DIGEST = 32
 _OUTDATED = ("graph", "tensorrt")
 """Fields of a key in which an engine may differ that a new one replaces."""
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,6 @@ process.
 
 from __future__ import annotations
 
-import logging
 import math
 import time
 from collections.abc import Callable
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from pear_ros.choice import GRAPH_PRECISIONS, RuntimeChoice
+from pear_ros.log import get_logger
 from pear_ros.pear.body import PearBody
 from pear_ros.pear.graph import Graph, GraphError
 from pear_ros.pear.graph import Progress as FileProgress
@@ -43,7 +43,7 @@ LADDER = ("fp16", "bf16", "fp32")
 _LEVEL = 3
 """TensorRT's builder_optimization_level: its default."""
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 
 class Graphs(Protocol):

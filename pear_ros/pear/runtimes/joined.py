@@ -7,7 +7,6 @@ runtime cannot promise that, each image goes through the network alone.
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 from collections import deque
@@ -18,6 +17,7 @@ from itertools import accumulate
 
 import numpy as np
 
+from pear_ros.log import get_logger
 from pear_ros.pear.crop import Crops, Squares
 from pear_ros.pear.prediction import VECTOR_SIZE
 from pear_ros.pear.runtimes.cpu import KeptCrops
@@ -29,7 +29,7 @@ _WINDOW_S = 0.01
 """How long an image waits for others to share its batch: far less than the network takes on a
 CPU."""
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 
 def join(runtime: Runtime, count: int, most: int) -> list[Runtime]:

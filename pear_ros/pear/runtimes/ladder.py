@@ -3,17 +3,17 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+from pear_ros.log import get_logger
 from pear_ros.pear.body import PearBody
 from pear_ros.pear.runtimes.accuracy import Verdict, judge
 from pear_ros.pear.runtimes.reference_crops import infer_bundled
 from pear_ros.pear.runtimes.runtime import Runtime, RuntimeUnavailableError
 from pear_ros.people import Array
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 
 def accurate(

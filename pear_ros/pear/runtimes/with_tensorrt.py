@@ -7,7 +7,6 @@ through the network and back.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from mmap import mmap
@@ -15,6 +14,7 @@ from mmap import mmap
 import numpy as np
 import tensorrt as trt
 
+from pear_ros.log import get_logger
 from pear_ros.pear.crop import INPUT_SIZE, Crops, Squares, crop_pixels
 from pear_ros.pear.graph import INPUT, OUTPUT
 from pear_ros.pear.prediction import VECTOR_SIZE
@@ -30,7 +30,7 @@ _VECTOR_BYTES = 4 * VECTOR_SIZE
 _CAPTURES = 3
 """So many captures may fail before no more is tried."""
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 
 class TensorRtRuntime:
