@@ -24,8 +24,10 @@ from pear_ros.ros.detections import people_in
 
 
 def box(x: float, y: float, width: float, height: float, theta: float = 0.0) -> BoundingBox2D:
-    made = BoundingBox2D(size_x=width, size_y=height)
-    made.center.position.x, made.center.position.y, made.center.theta = x, y, theta
+    # Humble's messages refuse an integer for a float.
+    made = BoundingBox2D(size_x=float(width), size_y=float(height))
+    centre = made.center
+    centre.position.x, centre.position.y, centre.theta = float(x), float(y), float(theta)
     return made
 
 

@@ -35,9 +35,9 @@ import array, time, rclpy
 from sensor_msgs.msg import Image
 rclpy.init()
 node = rclpy.create_node("camera")
-publisher = node.create_publisher(Image, "image", 1)
-picture = Image(height=1080, width=1920, encoding="bgr8", step=5760)
-picture.data = array.array("B", bytes(1080 * 5760))
+publisher = node.create_publisher(Image, "image", {IMAGES})
+picture = Image(height=480, width=640, encoding="bgr8", step=1920)
+picture.data = array.array("B", bytes(480 * 1920))
 while publisher.get_subscription_count() == 0:
     time.sleep(0.02)
 for second in range({IMAGES}):
