@@ -26,12 +26,14 @@ from pear_ros.stamps import nanoseconds_of
 TOPIC = "image"
 MATCH_SECONDS = 10.0
 SETTLE_SECONDS = 0.5
+DEPTH = 5
+"""Messages kept by camera and subscriber; the node keeps as many."""
 
 
 def camera(width: int, height: int, reliability: str, rate: float, count: int) -> None:
     """Publish `count` images with the time of sending as their stamp."""
     node = Node("camera")
-    profile = QoSProfile(depth=1, reliability=ReliabilityPolicy[reliability.upper()])
+    profile = QoSProfile(depth=DEPTH, reliability=ReliabilityPolicy[reliability.upper()])
     publisher = node.create_publisher(Image, TOPIC, profile)
     image = Image(height=height, width=width, encoding="bgr8", step=3 * width)
     image.data = bytes(3 * width * height)
@@ -57,7 +59,7 @@ def subscriber(reliability: str) -> None:
     def receive(message: Image) -> None:
         print((time.time_ns() - nanoseconds_of(message.header)) / 1e6, flush=True)
 
-    subscription = FollowingSubscription(node, Image, TOPIC, receive, 1, reliability)
+    subscription = FollowingSubscription(node, Image, TOPIC, receive, DEPTH, reliability)
     while not select.select([sys.stdin], [], [], 0.0)[0]:
         subscription.follow(reliability)
         for _ in range(10):

@@ -18,9 +18,10 @@ from pear_ros.ros.subscription import FollowingSubscription
 from pear_ros.ros.worker import DEPTH, DETECTIONS, Worker
 
 _NEWEST = 1
-"""Messages kept of images: only the newest counts."""
+"""Messages kept of what holds until the next comes."""
 _RECENT = 5
-"""Messages kept of what is matched with an image."""
+"""Messages kept of images and of what is matched with them: several arrive at once where the
+middleware sends again what was lost. The inbox drops all but the newest, and counts them."""
 _FOLLOW_SECONDS = 0.2
 """Period at which the publishers' QoS is looked at."""
 
@@ -40,7 +41,7 @@ class Inputs:
         self._worker = worker
         self._subscriptions: list[FollowingSubscription] = []
         kind = CompressedImage if parameters.image_transport == "compressed" else ImageMessage
-        self._subscribe(kind, topics["image"], worker.put, _NEWEST, worker.count_lost)
+        self._subscribe(kind, topics["image"], worker.put, _RECENT, worker.count_lost)
         self._subscribe(CameraInfo, "camera_info", worker.set_camera_info, _NEWEST)
         if DETECTIONS in topics:
             self._subscribe(detections_type(), topics[DETECTIONS], worker.put_detections, _RECENT)
