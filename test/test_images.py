@@ -199,6 +199,18 @@ def test_any_message_is_read_or_refused(
         assert picture.flags.c_contiguous
 
 
+def test_what_opencv_cannot_convert_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        cv2.resize(np.empty((0, 0, 3), np.uint8), (1, 1))  # raises OpenCV's error
+
+    monkeypatch.setattr(cv2, "cvtColor", fail)
+    sent = message("rgb8", encode(quadrants(), "rgb8"), HEIGHT, WIDTH)
+    monkeypatch.setattr(images, "cv_bridge", lambda: None)
+    with pytest.raises(ImageError, match="in rgb8 cannot be converted by OpenCV") as caught:
+        bgr_from_image(sent)
+    assert caught.value.cause == "conversion"
+
+
 def compressed(
     data: bytes, kind: str = "bgr8; jpeg compressed bgr8"
 ) -> sensor_msgs.CompressedImage:

@@ -111,7 +111,8 @@ def bgr_from_image(message: Any) -> Image:
     """Picture (height, width, 3) uint8 BGR of a sensor_msgs/Image.
 
     Unpadded bgr8 is a view of the message's data, not a copy. 16 bit is scaled so that 65535 is
-    white. Raises ImageError when the encoding is not one of ENCODINGS or the sizes do not agree.
+    white. Raises ImageError when the encoding is not one of ENCODINGS, the sizes do not agree, or
+    OpenCV cannot convert it.
     """
     name, width, height = message.encoding, message.width, message.height
     encoding = _ENCODINGS.get(name)
@@ -134,7 +135,14 @@ def bgr_from_image(message: Any) -> Image:
         return converted
     if pixels.itemsize == 2:
         pixels = cv2.convertScaleAbs(pixels, alpha=255.0 / 65535.0)
-    return encoding.to_bgr(pixels)
+    try:
+        return encoding.to_bgr(pixels)
+    except cv2.error as error:  # as OpenCV 4.5 on a single pixel in rgb8
+        raise ImageError(
+            "conversion",
+            f"{width} x {height} image in {name} cannot be converted by OpenCV {cv2.__version__}: "
+            f"{error.err}",
+        ) from error
 
 
 def pixels_of(message: Any, dtype: str, channels: int, rows: int) -> Pixels:
