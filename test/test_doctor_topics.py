@@ -167,6 +167,7 @@ def report(*topics: dict[str, Any], **clock: Any) -> dict[str, Any]:
         "camera_infos": [],
         "clock": {**still, **clock},
         "clashes": [],
+        "loss_remedy": "enlarge the buffers",
     }
 
 

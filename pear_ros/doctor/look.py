@@ -22,7 +22,7 @@ from sensor_msgs.msg import CameraInfo
 
 from pear_ros.doctor.heard import IMAGES, Heard, calibration, camera_info_of, content
 from pear_ros.ros.graph import node_name
-from pear_ros.ros.qos import REMEDY, incompatible
+from pear_ros.ros.qos import REMEDY, incompatible, loss_remedy
 from pear_ros.ros.subscription import FollowingSubscription
 
 _LOOK_AGAIN = 0.2
@@ -75,6 +75,7 @@ class Looker:
                 "backwards": any(later < earlier for earlier, later in pairwise(self._clocks)),
             },
             "clashes": self._clashes(),
+            "loss_remedy": loss_remedy(),
         }
 
     def _listen(self, topic: str, kind: str) -> None:

@@ -57,11 +57,11 @@ def _check_image(topic: dict[str, Any], seen: Seen) -> Iterator[Finding]:
         text = f"{_source(topic)}, but nothing came"
         advice = (
             "is the driver running well (its log)? In containers both need --net=host --ipc=host; "
-            "large pictures may need FASTDDS_BUILTIN_TRANSPORTS=LARGE_DATA"
+            f"for large images {seen['loss_remedy']}"
         )
         yield fail(id, text, advice, **topic)
         return
-    for level, text, advice in _faults(topic, simulated=bool(seen["clock"]["publishers"])):
+    for level, text, advice in _faults(topic, seen):
         yield level(id, text, advice, **topic)
         break
     else:
@@ -70,9 +70,10 @@ def _check_image(topic: dict[str, Any], seen: Seen) -> Iterator[Finding]:
         yield _judge_calibration(topic, seen["camera_infos"])
 
 
-def _faults(topic: dict[str, Any], simulated: bool) -> Iterator[tuple[Any, str, str]]:
+def _faults(topic: dict[str, Any], seen: Seen) -> Iterator[tuple[Any, str, str]]:
     """The worst first."""
     text, age = _description(topic), topic["age"]
+    simulated = bool(seen["clock"]["publishers"])
     if topic["problem"]:
         yield fail, f"{text}: {topic['problem']}", "look at the driver's settings"
     if not topic["readable"] and not topic["depth"]:
@@ -81,7 +82,7 @@ def _faults(topic: dict[str, Any], simulated: bool) -> Iterator[tuple[Any, str, 
     if len(topic["publishers"]) > 1:
         yield warn, f"{text}: several publish it", "end all but one of them, or remap"
     if topic["lost"]:
-        advice = "FASTDDS_BUILTIN_TRANSPORTS=LARGE_DATA on this machine; else compressed images"
+        advice = f"{seen['loss_remedy']}; or take compressed images"
         yield warn, f"{text}: {topic['lost']} were lost on the way", advice
     if abs(age) > _OLD and not simulated:
         older = "older" if age > 0 else "newer"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from rclpy.node import Node
 from rclpy.qos import ReliabilityPolicy, qos_check_compatible
+from rclpy.utilities import get_rmw_implementation_identifier
 
 from pear_ros.ros.graph import node_name
 
@@ -16,6 +17,21 @@ if TYPE_CHECKING:
 
 REMEDY = "let the subscription request less: reliability best_effort, durability volatile"
 """Against incompatible QoS."""
+
+_LARGE_BUFFERS = "sudo sysctl -w net.core.rmem_max=33554432 net.core.rmem_default=33554432"
+
+
+def loss_remedy() -> str:
+    """What to change where large messages are lost, for the middleware in use.
+
+    As measured: benchmarks/results/image_transport.md and image_transport_cyclonedds.md.
+    """
+    if "fastrtps" in get_rmw_implementation_identifier():
+        return (
+            "set FASTDDS_BUILTIN_TRANSPORTS=LARGE_DATA for camera and node (Jazzy and later, and "
+            "ROS_AUTOMATIC_DISCOVERY_RANGE unset)"
+        )
+    return f"enlarge the kernel's receive buffers ({_LARGE_BUFFERS})"
 
 
 class Incompatible(NamedTuple):

@@ -16,7 +16,7 @@ from pear_ros.ros.complaints import Complaints
 from pear_ros.ros.diagnostics import Report, diagnostic_array
 from pear_ros.ros.graph import silence_reason
 from pear_ros.ros.metrics import Recorder, Statistics
-from pear_ros.ros.qos import REMEDY, incompatible
+from pear_ros.ros.qos import REMEDY, incompatible, loss_remedy
 
 if TYPE_CHECKING:
     from pear_ros.pipeline import Pipeline
@@ -117,6 +117,6 @@ class Reporter:
     def _loss(self, received: int, lost: int) -> str:
         return (
             f"Of {received + lost} images on {self._topics.get('image')}, {lost} were lost on the "
-            "way: let the camera publish reliably, take image_transport compressed, or enlarge the "
-            "kernel's receive buffers (net.core.rmem_max and rmem_default)"
+            f"way: let the camera publish reliably, {loss_remedy()}, or take image_transport "
+            "compressed"
         )
