@@ -4,7 +4,7 @@
 PYTHON ?= python3# 3.10 to 3.13
 ROS ?=# kilted or jazzy: which ROS 2 to install where none is sourced
 ARGS ?=# passed on to the demo and to pytest
-SET ?= test/parity/set_a# folder of parity fixtures
+SET ?= testing/parity/set_a# folder of parity fixtures
 DTYPE ?= float32# or float64: the precision of make parity
 
 BENCHMARKS = body_model network fit_accuracy message_path placement whole_path runtimes_cpu joined engine_build metric identity smoothing overload replay mesh_detail image_transport
@@ -62,11 +62,11 @@ docs:
 
 parity:
 	@$(SETUP) --test
-	$(IN_VENV) PYTHONPATH="test:$$PYTHONPATH" python -m parity.check_parity $(SET) --dtype $(DTYPE)
+	$(IN_VENV) python -m testing.parity.check_parity $(SET) --dtype $(DTYPE)
 
 bench:
 	@$(SETUP) --test
-	$(foreach name,$(BENCHMARKS),$(IN_VENV) PYTHONPATH="test:$$PYTHONPATH" python -m benchmarks.$(name) &&) true
+	$(foreach name,$(BENCHMARKS),$(IN_VENV) python -m benchmarks.$(name) &&) true
 
 bench-gpu:
 	$(PYTHON) -m benchmarks.gpu

@@ -14,7 +14,6 @@ benchmarks/results/body_model.md.
 
 from __future__ import annotations
 
-import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -28,12 +27,10 @@ from threadpoolctl import threadpool_limits
 from benchmarks.report import write_report
 from pear_ros.body import BodyModel, load_open_body
 from pear_ros.body.ehm import EhmBody, EhmParameters
+from pear_ros.core.people import Array
 from pear_ros.pear.files import find_model_files, load_body_files
-from pear_ros.people import Array
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "test"))
-from parity import recipe
-from smplx_file import complete_smplx_file, smplx_forward, write_smplx_file
+from testing.parity import recipe
+from testing.smplx_file import complete_smplx_file, smplx_forward, write_smplx_file
 
 ROUNDS, RUNS = 6, 15
 WARM_UP = 3

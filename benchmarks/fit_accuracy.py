@@ -21,13 +21,13 @@ from scipy.spatial.transform import Rotation
 from tqdm import tqdm
 
 from benchmarks.report import write_report
-from pear_ros.estimator import Region
-from pear_ros.landmark_estimator import LandmarkEstimator
-from pear_ros.landmarks.detector import PersonDetector
+from pear_ros.core.estimator import Region
+from pear_ros.core.people import SMPLX_JOINT_NAMES
+from pear_ros.detection.blazepose import PersonDetector
+from pear_ros.estimators.landmarks import LandmarkEstimator
 from pear_ros.landmarks.holistic import HolisticLandmarks
 from pear_ros.landmarks.topology import Pose
-from pear_ros.people import SMPLX_JOINT_NAMES
-from tools.synthetic_people import SyntheticPerson, SyntheticStudio
+from testing.synthetic_people import SyntheticPerson, SyntheticStudio
 from tools.train_pose_prior import background
 
 KINDS = ("standing", "walking", "sitting", "arms up", "reaching", "crouching")

@@ -21,10 +21,10 @@ from std_msgs.msg import Float64, Header
 from tqdm import tqdm
 
 from pear_msgs.msg import HumanArray
-from pear_ros.assets import demo_clip
-from pear_ros.ros.diagnostics import figures
-from pear_ros.ros.messages import jpeg_message
-from pear_ros.video import FrameSource
+from pear_ros.io.downloads import demo_clip
+from pear_ros.io.video import FrameSource
+from pear_ros.ros.conversion.messages import jpeg_message
+from pear_ros.ros.node.diagnostics import figures
 
 WARM_UP, IN_TURNS = 20, 100
 PATIENCE = 60.0
@@ -152,7 +152,7 @@ def node_process(log: Path) -> Iterator[int]:
     """The process id of the node, which writes `log`."""
     options = ("image_transport:=compressed", "estimator:=landmarks")
     arguments = [argument for option in options for argument in ("-p", option)]
-    command = [sys.executable, "-m", "pear_ros.ros.node", "--ros-args", *arguments]
+    command = [sys.executable, "-m", "pear_ros.ros.node.node", "--ros-args", *arguments]
     with log.open("w") as file:
         process = subprocess.Popen(command, stdout=file, stderr=subprocess.STDOUT)
     try:

@@ -29,8 +29,6 @@ PACKAGES = ("array_api_compat", "cv2", "numpy", "scipy", "smplx", "threadpoolctl
 SECONDS = 8 * 60
 """When nothing new is begun."""
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "test"))
-
 
 def main() -> None:
     """Measure and write the report."""
@@ -51,7 +49,8 @@ def main() -> None:
         folder = Path(stack.enter_context(TemporaryDirectory()))
         if smoke:
             import pytest
-            from fake_torch_cuda import FakeGpu
+
+            from testing.fake_torch_cuda import FakeGpu
 
             patch = stack.enter_context(pytest.MonkeyPatch.context())
             stack.enter_context(FakeGpu(patch))

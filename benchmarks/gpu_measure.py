@@ -16,7 +16,6 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from parity import recipe
 from scipy.spatial.transform import Rotation
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
@@ -24,7 +23,8 @@ from torch.utils.flop_counter import FlopCounterMode
 from benchmarks.gpu_original import Original
 from benchmarks.report import Table
 from pear_ros.body.ehm import EhmBody, EhmParameters
-from pear_ros.camera import Camera, IntrinsicsSource
+from pear_ros.core.camera import Camera, IntrinsicsSource
+from pear_ros.core.people import Array
 from pear_ros.pear.checkpoint import build_network
 from pear_ros.pear.crop import squares
 from pear_ros.pear.cuda_mesh import CudaMesh, body_on
@@ -38,7 +38,7 @@ from pear_ros.pear.runtimes.reference_crops import infer_bundled
 from pear_ros.pear.runtimes.with_torch import TorchRuntime, _OnCuda
 from pear_ros.pear.torch_crop import warp
 from pear_ros.pear.torch_graphs import TorchGraphs, device_name, exact_float32
-from pear_ros.people import Array
+from testing.parity import recipe
 
 PEOPLE = (1, 2, 4, 5, 8)
 IN_SMOKE = (1, 5)

@@ -17,10 +17,10 @@ from torch import Tensor
 
 from pear_ros.body import BodyModel
 from pear_ros.body.flame import PARENTS, FlameModel
+from pear_ros.core.people import Array, Image
 from pear_ros.pear.crop import Squares, crop_pixels
 from pear_ros.pear.network import PearNetwork
 from pear_ros.pear.prediction import Prediction
-from pear_ros.people import Array, Image
 
 _EYES = slice(23, 25)
 _FLAME_EYES = slice(3, 5)

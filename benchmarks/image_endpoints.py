@@ -20,8 +20,8 @@ from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import Image
 
-from pear_ros.ros.subscription import FollowingSubscription
-from pear_ros.stamps import nanoseconds_of
+from pear_ros.core.timestamps import nanoseconds_of
+from pear_ros.ros.node.subscription import FollowingSubscription
 
 TOPIC = "image"
 MATCH_SECONDS = 10.0

@@ -30,7 +30,9 @@ import numpy as np
 
 from benchmarks.report import write_report
 from benchmarks.runtimes_cpu import FRAME, MAN, make_network
-from pear_ros.assets import demo_clip
+from pear_ros.core.people import Image
+from pear_ros.io.downloads import demo_clip
+from pear_ros.io.video import FrameSource
 from pear_ros.pear.crop import Squares, squares
 from pear_ros.pear.export import export_graph
 from pear_ros.pear.graph import Graph
@@ -38,8 +40,6 @@ from pear_ros.pear.runtimes.joined import independent_of_batch, join
 from pear_ros.pear.runtimes.runtime import CropRuntime, Runtime
 from pear_ros.pear.runtimes.with_onnxruntime import OnnxRuntime
 from pear_ros.pear.runtimes.with_openvino import OpenVinoRuntime
-from pear_ros.people import Image
-from pear_ros.video import FrameSource
 
 SIZES = ("ViT-S",)
 LIBRARIES = {"onnxruntime": OnnxRuntime, "OpenVINO": OpenVinoRuntime}

@@ -30,7 +30,6 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 import rclpy
-from mesh_distance import distances
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
 from rclpy.serialization import serialize_message
@@ -40,17 +39,18 @@ from visualization_msgs.msg import MarkerArray
 
 from benchmarks.message_path import FRAME, ID, STAMP, TOPIC, listening, milliseconds
 from benchmarks.report import Table, write_report
-from pear_ros.assets import demo_clip
 from pear_ros.body import BodyModel, load_open_body
 from pear_ros.body.submesh import SubMesh
-from pear_ros.camera import Camera
-from pear_ros.choice import MESH_DETAILS
-from pear_ros.people import SMPLX_JOINT_NAMES, Array, Image, People
+from pear_ros.core.camera import Camera
+from pear_ros.core.choice import MESH_DETAILS
+from pear_ros.core.people import SMPLX_JOINT_NAMES, Array, Image, People
+from pear_ros.io.downloads import demo_clip
+from pear_ros.io.video import FrameSource
 from pear_ros.pipeline import Pipeline
-from pear_ros.render import draw_overlay
-from pear_ros.ros.markers import MeshMarkers
-from pear_ros.ros.messages import human_array, image_message, jpeg_message
-from pear_ros.video import FrameSource
+from pear_ros.rendering.render import draw_overlay
+from pear_ros.ros.conversion.markers import MeshMarkers
+from pear_ros.ros.conversion.messages import human_array, image_message, jpeg_message
+from testing.mesh_distance import distances
 
 RUNS, OVERLAY_RUNS = 100, 9
 PEOPLE = 24

@@ -12,7 +12,6 @@ benchmarks/results/mesh_step.md.
 
 from __future__ import annotations
 
-import sys
 import tempfile
 from collections.abc import Callable
 from dataclasses import fields
@@ -32,13 +31,11 @@ from benchmarks.gpu_measure import some_people
 from benchmarks.report import write_report
 from pear_ros.body.ehm import EhmBody, EhmParameters
 from pear_ros.body.kinematics import float32_array
+from pear_ros.core.people import Array
 from pear_ros.pear.cuda_mesh import ParameterRows
 from pear_ros.pear.files import find_model_files, load_body_files
 from pear_ros.pear.runtimes.cpu import thread_count
-from pear_ros.people import Array
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "test"))
-from parity import recipe
+from testing.parity import recipe
 
 _LARGE = 1_000_000
 

@@ -4,7 +4,8 @@
     python -m benchmarks.message_path
 
 The open body (all its triangles) goes out as a visualization_msgs/MarkerArray on a real reliable
-publisher, in turns: by pear_ros.ros.markers, as bytes; and as geometry_msgs/Point objects in a
+publisher, in turns: by pear_ros.ros.conversion.markers, as bytes; and as geometry_msgs/Point
+objects in a
 message. The bytes of both are the same but for alignment gaps. Once nobody listens, once a
 subscriber in a second process takes every message. Writes benchmarks/results/message_path.md.
 """
@@ -32,9 +33,9 @@ from visualization_msgs.msg import Marker, MarkerArray
 
 from benchmarks.report import write_report
 from pear_ros.body import load_open_body
-from pear_ros.colours import id_colour
-from pear_ros.people import Array
-from pear_ros.ros.markers import LIFETIME_SECONDS, MeshMarkers
+from pear_ros.core.people import Array
+from pear_ros.rendering.colours import id_colour
+from pear_ros.ros.conversion.markers import LIFETIME_SECONDS, MeshMarkers
 
 FAST_RUNS, ORDINARY_RUNS = 200, 15
 TOPIC = "mesh_markers"

@@ -18,8 +18,8 @@ ones. What the error of the pelvis' own place within a wrong body comes to is in
 - no depth: the size of the estimated shape is taken for true
 - box: the median of all depth within the box of the person's joints
 - all vertices: the median ratio of depth to that of all vertices of the estimated mesh
-- **ours**: what the package does (pear_ros.metric). Where it finds no clear answer it gives none:
-  "measured" is the share of images with one, and the errors are theirs
+- **ours**: what the package does (pear_ros.scale.metric_scale). Where it finds no clear answer it
+gives none: "measured" is the share of images with one, and the errors are theirs
 
 The learnt height is that of the estimated body at its true distance. Joints that are turned wrongly
 draw a body together, so that it has to be larger than it is to look the same: the height comes out
@@ -39,11 +39,11 @@ from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
 from benchmarks.report import write_report
-from pear_ros.bodies import Bodies
-from pear_ros.metric import MetricScale
-from pear_ros.people import DepthSource
-from tools.synthetic_depth import OCCLUDERS, DepthStudio, OpenPeople, Scene, Spoilt, Wrongness
-from tools.synthetic_people import KINDS
+from pear_ros.body.scaled import Bodies
+from pear_ros.core.people import DepthSource
+from pear_ros.scale.metric_scale import MetricScale
+from testing.synthetic_depth import OCCLUDERS, DepthStudio, OpenPeople, Scene, Spoilt, Wrongness
+from testing.synthetic_people import KINDS
 
 Rows = tuple[Sequence[str], list[list[str]]]
 Doubles = npt.NDArray[np.float64]

@@ -30,7 +30,7 @@ from rclpy.node import Node
 from benchmarks.chart import chart
 from benchmarks.flood import Client, Run, Values, node_process
 from benchmarks.report import RESULTS, Table, write_report
-from pear_ros.cli.demo import spinning
+from pear_ros.cli.demo.command import spinning
 
 BASELINE, OVERLOAD = 0.5, 4.0
 """Times the rate that the node can process."""

@@ -33,10 +33,10 @@ from tqdm import tqdm
 
 from benchmarks.report import write_report
 from pear_ros.body import load_open_body
-from pear_ros.camera import Camera
-from pear_ros.distortion import Distortion
+from pear_ros.core.camera import Camera
+from pear_ros.core.distortion import Distortion
 from pear_ros.pear.placement import closed_form, image_points, place, place_people
-from tools.synthetic_people import FACING_CAMERA, KINDS, sample_rotations
+from testing.synthetic_people import FACING_CAMERA, KINDS, sample_rotations
 
 Doubles = npt.NDArray[np.float64]
 

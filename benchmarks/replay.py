@@ -23,20 +23,20 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from image_bags import jpeg, write_bag
 
 from benchmarks.report import write_report
-from pear_ros.assets import demo_clip
-from pear_ros.camera import Camera
-from pear_ros.people import Image
+from pear_ros.core.camera import Camera
+from pear_ros.core.people import Image
+from pear_ros.io.downloads import demo_clip
+from pear_ros.io.video import FrameSource
 from pear_ros.pipeline import Pipeline
-from pear_ros.ros.images import bgr_from_compressed
-from pear_ros.ros.parameters import Parameters
-from pear_ros.ros.replay.here import replay_here
-from pear_ros.ros.replay.job import Advanced, Begun, Event, Failed, Job, Piece, conclude, plan
-from pear_ros.ros.replay.on_ray import replay_by_ray
-from pear_ros.ros.replay.topics import Wanted
-from pear_ros.video import FrameSource
+from pear_ros.replay.here import replay_here
+from pear_ros.replay.job import Advanced, Begun, Event, Failed, Job, Piece, conclude, plan
+from pear_ros.replay.on_ray import replay_by_ray
+from pear_ros.replay.topics import Wanted
+from pear_ros.ros.conversion.images import bgr_from_compressed
+from pear_ros.ros.node.parameters import Parameters
+from testing.image_bags import jpeg, write_bag
 
 CHUNK = 2.0
 ROUNDS = 5

@@ -36,17 +36,18 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 import torch
-from parity import recipe
 
 from benchmarks.report import Table, write_report
-from pear_ros.assets import demo_clip
-from pear_ros.camera import Camera, IntrinsicsSource
-from pear_ros.estimator import Region
+from pear_ros.core.camera import Camera, IntrinsicsSource
+from pear_ros.core.estimator import Region
+from pear_ros.core.people import Array, Image
+from pear_ros.estimators.pear import PearEstimator
+from pear_ros.io.downloads import demo_clip
+from pear_ros.io.video import FrameSource
 from pear_ros.pear.body import PearBody, load_body
 from pear_ros.pear.checkpoint import build_network
 from pear_ros.pear.crop import Squares, crop_pixels, squares
 from pear_ros.pear.deployed import DeployedNetwork
-from pear_ros.pear.estimator import PearEstimator
 from pear_ros.pear.export import export_graph
 from pear_ros.pear.files import find_model_files
 from pear_ros.pear.follower import Sighting
@@ -60,8 +61,7 @@ from pear_ros.pear.runtimes.runtime import RuntimeUnavailableError
 from pear_ros.pear.runtimes.with_onnxruntime import OnnxRuntime, session_options
 from pear_ros.pear.runtimes.with_openvino import OpenVinoRuntime
 from pear_ros.pear.runtimes.with_torch import TorchRuntime
-from pear_ros.people import Array, Image
-from pear_ros.video import FrameSource
+from testing.parity import recipe
 
 SIZES = {"ViT-S": (12, 384, 6), "ViT-B": (12, 768, 12), "ViT-H": (32, 1280, 16)}
 """Depth, width and heads."""

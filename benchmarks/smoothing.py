@@ -18,7 +18,7 @@ out.
   z of the pelvis. Its two parameters are chosen by grid search on the tuning people, for each table
   and frame rate anew, in three ways: for the least error; for the least error with no more jitter
   than ours; for the least jitter with no more lag than ours ("-": there is no such setting)
-- ours: pear_ros.smoothing as it is, with the same parameters for everything
+- ours: pear_ros.smoothing.smoother as it is, with the same parameters for everything
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ from threadpoolctl import threadpool_limits
 
 from benchmarks.motion import Doubles, Motion, Track, seen
 from benchmarks.report import Table, write_report
-from pear_ros import quaternions
-from pear_ros.bodies import Bodies
 from pear_ros.body import load_open_body
-from pear_ros.camera import Camera
-from pear_ros.people import NUM_JOINTS, Array, Person, SmplxParams, TrackingState, stack
-from pear_ros.smoothing import Smoother
+from pear_ros.body.scaled import Bodies
+from pear_ros.core import quaternions
+from pear_ros.core.camera import Camera
+from pear_ros.core.people import NUM_JOINTS, Array, Person, SmplxParams, TrackingState, stack
+from pear_ros.smoothing.smoother import Smoother
 
 DURATION = 12.0
 TUNING, REPORTED = range(100, 104), range(8)

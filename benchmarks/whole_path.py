@@ -22,12 +22,12 @@ from std_msgs.msg import Header
 from tqdm import tqdm
 
 from benchmarks.report import write_report
-from pear_ros.assets import cache_directory, demo_clip
-from pear_ros.camera import Camera
+from pear_ros.core.camera import Camera
+from pear_ros.io.downloads import cache_directory, demo_clip
+from pear_ros.io.video import FrameSource
 from pear_ros.pipeline import Pipeline
-from pear_ros.ros.markers import MeshMarkers
-from pear_ros.ros.messages import human_array
-from pear_ros.video import FrameSource
+from pear_ros.ros.conversion.markers import MeshMarkers
+from pear_ros.ros.conversion.messages import human_array
 
 WARM_UP = 10
 MEDIAPIPE = ("mediapipe==0.10.21", "numpy<2")

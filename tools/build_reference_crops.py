@@ -2,7 +2,7 @@
 """Build pear_ros/pear/runtimes/reference_crops.npz: the people on whom runtimes are judged.
 
     pip install -r requirements/runtime.txt
-    python -m pear_ros.assets
+    python -m pear_ros.io.downloads
     python -m tools.build_reference_crops
 
 Five crops are cut from the demo clip, three from two photographs that scikit-image ships and says
@@ -24,11 +24,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from pear_ros.assets import demo_clip
+from pear_ros.core.people import Image
+from pear_ros.io.downloads import demo_clip
+from pear_ros.io.video import FrameSource
 from pear_ros.pear.crop import Crops, Squares, crop_pixels
 from pear_ros.pear.runtimes.reference_crops import CROPS_FILE
-from pear_ros.people import Image
-from pear_ros.video import FrameSource
 
 SOURCE = "scikit-image==0.25.2"
 SOURCE_SHA256 = "24cc986e1f4187a12aa319f777b36008764e856e5013666a4a83f8df083c2641"

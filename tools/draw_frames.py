@@ -18,11 +18,11 @@ import numpy.typing as npt
 from scipy.spatial.transform import Rotation
 
 from pear_ros.body import load_open_body
-from pear_ros.camera import Camera
-from pear_ros.frames import root_frames
-from pear_ros.people import SMPLX_JOINT_NAMES, Array, Image
-from pear_ros.raster import Faces, rasterize
-from pear_ros.render import shade
+from pear_ros.body.joint_frames import root_frames
+from pear_ros.core.camera import Camera
+from pear_ros.core.people import SMPLX_JOINT_NAMES, Array, Image
+from pear_ros.rendering.raster import Faces, rasterize
+from pear_ros.rendering.render import shade
 
 PICTURE = Path(__file__).resolve().parent.parent / "docs" / "frames.png"
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from pear_ros import choice
+from pear_ros.core import choice
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ def _default(node: ast.expr | None) -> str | None:
 
 
 def _choices(node: ast.expr | None) -> tuple[str, ...]:
-    """A list of texts and of names from pear_ros.choice."""
+    """A list of texts and of names from pear_ros.core.choice."""
     found: list[str] = []
     for item in node.elts if isinstance(node, ast.List) else ():
         if isinstance(item, ast.Starred) and isinstance(item.value, ast.Name):

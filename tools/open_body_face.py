@@ -17,15 +17,16 @@ import numpy.typing as npt
 from scipy.spatial import KDTree
 from scipy.spatial.transform import Rotation
 
-from pear_ros.assets import landmark_model
-from pear_ros.camera import Camera
+from pear_ros.body.normals import vertex_normals
+from pear_ros.core.camera import Camera
+from pear_ros.core.people import Array, Image
+from pear_ros.io.downloads import landmark_model
 from pear_ros.landmarks.face import MIN_SCORE, roi_from_face
 from pear_ros.landmarks.model import TfliteModel, sigmoid
 from pear_ros.landmarks.roi import Roi
 from pear_ros.landmarks.topology import NUM_FACE
-from pear_ros.people import Array, Image
-from pear_ros.raster import Raster, rasterize
-from pear_ros.render import shade, vertex_normals
+from pear_ros.rendering.raster import Raster, rasterize
+from pear_ros.rendering.render import shade
 
 Mask = npt.NDArray[np.bool_]
 

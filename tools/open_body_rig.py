@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.spatial.transform import Rotation
 
-from pear_ros.people import SMPLX_JOINT_NAMES
+from pear_ros.core.people import SMPLX_JOINT_NAMES
 
 Array = npt.NDArray[np.float64]
 

@@ -19,8 +19,8 @@ from typing import Any
 
 from pear_ros.body import load_open_body
 from pear_ros.cli import make_parser
-from pear_ros.people import SMPLX_JOINT_NAMES
-from pear_ros.ros.parameters import Parameters
+from pear_ros.core.people import SMPLX_JOINT_NAMES
+from pear_ros.ros.node.parameters import Parameters
 from tools.launch_page import launch_sections
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -52,7 +52,8 @@ def pages() -> dict[str, str]:
 
 
 def parameters_page(declarations: type[Any]) -> str:
-    """The page about parameters: fields of a dataclass declared as pear_ros.ros.parameters does."""
+    """The page about parameters: fields of a dataclass declared as pear_ros.ros.node.parameters
+    does."""
     rows = []
     sections = []
     for field in dataclasses.fields(declarations):
@@ -66,7 +67,7 @@ def parameters_page(declarations: type[Any]) -> str:
         ]
     table = "\n".join(["| name | default | may be changed at any time |", "|---|---|---|", *rows])
     return _page(
-        "pear_ros/ros/parameters.py",
+        "pear_ros/ros/node/parameters.py",
         "# Parameters",
         "Those of the node `pear`. [config/pear.yaml](../config/pear.yaml) holds all of them with "
         "their defaults: copy it, change it, and start with `params_file:=YOURS.yaml`. Or ask and "

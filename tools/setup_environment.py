@@ -165,7 +165,7 @@ def install_within(pins: Sequence[Path], name: str, says: str) -> None:
 
 def download_assets() -> None:
     """Download what the default needs: landmark models, and the demo clip."""
-    if subprocess.run([PYTHON, "-m", "pear_ros.assets"], cwd=ROOT).returncode:
+    if subprocess.run([PYTHON, "-m", "pear_ros.io.downloads"], cwd=ROOT).returncode:
         fail("the models and the demo clip are not complete, see above")
 
 

@@ -27,10 +27,10 @@ from scipy.spatial.transform import Rotation
 from torch import nn
 from tqdm import tqdm, trange
 
-from pear_ros.assets import demo_clip
 from pear_ros.body import load_open_body
-from pear_ros.camera import Camera
-from pear_ros.fit.prior import (
+from pear_ros.core.camera import Camera
+from pear_ros.core.people import SMPLX_JOINT_NAMES, Image
+from pear_ros.fitting.prior import (
     OTHER_SIDE_JOINT,
     PRIOR_FILE,
     mirrored_input,
@@ -38,13 +38,13 @@ from pear_ros.fit.prior import (
     prior_input,
     viewing_rotation,
 )
-from pear_ros.fit.skeleton import NUM_BODY_JOINTS
+from pear_ros.fitting.skeleton import NUM_BODY_JOINTS
+from pear_ros.io.downloads import demo_clip
 from pear_ros.landmarks.pose import ROI_SCALE, PoseModel
 from pear_ros.landmarks.roi import Roi
 from pear_ros.landmarks.topology import NUM_POSE, Pose
 from pear_ros.landmarks.types import PoseLandmarks
-from pear_ros.people import SMPLX_JOINT_NAMES, Image
-from tools.synthetic_people import KINDS, SyntheticPerson, SyntheticStudio
+from testing.synthetic_people import KINDS, SyntheticPerson, SyntheticStudio
 
 SHARD = 250
 HIDDEN = 768

@@ -15,13 +15,13 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from pear_ros.body import load_open_body
-from pear_ros.camera import Camera
-from pear_ros.detectors import make_detector
-from pear_ros.estimator import Estimate, Region
-from pear_ros.people import NUM_JOINTS, Array, Image, Person, SmplxParams, stack
+from pear_ros.core.camera import Camera
+from pear_ros.core.estimator import Estimate, Region
+from pear_ros.core.people import NUM_JOINTS, Array, Image, Person, SmplxParams, stack
+from pear_ros.detection.detectors import make_detector
 from pear_ros.pipeline import Pipeline
-from pear_ros.ros.node import main
-from pear_ros.ros.parameters import Parameters
+from pear_ros.ros.node.node import main
+from pear_ros.ros.node.parameters import Parameters
 
 
 class StandingPeople:

@@ -61,7 +61,7 @@ class PartWriter:
         self, folder: Path, name: str, topics: Sequence[NewTopic], storage: str = "mcap"
     ) -> None:
         """`folder`: where to write, apart from the bag; `name`: of the storage file, no suffix;
-        `storage`: one of pear_ros.choice.STORAGES.
+        `storage`: one of pear_ros.core.choice.STORAGES.
         """
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)

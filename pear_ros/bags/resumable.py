@@ -47,7 +47,7 @@ class ResumableBag:
     ) -> None:
         """`name`: of the storage files, before their numbers. `fingerprint`: all that the content
         depends on, by names that tell; it remains in the bag's metadata.yaml as custom_data.
-        `storage`: one of pear_ros.choice.STORAGES.
+        `storage`: one of pear_ros.core.choice.STORAGES.
         """
         self._folder = folder
         self._work = folder / UNFINISHED

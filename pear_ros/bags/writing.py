@@ -28,7 +28,7 @@ _FOREVER = QosTime(2147483647, 4294967295)
 
 
 def open_writer(folder: Path, storage: str) -> Writer:
-    """A bag in the new `folder`, open for writing; `storage`: one of pear_ros.choice.STORAGES.
+    """A bag in the new `folder`, open for writing; `storage`: one of pear_ros.core.choice.STORAGES.
 
     MCAP is written in chunks compressed by Zstandard, sqlite3 as it is: Humble reads it without
     further plug-ins.

@@ -116,7 +116,7 @@ class EhmBody:
         return EhmBody(self._smplx, self._flame, asarray)
 
     def faces_of(self, detail: str) -> npt.NDArray[np.int32]:
-        """(F', 3) triangles of the mesh in that `detail`, one of pear_ros.choice.MESH_DETAILS.
+        """(F', 3) triangles of the mesh in that `detail`, one of pear_ros.core.choice.MESH_DETAILS.
 
         They are indices of the same vertices as `faces`, and all of these where SMPL-X came without
         reduced meshes.

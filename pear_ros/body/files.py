@@ -14,8 +14,8 @@ from scipy import sparse
 
 from pear_ros.body.arrays import Arrays, Shape, check_indices, check_shapes, read_npz
 from pear_ros.body.model import BodyModel
-from pear_ros.choice import MESH_DETAILS
-from pear_ros.people import NUM_JOINTS, SMPLX_JOINT_NAMES
+from pear_ros.core.choice import MESH_DETAILS
+from pear_ros.core.people import NUM_JOINTS, SMPLX_JOINT_NAMES
 
 OPEN_BODY_FILE = Path(__file__).with_name("open_body.npz")
 REDUCED_OPEN_BODY_FILE = Path(__file__).with_name("open_body_reduced.npz")
@@ -155,7 +155,7 @@ def smplx_body(arrays: Arrays, *, name: str, sha256: str) -> BodyModel:
     """A body from the arrays of `read_smplx`.
 
     With reduced meshes where there are arrays `faces_<detail>`, by names in
-    pear_ros.choice.MESH_DETAILS.
+    pear_ros.core.choice.MESH_DETAILS.
     """
     expression = arrays["exprdirs"]
     moving = np.flatnonzero(np.abs(expression).max(axis=(1, 2)) > 0.0)

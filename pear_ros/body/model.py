@@ -61,7 +61,8 @@ class BodyModel:
     posedirs: Array | None = None
     """(V, 3, 9 (J - 1)) pose-corrective offsets, row-major; None where the body has none."""
     reduced_faces: Mapping[str, npt.NDArray[np.int32]] = field(default_factory=dict, repr=False)
-    """(F', 3) triangles of meshes with fewer of them, by names in pear_ros.choice.MESH_DETAILS."""
+    """(F', 3) triangles of meshes with fewer of them, by names in
+    pear_ros.core.choice.MESH_DETAILS."""
     asarray: AsArray = field(default=float32_array, repr=False)
     """Where joints and vertices are computed; the arrays above are NumPy's."""
 
@@ -81,7 +82,7 @@ class BodyModel:
         return len(self.v_template)
 
     def faces_of(self, detail: str) -> npt.NDArray[np.int32]:
-        """(F', 3) triangles of the mesh in that `detail`, one of pear_ros.choice.MESH_DETAILS.
+        """(F', 3) triangles of the mesh in that `detail`, one of pear_ros.core.choice.MESH_DETAILS.
 
         They are indices of the same vertices as `faces`, and all of these where the body has no
         reduced mesh.

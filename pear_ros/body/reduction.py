@@ -15,9 +15,9 @@ import numpy.typing as npt
 
 from pear_ros.body.kinematics import Array
 from pear_ros.body.model import BodyModel
-from pear_ros.choice import MESH_DETAILS
-from pear_ros.people import SMPLX_JOINT_NAMES
-from pear_ros.render import vertex_normals
+from pear_ros.body.normals import vertex_normals
+from pear_ros.core.choice import MESH_DETAILS
+from pear_ros.core.people import SMPLX_JOINT_NAMES
 
 Faces = npt.NDArray[np.int32]
 

@@ -17,7 +17,7 @@ from scipy import sparse
 
 from pear_ros.body.blending import Directions
 from pear_ros.body.kinematics import AsArray, Tensor, float32_array, namespace, take
-from pear_ros.log import get_logger
+from pear_ros.core.log import get_logger
 
 if TYPE_CHECKING:
     from pear_ros.body.packed import PackedSkin

@@ -9,7 +9,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pear_ros import __version__
-from pear_ros.choice import (
+from pear_ros.cli.doctor.command import add_doctor
+from pear_ros.cli.export import add_export
+from pear_ros.cli.replay_options import add_replay
+from pear_ros.core.choice import (
     ESTIMATORS,
     GRAPH_PRECISIONS,
     PEAR_BODIES,
@@ -18,10 +21,7 @@ from pear_ros.choice import (
     EstimatorChoice,
     RuntimeChoice,
 )
-from pear_ros.cli.doctor import add_doctor
-from pear_ros.cli.export import add_export
-from pear_ros.cli.replay_options import add_replay
-from pear_ros.run_arrays import ARRAYS
+from pear_ros.io.run_arrays import ARRAYS
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -267,7 +267,7 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _download(options: argparse.Namespace) -> int:
-    from pear_ros.assets import main as download
+    from pear_ros.io.downloads import main as download
 
     return download()
 
@@ -313,13 +313,13 @@ def _has_ros() -> bool:
 def _demo(options: argparse.Namespace) -> int:
     if not _has_ros():
         return 1
-    from pear_ros.cli.demo import demo
+    from pear_ros.cli.demo.command import demo
 
     return demo(options.output, _choice(options))
 
 
 def _bench(options: argparse.Namespace) -> int:
-    from pear_ros.cli.bench import bench
+    from pear_ros.cli.bench.command import bench
 
     choice = _choice(options)
     return bench(options.source, options.image, options.frames, options.output, choice)

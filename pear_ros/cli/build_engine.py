@@ -13,8 +13,8 @@ from typing import Any
 
 from tqdm import tqdm
 
-from pear_ros.choice import RuntimeChoice
-from pear_ros.log import package_logger
+from pear_ros.core.choice import RuntimeChoice
+from pear_ros.core.log import package_logger
 from pear_ros.pear.body import load_body
 from pear_ros.pear.files import default_model_folder, find_model_files
 from pear_ros.pear.runtimes.build_progress import BuildProgress
@@ -28,8 +28,8 @@ def build_engine(folder: Path | None, pear_body: str, precision: str) -> int:
     """Build the engine of the files below `folder`, or find it built, and say how accurate it is.
 
     `folder`: the default model folder unless given; `pear_body` and `precision`: see
-    pear_ros.choice. Returns the exit code: 0 when there is an engine, else 1, after standard error
-    has said why not.
+    pear_ros.core.choice. Returns the exit code: 0 when there is an engine, else 1, after standard
+    error has said why not.
     """
     choice = RuntimeChoice("tensorrt", strict=True, precision=precision)
     try:

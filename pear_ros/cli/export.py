@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pear_ros.choice import MESH_DETAILS
+from pear_ros.core.choice import MESH_DETAILS
 from pear_ros.export.arrays import AMASS_ARRAYS, FLAME_ARRAYS, OWN_ARRAYS
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ def export(
 
     `source`: a bag, or the npz file of `pear run`; `file_format`: npz, csv or glb; `ids`: of those
     wanted, all where empty; `topic`: see pear_ros.export.bag.read_bag;
-    `mesh_detail`: of glb, one of pear_ros.choice.MESH_DETAILS.
+    `mesh_detail`: of glb, one of pear_ros.core.choice.MESH_DETAILS.
     """
     from pear_ros.export.tracks import ResultsError
 

@@ -16,11 +16,11 @@ from tqdm import tqdm
 
 from pear_ros.bags.topic import BagError
 from pear_ros.bags.unfinished import ResumeError, clear
-from pear_ros.choice import EstimatorError
 from pear_ros.cli.replay_options import parameters_from
 from pear_ros.cli.replay_table import replay_table
-from pear_ros.ros.replay.here import replay_here
-from pear_ros.ros.replay.job import (
+from pear_ros.core.choice import EstimatorError
+from pear_ros.replay.here import replay_here
+from pear_ros.replay.job import (
     Advanced,
     Begun,
     Event,
@@ -35,7 +35,7 @@ from pear_ros.ros.replay.job import (
     find_pairs,
     plan,
 )
-from pear_ros.ros.replay.topics import Wanted
+from pear_ros.replay.topics import Wanted
 
 _INTERRUPTED = 130
 
@@ -63,7 +63,7 @@ def replay(options: argparse.Namespace) -> int:
     run: Run = partial(replay_here, count=options.batch)
     if options.ray is not None:
         try:
-            from pear_ros.ros.replay.on_ray import replay_by_ray
+            from pear_ros.replay.on_ray import replay_by_ray
         except ImportError:
             print("error: --ray needs Ray: pip install ray", file=sys.stderr)
             return 1

@@ -8,10 +8,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pear_ros.choice import MESH_DETAILS, STORAGES
+from pear_ros.core.choice import MESH_DETAILS, STORAGES
 
 if TYPE_CHECKING:
-    from pear_ros.ros.parameters import Parameters
+    from pear_ros.ros.node.parameters import Parameters
 
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]
 
@@ -78,7 +78,7 @@ def add_replay(commands: Commands) -> argparse.ArgumentParser:
 
 def parameters_from(options: argparse.Namespace) -> Parameters:
     """The node's parameters as the command line gives them."""
-    from pear_ros.ros.parameters import Parameters
+    from pear_ros.ros.node.parameters import Parameters
 
     return Parameters(
         estimator=options.estimator,

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from pear_ros.ros.replay.replay import Tally
+    from pear_ros.replay.replay import Tally
 
 _COLUMN = 22
 

@@ -10,18 +10,19 @@ from typing import Any
 
 import numpy as np
 
-from pear_ros.estimator import Body
-from pear_ros.people import NUM_JOINTS, Array, FlameParams, Image, People, Person
-from pear_ros.people import stack as stack_parameters
-from pear_ros.raster import Faces
-from pear_ros.render import SideWindow, draw_side_view, side_width
-from pear_ros.run_arrays import ARRAYS
+from pear_ros.core.estimator import Body
+from pear_ros.core.people import NUM_JOINTS, Array, FlameParams, Image, People, Person
+from pear_ros.core.people import stack as stack_parameters
+from pear_ros.io.run_arrays import ARRAYS
+from pear_ros.rendering.raster import Faces
+from pear_ros.rendering.render import SideWindow, draw_side_view, side_width
 
 _NO_HEAD = FlameParams(*(np.full(size, np.nan, np.float32) for size in (0, 0, 3, 6, 2, 3)))
 
 
 class ParameterTable:
-    """Collects people frame by frame and saves them as npz: the arrays of pear_ros.run_arrays."""
+    """Collects people frame by frame and saves them as npz: the arrays of
+    pear_ros.io.run_arrays."""
 
     def __init__(self, body: Body) -> None:
         """`body` is the one that the people's parameters belong to."""

@@ -12,13 +12,13 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
-from pear_ros.camera import Camera
-from pear_ros.choice import EstimatorChoice, EstimatorError
 from pear_ros.cli.results import ParameterTable, SideView
-from pear_ros.estimator import Body
-from pear_ros.people import Array, Image, People, TrackingState
-from pear_ros.render import draw_overlay
-from pear_ros.video import FrameSource, VideoWriter
+from pear_ros.core.camera import Camera
+from pear_ros.core.choice import EstimatorChoice, EstimatorError
+from pear_ros.core.estimator import Body
+from pear_ros.core.people import Array, Image, People, TrackingState
+from pear_ros.io.video import FrameSource, VideoWriter
+from pear_ros.rendering.render import draw_overlay
 
 
 class PeoplePipeline(Protocol):
@@ -42,9 +42,9 @@ def run(
     try:
         frames = FrameSource(source)
         folder.mkdir(parents=True, exist_ok=True)
-        from pear_ros.estimators import make_estimator
+        from pear_ros.core.settings import Settings
+        from pear_ros.estimators.factory import make_estimator
         from pear_ros.pipeline import Pipeline
-        from pear_ros.settings import Settings
 
         pipeline = Pipeline(make_estimator(choice), settings=Settings(max_humans))
         table, files = process(frames, pipeline, folder, field_of_view)

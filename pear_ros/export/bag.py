@@ -11,9 +11,8 @@ from tqdm import tqdm
 
 from pear_ros.bags.bag import Bag, find_bags
 from pear_ros.bags.topic import BagError, Message
-from pear_ros.camera import Camera, IntrinsicsSource
-from pear_ros.export.tracks import Recording, ResultsError, tracks_of
-from pear_ros.people import (
+from pear_ros.core.camera import Camera, IntrinsicsSource
+from pear_ros.core.people import (
     Array,
     DepthSource,
     FlameParams,
@@ -22,7 +21,8 @@ from pear_ros.people import (
     SmplxParams,
     TrackingState,
 )
-from pear_ros.stamps import nanoseconds_of
+from pear_ros.core.timestamps import nanoseconds_of
+from pear_ros.export.tracks import Recording, ResultsError, tracks_of
 
 HUMANS = "pear_msgs/msg/HumanArray"
 BODY_MODEL = "pear_msgs/msg/BodyModelInfo"

@@ -19,13 +19,13 @@ import pygltflib as gltf
 
 from pear_ros import __version__
 from pear_ros.body import BodyModel, load_open_body
+from pear_ros.body.normals import vertex_normals
 from pear_ros.body.submesh import SubMesh
-from pear_ros.colours import id_colour
+from pear_ros.core.people import Array
 from pear_ros.export.gltf_buffer import GltfBuffer
 from pear_ros.export.skinned import Motion, RestShape, influences, motion, rest_shape
 from pear_ros.export.tracks import Recording, ResultsError, Track
-from pear_ros.people import Array
-from pear_ros.render import vertex_normals
+from pear_ros.rendering.colours import id_colour
 
 _HALF_AROUND_X = [1.0, 0.0, 0.0, 0.0]
 _NEAR = 0.05
@@ -35,7 +35,7 @@ _NEAR = 0.05
 def save_glb(recording: Recording, folder: Path, *, mesh_detail: str = "full") -> list[Path]:
     """Write people.glb with everybody into `folder`; returns the file.
 
-    `mesh_detail`: how many triangles the meshes have, one of pear_ros.choice.MESH_DETAILS.
+    `mesh_detail`: how many triangles the meshes have, one of pear_ros.core.choice.MESH_DETAILS.
     Raises ResultsError where nobody is there, or where a body is not the open one.
     """
     body = load_open_body()

@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 
+from pear_ros.core.people import SMPLX_JOINT_NAMES
 from pear_ros.export.arrays import AMASS_ARRAYS, FLAME_ARRAYS, OWN_ARRAYS
 from pear_ros.export.tracks import Recording, Track
-from pear_ros.people import SMPLX_JOINT_NAMES
 
 
 def save_npz(recording: Recording, folder: Path) -> list[Path]:

@@ -10,13 +10,14 @@ import numpy as np
 import numpy.typing as npt
 
 from pear_ros.body.arrays import Arrays, read_npz
+from pear_ros.core.people import DepthSource, FlameParams
 from pear_ros.export.tracks import Recording, ResultsError, Track
-from pear_ros.people import DepthSource, FlameParams
-from pear_ros.run_arrays import ARRAYS
+from pear_ros.io.run_arrays import ARRAYS
 
 
 def read_run_file(path: Path) -> Recording:
-    """Everybody in the arrays of pear_ros.run_arrays. Raises ResultsError where they are not that.
+    """Everybody in the arrays of pear_ros.io.run_arrays. Raises ResultsError where they are not
+    that.
 
     `pear run` does not know true size: scale is 1.
     """

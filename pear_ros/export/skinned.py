@@ -10,8 +10,8 @@ import numpy.typing as npt
 from scipy.spatial.transform import Rotation
 
 from pear_ros.body import BodyModel
+from pear_ros.core.people import Array
 from pear_ros.export.tracks import Recording, Track
-from pear_ros.people import Array
 
 INFLUENCES = 8
 """Joints that move a vertex, at most: two sets of four, as glTF has them."""

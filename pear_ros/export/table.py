@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
+from pear_ros.core.people import SMPLX_JOINT_NAMES, TrackingState
 from pear_ros.export.tracks import Recording, Track
-from pear_ros.people import SMPLX_JOINT_NAMES, TrackingState
 
 _HEAD = [
     *("stamp", "id", "state"),

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pear_ros.camera import Camera
-from pear_ros.people import Array, FlameParams, People, Person, TrackingState, stack
+from pear_ros.core.camera import Camera
+from pear_ros.core.people import Array, FlameParams, People, Person, TrackingState, stack
 
 _ID = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 """Ids become names of files."""
@@ -25,7 +25,8 @@ class ResultsError(ValueError):
 
 @dataclass(frozen=True)
 class Track:
-    """One person in the T images in which they were present. Frame and units: pear_ros.people."""
+    """One person in the T images in which they were present. Frame and units:
+    pear_ros.core.people."""
 
     id: str
     model_id: str
@@ -33,7 +34,7 @@ class Track:
     frames: npt.NDArray[np.int64]
     """(T,) indices into Recording.stamps_ns, ascending."""
     states: npt.NDArray[np.uint8]
-    """(T,) pear_ros.people.TrackingState, never LOST."""
+    """(T,) pear_ros.core.people.TrackingState, never LOST."""
     score: Array
     """(T,)"""
     pose: Array
@@ -47,7 +48,7 @@ class Track:
     scale: Array
     """(T,)"""
     depth_source: npt.NDArray[np.uint8]
-    """(T,) pear_ros.people.DepthSource."""
+    """(T,) pear_ros.core.people.DepthSource."""
     joints: Array
     """(T, 55, 3)"""
     joint_confidence: Array

@@ -25,9 +25,9 @@ import numpy as np
 import numpy.typing as npt
 from scipy.spatial.transform import Rotation
 
+from pear_ros.body.joint_frames import BODY_AXES
 from pear_ros.body.kinematics import JointTree
-from pear_ros.frames import BODY_AXES
-from pear_ros.people import Array
+from pear_ros.core.people import Array
 
 Float64 = npt.NDArray[np.float64]
 
@@ -85,7 +85,8 @@ def whole(poses: Array, joints: Array) -> npt.NDArray[np.bool_]:
 def joint_angles(poses: Array, joints: Array) -> Float64:
     """(N, 20) radians in the order of ANGLES.
 
-    `poses` (N, J, 3) axis-angle and `joints` (N, J, 3) as in pear_ros.people.Person, and `whole`.
+    `poses` (N, J, 3) axis-angle and `joints` (N, J, 3) as in pear_ros.core.people.Person, and
+    `whole`.
     """
     if not len(poses):
         return np.empty((0, len(ANGLES)))

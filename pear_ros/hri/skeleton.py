@@ -11,8 +11,8 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from pear_ros.core.people import SMPLX_JOINT_NAMES, Array
 from pear_ros.hri.angles import orientations
-from pear_ros.people import SMPLX_JOINT_NAMES, Array
 
 POINTS = (
     *("nose", "neck", "right_shoulder", "right_elbow", "right_wrist"),
@@ -39,7 +39,7 @@ _OF_HEAD = [POINTS.index(name) for name in ("nose", "left_ear", "right_ear")]
 
 
 class Picture(NamedTuple):
-    """The image that people are in, as in pear_ros.camera.Camera."""
+    """The image that people are in, as in pear_ros.core.camera.Camera."""
 
     width: int
     height: int
@@ -53,8 +53,8 @@ def skeletons(
     """(N, 18, 3) x and y over the image's size, 0 to 1 from its upper left corner; confidence.
 
     `poses` (N, J, 3), `joints` (N, 55, 3), `keypoints` (N, 55, 2) and `confidence` (N, 55) as in
-    pear_ros.people.Person. What is not in the image is put on its border, what is not known into
-    its corner, both with confidence 0: coordinates outside 0 to 1 are not allowed.
+    pear_ros.core.people.Person. What is not in the image is put on its border, what is not known
+    into its corner, both with confidence 0: coordinates outside 0 to 1 are not allowed.
     """
     pixels = np.full((len(poses), len(POINTS), 2), np.nan)
     sure = np.zeros((len(poses), len(POINTS)))

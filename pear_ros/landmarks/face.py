@@ -5,12 +5,12 @@ from __future__ import annotations
 
 import math
 
-from pear_ros.assets import landmark_model
+from pear_ros.core.people import Array, Image
+from pear_ros.io.downloads import landmark_model
 from pear_ros.landmarks.model import TfliteModel, sigmoid
 from pear_ros.landmarks.roi import Roi
 from pear_ros.landmarks.topology import NUM_FACE, Face, Pose
 from pear_ros.landmarks.types import FaceLandmarks, PoseLandmarks
-from pear_ros.people import Array, Image
 
 MIN_SCORE = 0.5
 """Below: no face, or one that is turned away."""
@@ -27,7 +27,7 @@ class FaceModel:
     """Finds the landmarks of a person's face; not thread-safe."""
 
     def __init__(self, num_threads: int = 1) -> None:
-        """Load the model. Raises pear_ros.assets.AssetError when its file is missing."""
+        """Load the model. Raises pear_ros.io.downloads.AssetError when its file is missing."""
         content = landmark_model("face_landmark").read_bytes()
         self._model = TfliteModel(content, (0, 1), num_threads=num_threads)
 

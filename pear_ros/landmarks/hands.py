@@ -7,12 +7,12 @@ import math
 
 import numpy as np
 
-from pear_ros.assets import landmark_model
+from pear_ros.core.people import Array, Image
+from pear_ros.io.downloads import landmark_model
 from pear_ros.landmarks.model import TfliteModel
 from pear_ros.landmarks.roi import Roi
 from pear_ros.landmarks.topology import NUM_HAND, Hand, Pose
 from pear_ros.landmarks.types import HandLandmarks, PoseLandmarks
-from pear_ros.people import Array, Image
 
 MIN_SCORE = 0.5
 """Below: no hand."""
@@ -48,7 +48,7 @@ class HandModel:
     """Finds the landmarks of one hand of a person; not thread-safe."""
 
     def __init__(self, num_threads: int = 1) -> None:
-        """Load the models. Raises pear_ros.assets.AssetError when a file is missing."""
+        """Load the models. Raises pear_ros.io.downloads.AssetError when a file is missing."""
         recrop = landmark_model("hand_recrop").read_bytes()
         full = landmark_model("hand_landmark_full").read_bytes()
         lite = landmark_model("hand_landmark_lite").read_bytes()

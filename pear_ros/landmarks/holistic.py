@@ -10,12 +10,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TypeVar
 
+from pear_ros.core.people import Image
 from pear_ros.landmarks.face import FaceModel
 from pear_ros.landmarks.hands import HandModel
 from pear_ros.landmarks.pose import PoseModel
 from pear_ros.landmarks.roi import Roi
 from pear_ros.landmarks.types import FaceLandmarks, HandLandmarks, PersonLandmarks, PoseLandmarks
-from pear_ros.people import Image
 
 RETRY_EVERY = 3
 """Images; how often a hand or face that was not seen the last time is looked for."""
@@ -64,7 +64,7 @@ class HolisticLandmarks:
     def __init__(self, threads: int = 2) -> None:
         """Load the models once for each thread.
 
-        Raises pear_ros.assets.AssetError when a model's file is missing.
+        Raises pear_ros.io.downloads.AssetError when a model's file is missing.
         """
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="landmarks")
         self._idle: queue.SimpleQueue[_Models] = queue.SimpleQueue()

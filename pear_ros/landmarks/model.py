@@ -12,7 +12,7 @@ import numpy as np
 from ai_edge_litert.interpreter import Interpreter
 from ai_edge_litert.schema_py_generated import ModelT
 
-from pear_ros.people import Array, Image
+from pear_ros.core.people import Array, Image
 
 
 class TfliteModel:

@@ -5,12 +5,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from pear_ros.assets import landmark_model
+from pear_ros.core.people import Array, Image
+from pear_ros.io.downloads import landmark_model
 from pear_ros.landmarks.model import TfliteModel, pruned, sigmoid
 from pear_ros.landmarks.roi import Roi
 from pear_ros.landmarks.topology import NUM_POSE, Pose
 from pear_ros.landmarks.types import PoseLandmarks
-from pear_ros.people import Array, Image
 
 ROI_SCALE = 1.25
 """Side of the region over the diameter of the circle around the body, as the model was trained."""
@@ -78,7 +78,7 @@ class PoseModel:
     """Finds the landmarks of the person in the middle of a region; not thread-safe."""
 
     def __init__(self, num_threads: int = 1) -> None:
-        """Load the model. Raises pear_ros.assets.AssetError when its file is missing."""
+        """Load the model. Raises pear_ros.io.downloads.AssetError when its file is missing."""
         # The third output, a mask of the person, takes a third of the network's time.
         content = pruned(landmark_model("pose_landmark_full"), (0, 1, 3, 4))
         self._model = TfliteModel(content, (0, 1, 2, 3), num_threads=num_threads)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from pear_ros.people import Array, Image
+from pear_ros.core.people import Array, Image
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from pear_ros.core.people import Array
 from pear_ros.landmarks.roi import Roi
-from pear_ros.people import Array
 
 
 @dataclass(frozen=True)

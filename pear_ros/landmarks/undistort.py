@@ -8,10 +8,10 @@ from typing import TypeVar
 
 import numpy as np
 
-from pear_ros.camera import Camera
+from pear_ros.core.camera import Camera
+from pear_ros.core.people import Array
 from pear_ros.landmarks.roi import Roi
 from pear_ros.landmarks.types import FaceLandmarks, HandLandmarks, PoseLandmarks
-from pear_ros.people import Array
 
 _Part = TypeVar("_Part", HandLandmarks, FaceLandmarks)
 

@@ -15,7 +15,7 @@ PearBody: TypeAlias = EhmBody | BodyModel
 
 
 def load_body(files: ModelFiles, pear_body: str) -> PearBody:
-    """The body of a user's files, by NumPy; `pear_body`: one of pear_ros.choice.PEAR_BODIES.
+    """The body of a user's files, by NumPy; `pear_body`: one of pear_ros.core.choice.PEAR_BODIES.
 
     Raises as `load_body_files` does.
     """

@@ -14,11 +14,11 @@ from typing import NamedTuple
 import numpy as np
 
 from pear_ros.body.ehm import EhmBody
+from pear_ros.core.people import SMPLX_JOINT_NAMES, Array
 from pear_ros.pear.crop import INPUT_SIZE, Crops
 from pear_ros.pear.placement import image_points
 from pear_ros.pear.prediction import Prediction
 from pear_ros.pear.runtimes.reference_crops import bundled_crops
-from pear_ros.people import SMPLX_JOINT_NAMES, Array
 
 MARGIN = 1.0
 """Pixels of the crop by which BGR has to fit better before it is worth a warning."""

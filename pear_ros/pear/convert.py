@@ -22,7 +22,7 @@ from pear_ros.body.arrays import (
 from pear_ros.body.files import read_smplx, smplx_body
 from pear_ros.body.flame import NUM_EXPRESSION, NUM_SHAPE, PARENTS, FlameModel
 from pear_ros.body.reduction import REDUCED, reduce_faces
-from pear_ros.log import get_logger
+from pear_ros.core.log import get_logger
 from pear_ros.pear.unpickle import load_pickle
 
 BODY_NAME = "smplx-neutral-2020"

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from pear_ros.people import Array, Image
+from pear_ros.core.people import Array, Image
 
 INPUT_SIZE = 256
 """Side of the square pictures that the network is given, pixels."""

@@ -18,9 +18,9 @@ from torch import Tensor
 from pear_ros.body.ehm import EhmParameters
 from pear_ros.body.flame import NUM_EXPRESSION, NUM_SHAPE
 from pear_ros.body.kinematics import float32_array
+from pear_ros.core.people import Array
 from pear_ros.pear.body import PearBody, body_vertices
 from pear_ros.pear.torch_graphs import TorchGraphs, device_name
-from pear_ros.people import Array
 
 
 class CudaMesh:

@@ -19,6 +19,7 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
+from pear_ros.core.people import Array
 from pear_ros.pear.crop import INPUT_SIZE
 from pear_ros.pear.deployed import DeployedNetwork
 from pear_ros.pear.graph import (
@@ -40,7 +41,6 @@ from pear_ros.pear.graph_check import check_file
 from pear_ros.pear.network import PearNetwork
 from pear_ros.pear.prediction import LAYOUT
 from pear_ros.pear.runtimes.reference_crops import bundled_crops
-from pear_ros.people import Array
 
 if TYPE_CHECKING:
     import onnx_ir

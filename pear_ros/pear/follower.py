@@ -7,11 +7,11 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pear_ros.estimator import Region
+from pear_ros.core.estimator import Region
+from pear_ros.core.people import Array, Image
+from pear_ros.core.state import Remembering
 from pear_ros.landmarks.pose import PoseModel, in_sight, roi_from_box, visible_box
 from pear_ros.landmarks.roi import Roi
-from pear_ros.memory import Remembering
-from pear_ros.people import Array, Image
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class PersonFollower(Remembering):
     memory = ("_rois",)
 
     def __init__(self, threads: int = 2) -> None:
-        """Load the model. Raises pear_ros.assets.AssetError when its file is missing."""
+        """Load the model. Raises pear_ros.io.downloads.AssetError when its file is missing."""
         self._model = PoseModel(threads)
         self._rois: dict[str, Roi] = {}
 

@@ -17,9 +17,9 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from pear_ros.choice import GRAPH_PRECISIONS
+from pear_ros.core.choice import GRAPH_PRECISIONS
+from pear_ros.core.people import Array
 from pear_ros.pear.prediction import LAYOUT, VECTOR_SIZE
-from pear_ros.people import Array
 
 SCHEMA = 1
 """To be changed whenever graphs or records of earlier versions are of no use any more: other

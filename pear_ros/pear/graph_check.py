@@ -11,12 +11,12 @@ import numpy as np
 import torch
 from torch import nn
 
+from pear_ros.core.people import Array
 from pear_ros.pear.crop import Crops
 from pear_ros.pear.deployed import DeployedNetwork
 from pear_ros.pear.graph import INPUT, OPSET, OUTPUT, GraphError
 from pear_ros.pear.network import PearNetwork
 from pear_ros.pear.runtimes.reference_crops import bundled_crops
-from pear_ros.people import Array
 
 TOLERANCE = 1e-3
 """Largest difference between a number of onnxruntime's and one of torch's, both of fp32. With

@@ -7,9 +7,9 @@ from typing import Protocol
 
 from pear_ros.body.ehm import EhmParameters
 from pear_ros.body.skinning import packed_skin
-from pear_ros.log import get_logger
+from pear_ros.core.log import get_logger
+from pear_ros.core.people import Array
 from pear_ros.pear.body import PearBody, body_vertices
-from pear_ros.people import Array
 
 _logger = get_logger(__name__)
 

@@ -19,8 +19,8 @@ import numpy as np
 import numpy.typing as npt
 
 from pear_ros.body.kinematics import rotation_matrices
-from pear_ros.camera import Camera, IntrinsicsSource
-from pear_ros.people import Array
+from pear_ros.core.camera import Camera, IntrinsicsSource
+from pear_ros.core.people import Array
 
 Doubles = npt.NDArray[np.float64]
 Floats = npt.NDArray[np.floating]

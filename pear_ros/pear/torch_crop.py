@@ -8,8 +8,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from pear_ros.core.people import Image
 from pear_ros.pear.crop import INPUT_SIZE, Squares
-from pear_ros.people import Image
 
 GEOMETRY = 5
 """Numbers that tell what to crop: x, y and the step between the crop's pixels, in pixels of the

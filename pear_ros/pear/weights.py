@@ -10,10 +10,10 @@ import importlib.util
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from pear_ros.log import get_logger
+from pear_ros.core.log import get_logger
+from pear_ros.core.people import Array
 from pear_ros.pear.files import CHECKPOINT, ModelFiles
 from pear_ros.pear.graph import Graph, GraphError, Progress, read_graph
-from pear_ros.people import Array
 
 if TYPE_CHECKING:
     from pear_ros.pear.network import PearNetwork

@@ -10,18 +10,19 @@ from pear_ros.ros.environment import RosMissingError, missing, require_ros
 
 
 def pear_node() -> int:
-    """Run the node (pear_ros.ros.node). Returns the exit status."""
-    return _run("pear_ros.ros.node")
+    """Run the node (pear_ros.ros.node.node). Returns the exit status."""
+    return _run("pear_ros.ros.node.node")
 
 
 def hri_bridge() -> int:
-    """Run the bridge to ROS 4 HRI (pear_ros.ros.hri_bridge). Returns the exit status."""
-    return _run("pear_ros.ros.hri_bridge")
+    """Run the bridge to ROS 4 HRI (pear_ros.ros.bridges.hri_bridge). Returns the exit status."""
+    return _run("pear_ros.ros.bridges.hri_bridge")
 
 
 def video_source() -> int:
-    """Run the node that plays a video (pear_ros.ros.video_source). Returns the exit status."""
-    return _run("pear_ros.ros.video_source")
+    """Run the node that plays a video (pear_ros.ros.bridges.video_source). Returns the exit
+    status."""
+    return _run("pear_ros.ros.bridges.video_source")
 
 
 def _run(module: str) -> int:

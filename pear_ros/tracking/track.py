@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from pear_ros.camera import Camera
-from pear_ros.estimator import Estimate, Region
-from pear_ros.people import Array, Person, TrackingState
-from pear_ros.tracking.motion import Doubles
+from pear_ros.core.camera import Camera
+from pear_ros.core.estimator import Estimate, Region
+from pear_ros.core.people import Array, Person, TrackingState
+from pear_ros.tracking.kalman import Doubles
 
 PATIENCE = 1.5
 """Seconds for which somebody who is not seen is still expected, before they are lost.

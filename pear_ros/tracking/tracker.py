@@ -9,18 +9,18 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from pear_ros.boxes import ious, moved_boxes, same_person
-from pear_ros.camera import Camera
-from pear_ros.estimator import Detection, Estimate, Region
-from pear_ros.memory import Remembering
-from pear_ros.people import Array, Person, TrackingState
-from pear_ros.tracking.matching import (
+from pear_ros.core.boxes import ious, moved_boxes, same_person
+from pear_ros.core.camera import Camera
+from pear_ros.core.estimator import Detection, Estimate, Region
+from pear_ros.core.people import Array, Person, TrackingState
+from pear_ros.core.state import Remembering
+from pear_ros.tracking.association import (
     distinct,
     is_somebody_else,
     match_detections,
     match_estimates,
 )
-from pear_ros.tracking.motion import Doubles, Motion
+from pear_ros.tracking.kalman import Doubles, Motion
 from pear_ros.tracking.track import Track, elsewhere
 
 _SAME_BOX = 0.6

@@ -16,9 +16,9 @@ import numpy.typing as npt
 
 from pear_ros.body.ehm import EhmBody
 from pear_ros.body.kinematics import rotation_matrices
+from pear_ros.core.people import Array
 from pear_ros.pear.body import PearBody, body_vertices
 from pear_ros.pear.prediction import VECTOR_SIZE, Prediction
-from pear_ros.people import Array
 
 # Vertices: a tenth of what PEAR itself is off the truth, 59 mm on average (AGORA). Rotations: what
 # goes with it, as a degree at the shoulder moves the hand by 10 mm. The extremes are over hundreds

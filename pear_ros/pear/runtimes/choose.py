@@ -9,8 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from pear_ros.choice import RuntimeChoice
-from pear_ros.log import get_logger
+from pear_ros.core.choice import RuntimeChoice
+from pear_ros.core.log import get_logger
 from pear_ros.pear.body import PearBody
 from pear_ros.pear.graph import Graph, GraphError
 from pear_ros.pear.runtimes.ladder import accurate, first_accurate

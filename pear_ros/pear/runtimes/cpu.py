@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
+from pear_ros.core.people import Image
 from pear_ros.pear.crop import INPUT_SIZE, Crops, Squares, crop_pixels
-from pear_ros.people import Image
 
 _CPUS = Path("/sys/devices/system/cpu")
 _QUOTA = Path("/sys/fs/cgroup/cpu.max")

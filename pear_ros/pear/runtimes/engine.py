@@ -18,7 +18,7 @@ from pathlib import Path
 
 import tensorrt as trt
 
-from pear_ros.log import get_logger
+from pear_ros.core.log import get_logger
 from pear_ros.pear.crop import INPUT_SIZE
 from pear_ros.pear.graph import INPUT
 from pear_ros.pear.runtimes.build_progress import BuildProgress, Phases

@@ -19,8 +19,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from pear_ros.assets import cache_directory
-from pear_ros.log import get_logger
+from pear_ros.core.log import get_logger
+from pear_ros.io.downloads import cache_directory
 from pear_ros.pear.runtimes.accuracy import Verdict
 from pear_ros.pear.runtimes.engine_record import DamagedError, EngineKey, Record, difference
 from pear_ros.pear.runtimes.private_files import (
@@ -56,7 +56,7 @@ class EngineCache:
     """Engines in a folder. What goes wrong is logged, and nothing is raised."""
 
     def __init__(self, folder: Path | None = None) -> None:
-        """`folder`: by default `engines` in pear_ros.assets.cache_directory()."""
+        """`folder`: by default `engines` in pear_ros.io.downloads.cache_directory()."""
         self.folder = folder or cache_directory() / "engines"
         self._files = PrivateFolder(self.folder)
         self._complained = False

@@ -17,13 +17,13 @@ from itertools import accumulate
 
 import numpy as np
 
-from pear_ros.log import get_logger
+from pear_ros.core.log import get_logger
+from pear_ros.core.people import Array, Image
 from pear_ros.pear.crop import Crops, Squares
 from pear_ros.pear.prediction import VECTOR_SIZE
 from pear_ros.pear.runtimes.cpu import KeptCrops
 from pear_ros.pear.runtimes.reference_crops import bundled_crops
 from pear_ros.pear.runtimes.runtime import CropRuntime, Runtime
-from pear_ros.people import Array, Image
 
 _WINDOW_S = 0.01
 """How long an image waits for others to share its batch: far less than the network takes on a

@@ -6,12 +6,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from pear_ros.log import get_logger
+from pear_ros.core.log import get_logger
+from pear_ros.core.people import Array
 from pear_ros.pear.body import PearBody
 from pear_ros.pear.runtimes.accuracy import Verdict, judge
 from pear_ros.pear.runtimes.reference_crops import infer_bundled
 from pear_ros.pear.runtimes.runtime import Runtime, RuntimeUnavailableError
-from pear_ros.people import Array
 
 logger = get_logger(__name__)
 

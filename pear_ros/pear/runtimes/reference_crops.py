@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
+from pear_ros.core.people import Array
 from pear_ros.pear.crop import INPUT_SIZE, Crops
 from pear_ros.pear.runtimes.runtime import Runtime
-from pear_ros.people import Array
 
 CROPS_FILE = Path(__file__).with_name("reference_crops.npz")
 

@@ -6,9 +6,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
+from pear_ros.core.people import Array, Image
 from pear_ros.pear.crop import Crops, Squares
 from pear_ros.pear.runtimes.accuracy import Verdict
-from pear_ros.people import Array, Image
 
 
 class RuntimeUnavailableError(Exception):
@@ -20,7 +20,7 @@ class RuntimeInfo:
     """What a runtime is and where it runs, for logs, diagnostics and the messages' model id."""
 
     name: str
-    """One of pear_ros.choice.RUNTIMES: tensorrt, torch, onnxruntime or openvino."""
+    """One of pear_ros.core.choice.RUNTIMES: tensorrt, torch, onnxruntime or openvino."""
     version: str
     """Of the library."""
     device: str

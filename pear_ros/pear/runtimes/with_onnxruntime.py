@@ -6,13 +6,13 @@ from __future__ import annotations
 import numpy as np
 import onnxruntime
 
+from pear_ros.core.people import Array, Image
 from pear_ros.pear.crop import Crops, Squares
 from pear_ros.pear.graph import INPUT, OUTPUT, Graph, Progress
 from pear_ros.pear.prediction import VECTOR_SIZE
 from pear_ros.pear.runtimes.cpu import KeptCrops, thread_count
 from pear_ros.pear.runtimes.quantise import quantised
 from pear_ros.pear.runtimes.runtime import RuntimeInfo, RuntimeUnavailableError
-from pear_ros.people import Array, Image
 
 PRECISIONS = ("fp32", "int8")
 _ERRORS_ONLY = 3

@@ -11,12 +11,12 @@ import numpy as np
 import openvino
 from openvino import properties
 
+from pear_ros.core.people import Array, Image
 from pear_ros.pear.crop import Crops, Squares
 from pear_ros.pear.graph import OUTPUT, Graph
 from pear_ros.pear.prediction import VECTOR_SIZE
 from pear_ros.pear.runtimes.cpu import KeptCrops, has_bf16, thread_count
 from pear_ros.pear.runtimes.runtime import RuntimeInfo, RuntimeUnavailableError
-from pear_ros.people import Array, Image
 
 PRECISIONS = {"fp32": openvino.Type.f32, "bf16": openvino.Type.bf16}
 

@@ -14,7 +14,8 @@ from mmap import mmap
 import numpy as np
 import tensorrt as trt
 
-from pear_ros.log import get_logger
+from pear_ros.core.log import get_logger
+from pear_ros.core.people import Array, Image
 from pear_ros.pear.crop import INPUT_SIZE, Crops, Squares, crop_pixels
 from pear_ros.pear.graph import INPUT, OUTPUT
 from pear_ros.pear.prediction import VECTOR_SIZE
@@ -22,7 +23,6 @@ from pear_ros.pear.runtimes.cuda import DeviceBuffer, Graph, PinnedBuffer, Strea
 from pear_ros.pear.runtimes.cudart import CudaError
 from pear_ros.pear.runtimes.engine import LOG, TensorRtError, tensorrt_version
 from pear_ros.pear.runtimes.runtime import RuntimeInfo, RuntimeUnavailableError
-from pear_ros.people import Array, Image
 
 _CROP = (INPUT_SIZE, INPUT_SIZE, 3)
 _CROP_BYTES = INPUT_SIZE * INPUT_SIZE * 3

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from pear_ros.core.people import Array, Image
 from pear_ros.pear.crop import Squares
 from pear_ros.pear.deployed import PRECISIONS, DeployedNetwork
 from pear_ros.pear.network import PearNetwork
@@ -21,7 +22,6 @@ from pear_ros.pear.prediction import VECTOR_SIZE
 from pear_ros.pear.runtimes.runtime import RuntimeInfo, RuntimeUnavailableError
 from pear_ros.pear.torch_crop import GEOMETRY, covered, crop_people, warp
 from pear_ros.pear.torch_graphs import TorchGraphs, device_name
-from pear_ros.people import Array, Image
 
 _ROOM = 3840 * 2160
 """Pixels of an image for which there is room from the start."""

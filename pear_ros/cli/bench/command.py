@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`pear bench`: how long each stage takes here, as a table and a plot."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import cv2
+
+from pear_ros.cli.bench.frames import SourceError, open_frames
+from pear_ros.cli.bench.measure import measure, sender
+from pear_ros.cli.bench.plot import draw_plot
+from pear_ros.cli.bench.report import Setting, as_markdown, as_text, notes, rows, title
+from pear_ros.core.choice import EstimatorChoice, EstimatorError
+from pear_ros.estimators.factory import make_estimator
+from pear_ros.io import machine
+from pear_ros.io.downloads import demo_clip
+from pear_ros.pipeline import Pipeline
+
+
+def bench(
+    source: str | None, topic: str | None, count: int, folder: Path, choice: EstimatorChoice
+) -> int:
+    """Measure `count` frames of `source`, the demo clip unless given, and write report and plot.
+
+    `topic`: of images, where `source` is a bag with several. Returns the exit code.
+    """
+    load = machine.load()  # Before the models are loaded, which is work, too.
+    try:
+        frames = open_frames(source or str(demo_clip()), topic)
+        folder.mkdir(parents=True, exist_ok=True)
+        estimator = make_estimator(choice)
+        pipeline = Pipeline(estimator)
+        try:
+            measured = measure(pipeline, estimator, frames, count, sender(pipeline.body))
+            setting = Setting(
+                frames.name, pipeline.model_id, pipeline.facts, machine.this_machine(), load
+            )
+        finally:
+            pipeline.close()
+        picture, report = folder / "bench.png", folder / "bench.md"
+        if not cv2.imwrite(str(picture), draw_plot(measured, title(measured, setting))):
+            raise OSError(f"{picture} cannot be written")
+        report.write_text(as_markdown(measured, setting, picture.name))
+    except (OSError, SourceError, EstimatorError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    print(as_text(rows(measured)), "", sep="\n")
+    print(*title(measured, setting), *notes(measured, setting), sep="\n")
+    print(f"\nReport and plot are in {os.path.abspath(report)}, {os.path.abspath(picture)}")
+    return 0

@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Pictures to measure with: of a video file, or of one topic of a bag (MCAP or sqlite3)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Protocol
+
+from pear_ros.bags.bag import Bag, find_bags
+from pear_ros.bags.topic import BagError
+from pear_ros.core.camera import Camera
+from pear_ros.core.people import Image
+from pear_ros.core.timestamps import seconds_of
+from pear_ros.io.video import FrameSource
+from pear_ros.replay.topics import COMPRESSED_IMAGE, IMAGE, Wanted, choose_topics
+from pear_ros.ros.conversion.images import bgr_from_compressed, bgr_from_image
+from pear_ros.ros.conversion.intrinsics import CalibrationError, camera_from_info, is_rectified
+
+_READERS = {IMAGE: bgr_from_image, COMPRESSED_IMAGE: bgr_from_compressed}
+
+
+class SourceError(ValueError):
+    """A source that cannot be measured with; the text says why, and what to do."""
+
+
+class Frames(Protocol):
+    """Pictures of one camera."""
+
+    name: str
+    """What they are of, for people."""
+
+    def __iter__(self) -> Iterator[tuple[float, Image]]:
+        """Seconds, ascending, and the picture (height, width, 3) uint8 BGR."""
+        ...
+
+    def camera(self, width: int, height: int) -> Camera:
+        """Of pictures of that size."""
+        ...
+
+
+def open_frames(source: str, topic: str | None = None) -> Frames:
+    """Pictures of a video file, or of a bag: a folder, or a file of it (.mcap, .db3).
+
+    `topic` is not needed where one alone has pictures. Raises SourceError; OSError where a file
+    cannot be read.
+    """
+    path = Path(source)
+    if path.is_dir() or path.suffix in (".mcap", ".db3"):
+        return BagFrames(path, topic)
+    if topic is not None:
+        raise SourceError(f"{source} is not a bag, so it has no topic {topic}")
+    return VideoFrames(source)
+
+
+class VideoFrames:
+    """Pictures of a video file."""
+
+    def __init__(self, source: str) -> None:
+        """Raises SourceError; pear_ros.io.video.VideoError where it cannot be read."""
+        self._frames = FrameSource(source)
+        self.name = f"video {Path(source).name}"
+        if self._frames.is_camera or self._frames.is_still:
+            raise SourceError(f"{source} is no video: how fast it comes says nothing")
+
+    def __iter__(self) -> Iterator[tuple[float, Image]]:
+        """See Frames; once."""
+        return iter(self._frames)
+
+    def camera(self, width: int, height: int) -> Camera:
+        """See Frames: a usual field of view, as a video says nothing."""
+        return Camera.from_field_of_view(width, height)
+
+
+class BagFrames:
+    """Pictures of one topic of a bag."""
+
+    def __init__(self, path: Path, topic: str | None) -> None:
+        """See open_frames."""
+        try:
+            bags = find_bags(path)
+            if len(bags) > 1:
+                raise SourceError(f"{path} holds {len(bags)} bags; give one, such as {bags[0]}")
+            self._bag = Bag(bags[0])
+            chosen = choose_topics(self._bag, Wanted(image=topic or ""))
+        except BagError as error:
+            raise SourceError(str(error)) from error
+        self.topic = chosen.image
+        self.name = f"{self.topic} of bag {path.name}"
+        self._read = _READERS[self._bag.topics[self.topic].type]
+        infos = self._bag.messages([chosen.camera_info] if chosen.camera_info else [])
+        self._info = next(map(self._bag.deserialize, infos), None)
+
+    def __iter__(self) -> Iterator[tuple[float, Image]]:
+        """See Frames. Pictures that cannot be read are left out."""
+        last = float("-inf")
+        for item in self._bag.messages([self.topic]):
+            try:
+                message = self._bag.deserialize(item)
+                picture = self._read(message)
+            except Exception:  # What a corrupt message raises depends on the damage.
+                continue
+            stamp = seconds_of(message.header)
+            last = max(stamp, last + 1e-6)
+            yield last, picture
+
+    def camera(self, width: int, height: int) -> Camera:
+        """See Frames: that of the bag, where it is calibrated."""
+        try:
+            if self._info is None:
+                raise CalibrationError("the bag has none")
+            rectified = is_rectified("auto", self.topic.removesuffix("/compressed"))
+            return camera_from_info(self._info, width, height, rectified)
+        except CalibrationError:
+            return Camera.from_field_of_view(width, height)

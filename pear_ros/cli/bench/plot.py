@@ -1,0 +1,194 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Draws what was measured: every frame, what a mean one consists of, and how times are spread."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from pear_ros.cli.bench.measure import Measured
+from pear_ros.core.people import Image
+
+_WIDTH, _HEIGHT = 1400, 860
+_FINE = 2
+"""Drawn so many times as large, then made smaller, which smooths edges."""
+_INK, _FAINT, _GRID, _PAPER = (60, 50, 45), (130, 120, 115), (228, 224, 222), (255, 255, 255)
+_PALETTE = (
+    *((180, 119, 78), (61, 142, 242), (87, 161, 89), (87, 87, 225), (178, 183, 118)),
+    *((72, 201, 237), (161, 122, 176), (167, 157, 255), (95, 117, 156), (172, 176, 186)),
+    *((140, 86, 60), (60, 90, 140)),
+)
+"""BGR; neighbours differ."""
+_MARKS = ((50, "median"), (95, "95 %"), (99, "99 %"))
+_BINS = 40
+_LABEL = 135
+"""Pixels that the label of a mark takes."""
+
+Rectangle = tuple[int, int, int, int]
+"""x0 y0 x1 y1."""
+
+
+def draw_plot(measured: Measured, title: Sequence[str]) -> Image:
+    """A picture of it with a few lines of title, BGR."""
+    canvas = _Canvas()
+    for number, line in enumerate(title):
+        colour = _FAINT if number else _INK
+        size = canvas.fitting(line, 0.5 if number else 0.8, _WIDTH - 80)
+        canvas.text(line, (40, 46 + 26 * number), colour, size)
+    milliseconds = 1e3 * measured.seconds
+    top = 70 + 26 * len(title)
+    _draw_frames(canvas, (90, top, _WIDTH - 40, top + 300), milliseconds, measured.warm_up)
+    _draw_stages(canvas, (40, top + 390, 640, _HEIGHT - 40), milliseconds, measured.stages)
+    _draw_spread(canvas, (760, top + 390, _WIDTH - 40, _HEIGHT - 70), milliseconds.sum(axis=1))
+    return canvas.picture()
+
+
+class _Canvas:
+    """Lines, areas and text at the size of the finished picture."""
+
+    def __init__(self) -> None:
+        self._fine = np.full((_FINE * _HEIGHT, _FINE * _WIDTH, 3), _PAPER, np.uint8)
+
+    def picture(self) -> Image:
+        smaller: Image = np.asarray(
+            cv2.resize(self._fine, (_WIDTH, _HEIGHT), interpolation=cv2.INTER_AREA), np.uint8
+        )
+        return smaller
+
+    def text(
+        self,
+        text: str,
+        place: tuple[float, float],
+        colour: tuple[int, int, int] = _INK,
+        size: float = 0.5,
+        align: float = 0.0,
+    ) -> None:
+        """`place`: left end of the base line, or `align` (0 to 1) of its length further left."""
+        scale, thickness = _FINE * size, _FINE if size < 0.7 else _FINE + 1
+        (length, _), _ = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, scale, thickness)
+        at = (round(_FINE * place[0] - align * length), round(_FINE * place[1]))
+        cv2.putText(
+            self._fine, text, at, cv2.FONT_HERSHEY_SIMPLEX, scale, colour, thickness, cv2.LINE_AA
+        )
+
+    def fitting(self, text: str, size: float, width: float) -> float:
+        """`size`, or what makes the text `width` long at most."""
+        (length, _), _ = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, _FINE * size, _FINE + 1)
+        return size * min(1.0, _FINE * width / length)
+
+    def line(
+        self, x0: float, y0: float, x1: float, y1: float, colour: tuple[int, int, int] = _GRID
+    ) -> None:
+        begin, end = ((round(_FINE * x), round(_FINE * y)) for x, y in ((x0, y0), (x1, y1)))
+        cv2.line(self._fine, begin, end, colour, _FINE)
+
+    def area(
+        self, x0: float, y0: float, x1: float, y1: float, colour: tuple[int, int, int]
+    ) -> None:
+        """A filled rectangle, without its right and lower edge."""
+        left, right = sorted((round(_FINE * x0), round(_FINE * x1)))
+        upper, lower = sorted((round(_FINE * y0), round(_FINE * y1)))
+        self._fine[upper:lower, left:right] = colour
+
+
+def _draw_frames(
+    canvas: _Canvas, place: Rectangle, milliseconds: npt.NDArray[np.float64], first: int
+) -> None:
+    """A column for each frame, its stages on top of each other."""
+    x0, y0, x1, y1 = place
+    canvas.text("each frame, stages on top of each other, ms", (x0 - 50, y0 - 14))
+    count = len(milliseconds)
+    step = nice_step(milliseconds.sum(axis=1).max(), 5)
+    height = (y1 - y0) / _top(milliseconds.sum(axis=1).max(), step)
+    _draw_rules(canvas, place, step, height)
+    ends = np.cumsum(milliseconds, axis=1)
+    width = (x1 - x0) / count
+    for number in range(count):
+        base = 0.0
+        for stage, end in enumerate(ends[number]):
+            left, right = x0 + number * width, x0 + (number + 1) * width
+            canvas.area(left, y1 - base * height, right, y1 - end * height, _colour(stage))
+            base = end
+    canvas.line(x0, y1, x1, y1, _INK)
+    apart = max(1, round(nice_step(count, 10)))
+    for number in range(-first % apart, count, apart):
+        canvas.text(str(first + number), (x0 + (number + 0.5) * width, y1 + 22), _FAINT, 0.45, 0.5)
+    canvas.text("frame", (x1, y1 + 42), _FAINT, 0.45, 1.0)
+
+
+def _draw_stages(
+    canvas: _Canvas, place: Rectangle, milliseconds: npt.NDArray[np.float64], names: Sequence[str]
+) -> None:
+    """Which part of the mean frame is which stage, and the key to the colours."""
+    x0, y0, x1, _ = place
+    means = milliseconds.mean(axis=0)
+    canvas.text(f"mean frame: {means.sum():.1f} ms", (x0, y0 - 14))
+    wide, left = (x1 - x0) / means.sum(), float(x0)
+    for stage, mean in enumerate(means):
+        canvas.area(left, y0, left + wide * mean, y0 + 44, _colour(stage))
+        left += wide * mean
+    rows = (len(names) + 1) // 2
+    for stage, (name, mean) in enumerate(zip(names, means, strict=True)):
+        column, row = divmod(stage, rows)
+        x, y = x0 + 310 * column, y0 + 78 + 30 * row
+        canvas.area(x, y - 13, x + 16, y + 3, _colour(stage))
+        canvas.text(name, (x + 28, y))
+        canvas.text(f"{mean:.1f}", (x + 190, y), align=1.0)
+        canvas.text(f"{100 * mean / means.sum():.0f} %", (x + 250, y), _FAINT, align=1.0)
+
+
+def _draw_spread(canvas: _Canvas, place: Rectangle, totals: npt.NDArray[np.float64]) -> None:
+    """How many frames took how long."""
+    x0, y0, x1, y1 = place
+    canvas.text("frames by the time that they took", (x0 - 50, y0 - 14))
+    step = nice_step(totals.max(), 8)
+    end = _top(totals.max(), step)
+    wide = float((x1 - x0) / end)
+    counts, edges = np.histogram(totals, bins=_BINS, range=(0.0, end))
+    apart = max(1.0, nice_step(counts.max(), 4))
+    # Room for the names of the marks.
+    high = 0.8 * (y1 - y0) / _top(counts.max(), apart)
+    _draw_rules(canvas, (x0, round(y1 - high * _top(counts.max(), apart)), x1, y1), apart, high)
+    for count, left, right in zip(counts, edges, edges[1:], strict=False):
+        canvas.area(x0 + wide * left, y1, x0 + wide * right - 1, y1 - high * count, _PALETTE[0])
+    canvas.line(x0, y1, x1, y1, _INK)
+    for number in range(round(end / step) + 1):
+        x = x0 + wide * step * number
+        canvas.text(f"{step * number:g}", (x, y1 + 22), _FAINT, 0.45, 0.5)
+    canvas.text("ms", (x1, y1 + 42), _FAINT, 0.45, 1.0)
+    marks = [x0 + wide * float(np.percentile(totals, percent)) for percent, _ in _MARKS]
+    for row, x in enumerate(marks):
+        canvas.line(x, y0 + 2 + 20 * row, x, y1, _PALETTE[3])
+    for row, (x, (_, name)) in enumerate(zip(marks, _MARKS, strict=True)):
+        room = x + _LABEL < x1
+        left, y = x + 3 if room else x - _LABEL, y0 + 12 + 20 * row
+        canvas.area(left, y - 12, left + _LABEL - 3, y + 4, _PAPER)
+        label, end_of_it = f"{name} {(x - x0) / wide:.1f} ms", x + 6 if room else x - 6
+        canvas.text(label, (end_of_it, y), _PALETTE[3], 0.45, 0.0 if room else 1.0)
+
+
+def _draw_rules(canvas: _Canvas, place: Rectangle, step: float, height: float) -> None:
+    """Horizontal lines every `step`, of which one is `height` pixels high."""
+    x0, y0, x1, y1 = place
+    for number in range(round((y1 - y0) / (step * height)) + 1):
+        y = y1 - number * step * height
+        canvas.line(x0, y, x1, y)
+        canvas.text(f"{number * step:g}", (x0 - 10, y + 5), _FAINT, 0.45, 1.0)
+
+
+def nice_step(largest: float, parts: int) -> float:
+    """1, 2 or 5 times a power of ten that divides up to `largest` into at most `parts`."""
+    power = 10.0 ** np.floor(np.log10(max(largest, 1e-9) / parts))
+    return float(next(f * power for f in (1, 2, 5, 10) if largest / (f * power) <= parts))
+
+
+def _top(largest: float, step: float) -> float:
+    """The next multiple of `step`."""
+    return float(step * np.ceil(largest / step))
+
+
+def _colour(stage: int) -> tuple[int, int, int]:
+    return _PALETTE[stage % len(_PALETTE)]

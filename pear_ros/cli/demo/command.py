@@ -1,0 +1,184 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`pear demo`: the demo clip through the real node over DDS, recorded, drawn and summed up."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import rclpy
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.node import Node
+from rclpy.signals import SignalHandlerOptions
+from tqdm import tqdm
+
+from pear_ros.cli.demo.lockstep import (
+    BODY_MODEL,
+    HUMANS,
+    OVERLAY,
+    TOPICS,
+    Answers,
+    LockstepPlayer,
+    NoResultsError,
+)
+from pear_ros.cli.demo.pictures import draw_bag
+from pear_ros.cli.demo.recorder import Recorder
+from pear_ros.cli.demo.table import demo_table
+from pear_ros.core.choice import EstimatorChoice
+from pear_ros.estimators.factory import pear_obstacle
+from pear_ros.io.downloads import demo_clip
+from pear_ros.io.video import FrameSource
+
+_START_SECONDS = 60.0
+_STOP_SECONDS = 10.0
+
+
+def demo(folder: Path, choice: EstimatorChoice) -> int:
+    """Run the demo into `folder` and print where everything is; returns the exit code."""
+    _isolate()
+    bag, log = folder / "bag", folder / "node.log"
+    try:
+        clip = demo_clip()
+        _clear(folder)
+        if choice.name != "landmarks" and not pear_obstacle(choice):
+            _prepare(choice)
+        answers = _record(clip, bag, log, choice)
+        video, sheet = draw_bag(bag, folder, HUMANS.name, BODY_MODEL.name, OVERLAY.recorded_name)
+    except (NoResultsError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    table = demo_table(answers.sent, answers.ids, answers.latencies, answers.figures)
+    (folder / "table.txt").write_text(table + "\n")
+    print(f"\n{table}\n")
+    for what, path in (
+        ("video", video),
+        ("contact sheet", sheet),
+        ("bag (Foxglove, RViz)", bag),
+        ("this table", folder / "table.txt"),
+        ("the node's log", log),
+    ):
+        print(f"{what + ':':22}{path.resolve()}")
+    return 0
+
+
+def _isolate() -> None:
+    """Keep demo and robots on the network apart, and let DDS carry pictures.
+
+    Fast DDS's default shared memory of half a megabyte loses messages when a picture follows them;
+    its LARGE_DATA transports do not. They are ignored when ROS_AUTOMATIC_DISCOVERY_RANGE is set, so
+    a ROS domain does the isolation.
+    """
+    os.environ.setdefault("ROS_DOMAIN_ID", str(1 + os.getpid() % 100))
+    os.environ.setdefault("FASTDDS_BUILTIN_TRANSPORTS", "LARGE_DATA")
+    print(f"ROS_DOMAIN_ID={os.environ['ROS_DOMAIN_ID']}")
+
+
+def _clear(folder: Path) -> None:
+    """Make `folder` and remove what an earlier demo left in it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    shutil.rmtree(folder / "bag", ignore_errors=True)
+    for name in ("demo.mp4", "contact_sheet.png", "table.txt", "node.log"):
+        (folder / name).unlink(missing_ok=True)
+
+
+def _record(clip: Path, bag: Path, log: Path, choice: EstimatorChoice) -> Answers:
+    """Play the clip through a node process and record everything into `bag`.
+
+    Raises NoResultsError, with the end of the node's log, when the node does not start or answer.
+    """
+    with _ros_node("pear_demo") as node:
+        recorder = Recorder(node, bag, TOPICS)
+        try:
+            with spinning(node), _node_process(log, choice) as process:
+                print("Starting the node ...", flush=True)
+                player = LockstepPlayer(node, recorder)
+                if not player.wait_until_ready(lambda: process.poll() is None, _START_SECONDS):
+                    raise NoResultsError("the node did not start")
+                frames = FrameSource(str(clip))
+                bar = tqdm(frames, "Playing the clip", frames.frame_count, unit="frame")
+                return player.play(bar)
+        except NoResultsError as error:
+            tail = "\n".join(log.read_text(errors="replace").splitlines()[-15:])
+            raise NoResultsError(f"{error}; the end of {log}:\n{tail}") from error
+        finally:
+            recorder.close()
+
+
+def _prepare(choice: EstimatorChoice) -> None:
+    """Let the node make what PEAR's runtime needs, which may take minutes, before it must answer.
+
+    Raises NoResultsError when it cannot; the node says why.
+    """
+    if subprocess.run(_command(choice, build_only="true")).returncode:
+        raise NoResultsError("the node cannot start")
+
+
+def _command(choice: EstimatorChoice, **parameters: str) -> list[str]:
+    """Starts the real node, as `ros2 run` would."""
+    parameters |= {
+        "estimator": choice.name,
+        "pear_body": choice.pear_body,
+        "runtime": choice.runtime.name,
+        "strict_runtime": str(choice.runtime.strict).lower(),
+        "precision": choice.runtime.precision,
+    }
+    if choice.model_folder:
+        parameters["model_folder"] = str(choice.model_folder)
+    command = [sys.executable, "-m", "pear_ros.ros.node.node", "--ros-args"]
+    for name, value in parameters.items():
+        command += ["-p", f"{name}:={value}"]
+    return command
+
+
+@contextlib.contextmanager
+def _ros_node(name: str) -> Iterator[Node]:
+    rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
+    try:
+        node = rclpy.create_node(name)
+        yield node
+        node.destroy_node()
+    finally:
+        rclpy.try_shutdown()
+
+
+@contextlib.contextmanager
+def spinning(node: Node) -> Iterator[None]:
+    """Callbacks of `node` run in a thread of their own."""
+    executor = SingleThreadedExecutor(context=node.context)
+    executor.add_node(node)
+
+    def spin() -> None:
+        with contextlib.suppress(ExternalShutdownException):
+            executor.spin()
+
+    thread = threading.Thread(target=spin, name="demo executor", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        executor.shutdown()
+        thread.join()
+
+
+@contextlib.contextmanager
+def _node_process(log: Path, choice: EstimatorChoice) -> Iterator[subprocess.Popen[bytes]]:
+    """The real node with its output in `log`."""
+    command = _command(choice, image_transport="compressed", publish_vertices="true")
+    with log.open("wb") as output:
+        process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT)
+        try:
+            yield process
+        finally:
+            process.send_signal(signal.SIGINT)
+            try:
+                process.wait(_STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()

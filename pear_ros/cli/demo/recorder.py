@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Topics to an MCAP bag that Foxglove, RViz and `ros2 bag` open, without rosbag2 itself.
+
+Messages are written as they came over the wire, never deserialised. Pictures alone are, on wish,
+written as JPEG: raw video would be some 150 MB a second.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rclpy.node import Node
+from rclpy.qos import DurabilityPolicy, QoSProfile
+from rclpy.serialization import deserialize_message, serialize_message
+from rosbags.interfaces import Connection
+from rosbags.typesys import Stores
+from rosbags.typesys.store import Typestore
+from sensor_msgs.msg import CompressedImage
+
+from pear_ros.bags.pear_messages import pear_typestore
+from pear_ros.bags.writing import QUEUE, add_topic, offered, open_writer, type_name
+from pear_ros.ros.conversion.images import bgr_from_image
+from pear_ros.ros.conversion.messages import jpeg_message
+
+
+@dataclass(frozen=True)
+class Topic:
+    """A topic to record."""
+
+    name: str
+    message_type: type[Any]
+    latched: bool = False
+    as_jpeg: bool = False
+    """Of sensor_msgs/Image: written as CompressedImage on the topic `name`/compressed."""
+
+    @property
+    def recorded_name(self) -> str:
+        """The topic's name in the bag."""
+        return f"{self.name}/compressed" if self.as_jpeg else self.name
+
+
+class Recorder:
+    """Subscribes to topics and writes them to a bag; keeps when what arrived.
+
+    Messages are filed under `stamp_ns`, set by the player, instead of the time of arrival: so a bag
+    that was recorded slowly plays at the pace of its source.
+    """
+
+    def __init__(self, node: Node, folder: Path, topics: Sequence[Topic]) -> None:
+        """`folder` must not exist. Callbacks run in whichever thread spins `node`."""
+        self.stamp_ns = time.time_ns()
+        self._arrivals: dict[str, list[float]] = {topic.name: [] for topic in topics}
+        self._newest: dict[str, bytes] = {}
+        self._arrived = threading.Condition()
+        self._writer = open_writer(folder, "mcap")
+        typestore = pear_typestore(Stores.ROS2_JAZZY)
+        assert typestore is not None, "pear_msgs can be imported, so its definitions are there"
+        self._subscriptions = [self._subscribe(node, topic, typestore) for topic in topics]
+
+    def count(self, name: str) -> int:
+        """How many messages arrived on a topic."""
+        return len(self._arrivals[name])
+
+    def last_arrival(self, name: str) -> float:
+        """When the newest message of a topic arrived, by time.perf_counter()."""
+        return self._arrivals[name][-1]
+
+    def newest(self, name: str, message_type: type[Any]) -> Any:
+        """The newest message of a topic, deserialised; the topic must not be `as_jpeg`."""
+        return deserialize_message(self._newest[name], message_type)
+
+    def wait_for(self, counts: dict[str, int], timeout_seconds: float) -> bool:
+        """Wait until each topic has at least so many messages; False when the time is over."""
+        with self._arrived:
+            return self._arrived.wait_for(
+                lambda: all(self.count(name) >= count for name, count in counts.items()),
+                timeout_seconds,
+            )
+
+    def close(self) -> None:
+        """Finish the bag. Nothing may spin the node any more."""
+        self._writer.close()
+
+    def _subscribe(self, node: Node, topic: Topic, typestore: Typestore) -> Any:
+        recorded_type = CompressedImage if topic.as_jpeg else topic.message_type
+        kind, offers = type_name(recorded_type), [offered(topic.latched)]
+        connection = add_topic(self._writer, topic.recorded_name, kind, typestore, offers)
+
+        def receive(data: bytes) -> None:
+            self._receive(topic, connection, data)
+
+        qos = QoSProfile(depth=QUEUE)
+        if topic.latched:
+            qos.durability = DurabilityPolicy.TRANSIENT_LOCAL
+        return node.create_subscription(topic.message_type, topic.name, receive, qos, raw=True)
+
+    def _receive(self, topic: Topic, connection: Connection, data: bytes) -> None:
+        now = time.perf_counter()
+        if topic.as_jpeg:
+            message = deserialize_message(data, topic.message_type)
+            picture = jpeg_message(bgr_from_image(message), message.header)
+            data = serialize_message(picture)
+        else:
+            self._newest[topic.name] = data
+        self._writer.write(connection, self.stamp_ns, data)
+        with self._arrived:
+            self._arrivals[topic.name].append(now)
+            self._arrived.notify_all()

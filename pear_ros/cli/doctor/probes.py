@@ -1,0 +1,204 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is asked in a process of its own: `python -m pear_ros.cli.doctor.probes NAME [ARGUMENT]`.
+
+Each answer is a JSON object of plain facts. What they mean is for the checks to say.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+Answer = dict[str, Any]
+
+
+def library(name: str) -> Answer:
+    """Version of a Python library that can be imported, and what else its extra says."""
+    module = importlib.import_module(name)
+    version = getattr(module, "__version__", None)
+    extra = _EXTRAS.get(name)
+    return {"version": str(version) if version else "", **(extra(module) if extra else {})}
+
+
+def _torch(torch: Any) -> Answer:
+    usable = bool(torch.cuda.is_available())
+    return {
+        "cuda": torch.version.cuda,
+        "usable": usable,
+        "architectures": torch.cuda.get_arch_list() if usable else [],
+    }
+
+
+def _onnxruntime(onnxruntime: Any) -> Answer:
+    return {"providers": list(onnxruntime.get_available_providers())}
+
+
+def _openvino(openvino: Any) -> Answer:
+    return {"devices": list(openvino.Core().available_devices)}
+
+
+def _tensorrt(tensorrt: Any) -> Answer:
+    from pear_ros.pear.runtimes.engine import TensorRtError, tensorrt_version
+
+    try:
+        tensorrt_version()
+    except TensorRtError as error:
+        return {"unsupported": str(error)}
+    return {}
+
+
+def _scipy(_: Any) -> Answer:
+    # SciPy itself is imported whatever NumPy is beside it; its parts are not.
+    importlib.import_module("scipy.optimize")
+    importlib.import_module("scipy.spatial.transform")
+    return {}
+
+
+def _litert(_: Any) -> Answer:
+    importlib.import_module("ai_edge_litert.interpreter")
+    return {}
+
+
+_EXTRAS: dict[str, Callable[[Any], Answer]] = {
+    "ai_edge_litert": _litert,
+    "onnxruntime": _onnxruntime,
+    "openvino": _openvino,
+    "scipy": _scipy,
+    "tensorrt": _tensorrt,
+    "torch": _torch,
+}
+
+
+def gpu() -> Answer:
+    """The first GPU of NVIDIA, its driver, and CUDA's runtime; "missing" says what is not there."""
+    from pear_ros.pear.runtimes.cuda import memory
+    from pear_ros.pear.runtimes.cudart import CudaError, cudart
+    from pear_ros.pear.runtimes.driver import NoGpuError, cuda_version, first_gpu
+
+    try:
+        found = first_gpu()
+    except NoGpuError as error:
+        return {"missing": str(error)}
+    answer: Answer = {
+        "name": found.name,
+        "compute_capability": "{}.{}".format(*found.compute_capability),
+        "memory": found.memory,
+        "integrated": found.integrated,
+        "driver": _driver_version(),
+    }
+    try:
+        loaded = cudart()
+        answer["cuda_of_driver"] = cuda_version(loaded.version("cudaDriverGetVersion"))
+        answer["cuda_runtime"] = cuda_version(loaded.version("cudaRuntimeGetVersion"))
+        answer["memory_free"], _ = memory(found)
+    except (NoGpuError, CudaError) as error:
+        answer["no_runtime"] = str(error)
+    return answer
+
+
+def _driver_version() -> str:
+    try:
+        first = Path("/proc/driver/nvidia/version").read_text().splitlines()[0]
+    except (OSError, IndexError):
+        return ""
+    return next((word for word in first.split() if word[0].isdigit() and "." in word), "")
+
+
+def tensorrt_builder() -> Answer:
+    """Whether TensorRT's builder starts on this GPU, which is where a driver too old shows."""
+    from pear_ros.pear.runtimes.engine import make_builder, tensorrt_version
+
+    make_builder(tensorrt_version())
+    return {"starts": True}
+
+
+def rclpy() -> Answer:
+    """What carries messages."""
+    import rclpy
+    from rclpy.utilities import get_rmw_implementation_identifier
+
+    rclpy.init()
+    try:
+        return {"rmw": get_rmw_implementation_identifier(), "path": rclpy.__file__}
+    finally:
+        rclpy.shutdown()
+
+
+def node() -> Answer:
+    """Imports the node with all that it needs."""
+    importlib.import_module("pear_ros.ros.node.node")
+    return {}
+
+
+def pear_msgs() -> Answer:
+    """Writes every message with all fields: those of another version lack some."""
+    import numpy as np
+    from rclpy.serialization import serialize_message
+    from std_msgs.msg import Header
+
+    from pear_ros.body import load_open_body
+    from pear_ros.core.camera import Camera
+    from pear_ros.core.people import FlameParams, People, Person, SmplxParams, TrackingState
+    from pear_ros.ros.conversion.messages import body_model_info, human_array
+
+    zeros = np.zeros(400, np.float32)
+    body = load_open_body()
+    person = Person(
+        id="h1",
+        state=TrackingState.NEW,
+        score=1.0,
+        box=zeros[:4],
+        smplx=SmplxParams(zeros[:165].reshape(55, 3), zeros[:10], zeros[:10], zeros[:3]),
+        joints=zeros[:165].reshape(55, 3),
+        joint_confidence=zeros[:55],
+        keypoints=zeros[:110].reshape(55, 2),
+        flame=FlameParams(zeros[:300], zeros[:50], zeros[:3], zeros[:6], zeros[:2], zeros[:3]),
+    )
+    people = People(Camera.from_field_of_view(64, 48), "doctor", body.name, (person,))
+    serialize_message(human_array(people, Header(), {"h1": zeros[:300].reshape(100, 3)}))
+    serialize_message(body_model_info(body))
+    return {}
+
+
+def cv_bridge() -> Answer:
+    """Whether cv_bridge converts a picture, as the node tries it."""
+    from pear_ros.ros.conversion import images
+
+    if images.cv_bridge() is not None:
+        return {"works": True}
+    try:
+        from cv_bridge import CvBridge
+
+        CvBridge()
+    except Exception as error:
+        return {"works": False, "reason": f"{type(error).__name__}: {error}"}
+    return {"works": False, "reason": "it converts nothing"}
+
+
+_PROBES: dict[str, Callable[..., Answer]] = {
+    probe.__name__: probe
+    for probe in (library, gpu, tensorrt_builder, rclpy, node, pear_msgs, cv_bridge)
+}
+
+
+def main(arguments: list[str]) -> int:
+    """Print the answer of the probe named first. What an import raises is part of the answer."""
+    # Else messages take fields that they do not have and say nothing (from Jazzy on). Read when
+    # they are imported.
+    os.environ["ROS_PYTHON_CHECK_FIELDS"] = "1"
+    name, *rest = arguments
+    try:
+        answer = _PROBES[name](*rest)
+    except Exception as error:
+        answer = {"error": f"{type(error).__name__}: {' '.join(str(error).split())}"}
+    print(json.dumps(answer), flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Findings as lines for people and as JSON for issues; neither names the user's home folder."""
+
+from __future__ import annotations
+
+import json
+import textwrap
+from collections.abc import Sequence
+
+from pear_ros import __version__
+from pear_ros.cli.doctor.findings import Finding, Level, without_home
+
+SCHEMA = 1
+"""Of the JSON: to be changed whenever keys change their meaning or go."""
+
+_TITLES = {
+    "machine": "Machine",
+    "gpu": "GPU",
+    "python": "Python",
+    "library": "Python libraries",
+    "ros": "ROS 2",
+    "models": "Models and licences",
+    "engine": "TensorRT engines",
+    "topics": "Topics",
+}
+_COLOURS = {Level.OK: 32, Level.WARN: 33, Level.FAIL: 31}
+_INDENT = 7
+
+
+def lines(finding: Finding, width: int, colour: bool) -> str:
+    """A finding as lines of at most `width` characters, its advice below."""
+    label = f"{finding.level.name:4}"
+    if colour:
+        label = f"\x1b[{_COLOURS[finding.level]}m{label}\x1b[0m"
+    text = _wrapped(f"{finding.name}: {without_home(finding.text)}", width, "")
+    shown = f"  {label} {text}"
+    if finding.advice:
+        shown += f"\n{' ' * _INDENT}{_wrapped(without_home(finding.advice), width, '-> ')}"
+    return shown
+
+
+def title(group: str) -> str:
+    """Heading of a group of findings."""
+    return _TITLES.get(group, group)
+
+
+def summary(findings: Sequence[Finding]) -> str:
+    """The last line."""
+    fails, warnings = (_count(findings, level) for level in (Level.FAIL, Level.WARN))
+    if not fails and not warnings:
+        return "All is well."
+    return f"{fails} FAIL, {warnings} WARN, {_count(findings, Level.OK)} OK"
+
+
+def as_json(findings: Sequence[Finding]) -> str:
+    """One object; keys stay the same as long as its schema does."""
+    report = {
+        "schema": SCHEMA,
+        "pear_ros": __version__,
+        "summary": {level.value: _count(findings, level) for level in Level},
+        "checks": [
+            {
+                "id": finding.id,
+                "level": finding.level.value,
+                "text": finding.text,
+                "advice": finding.advice,
+                "facts": dict(finding.facts),
+            }
+            for finding in findings
+        ],
+    }
+    return without_home(json.dumps(report, indent=1, ensure_ascii=False, default=str))
+
+
+def _count(findings: Sequence[Finding], level: Level) -> int:
+    return sum(finding.level is level for finding in findings)
+
+
+def _wrapped(text: str, width: int, mark: str) -> str:
+    """Never broken within a word, so that commands and paths can be copied."""
+    pieces = textwrap.wrap(
+        f"{mark}{text}", max(width - _INDENT, 40), break_long_words=False, break_on_hyphens=False
+    )
+    return f"\n{' ' * (_INDENT + len(mark))}".join(pieces)

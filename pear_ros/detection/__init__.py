@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Where in the image people may be."""

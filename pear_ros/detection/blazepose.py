@@ -1,0 +1,158 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Finds people: BlazePose's detector (Bazarevsky et al., 2020) on overlapping square windows.
+
+The network looks for one prominent person in a small square. Several people, and people who fill
+little of the image, are found by looking at windows of several sizes: on a single picture at all
+of them, on video at one or a few in each image. What it finds is a proposal: whether a person
+is there is for the pose model's score to say.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from pear_ros.core.boxes import overlap, same_person
+from pear_ros.core.people import Array, Image
+from pear_ros.io.downloads import landmark_model
+from pear_ros.landmarks.model import TfliteModel, sigmoid
+from pear_ros.landmarks.pose import ROI_SCALE, person_box
+from pear_ros.landmarks.roi import Roi
+
+MIN_WINDOW = 160.0
+"""Pixels; smaller windows would look for people under about 50 pixels, too small for landmarks."""
+
+_STEP = 0.5
+"""Of a window's side, from one window to the next."""
+_OVERHANG = 0.4
+"""Of the side, how far large windows reach beyond the image's left and right edge: people whom
+the edge cuts lengthwise are found in the middle of a window only."""
+
+_LARGE_TURNS = 3
+"""Large windows that a sweep looks into before it looks into a small one."""
+
+_NUM_KEYPOINTS = 4
+"""Hip centre, a point on the circle around the body above it; the same of the upper body."""
+
+
+@dataclass(frozen=True)
+class Detection:
+    """A person proposed by the detector."""
+
+    box: Array
+    """(4,) x0 y0 x1 y1 pixels, roughly the whole body; reaches outside the image where it does."""
+    score: float
+    """0 to 1; lowered for a person cut off by the window."""
+    roi: Roi
+    """Where the pose model should look."""
+
+
+class PersonDetector:
+    """Proposes people in windows of an image; not thread-safe."""
+
+    def __init__(self, num_threads: int = 1, min_score: float = 0.6) -> None:
+        """Load the model. Raises pear_ros.io.downloads.AssetError when its file is missing."""
+        content = landmark_model("pose_detection").read_bytes()
+        self._model = TfliteModel(content, (0, 1), (-1.0, 1.0), num_threads)
+        self._anchors = _anchors(self._model.pixels)
+        self._min_score = min_score
+
+    @staticmethod
+    def windows(width: int, height: int) -> list[Roi]:
+        """Windows that together find people from about 15 % of the shorter side up, large first.
+
+        Sides: the image's longer side, its shorter side, half of that; neighbours overlap by half.
+        """
+        long, short = float(max(width, height)), float(min(width, height))
+        levels = {long: _OVERHANG, short: _OVERHANG}
+        if short / 2.0 >= MIN_WINDOW:
+            levels[short / 2.0] = 0.0
+        return [
+            Roi(x, y, side)
+            for side, overhang in levels.items()
+            for y in _centres(height, side, 0.0)
+            for x in _centres(width, side, overhang)
+        ]
+
+    def detect(self, image: Image, windows: Sequence[Roi]) -> list[Detection]:
+        """People in any of the windows, each once, best first."""
+        height, width = image.shape[:2]
+        found = [
+            detection
+            for window in windows
+            for detection in self._in_window(image, window, np.array([0, 0, width, height]))
+        ]
+        return _distinct(found)
+
+    def _in_window(self, image: Image, window: Roi, frame: Array) -> list[Detection]:
+        crop = window.crop(image, self._model.pixels, cv2.BORDER_CONSTANT)
+        raw, logits = self._model(crop)
+        scores = sigmoid(logits[0, :, 0])
+        best = np.flatnonzero(scores > self._min_score)
+        offsets = raw[0, best, -2 * _NUM_KEYPOINTS :].reshape(-1, _NUM_KEYPOINTS, 2)
+        keypoints = offsets + self._anchors[best, np.newaxis]
+        half = window.size / 2.0
+        inside = np.array([window.x - half, window.y - half, window.x + half, window.y + half])
+        found = []
+        for points, score in zip(keypoints, scores[best], strict=True):
+            hips, top = window.uncrop(points[:2], self._model.pixels)
+            roi = Roi.from_centre_and_top(hips, top, ROI_SCALE)
+            box = person_box(roi)
+            in_image = max(overlap(box, frame), 1.0)
+            seen = min(overlap(box, inside) / in_image, 1.0)
+            found.append(Detection(box, float(score) * seen, roi))
+        return _distinct([detection for detection in found if detection.score > self._min_score])
+
+
+def swept(windows: Sequence[Roi], turn: int) -> Roi:
+    """The window to look into in turn 0, 1, 2, ... of a video: three of the large, then one small.
+
+    The small windows (half the shorter side) are many: so large people are found soon, and small
+    ones in time.
+    """
+    largest = max(window.size for window in windows)
+    smallest = min(window.size for window in windows)
+    small = [window for window in windows if window.size == smallest < largest]
+    large = [window for window in windows if window not in small]
+    if not small:
+        return large[turn % len(large)]
+    rounds, place = divmod(turn, _LARGE_TURNS + 1)
+    if place == _LARGE_TURNS:
+        return small[rounds % len(small)]
+    return large[(rounds * _LARGE_TURNS + place) % len(large)]
+
+
+def _centres(extent: float, side: float, overhang: float) -> list[float]:
+    """Centres of windows along one axis of the image."""
+    first = side * (0.5 - overhang)
+    last = extent - first
+    if last <= first:
+        return [extent / 2.0]
+    count = math.ceil((last - first) / (side * _STEP) - 1e-6) + 1
+    return [float(centre) for centre in np.linspace(first, last, count)]
+
+
+def _anchors(pixels: int) -> Array:
+    """(N, 2) places in the crop that the network's rows refer to: its grids, coarser and coarser.
+
+    Two rows for each cell at strides 8 and 16, six at stride 32.
+    """
+    grids = []
+    for stride, rows in ((8, 2), (16, 2), (32, 6)):
+        centres = np.arange(stride / 2.0, pixels, stride, dtype=np.float32)
+        x, y = np.meshgrid(centres, centres)
+        grids.append(np.repeat(np.column_stack([x.ravel(), y.ravel()]), rows, axis=0))
+    return np.concatenate(grids)
+
+
+def _distinct(detections: Sequence[Detection]) -> list[Detection]:
+    """The best detection of each person (greedy non-maximum suppression)."""
+    kept: list[Detection] = []
+    for detection in sorted(detections, key=lambda d: d.score, reverse=True):
+        if not any(same_person(detection.box, other.box) for other in kept):
+            kept.append(detection)
+    return kept

@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which estimator to take, and why."""
+
+from __future__ import annotations
+
+from pear_ros.core.choice import EstimatorChoice, EstimatorError
+from pear_ros.core.estimator import Estimator
+from pear_ros.core.log import get_logger
+from pear_ros.estimators.landmarks import LandmarkEstimator
+from pear_ros.estimators.load_pear import load_pear
+from pear_ros.pear.files import (
+    MissingFilesError,
+    ModelFiles,
+    default_model_folder,
+    find_model_files,
+)
+from pear_ros.pear.runtimes.runtime import RuntimeUnavailableError
+
+logger = get_logger(__name__)
+
+
+def make_estimator(choice: EstimatorChoice) -> Estimator:
+    """The estimator that is wanted; which one `auto` takes, and why, goes to the log.
+
+    Raises EstimatorError where PEAR was asked for and cannot be had, or where its files are there
+    but damaged; pear_ros.io.downloads.AssetError when the landmark models have not been downloaded.
+    """
+    (estimator,) = make_estimators(choice, 1)
+    return estimator
+
+
+def make_estimators(choice: EstimatorChoice, count: int) -> list[Estimator]:
+    """`count` estimators like that of `make_estimator`, each for a thread of its own.
+
+    PEAR's share network and body; what each says of an image is the same whatever the count.
+    """
+    if choice.name == "landmarks":
+        return _landmarks(count)
+    if choice.name == "auto":
+        if obstacle := pear_obstacle(choice):
+            logger.info("Estimator auto takes the landmarks, as %s", obstacle)
+            return _landmarks(count)
+        logger.info("Estimator auto takes PEAR, as its files are in %s", _files(choice).folder)
+    try:
+        return [*load_pear(_files(choice), choice, count)]
+    except (MissingFilesError, RuntimeUnavailableError, ValueError) as error:
+        raise EstimatorError(f"PEAR cannot be had: {error}") from error
+
+
+def pear_obstacle(choice: EstimatorChoice) -> str:
+    """Which of PEAR's files are missing where `choice` looks for them; empty when none is."""
+    files = _files(choice)
+    names = ", ".join(file.name for file in files.missing)
+    return f"PEAR's {names} are not in {files.folder}" if names else ""
+
+
+def _landmarks(count: int) -> list[Estimator]:
+    return [LandmarkEstimator() for _ in range(count)]
+
+
+def _files(choice: EstimatorChoice) -> ModelFiles:
+    return find_model_files(choice.model_folder or default_model_folder())

@@ -1,7 +1,0 @@
-# SPDX-License-Identifier: Apache-2.0
-"""From landmarks to body parameters: a learned start and a few damped least-squares steps."""
-
-from pear_ros.fit.body import BodyFit, BodyFitter
-from pear_ros.fit.parts import PartFitter
-
-__all__ = ["BodyFit", "BodyFitter", "PartFitter"]

@@ -1,0 +1,224 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Landmark models and the demo clip: data files taken out of pinned registry packages.
+
+`python -m pear_ros.io.downloads` downloads what is missing. Nothing else downloads anything: the
+functions of this module only find files in the cache, `$PEAR_ROS_CACHE`, by default
+`$XDG_CACHE_HOME/pear_ros` or `~/.cache/pear_ros`. Archive and files are pinned by SHA-256.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import subprocess
+import sys
+import tempfile
+import zipfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+COMMAND = "python -m pear_ros.io.downloads"
+
+
+class AssetError(FileNotFoundError):
+    """An asset is missing, damaged, or cannot be downloaded; the message says what to do."""
+
+
+@dataclass(frozen=True)
+class Asset:
+    """One file inside a package's wheel."""
+
+    member: str
+    """Path inside the wheel; its last part is the file's name in the cache."""
+    sha256: str
+
+    @property
+    def path(self) -> Path:
+        """Where the file lies, or will lie, in the cache."""
+        return cache_directory() / Path(self.member).name
+
+
+@dataclass(frozen=True)
+class Package:
+    """A pinned package of the Python package registry, and the files taken from it."""
+
+    requirement: str
+    sha256: str
+    """Of the wheel."""
+    megabytes: int
+    licence: str
+    assets: tuple[Asset, ...]
+
+
+_MODULES = "mediapipe/modules"
+
+LANDMARK_MODELS: dict[str, Asset] = {
+    "pose_detection": Asset(
+        f"{_MODULES}/pose_detection/pose_detection.tflite",
+        "9ba9dd3d42efaaba86b4ff0122b06f29c4122e756b329d89dca1e297fd8f866c",
+    ),
+    "pose_landmark_full": Asset(
+        f"{_MODULES}/pose_landmark/pose_landmark_full.tflite",
+        "e9a5c5cb17f736fafd4c2ec1da3b3d331d6edbe8a0d32395855aeb2cdfd64b9f",
+    ),
+    "hand_landmark_full": Asset(
+        f"{_MODULES}/hand_landmark/hand_landmark_full.tflite",
+        "11c272b891e1a99ab034208e23937a8008388cf11ed2a9d776ed3d01d0ba00e3",
+    ),
+    "hand_landmark_lite": Asset(
+        f"{_MODULES}/hand_landmark/hand_landmark_lite.tflite",
+        "048edd3645c9bf7397d19a9f6e3a42957d6e414c9bea6598030a2e9b624156e6",
+    ),
+    "hand_recrop": Asset(
+        f"{_MODULES}/holistic_landmark/hand_recrop.tflite",
+        "67d996ce96f9d36fe17d2693022c6da93168026ab2f028f9e2365398d8ac7d5d",
+    ),
+    "face_landmark": Asset(
+        f"{_MODULES}/face_landmark/face_landmark.tflite",
+        "1055cb9d4a9ca8b8c688902a3a5194311138ba256bcc94e336d8373a5f30c814",
+    ),
+}
+
+DEMO_CLIP = Asset(
+    "Sports2D/Demo/demo.mp4",
+    "d9a66417185647b112304b57093f0c180f37a768e6a14daca75ca541f3b78039",
+)
+
+PACKAGES = (
+    Package(
+        "mediapipe==0.10.21",
+        "05dc4a9e593655a79558d05d6227d31018c2537a4bd3362b51e230cf22aecfe3",
+        36,
+        "Apache-2.0",
+        tuple(LANDMARK_MODELS.values()),
+    ),
+    Package(
+        "sports2d==0.8.34",
+        "733b6db70742636ae9c35d870c22bd416582f579abd5881bee93a14bb0e2655d",
+        9,
+        "BSD-3-Clause",
+        (DEMO_CLIP,),
+    ),
+)
+
+
+def cache_directory() -> Path:
+    """Folder of the downloaded files; it need not exist yet."""
+    if own := os.environ.get("PEAR_ROS_CACHE"):
+        return Path(own)
+    if xdg := os.environ.get("XDG_CACHE_HOME"):
+        return Path(xdg) / "pear_ros"
+    return Path.home() / ".cache" / "pear_ros"
+
+
+def landmark_model(name: str) -> Path:
+    """TFLite file of a landmark model, one of the keys of LANDMARK_MODELS.
+
+    Raises AssetError (a FileNotFoundError) when the file is missing or damaged.
+    """
+    return _verified(LANDMARK_MODELS[name])
+
+
+def demo_clip() -> Path:
+    """Video on which the demo and the tests run: 1768 x 994, 30 Hz, 7.7 s, two people outdoors.
+
+    Raises AssetError (a FileNotFoundError) when the file is missing or damaged.
+    """
+    return _verified(DEMO_CLIP)
+
+
+def download_missing() -> None:
+    """Download every package of which a file is missing or damaged.
+
+    Says on standard output what it does. Raises AssetError when a download fails or an archive
+    is not the pinned one; files that were already good stay.
+    """
+    for package in PACKAGES:
+        wanted = [asset for asset in package.assets if not _is_good(asset)]
+        if wanted:
+            print(
+                f"Downloading {package.requirement} ({package.megabytes} MB, {package.licence}) "
+                f"for {', '.join(asset.path.name for asset in wanted)}",
+                flush=True,
+            )
+            with tempfile.TemporaryDirectory() as folder:
+                _unpack(_download(package, Path(folder)), wanted)
+
+
+def _verified(asset: Asset) -> Path:
+    if not _is_good(asset):
+        state = "damaged" if asset.path.exists() else "missing"
+        raise AssetError(f"{asset.path} is {state}; run: {COMMAND}")
+    return asset.path
+
+
+def _is_good(asset: Asset) -> bool:
+    return asset.path.is_file() and _sha256(asset.path.read_bytes()) == asset.sha256
+
+
+def _sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def _download(package: Package, folder: Path) -> Path:
+    """Fetch a package's wheel by pip and return it, checked.
+
+    Platform and Python version are pinned to those of the pinned wheel, which need not be this
+    machine's: only data files are taken from it.
+    """
+    command = (
+        *(sys.executable, "-m", "pip", "download", package.requirement, "--dest", str(folder)),
+        *("--no-deps", "--only-binary=:all:", "--no-input", "--disable-pip-version-check"),
+        *("--platform", "manylinux_2_28_x86_64", "--python-version", "311"),
+    )
+    result = subprocess.run(command, stderr=subprocess.PIPE, text=True, check=False)
+    if result.returncode != 0:
+        errors = [line for line in result.stderr.splitlines() if line.strip()]
+        reason = errors[-1].removeprefix("ERROR: ") if errors else "no reason given"
+        raise AssetError(
+            f"{package.requirement} could not be downloaded by pip ({reason}); "
+            f"check the network and run again: {COMMAND}"
+        )
+    (wheel,) = folder.iterdir()
+    if (found := _sha256(wheel.read_bytes())) != package.sha256:
+        raise AssetError(
+            f"{wheel.name} is not the expected file: its SHA-256 is {found} "
+            f"instead of {package.sha256}; nothing of it was kept"
+        )
+    return wheel
+
+
+def _unpack(wheel: Path, assets: Sequence[Asset]) -> None:
+    """Move files out of a wheel into the cache, each atomically."""
+    cache_directory().mkdir(parents=True, exist_ok=True)
+    with zipfile.ZipFile(wheel) as archive:
+        for asset in assets:
+            data = archive.read(asset.member)
+            if _sha256(data) != asset.sha256:
+                raise AssetError(f"{asset.member} in {wheel.name} is not the expected file")
+            handle, part = tempfile.mkstemp(dir=cache_directory(), prefix=asset.path.name)
+            try:
+                with os.fdopen(handle, "wb") as file:
+                    file.write(data)
+                os.chmod(part, 0o644)
+                os.replace(part, asset.path)
+            finally:
+                with contextlib.suppress(FileNotFoundError):
+                    os.unlink(part)
+
+
+def main() -> int:
+    """Download what is missing; exit code 1 with one sentence when that fails."""
+    try:
+        download_missing()
+    except (AssetError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    print(f"Assets are complete in {cache_directory()}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

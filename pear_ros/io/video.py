@@ -1,0 +1,249 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Pictures in, video out: images, video files and cameras read alike; H.264 written."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import av
+import cv2
+import numpy as np
+
+from pear_ros.core.log import get_logger
+from pear_ros.core.people import Image
+
+_logger = get_logger(__name__)
+
+
+class VideoError(OSError):
+    """A source that cannot be read or a video that cannot be written; the text says why."""
+
+
+class FrameSource:
+    """Frames of one image file, video file or camera: iterate over (stamp_seconds, image).
+
+    Stamps are seconds since the first frame: presentation times of a file, arrival times of a
+    camera. Images are BGR (H, W, 3); orientation noted in a file is applied, in quarter turns. A
+    camera goes on until it is unplugged.
+    """
+
+    def __init__(self, source: str) -> None:
+        """`source` is a file, or the number of a camera (0 is the first).
+
+        Raises VideoError when there is no such file or camera, or it holds nothing readable.
+        """
+        path = Path(source)
+        self.name = path.stem
+        """File name without its suffix, or camera and its number."""
+        self.is_still = False
+        self.is_camera = False
+        self.frame_count: int | None = None
+        """How many frames there will be; None where a file does not say, as Matroska's do not."""
+        self.frame_rate: float | None = None
+        """Frames per second, on average; None where it is not known."""
+        self._frames: Iterator[tuple[float, Image]]
+        if source.isdecimal() and not path.exists():
+            camera = _Camera(int(source))
+            self.is_camera = True
+            self.name, self.frame_rate = f"camera{source}", camera.frame_rate
+            self._frames = camera.frames()
+        elif not path.is_file():
+            what = "is a folder, not a file" if path.is_dir() else "does not exist"
+            raise VideoError(f"{source} {what}; give an image, a video or a camera's number")
+        elif cv2.haveImageReader(source):
+            self.is_still, self.frame_count = True, 1
+            self._frames = iter([(0.0, _read_still(source))])
+        else:
+            video = _Video(source)
+            self.frame_rate, self.frame_count = video.frame_rate, video.frame_count
+            self._frames = video.frames()
+
+    def __iter__(self) -> Iterator[tuple[float, Image]]:
+        """All frames, once; the source is closed at their end."""
+        return self._frames
+
+
+def _read_still(path: str) -> Image:
+    image: Any = cv2.imread(path, cv2.IMREAD_COLOR)
+    if image is None:
+        raise VideoError(f"{path} is damaged: it begins like an image but is none")
+    return image  # type: ignore[no-any-return]
+
+
+class _Camera:
+    """A camera of this machine; stamps are when its frames arrive."""
+
+    def __init__(self, number: int) -> None:
+        """Raises VideoError when it does not deliver."""
+        self._capture = cv2.VideoCapture(number)
+        readable, first = self._capture.read() if self._capture.isOpened() else (False, None)
+        if not readable:
+            self._capture.release()
+            raise VideoError(f"camera {number} cannot be opened; is it plugged in and free?")
+        self._first: Any = first
+        rate = self._capture.get(cv2.CAP_PROP_FPS)
+        self.frame_rate = rate if 0.0 < rate < 1000.0 else None
+
+    def frames(self) -> Iterator[tuple[float, Image]]:
+        """All frames, once, from the one read first."""
+        start = time.monotonic()
+        stamp, readable, image = 0.0, True, self._first
+        try:
+            while readable:
+                yield stamp, image
+                readable, image = self._capture.read()
+                stamp = time.monotonic() - start
+        finally:
+            self._capture.release()
+
+
+class _Video:
+    """The first video stream of a file.
+
+    Decoded by PyAV: OpenCV up to 4.6 reports uniform times for files of variable rate.
+    """
+
+    def __init__(self, path: str) -> None:
+        """Raises VideoError when not one frame can be decoded."""
+        self._path = path
+        problem = f"{path} is neither an image nor a video that can be decoded"
+        try:
+            # Titles in unknown encodings are no reason to refuse a video.
+            self._container = av.open(path, metadata_errors="replace")
+        except (av.FFmpegError, ValueError) as error:
+            raise VideoError(problem) from error
+        first = None
+        if self._container.streams.video:
+            self._stream = self._container.streams.video[0]
+            self._stream.thread_type = "AUTO"
+            self._decoded = self._decode()
+            first = next(self._decoded, None)
+        if first is None:
+            self._container.close()
+            raise VideoError(problem)
+        self._first = first
+        rate = self._stream.average_rate or self._stream.guessed_rate
+        self.frame_rate = float(rate) if rate else None
+        self.frame_count = self._stream.frames or None
+
+    def frames(self) -> Iterator[tuple[float, Image]]:
+        """All frames, once, from the one decoded first."""
+        start, stamp = self._first.time, 0.0
+        try:
+            yield stamp, _upright(self._first)
+            for frame in self._decoded:
+                stamp = self._stamp(frame, start, stamp)
+                yield stamp, _upright(frame)
+        finally:
+            self._container.close()
+
+    def _stamp(self, frame: av.VideoFrame, start: float | None, previous: float) -> float:
+        """Seconds from `start` to `frame`; always later than `previous`."""
+        if start is not None and frame.time is not None and frame.time - start > previous:
+            return frame.time - start
+        return previous + 1.0 / (self.frame_rate or 30.0)  # some containers know no times
+
+    def _decode(self) -> Iterator[av.VideoFrame]:
+        """All frames that can be decoded; at their end, a warning where the file is damaged."""
+        damage: av.FFmpegError | None = None
+        try:
+            for packet in self._container.demux(self._stream):
+                try:
+                    frames = packet.decode()
+                except av.InvalidDataError as error:
+                    damage = error
+                    continue  # as players do: later frames may be fine
+                yield from frames
+        except av.FFmpegError as error:
+            damage = error
+        if damage is not None:
+            _logger.warning("%s is damaged, frames are missing: %s", self._path, damage.strerror)
+
+
+_QUARTER_TURNS = {
+    1: cv2.ROTATE_90_COUNTERCLOCKWISE,
+    2: cv2.ROTATE_180,
+    3: cv2.ROTATE_90_CLOCKWISE,
+}
+
+
+def _upright(frame: av.VideoFrame) -> Image:
+    """BGR (H, W, 3), contiguous, turned as the file says that it is to be shown."""
+    # One thread: several cost more to wake than a conversion takes.
+    image: Any = frame.to_ndarray(format="bgr24", threads=1)
+    turns = round(frame.rotation / 90) % 4  # counterclockwise
+    if turns:
+        image = cv2.rotate(image, _QUARTER_TURNS[turns])
+    return np.ascontiguousarray(image)  # rows of some widths are padded
+
+
+class VideoWriter:
+    """An H.264 file (mp4, yuv420p) that every player and browser opens; use as a context manager.
+
+    Frames keep their stamps, so the video runs at the pace of its source.
+    """
+
+    _TICKS = 90_000
+
+    def __init__(self, path: Path, frame_rate: float | None = None) -> None:
+        """`frame_rate` is a hint for the encoder; None when the source has no fixed rate.
+
+        Raises VideoError when the file cannot be created.
+        """
+        self._rate = Fraction(frame_rate or 30.0).limit_denominator(1001)
+        self._last = -1
+        self._stream: Any = None
+        try:
+            path.open("wb").close()  # PyAV would find out at the first frame only
+        except OSError as error:
+            raise VideoError(f"{path} cannot be written: {error.strerror}") from error
+        self._container = av.open(str(path), "w", options={"movflags": "faststart"})
+
+    def write(self, stamp_seconds: float, image: Image) -> None:
+        """Append a BGR image (H, W, 3); all of one size. An odd size is padded by a pixel.
+
+        Raises VideoError when this build of PyAV has no H.264 encoder.
+        """
+        height, width = image.shape[:2]
+        even: Any = cv2.copyMakeBorder(image, 0, height % 2, 0, width % 2, cv2.BORDER_REPLICATE)
+        if self._stream is None:
+            self._stream = self._add_stream(*even.shape[:2])
+        frame = av.VideoFrame.from_ndarray(even, format="bgr24")
+        frame.time_base = Fraction(1, self._TICKS)
+        frame.pts = self._last = max(self._last + 1, round(stamp_seconds * self._TICKS))
+        self._container.mux(self._stream.encode(frame))
+
+    def _add_stream(self, height: int, width: int) -> Any:
+        try:
+            stream: Any = self._container.add_stream("libx264", rate=self._rate)
+        except (ValueError, av.FFmpegError) as error:
+            raise VideoError(
+                f"this build of PyAV has no H.264 encoder ({error}); install PyAV from its wheel: "
+                "pip install av"
+            ) from error
+        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+        stream.codec_context.time_base = Fraction(1, self._TICKS)
+        stream.options = {"preset": "veryfast", "crf": "21"}
+        return stream
+
+    def close(self) -> None:
+        """Write what the encoder still holds and finish the file."""
+        if self._stream is not None:
+            self._container.mux(self._stream.encode(None))
+        self._container.close()
+
+    def __enter__(self) -> VideoWriter:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Pictures of meshes: rasteriser, overlay, side view, colours."""

@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Pieces of bags replayed in this process, several at once."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import suppress
+
+from threadpoolctl import threadpool_limits
+
+from pear_ros.replay.job import Build, Event, Job, Piece, Worker
+from pear_ros.ros.node.node import build_pipelines
+
+
+def replay_here(
+    pieces: Sequence[Piece], job: Job, *, count: int = 1, build: Build = build_pipelines
+) -> Generator[Event, None, None]:
+    """Replay `pieces`, up to `count` at once, in threads that end with the iterator.
+
+    With PEAR the people whom they look at at the same time are one batch of the network.
+    What `build` raises is raised.
+    """
+    pipelines = build(job.parameters, min(count, len(pieces)))
+    try:
+        # They set this limit while they work, for the whole process: here it holds throughout, so
+        # that none lifts it for another, which might then sum in another order.
+        with threadpool_limits(1, "blas"):
+            yield from _run([Worker(pipeline, job) for pipeline in pipelines], pieces)
+    finally:
+        for pipeline in pipelines:
+            pipeline.close()
+
+
+def _run(workers: Sequence[Worker], pieces: Sequence[Piece]) -> Iterator[Event]:
+    events: queue.SimpleQueue[Event | BaseException | None] = queue.SimpleQueue()
+    todo: queue.SimpleQueue[Piece] = queue.SimpleQueue()
+    for piece in pieces:
+        todo.put(piece)
+    stop = threading.Event()
+
+    def work(worker: Worker) -> None:
+        try:
+            with suppress(queue.Empty):
+                while not stop.is_set():
+                    worker(todo.get_nowait(), events.put, stop.is_set)
+        except BaseException as error:
+            events.put(error)
+        finally:
+            events.put(None)
+
+    threads = [threading.Thread(target=work, args=(worker,)) for worker in workers]
+    try:
+        for thread in threads:
+            thread.start()
+        left = len(threads)
+        while left:
+            event = events.get()
+            if isinstance(event, BaseException):
+                raise event
+            if event is None:
+                left -= 1
+            else:
+                yield event
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()

@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: Apache-2.0
+"""vision_msgs/Detection2DArray of any detector as boxes of people."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from pear_ros.core.estimator import Detection
+from pear_ros.core.people import Array
+
+
+def people_in(message: Any, classes: str, least_score: float) -> list[Detection]:
+    """The people among the detections of a vision_msgs/Detection2DArray, best first.
+
+    `classes`: class ids of people, separated by commas; empty: of everything. A detection without
+    any hypothesis has no class, and its score is not known. Boxes are in pixels of the image; of a
+    rotated one the upright box around it is taken. Left out are boxes without size and with
+    numbers that are not finite.
+    """
+    wanted = {name.strip() for name in classes.split(",") if name.strip()}
+    found = []
+    for detection in message.detections:
+        score = _score(detection.results, wanted)
+        box = _box(detection.bbox)
+        if box is not None and score is not None and not score < least_score:
+            found.append(Detection(box, score))
+    return sorted(found, key=lambda one: 0.0 if math.isnan(one.score) else -one.score)
+
+
+def _score(results: Any, wanted: set[str]) -> float | None:
+    """Of the best hypothesis that is a person; NaN when not known, None when it is not one."""
+    if not results:
+        return None if wanted else math.nan
+    scores = [
+        float(result.hypothesis.score)
+        for result in results
+        if not wanted or result.hypothesis.class_id in wanted
+    ]
+    return max(scores, default=None)
+
+
+def _box(bbox: Any) -> Array | None:
+    """(4,) x0 y0 x1 y1 around a vision_msgs/BoundingBox2D; None where it is none."""
+    centre = np.array([bbox.center.position.x, bbox.center.position.y])
+    size = np.array([bbox.size_x, bbox.size_y])
+    if not np.isfinite([*centre, *size, bbox.center.theta]).all() or (size <= 0.0).any():
+        return None
+    cos, sin = abs(math.cos(bbox.center.theta)), abs(math.sin(bbox.center.theta))
+    half = np.array([[cos, sin], [sin, cos]]) @ size / 2.0
+    box: Array = np.concatenate([centre - half, centre + half]).astype(np.float32)
+    return box

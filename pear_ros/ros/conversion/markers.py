@@ -1,0 +1,151 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Meshes as a serialised visualization_msgs/MarkerArray, without one Python object per point.
+
+The ordinary way makes some 80,000 geometry_msgs/Point objects a person and takes hundreds of
+milliseconds. Here the message is laid out once for a set of ids; every further image only gathers
+the triangles' corners into it. The bytes are those that rclpy's own serialiser gives.
+
+What RViz needs: one opaque TRIANGLE_LIST per person with always the same number of points (its
+fast update path), `ns` telling people apart, and DELETE only for those who are gone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from pear_ros.core.people import Array
+from pear_ros.rendering.colours import id_colour
+from pear_ros.ros.conversion.cdr import ENCAPSULATION, CdrWriter
+
+LIFETIME_SECONDS = 0.5
+"""RViz forgets a marker after this time without news, so nobody stays when the node stops."""
+
+_TRIANGLE_LIST = 11
+_ADD, _DELETE = 0, 2
+_POINT_BYTES = 24  # geometry_msgs/Point: three float64
+
+Float64 = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class _Layout:
+    """The serialised message for one set of ids, with views of what changes."""
+
+    message: npt.NDArray[np.uint8]
+    stamps: list[npt.NDArray[np.int32]]
+    """(2,) seconds and nanoseconds of each marker."""
+    points: list[Float64]
+    """(3 F, 3) corners of each mesh."""
+
+
+class MeshMarkers:
+    """Serialises the meshes of one body model; not to be shared between threads."""
+
+    def __init__(self, faces: npt.NDArray[np.integer], vertex_count: int) -> None:
+        """`faces` (F, 3) are vertex indices, all below `vertex_count`, F at least 1.
+
+        Raises ValueError otherwise: RViz takes a marker without points for an error.
+        """
+        corners = np.asarray(faces).astype(np.intp).ravel()
+        if corners.size == 0 or corners.size % 3:
+            raise ValueError("a mesh marker needs at least one triangle of three corners")
+        if corners.min() < 0 or corners.max() >= vertex_count:
+            raise ValueError(f"faces name vertices outside 0 to {vertex_count - 1}")
+        self._corners = corners
+        self._vertices = np.empty((vertex_count, 3), np.float64)
+        self._key: tuple[str, tuple[str, ...], tuple[str, ...]] | None = None
+        self._layout: _Layout
+
+    def serialize(
+        self,
+        frame_id: str,
+        stamp: tuple[int, int],
+        ids: Sequence[str],
+        meshes: Array,
+        lost: Sequence[str] = (),
+    ) -> bytes:
+        """A MarkerArray that shows `meshes` (N, V, 3), one for each of `ids`, and removes `lost`.
+
+        `frame_id` and `stamp` (seconds, nanoseconds) are the image's. Non-finite vertices are
+        passed on as they are.
+        """
+        key = (frame_id, tuple(ids), tuple(lost))
+        if key != self._key:
+            self._layout = self._lay_out(*key)
+            self._key = key
+        layout = self._layout
+        for field in layout.stamps:
+            field[:] = stamp
+        for points, mesh in zip(layout.points, meshes, strict=True):
+            # To float64 before the gather: each vertex is used six times.
+            self._vertices[:] = mesh
+            # Any mode but "raise" lets NumPy write straight into `out`; indices were checked.
+            np.take(self._vertices, self._corners, axis=0, out=points, mode="clip")
+        return layout.message.tobytes()
+
+    def _lay_out(self, frame_id: str, ids: Sequence[str], lost: Sequence[str]) -> _Layout:
+        writer = CdrWriter()
+        stamps: list[int] = []
+        points: list[int] = []
+        writer.write("I", len(ids) + len(lost))
+        for track_id in ids:
+            self._lay_out_marker(writer, frame_id, track_id, _ADD, stamps, points)
+        for track_id in lost:
+            self._lay_out_marker(writer, frame_id, track_id, _DELETE, stamps, points)
+
+        # Four bytes further in memory than in the message, so that float64 lie on multiples of 8.
+        head = len(ENCAPSULATION)
+        memory = np.zeros(head + head + len(writer), np.uint8)
+        message = memory[head:]
+        message[:head] = np.frombuffer(ENCAPSULATION, np.uint8)
+        body = message[head:]
+        body[:] = np.frombuffer(writer.body(), np.uint8)
+        size = self._corners.size * _POINT_BYTES
+        return _Layout(
+            message,
+            [body[at : at + 8].view("<i4") for at in stamps],
+            [body[at : at + size].view("<f8").reshape(-1, 3) for at in points],
+        )
+
+    def _lay_out_marker(
+        self,
+        writer: CdrWriter,
+        frame_id: str,
+        track_id: str,
+        action: int,
+        stamps: list[int],
+        points: list[int],
+    ) -> None:
+        """One visualization_msgs/Marker, field by field."""
+        shown = action == _ADD
+        writer.align(4)
+        stamps.append(writer.reserve(8))
+        writer.string(frame_id)
+        writer.string(track_id)  # ns
+        writer.write("i", 0, _TRIANGLE_LIST, action)  # id, type, action
+        writer.write("d", 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0)  # pose
+        writer.write("d", 1.0, 1.0, 1.0)  # scale
+        writer.write("f", *id_colour(track_id), 1.0)
+        writer.write("i", 0)  # lifetime, whole seconds
+        writer.write("I", round(LIFETIME_SECONDS * 1e9))
+        writer.write("B", False)  # frame_locked
+        writer.write("I", self._corners.size if shown else 0)
+        if shown:
+            writer.align(8)
+            points.append(writer.reserve(self._corners.size * _POINT_BYTES))
+        writer.write("I", 0)  # colors
+        writer.string("")  # texture_resource
+        writer.write("I", 0, 0)  # texture: stamp
+        writer.string("")  # texture: frame_id
+        writer.string("")  # texture: format
+        writer.write("I", 0)  # texture: data
+        writer.write("I", 0)  # uv_coordinates
+        writer.string("")  # text
+        writer.string("")  # mesh_resource
+        writer.string("")  # mesh_file: filename
+        writer.write("I", 0)  # mesh_file: data
+        writer.write("B", False)  # mesh_use_embedded_materials

@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the node says on /diagnostics (REP-107), for rqt, robot monitors and the demo."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from builtin_interfaces.msg import Time
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+from std_msgs.msg import Header
+
+from pear_ros.ros.node.metrics import Statistics
+
+_IMAGES = "images"
+_COUNTS = (
+    *("lost", "received", "processed", "dropped", "refused", "failed", "unwatched", "people"),
+    *("missing_detections", "late_detections", "missing_depth", "late_depth"),
+)
+
+
+@dataclass(frozen=True)
+class Report:
+    """The state of a node at one moment."""
+
+    state: str
+    """Of its life cycle, in a word."""
+    statistics: Statistics
+    rates: Mapping[str, float] = field(default_factory=dict)
+    """Hz over the last seconds, by name."""
+    topics: Mapping[str, str] = field(default_factory=dict)
+    """What is known of each topic, by what it brings or takes."""
+    troubles: Sequence[str] = ()
+    """What somebody has to do something about, the worst first."""
+    model_id: str = ""
+    facts: Mapping[str, str] = field(default_factory=dict)
+    """What the estimator tells of itself."""
+
+
+def diagnostic_array(report: Report, name: str, stamp: Time) -> DiagnosticArray:
+    """Three statuses of the node `name`: images, with all counts, rates and the median of each
+    stage; topics, a warning where there is trouble; and the estimator.
+    """
+    statistics = report.statistics
+    images = {count: str(getattr(statistics, count)) for count in _COUNTS}
+    images |= {f"{rate} [Hz]": f"{hertz:.2f}" for rate, hertz in report.rates.items()}
+    images |= {f"{stage} [ms]": f"{ms:.2f}" for stage, ms in statistics.stage_ms.items()}
+    summary = f"{statistics.processed} of {statistics.received} images processed"
+    status = [
+        _status(f"{name}: {_IMAGES}", summary, images),
+        _status(f"{name}: topics", report.state, report.topics, report.troubles),
+        _status(f"{name}: estimator", report.model_id or "not loaded", report.facts),
+    ]
+    return DiagnosticArray(header=Header(stamp=stamp), status=status)
+
+
+def figures(message: DiagnosticArray) -> dict[str, float]:
+    """Counts and, under "<stage> [ms]" and "<rate> [Hz]", figures of a `diagnostic_array`."""
+    (status,) = (status for status in message.status if status.name.endswith(f": {_IMAGES}"))
+    return {pair.key: float(pair.value) for pair in status.values}
+
+
+def _status(
+    name: str, message: str, values: Mapping[str, str], troubles: Sequence[str] = ()
+) -> DiagnosticStatus:
+    return DiagnosticStatus(
+        level=DiagnosticStatus.WARN if troubles else DiagnosticStatus.OK,
+        name=name,
+        message="; ".join(troubles) or message,
+        values=[KeyValue(key=key, value=value) for key, value in values.items()],
+    )

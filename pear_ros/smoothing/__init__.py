@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Filters over time for poses, positions and shapes."""

@@ -1,0 +1,331 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`pear doctor` on a ROS network: real publishers, and what is said of them."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from itertools import cycle
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("rclpy", reason="needs ROS 2")
+
+import rclpy
+from builtin_interfaces.msg import Time
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.node import Node
+from rclpy.qos import QoSProfile, ReliabilityPolicy
+from rosgraph_msgs.msg import Clock
+from sensor_msgs.msg import CameraInfo
+from sensor_msgs.msg import Image as ImageMessage
+from std_msgs.msg import Header
+
+from pear_ros.cli.doctor import probes
+from pear_ros.cli.doctor.findings import Finding, Level
+from pear_ros.cli.doctor.look import camera_info_of, look
+from pear_ros.cli.doctor.topics import check_topics
+
+OK, WARN, FAIL = Level.OK, Level.WARN, Level.FAIL
+BEST_EFFORT = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
+RATE = 20.0
+
+
+class Cameras(Node):
+    """Publishes pictures on several topics, some of them amiss."""
+
+    def __init__(self, context: rclpy.Context) -> None:
+        super().__init__("cameras", context=context)
+        images = {
+            "/good/image_raw": ("rgb8", 3),
+            "/odd/image_raw": ("16UC3", 6),
+            "/bare/image_raw": ("mono8", 1),
+            "/good/depth": ("16UC1", 2),
+        }
+        self._images = {
+            topic: (self.create_publisher(ImageMessage, topic, BEST_EFFORT), *layout)
+            for topic, layout in images.items()
+        }
+        self._info = self.create_publisher(CameraInfo, "/good/camera_info", 1)
+        self.create_publisher(ImageMessage, "/silent/image_raw", 1)
+        # Both hear nobody: one as nobody publishes, one as it asks for too much.
+        self.create_subscription(ImageMessage, "/awaited/image", lambda _: None, BEST_EFFORT)
+        self.create_subscription(ImageMessage, "/good/image_raw", lambda _: None, 1)
+        self.create_timer(1.0 / RATE, self._publish)
+
+    def _publish(self) -> None:
+        header = Header(stamp=self.get_clock().now().to_msg(), frame_id="optical")
+        for publisher, encoding, size in self._images.values():
+            image = ImageMessage(header=header, height=4, width=8, encoding=encoding, step=8 * size)
+            image.data = bytes(4 * 8 * size)
+            publisher.publish(image)
+        info = CameraInfo(header=header, height=4, width=8, distortion_model="plumb_bob")
+        info.k = [10.0, 0.0, 4.0, 0.0, 10.0, 2.0, 0.0, 0.0, 1.0]
+        info.d = [0.1, 0.0, 0.0, 0.0, 0.0]
+        self._info.publish(info)
+
+
+@pytest.fixture(scope="module")
+def seen() -> Iterator[dict[str, Any]]:
+    """What a process of its own sees of Cameras."""
+    context = rclpy.Context()
+    rclpy.init(context=context)
+    executor = SingleThreadedExecutor(context=context)
+    node = Cameras(context)
+    executor.add_node(node)
+    thread = threading.Thread(target=executor.spin, daemon=True)
+    thread.start()
+    yield look(3.0)
+    executor.shutdown()
+    thread.join()
+    node.destroy_node()
+    rclpy.shutdown(context=context)
+
+
+def judged(seen: dict[str, Any]) -> dict[str, Finding]:
+    return {finding.id: finding for finding in check_topics(seen, 3.0)}
+
+
+def test_a_good_camera_with_its_rate_encoding_and_quality(seen: dict[str, Any]) -> None:
+    found = judged(seen)
+    good = found["topics./good/image_raw"]
+    assert good.level is OK, good
+    assert good.text.startswith("rgb8 8 x 4, ")
+    assert "from /cameras (best effort, volatile), frame optical" in good.text
+    assert 0.3 * RATE < good.facts["rate"] < 1.5 * RATE
+    assert good.facts["subscribers"] == 1, "the doctor does not count itself"
+    assert abs(good.facts["age"]) < 1.0
+    info = found["topics./good/image_raw:camera_info"]
+    assert info.level is OK and "plumb_bob" in info.text
+    json.dumps(seen)
+
+
+def test_what_is_amiss_is_told(seen: dict[str, Any]) -> None:
+    found = judged(seen)
+    odd = found["topics./odd/image_raw"]
+    assert odd.level is FAIL and "16UC3" in odd.text and "not read" in odd.text
+    assert found["topics./silent/image_raw"].level is FAIL
+    awaited = found["topics./awaited/image"]
+    assert awaited.level is WARN and "published by nobody" in awaited.text
+    bare = found["topics./bare/image_raw:camera_info"]
+    assert bare.level is WARN and "/good/camera_info" in bare.advice
+    depth = found["topics./good/depth"]
+    assert depth.level is OK and "depth" in depth.text
+    assert found["topics.clock"].level is OK
+    assert "/cameras" in seen["nodes"]
+    assert not any("doctor" in node for node in seen["nodes"])
+
+
+def test_who_cannot_hear_whom_is_told(seen: dict[str, Any]) -> None:
+    (clash,) = [one["text"] for one in seen["clashes"] if "/good/image_raw" in one["text"]]
+    assert "/cameras receives nothing from /cameras" in clash and "reliab" in clash.lower()
+    assert judged(seen)["topics.qos"].level is FAIL
+
+
+PUBLISHER = {"node": "/camera", "reliability": "RELIABLE", "durability": "VOLATILE"}
+
+
+def topic(**changed: Any) -> dict[str, Any]:
+    usual = {
+        "topic": "/image",
+        "type": "sensor_msgs/msg/Image",
+        "publishers": [PUBLISHER],
+        "subscribers": 0,
+        "messages": 30,
+        "rate": 30.0,
+        "bytes": 1000,
+        "lost": 0,
+        "age": 0.02,
+        "frame_id": "optical",
+        "problem": None,
+        "encoding": "rgb8",
+        "width": 8,
+        "height": 4,
+        "depth": False,
+        "readable": True,
+        "camera_info": {
+            "frame_id": "optical",
+            "model": "plumb_bob",
+            "calibrated": True,
+            "problem": None,
+        },
+    }
+    return {**usual, **changed}
+
+
+def report(*topics: dict[str, Any], **clock: Any) -> dict[str, Any]:
+    still = {"publishers": [], "messages": 0, "backwards": False}
+    return {
+        "nodes": ["/camera"],
+        "topics": list(topics),
+        "camera_infos": [],
+        "clock": {**still, **clock},
+        "clashes": [],
+        "loss_remedy": "enlarge the buffers",
+    }
+
+
+@pytest.mark.parametrize(
+    ("changed", "level", "told"),
+    [
+        ({}, OK, "30.0 Hz"),
+        ({"publishers": [PUBLISHER] * 2}, WARN, "several publish it"),
+        ({"lost": 7}, WARN, "7 were lost"),
+        ({"age": 12.5}, WARN, "12.5 s older"),
+        ({"age": -2.0}, WARN, "2.0 s newer"),
+        ({"problem": "rows of 1 byte"}, FAIL, "rows of 1 byte"),
+        ({"messages": 1, "rate": None}, OK, "1 message"),
+    ],
+)
+def test_an_image_topic(changed: dict[str, Any], level: Level, told: str) -> None:
+    finding = judged(report(topic(**changed)))["topics./image"]
+    assert finding.level is level and told in finding.text
+    assert finding.advice or level is OK
+
+
+@pytest.mark.parametrize(
+    ("info", "level"),
+    [
+        (None, WARN),
+        ({"problem": "the camera is not calibrated (K[0] is 0)", "calibrated": False}, WARN),
+        ({"frame_id": "another", "problem": None, "calibrated": True, "model": ""}, WARN),
+    ],
+)
+def test_calibration(info: dict[str, Any] | None, level: Level) -> None:
+    finding = judged(report(topic(camera_info=info)))["topics./image:camera_info"]
+    assert finding.level is level and finding.advice
+
+
+@pytest.mark.parametrize(
+    ("clock", "level"),
+    [
+        ({}, OK),
+        ({"publishers": [{}], "messages": 10}, OK),
+        ({"publishers": [{}]}, WARN),
+        ({"publishers": [{}], "messages": 10, "backwards": True}, WARN),
+        ({"publishers": [{}, {}], "messages": 10}, FAIL),
+    ],
+)
+def test_clock(clock: dict[str, Any], level: Level) -> None:
+    assert judged(report(**clock))["topics.clock"].level is level
+
+
+def test_stamps_of_simulated_time_are_not_held_against_this_clock() -> None:
+    simulated = report(topic(age=1e9), publishers=[{}], messages=10)
+    assert judged(simulated)["topics./image"].level is OK
+
+
+def test_people_published_once_twice_or_in_vain() -> None:
+    def level(**changed: Any) -> Level:
+        humans = topic(topic="/humans", type="pear_msgs/msg/HumanArray", **changed)
+        return judged(report(humans))["topics./humans"].level
+
+    assert level() is OK
+    assert level(publishers=[PUBLISHER] * 2) is WARN
+    assert level(messages=0, rate=None) is WARN
+    assert level(publishers=[]) is WARN
+
+
+def test_overlays_are_not_taken_for_cameras() -> None:
+    pear = [{**PUBLISHER, "node": "/pear"}]
+    humans = topic(topic="/humans", type="pear_msgs/msg/HumanArray", publishers=pear)
+    overlay = topic(topic="/overlay", publishers=pear, messages=0, camera_info=None)
+    awaited = topic(publishers=[], subscribers=1)
+    found = judged(report(humans, overlay, awaited))
+    assert "topics.images" in found and found["topics./image"].level is WARN
+    assert not any("overlay" in id for id in found)
+    found = judged(report(humans, overlay, topic()))
+    assert "topics.images" not in found and found["topics./image"].level is OK
+
+
+def test_nothing_on_the_network() -> None:
+    nothing = judged({**report(), "nodes": []})["topics.images"]
+    assert nothing.level is WARN and "ROS_DOMAIN_ID" in nothing.advice
+    assert "ROS_DOMAIN_ID" not in judged(report())["topics.images"].advice
+
+
+def test_calibration_is_looked_for_beside_the_image() -> None:
+    assert camera_info_of("/camera/image_raw") == "/camera/camera_info"
+    assert camera_info_of("/camera/image_raw/compressed") == "/camera/camera_info"
+    assert camera_info_of("/camera/depth/compressedDepth") == "/camera/camera_info"
+    assert camera_info_of("/image") == "/camera_info"
+
+
+@pytest.mark.parametrize("length", [3, 1000])
+def test_a_clock_that_goes_back_is_seen(length: int) -> None:
+    context = rclpy.Context()
+    rclpy.init(context=context)
+    node = Node("player", context=context)
+    publisher = node.create_publisher(Clock, "/clock", 10)
+    done = threading.Event()
+
+    def play() -> None:
+        for second in cycle(range(length)):
+            publisher.publish(Clock(clock=Time(sec=second)))
+            if done.wait(0.02):
+                return
+
+    thread = threading.Thread(target=play)
+    thread.start()
+    try:
+        clock = look(1.5)["clock"]
+        assert clock["messages"] > 3
+        assert clock["backwards"] == (length == 3)
+    finally:
+        done.set()
+        thread.join()
+        node.destroy_node()
+        rclpy.shutdown(context=context)
+
+
+def test_node_messages_and_middleware_of_this_environment() -> None:
+    assert probes.pear_msgs() == {}
+    assert probes.node() == {}
+    assert probes.cv_bridge().keys() >= {"works"}
+
+
+def test_messages_of_another_version_are_found() -> None:
+    program = """
+import builtins, sys
+from pear_ros.cli.doctor import probes
+
+def patched(name, *rest, **keywords):
+    module = imported(name, *rest, **keywords)
+    if name == "pear_ros.ros.conversion.messages":
+        human = module.Human
+        module.Human = lambda **fields: human(**fields, weight=1.0)
+    return module
+
+imported, builtins.__import__ = builtins.__import__, patched
+sys.exit(probes.main(["pear_msgs"]))
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert "AssertionError" in json.loads(done.stdout)["error"]
+
+
+def test_as_a_process(tmp_path: Path) -> None:
+    """As somebody would run it, with a middleware that is not there, and libraries that fail."""
+    for name in ("torch", "onnxruntime", "openvino", "numba", "onnx", "onnxscript"):
+        (tmp_path / f"{name}.py").write_text("raise ImportError('libcudnn.so.9 is missing')")
+    command = [sys.executable, "-m", "pear_ros.cli", "doctor", "--json", "--seconds", "0.5"]
+    path = os.pathsep.join((str(tmp_path), os.environ.get("PYTHONPATH", "")))
+    environment = {"RMW_IMPLEMENTATION": "rmw_of_nobody_cpp", "PYTHONPATH": path}
+    done = subprocess.run(
+        command, capture_output=True, text=True, env={**os.environ, **environment}
+    )
+    assert done.returncode == 1 and not done.stderr, done.stderr
+    checks = {check["id"]: check for check in json.loads(done.stdout)["checks"]}
+    assert checks["library.numpy"]["level"] == "ok"
+    assert checks["library.numpy"]["facts"]["version"]
+    assert checks["library.torch"]["level"] == "warn"
+    assert "libcudnn" in checks["library.torch"]["text"]
+    assert checks["ros.rmw"]["level"] == "fail"
+    assert "rmw_of_nobody_cpp" in checks["ros.rmw"]["text"]
+    assert checks["topics.images"]["level"] == "fail"
+    assert str(Path.home()) not in done.stdout

@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the pipeline remembers is all in its state: who goes on from it does as if never stopped."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+
+from pear_ros.bags.snapshot import dumps, loads
+from pear_ros.core.camera import Camera, IntrinsicsSource
+from pear_ros.core.estimator import Region
+from pear_ros.core.people import Image, People
+from pear_ros.detection.detectors import make_detector
+from pear_ros.io.downloads import demo_clip
+from pear_ros.io.video import FrameSource
+from pear_ros.pear.follower import PersonFollower
+from pear_ros.pipeline import Pipeline
+
+CAMERA = Camera(480, 270, 400.0, 400.0, 239.5, 134.5, IntrinsicsSource.CAMERA_INFO)
+DEPTH = np.full((270, 480), 3.0, np.float32)
+"""About where people are."""
+
+
+@pytest.fixture(scope="module")
+def frames() -> list[tuple[float, Image]]:
+    """Two people; the last ones are some seconds later."""
+    return [
+        (stamp, np.asarray(cv2.resize(image, (480, 270), interpolation=cv2.INTER_AREA)))
+        for n, (stamp, image) in enumerate(FrameSource(str(demo_clip())))
+        if 100 <= n < 109
+    ]
+
+
+def run(pipeline: Pipeline, frames: list[tuple[float, Image]], **depth: Any) -> list[People]:
+    return [pipeline(image, CAMERA, stamp, **depth) for stamp, image in frames]
+
+
+def test_going_on_from_a_snapshot(frames: list[tuple[float, Image]]) -> None:
+    first, second = Pipeline(), Pipeline()
+    fresh = {name: dumps(state) for name, state in first.state().items()}
+    run(first, frames[:5], depth=DEPTH)
+    snapshot = dumps(first.state())
+    for name, state in first.state().items():
+        assert dumps(state) != fresh[name], f"{name} has remembered something"
+    for pipeline in (first, second):
+        pipeline.restore(loads(snapshot))
+    assert dumps(second.state()) == dumps(first.state())
+    expected, found = run(first, frames[5:]), run(second, frames[5:])
+    assert dumps(found) == dumps(expected)
+    assert dumps(second.state()) == dumps(first.state()) != snapshot
+
+    forgetful = run(Pipeline(), frames[5:])
+    assert dumps(forgetful) != dumps(expected), "what was remembered matters"
+
+
+def test_what_was_found_beside_the_last_image(frames: list[tuple[float, Image]]) -> None:
+    """The built-in detector tells it with the next image, also after a restart."""
+    detector, other = make_detector("built_in"), make_detector("built_in")
+    images = [image for _, image in frames]
+    for image in images[:4]:
+        detector(image, 1, [])
+    other.restore(loads(dumps(detector.state())))
+    told, again = ([d(image, 1, []) for image in images[4:]] for d in (detector, other))
+    assert told[0], "in the image before"
+    for expected, found in zip(told, again, strict=True):
+        np.testing.assert_array_equal([d.box for d in found], [d.box for d in expected])
+    detector.close()
+    other.close()
+
+
+def test_pears_follower(frames: list[tuple[float, Image]]) -> None:
+    (_, image), (_, after) = frames[:2]
+    follower, other = PersonFollower(), PersonFollower()
+    regions = [Region("look1", np.array([230, 130, 330, 265], np.float32))]
+    (sighting,) = follower(image, regions)
+    assert sighting is not None
+    other.restore(loads(dumps(follower.state())))
+    assert dumps(other(after, regions)) == dumps(follower(after, regions))
+    assert dumps(PersonFollower()(after, regions)) != dumps(other(after, regions))

@@ -1,0 +1,559 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`pear export`: what comes out is what was recorded, by readers of other makes."""
+
+from __future__ import annotations
+
+import csv
+import shutil
+import sqlite3
+import sys
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from rosbags.rosbag2 import StoragePlugin
+from rosbags.typesys import Stores
+from scipy.spatial.transform import Rotation
+
+from pear_ros.bags import pear_messages
+from pear_ros.body import load_open_body
+from pear_ros.cli import main
+from pear_ros.cli.results import ParameterTable
+from pear_ros.core.camera import Camera
+from pear_ros.core.people import (
+    SMPLX_JOINT_NAMES,
+    DepthSource,
+    FlameParams,
+    People,
+    Person,
+    SmplxParams,
+    TrackingState,
+)
+from pear_ros.export.arrays import AMASS_ARRAYS, FLAME_ARRAYS, OWN_ARRAYS
+from pear_ros.export.bag import read_bag
+from pear_ros.export.tracks import ResultsError
+from testing.glb_reader import Glb
+from testing.results_bag import ResultsBag
+from testing.smplx_file import smplx_forward, write_smplx_file
+
+BODY = load_open_body()
+CAMERA = Camera(640, 480, 500.0, 510.0, 319.5, 239.5)
+START = 1_700_000_000_023_456_789
+STEP = 100_000_000
+IMAGES = 8
+PRESENT = {"h1": [0, 1, 2, 3, 4, 5, 6, 7], "h2": [1, 2, 5, 6]}
+"""h2 is gone in images 3, 4 and 7; in 3 they are said to be lost."""
+
+Images = list[tuple[int, People]]
+
+
+def run_file(path: Path, images: Images) -> Path:
+    """What `pear run` leaves behind."""
+    table = ParameterTable(BODY)
+    for stamp, found in images:
+        there = [p for p in found.persons if p.state is not TrackingState.LOST]
+        table.append((stamp - START) * 1e-9, found, there)
+    table.save(path)
+    return path
+
+
+def person(name: str, image: int, state: TrackingState | None = None) -> Person:
+    """Somebody who differs from image to image, in shape and size too."""
+    rng = np.random.default_rng([image, ord(name[-1])])
+    shape = np.random.default_rng(ord(name[-1])).normal(0.0, 0.7, BODY.num_betas)
+    pose = rng.normal(0.0, 0.3, (55, 3)).astype(np.float32)
+    # The T-pose has y up, the optical frame y down: about half a turn, where vectors leap.
+    pose[0] = Rotation.from_rotvec([np.pi - 0.6 + 0.15 * image, 0.2, 0.1]).as_rotvec()
+    expression = np.zeros(BODY.num_expression, np.float32)
+    expression[BODY.expression_names.index("jawOpen")] = 0.1 * image
+    expression[BODY.expression_names.index("mouthSmileLeft")] = 0.7
+    smplx = SmplxParams(
+        pose=pose,
+        betas=(shape + rng.normal(0.0, 0.05, BODY.num_betas)).astype(np.float32),
+        expression=expression,
+        transl=np.array([ord(name[-1]) - 49.5, 0.3, 3.0 + 0.1 * image], np.float32),
+    )
+    scale = 1.1 + 0.01 * (image % 3)
+    joints = BODY.joints(**{**batched(smplx), "transl": np.zeros((1, 3), np.float32)})[0]
+    joints = np.float32(scale) * joints + smplx.transl
+    confidence = rng.uniform(0.0, 1.0, 55).astype(np.float32)
+    confidence[3] = np.nan
+    return Person(
+        id=name,
+        state=state or (TrackingState.TRACKED if image > PRESENT[name][0] else TrackingState.NEW),
+        score=0.75,
+        box=np.array([10, 20, 110, 220], np.float32),
+        smplx=smplx,
+        joints=joints,
+        joint_confidence=confidence,
+        keypoints=CAMERA.project(joints),
+        scale=scale,
+        depth_source=DepthSource.MEASURED,
+    )
+
+
+def batched(smplx: SmplxParams) -> dict[str, Any]:
+    """Arguments of BodyModel.vertices for one person."""
+    return {key: value[None] for key, value in vars(smplx).items()}
+
+
+def people(*persons: Person, **changes: Any) -> People:
+    return replace(People(CAMERA, "landmarks/1", BODY.name, persons), **changes)
+
+
+def recorded_images() -> Images:
+    images = []
+    for image in range(IMAGES):
+        there = [person(name, image) for name, present in PRESENT.items() if image in present]
+        if image == 3:
+            there = [
+                replace(there[0], state=TrackingState.PREDICTED),
+                person("h2", 2, TrackingState.LOST),
+            ]
+        images.append((START + image * STEP, people(*there)))
+    return images
+
+
+@pytest.fixture(scope="module")
+def images() -> Images:
+    return recorded_images()
+
+
+def write(path: Path, images: Images, **options: Any) -> Path:
+    """A bag of one topic."""
+    with ResultsBag(path, **options) as bag:
+        bag.add_body(BODY)
+        bag.add_images(images)
+    return path
+
+
+@pytest.fixture(scope="module")
+def bag(tmp_path_factory: pytest.TempPathFactory, images: Images) -> Path:
+    return write(tmp_path_factory.mktemp("results") / "bag", images)
+
+
+@pytest.fixture
+def export(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., Path]:
+    """Runs `pear export`, which must succeed; returns the folder."""
+
+    def run(source: Path, file_format: str, *arguments: str) -> Path:
+        out = tmp_path / "out"
+        command = ["export", str(source), "--format", file_format, "--output", str(out)]
+        assert main([*command, *arguments]) == 0, capsys.readouterr().err
+        return out
+
+    return run
+
+
+@pytest.fixture
+def refusal(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
+    """Runs `pear export`, which must fail with one line; returns it."""
+
+    def run(source: Path, file_format: str = "npz", *arguments: str) -> str:
+        out = tmp_path / "refused"
+        command = ["export", str(source), "--format", file_format, "--output", str(out)]
+        assert main([*command, *arguments]) == 1
+        said = capsys.readouterr()
+        assert said.err.startswith("error: ") and said.err.count("\n") == 1, said.err
+        assert not list(out.glob("*"))
+        return said.err
+
+    return run
+
+
+def of(images: Images, name: str) -> list[Person]:
+    """A person in all images in which they are present."""
+    return [
+        found
+        for _, people in images
+        for found in people.persons
+        if found.id == name and found.state is not TrackingState.LOST
+    ]
+
+
+@pytest.mark.parametrize("storage", list(StoragePlugin))
+def test_all_that_was_recorded_is_in_the_npz(
+    tmp_path: Path, images: Images, storage: StoragePlugin, export: Callable[..., Path]
+) -> None:
+    out = export(write(tmp_path / "bag", images, storage=storage), "npz")
+    assert {file.name for file in out.iterdir()} == {"h1.npz", "h2.npz"}
+    for name, present in PRESENT.items():
+        persons = of(images, name)
+        with np.load(out / f"{name}.npz") as found:
+            assert set(found) == {*AMASS_ARRAYS, *OWN_ARRAYS}
+            assert found["frame"].tolist() == present
+            expected = [START + frame * STEP for frame in present]
+            assert found["stamps_ns"].tolist() == expected
+            np.testing.assert_allclose(found["stamps"], np.array(expected) * 1e-9)
+            assert found["tracking_state"].tolist() == [p.state for p in persons]
+            for key in ("joints", "joint_confidence", "keypoints", "scale", "depth_source"):
+                expected = [getattr(p, key) for p in persons]
+                np.testing.assert_array_equal(found[key], np.array(expected, found[key].dtype))
+            poses = found["poses"].reshape(-1, 55, 3)
+            np.testing.assert_array_equal(poses, [p.smplx.pose for p in persons])
+            np.testing.assert_array_equal(found["trans"], [p.smplx.transl for p in persons])
+            np.testing.assert_array_equal(found["betas_by_frame"], [p.smplx.betas for p in persons])
+            np.testing.assert_array_equal(
+                found["expression"], [p.smplx.expression for p in persons]
+            )
+            median = np.median(found["betas_by_frame"], axis=0)
+            np.testing.assert_array_equal(found["betas"], median)
+            assert found["mocap_frame_rate"] == 10.0
+            assert (found["gender"], found["surface_model_type"]) == ("neutral", "smplx")
+            assert (found["id"], found["frame_id"]) == (name, "camera_optical_frame")
+            assert (found["model_id"], found["body_model"]) == ("landmarks/1", BODY.name)
+            assert found["joint_names"].tolist() == list(SMPLX_JOINT_NAMES)
+            np.testing.assert_array_equal(found["camera"][0], [640, 480, 500, 510, 319.5, 239.5])
+
+
+def test_smplx_finds_the_joints_of_the_npz(
+    tmp_path: Path, bag: Path, export: Callable[..., Path]
+) -> None:
+    pytest.importorskip("smplx")
+    out = export(bag, "npz")
+    body_file = write_smplx_file(BODY, tmp_path, 0.0)
+    for name in PRESENT:
+        with np.load(out / f"{name}.npz") as found:
+            parts = ("root_orient", "pose_body", "pose_jaw", "pose_eye", "pose_hand")
+            pose = np.hstack([found[part] for part in parts])
+            np.testing.assert_array_equal(pose, found["poses"])
+            values = {
+                "pose": pose,
+                "betas": found["betas_by_frame"],
+                "expression": found["expression"],
+                "transl": np.zeros_like(found["trans"]),
+            }
+            joints = smplx_forward(body_file, BODY, values)().joints[:, :55].numpy()
+            joints = found["scale"][:, None, None] * joints + found["trans"][:, None]
+            np.testing.assert_allclose(joints, found["joints"], atol=1e-4)
+
+
+def test_flames_head_is_in_the_npz_where_there_is_one(
+    tmp_path: Path, export: Callable[..., Path]
+) -> None:
+    sizes = {"shape": 5, "expression": 4, "jaw": 3, "eyes": 6, "eyelids": 2, "head_scale": 3}
+    heads = [
+        FlameParams(**{k: np.full(n, image, np.float32) for k, n in sizes.items()})
+        for image in range(3)
+    ]
+    images = [
+        (START + n * STEP, people(replace(person("h1", n), flame=head), body_model="ehm-s/1"))
+        for n, head in enumerate(heads)
+    ]
+    for source in write(tmp_path / "bag", images), run_file(tmp_path / "clip.npz", images):
+        with np.load(export(source, "npz") / "h1.npz") as found:
+            assert set(found) == {*AMASS_ARRAYS, *OWN_ARRAYS, *FLAME_ARRAYS}
+            for key, size in sizes.items():
+                assert found[f"flame_{key}"].tolist() == [[n] * size for n in range(3)]
+
+
+def test_the_table_has_every_joint_and_leaves_empty_what_is_not_known(
+    bag: Path, images: Images, export: Callable[..., Path]
+) -> None:
+    with (export(bag, "csv") / "joints.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    expected = [
+        (stamp, found)
+        for stamp, people in images
+        for found in people.persons
+        if found.state is not TrackingState.LOST
+    ]
+    assert len(rows) == len(expected) == 12
+    for row, (stamp, found) in zip(rows, expected, strict=True):
+        assert row["stamp"] == f"{stamp // 10**9}.{stamp % 10**9:09d}"
+        assert (row["id"], row["state"]) == (found.id, found.state.name.lower())
+        for n, name in enumerate(SMPLX_JOINT_NAMES):
+            place = [float(row[f"{name}_{axis}"]) for axis in "xyz"]
+            np.testing.assert_allclose(place, found.joints[n], atol=1e-5)
+        assert row["spine1_confidence"] == ""
+        head = float(row["head_confidence"])
+        np.testing.assert_allclose(head, found.joint_confidence[15], atol=1e-5)
+
+
+def recorded_vertices(images: Images, name: str, row: int) -> Any:
+    """(V, 3) by BodyModel in the optical frame: median shape and size, pelvis as recorded."""
+    persons = of(images, name)
+    values = batched(persons[row].smplx)
+    values["betas"] = np.median([p.smplx.betas for p in persons], axis=0)[None].astype(np.float32)
+    values["transl"] = np.zeros((1, 3), np.float32)
+    scale = np.median([p.scale for p in persons])
+    pelvis = BODY.rest_joints(values["betas"], values["expression"])[0, 0]
+    return scale * (BODY.vertices(**values)[0] - pelvis) + persons[row].joints[0]
+
+
+def test_the_animation_has_the_bodys_vertices(
+    bag: Path, images: Images, export: Callable[..., Path]
+) -> None:
+    glb = Glb(export(bag, "glb") / "people.glb")
+    for name, present in PRESENT.items():
+        for row, image in enumerate(present):
+            x, y, z = glb.vertices(f"{name}_mesh", float(np.float32(image * STEP * 1e-9))).T
+            wanted = recorded_vertices(images, name, row)
+            seen = np.stack([x, -y, -z], axis=1)  # y is up in the file, and the camera looks at -z
+            apart = np.linalg.norm(seen - wanted, axis=1).max()
+            assert apart < 1e-3, f"{name} in image {image}"
+        assert glb.json["meshes"][0]["extras"]["targetNames"] == list(BODY.expression_names)
+
+
+@pytest.mark.parametrize("detail", ["medium", "low"])
+def test_the_animation_of_a_lighter_mesh_has_these_vertices(
+    bag: Path, images: Images, export: Callable[..., Path], detail: str
+) -> None:
+    glb = Glb(export(bag, "glb", "--mesh-detail", detail) / "people.glb")
+    faces = BODY.faces_of(detail)
+    used = np.unique(faces)
+    for mesh in glb.json["meshes"]:
+        (primitive,) = mesh["primitives"]
+        corners = glb.array(primitive["indices"])[:, 0].astype(int)
+        np.testing.assert_array_equal(used[corners], faces.ravel())
+        counts = {len(glb.array(at)) for at in primitive["attributes"].values()}
+        counts |= {len(glb.array(target["POSITION"])) for target in primitive["targets"]}
+        assert counts == {len(used)}
+        normals = glb.array(primitive["attributes"]["NORMAL"])
+        np.testing.assert_allclose(np.linalg.norm(normals, axis=1), 1.0, atol=1e-5)
+    x, y, z = glb.vertices("h1_mesh", float(np.float32(5 * STEP * 1e-9))).T
+    found = np.stack([x, -y, -z], axis=1)
+    whole = Glb(export(bag, "glb") / "people.glb")
+    x, y, z = whole.vertices("h1_mesh", float(np.float32(5 * STEP * 1e-9))).T
+    np.testing.assert_allclose(found, np.stack([x, -y, -z], axis=1)[used], atol=1e-6)
+
+
+def test_nobody_spins_between_images_or_is_shown_while_away(
+    bag: Path, export: Callable[..., Path]
+) -> None:
+    glb = Glb(export(bag, "glb") / "people.glb")
+    (animation,) = glb.json["animations"]
+    for sampler in animation["samplers"]:
+        values = glb.array(sampler["output"])
+        if values.shape[1] == 4:
+            assert ((values[1:] * values[:-1]).sum(axis=1) >= 0.0).all()
+    for seconds, size in ((0.05, 0.0), (0.15, 1.11), (0.35, 0.0), (0.55, 1.11), (0.75, 0.0)):
+        scale = np.linalg.norm(glb.world(glb.node("h2"), seconds)[:3, :3], axis=0)
+        np.testing.assert_allclose(scale, size, atol=0.02)
+
+
+def test_the_animations_camera_sees_people_where_the_camera_did(
+    bag: Path, images: Images, export: Callable[..., Path]
+) -> None:
+    glb = Glb(export(bag, "glb") / "people.glb")
+    node = glb.json["nodes"][glb.node("camera")]
+    lens = glb.json["cameras"][node["camera"]]["perspective"]
+    assert not {"translation", "rotation", "matrix"} & set(node), "at the origin, along -z"
+    (pelvis,) = glb.json["nodes"][glb.node("h1")]["children"]
+    x, y, z = glb.world(pelvis, 0.0)[:3, 3]
+    tangent = np.tan(lens["yfov"] / 2)
+    across, up = x / -z / (tangent * lens["aspectRatio"]), y / -z / tangent
+    pixel = (320 * (1 + across) - 0.5, 240 * (1 - up) - 0.5)
+    np.testing.assert_allclose(pixel, of(images, "h1")[0].keypoints[0], atol=0.01)
+
+
+def test_one_person_alone(bag: Path, export: Callable[..., Path]) -> None:
+    out = export(bag, "npz", "--person", "h2")
+    assert [file.name for file in out.iterdir()] == ["h2.npz"]
+    assert len(Glb(export(bag, "glb", "--person", "h2") / "people.glb").json["meshes"]) == 1
+
+
+def test_an_id_that_is_new_again_is_somebody_else(
+    tmp_path: Path, images: Images, export: Callable[..., Path]
+) -> None:
+    again = [(stamp + IMAGES * STEP, people) for stamp, people in images]
+    out = export(write(tmp_path / "bag", [*images, *again]), "npz")
+    assert {file.stem for file in out.iterdir()} == {"h1", "h1_2", "h2", "h2_2"}
+    with np.load(out / "h1_2.npz") as found:
+        assert found["frame"].tolist() == list(range(IMAGES, 2 * IMAGES))
+
+
+def test_topics_are_found_by_type_and_several_are_to_be_chosen_from(
+    tmp_path: Path, images: Images, refusal: Callable[..., str], export: Callable[..., Path]
+) -> None:
+    path = tmp_path / "bag"
+    with ResultsBag(path) as bag:
+        bag.add_body(BODY, "/left/body_model")
+        bag.add_images(images[:1], "/left/humans")
+        bag.add_images(images, "/right/humans")
+    said = refusal(path)
+    assert "/left/humans, /right/humans; choose one with --topic" in said
+    assert "/right/humans" in refusal(path, "npz", "--topic", "/humans")
+    with np.load(export(path, "npz", "--topic", "/right/humans") / "h1.npz") as found:
+        assert len(found["poses"]) == IMAGES
+
+
+def test_a_bag_without_definitions_is_read_by_our_own(tmp_path: Path, images: Images) -> None:
+    path = write(tmp_path / "bag", images, storage=StoragePlugin.SQLITE3)
+    (database,) = path.glob("*.db3")
+    with sqlite3.connect(database) as connection:
+        connection.execute("DELETE FROM message_definitions")
+        connection.execute("UPDATE topics SET type_description_hash = ''")
+    recording = read_bag(path)
+    assert [track.id for track in recording.tracks] == ["h1", "h2"]
+
+
+def test_definitions_are_found_where_ros_installs_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    packages = tmp_path / "lib" / "python3" / "site-packages"
+    for name in ("pear_msgs/msg", "pear_ros/bags"):
+        (packages / name).mkdir(parents=True)
+    (packages / "pear_msgs" / "__init__.py").touch()
+    monkeypatch.setattr(pear_messages, "__file__", str(packages / "pear_ros/bags/x.py"))
+    monkeypatch.delitem(sys.modules, "pear_msgs", raising=False)
+    monkeypatch.setattr(sys, "path", [str(packages)])
+    assert pear_messages.pear_typestore(Stores.ROS2_HUMBLE) is None
+    share = tmp_path / "share" / "pear_msgs"
+    shutil.copytree(Path(__file__).parents[2] / "pear_msgs" / "msg", share / "msg")
+    typestore = pear_messages.pear_typestore(Stores.ROS2_HUMBLE)
+    assert typestore is not None and "pear_msgs/msg/HumanArray" in typestore.fielddefs
+
+
+def test_a_bag_in_which_nobody_was_seen_leaves_a_head_alone(
+    tmp_path: Path, export: Callable[..., Path], refusal: Callable[..., str]
+) -> None:
+    path = write(tmp_path / "bag", [(START, people()), (START + STEP, people())])
+    assert not list(export(path, "npz").iterdir())
+    assert len((export(path, "csv") / "joints.csv").read_text().splitlines()) == 1
+    assert "nobody" in refusal(path, "glb")
+
+
+def test_bodies_that_are_not_open_are_not_passed_on(
+    tmp_path: Path, refusal: Callable[..., str]
+) -> None:
+    licensed = [(START, people(person("h1", 0), body_model="ehm-s/1"))]
+    said = refusal(write(tmp_path / "licensed", licensed), "glb")
+    assert "ehm-s/1" in said and "take npz or csv" in said
+    with ResultsBag(tmp_path / "other") as bag:
+        bag.add_body(BODY, sha256="0" * 64)
+        bag.add_images([(START, people(person("h1", 0)))])
+    assert "another anny-smplx/1" in refusal(tmp_path / "other", "glb")
+
+
+def test_what_cannot_be_exported_is_refused_with_the_reason(
+    tmp_path: Path, bag: Path, images: Images, refusal: Callable[..., str]
+) -> None:
+    assert "does not exist" in refusal(tmp_path / "absent")
+    assert "there are: h1, h2" in refusal(bag, "npz", "--person", "h9")
+    assert "no metadata.yaml" in refusal(tmp_path)
+    backwards = write(tmp_path / "backwards", [images[1], images[0]])
+    assert "followed by 1700000000.023456789; export needs one run" in refusal(backwards)
+    with ResultsBag(tmp_path / "cameras") as moved:
+        moved.add_images(images[:1], frame_id="left")
+        moved.add_images(images[1:], frame_id="right")
+    assert "several cameras, left, right" in refusal(tmp_path / "cameras")
+    odd = [(START, people(replace(person("h1", 0), id="../h1")))]
+    assert "../h1" in refusal(write(tmp_path / "odd", odd))
+    with ResultsBag(tmp_path / "nothing") as empty:
+        empty.add_body(BODY)
+    assert "no topic of type pear_msgs/msg/HumanArray" in refusal(tmp_path / "nothing")
+
+
+def test_what_is_there_of_a_damaged_bag_is_exported(
+    tmp_path: Path,
+    images: Images,
+    export: Callable[..., Path],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    path = write(tmp_path / "bag", images, storage=StoragePlugin.SQLITE3)
+    (path / "metadata.yaml").write_text("a: b: c\n'")
+    assert len(list(export(path, "npz").iterdir())) == 2
+    assert f"warning: {path}/metadata.yaml is damaged" in capsys.readouterr().err
+    file = path / "bag.db3"
+    file.write_bytes(file.read_bytes()[: int(0.97 * file.stat().st_size)])
+    with np.load(export(file, "npz") / "h1.npz") as found:
+        count = len(found["poses"])
+        assert 2 < count < IMAGES
+        assert found["stamps_ns"].tolist() == [START + k * STEP for k in range(count)]
+    assert f"warning: {file} is cut off or damaged" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("storage", list(StoragePlugin))
+@pytest.mark.parametrize("share", [0.0, 0.3])
+def test_bags_of_which_nothing_is_left_are_named(
+    tmp_path: Path,
+    images: Images,
+    storage: StoragePlugin,
+    share: float,
+    refusal: Callable[..., str],
+) -> None:
+    path = write(tmp_path / "bag", images, storage=storage)
+    (file,) = (file for file in path.iterdir() if file.suffix != ".yaml")
+    file.write_bytes(file.read_bytes()[: int(share * file.stat().st_size)])
+    assert f"{path} has no messages; {file} is cut off or damaged" in refusal(path)
+
+
+def test_other_topics_do_not_matter(tmp_path: Path, images: Images) -> None:
+    """Be their definitions of services, or of older messages with the names of ours."""
+    path = write(tmp_path / "bag", images, storage=StoragePlugin.SQLITE3)
+    with closing(sqlite3.connect(path / "bag.db3")) as database:
+        for kind, text in (
+            ("a/srv/B_Event", f"{'=' * 80}\nSRV: a/srv/B\nint64 a\n---\nint64 sum\n"),
+            ("old/msg/A", f"pear_msgs/Human human\n{'=' * 80}\nMSG: pear_msgs/Human\nint8 a\n"),
+        ):
+            database.execute(
+                "INSERT INTO message_definitions (topic_type, encoding,"
+                " encoded_message_definition, type_description_hash) VALUES (?, 'ros2msg', ?, '')",
+                (kind, text),
+            )
+            database.execute(
+                "INSERT INTO topics (name, type, serialization_format, offered_qos_profiles,"
+                " type_description_hash) VALUES (?, ?, 'cdr', '', '')",
+                (f"/{kind}", kind),
+            )
+        database.commit()
+    recording = read_bag(path)
+    assert [track.id for track in recording.tracks] == ["h1", "h2"] and not recording.damage
+
+
+def test_of_a_folder_with_several_bags_one_is_to_be_named(
+    tmp_path: Path, images: Images, refusal: Callable[..., str]
+) -> None:
+    for name in "ab":
+        write(tmp_path / name, images)
+    assert "holds several bags; name one" in refusal(tmp_path)
+
+
+def test_messages_of_another_version_are_named(
+    tmp_path: Path, images: Images, monkeypatch: pytest.MonkeyPatch, refusal: Callable[..., str]
+) -> None:
+    path = write(tmp_path / "bag", images, storage=StoragePlugin.SQLITE3)
+    (database,) = path.glob("*.db3")
+    with sqlite3.connect(database) as connection:
+        connection.execute(
+            "UPDATE message_definitions SET encoded_message_definition = "
+            "replace(encoded_message_definition, 'float32 scale', 'float32 size')"
+        )
+        connection.execute("UPDATE topics SET type_description_hash = ''")
+    assert "another version of pear_msgs, which had no scale" in refusal(database)
+
+
+def test_results_of_pear_run_are_exported_too(
+    tmp_path: Path, images: Images, export: Callable[..., Path], refusal: Callable[..., str]
+) -> None:
+    with np.load(export(run_file(tmp_path / "clip.npz", images), "npz") / "h2.npz") as arrays:
+        assert set(arrays) == {*AMASS_ARRAYS, *OWN_ARRAYS}
+        assert arrays["frame"].tolist() == PRESENT["h2"]
+        assert arrays["stamps_ns"].tolist() == [STEP * frame for frame in PRESENT["h2"]]
+        joints = [p.joints for p in of(images, "h2")]
+        np.testing.assert_array_equal(arrays["joints"], joints)
+        assert arrays["scale"].tolist() == [1.0] * 4
+    assert "is not an npz file of `pear run`" in refusal(tmp_path / "out" / "h2.npz")
+    assert "does not exist" in refusal(tmp_path / "absent.npz")
+
+
+def test_without_the_library_glb_says_what_to_install(
+    bag: Path, monkeypatch: pytest.MonkeyPatch, refusal: Callable[..., str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "pygltflib", None)
+    for module in ("glb", "gltf_buffer"):
+        monkeypatch.delitem(sys.modules, f"pear_ros.export.{module}", raising=False)
+    assert "pip install pygltflib" in refusal(bag, "glb")
+
+
+def test_reading_needs_no_ros(bag: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in ("rclpy", "pear_msgs"):
+        monkeypatch.setitem(sys.modules, module, None)
+    assert len(read_bag(bag).tracks) == 2
+    with pytest.raises(ResultsError, match="does not exist"):
+        read_bag(bag / "absent")

@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Assets: found in the cache, verified, and refused with a sentence that says what to do."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from pear_ros.io import downloads as assets
+
+
+@pytest.fixture
+def empty_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    cache = tmp_path / "cache"
+    monkeypatch.setenv("PEAR_ROS_CACHE", str(cache))
+    return cache
+
+
+@pytest.fixture
+def registry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A package registry that is an empty local folder."""
+    folder = tmp_path / "registry"
+    folder.mkdir()
+    monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(folder))
+    return folder
+
+
+def _write_wheel(folder: Path, member: str, data: bytes) -> Path:
+    """A wheel of the models' name and version, holding one file."""
+    wheel = folder / "mediapipe-0.10.21-py3-none-any.whl"
+    info = "mediapipe-0.10.21.dist-info"
+    with zipfile.ZipFile(wheel, "w") as archive:
+        archive.writestr(member, data)
+        metadata = "Metadata-Version: 2.1\nName: mediapipe\nVersion: 0.10.21\n"
+        archive.writestr(f"{info}/METADATA", metadata)
+        archive.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\n")
+    return wheel
+
+
+def test_cache_directory_follows_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/someone")
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.delenv("PEAR_ROS_CACHE", raising=False)
+    assert assets.cache_directory() == Path("/home/someone/.cache/pear_ros")
+    monkeypatch.setenv("XDG_CACHE_HOME", "/var/cache")
+    assert assets.cache_directory() == Path("/var/cache/pear_ros")
+    monkeypatch.setenv("PEAR_ROS_CACHE", "/data/pear")
+    assert assets.cache_directory() == Path("/data/pear")
+
+
+def test_every_pinned_file_is_in_the_cache() -> None:
+    for name in assets.LANDMARK_MODELS:
+        assert assets.landmark_model(name).stat().st_size > 100_000
+    assert assets.demo_clip().name == "demo.mp4"
+
+
+def test_a_complete_cache_downloads_nothing(
+    registry: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert assets.main() == 0
+    assert "Downloading" not in capfd.readouterr().out
+
+
+def test_a_missing_file_is_named_with_the_command_that_gets_it(empty_cache: Path) -> None:
+    with pytest.raises(FileNotFoundError) as error:
+        assets.landmark_model("hand_recrop")
+    assert str(error.value) == (
+        f"{empty_cache}/hand_recrop.tflite is missing; run: python -m pear_ros.io.downloads"
+    )
+
+
+def test_a_corrupted_file_is_refused(empty_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    empty_cache.mkdir()
+    with monkeypatch.context() as default:
+        default.delenv("PEAR_ROS_CACHE")
+        good = assets.landmark_model("hand_recrop")
+    copy = Path(shutil.copy(good, empty_cache))
+    assert assets.landmark_model("hand_recrop") == copy
+    data = bytearray(copy.read_bytes())
+    data[len(data) // 2] ^= 1
+    copy.write_bytes(data)
+    with pytest.raises(assets.AssetError, match=r"hand_recrop\.tflite is damaged; run: python -m"):
+        assets.landmark_model("hand_recrop")
+
+
+def test_a_failed_download_is_one_sentence_and_exit_code_1(
+    empty_cache: Path, registry: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert assets.main() == 1
+    (line,) = capfd.readouterr().err.splitlines()
+    assert "mediapipe==0.10.21 could not be downloaded" in line
+    assert "run again: python -m pear_ros.io.downloads" in line
+
+
+def test_a_wrong_archive_is_refused_and_nothing_of_it_kept(
+    empty_cache: Path, registry: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    _write_wheel(registry, assets.LANDMARK_MODELS["face_landmark"].member, b"not a model")
+    assert assets.main() == 1
+    assert "is not the expected file: its SHA-256 is" in capfd.readouterr().err
+    assert not empty_cache.exists()
+
+
+def test_download_puts_verified_files_into_the_cache(
+    empty_cache: Path, registry: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wheel = _write_wheel(registry, "data/small.bin", b"small")
+    asset = assets.Asset("data/small.bin", assets._sha256(b"small"))
+    package = assets.Package(
+        "mediapipe==0.10.21", assets._sha256(wheel.read_bytes()), 0, "Apache-2.0", (asset,)
+    )
+    monkeypatch.setattr(assets, "PACKAGES", (package,))
+    assert assets.main() == 0
+    assert [file.read_bytes() for file in empty_cache.iterdir()] == [b"small"]

@@ -1,0 +1,355 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The TensorRT runtime, driven through fakes of CUDA and TensorRT: order of calls and errors."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import logging
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+
+from pear_ros.pear.crop import Squares, crop_pixels
+from pear_ros.pear.prediction import VECTOR_SIZE
+from pear_ros.pear.runtimes.joined import join
+from pear_ros.pear.runtimes.runtime import CropRuntime, RuntimeInfo, RuntimeUnavailableError
+from testing.fakes import FakeCuda, fake_tensorrt
+
+OUT_OF_MEMORY, CAPTURE_INVALIDATED = 2, 901
+INFO = RuntimeInfo("tensorrt", "10.3.0", "Fake GPU", "fp16", "0123", None)
+IMAGE = np.random.default_rng(1).integers(0, 256, (300, 400, 3), np.uint8)
+SURFACE = json.loads((Path(__file__).parents[2] / "tensorrt_api_surface.json").read_text())
+STEPS = ["cudaMemcpyAsync up {}", "kernel", "cudaMemcpyAsync down {}"]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("fake_cuda")
+
+
+@pytest.fixture
+def fake(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeCuda]:
+    fake = FakeCuda(folder, monkeypatch)
+    monkeypatch.setattr(fake_tensorrt, "cuda", fake.library)
+    yield fake
+    fake.reset()
+
+
+@pytest.fixture
+def module(fake: FakeCuda, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """with_tensorrt, with the fake in TensorRT's place."""
+    monkeypatch.setitem(sys.modules, "tensorrt", fake_tensorrt)
+    for name in ("engine", "with_tensorrt"):
+        monkeypatch.delitem(sys.modules, f"pear_ros.pear.runtimes.{name}", raising=False)
+    yield importlib.import_module("pear_ros.pear.runtimes.with_tensorrt")
+    for name in ("engine", "with_tensorrt"):
+        sys.modules.pop(f"pear_ros.pear.runtimes.{name}", None)
+
+
+def people(count: int, seed: int = 0) -> Squares:
+    """Squares to crop, somewhere in IMAGE."""
+    generator = np.random.default_rng(seed)
+    return np.column_stack(
+        [generator.uniform(0, 200, (count, 2)), generator.uniform(50, 150, count)]
+    )
+
+
+def expected(places: Squares) -> np.ndarray:
+    return fake_tensorrt.network(crop_pixels(IMAGE, places))
+
+
+def bytes_of(count: int) -> list[str]:
+    sizes = (count * 256 * 256 * 3, None, count * VECTOR_SIZE * 4)
+    return [step.format(size) for step, size in zip(STEPS, sizes, strict=True)]
+
+
+def test_vectors_are_those_of_the_crops(module: ModuleType, fake: FakeCuda) -> None:
+    """For all numbers of people, in batches where there are too many, and again and again."""
+    runtime = module.TensorRtRuntime(fake_tensorrt.plan(3), INFO)
+    assert isinstance(runtime, CropRuntime)
+    assert runtime.info is INFO and runtime.max_people == 3
+    kept = []
+    for seed, count in enumerate([1, 0, 2, 3, 3, 3, 1, 1, 2, 7, 2, 8, 4]):
+        vectors = runtime.infer(IMAGE, people(count, seed))
+        assert vectors.shape == (count, VECTOR_SIZE) and vectors.dtype == np.float32
+        again = runtime.infer_crops(crop_pixels(IMAGE, people(count, seed)))
+        np.testing.assert_array_equal(again, vectors)
+        kept.append((vectors, expected(people(count, seed))))
+    runtime.close()
+    runtime.close()
+    for vectors, wanted in kept:
+        np.testing.assert_array_equal(vectors, wanted)
+    assert fake.live == 0
+
+
+def test_first_run_as_it_is_then_captured_then_replayed(module: ModuleType, fake: FakeCuda) -> None:
+    runtime = module.TensorRtRuntime(fake_tensorrt.plan(4), INFO)
+    for count in (2, 4, 1):
+        fake.calls()
+        runtime.infer(IMAGE, people(count))
+        up, kernel, down = bytes_of(count)
+        allocation = ["cudaMalloc 64", "cudaFree"]  # The fake network's, which is none to capture.
+        assert fake.calls() == [up, *allocation, kernel, down, "cudaStreamSynchronize"]
+        runtime.infer(IMAGE, people(count))
+        started = ["cudaGraphLaunch", "cudaStreamSynchronize"]
+        assert fake.calls() == [
+            *("cudaStreamBeginCapture 1", up, kernel, down, "cudaStreamEndCapture"),
+            *("cudaGraphInstantiateWithFlags", *started),
+        ]
+        for _ in range(3):
+            runtime.infer(IMAGE, people(count))
+        assert fake.calls() == 3 * started
+    runtime.close()
+
+
+def test_after_warming_up_everything_is_captured(module: ModuleType, fake: FakeCuda) -> None:
+    runtime = module.TensorRtRuntime(fake_tensorrt.plan(3), INFO)
+    runtime.warmup(5)
+    assert fake.counted()["cudaStreamBeginCapture"] == 3
+    for count in (3, 1, 2):
+        np.testing.assert_array_equal(
+            runtime.infer(IMAGE, people(count, 9)), expected(people(count, 9))
+        )
+    assert set(fake.counted()) == {"cudaGraphLaunch", "cudaStreamSynchronize"}
+    runtime.close()
+
+
+def test_order_of_frees(module: ModuleType, fake: FakeCuda) -> None:
+    """Graphs before the contexts that they are of, these before the memory that they use."""
+    runtime = module.TensorRtRuntime(fake_tensorrt.plan(2), INFO)
+    runtime.warmup(2)
+    fake.calls()
+    runtime.close()
+    graph = ["cudaGraphExecDestroy", "cudaGraphDestroy", "~IExecutionContext"]
+    assert fake.calls() == [
+        "cudaStreamSynchronize",
+        *(2 * graph),
+        *(3 * ["cudaFree"]),
+        *(2 * ["cudaFreeHost"]),
+        "cudaStreamDestroy",
+        *("~ICudaEngine", "~Runtime"),
+    ]
+    runtime.close()
+    assert fake.calls() == []
+
+
+@pytest.mark.parametrize("failures", [1, 2])
+def test_it_is_captured_again_where_it_failed(
+    module: ModuleType, fake: FakeCuda, failures: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    runtime = module.TensorRtRuntime(fake_tensorrt.plan(2), INFO)
+    runtime.infer(IMAGE, people(2))
+    for number in range(1, failures + 1):
+        fake.fail("cudaStreamEndCapture", number, CAPTURE_INVALIDATED)
+    for seed in range(failures + 2):
+        fake.calls()
+        vectors = runtime.infer(IMAGE, people(2, seed))
+        np.testing.assert_array_equal(vectors, expected(people(2, seed)))
+        assert fake.counted()["cudaGraphLaunch"] == (seed >= failures)
+    assert not caplog.records
+    runtime.close()
+    assert fake.live == 0
+
+
+def test_without_graphs_it_runs_all_the_same(
+    module: ModuleType, fake: FakeCuda, caplog: pytest.LogCaptureFixture
+) -> None:
+    """And says so once."""
+    runtime = module.TensorRtRuntime(fake_tensorrt.plan(2), INFO)
+    for number in range(1, 9):
+        fake.fail("cudaStreamBeginCapture", number, CAPTURE_INVALIDATED)
+    for seed in range(7):
+        vectors = runtime.infer(IMAGE, people(1 + seed % 2, seed))
+        np.testing.assert_array_equal(vectors, expected(people(1 + seed % 2, seed)))
+    counted = fake.counted()
+    assert counted["cudaStreamBeginCapture"] == 3 and not counted["cudaGraphLaunch"]
+    [record] = caplog.records
+    assert record.levelno == logging.WARNING
+    assert record.getMessage().startswith("The network cannot be captured as a CUDA graph (cuda")
+    runtime.close()
+    assert fake.live == 0
+
+
+def test_each_call_that_fails_leaves_nothing_behind(module: ModuleType, fake: FakeCuda) -> None:
+    """Every call of CUDA that a whole life makes fails once; TensorRT's refusals follow below."""
+
+    def live() -> None:
+        runtime = module.TensorRtRuntime(fake_tensorrt.plan(2), INFO)
+        try:
+            for seed, count in enumerate((1, 2, 2, 1)):
+                vectors = runtime.infer(IMAGE, people(count, seed))
+                np.testing.assert_array_equal(vectors, expected(people(count, seed)))
+        finally:
+            runtime.close()
+
+    live()
+    counted = fake.counted()
+    freeing = {name for name in counted if "Free" in name or "Destroy" in name}
+    noted = {name for name in counted if name.startswith("~")}
+    survived = {"cudaStreamBeginCapture", "cudaStreamEndCapture", "cudaGraphInstantiateWithFlags"}
+    tried = 0
+    for name in counted.keys() - freeing - noted - {"cudaMemcpyAsync", "kernel"}:
+        for number in range(1, counted[name] + 1):
+            fake.reset()
+            fake.fail(name, number, OUT_OF_MEMORY)
+            at_the_end = (name, number) == ("cudaStreamSynchronize", counted[name])
+            if name in survived or at_the_end:
+                live()
+            else:
+                with pytest.raises(RuntimeUnavailableError, match=r"out of memory|allocated"):
+                    live()
+            assert fake.live == 0, f"call {number} of {name}"
+            tried += 1
+    assert tried > 15
+
+
+@pytest.mark.parametrize("call", ["cudaMemcpyAsync up", "cudaMemcpyAsync down", "kernel"])
+def test_a_step_that_fails(module: ModuleType, fake: FakeCuda, call: str) -> None:
+    """Outside of a graph it is an error; within, it is captured again."""
+    fake.fail(call, 1, OUT_OF_MEMORY)
+    fake.fail(call, 3, OUT_OF_MEMORY)
+    runtime = module.TensorRtRuntime(fake_tensorrt.plan(2), INFO)
+    with pytest.raises(RuntimeUnavailableError, match=r"out of memory|does not run"):
+        runtime.infer(IMAGE, people(1))
+    for seed in range(4):
+        vectors = runtime.infer(IMAGE, people(1, seed))
+        np.testing.assert_array_equal(vectors, expected(people(1, seed)))
+    runtime.close()
+    assert fake.live == 0
+
+
+@pytest.mark.parametrize(
+    "name", ["cudaFree", "cudaFreeHost", "cudaStreamDestroy", "cudaGraphDestroy"]
+)
+def test_what_cannot_be_freed_is_told_and_the_rest_is_freed(
+    module: ModuleType, fake: FakeCuda, name: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    runtime = module.TensorRtRuntime(fake_tensorrt.plan(1), INFO)
+    runtime.warmup(1)
+    fake.fail(name, 1, OUT_OF_MEMORY)
+    runtime.close()
+    assert fake.live == 1
+    [record] = caplog.records
+    assert record.getMessage().startswith(f"Memory of the GPU may be lost: {name} failed: out of")
+
+
+def test_a_gpu_that_breaks_down(module: ModuleType, fake: FakeCuda) -> None:
+    runtime = module.TensorRtRuntime(fake_tensorrt.plan(1), INFO)
+    runtime.warmup(1)
+    fake.break_down()
+    for _ in range(2):
+        with pytest.raises(RuntimeUnavailableError, match="illegal memory access"):
+            runtime.infer(IMAGE, people(1))
+    fake.calls()
+    runtime.close()
+    assert {"cudaFree", "cudaStreamDestroy", "~Runtime"} <= set(fake.calls()), "all was tried"
+
+
+@pytest.mark.parametrize(
+    ("method", "sentence"),
+    [
+        ("Runtime", "TensorRT 10.3.0 cannot be used here: Runtime was refused"),
+        ("deserialize_cuda_engine", "TensorRT 10.3.0 cannot load the engine: deserialize_cuda"),
+        ("create_execution_context", "TensorRT makes no context for 2 people: create_execution"),
+        ("set_input_shape", "TensorRT does not take 2 people: set_input_shape was refused"),
+        ("set_tensor_address", "TensorRT does not take 2 people: set_tensor_address was refused"),
+        ("execute_async_v3", "TensorRT does not run 2 people: execute_async_v3 was refused"),
+    ],
+)
+def test_what_tensorrt_refuses(
+    module: ModuleType,
+    fake: FakeCuda,
+    method: str,
+    sentence: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(fake_tensorrt, "refusal", method)
+    runtime = None
+    with pytest.raises(module.TensorRtError, match=sentence):
+        runtime = module.TensorRtRuntime(fake_tensorrt.plan(2), INFO)
+        runtime.infer(IMAGE, people(2))
+    if runtime:
+        monkeypatch.setattr(fake_tensorrt, "refusal", "")
+        np.testing.assert_array_equal(runtime.infer(IMAGE, people(2)), expected(people(2)))
+        runtime.close()
+    assert fake.live == 0
+
+
+def test_an_engine_of_another_network(module: ModuleType, fake: FakeCuda) -> None:
+    with pytest.raises(module.TensorRtError, match=r"not of PEAR's network: it has .*1000"):
+        module.TensorRtRuntime(fake_tensorrt.plan(2, vector=1000), INFO)
+    assert fake.live == 0
+
+
+def test_without_a_gpu_tensorrt_is_not_touched(module: ModuleType, fake: FakeCuda) -> None:
+    """It may end the process."""
+    fake.fail("cudaStreamCreateWithFlags", 1, 100)
+    with pytest.raises(RuntimeUnavailableError, match="no CUDA-capable device"):
+        module.TensorRtRuntime(fake_tensorrt.plan(2), INFO)
+    assert fake.calls() == ["cudaStreamCreateWithFlags 1"]
+
+
+def test_memory_of_the_gpu(module: ModuleType, fake: FakeCuda) -> None:
+    """Also where it is broken: whoever asks for diagnostics must not fail."""
+    runtime = module.TensorRtRuntime(fake_tensorrt.plan(1), INFO)
+    free, total = runtime.memory()
+    assert free > 0 and total == 8 << 30
+    fake.break_down()
+    assert runtime.memory() is None
+    runtime.close()
+
+
+def test_squares_that_are_none(module: ModuleType, fake: FakeCuda) -> None:
+    runtime = module.TensorRtRuntime(fake_tensorrt.plan(2), INFO)
+    with pytest.raises(ValueError, match="NaN"):
+        runtime.infer(IMAGE, np.full((1, 3), np.nan))
+    np.testing.assert_array_equal(runtime.infer(IMAGE, people(1)), expected(people(1)))
+    runtime.close()
+
+
+def test_tensorrts_log_goes_to_pythons(
+    module: ModuleType, caplog: pytest.LogCaptureFixture
+) -> None:
+    log = module.LOG
+    severities = ("INTERNAL_ERROR", "ERROR", "WARNING", "INFO", "VERBOSE")
+    with caplog.at_level(1):
+        for name in severities:
+            log.log(getattr(fake_tensorrt.ILogger, name), f"said {name}")
+    assert [(record.levelname, record.getMessage()) for record in caplog.records] == [
+        ("WARNING", "TensorRT: said INTERNAL_ERROR"),
+        ("WARNING", "TensorRT: said ERROR"),
+        ("INFO", "TensorRT: said WARNING"),
+        ("DEBUG", "TensorRT: said INFO"),
+    ]
+    assert log.reason() == "said INTERNAL_ERROR"
+    log.forget()
+    assert log.reason() == "it does not say why"
+
+
+def test_the_fake_has_nothing_that_tensorrt_lacks() -> None:
+    for version, classes in SURFACE.items():
+        for name, members in classes.items():
+            public = {key for key in vars(getattr(fake_tensorrt, name, object)) if key[0] != "_"}
+            assert public <= set(members), f"{name} of TensorRT {version}"
+
+
+def test_threads_share_an_engine(module: ModuleType, fake: FakeCuda) -> None:
+    """Also when what they share is more than it takes at once."""
+    runtime = module.TensorRtRuntime(fake_tensorrt.plan(3), INFO)
+    first, second = join(runtime, 2, 8)
+    with ThreadPoolExecutor(2) as pool:
+        for count in (1, 4, 9):
+            one = pool.submit(first.infer, IMAGE, people(2, count))
+            two = pool.submit(second.infer, IMAGE, people(count))
+            np.testing.assert_array_equal(one.result(), expected(people(2, count)))
+            np.testing.assert_array_equal(two.result(), expected(people(count)))
+    first.close()
+    assert fake.live
+    second.close()
+    assert fake.live == 0

@@ -1,0 +1,175 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The network by torch: on the CPU, and as it would be on a GPU, on one that is none."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch", reason="the network by torch")
+
+from pear_ros.core.people import Array, Image  # noqa: E402
+from pear_ros.pear.checkpoint import load_checkpoint  # noqa: E402
+from pear_ros.pear.crop import Squares  # noqa: E402
+from pear_ros.pear.prediction import VECTOR_SIZE  # noqa: E402
+from pear_ros.pear.runtimes import with_torch  # noqa: E402
+from pear_ros.pear.runtimes.runtime import RuntimeUnavailableError  # noqa: E402
+from pear_ros.pear.runtimes.with_torch import TorchRuntime  # noqa: E402
+from pear_ros.pear.torch_crop import crop_people  # noqa: E402
+from testing.fake_torch_cuda import FakeGpu  # noqa: E402  (needs torch)
+
+CPU = torch.device("cpu")
+PLACES = np.array([[30.5, -20.25, 150.0], [100.0, 60.0, 96.5], [-40.0, 10.0, 280.0]])
+
+
+@pytest.fixture(scope="module")
+def network(pear_checkpoint: Path) -> Any:
+    return load_checkpoint(pear_checkpoint)
+
+
+def picture(seed: int = 0, height: int = 180, width: int = 240) -> Image:
+    return np.random.default_rng(seed).integers(0, 256, (height, width, 3), np.uint8)
+
+
+def expected(network: Any, image: Image, places: Squares) -> Array:
+    with torch.inference_mode():
+        vectors: Array = network(crop_people(image, places, CPU)).numpy()
+    return vectors
+
+
+@pytest.fixture
+def gpu(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeGpu]:
+    with FakeGpu(monkeypatch) as gpu:
+        yield gpu
+
+
+def on_gpu(network: Any, precision: str = "fp32", max_people: int = 2) -> Any:
+    """What TorchRuntime does on a GPU, with its tensors on the CPU."""
+    return with_torch._OnCuda(network, precision, CPU, max_people)
+
+
+def test_on_the_cpu_it_is_the_network(network: Any) -> None:
+    runtime = TorchRuntime(network, "fp32", CPU, 2)
+    runtime.warmup(2)
+    assert runtime.memory() is None, "no GPU"
+    info = runtime.info
+    assert (info.name, info.precision, info.verdict) == ("torch", "fp32", None)
+    assert info.weights == network.fingerprint and "CPU" in info.device
+    found = runtime.infer(picture(), PLACES)
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found, expected(network, picture(), PLACES), atol=1e-5)
+    assert runtime.infer(picture(), PLACES[:0]).shape == (0, VECTOR_SIZE)
+    with pytest.raises(ValueError, match="NaN"):
+        runtime.infer(picture(), PLACES * np.nan)
+    runtime.close()
+    runtime.close()
+
+
+@pytest.mark.parametrize(
+    ("device", "precision", "message"),
+    [
+        ("cpu", "fp16", "fp32 alone"),
+        ("cpu", "int8", "torch has no int8"),
+        ("cuda", "fp16", "sees no NVIDIA GPU"),
+        ("meta", "fp32", "sees no NVIDIA GPU"),
+    ],
+)
+def test_what_cannot_be_had(network: Any, device: str, precision: str, message: str) -> None:
+    if device == "cuda" and torch.cuda.is_available():
+        pytest.skip("there is a GPU")
+    with pytest.raises(RuntimeUnavailableError, match=message):
+        TorchRuntime(network, precision, torch.device(device), 2)
+
+
+def test_old_gpus_have_no_bf16(network: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    with FakeGpu(monkeypatch):
+        monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (7, 5))
+        with pytest.raises(RuntimeUnavailableError, match="no bf16"):
+            TorchRuntime(network, "bf16", torch.device("cuda"), 2)
+
+
+def test_a_gpu_without_memory_is_told(network: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory.\nDetails")
+
+    with FakeGpu(monkeypatch):
+        monkeypatch.setattr(with_torch, "_OnCuda", full)
+        with pytest.raises(RuntimeUnavailableError, match=r"on Fake GPU.*: CUDA out of memory\.$"):
+            TorchRuntime(network, "fp16", torch.device("cuda"), 2)
+
+
+def test_graphs_give_what_the_network_gives(network: Any, gpu: FakeGpu) -> None:
+    path = on_gpu(network)
+    path.warmup(8)
+    recorded = len(gpu.graphs)
+    for people in (3, 1):
+        image, places = picture(people, height=150 + 10 * people), PLACES[:people] + 7.3 * people
+        found = path.infer(image, places)
+        np.testing.assert_allclose(found, expected(network, image, places), atol=2e-5)
+    assert len(gpu.graphs) == recorded == 2, "nothing is recorded while images wait"
+    assert gpu.waits == 2, "one wait for each image"
+
+
+@pytest.mark.parametrize("precision", ["fp16", "bf16"])
+def test_half_precision_is_near(network: Any, gpu: FakeGpu, precision: str) -> None:
+    found = on_gpu(network, precision).infer(picture(), PLACES[:1])
+    off = np.abs(found - expected(network, picture(), PLACES[:1])).max()
+    assert 1e-6 < off < (5e-3 if precision == "fp16" else 5e-2)
+
+
+def test_memory_of_the_gpu(network: Any, gpu: FakeGpu, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = on_gpu(network)
+    assert path.memory() == (3 << 30, 8 << 30)
+
+    def broken(device: object) -> None:
+        raise torch.AcceleratorError("CUDA error: an illegal memory access was encountered")
+
+    monkeypatch.setattr(torch.cuda, "mem_get_info", broken)
+    assert path.memory() is None
+
+
+def test_a_larger_image_gets_its_room(
+    network: Any, gpu: FakeGpu, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(with_torch, "_ROOM", 100)
+    path = on_gpu(network)
+    for size in (180, 400, 400):
+        image, places = picture(size, size, size), PLACES[:1] * size / 180
+        found = path.infer(image, places)
+        np.testing.assert_allclose(found, expected(network, image, places), atol=2e-5)
+    assert len(gpu.graphs) == 3, "recorded anew for each larger image, and only then"
+    path.close()
+
+
+def test_overflow_is_left_in(network: Any, gpu: FakeGpu) -> None:
+    weight = network.backbone.blocks[1].mlp.fc2.bias
+    before = weight.clone()
+    weight.fill_(1e38)
+    try:
+        assert not np.isfinite(on_gpu(network, "fp16").infer(picture(), PLACES[:1])).all()
+    finally:
+        weight.copy_(before)
+
+
+def test_read_only_and_strided_images(network: Any, gpu: FakeGpu) -> None:
+    image = picture()[::-1]
+    image.flags.writeable = False
+    found = on_gpu(network).infer(image, PLACES[:1])
+    np.testing.assert_allclose(found, expected(network, image.copy(), PLACES[:1]), atol=2e-5)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an NVIDIA GPU")
+@pytest.mark.parametrize("precision", ["fp32", "fp16", "bf16"])
+def test_on_a_gpu(network: Any, precision: str) -> None:
+    runtime = TorchRuntime(network, precision, torch.device("cuda"), 2)
+    runtime.warmup(2)
+    limit = {"fp32": 1e-4, "fp16": 1e-2, "bf16": 1e-1}[precision]
+    for seed in range(3):
+        found = runtime.infer(picture(seed), PLACES)
+        np.testing.assert_allclose(found, expected(network, picture(seed), PLACES), atol=limit)
+    runtime.close()
+    runtime.close()

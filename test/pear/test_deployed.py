@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The network as it is run says what PEAR's network says."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+
+from pear_ros.pear.prediction import VECTOR_SIZE, Prediction
+from testing.parity import recipe
+from testing.parity.check_parity import SET_A, Report
+
+torch = pytest.importorskip("torch", reason="the network is made by torch")
+
+SMALL = recipe.CONFIG_SMALL
+VIT_S = {**SMALL, "depth": 12, "dim": 384, "heads": 6}
+
+
+def made_up(config: dict[str, int]) -> Any:
+    from pear_ros.pear.checkpoint import build_network
+
+    state = recipe.fill_state_dict(recipe.network_layout(**config), seed=3)
+    weights = {key: torch.from_numpy(value) for key, value in state.items()}
+    return build_network(weights, config["heads"])
+
+
+def deployed(network: Any, precision: str = "fp32", explicit_attention: bool = True) -> Any:
+    from pear_ros.pear.deployed import DeployedNetwork
+
+    return DeployedNetwork(network, precision, explicit_attention)
+
+
+@pytest.fixture(scope="module")
+def network() -> Any:
+    return made_up(SMALL)
+
+
+@pytest.fixture(scope="module")
+def crops() -> Any:
+    """(2, 256, 256, 3) blue, green and red, not the same at all sides."""
+    pictures = [recipe.synthetic_image(seed, (256, 256, 3)) for seed in range(2)]
+    return torch.from_numpy(np.stack(pictures).astype(np.uint8))
+
+
+def as_pictures(crops: Any) -> Any:
+    return crops.flip(-1).permute(0, 3, 1, 2) / 255.0
+
+
+@pytest.mark.parametrize("config", [SMALL, VIT_S], ids=["small", "ViT-S"])
+def test_fp32_is_pears_network(config: dict[str, int], crops: Any) -> None:
+    network = made_up(config)
+    pictures = as_pictures(crops)
+    expected = network(pictures)
+    assert (expected[0] - expected[1]).abs().max() > 0.01, "the crops differ"
+    for explicit_attention in (True, False):
+        ours = deployed(network, "fp32", explicit_attention)
+        torch.testing.assert_close(ours(crops), expected, atol=1e-5, rtol=0)
+        torch.testing.assert_close(ours.from_pictures(pictures), expected, atol=1e-5, rtol=0)
+
+
+def test_outputs_are_those_of_the_original() -> None:
+    from testing.parity import candidate
+
+    fixture = np.load(SET_A / "net_small.npz")
+    meta = json.loads(str(fixture["meta"]))
+    state = recipe.fill_state_dict(recipe.network_layout(**meta["config"]), meta["weights_seed"])
+    weights = {key: torch.from_numpy(value) for key, value in state.items()}
+    ours = deployed(candidate.build_network(weights, meta["config"]["heads"]))
+    pictures = [recipe.synthetic_image(seed, (256, 256, 3)) for seed in meta["image_seeds"]]
+    images = np.stack([recipe.image_to_input(picture) for picture in pictures])
+    found = Prediction.from_vectors(ours.from_pictures(torch.from_numpy(images)).numpy())
+    outputs = {theirs: getattr(found, own) for theirs, own in candidate.NAMES.items()}
+    outputs |= {name: getattr(found, name) for name in candidate.SAME_NAMES}
+    outputs["pd_cam"] = candidate.view_matrices(found.camera)
+    report = Report("float32")
+    for name, values in outputs.items():
+        report.compare("net_small", name, values, fixture[f"ref64.{name}"])
+    assert len(report.rows) == 15
+    assert not report.failures
+
+
+@pytest.mark.parametrize(("precision", "most"), [("fp16", 0.005), ("bf16", 0.05)])
+@pytest.mark.parametrize("explicit_attention", [True, False])
+def test_half_precision_is_near(
+    network: Any, crops: Any, precision: str, most: float, explicit_attention: bool
+) -> None:
+    ours = deployed(network, precision, explicit_attention)(crops)
+    assert ours.dtype == torch.float32
+    error = (ours - network(as_pictures(crops))).abs().max()
+    assert most / 100 < error < most
+
+
+def test_body_is_in_the_precision_and_all_else_in_fp32(network: Any) -> None:
+    for name, weight in deployed(network, "fp16").named_parameters():
+        wide = "norm" in name or name == "body.position" or name.startswith("decoder.")
+        half = name == "decoder.to_kv.weight" or not wide
+        assert weight.dtype == (torch.float16 if half else torch.float32), name
+
+
+def test_weights_are_shared(network: Any) -> None:
+    ours = deployed(network)
+    shared = {weight.data_ptr() for weight in network.parameters()}
+    kept = [*ours.body.blocks.parameters(), *ours.decoder.answers.parameters()]
+    assert all(weight.data_ptr() in shared for weight in kept)
+
+
+def test_nobody_gives_no_numbers(network: Any) -> None:
+    nobody = torch.zeros((0, 256, 256, 3), dtype=torch.uint8)
+    for explicit_attention in (True, False):
+        assert deployed(network, "fp32", explicit_attention)(nobody).shape == (0, VECTOR_SIZE)

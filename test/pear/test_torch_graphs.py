@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: Apache-2.0
+"""CUDA graphs of torch, on a GPU that is none."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch", reason="torch's CUDA graphs")
+
+from torch import Tensor  # noqa: E402
+
+from pear_ros.pear.torch_graphs import TorchGraphs, exact_float32  # noqa: E402
+from testing.fake_torch_cuda import FakeGpu  # noqa: E402  (needs torch)
+
+MOST = 3
+WEIGHTS = torch.arange(8.0).reshape(2, 4)
+
+
+@pytest.fixture
+def gpu(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeGpu]:
+    with FakeGpu(monkeypatch) as gpu:
+        yield gpu
+
+
+def sums(rows: Tensor) -> Tensor:
+    made = rows @ WEIGHTS
+    made += torch.arange(4.0)
+    return torch.stack([made, 2.0 * made], dim=1)
+
+
+def graphs(compute: Callable[[Tensor], Tensor] = sums) -> TorchGraphs:
+    return TorchGraphs(compute, torch.zeros((MOST, 2)))
+
+
+@pytest.mark.parametrize("people", [0, 1, 2, 3, 4, 7])
+def test_any_number_of_people(gpu: FakeGpu, people: int) -> None:
+    made = graphs()
+    for seed in range(2):
+        rows = np.random.default_rng(seed).normal(size=(people, 2)).astype(np.float32)
+        found = made.run(rows)
+        assert found.shape == (people, 2, 4) and found.dtype == np.float32
+        np.testing.assert_allclose(found, sums(torch.from_numpy(rows)).numpy(), atol=1e-6)
+
+
+def test_one_copy_there_one_back_and_one_wait(gpu: FakeGpu) -> None:
+    made = graphs()
+    made.record(9)
+    assert len(gpu.graphs) == MOST
+    assert gpu.waits == gpu.copies == 0
+    made.run(np.zeros((MOST, 2), np.float32))
+    assert (gpu.copies, gpu.waits, len(gpu.graphs)) == (2, 1, MOST)
+    made.run(np.zeros((2 * MOST, 2), np.float32))
+    assert (gpu.copies, gpu.waits, len(gpu.graphs)) == (6, 2, MOST)
+
+
+def test_results_are_kept(gpu: FakeGpu) -> None:
+    made = graphs()
+    first = made.run(np.ones((2, 2), np.float32))
+    kept = first.copy()
+    made.run(np.zeros((2, 2), np.float32))
+    np.testing.assert_array_equal(first, kept)
+
+
+@pytest.mark.parametrize(
+    "mistake",
+    [
+        lambda rows: rows * torch.tensor([1.0, 2.0]),
+        lambda rows: rows * torch.from_numpy(np.ones(2, np.float32)),
+        lambda rows: rows * float(rows.sum()),
+        lambda rows: rows[rows[:, 0] == 0.0],
+        lambda rows: rows.clone().copy_(rows),
+    ],
+)
+def test_what_no_graph_can_hold_is_found(gpu: FakeGpu, mistake: Callable[[Tensor], Tensor]) -> None:
+    with pytest.raises(AssertionError):
+        graphs(mistake).record(1)
+
+
+def test_numbers_that_are_not_computed_anew_are_found(gpu: FakeGpu) -> None:
+    """The fake notices what a graph would get wrong."""
+    kept: list[Tensor] = []
+
+    def once(rows: Tensor) -> Tensor:
+        if not kept:
+            kept.append(rows + 0.0)
+        return rows + kept[0]
+
+    found = graphs(once).run(np.ones((1, 2), np.float32))
+    assert not np.allclose(found, 2.0)
+
+
+def test_close(gpu: FakeGpu) -> None:
+    made = graphs()
+    made.record(1)
+    made.close()
+    assert gpu.waits == 1
+
+
+def test_float32_is_exact_and_settings_come_back() -> None:
+    matmul, conv = torch.backends.cuda.matmul, torch.backends.cudnn.conv
+    before = (matmul.fp32_precision, conv.fp32_precision)
+    try:
+        matmul.fp32_precision = conv.fp32_precision = "tf32"
+        with pytest.raises(KeyError), exact_float32():
+            assert (matmul.fp32_precision, conv.fp32_precision) == ("ieee", "ieee")
+            raise KeyError
+        assert (matmul.fp32_precision, conv.fp32_precision) == ("tf32", "tf32")
+    finally:
+        matmul.fp32_precision, conv.fp32_precision = before

@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The folders of pear_ros are floors: none imports from a floor above its own."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+PACKAGE = Path(__file__).parents[2] / "pear_ros"
+FLOORS = (
+    {"core"},
+    {"io", "body"},
+    {"landmarks", "rendering", "hri"},
+    {"detection", "fitting", "tracking", "smoothing", "scale", "pear", "bags"},
+    {"estimators"},
+    {"pipeline"},
+    {"ros"},
+    {"replay", "export"},
+    {"cli"},
+)
+"""From the lowest to the highest; folders of one floor do not import each other."""
+ROS = {"rclpy", "launch", "tf2_ros", "rosbags", "builtin_interfaces", "rcl_interfaces"}
+WITH_ROS = {"bags", "ros", "replay", "export", "cli"}
+"""Folders that may import ROS packages, or `rosbags`."""
+TOP = {"__init__.py", "pipeline.py"}
+
+
+@cache
+def imports() -> list[tuple[str, str]]:
+    """Folder (or module) of the package, and a module that it imports, in full."""
+    return [
+        (file.relative_to(PACKAGE).parts[0].removesuffix(".py"), name)
+        for file in PACKAGE.rglob("*.py")
+        for name in imported(ast.parse(file.read_text()))
+    ]
+
+
+def imported(tree: ast.Module) -> Iterator[str]:
+    """Names of modules, in full."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom):
+            assert node.module and not node.level
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+        elif isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+
+
+def is_ros(module: str) -> bool:
+    top = module.split(".")[0]
+    return top in ROS or top.endswith("_msgs")
+
+
+def folder_of(module: str) -> str | None:
+    """Folder or module at the top of the package that `module` is in."""
+    parts = module.split(".")
+    return parts[1] if parts[0] == "pear_ros" and len(parts) > 1 else None
+
+
+def floor_of(folder: str) -> int:
+    (number,) = (number for number, folders in enumerate(FLOORS) if folder in folders)
+    return number
+
+
+def test_every_folder_has_a_floor() -> None:
+    folders = {path.name for path in PACKAGE.iterdir() if (path / "__init__.py").exists()}
+    assert folders | {"pipeline"} == set().union(*FLOORS)
+    assert {path.name for path in PACKAGE.glob("*.py")} == TOP
+
+
+def test_no_folder_imports_from_above() -> None:
+    folders = set().union(*FLOORS)
+    upwards = {
+        (folder, other)
+        for folder, module in imports()
+        if (other := folder_of(module)) in folders
+        and folder in folders
+        and folder != other
+        and floor_of(other) >= floor_of(folder)
+    }
+    assert not upwards
+    assert len(imports()) > 1000
+
+
+def test_only_the_upper_floors_know_ros() -> None:
+    assert not [one for one in imports() if one[0] not in WITH_ROS and is_ros(one[1])]
+
+
+def test_bags_need_no_ros_installation() -> None:
+    used = {name.split(".")[0] for folder, name in imports() if folder == "bags" and is_ros(name)}
+    assert used == {"rosbags"}
+
+
+def test_choices_import_nothing_of_the_package() -> None:
+    for name in ("choice", "settings"):
+        tree = ast.parse((PACKAGE / "core" / f"{name}.py").read_text())
+        assert not [module for module in imported(tree) if module.startswith("pear_ros")]

@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The package as colcon installs it, by whichever setuptools is there."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+def setup_py(*arguments: str | Path) -> None:
+    command = [sys.executable, "-W", "ignore", "setup.py", *arguments]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.fixture(scope="module")
+def prefix(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where `colcon build` would have installed the package."""
+    build = tmp_path_factory.mktemp("build")
+    prefix = tmp_path_factory.mktemp("install")
+    setup_py(
+        *("egg_info", "--egg-base", build, "build", "--build-base", build / "build"),
+        *("install", "--prefix", prefix, "--record", build / "install.log"),
+        "--single-version-externally-managed",
+    )
+    return prefix
+
+
+def packages_in(prefix: Path) -> Path:
+    (package,) = prefix.rglob("pear_ros/__init__.py")
+    return package.parents[1]
+
+
+def test_ros_finds_programs_and_files(prefix: Path) -> None:
+    programs = {path.name for path in (prefix / "lib" / "pear_ros").iterdir()}
+    assert programs == {"hri_bridge", "pear", "pear_node", "video_source"}
+    share = prefix / "share"
+    assert (share / "ament_index" / "resource_index" / "packages" / "pear_ros").exists()
+    assert (share / "pear_ros" / "package.xml").exists()
+    for folder in ("launch", "config"):
+        expected = {path.name for path in (ROOT / folder).iterdir() if path.is_file()}
+        assert {path.name for path in (share / "pear_ros" / folder).iterdir()} == expected
+
+
+def test_modules_and_data_are_there(prefix: Path) -> None:
+    def files(folder: Path) -> set[Path]:
+        kept = (path for path in folder.rglob("*") if path.parent.name != "__pycache__")
+        return {path.relative_to(folder) for path in kept if path.is_file()}
+
+    assert files(packages_in(prefix) / "pear_ros") == files(ROOT / "pear_ros")
+
+
+def test_the_programs_run(prefix: Path, tmp_path: Path) -> None:
+    environment = {**os.environ, "PYTHONPATH": str(packages_in(prefix))}
+    program = prefix / "lib" / "pear_ros" / "pear"
+    done = subprocess.run(
+        [program, "--help"], cwd=tmp_path, env=environment, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("usage: pear ")
+
+
+def test_the_oldest_versions_are_those_that_are_tested(prefix: Path) -> None:
+    (requires,) = packages_in(prefix).glob("*.egg-info/requires.txt")
+    bounds = dict(
+        line.split(">=") for line in requires.read_text().split("\n\n")[0].split() if line
+    )
+    pins: dict[str, str] = {}
+    for name in ("ubuntu-22.04", "robot"):
+        text = (ROOT / "requirements" / f"{name}.txt").read_text()
+        pins.update(re.findall(r"^([\w.-]+)==([\w.]+)", text, re.MULTILINE))
+    assert len(bounds) > 5
+    for name, bound in bounds.items():
+        assert f"{pins[name]}.".startswith(f"{bound}."), f"{name} is tested as {pins[name]}"

@@ -1,0 +1,150 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Bags of results as the node's would be recorded, written by `rosbags` without ROS."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rosbags.rosbag2 import StoragePlugin, Writer
+from rosbags.typesys import Stores
+
+from pear_ros.bags.pear_messages import pear_typestore
+from pear_ros.body import BodyModel
+from pear_ros.core.people import FlameParams, People, Person
+
+HUMANS = "pear_msgs/msg/HumanArray"
+BODY_MODEL = "pear_msgs/msg/BodyModelInfo"
+
+
+class ResultsBag:
+    """A bag under construction, for use with `with`."""
+
+    def __init__(self, path: Path, storage: StoragePlugin = StoragePlugin.MCAP) -> None:
+        self._store: Any = pear_typestore(Stores.ROS2_JAZZY)
+        assert self._store is not None
+        self._writer = Writer(path, version=9, storage_plugin=storage)
+        self._connections: dict[str, Any] = {}
+        self._time = 0
+
+    def __enter__(self) -> ResultsBag:
+        self._writer.open()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._writer.close()
+
+    def add_images(
+        self,
+        images: Sequence[tuple[int, People]],
+        topic: str = "/humans",
+        frame_id: str = "camera_optical_frame",
+    ) -> None:
+        """HumanArrays of (stamp in nanoseconds, people), recorded one millisecond apart."""
+        for stamp, people in images:
+            self._write(topic, HUMANS, self._human_array(stamp, people, frame_id))
+
+    def add_body(self, body: BodyModel, topic: str = "/body_model", **changes: Any) -> None:
+        values: dict[str, Any] = {
+            "name": body.name,
+            "sha256": body.sha256,
+            "license_note": body.license_note,
+            "joint_names": list(body.joint_names),
+            "parents": body.parents,
+            "vertex_count": body.vertex_count,
+            "faces": body.faces.astype(np.uint32).ravel(),
+            "num_betas": body.num_betas,
+            "num_expression": body.num_expression,
+            "expression_names": list(body.expression_names),
+        }
+        self._write(topic, BODY_MODEL, self._make(BODY_MODEL, **{**values, **changes}))
+
+    def _write(self, topic: str, kind: str, message: Any) -> None:
+        if topic not in self._connections:
+            self._connections[topic] = self._writer.add_connection(
+                topic, kind, typestore=self._store
+            )
+        data = self._store.serialize_cdr(message, kind)
+        self._time += 1_000_000
+        self._writer.write(self._connections[topic], self._time, data)
+
+    def _make(self, kind: str, **values: Any) -> Any:
+        return self._store.types[kind](**values)
+
+    def _human_array(self, stamp: int, people: People, frame_id: str) -> Any:
+        camera = people.camera
+        time = self._make("builtin_interfaces/msg/Time", sec=stamp // 10**9, nanosec=stamp % 10**9)
+        return self._make(
+            HUMANS,
+            header=self._make("std_msgs/msg/Header", stamp=time, frame_id=frame_id),
+            image_width=camera.width,
+            image_height=camera.height,
+            fx=camera.fx,
+            fy=camera.fy,
+            cx=camera.cx,
+            cy=camera.cy,
+            intrinsics_source=int(camera.source),
+            model_id=people.model_id,
+            body_model=people.body_model,
+            humans=[self._human(person) for person in people.persons],
+        )
+
+    def _human(self, person: Person) -> Any:
+        left, top, right, bottom = (int(edge) for edge in person.box)
+        position = dict(zip("xyz", person.joints[0].tolist(), strict=True))
+        return self._make(
+            "pear_msgs/msg/Human",
+            id=person.id,
+            tracking_state=int(person.state),
+            score=person.score,
+            roi=self._make(
+                "sensor_msgs/msg/RegionOfInterest",
+                x_offset=left,
+                y_offset=top,
+                height=bottom - top,
+                width=right - left,
+                do_rectify=False,
+            ),
+            root_pose=self._make(
+                "geometry_msgs/msg/Pose",
+                position=self._make("geometry_msgs/msg/Point", **position),
+                orientation=self._make("geometry_msgs/msg/Quaternion", x=0.0, y=0.0, z=0.0, w=1.0),
+            ),
+            smplx=self._smplx(person),
+            scale=person.scale,
+            depth_source=int(person.depth_source),
+            flame=self._flame(person.flame),
+            joints=person.joints.ravel(),
+            joint_confidence=person.joint_confidence,
+            keypoints=person.keypoints.ravel(),
+            vertices=np.empty(0, np.float32),
+        )
+
+    def _smplx(self, person: Person) -> Any:
+        pose = person.smplx.pose
+        return self._make(
+            "pear_msgs/msg/SmplxParams",
+            transl=person.smplx.transl,
+            global_orient=pose[0],
+            body_pose=pose[1:22].ravel(),
+            left_hand_pose=pose[25:40].ravel(),
+            right_hand_pose=pose[40:55].ravel(),
+            jaw_pose=pose[22],
+            leye_pose=pose[23],
+            reye_pose=pose[24],
+            betas=person.smplx.betas,
+            expression=person.smplx.expression,
+        )
+
+    def _flame(self, head: FlameParams | None) -> Any:
+        unknown = FlameParams(
+            shape=np.empty(0, np.float32),
+            expression=np.empty(0, np.float32),
+            jaw=np.full(3, np.nan, np.float32),
+            eyes=np.full(6, np.nan, np.float32),
+            eyelids=np.full(2, np.nan, np.float32),
+            head_scale=np.full(3, np.nan, np.float32),
+        )
+        return self._make("pear_msgs/msg/FlameParams", **vars(head or unknown))
