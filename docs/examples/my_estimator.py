@@ -28,7 +28,7 @@ class StandingPeople:
     """Believes every detection, and that everybody stands upright and faces the camera."""
 
     model_id = "standing/1"  # name/version, published with every result
-    facts: dict[str, str] = {}  # noqa: RUF012  # shown in /diagnostics
+    diagnostics: dict[str, str] = {}  # noqa: RUF012  # shown in /diagnostics
 
     def __init__(self) -> None:
         self.body = load_open_body()

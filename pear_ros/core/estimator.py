@@ -128,7 +128,7 @@ class Estimator(Protocol):
         ...
 
     @property
-    def facts(self) -> Mapping[str, str]:
+    def diagnostics(self) -> Mapping[str, str]:
         """What else is to be known of it, by short names, for diagnostics."""
         ...
 

@@ -42,7 +42,7 @@ class LandmarkEstimator(Remembering):
 
     memory = ("_known",)
     model_id = "landmarks/1"
-    facts: Mapping[str, str] = {}
+    diagnostics: Mapping[str, str] = {}
 
     def __init__(self, threads: int = 2) -> None:
         """Load models and body.

@@ -46,7 +46,7 @@ class PearEstimator:
         """
         info = runtime.info
         self.model_id = f"pear/{info.weights[:8]}/{info.name}-{info.precision}"
-        self._facts = {
+        self._diagnostics = {
             "runtime": f"{info.name} {info.version}",
             "chosen because": reason,
             "precision": info.precision,
@@ -60,13 +60,13 @@ class PearEstimator:
         self._follow = PersonFollower()
 
     @property
-    def facts(self) -> Mapping[str, str]:
+    def diagnostics(self) -> Mapping[str, str]:
         """See Estimator; with the GPU's memory as it is now, whoever uses it."""
         memory = self._runtime.memory()
         if memory is None:
-            return self._facts
+            return self._diagnostics
         free, total = (1e-9 * amount for amount in memory)
-        return {**self._facts, "GPU memory": f"{free:.1f} of {total:.1f} GB free"}
+        return {**self._diagnostics, "GPU memory": f"{free:.1f} of {total:.1f} GB free"}
 
     def estimate(
         self, image: Image, camera: Camera, regions: Sequence[Region], stamp: float

@@ -131,7 +131,7 @@ class Sleeper:
     """An estimator that takes its time: one person, in the middle of the picture."""
 
     model_id = "sleeper/1"
-    facts: Mapping[str, str] = {"device": "CPU, 2 threads", "runtime": "none 1.0"}
+    diagnostics: Mapping[str, str] = {"device": "CPU, 2 threads", "runtime": "none 1.0"}
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -405,7 +405,7 @@ MEASURED = Measured(
 
 
 def setting(load: float = 0.0) -> Setting:
-    return Setting("a video", "sleeper/1", Sleeper.facts, this_machine(), load)
+    return Setting("a video", "sleeper/1", Sleeper.diagnostics, this_machine(), load)
 
 
 def test_percentiles_and_shares_of_stages() -> None:
