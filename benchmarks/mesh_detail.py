@@ -47,7 +47,7 @@ from pear_ros.core.people import SMPLX_JOINT_NAMES, Array, Image, People
 from pear_ros.io.downloads import demo_clip
 from pear_ros.io.video import FrameSource
 from pear_ros.pipeline import Pipeline
-from pear_ros.rendering.render import draw_overlay
+from pear_ros.rendering.overlay import draw_overlay
 from pear_ros.ros.conversion.markers import MeshMarkers
 from pear_ros.ros.conversion.messages import human_array, image_message, jpeg_message
 from testing.mesh_distance import distances

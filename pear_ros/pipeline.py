@@ -18,13 +18,13 @@ from typing import Any
 
 from threadpoolctl import ThreadpoolController
 
-from pear_ros.body.scaled import Bodies
+from pear_ros.body.scaled_bodies import ScaledBodies
 from pear_ros.core.camera import Camera
 from pear_ros.core.estimator import Body, Detection, Estimator
 from pear_ros.core.people import Array, Image, People
 from pear_ros.core.settings import Settings
 from pear_ros.detection.detectors import BuiltInDetector, Detector
-from pear_ros.estimators.landmarks import LandmarkEstimator
+from pear_ros.estimators.landmark_estimator import LandmarkEstimator
 from pear_ros.scale.metric_scale import MetricScale
 from pear_ros.smoothing.smoother import Smoother
 from pear_ros.tracking import Tracker
@@ -49,7 +49,7 @@ class Pipeline:
         """Taken into account from the next image on."""
         self._estimator = estimator or LandmarkEstimator()
         self._detector = detector or BuiltInDetector()
-        self._bodies = Bodies(self._estimator)
+        self._bodies = ScaledBodies(self._estimator)
         self._tracker = Tracker(id_prefix)
         self._metric = MetricScale(self._bodies)
         self._smoother = Smoother(self._bodies)

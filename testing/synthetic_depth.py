@@ -75,7 +75,7 @@ class Scene:
 
 
 class OpenPeople:
-    """The open body behind what pear_ros.body.scaled asks of an estimator."""
+    """The open body behind what pear_ros.body.scaled_bodies asks of an estimator."""
 
     def __init__(self) -> None:
         self.body: BodyModel = load_open_body()

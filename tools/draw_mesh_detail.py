@@ -19,7 +19,7 @@ from pear_ros.core.camera import Camera
 from pear_ros.core.choice import MESH_DETAILS
 from pear_ros.core.people import SMPLX_JOINT_NAMES, Array, Image
 from pear_ros.rendering.raster import rasterize
-from pear_ros.rendering.render import shade
+from pear_ros.rendering.shading import shade
 
 OUTPUT = Path(__file__).parents[1] / "docs" / "mesh_detail.jpg"
 WIDTH, HEIGHT = 300, 360

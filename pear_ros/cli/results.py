@@ -15,7 +15,7 @@ from pear_ros.core.people import NUM_JOINTS, Array, FlameParams, Image, People, 
 from pear_ros.core.people import stack as stack_parameters
 from pear_ros.io.run_arrays import ARRAYS
 from pear_ros.rendering.raster import Faces
-from pear_ros.rendering.render import SideWindow, draw_side_view, side_width
+from pear_ros.rendering.side_view import SideWindow, draw_side_view, side_width
 
 _NO_HEAD = FlameParams(*(np.full(size, np.nan, np.float32) for size in (0, 0, 3, 6, 2, 3)))
 

@@ -18,7 +18,7 @@ from pear_ros.core.choice import EstimatorChoice, EstimatorError
 from pear_ros.core.estimator import Body
 from pear_ros.core.people import Array, Image, People, TrackingState
 from pear_ros.io.video import FrameSource, VideoWriter
-from pear_ros.rendering.render import draw_overlay
+from pear_ros.rendering.overlay import draw_overlay
 
 
 class PeoplePipeline(Protocol):

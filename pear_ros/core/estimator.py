@@ -148,14 +148,14 @@ class Estimator(Protocol):
     def meshes(self, persons: Sequence[Person]) -> Array:
         """(N, V, 3) vertices of people with these parameters, in the frame of their transl, metres.
 
-        Person.scale is left out of account, see pear_ros.body.scaled.
+        Person.scale is left out of account, see pear_ros.body.scaled_bodies.
         """
         ...
 
     def heights(self, persons: Sequence[Person]) -> Array:
         """(N,) metres from the soles to the top of the head, standing, of people of these shapes.
 
-        Person.scale is left out of account, see pear_ros.body.scaled.
+        Person.scale is left out of account, see pear_ros.body.scaled_bodies.
         """
         ...
 

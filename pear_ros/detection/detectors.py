@@ -11,8 +11,7 @@ import numpy as np
 
 from pear_ros.core.estimator import Detection
 from pear_ros.core.people import Array, Image
-from pear_ros.detection.blazepose import Detection as Proposal
-from pear_ros.detection.blazepose import PersonDetector, swept
+from pear_ros.detection.blazepose import PersonDetector, Proposal, swept
 from pear_ros.landmarks.roi import Roi
 
 DETECTION_INTERVAL = 3

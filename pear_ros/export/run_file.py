@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from pear_ros.body.arrays import Arrays, read_npz
+from pear_ros.body.array_files import Arrays, read_npz
 from pear_ros.core.people import DepthSource, FlameParams
 from pear_ros.export.tracks import Recording, ResultsError, Track
 from pear_ros.io.run_arrays import ARRAYS

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from pear_ros.body.scaled import Bodies
+from pear_ros.body.scaled_bodies import ScaledBodies
 from pear_ros.core.camera import Camera, IntrinsicsSource
 from pear_ros.core.people import Array, DepthSource, Person, TrackingState
 from pear_ros.core.state import Remembering
@@ -83,7 +83,7 @@ class MetricScale(Remembering):
 
     memory = ("_learnt",)
 
-    def __init__(self, bodies: Bodies) -> None:
+    def __init__(self, bodies: ScaledBodies) -> None:
         self._bodies = bodies
         self._learnt: dict[str, _LearntHeight] = {}
 

@@ -15,7 +15,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from pear_ros.body.scaled import Bodies
+from pear_ros.body.scaled_bodies import ScaledBodies
 from pear_ros.core.camera import Camera
 from pear_ros.core.people import Person, TrackingState
 from pear_ros.core.state import Remembering
@@ -33,7 +33,7 @@ class Smoother(Remembering):
 
     memory = ("_known",)
 
-    def __init__(self, bodies: Bodies) -> None:
+    def __init__(self, bodies: ScaledBodies) -> None:
         self._bodies = bodies
         self._known: dict[str, tuple[Known, int]] = {}
         """By the ids of people: a table that they are in, and their place there."""

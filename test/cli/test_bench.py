@@ -29,7 +29,7 @@ from pear_ros.core.choice import EstimatorChoice, RuntimeChoice
 from pear_ros.core.estimator import Estimate, Region
 from pear_ros.core.people import NUM_JOINTS, Array, Image, Person, SmplxParams
 from pear_ros.detection.detectors import FullFrame
-from pear_ros.estimators.landmarks import LandmarkEstimator
+from pear_ros.estimators.landmark_estimator import LandmarkEstimator
 from pear_ros.io.downloads import demo_clip
 from pear_ros.io.machine import this_machine
 from pear_ros.io.video import FrameSource, VideoWriter

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from pear_ros.cli.bench.stopwatch import Stopwatch
 from pear_ros.core.estimator import Estimator
-from pear_ros.estimators.landmarks import LandmarkEstimator
+from pear_ros.estimators.landmark_estimator import LandmarkEstimator
 from pear_ros.estimators.pear import PearEstimator
 from pear_ros.pipeline import Pipeline
 

@@ -21,7 +21,7 @@ from pear_ros.body.joint_frames import JointFrames, arrays, placed, root_frames
 from pear_ros.body.submesh import SubMesh
 from pear_ros.core.choice import MESH_DETAILS
 from pear_ros.core.people import Array, Image, People, Person, TrackingState
-from pear_ros.rendering.render import draw_overlay
+from pear_ros.rendering.overlay import draw_overlay
 from pear_ros.ros.conversion.clouds import vertex_cloud
 from pear_ros.ros.conversion.joint_states import JointStateMessages
 from pear_ros.ros.conversion.markers import MeshMarkers

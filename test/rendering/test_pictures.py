@@ -6,18 +6,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from pear_ros.body.normals import vertex_normals
 from pear_ros.core.camera import Camera
 from pear_ros.core.people import Array, Image
 from pear_ros.rendering.colours import id_colour
-from pear_ros.rendering.render import (
-    SideWindow,
-    contact_sheet,
-    draw_overlay,
-    draw_side_view,
-    rasterize,
-    shade,
-    vertex_normals,
-)
+from pear_ros.rendering.contact_sheet import contact_sheet
+from pear_ros.rendering.overlay import draw_overlay
+from pear_ros.rendering.raster import rasterize
+from pear_ros.rendering.shading import shade
+from pear_ros.rendering.side_view import SideWindow, draw_side_view
 
 CAMERA = Camera.from_field_of_view(160, 120)
 GREY = np.full((120, 160, 3), 128, np.uint8)

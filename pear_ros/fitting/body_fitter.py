@@ -11,7 +11,7 @@ from pear_ros.body import BodyModel, load_open_body
 from pear_ros.body.kinematics import rotation_vectors
 from pear_ros.core.camera import Camera
 from pear_ros.core.people import Array
-from pear_ros.fitting.prior import PosePrior, confidence, front_for_back
+from pear_ros.fitting.pose_prior import PosePrior, confidence, front_for_back
 from pear_ros.fitting.skeleton import AttachedPoints, BodyState, Skeleton
 from pear_ros.fitting.solver import BodySolver, Expectation, Observation, place
 from pear_ros.landmarks.types import PoseLandmarks

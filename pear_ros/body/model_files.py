@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
-from pear_ros.body.arrays import Arrays, Shape, check_indices, check_shapes, read_npz
+from pear_ros.body.array_files import Arrays, Shape, check_indices, check_shapes, read_npz
 from pear_ros.body.model import BodyModel
 from pear_ros.core.choice import MESH_DETAILS
 from pear_ros.core.people import NUM_JOINTS, SMPLX_JOINT_NAMES

@@ -13,7 +13,7 @@ from pear_ros.core.estimator import Estimator
 from pear_ros.core.people import NUM_JOINTS, Array, Person
 
 
-class Bodies:
+class ScaledBodies:
     """What Person.scale adds to an estimator's bodies: point = scale * posed body + transl."""
 
     def __init__(self, estimator: Estimator) -> None:

@@ -7,13 +7,13 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from pear_ros.body import BodyModel
-from pear_ros.body.files import load_surface_points, relaxed_hands
+from pear_ros.body.model_files import load_surface_points, relaxed_hands
 from pear_ros.core.camera import Camera
 from pear_ros.core.people import NUM_JOINTS, SMPLX_JOINT_NAMES, Array, SmplxParams
-from pear_ros.fitting.body import BodyFit
-from pear_ros.fitting.face import FaceFitter
-from pear_ros.fitting.hands import FINGERS, HandFitter
-from pear_ros.fitting.prior import viewing_rotation
+from pear_ros.fitting.body_fitter import BodyFit
+from pear_ros.fitting.face_fitter import FaceFitter
+from pear_ros.fitting.hand_fitter import FINGERS, HandFitter
+from pear_ros.fitting.pose_prior import viewing_rotation
 from pear_ros.fitting.skeleton import NUM_BODY_JOINTS
 from pear_ros.landmarks.types import HandLandmarks, PersonLandmarks
 
