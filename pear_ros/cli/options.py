@@ -7,14 +7,8 @@ import argparse
 import sys
 from pathlib import Path
 
-from pear_ros.core.choice import (
-    ESTIMATORS,
-    PEAR_BODIES,
-    PRECISIONS,
-    RUNTIMES,
-    EstimatorChoice,
-    RuntimeChoice,
-)
+from pear_ros.core.configuration import EstimatorChoice, RuntimeChoice
+from pear_ros.core.parameters import ESTIMATORS, PEAR_BODIES, PRECISIONS, RUNTIMES
 
 
 def add_model_folder(parser: argparse.ArgumentParser) -> None:

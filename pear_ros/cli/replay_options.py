@@ -8,10 +8,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pear_ros.core.choice import MESH_DETAILS, STORAGES
+from pear_ros.core.configuration import STORAGES
+from pear_ros.core.parameters import MESH_DETAILS
 
 if TYPE_CHECKING:
-    from pear_ros.ros.node.parameters import Parameters
+    from pear_ros.core.parameters import Parameters
 
 _MANY = 1e9
 """More than any number here: 30 years, where it is of seconds."""
@@ -69,7 +70,7 @@ def add_replay(parser: argparse.ArgumentParser) -> None:
 
 def parameters_from(options: argparse.Namespace) -> Parameters:
     """The node's parameters as the command line gives them."""
-    from pear_ros.ros.node.parameters import Parameters
+    from pear_ros.core.parameters import Parameters
 
     return Parameters(
         estimator=options.estimator,
