@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 from pear_ros.bags.topic import BagError
 from pear_ros.bags.unfinished import ResumeError, clear
-from pear_ros.cli.replay_options import parameters_from
+from pear_ros.cli.replay_options import replay_parameters
 from pear_ros.cli.replay_table import replay_table
 from pear_ros.core.configuration import EstimatorError
 from pear_ros.replay.here import replay_here
@@ -49,9 +49,12 @@ def replay(options: argparse.Namespace) -> int:
     if options.end is not None and options.end <= options.start:
         print(f"error: --end {options.end:g} is not after --start", file=sys.stderr)
         return 1
+    if options.detector == "topic" and not options.detections:
+        print("error: --detector topic needs --detections TOPIC", file=sys.stderr)
+        return 1
     job = Job(
         Wanted(options.image, options.camera_info, options.depth, options.detections),
-        parameters_from(options),
+        replay_parameters(options),
         options.start,
         options.end,
         options.every,

@@ -609,9 +609,9 @@ def test_options_become_parameters(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: dict[str, Any] = {}
 
     def note(options: Any) -> int:
-        from pear_ros.cli.replay_options import parameters_from
+        from pear_ros.cli.replay_options import replay_parameters
 
-        seen["parameters"] = parameters_from(options)
+        seen["parameters"] = replay_parameters(options)
         return 0
 
     monkeypatch.setattr("pear_ros.cli.replay.replay", note)
