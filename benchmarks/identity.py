@@ -37,8 +37,8 @@ from tqdm import tqdm
 from benchmarks.crossing_people import CAMERA, Frame, scene
 from benchmarks.report import write_report
 from pear_ros.core.boxes import ious
-from pear_ros.core.estimator import Detection, Estimate, Region
-from pear_ros.core.people import Array, TrackingState
+from pear_ros.core.estimator import Detection, Region
+from pear_ros.core.people import Array, Estimate, TrackingState
 from pear_ros.tracking import PATIENCE, Tracker
 
 PEOPLE = (2, 3, 4, 5, 6)

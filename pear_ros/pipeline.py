@@ -70,9 +70,9 @@ class Pipeline:
         return self._estimator.model_id
 
     @property
-    def facts(self) -> Mapping[str, str]:
+    def diagnostics(self) -> Mapping[str, str]:
         """What else is to be known of the estimator, by short names, for diagnostics."""
-        return self._estimator.facts
+        return self._estimator.diagnostics
 
     @property
     def body(self) -> Body:

@@ -72,7 +72,7 @@ class TinyPipeline:
     """
 
     model_id = "tiny/1"
-    facts: ClassVar = {"runtime": "none"}
+    diagnostics: ClassVar = {"runtime": "none"}
 
     def __init__(self) -> None:
         self.body = TinyBody()

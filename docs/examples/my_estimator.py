@@ -16,8 +16,8 @@ import numpy as np
 
 from pear_ros.body import load_open_body
 from pear_ros.core.camera import Camera
-from pear_ros.core.estimator import Estimate, Region
-from pear_ros.core.people import NUM_JOINTS, Array, Image, Person, SmplxParams, stack
+from pear_ros.core.estimator import Region
+from pear_ros.core.people import NUM_JOINTS, Array, Estimate, Image, Person, SmplxParams, stack
 from pear_ros.detection.detectors import make_detector
 from pear_ros.pipeline import Pipeline
 from pear_ros.ros.node.node import main
@@ -28,7 +28,7 @@ class StandingPeople:
     """Believes every detection, and that everybody stands upright and faces the camera."""
 
     model_id = "standing/1"  # name/version, published with every result
-    facts: dict[str, str] = {}  # noqa: RUF012  # shown in /diagnostics
+    diagnostics: dict[str, str] = {}  # noqa: RUF012  # shown in /diagnostics
 
     def __init__(self) -> None:
         self.body = load_open_body()

@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 
 from pear_ros.body import BodyModel
 from pear_ros.core.camera import Camera
-from pear_ros.core.estimator import Estimate, Region
-from pear_ros.core.people import Array, Image, Person, stack
+from pear_ros.core.estimator import Region
+from pear_ros.core.people import Array, Estimate, Image, Person, stack
 from pear_ros.core.state import Remembering
 from pear_ros.fitting import BodyFit, BodyFitter, PartFitter
 from pear_ros.landmarks.holistic import HolisticLandmarks
@@ -42,7 +42,7 @@ class LandmarkEstimator(Remembering):
 
     memory = ("_known",)
     model_id = "landmarks/1"
-    facts: Mapping[str, str] = {}
+    diagnostics: Mapping[str, str] = {}
 
     def __init__(self, threads: int = 2) -> None:
         """Load models and body.

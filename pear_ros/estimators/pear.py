@@ -15,10 +15,11 @@ from scipy.spatial.transform import Rotation
 from pear_ros.body.ehm import EhmBody, EhmParameters
 from pear_ros.body.kinematics import Tensor
 from pear_ros.core.camera import Camera
-from pear_ros.core.estimator import Estimate, Region
+from pear_ros.core.estimator import Region
 from pear_ros.core.people import (
     NUM_JOINTS,
     Array,
+    Estimate,
     FlameParams,
     Image,
     Person,
@@ -46,7 +47,7 @@ class PearEstimator:
         """
         info = runtime.info
         self.model_id = f"pear/{info.weights[:8]}/{info.name}-{info.precision}"
-        self._facts = {
+        self._diagnostics = {
             "runtime": f"{info.name} {info.version}",
             "chosen because": reason,
             "precision": info.precision,
@@ -60,13 +61,13 @@ class PearEstimator:
         self._follow = PersonFollower()
 
     @property
-    def facts(self) -> Mapping[str, str]:
+    def diagnostics(self) -> Mapping[str, str]:
         """See Estimator; with the GPU's memory as it is now, whoever uses it."""
         memory = self._runtime.memory()
         if memory is None:
-            return self._facts
+            return self._diagnostics
         free, total = (1e-9 * amount for amount in memory)
-        return {**self._facts, "GPU memory": f"{free:.1f} of {total:.1f} GB free"}
+        return {**self._diagnostics, "GPU memory": f"{free:.1f} of {total:.1f} GB free"}
 
     def estimate(
         self, image: Image, camera: Camera, regions: Sequence[Region], stamp: float

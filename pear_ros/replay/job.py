@@ -270,7 +270,7 @@ def _advanced(piece: Piece, work: Replay, done: int, seconds: float) -> Advanced
 
 def versions(pipeline: Pipeline) -> dict[str, str]:
     """What results depend on beside the bag and what was asked for."""
-    facts = pipeline.facts
+    facts = pipeline.diagnostics
     return {
         "pear_ros": __version__,
         "numpy": np.__version__,

@@ -15,8 +15,8 @@ from scipy.optimize import linear_sum_assignment
 
 from pear_ros.core.boxes import ious, same_people, same_person
 from pear_ros.core.camera import Camera
-from pear_ros.core.estimator import Detection, Estimate
-from pear_ros.core.people import Array
+from pear_ros.core.estimator import Detection
+from pear_ros.core.people import Array, Estimate
 from pear_ros.tracking.kalman import Doubles, Motion
 from pear_ros.tracking.track import NUM_BODY
 

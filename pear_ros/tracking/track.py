@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from pear_ros.core.camera import Camera
-from pear_ros.core.estimator import Estimate, Region
-from pear_ros.core.people import Array, Person, TrackingState
+from pear_ros.core.estimator import Region
+from pear_ros.core.people import Array, Estimate, Person, TrackingState
 from pear_ros.tracking.kalman import Doubles
 
 PATIENCE = 1.5
@@ -55,7 +55,7 @@ class Track:
     def begin(cls, name: str, look: Region, estimate: Estimate, stamp: float) -> Track:
         """Somebody new."""
         return cls(
-            person=_person(name, TrackingState.NEW, estimate),
+            person=Person.of(estimate, id=name, state=TrackingState.NEW),
             look=look,
             since=stamp,
             seen=stamp,
@@ -84,7 +84,7 @@ class Track:
         images = min(self.images + 1, _SHAPE_IMAGES)
         return replace(
             self,
-            person=_person(self.person.id, TrackingState.TRACKED, estimate),
+            person=Person.of(estimate, id=self.person.id, state=TrackingState.TRACKED),
             look=look,
             seen=stamp,
             shape=self.shape + (estimate.smplx.betas - self.shape) / np.float32(images),
@@ -120,18 +120,4 @@ def elsewhere(person: Person, root: Doubles, box: Array, camera: Camera) -> Pers
         smplx=replace(person.smplx, transl=person.smplx.transl + shift),
         joints=joints,
         keypoints=camera.project(joints),
-    )
-
-
-def _person(name: str, state: TrackingState, estimate: Estimate) -> Person:
-    return Person(
-        id=name,
-        state=state,
-        score=estimate.score,
-        box=estimate.box,
-        smplx=estimate.smplx,
-        joints=estimate.joints,
-        joint_confidence=estimate.joint_confidence,
-        keypoints=estimate.keypoints,
-        flame=estimate.flame,
     )

@@ -11,8 +11,8 @@ import numpy as np
 
 from pear_ros.core.boxes import ious, moved_boxes, same_person
 from pear_ros.core.camera import Camera
-from pear_ros.core.estimator import Detection, Estimate, Region
-from pear_ros.core.people import Array, Person, TrackingState
+from pear_ros.core.estimator import Detection, Region
+from pear_ros.core.people import Array, Estimate, Person, TrackingState
 from pear_ros.core.state import Remembering
 from pear_ros.tracking.association import (
     distinct,

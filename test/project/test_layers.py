@@ -94,6 +94,6 @@ def test_bags_need_no_ros_installation() -> None:
 
 
 def test_choices_import_nothing_of_the_package() -> None:
-    for name in ("choice", "settings"):
+    for name in ("choice", "settings", "estimate_arrays"):
         tree = ast.parse((PACKAGE / "core" / f"{name}.py").read_text())
         assert not [module for module in imported(tree) if module.startswith("pear_ros")]

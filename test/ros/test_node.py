@@ -358,7 +358,7 @@ def test_figures_are_on_diagnostics(bench: Bench) -> None:
     values = {pair.key: pair.value for pair in status.values}
     assert (values["processed"], values["people"]) == ("1", "2")
     facts = {pair.key: pair.value for pair in estimator.values}
-    assert (estimator.message, facts) == (bench.pipeline.model_id, bench.pipeline.facts)
+    assert (estimator.message, facts) == (bench.pipeline.model_id, bench.pipeline.diagnostics)
 
 
 def test_life_cycle(make_bench: MakeBench) -> None:

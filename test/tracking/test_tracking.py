@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from pear_ros.body import load_open_body
 from pear_ros.core.boxes import ious, moved_boxes, same_person
 from pear_ros.core.camera import Camera
-from pear_ros.core.estimator import Detection, Estimate, Region
-from pear_ros.core.people import Person, SmplxParams, TrackingState
+from pear_ros.core.estimator import Detection, Region
+from pear_ros.core.people import Estimate, Person, SmplxParams, TrackingState
 from pear_ros.tracking import PATIENCE, Tracker
 from pear_ros.tracking.kalman import Motion
 

@@ -36,7 +36,7 @@ def bench(
         try:
             measured = measure(pipeline, estimator, frames, count, sender(pipeline.body))
             setting = Setting(
-                frames.name, pipeline.model_id, pipeline.facts, machine.this_machine(), load
+                frames.name, pipeline.model_id, pipeline.diagnostics, machine.this_machine(), load
             )
         finally:
             pipeline.close()
