@@ -13,7 +13,7 @@ from pear_ros.core.boxes import ious, moved_boxes, same_person
 from pear_ros.core.camera import Camera
 from pear_ros.core.estimator import Detection, Estimate, Region
 from pear_ros.core.people import Array, Person, TrackingState
-from pear_ros.core.state import Remembering
+from pear_ros.core.state import Stateful
 from pear_ros.tracking.association import (
     distinct,
     is_somebody_else,
@@ -37,7 +37,7 @@ class _Sighting:
     estimate: Estimate
 
 
-class Tracker(Remembering):
+class Tracker(Stateful):
     """Gives ids to people; not thread-safe."""
 
     def __init__(self, prefix: str = "h") -> None:
