@@ -36,7 +36,7 @@ from tqdm import tqdm
 
 from benchmarks.crossing_people import CAMERA, Frame, scene
 from benchmarks.report import write_report
-from pear_ros.core.boxes import ious
+from pear_ros.core.boxes import iou_matrix
 from pear_ros.core.estimator import Detection, Estimate, Region
 from pear_ros.core.people import Array, TrackingState
 from pear_ros.tracking import PATIENCE, Tracker
@@ -76,7 +76,9 @@ class IouTracker:
         names = list(self._last)
         ids = dict.fromkeys(range(len(boxes)), "")
         if names and boxes:
-            overlaps = ious(np.stack([self._last[name][0] for name in names]), np.stack(boxes))
+            overlaps = iou_matrix(
+                np.stack([self._last[name][0] for name in names]), np.stack(boxes)
+            )
             for row, column in zip(*linear_sum_assignment(-overlaps), strict=True):
                 if overlaps[row, column] >= JOINED:
                     ids[int(column)] = names[row]
@@ -121,7 +123,7 @@ def _look(region: Region, frame: Frame) -> Estimate | None:
     people = frame.seen + ([] if math.isnan(region.score) else frame.false_alarms)
     if not people:
         return None
-    overlaps = ious(region.box[None], np.stack([one.box for one in people]))[0]
+    overlaps = iou_matrix(region.box[None], np.stack([one.box for one in people]))[0]
     best = int(overlaps.argmax())
     return people[best] if overlaps[best] >= FOUND else None
 
@@ -152,7 +154,9 @@ class Score:
             if not told or not frame.truth:
                 continue
             people, names = list(frame.truth), list(told)
-            overlaps = ious(np.stack(list(frame.truth.values())), np.stack(list(told.values())))
+            overlaps = iou_matrix(
+                np.stack(list(frame.truth.values())), np.stack(list(told.values()))
+            )
             for row, column in zip(*np.nonzero(overlaps >= SOMEBODYS), strict=True):
                 pair = people[row], names[column]
                 shared[pair] = shared.get(pair, 0) + 1

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
-from pear_ros.core.boxes import ious, same_people, same_person
+from pear_ros.core.boxes import iou_matrix, same_person, same_person_matrix
 from pear_ros.core.camera import Camera
 from pear_ros.core.estimator import Detection, Estimate
 from pear_ros.core.people import Array
@@ -69,7 +69,7 @@ def match_detections(
     depth = np.maximum(motion.root[:, 2], 0.1)
     spread = _SPREAD * np.sqrt(motion.variance[:, 0]) * camera.fx / depth
     off = np.linalg.norm(apart, axis=2) / (_NEAR * length + spread[:, None])
-    possible = ((off < 1.0) & (ratio < _OTHER_SIZE)) | same_people(expected, boxes)
+    possible = ((off < 1.0) & (ratio < _OTHER_SIZE)) | same_person_matrix(expected, boxes)
     return _assign(np.where(possible, off + ratio, np.inf), 1e3)
 
 
@@ -99,7 +99,7 @@ def match_estimates(
     cost += np.minimum(along * along / variance[..., 1], _FAR_ALONG)
     cost += 2.0 * np.log(variance[..., 0]) + np.log(variance[..., 1])
     cost += _shape_cost(shapes, np.stack([one.smplx.betas for one in estimates]))
-    cost += _NO_OVERLAP * (1.0 - ious(expected, np.stack([one.box for one in estimates])))
+    cost += _NO_OVERLAP * (1.0 - iou_matrix(expected, np.stack([one.box for one in estimates])))
     for place, owner in enumerate(owners):
         if owner is not None:
             cost[owner, place] -= _OTHER_LOOK

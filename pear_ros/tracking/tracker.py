@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from pear_ros.core.boxes import ious, moved_boxes, same_person
+from pear_ros.core.boxes import iou_matrix, move_boxes, same_person
 from pear_ros.core.camera import Camera
 from pear_ros.core.estimator import Detection, Estimate, Region
 from pear_ros.core.people import Array, Person, TrackingState
@@ -132,7 +132,7 @@ class Tracker(Stateful):
         boxes = [track.person.box for track in self._tracks]
         boxes += [track.whole for track in self._tracks]
         roots, moved = (np.tile(roots, (2, 1)) for roots in (self._motion.root, motion.root))
-        both = moved_boxes(np.array(boxes, np.float32).reshape(-1, 4), roots, moved, camera)
+        both = move_boxes(np.array(boxes, np.float32).reshape(-1, 4), roots, moved, camera)
         seen, whole = both.reshape(2, -1, 4)
         return motion, seen, whole
 
@@ -204,7 +204,7 @@ def _covers(look: Region, detection: Detection) -> bool:
     """
     if math.isnan(detection.score):
         return same_person(look.box, detection.box)
-    return bool(ious(look.box[None], detection.box[None])[0, 0] > _SAME_BOX)
+    return bool(iou_matrix(look.box[None], detection.box[None])[0, 0] > _SAME_BOX)
 
 
 def _roots(estimates: Sequence[Estimate]) -> Doubles:

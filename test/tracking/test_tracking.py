@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pear_ros.body import load_open_body
-from pear_ros.core.boxes import ious, moved_boxes, same_person
+from pear_ros.core.boxes import iou_matrix, move_boxes, same_person
 from pear_ros.core.camera import Camera
 from pear_ros.core.estimator import Detection, Estimate, Region
 from pear_ros.core.people import Person, SmplxParams, TrackingState
@@ -75,7 +75,7 @@ def look(regions: Sequence[Region], people: Sequence[Somebody]) -> dict[str, Est
     found = {}
     for region in regions:
         if people:
-            overlaps = ious(region.box[None], np.stack([one.box for one in people]))[0]
+            overlaps = iou_matrix(region.box[None], np.stack([one.box for one in people]))[0]
             if overlaps.max() > 0.3:
                 found[region.id] = people[int(overlaps.argmax())].estimate()
     return found
@@ -306,7 +306,7 @@ def test_whoever_is_missing_is_looked_for_where_they_are_expected_and_then_no_mo
     assert counts == [1, 1, 0, 0, 0, 0]
     (box,) = tracker.missing()
     there = Somebody(-1.0 + 35 * FRAME)
-    assert ious(box[None], there.box[None])[0, 0] > 0.8
+    assert iou_matrix(box[None], there.box[None])[0, 0] > 0.8
     (again,) = tracker.regions([Detection(there.box)], 36 * FRAME)
     assert again.id != "look1", "nothing is remembered of somebody who was not looked for"
 
@@ -326,7 +326,9 @@ def test_a_detectors_word_is_for_one_image() -> None:
     assert np.isnan(silent.score)
     (proposed,) = tracker.regions([Detection(boxes[1])], 2 * FRAME)
     assert np.isnan(proposed.score)
-    assert ious(proposed.box[None], one.box[None])[0, 0] > 0.95, "who is followed is known better"
+    assert iou_matrix(proposed.box[None], one.box[None])[0, 0] > 0.95, (
+        "who is followed is known better"
+    )
 
 
 def test_who_looks_elsewhere_than_the_detector_looks_anew() -> None:
@@ -417,7 +419,7 @@ def test_predicted_people_are_moved_as_a_whole() -> None:
     np.testing.assert_allclose(person.joints - person.joints[0], STANDING, atol=1e-5)
     np.testing.assert_allclose(person.smplx.transl, person.joints[0], atol=1e-5)
     np.testing.assert_allclose(person.keypoints, CAMERA.project(person.joints), atol=1e-3)
-    assert ious(person.box[None], seen.box[None])[0, 0] > 0.65
+    assert iou_matrix(person.box[None], seen.box[None])[0, 0] > 0.65
     assert person.box[3] - person.box[1] > 1.02 * (last.box[3] - last.box[1]), "nearer is larger"
 
 
@@ -492,9 +494,9 @@ def test_a_box_moves_with_its_person() -> None:
     one = Somebody(0.5, 4.0)
     places = np.array([one.root])
     for other in (Somebody(-0.5, 4.0), Somebody(0.25, 2.0), Somebody(1.0, 8.0)):
-        (there,) = moved_boxes(one.box[None], places, np.array([other.root]), CAMERA)
-        assert ious(there[None], other.box[None])[0, 0] > 0.7
-    behind = moved_boxes(one.box[None], places, -places, CAMERA)
+        (there,) = move_boxes(one.box[None], places, np.array([other.root]), CAMERA)
+        assert iou_matrix(there[None], other.box[None])[0, 0] > 0.7
+    behind = move_boxes(one.box[None], places, -places, CAMERA)
     np.testing.assert_array_equal(behind, one.box[None])
 
 
