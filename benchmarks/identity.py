@@ -39,7 +39,7 @@ from benchmarks.report import write_report
 from pear_ros.core.boxes import iou_matrix
 from pear_ros.core.estimator import Detection, Estimate, Region
 from pear_ros.core.people import Array, TrackingState
-from pear_ros.tracking import PATIENCE, Tracker
+from pear_ros.tracking import MAX_COASTING_TIME, Tracker
 
 PEOPLE = (2, 3, 4, 5, 6)
 RATES = (30.0, 10.0)
@@ -71,7 +71,9 @@ class IouTracker:
         start = time.perf_counter()
         boxes = [estimate.box for estimate in frame.seen + frame.false_alarms]
         self._last = {
-            name: known for name, known in self._last.items() if frame.stamp - known[1] <= PATIENCE
+            name: known
+            for name, known in self._last.items()
+            if frame.stamp - known[1] <= MAX_COASTING_TIME
         }
         names = list(self._last)
         ids = dict.fromkeys(range(len(boxes)), "")
@@ -108,11 +110,11 @@ class OurTracker:
             detections = []
         self._images += 1
         start = time.perf_counter()
-        regions = self._tracker.regions(detections, frame.stamp)
+        plan = self._tracker.predict(detections, frame.stamp)
         looking = time.perf_counter()
-        found = {region.id: one for region in regions if (one := _look(region, frame)) is not None}
+        estimates = [_look(region, frame) for region in plan.regions]
         looked = time.perf_counter()
-        persons = self._tracker.update(found, CAMERA, frame.stamp)
+        persons = self._tracker.update(plan, estimates, CAMERA)
         self.seconds.append(time.perf_counter() - looked + looking - start)
         seen = (TrackingState.NEW, TrackingState.TRACKED)
         return {person.id: person.box for person in persons if person.state in seen}
