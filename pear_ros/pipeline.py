@@ -98,16 +98,11 @@ class Pipeline:
         settings = self.settings
         with self._one_blas_thread():
             if detections is None:
-                missing = self._tracker.missing()
+                missing = self._tracker.coasting_boxes()
                 detections = self._detector(image, self._tracker.count, missing)
-            regions = self._tracker.regions(detections, stamp, settings.max_humans)
-            estimates = self._estimator.estimate(image, camera, regions, stamp)
-            found = {
-                region.id: estimate
-                for region, estimate in zip(regions, estimates, strict=True)
-                if estimate is not None
-            }
-            persons = self._tracker.update(found, camera, stamp)
+            plan = self._tracker.predict(detections, stamp, settings.max_humans)
+            estimates = self._estimator.estimate(image, camera, plan.regions, stamp)
+            persons = self._tracker.update(plan, estimates, camera)
             persons = self._metric(persons, camera, stamp, depth, settings.body_height)
             if settings.smoothing:
                 persons = self._smoother(persons, camera, stamp)

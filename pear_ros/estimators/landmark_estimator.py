@@ -10,7 +10,7 @@ from pear_ros.body import BodyModel
 from pear_ros.core.camera import Camera
 from pear_ros.core.estimator import Region
 from pear_ros.core.people import Array, Estimate, Image, Person, stack
-from pear_ros.core.state import Remembering
+from pear_ros.core.state import Stateful
 from pear_ros.fitting import BodyFit, BodyFitter, PartFitter
 from pear_ros.landmarks.holistic import HolisticLandmarks
 from pear_ros.landmarks.pose import in_sight, roi_from_box, visible_box
@@ -37,10 +37,10 @@ class _Memory:
     """Of the fit."""
 
 
-class LandmarkEstimator(Remembering):
+class LandmarkEstimator(Stateful):
     """MediaPipe's landmark models on the CPU and a fit of the embedded open body."""
 
-    memory = ("_known",)
+    state_attributes = ("_known",)
     model_id = "landmarks/1"
     diagnostics: Mapping[str, str] = {}
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from pear_ros.core.estimator import Region
 from pear_ros.core.people import Array, Image
-from pear_ros.core.state import Remembering
+from pear_ros.core.state import Stateful
 from pear_ros.landmarks.pose import PoseModel, in_sight, roi_from_box, visible_box
 from pear_ros.landmarks.roi import Roi
 
@@ -24,10 +24,10 @@ class Sighting:
     """Confidence that this is a person, 0 to 1."""
 
 
-class PersonFollower(Remembering):
+class PersonFollower(Stateful):
     """Looks for the person of each region by BlazePose, from image to image; not thread-safe."""
 
-    memory = ("_rois",)
+    state_attributes = ("_rois",)
 
     def __init__(self, threads: int = 2) -> None:
         """Load the model. Raises pear_ros.io.downloads.AssetError when its file is missing."""

@@ -38,7 +38,7 @@ MEANINGS = {
 def watch_parts(pipeline: Pipeline, estimator: Estimator, stopwatch: Stopwatch) -> None:
     """Time the parts of `pipeline` and of its `estimator`, from now on."""
     stopwatch.watch(pipeline, "_detector", "detect")
-    stopwatch.watch(pipeline._tracker, "regions", "track")
+    stopwatch.watch(pipeline._tracker, "predict", "track")
     stopwatch.watch(pipeline._tracker, "update", "track")
     stopwatch.watch(pipeline, "_metric", "true size")
     stopwatch.watch(pipeline, "_smoother", "smooth")
