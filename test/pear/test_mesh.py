@@ -13,7 +13,7 @@ from typing import ClassVar
 
 import numpy as np
 import pytest
-from test_ehm import random_people
+from testing.ehm_people import random_people
 
 from pear_ros.body.ehm import EhmParameters
 from pear_ros.core.people import Array
