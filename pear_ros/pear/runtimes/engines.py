@@ -199,10 +199,10 @@ class Engines:
             *(key.precision, key.tensorrt, self.compiler.gpu),
         )
         start = time.monotonic()
-        measured = self.cache.timing(key)
+        measured = self.cache.timing_cache(key)
         built = self.compiler.build(graph.path, key.max_people, key.level, measured, self.progress)
         logger.info("The engine took %.0f s to build", time.monotonic() - start)
-        self.cache.store_timing(key, built.timing_cache)
+        self.cache.store_timing_cache(key, built.timing_cache)
         plan: Bytes = built.plan
         if self.cache.store(key, plan) and (kept := self.cache.load(key)) and kept.plan:
             # The file can leave memory again, of which a robot has little.
@@ -214,7 +214,7 @@ class Engines:
     def _judged(self, runtime: Runtime, key: EngineKey, graph: Graph) -> Runtime:
         def remember(verdict: Verdict) -> None:
             logger.info("The engine in %s is %s", key.precision, verdict)
-            self.cache.remember(key, verdict, self._body_name)
+            self.cache.store_verdict(key, verdict, self._body_name)
 
         return require_accurate(runtime, graph.reference, self.body, remember)
 
