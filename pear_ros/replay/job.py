@@ -270,7 +270,7 @@ def _advanced(piece: Piece, work: Replay, done: int, seconds: float) -> Advanced
 
 def versions(pipeline: Pipeline) -> dict[str, str]:
     """What results depend on beside the bag and what was asked for."""
-    facts = pipeline.diagnostics
+    diagnostics = pipeline.diagnostics
     return {
         "pear_ros": __version__,
         "numpy": np.__version__,
@@ -278,5 +278,5 @@ def versions(pipeline: Pipeline) -> dict[str, str]:
         "rosbags": version("rosbags"),
         "model": pipeline.model_id,
         "body": f"{pipeline.body.name} {pipeline.body.sha256}",
-        **{name: facts[name] for name in ("runtime", "device") if name in facts},
+        **{name: diagnostics[name] for name in ("runtime", "device") if name in diagnostics},
     }

@@ -357,8 +357,8 @@ def test_figures_are_on_diagnostics(bench: Bench) -> None:
     assert (status.name, estimator.name) == ("/pear: images", "/pear: estimator")
     values = {pair.key: pair.value for pair in status.values}
     assert (values["processed"], values["people"]) == ("1", "2")
-    facts = {pair.key: pair.value for pair in estimator.values}
-    assert (estimator.message, facts) == (bench.pipeline.model_id, bench.pipeline.diagnostics)
+    diagnostics = {pair.key: pair.value for pair in estimator.values}
+    assert (estimator.message, diagnostics) == (bench.pipeline.model_id, bench.pipeline.diagnostics)
 
 
 def test_life_cycle(make_bench: MakeBench) -> None:

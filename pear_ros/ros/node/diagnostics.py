@@ -33,7 +33,7 @@ class Report:
     troubles: Sequence[str] = ()
     """What somebody has to do something about, the worst first."""
     model_id: str = ""
-    facts: Mapping[str, str] = field(default_factory=dict)
+    diagnostics: Mapping[str, str] = field(default_factory=dict)
     """What the estimator tells of itself."""
 
 
@@ -49,7 +49,7 @@ def diagnostic_array(report: Report, name: str, stamp: Time) -> DiagnosticArray:
     status = [
         _status(f"{name}: {_IMAGES}", summary, images),
         _status(f"{name}: topics", report.state, report.topics, report.troubles),
-        _status(f"{name}: estimator", report.model_id or "not loaded", report.facts),
+        _status(f"{name}: estimator", report.model_id or "not loaded", report.diagnostics),
     ]
     return DiagnosticArray(header=Header(stamp=stamp), status=status)
 

@@ -68,7 +68,7 @@ class Reporter:
                 topics={kind: self._description(topic) for kind, topic in self._topics.items()},
                 troubles=list(troubles.values()),
                 model_id=pipeline.model_id if pipeline else "",
-                facts=pipeline.diagnostics if pipeline else {},
+                diagnostics=pipeline.diagnostics if pipeline else {},
             )
             name = self._node.get_fully_qualified_name()
             now = self._node.get_clock().now().to_msg()
