@@ -42,7 +42,7 @@ from benchmarks.report import Table, write_report
 from pear_ros.body import BodyModel, load_open_body
 from pear_ros.body.submesh import SubMesh
 from pear_ros.core.camera import Camera
-from pear_ros.core.choice import MESH_DETAILS
+from pear_ros.core.parameters import MESH_DETAILS
 from pear_ros.core.people import SMPLX_JOINT_NAMES, Array, Image, People
 from pear_ros.io.downloads import demo_clip
 from pear_ros.io.video import FrameSource

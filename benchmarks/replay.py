@@ -26,6 +26,7 @@ import numpy as np
 
 from benchmarks.report import write_report
 from pear_ros.core.camera import Camera
+from pear_ros.core.parameters import Parameters
 from pear_ros.core.people import Image
 from pear_ros.io.downloads import demo_clip
 from pear_ros.io.video import FrameSource
@@ -35,7 +36,6 @@ from pear_ros.replay.job import Advanced, Begun, Event, Failed, Job, Piece, conc
 from pear_ros.replay.on_ray import replay_by_ray
 from pear_ros.replay.topics import Wanted
 from pear_ros.ros.conversion.images import bgr_from_compressed
-from pear_ros.ros.node.parameters import Parameters
 from testing.image_bags import jpeg, write_bag
 
 CHUNK = 2.0

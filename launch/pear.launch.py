@@ -12,7 +12,7 @@ from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 from launch_ros.substitutions import FindPackageShare
 
-from pear_ros.core.choice import ESTIMATORS, MESH_DETAILS, RUNTIMES, TRANSFORMS
+from pear_ros.core.parameters import ESTIMATORS, MESH_DETAILS, RUNTIMES, TRANSFORMS
 
 
 def generate_launch_description() -> LaunchDescription:

@@ -21,8 +21,8 @@ from threadpoolctl import ThreadpoolController
 from pear_ros.body.scaled_bodies import ScaledBodies
 from pear_ros.core.camera import Camera
 from pear_ros.core.estimator import Body, Detection, Estimator
+from pear_ros.core.parameters import Settings
 from pear_ros.core.people import Array, Image, People
-from pear_ros.core.settings import Settings
 from pear_ros.detection.detectors import BuiltInDetector, Detector
 from pear_ros.estimators.landmark_estimator import LandmarkEstimator
 from pear_ros.scale.metric_scale import MetricScale
@@ -41,12 +41,11 @@ class Pipeline:
         id_prefix: str = "h",
     ) -> None:
         """`estimator`: the open default when not given; `detector`: the built-in one; `id_prefix`:
-        what ids begin with, before their number.
+        what ids begin with, before their number. `settings`: of calls without their own.
 
         Raises pear_ros.io.downloads.AssetError when the landmark models have not been downloaded.
         """
-        self.settings = settings or Settings()
-        """Taken into account from the next image on."""
+        self._settings = settings or Settings()
         self._estimator = estimator or LandmarkEstimator()
         self._detector = detector or BuiltInDetector()
         self._bodies = ScaledBodies(self._estimator)
@@ -87,6 +86,7 @@ class Pipeline:
         *,
         detections: Sequence[Detection] | None = None,
         depth: Array | None = None,
+        settings: Settings | None = None,
     ) -> People:
         """The people in one image.
 
@@ -94,8 +94,9 @@ class Pipeline:
         video. Call `reset` before an image that has nothing to do with the last one. `detections`:
         who is in this very image, where that is known better than by the detector. `depth` (height,
         width) metres along the optical axis for each pixel of the image, NaN where not known.
+        `settings`: for this image; None: those given to the constructor.
         """
-        settings = self.settings
+        settings = settings or self._settings
         with self._one_blas_thread():
             if detections is None:
                 missing = self._tracker.coasting_boxes()
@@ -103,7 +104,7 @@ class Pipeline:
             plan = self._tracker.predict(detections, stamp, settings.max_humans)
             estimates = self._estimator.estimate(image, camera, plan.regions, stamp)
             persons = self._tracker.update(plan, estimates, camera)
-            persons = self._metric(persons, camera, stamp, depth, settings.body_height)
+            persons = self._metric(persons, camera, stamp, depth, settings.body_height or None)
             if settings.smoothing:
                 persons = self._smoother(persons, camera, stamp)
         return People(camera, self.model_id, self.body.name, tuple(persons))

@@ -10,9 +10,9 @@ from typing import Any
 from rosbags.highlevel import AnyReader
 
 from pear_ros.cli.replay import Run, replay_all
+from pear_ros.core.parameters import Parameters
 from pear_ros.replay.job import Job
 from pear_ros.replay.topics import Wanted
-from pear_ros.ros.node.parameters import Parameters
 from testing.image_bags import PERIOD, START, Recorded, camera_info, raw
 from testing.tiny_pipeline import TinyPipeline, picture
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from pear_ros.core import choice
+from pear_ros.core import parameters
 
 
 @dataclass(frozen=True)
@@ -63,11 +63,11 @@ def _default(node: ast.expr | None) -> str | None:
 
 
 def _choices(node: ast.expr | None) -> tuple[str, ...]:
-    """A list of texts and of names from pear_ros.core.choice."""
+    """A list of texts and of names from pear_ros.core.parameters."""
     found: list[str] = []
     for item in node.elts if isinstance(node, ast.List) else ():
         if isinstance(item, ast.Starred) and isinstance(item.value, ast.Name):
-            found += getattr(choice, item.value.id)
+            found += getattr(parameters, item.value.id)
         else:
             found.append(ast.literal_eval(item))
     return tuple(found)

@@ -19,8 +19,8 @@ from typing import Any
 
 from pear_ros.body import load_open_body
 from pear_ros.cli import make_parser
+from pear_ros.core.parameters import Parameters
 from pear_ros.core.people import SMPLX_JOINT_NAMES
-from pear_ros.ros.node.parameters import Parameters
 from tools.launch_page import launch_sections
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from pear_ros.body.kinematics import Array
 from pear_ros.body.model import BodyModel
 from pear_ros.body.normals import vertex_normals
-from pear_ros.core.choice import MESH_DETAILS
+from pear_ros.core.parameters import MESH_DETAILS
 from pear_ros.core.people import SMPLX_JOINT_NAMES
 
 Faces = npt.NDArray[np.int32]

@@ -14,7 +14,7 @@ from scipy import sparse
 
 from pear_ros.body.array_files import Arrays, Shape, check_indices, check_shapes, read_npz
 from pear_ros.body.model import BodyModel
-from pear_ros.core.choice import MESH_DETAILS
+from pear_ros.core.parameters import MESH_DETAILS
 from pear_ros.core.people import NUM_JOINTS, SMPLX_JOINT_NAMES
 
 OPEN_BODY_FILE = Path(__file__).with_name("open_body.npz")

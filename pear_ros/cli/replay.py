@@ -18,7 +18,7 @@ from pear_ros.bags.topic import BagError
 from pear_ros.bags.unfinished import ResumeError, clear
 from pear_ros.cli.replay_options import parameters_from
 from pear_ros.cli.replay_table import replay_table
-from pear_ros.core.choice import EstimatorError
+from pear_ros.core.configuration import EstimatorError
 from pear_ros.replay.here import replay_here
 from pear_ros.replay.job import (
     Advanced,

@@ -8,16 +8,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pear_ros.core.choice import MESH_DETAILS, STORAGES
+from pear_ros.core.configuration import STORAGES
+from pear_ros.core.parameters import MESH_DETAILS
 
 if TYPE_CHECKING:
-    from pear_ros.ros.node.parameters import Parameters
-
-    Commands = argparse._SubParsersAction[argparse.ArgumentParser]
+    from pear_ros.core.parameters import Parameters
 
 _MANY = 1e9
 """More than any number here: 30 years, where it is of seconds."""
-_DESCRIPTION = """\
+DESCRIPTION = """\
 Finds people in every image of bags (rosbag2: MCAP or sqlite3, compressed, split or cut
 off) and writes bags with the results at the images' stamps: humans, body_model and, on
 wish, mesh_markers and all that was recorded. Runs need ROS 2's Python packages, no node.
@@ -27,14 +26,8 @@ is complete is left as it is.
 """
 
 
-def add_replay(commands: Commands) -> argparse.ArgumentParser:
-    """Add `pear replay` and its arguments but those of the estimator; returns its parser."""
-    parser = commands.add_parser(
-        "replay",
-        help="find people in every image of recorded bags",
-        description=_DESCRIPTION,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+def add_replay(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `pear replay` but those of the estimator."""
     parser.add_argument(
         "bags",
         type=Path,
@@ -73,12 +66,11 @@ def add_replay(commands: Commands) -> argparse.ArgumentParser:
     _add_workers(parser)
     _add_topics(parser)
     _add_parameters(parser)
-    return parser
 
 
 def parameters_from(options: argparse.Namespace) -> Parameters:
     """The node's parameters as the command line gives them."""
-    from pear_ros.ros.node.parameters import Parameters
+    from pear_ros.core.parameters import Parameters
 
     return Parameters(
         estimator=options.estimator,

@@ -14,7 +14,7 @@ from tqdm import tqdm
 
 from pear_ros.cli.results import ParameterTable, SideView
 from pear_ros.core.camera import Camera
-from pear_ros.core.choice import EstimatorChoice, EstimatorError
+from pear_ros.core.configuration import EstimatorChoice, EstimatorError
 from pear_ros.core.estimator import Body
 from pear_ros.core.people import Array, Image, People, TrackingState
 from pear_ros.io.video import FrameSource, VideoWriter
@@ -42,7 +42,7 @@ def run(
     try:
         frames = FrameSource(source)
         folder.mkdir(parents=True, exist_ok=True)
-        from pear_ros.core.settings import Settings
+        from pear_ros.core.parameters import Settings
         from pear_ros.estimators.factory import make_estimator
         from pear_ros.pipeline import Pipeline
 

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from pear_ros.core.choice import EstimatorChoice, EstimatorError
+from pear_ros.core.configuration import EstimatorChoice, EstimatorError
 from pear_ros.core.estimator import Estimator
 from pear_ros.core.log import get_logger
 from pear_ros.estimators.landmark_estimator import LandmarkEstimator

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from pear_ros.core.choice import EstimatorChoice
+from pear_ros.core.configuration import EstimatorChoice
 from pear_ros.estimators.pear import PearEstimator
 from pear_ros.pear.body import load_body
 from pear_ros.pear.files import ModelFiles

@@ -16,6 +16,7 @@ from pear_ros.bags.matching import Frame
 from pear_ros.bags.topic import BagError, Message
 from pear_ros.core.camera import Camera
 from pear_ros.core.estimator import Detection
+from pear_ros.core.parameters import Parameters
 from pear_ros.core.people import Array, Image
 from pear_ros.core.timestamps import seconds_of
 from pear_ros.replay.topics import COMPRESSED_IMAGE, Wanted
@@ -23,7 +24,6 @@ from pear_ros.ros.conversion.depth import depth_from_image
 from pear_ros.ros.conversion.detections import people_in
 from pear_ros.ros.conversion.images import ImageError, bgr_from_compressed, bgr_from_image
 from pear_ros.ros.conversion.intrinsics import CalibrationError, camera_from_info, is_rectified
-from pear_ros.ros.node.parameters import Parameters
 
 CAMERA_INFO, DEPTH, DETECTIONS = "camera_info", "depth", "detections"
 """Kinds of messages that belong to an image."""

@@ -24,9 +24,9 @@ from pear_ros.bags.chunks import begin, chunk_folder, join
 from pear_ros.bags.snapshot import dumps, loads
 from pear_ros.bags.topic import BagError
 from pear_ros.bags.unfinished import ResumeError, summary_of
+from pear_ros.core.parameters import Parameters
 from pear_ros.replay.replay import FRAMES_PER_PART, Choice, Replay, Tally, fingerprint_of
 from pear_ros.replay.topics import Wanted, choose_topics
-from pear_ros.ros.node.parameters import Parameters
 
 if TYPE_CHECKING:
     from pear_ros.pipeline import Pipeline

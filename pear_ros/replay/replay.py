@@ -28,11 +28,11 @@ from pear_ros.bags.resumable import ResumableBag
 from pear_ros.bags.stretch import Stretch, stretches
 from pear_ros.bags.topic import BagError, Message
 from pear_ros.bags.writing import is_latched
+from pear_ros.core.parameters import DECLARATIONS, Parameters
 from pear_ros.core.people import TrackingState
 from pear_ros.replay.frames import CAMERA_INFO, DEPTH, DETECTIONS, FrameReader, Given, Remark
 from pear_ros.replay.results import ResultMessages
 from pear_ros.replay.topics import Wanted
-from pear_ros.ros.node.parameters import Parameters
 
 if TYPE_CHECKING:
     from pear_ros.pipeline import Pipeline
@@ -40,10 +40,6 @@ if TYPE_CHECKING:
 FRAMES_PER_PART = 100
 _AHEAD = 6
 """Images decoded beforehand."""
-_NOT_OF_RESULTS = frozenset(
-    ("autostart", "build_only", "image_transport", "sync_timeout", "transforms", "model_folder")
-)
-"""Parameters that change no result: where models are is not what they are."""
 
 
 @dataclass(frozen=True)
@@ -320,6 +316,7 @@ class Replay:
                 given.stamp,
                 detections=given.detections,
                 depth=given.depth,
+                settings=self._parameters,
             )
         except Exception as error:
             cause = f"failure: {type(error).__name__}"
@@ -366,6 +363,10 @@ def fingerprint_of(bag: Bag, choice: Choice, parameters: Parameters) -> dict[str
     values = {
         **{f"topic {kind}": name for kind, name in vars(choice.topics).items()},
         **{name: value for name, value in vars(choice).items() if name != "topics"},
-        **{name: value for name, value in vars(parameters).items() if name not in _NOT_OF_RESULTS},
+        **{
+            name: value
+            for name, value in vars(parameters).items()
+            if DECLARATIONS[name].affects_results
+        },
     }
     return {"input": bag.fingerprint(), **{name: str(value) for name, value in values.items()}}

@@ -32,7 +32,7 @@ from pear_ros.bags.stretch import Stretch
 from pear_ros.bags.topic import BagError, Message
 from pear_ros.bags.unfinished import ResumeError, clear
 from pear_ros.core.boxes import same_person
-from pear_ros.core.choice import STORAGES
+from pear_ros.core.configuration import STORAGES
 from pear_ros.core.people import Person, SmplxParams, TrackingState
 from testing.image_bags import PERIOD, START, TYPES, camera_info, header, raw, write_bag, write_mcap
 

@@ -15,7 +15,7 @@ from pear_ros.body import BodyModel, mesh_reduction
 from pear_ros.body.ehm import EhmBody
 from pear_ros.body.model_files import OPEN_BODY_FILE, REDUCED_OPEN_BODY_FILE
 from pear_ros.body.submesh import SubMesh
-from pear_ros.core.choice import MESH_DETAILS
+from pear_ros.core.parameters import MESH_DETAILS
 from pear_ros.pear.files import find_model_files, load_body_files
 from testing.mesh_distance import distances
 from testing.open_people import JOINT, batch, open_body, t_pose

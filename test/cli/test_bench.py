@@ -25,7 +25,7 @@ from pear_ros.cli.bench.parts import MEANINGS
 from pear_ros.cli.bench.report import Setting, as_markdown, as_text, notes, rows, throughput, title
 from pear_ros.cli.bench.stopwatch import Stopwatch
 from pear_ros.core.camera import Camera, IntrinsicsSource
-from pear_ros.core.choice import EstimatorChoice, RuntimeChoice
+from pear_ros.core.configuration import EstimatorChoice, RuntimeChoice
 from pear_ros.core.estimator import Region
 from pear_ros.core.people import NUM_JOINTS, Array, Estimate, Image, Person, SmplxParams
 from pear_ros.detection.detectors import FullFrame

@@ -12,7 +12,7 @@ import pytest
 from threadpoolctl import threadpool_limits
 
 from pear_ros.core.camera import Camera
-from pear_ros.core.choice import EstimatorChoice, EstimatorError
+from pear_ros.core.configuration import EstimatorChoice, EstimatorError
 from pear_ros.core.people import Image
 from pear_ros.estimators.factory import make_estimator, make_estimators
 from pear_ros.io.downloads import demo_clip

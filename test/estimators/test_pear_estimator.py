@@ -19,7 +19,7 @@ pytest.importorskip("torch", reason="PEAR needs torch")
 from pear_ros.body.ehm import EhmBody
 from pear_ros.body.model import BodyModel
 from pear_ros.core.camera import Camera, IntrinsicsSource
-from pear_ros.core.choice import EstimatorChoice, EstimatorError, RuntimeChoice
+from pear_ros.core.configuration import EstimatorChoice, EstimatorError, RuntimeChoice
 from pear_ros.core.estimator import Estimator, Region
 from pear_ros.core.people import Image, TrackingState
 from pear_ros.estimators.factory import make_estimator, make_estimators

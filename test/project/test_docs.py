@@ -18,9 +18,9 @@ pytest.importorskip("rclpy", reason="needs ROS 2")
 
 from std_msgs.msg import Header
 
+from pear_ros.core.parameters import Parameters
 from pear_ros.core.people import People, Person
 from pear_ros.ros.conversion.messages import human_array
-from pear_ros.ros.node.parameters import Parameters
 from testing.open_people import CAMERA, open_body, person, t_pose
 from tools.reference_pages import (
     commands_page,

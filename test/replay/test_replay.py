@@ -33,14 +33,14 @@ from pear_ros.bags.resumable import ResumableBag
 from pear_ros.bags.topic import BagError
 from pear_ros.cli import main
 from pear_ros.core.camera import IntrinsicsSource
-from pear_ros.core.choice import STORAGES
+from pear_ros.core.configuration import STORAGES
+from pear_ros.core.parameters import Parameters
 from pear_ros.export.bag import read_bag
 from pear_ros.io.downloads import AssetError, demo_clip
 from pear_ros.io.video import FrameSource
 from pear_ros.replay.here import replay_here
 from pear_ros.replay.job import Job
 from pear_ros.replay.topics import Wanted, choose_topics
-from pear_ros.ros.node.parameters import Parameters
 from testing.image_bags import (
     PERIOD,
     START,

@@ -25,8 +25,8 @@ pytest.importorskip("rclpy", reason="needs ROS 2")
 from pear_ros.bags.bag import Bag
 from pear_ros.bags.stretch import Stretch, stretches
 from pear_ros.core.camera import IntrinsicsSource
+from pear_ros.core.parameters import Parameters
 from pear_ros.replay.here import replay_here
-from pear_ros.ros.node.parameters import Parameters
 from testing.image_bags import PERIOD, Recorded, camera_info, detections, raw, write_bag
 from testing.replaying import (
     IMAGE,

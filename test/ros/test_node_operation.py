@@ -108,12 +108,12 @@ def test_settings_change_between_two_images(bench: Bench) -> None:
     assert all(result.successful for result in results)
     bench.publish(image(1))
     bench.wait_for(1, humans)
-    settings = bench.pipeline.settings
+    settings = bench.pipeline.settings[-1]
     assert (settings.max_humans, settings.smoothing, settings.body_height) == (3, False, 1.8)
     bench.node.set_parameters([Parameter("body_height", value=0.0)])
     bench.publish(image(2))
     bench.wait_for(2, humans)
-    assert bench.pipeline.settings.body_height is None
+    assert bench.pipeline.settings[-1].body_height == 0.0
 
 
 def test_times_for_plots(bench: Bench) -> None:

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import argparse
 import functools
 import importlib.util
 import os
@@ -11,7 +10,6 @@ import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from pear_ros import __version__
 from pear_ros.cli.doctor import engines, gpu, libraries, models, ros, shown
@@ -19,43 +17,8 @@ from pear_ros.cli.doctor.child import Ask, NoAnswerError, Probes, ask
 from pear_ros.cli.doctor.findings import Check, Finding, Level, fail, findings_of, ok
 from pear_ros.cli.doctor.topics import check_topics
 
-if TYPE_CHECKING:
-    Commands = argparse._SubParsersAction[argparse.ArgumentParser]
-
 _STARTS_WITHIN = 60.0
 """Seconds that looking at topics may take beyond those that were asked for."""
-
-
-def add_doctor(commands: Commands) -> None:
-    """Add `pear doctor` and its arguments."""
-    parser = commands.add_parser(
-        "doctor",
-        help="say what is here, what does not fit together, and what to do about it",
-        description="Looks at this machine, its GPU, Python's libraries, models, engines, ROS 2 "
-        "and the cameras on its network. The exit status is 1 where something FAILs.",
-    )
-    parser.add_argument(
-        "--models",
-        type=Path,
-        metavar="FOLDER",
-        help="where PEAR's files are (default: $PEAR_ROS_MODELS or ~/.local/share/pear_ros/models)",
-    )
-    parser.add_argument(
-        "--seconds",
-        type=_seconds,
-        default=5.0,
-        metavar="N",
-        help="how long to listen to cameras; 0: not at all (default: %(default)g)",
-    )
-    parser.add_argument("--json", action="store_true", help="the same as JSON, to go with an issue")
-    parser.set_defaults(call=lambda options: doctor(options.models, options.seconds, options.json))
-
-
-def _seconds(text: str) -> float:
-    value = float(text)
-    if not 0.0 <= value <= 3600.0:
-        raise argparse.ArgumentTypeError(f"must be between 0 and 3600 seconds, not {text}")
-    return value
 
 
 def doctor(folder: Path | None, seconds: float, as_json: bool) -> int:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from pear_ros.core.choice import RuntimeChoice
+from pear_ros.core.configuration import RuntimeChoice
 from pear_ros.core.log import get_logger
 from pear_ros.pear.body import PearBody
 from pear_ros.pear.graph import Graph, GraphError

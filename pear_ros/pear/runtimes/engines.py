@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
-from pear_ros.core.choice import GRAPH_PRECISIONS, RuntimeChoice
+from pear_ros.core.configuration import GRAPH_PRECISIONS, RuntimeChoice
 from pear_ros.core.log import get_logger
 from pear_ros.pear.body import PearBody
 from pear_ros.pear.graph import Graph, GraphError

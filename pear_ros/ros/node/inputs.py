@@ -12,7 +12,7 @@ from rclpy.node import Node
 from sensor_msgs.msg import CameraInfo, CompressedImage
 from sensor_msgs.msg import Image as ImageMessage
 
-from pear_ros.ros.node.parameters import Parameters
+from pear_ros.core.parameters import Parameters
 from pear_ros.ros.node.subscription import FollowingSubscription
 from pear_ros.ros.node.worker import DEPTH, DETECTIONS, Worker
 from pear_ros.ros.running import StartError

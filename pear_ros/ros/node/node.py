@@ -12,13 +12,20 @@ from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackRet
 from rclpy.parameter import Parameter
 from std_srvs.srv import SetBool
 
+from pear_ros.core.configuration import EstimatorChoice
+from pear_ros.core.parameters import Parameters
 from pear_ros.ros.environment import missing
 from pear_ros.ros.node.complaints import Complaints
 from pear_ros.ros.node.inputs import Inputs, detections_type, input_topics
 from pear_ros.ros.node.logs import core_logs_to
 from pear_ros.ros.node.metrics import Recorder, Statistics
 from pear_ros.ros.node.outputs import Outputs, Watched
-from pear_ros.ros.node.parameters import Parameters, declare_parameters, in_declared_type, refusal
+from pear_ros.ros.node.parameters import (
+    changed,
+    declare_parameters,
+    in_declared_type,
+    refusal,
+)
 from pear_ros.ros.node.reporter import Reporter
 from pear_ros.ros.node.worker import Worker
 from pear_ros.ros.running import StartError, run
@@ -55,7 +62,7 @@ class PearNode(LifecycleNode):
         self._enabled = True
         self._trouble = ""
         self._values = declare_parameters(self)
-        self.add_on_set_parameters_callback(self._take_parameters)
+        self.add_on_set_parameters_callback(self._validate_parameters)
         self.create_service(SetBool, "~/enable", self._enable)
 
     @property
@@ -69,16 +76,28 @@ class PearNode(LifecycleNode):
         return self._outputs.watched() if self._outputs else None
 
     def set_parameters(self, parameter_list: list[Parameter[Any]]) -> list[SetParametersResult]:
-        """As rclpy does, after values have been put into their declared types."""
-        return super().set_parameters([in_declared_type(one) for one in parameter_list])
+        """Set each parameter on its own and return the results; see set_parameters_atomically."""
+        return [self.set_parameters_atomically([parameter]) for parameter in parameter_list]
 
     def set_parameters_atomically(
         self, parameter_list: list[Parameter[Any]]
     ) -> SetParametersResult:
-        """As rclpy does, after values have been put into their declared types; the parameter
-        service calls this one.
+        """Set all parameters or none, and apply them; ROS 2's parameter services call this method.
+
+        Values are converted to their declared types first. The new values take effect from the
+        next image on, or at the next configuration.
         """
-        return super().set_parameters_atomically([in_declared_type(one) for one in parameter_list])
+        parameters = [in_declared_type(parameter) for parameter in parameter_list]
+        # Before rclpy, which refuses a value out of range in other words than the commands do.
+        result = self._validate_parameters(parameters)
+        if result.successful:
+            result = super().set_parameters_atomically(parameters)
+        if result.successful:
+            # Not in a callback of rclpy: Humble has none that is called after values were set.
+            self._values = changed(self._values, parameters)
+            if self._worker is not None:
+                self._worker.parameters = self._values
+        return result
 
     def autostart(self) -> None:
         """Configures and activates the node, unless its parameter `autostart` is off.
@@ -212,14 +231,9 @@ class PearNode(LifecycleNode):
         response.message = "enabled" if self._enabled else "disabled"
         return response
 
-    def _take_parameters(self, parameters: list[Parameter[Any]]) -> SetParametersResult:
+    def _validate_parameters(self, parameters: list[Parameter[Any]]) -> SetParametersResult:
         reason = refusal(parameters, live_only=self._pipeline is not None)
-        if reason:
-            return SetParametersResult(successful=False, reason=reason)
-        self._values = self._values.changed(parameters)
-        if self._worker is not None:
-            self._worker.parameters = self._values
-        return SetParametersResult(successful=True)
+        return SetParametersResult(successful=not reason, reason=reason)
 
 
 def build_pipeline(parameters: Parameters) -> Pipeline:
@@ -242,10 +256,10 @@ def build_pipelines(parameters: Parameters, count: int) -> list[Pipeline]:
         Pipeline(
             estimator,
             make_detector(parameters.detector),
-            parameters.settings,
+            parameters,
             parameters.id_prefix,
         )
-        for estimator in make_estimators(parameters.estimator_choice, count)
+        for estimator in make_estimators(EstimatorChoice.of(parameters), count)
     ]
 
 

@@ -19,7 +19,7 @@ from visualization_msgs.msg import MarkerArray
 from pear_msgs.msg import BodyModelInfo, HumanArray
 from pear_ros.body.joint_frames import JointFrames, arrays, placed, root_frames
 from pear_ros.body.submesh import SubMesh
-from pear_ros.core.choice import MESH_DETAILS
+from pear_ros.core.parameters import MESH_DETAILS
 from pear_ros.core.people import Array, Image, People, Person, TrackingState
 from pear_ros.rendering.overlay import draw_overlay
 from pear_ros.ros.conversion.clouds import vertex_cloud

@@ -51,7 +51,7 @@ class FollowingSubscription:
     ) -> None:
         """Subscribes to `topic`, keeping the last `depth` messages.
 
-        `reliability`: one of pear_ros.core.choice.RELIABILITIES. `message_lost` is called with
+        `reliability`: one of pear_ros.core.parameters.RELIABILITIES. `message_lost` is called with
         rclpy's
         QoSMessageLostInfo when the middleware has lost messages. `raw`: `callback` gets serialised
         messages, as bytes.

@@ -14,6 +14,7 @@ from sensor_msgs.msg import CameraInfo, CompressedImage
 
 from pear_ros.core.camera import Camera
 from pear_ros.core.estimator import Detection
+from pear_ros.core.parameters import Parameters
 from pear_ros.core.people import Array, TrackingState
 from pear_ros.core.timestamps import nanoseconds_of, seconds_of
 from pear_ros.ros.conversion.depth import depth_from_image
@@ -25,7 +26,6 @@ from pear_ros.ros.node.debug import DebugTimes
 from pear_ros.ros.node.inbox import Inbox, Item
 from pear_ros.ros.node.metrics import Recorder
 from pear_ros.ros.node.outputs import Outputs
-from pear_ros.ros.node.parameters import Parameters
 
 if TYPE_CHECKING:
     from rclpy.event_handler import QoSMessageLostInfo
@@ -153,9 +153,10 @@ class Worker:
             self._node.get_logger().info("Stamps went back: tracks begin anew")
             self._pipeline.reset()
         self._last_seconds = seconds
-        self._pipeline.settings = parameters.settings
         with recorder.stage("estimate"):
-            people = self._pipeline(picture, camera, seconds, detections=detections, depth=depth)
+            people = self._pipeline(
+                picture, camera, seconds, detections=detections, depth=depth, settings=parameters
+            )
         self._outputs.publish(
             watched,
             picture,

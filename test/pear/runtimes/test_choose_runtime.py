@@ -12,7 +12,7 @@ import pytest
 pytest.importorskip("torch", reason="weights are read by torch")
 pytest.importorskip("onnxruntime", reason="the default on the CPU")
 
-from pear_ros.core.choice import EstimatorChoice, EstimatorError, RuntimeChoice
+from pear_ros.core.configuration import EstimatorChoice, EstimatorError, RuntimeChoice
 from pear_ros.estimators.factory import make_estimator
 from pear_ros.pear.body import PearBody, load_body
 from pear_ros.pear.files import find_model_files

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 from pear_ros.body import load_open_body
-from pear_ros.core.choice import RuntimeChoice
+from pear_ros.core.configuration import RuntimeChoice
 from pear_ros.core.people import Array, Image
 from pear_ros.pear.crop import Squares, crop_pixels
 from pear_ros.pear.graph import data_file
