@@ -78,8 +78,8 @@ class Body(Protocol):
     def faces_of(self, detail: str) -> npt.NDArray[np.int32]:
         """Return the triangles (F', 3) of the mesh in a level of detail.
 
-        `detail`: one of pear_ros.core.choice.MESH_DETAILS. The triangles index the same vertices as
-        `faces`, and are equal to `faces` where the body has no reduced mesh.
+        `detail`: one of MESH_DETAILS in pear_ros.core.parameters. The triangles index the same
+        vertices as `faces`, and are equal to `faces` where the body has no reduced mesh.
         """
         ...
 

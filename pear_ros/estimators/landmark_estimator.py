@@ -114,7 +114,8 @@ class LandmarkEstimator(Stateful):
         self._known.clear()
 
     def close(self) -> None:
-        """Nothing is held on a device."""
+        """Stop the threads of the landmark models; the estimator cannot be used afterwards."""
+        self._landmarks.close()
 
     def _fit_body(
         self, pose: PoseLandmarks, camera: Camera, memory: _Memory | None, stamp: float

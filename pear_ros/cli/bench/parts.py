@@ -40,7 +40,7 @@ def watch_parts(pipeline: Pipeline, estimator: Estimator, stopwatch: Stopwatch) 
     stopwatch.watch(pipeline, "_detector", "detect")
     stopwatch.watch(pipeline._tracker, "predict", "track")
     stopwatch.watch(pipeline._tracker, "update", "track")
-    stopwatch.watch(pipeline, "_metric", "true size")
+    stopwatch.watch(pipeline, "_metric_scale", "true size")
     stopwatch.watch(pipeline, "_smoother", "smooth")
     rest = "estimate"
     if isinstance(estimator, LandmarkEstimator):

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from rclpy.lifecycle import LifecycleNode
 from sensor_msgs.msg import CameraInfo, CompressedImage
 
+from pear_ros.core.blas import OneBlasThread
 from pear_ros.core.camera import Camera
 from pear_ros.core.estimator import Detection
 from pear_ros.core.parameters import Parameters
@@ -118,6 +119,10 @@ class Worker:
         self._inbox.put(kind, message, nanoseconds_of(message.header))
 
     def _work(self) -> None:
+        with OneBlasThread():
+            self._process_all()
+
+    def _process_all(self) -> None:
         while (item := self._inbox.take()) is not None:
             try:
                 self._process(item)
