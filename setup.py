@@ -26,6 +26,7 @@ setup(
         "ai-edge-litert>=2.3",
         "array-api-compat>=1.16",
         "av>=17.1",
+        "filelock>=4.1",
         "mcap>=1.6",
         "numpy>=1.21.5",
         "opencv-python-headless>=4.5.4",

@@ -16,9 +16,9 @@ import numpy as np
 
 from pear_ros.body import load_open_body
 from pear_ros.core.camera import Camera
-from pear_ros.core.estimator import Estimate, Region
+from pear_ros.core.estimator import Region
 from pear_ros.core.parameters import Parameters
-from pear_ros.core.people import NUM_JOINTS, Array, Image, Person, SmplxParams, stack
+from pear_ros.core.people import NUM_JOINTS, Array, Estimate, Image, Person, SmplxParams, stack
 from pear_ros.detection.detectors import make_detector
 from pear_ros.pipeline import Pipeline
 from pear_ros.ros.node.node import main

@@ -155,7 +155,7 @@ def smplx_body(arrays: Arrays, *, name: str, sha256: str) -> BodyModel:
     """A body from the arrays of `read_smplx`.
 
     With reduced meshes where there are arrays `faces_<detail>`, by names in
-    pear_ros.core.choice.MESH_DETAILS.
+    pear_ros.core.parameters.MESH_DETAILS.
     """
     expression = arrays["exprdirs"]
     moving = np.flatnonzero(np.abs(expression).max(axis=(1, 2)) > 0.0)

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from pear_ros.core.boxes import overlap, same_person
+from pear_ros.core.boxes import intersection_area, same_person
 from pear_ros.core.people import Array, Image
 from pear_ros.io.downloads import landmark_model
 from pear_ros.landmarks.pose import ROI_SCALE, person_box
@@ -102,8 +102,8 @@ class PersonDetector:
             hips, top = window.uncrop(points[:2], self._model.pixels)
             roi = Roi.from_centre_and_top(hips, top, ROI_SCALE)
             box = person_box(roi)
-            in_image = max(overlap(box, frame), 1.0)
-            seen = min(overlap(box, inside) / in_image, 1.0)
+            in_image = max(intersection_area(box, frame), 1.0)
+            seen = min(intersection_area(box, inside) / in_image, 1.0)
             found.append(Proposal(box, float(score) * seen, roi))
         return _distinct([detection for detection in found if detection.score > self._min_score])
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 
 from pear_ros.body import BodyModel
 from pear_ros.core.camera import Camera
-from pear_ros.core.estimator import Estimate, Region
-from pear_ros.core.people import Array, Image, Person, stack
-from pear_ros.core.state import Remembering
+from pear_ros.core.estimator import Region
+from pear_ros.core.people import Array, Estimate, Image, Person, stack
+from pear_ros.core.state import Stateful
 from pear_ros.fitting import BodyFit, BodyFitter, PartFitter
 from pear_ros.landmarks.holistic import HolisticLandmarks
 from pear_ros.landmarks.pose import in_sight, roi_from_box, visible_box
@@ -37,10 +37,10 @@ class _Memory:
     """Of the fit."""
 
 
-class LandmarkEstimator(Remembering):
+class LandmarkEstimator(Stateful):
     """MediaPipe's landmark models on the CPU and a fit of the embedded open body."""
 
-    memory = ("_known",)
+    state_attributes = ("_known",)
     model_id = "landmarks/1"
     diagnostics: Mapping[str, str] = {}
 
@@ -114,7 +114,8 @@ class LandmarkEstimator(Remembering):
         self._known.clear()
 
     def close(self) -> None:
-        """Nothing is held on a device."""
+        """Stop the threads of the landmark models; the estimator cannot be used afterwards."""
+        self._landmarks.close()
 
     def _fit_body(
         self, pose: PoseLandmarks, camera: Camera, memory: _Memory | None, stamp: float

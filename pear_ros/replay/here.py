@@ -8,8 +8,7 @@ import threading
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import suppress
 
-from threadpoolctl import threadpool_limits
-
+from pear_ros.core.blas import OneBlasThread
 from pear_ros.replay.job import Build, Event, Job, Piece, Worker
 from pear_ros.ros.node.node import build_pipelines
 
@@ -24,9 +23,7 @@ def replay_here(
     """
     pipelines = build(job.parameters, min(count, len(pieces)))
     try:
-        # They set this limit while they work, for the whole process: here it holds throughout, so
-        # that none lifts it for another, which might then sum in another order.
-        with threadpool_limits(1, "blas"):
+        with OneBlasThread():  # Set once, not for each image.
             yield from _run([Worker(pipeline, job) for pipeline in pipelines], pieces)
     finally:
         for pipeline in pipelines:

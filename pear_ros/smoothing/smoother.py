@@ -18,7 +18,7 @@ import numpy as np
 from pear_ros.body.scaled_bodies import ScaledBodies
 from pear_ros.core.camera import Camera
 from pear_ros.core.people import Person, TrackingState
-from pear_ros.core.state import Remembering
+from pear_ros.core.state import Stateful
 from pear_ros.smoothing.person_filter import Known, Measurement, begin, follow, joined, rows
 
 LONGEST_GAP = 0.5
@@ -28,10 +28,10 @@ _SEEN = (TrackingState.NEW, TrackingState.TRACKED)
 """Of others, nothing was measured in this image."""
 
 
-class Smoother(Remembering):
+class Smoother(Stateful):
     """Filters the people of one video; not thread-safe."""
 
-    memory = ("_known",)
+    state_attributes = ("_known",)
 
     def __init__(self, bodies: ScaledBodies) -> None:
         self._bodies = bodies

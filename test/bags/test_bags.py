@@ -470,7 +470,7 @@ def test_prefetched_raises_after_what_came_before() -> None:
 def test_a_snapshot_holds_people() -> None:
     smplx = SmplxParams(*(np.random.default_rng(k).normal(size=(3, k)) for k in range(4)))
     box = np.arange(8.0)[::2]
-    person = Person("h1", TrackingState.LOST, 0.5, box, smplx, box, box, box)
+    person = Person(0.5, box, smplx, box, box, box, id="h1", state=TrackingState.LOST)
     again = loads(dumps({"a": [person, (1, None, {"x"}, np.float64(0.1))]}))["a"]
     assert again[0].state is TrackingState.LOST
     np.testing.assert_array_equal(again[0].smplx.betas, smplx.betas)

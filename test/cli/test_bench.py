@@ -26,8 +26,8 @@ from pear_ros.cli.bench.report import Setting, as_markdown, as_text, notes, rows
 from pear_ros.cli.bench.stopwatch import Stopwatch
 from pear_ros.core.camera import Camera, IntrinsicsSource
 from pear_ros.core.configuration import EstimatorChoice, RuntimeChoice
-from pear_ros.core.estimator import Estimate, Region
-from pear_ros.core.people import NUM_JOINTS, Array, Image, Person, SmplxParams
+from pear_ros.core.estimator import Region
+from pear_ros.core.people import NUM_JOINTS, Array, Estimate, Image, Person, SmplxParams
 from pear_ros.detection.detectors import FullFrame
 from pear_ros.estimators.landmark_estimator import LandmarkEstimator
 from pear_ros.io.downloads import demo_clip

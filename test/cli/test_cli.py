@@ -49,7 +49,7 @@ class Known:
         box = np.array([1, 2, 3, 4], np.float32)
         confidence = np.zeros(55, np.float32)
         name = f"person_{index}"
-        return Person(name, state, 0.5, box, params, unknown, confidence, unknown[:, :2])
+        return Person(0.5, box, params, unknown, confidence, unknown[:, :2], id=name, state=state)
 
 
 @pytest.fixture(scope="module")

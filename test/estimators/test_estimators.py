@@ -9,7 +9,6 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from threadpoolctl import threadpool_limits
 
 from pear_ros.core.camera import Camera
 from pear_ros.core.configuration import EstimatorChoice, EstimatorError
@@ -62,8 +61,7 @@ def test_pipelines_in_threads_do_not_disturb_each_other() -> None:
     def pipelines() -> list[Pipeline]:
         return [Pipeline(one) for one in make_estimators(EstimatorChoice("landmarks"), 2)]
 
-    # A pipeline sets the number of BLAS's threads for all, and back: here they find one.
-    with threadpool_limits(1, "blas"), ThreadPoolExecutor(2) as pool:
+    with ThreadPoolExecutor(2) as pool:
         together = list(pool.map(bits, pipelines(), videos))
         assert all(together)
         assert together == list(map(bits, pipelines(), videos))

@@ -38,9 +38,9 @@ MEANINGS = {
 def watch_parts(pipeline: Pipeline, estimator: Estimator, stopwatch: Stopwatch) -> None:
     """Time the parts of `pipeline` and of its `estimator`, from now on."""
     stopwatch.watch(pipeline, "_detector", "detect")
-    stopwatch.watch(pipeline._tracker, "regions", "track")
+    stopwatch.watch(pipeline._tracker, "predict", "track")
     stopwatch.watch(pipeline._tracker, "update", "track")
-    stopwatch.watch(pipeline, "_metric", "true size")
+    stopwatch.watch(pipeline, "_metric_scale", "true size")
     stopwatch.watch(pipeline, "_smoother", "smooth")
     rest = "estimate"
     if isinstance(estimator, LandmarkEstimator):

@@ -1,20 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What it gains when images share batches of PEAR's network on the CPU.
+"""Throughput of PEAR's network on the CPU when images of several threads share batches.
 
-    PYTHONPATH=test python -m benchmarks.joined [ViT-S ViT-B]
+    python -m benchmarks.shared_runtime [ViT-S ViT-B]
 
-As many threads as there are images at once, each with a picture of the demo clip and one man in it,
-look at him again and again through one network, as a replay of as many bags does. Shared: by
-pear_ros.pear.runtimes.joined. One by one: as many looks by the same runtime in one thread. Both
-take turns in the same run. Weights are made up by the recipe of the parity tests, fp32.
+As many threads as images at once, each with a picture of the demo clip that shows one man, infer
+him repeatedly through one network, as a replay of that many bags does. "Shared" uses
+pear_ros.pear.runtimes.shared_runtime. "One by one" infers as often by the same runtime in one
+thread. Both alternate in the same run. Weights are synthetic, by the recipe of the parity tests, in
+fp32.
 
-People per second of wall time and milliseconds of processors' time for a person, which hardly
-depends on what else runs on the machine: medians over the turns. Ratios are medians of the turns'
-ratios, above one where sharing pays. Before images share batches it is looked up whether that
-changes any bit of what is said of somebody (batches of up to eight); whatever is shown as shared
-has passed that, and was compared once more with what each image gives alone.
+Figures are people per second of wall time, and milliseconds of CPU time per person, which hardly
+depend on other load of the machine: medians over the rounds. Ratios are medians of the rounds'
+ratios, above one where sharing pays. Runtimes share batches only if that changes no bit of a result
+(measured for batches of up to eight); each shared result is compared once more with that of its
+image alone.
 
-Writes benchmarks/results/joined.md; takes 2 minutes, and 4 more with ViT-B.
+Writes benchmarks/results/shared_runtime.md; takes 2 minutes, and 4 more with ViT-B.
 """
 
 from __future__ import annotations
@@ -36,8 +37,8 @@ from pear_ros.io.video import FrameSource
 from pear_ros.pear.crop import Squares, squares
 from pear_ros.pear.export import export_graph
 from pear_ros.pear.graph import Graph
-from pear_ros.pear.runtimes.joined import independent_of_batch, join
 from pear_ros.pear.runtimes.runtime import CropRuntime, Runtime
+from pear_ros.pear.runtimes.shared_runtime import is_batch_invariant, share_runtime
 from pear_ros.pear.runtimes.with_onnxruntime import OnnxRuntime
 from pear_ros.pear.runtimes.with_openvino import OpenVinoRuntime
 
@@ -81,9 +82,9 @@ def measure(size: str, library: str, graph: Graph, images: list[Image]) -> list[
     runtime: CropRuntime = LIBRARIES[library](graph)
     places = squares(MAN.box[None], images[0].shape[1], images[0].shape[0])
     start = time.perf_counter()
-    assert independent_of_batch(runtime, MOST), f"{library} depends on the batch"
+    assert is_batch_invariant(runtime, MOST), f"{library} depends on the batch"
     looked_up = time.perf_counter() - start
-    shared = {count: join(runtime, count, MOST) for count in AT_ONCE}
+    shared = {count: share_runtime(runtime, count, MOST) for count in AT_ONCE}
     assert all(same_bits(sharing, images, places) for sharing in shared.values())
     times: dict[int, list[list[tuple[float, float]]]] = {count: [] for count in AT_ONCE}
     for turn in range(ROUNDS[size] + 1):
@@ -122,7 +123,7 @@ def main() -> None:
         "looking it up, s",
     ]
     table = {"The network alone, one person an image": (headings, rows)}
-    write_report("joined", __doc__ or "", table)
+    write_report("shared_runtime", __doc__ or "", table)
 
 
 if __name__ == "__main__":

@@ -15,9 +15,9 @@ import pytest
 from pear_ros.core.people import Array, Image
 from pear_ros.pear.crop import Crops, Squares, crop_pixels
 from pear_ros.pear.prediction import VECTOR_SIZE
-from pear_ros.pear.runtimes import joined
-from pear_ros.pear.runtimes.joined import independent_of_batch, join
+from pear_ros.pear.runtimes import shared_runtime
 from pear_ros.pear.runtimes.runtime import Runtime, RuntimeInfo
+from pear_ros.pear.runtimes.shared_runtime import is_batch_invariant, share_runtime
 
 IMAGE = np.random.default_rng(1).integers(0, 256, (300, 400, 3), np.uint8)
 FOREVER = 30.0
@@ -119,7 +119,7 @@ def close(runtimes: Sequence[Runtime]) -> None:
 @pytest.fixture
 def window(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
     """Sets how long others are waited for."""
-    return lambda seconds: monkeypatch.setattr(joined, "_WINDOW_S", seconds)
+    return lambda seconds: monkeypatch.setattr(shared_runtime, "_BATCH_WINDOW", seconds)
 
 
 @pytest.fixture
@@ -133,7 +133,7 @@ def three(
 ) -> Iterator[tuple[FakeOfCrops, list[Runtime]]]:
     """Three that share a network for batches of four, and wait for each other."""
     window(FOREVER)
-    runtimes = join(network, 3, 4)
+    runtimes = share_runtime(network, 3, 4)
     network.batches.clear()
     start = time.monotonic()
     yield network, runtimes
@@ -174,7 +174,7 @@ def test_a_crowd_is_left_to_the_runtime(three: Three) -> None:
 
 def test_nobody_waits_for_long(network: FakeOfCrops, window: Callable[[float], None]) -> None:
     window(0.001)
-    runtimes = join(network, 3, 4)
+    runtimes = share_runtime(network, 3, 4)
     network.batches.clear()
     start = time.monotonic()
     for runtime in runtimes:
@@ -223,8 +223,8 @@ def test_what_depends_on_the_batch_is_run_alone(
 ) -> None:
     network = make()
     with caplog.at_level(logging.INFO, "pear_ros"):
-        runtimes = join(network, 3, 8)
-    assert caplog.text.count("Images go through the network one by one") == 1
+        runtimes = share_runtime(network, 3, 8)
+    assert caplog.text.count("Images are inferred one by one") == 1
     network.batches.clear()
     for count, answer in zip([2, 5, 8], ask(runtimes, [2, 5, 8]), strict=True):
         np.testing.assert_array_equal(answer.result(), make().infer(IMAGE, places(count, count)))
@@ -239,11 +239,11 @@ def test_what_depends_on_the_batch_is_run_alone(
 
 
 def test_sizes_that_are_not_used_do_not_count(network: FakeOfCrops) -> None:
-    assert independent_of_batch(network, 20)
-    assert independent_of_batch(DependentOnSize(), 4)
-    assert not independent_of_batch(DependentOnSize(), 5)
+    assert is_batch_invariant(network, 20)
+    assert is_batch_invariant(DependentOnSize(), 4)
+    assert not is_batch_invariant(DependentOnSize(), 5)
 
 
 def test_one_needs_nothing(caplog: pytest.LogCaptureFixture) -> None:
     network = Fake()
-    assert join(network, 1, 8) == [network] and not network.batches and not caplog.text
+    assert share_runtime(network, 1, 8) == [network] and not network.batches and not caplog.text

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The quickest precision that is accurate enough: each is judged, until one passes."""
+"""Fallback from one precision to the next: the fastest whose accuracy is sufficient is used."""
 
 from __future__ import annotations
 
@@ -16,22 +16,24 @@ from pear_ros.pear.runtimes.runtime import Runtime, RuntimeUnavailableError
 logger = get_logger(__name__)
 
 
-def accurate(
+def require_accurate(
     runtime: Runtime,
     reference: Array,
     body: PearBody | None,
-    remember: Callable[[Verdict], None] | None = None,
+    on_verdict: Callable[[Verdict], None] | None = None,
 ) -> Runtime:
-    """`runtime`, its info with a verdict, if that is in its favour; else it is closed.
+    """Return `runtime` with the verdict on its accuracy in its info, or close it and raise.
 
-    `reference` (8, VECTOR_SIZE): what the network in fp32 says of the bundled crops. `remember` is
-    told the verdict, whatever it is. Raises RuntimeUnavailableError, and what `infer` does.
+    `reference` (8, VECTOR_SIZE): outputs of the network in fp32 for the bundled crops. `body`: see
+    `judge`. `on_verdict` is called with the verdict, whether it passed or not.
+
+    Raises RuntimeUnavailableError when the runtime is not accurate enough, and what `infer` raises.
     """
     try:
         verdict = judge(infer_bundled(runtime), reference, body)
         runtime.info = replace(runtime.info, verdict=verdict)
-        if remember is not None:
-            remember(verdict)
+        if on_verdict is not None:
+            on_verdict(verdict)
         if verdict.fault:
             raise RuntimeUnavailableError(f"it is not accurate enough: {verdict.fault}")
     except BaseException:
@@ -40,19 +42,21 @@ def accurate(
     return runtime
 
 
-def first_accurate(precisions: Sequence[str], make: Callable[[str], Runtime]) -> Runtime:
-    """The runtime that `make` gives for the first of `precisions` for which it gives one.
+def first_available(precisions: Sequence[str], make: Callable[[str], Runtime]) -> Runtime:
+    """Return the runtime that `make` makes for the first of `precisions` for which it succeeds.
 
-    Raises RuntimeUnavailableError with all reasons where it gives none.
+    `make` fails by raising RuntimeUnavailableError; each fallback is logged as a warning.
+
+    Raises RuntimeUnavailableError with the reasons of all precisions when `make` fails for each.
     """
     reasons = []
     for number, precision in enumerate(precisions):
         try:
             return make(precision)
         except RuntimeUnavailableError as error:
-            reasons.append(f"{precision} cannot be used, as {error}")
+            reasons.append(f"{precision} cannot be used: {error}")
             if number + 1 < len(precisions):
-                logger.warning("%s; %s is tried", reasons[-1], precisions[number + 1])
+                logger.warning("%s; falling back to %s", reasons[-1], precisions[number + 1])
     if len(precisions) == 1:
-        reasons.append("with precision auto others are tried")
+        reasons.append("set precision to auto to allow others")
     raise RuntimeUnavailableError("; ".join(reasons))
