@@ -26,6 +26,7 @@ from pear_ros.bags.topic import BagError
 from pear_ros.bags.unfinished import ResumeError, summary_of
 from pear_ros.core.parameters import Parameters
 from pear_ros.replay.replay import FRAMES_PER_PART, Choice, Replay, Tally, fingerprint_of
+from pear_ros.replay.state_classes import state_classes
 from pear_ros.replay.topics import Wanted, choose_topics
 
 if TYPE_CHECKING:
@@ -217,7 +218,7 @@ class Worker:
         """`pipeline`: one that has seen no image."""
         self._pipeline = pipeline
         self._job = job
-        self._fresh = dumps(pipeline.state())
+        self._fresh = dumps(pipeline.state(), state_classes())
         self._versions = versions(pipeline)
 
     def __call__(
@@ -234,7 +235,7 @@ class Worker:
     ) -> None:
         bag = Bag(piece.source)
         known = len(bag.damage)
-        self._pipeline.restore(loads(self._fresh))
+        self._pipeline.restore(loads(self._fresh, state_classes()))
         work = Replay(
             bag,
             piece.folder,

@@ -32,6 +32,7 @@ from pear_ros.core.parameters import DECLARATIONS, Parameters
 from pear_ros.core.people import TrackingState
 from pear_ros.replay.frames import CAMERA_INFO, DEPTH, DETECTIONS, FrameReader, Given, Remark
 from pear_ros.replay.results import ResultMessages
+from pear_ros.replay.state_classes import state_classes
 from pear_ros.replay.topics import Wanted
 
 if TYPE_CHECKING:
@@ -169,11 +170,18 @@ class Replay:
         self._topics = [*own, *self._inputs]
         self._stretch = choice.stretches(bag)[chunk]
         fingerprint = {**fingerprint_of(bag, choice, parameters), **versions}
-        self._output = self._whole = ResumableBag(folder, "humans", fingerprint, choice.storage)
+        classes = (*state_classes(), _State, Tally)
+        self._output = self._whole = ResumableBag(
+            folder, "humans", fingerprint, choice.storage, classes
+        )
         if choice.chunk is not None:
             fingerprint = {**fingerprint, CHUNK_NUMBER: str(chunk)}
             self._output = ResumableBag(
-                chunk_folder(folder, chunk), f"humans_{chunk}", fingerprint, choice.storage
+                chunk_folder(folder, chunk),
+                f"humans_{chunk}",
+                fingerprint,
+                choice.storage,
+                classes,
             )
         self._told: set[str] = set()
         self.seconds = 0.0

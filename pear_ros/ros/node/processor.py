@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from rclpy.lifecycle import LifecycleNode
 from sensor_msgs.msg import CameraInfo
 
+from pear_ros.core.blas import OneBlasThread
 from pear_ros.core.parameters import Parameters
 from pear_ros.core.people import TrackingState
 from pear_ros.core.timestamps import nanoseconds_of
@@ -121,6 +122,10 @@ class ImageProcessor:
         self._synchronizer.add(kind, message, nanoseconds_of(message.header))
 
     def _run(self) -> None:
+        with OneBlasThread():
+            self._process_all()
+
+    def _process_all(self) -> None:
         while (item := self._synchronizer.take()) is not None:
             topic = self._topics[IMAGE]
             try:
