@@ -112,7 +112,7 @@ class FrameAssembler:
             return camera_from_info(self._read(message), width, height, rectified)
         except Exception as error:  # A corrupt message may raise anything.
             text = (
-                f"No intrinsics for {image_topic}: {_described(error)}. "
+                f"No intrinsics for {image_topic}: {describe(error)}. "
                 f"A field of view of {parameters.field_of_view:g} degrees is assumed"
             )
             issues.append(Issue(CAMERA_INFO, cause, text))
@@ -156,7 +156,7 @@ class FrameAssembler:
 
     def _unusable(self, kind: str, error: Exception) -> Issue:
         cause = error.cause if isinstance(error, ImageError) else type(error).__name__
-        return Issue(kind, cause, f"Refused on {self._topics[kind]}: {_described(error)}")
+        return Issue(kind, cause, f"Refused on {self._topics[kind]}: {describe(error)}")
 
 
 def _bgr(message: Any) -> Image:
@@ -166,9 +166,9 @@ def _bgr(message: Any) -> Image:
     except ImageError:
         raise
     except Exception as error:
-        raise ImageError("corrupt message", _described(error)) from error
+        raise ImageError("corrupt message", describe(error)) from error
 
 
-def _described(error: Exception) -> str:
+def describe(error: Exception) -> str:
     known = isinstance(error, (ImageError, CalibrationError, UnreadableError))
     return str(error) if known else f"the message is corrupt ({type(error).__name__}: {error})"
