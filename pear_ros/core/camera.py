@@ -41,8 +41,8 @@ class Camera:
     def from_field_of_view(cls, width: int, height: int, degrees: float = 60.0) -> Camera:
         """Return the camera of an uncalibrated image of `width` x `height` pixels.
 
-        `degrees`: field of view across the longer side; pixels are square. Raises ValueError when it
-        is not between 0 and 180 degrees.
+        `degrees`: field of view across the longer side; pixels are square. Raises ValueError when
+        it is not between 0 and 180 degrees.
         """
         if not 0.0 < degrees < 180.0:
             raise ValueError(f"field of view must be between 0 and 180 degrees, not {degrees}")

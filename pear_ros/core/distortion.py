@@ -45,7 +45,7 @@ class Distortion:
     coefficients: tuple[float, ...]
 
     def __post_init__(self) -> None:
-        """Check the coefficients; raises ValueError for an unknown model or a wrong number of them."""
+        """Raise ValueError for an unknown model or coefficients that do not belong to it."""
         counts = MODELS.get(self.model)
         if counts is None:
             raise ValueError(f"unknown distortion model {self.model!r}; known: {', '.join(MODELS)}")
@@ -95,7 +95,7 @@ class Distortion:
 
     @cached_property
     def reach(self) -> float:
-        """Distance from the optical axis, in undistorted coordinates, up to which the model is valid.
+        """Undistorted distance from the optical axis up to which the model is valid.
 
         Up to there the radial part is monotonic; infinite if it always is. The tangential part is
         small in comparison.

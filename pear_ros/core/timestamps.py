@@ -7,7 +7,7 @@ from typing import Any
 
 
 def nanoseconds_of(header: Any) -> int:
-    """Return the stamp of a std_msgs/Header, of rclpy or of a bag, in nanoseconds since the epoch."""
+    """Return the stamp of a std_msgs/Header, of rclpy or of a bag, nanoseconds since the epoch."""
     return int(header.stamp.sec) * 1_000_000_000 + int(header.stamp.nanosec)
 
 

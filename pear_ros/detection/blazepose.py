@@ -24,7 +24,7 @@ from pear_ros.landmarks.roi import Roi
 from pear_ros.landmarks.tflite_model import TfliteModel, sigmoid
 
 MIN_WINDOW = 160.0
-"""Least side of a window, pixels: people in smaller ones (50 pixels) are too small for landmarks."""
+"""Least side of a window, pixels: people in smaller ones are too small for landmarks."""
 
 _STEP = 0.5
 """Step from one window to the next, over the side."""
