@@ -90,7 +90,7 @@ class Settings:
     )
     smoothing: bool = _parameter(
         True,
-        "Whether poses and positions are smoothed over time.",
+        "Smooth poses and positions over time.",
         live=True,
     )
     body_height: float = _parameter(
@@ -137,7 +137,7 @@ class Parameters(Settings):
     )
     strict_runtime: bool = _parameter(
         False,
-        "Whether to fail if the named runtime is not available, instead of trying the others.",
+        "Fail if the named runtime is not available, instead of trying the others.",
     )
     precision: str = _parameter(
         "auto",
@@ -166,8 +166,8 @@ class Parameters(Settings):
     )
     depth: bool = _parameter(
         False,
-        "Whether true distance and size are measured in a depth image on the topic depth, aligned "
-        "with the image: 16UC1 in millimetres or 32FC1 in metres (REP-118).",
+        "Measure true distance and size in a depth image on the topic depth, aligned with the "
+        "image: 16UC1 in millimetres or 32FC1 in metres (REP-118).",
     )
     calibration: str = _parameter(
         "auto",
@@ -214,8 +214,7 @@ class Parameters(Settings):
     )
     publish_vertices: bool = _parameter(
         False,
-        "Whether the messages in humans carry every mesh vertex (over 150 kB a person) beside the "
-        "parameters.",
+        "Put every mesh vertex (over 150 kB a person) into humans, beside the parameters.",
         live=True,
         option="vertices",
     )
@@ -256,15 +255,15 @@ class Parameters(Settings):
     )
     autostart: bool = _parameter(
         True,
-        "Whether the node configures and activates itself when it starts. If not, it waits for a "
-        "lifecycle manager, or for `ros2 lifecycle set /pear configure` and `ros2 lifecycle set "
-        "/pear activate`.",
+        "Configure and activate the node when it starts. If false, it waits for a lifecycle "
+        "manager, or for `ros2 lifecycle set /pear configure` and `ros2 lifecycle set /pear "
+        "activate`.",
         affects_results=False,
     )
     build_only: bool = _parameter(
         False,
-        "Whether the node only builds what PEAR's runtime needs and keeps, such as a TensorRT "
-        "engine, and exits. The next start need not wait for it.",
+        "Only build what PEAR's runtime needs and keeps, such as a TensorRT engine, and exit. The "
+        "next start need not wait for it.",
         affects_results=False,
     )
 

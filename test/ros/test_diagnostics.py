@@ -11,7 +11,7 @@ from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
 
 from pear_ros.ros.node.diagnostics import Report, diagnostic_array, figures
-from pear_ros.ros.node.metrics import Statistics
+from pear_ros.ros.node.image_statistics import Statistics
 
 
 def test_counts_and_stages_are_key_value_pairs() -> None:
@@ -40,8 +40,8 @@ def test_counts_and_stages_are_key_value_pairs() -> None:
     assert {pair.key: pair.value for pair in estimator.values} == diagnostics
 
 
-def test_trouble_is_a_warning() -> None:
-    report = Report("active", Statistics(), troubles=["nothing on /image", "lost"])
+def test_warnings_set_the_level() -> None:
+    report = Report("active", Statistics(), warnings=["nothing on /image", "lost"])
     images, topics, estimator = diagnostic_array(report, "pear", Time()).status
     assert (topics.level, topics.message) == (DiagnosticStatus.WARN, "nothing on /image; lost")
     assert images.level == estimator.level == DiagnosticStatus.OK

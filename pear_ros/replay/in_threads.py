@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Pieces of bags replayed in this process, several at once."""
+"""Replay in threads of this process, several pieces at once."""
 
 from __future__ import annotations
 
@@ -9,17 +9,19 @@ from collections.abc import Generator, Iterator, Sequence
 from contextlib import suppress
 
 from pear_ros.core.blas import OneBlasThread
-from pear_ros.replay.job import Build, Event, Job, Piece, Worker
+from pear_ros.replay.events import Event, Piece
+from pear_ros.replay.job import Build, Job
+from pear_ros.replay.worker import Worker
 from pear_ros.ros.node.node import build_pipelines
 
 
-def replay_here(
+def replay_in_threads(
     pieces: Sequence[Piece], job: Job, *, count: int = 1, build: Build = build_pipelines
 ) -> Generator[Event, None, None]:
     """Replay `pieces`, up to `count` at once, in threads that end with the iterator.
 
-    With PEAR the people whom they look at at the same time are one batch of the network.
-    What `build` raises is raised.
+    With PEAR the people in images of several threads are one batch of the network. Raises what
+    `build` raises.
     """
     pipelines = build(job.parameters, min(count, len(pieces)))
     try:
