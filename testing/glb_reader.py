@@ -71,7 +71,7 @@ class Glb:
         return found
 
     def vertices(self, name: str, seconds: float) -> Any:
-        """Return the vertices (V, 3) of the mesh of the node `name`, in world coordinates, at a time."""
+        """Return the vertices (V, 3) of the mesh of node `name` in world coordinates at a time."""
         node = self.json["nodes"][self.node(name)]
         skin = self.json["skins"][node["skin"]]
         (primitive,) = self.json["meshes"][node["mesh"]]["primitives"]
