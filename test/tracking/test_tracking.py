@@ -490,19 +490,6 @@ def test_track_states_of_each_id_are_in_order(
             assert after is not TrackingState.LOST or before is not TrackingState.LOST
 
 
-def box(x: float, y: float = 0.0, size: float = 100.0) -> np.ndarray:
-    return np.array([x, y, x + size, y + 2 * size], np.float32)
-
-
-@pytest.mark.parametrize(
-    ("other", "same"),
-    [(box(10), True), (box(300), False), (box(0, 400), False), (box(30, 40, 40), True)],
-)
-def test_same_person_of_boxes(other: np.ndarray, same: bool) -> None:
-    assert same_person(box(0), other) is same
-    assert same_person(other, box(0)) is same
-
-
 def test_move_boxes_follows_the_root() -> None:
     one = Standing(0.5, 4.0)
     places = np.array([one.root])
