@@ -17,27 +17,39 @@ from pear_ros.core.distortion import Distortion
 from pear_ros.core.people import Array, DepthSource, Person, TrackingState
 from pear_ros.scale.metric_scale import MetricScale
 from pear_ros.scale.visible_surface import SurfacePoints, median_depth, visible_surface
-from testing.synthetic_depth import CAMERA, DepthStudio, OpenPeople, Scene, Spoilt, Wrongness
+from testing.synthetic_depth import (
+    CAMERA,
+    DepthErrors,
+    EstimateErrors,
+    OpenBodyEstimator,
+    Scene,
+    SceneRenderer,
+)
 
-PEOPLE = OpenPeople()
-BODIES = Bodies(PEOPLE)
-STUDIO = DepthStudio(PEOPLE)
-NEARLY_RIGHT = Wrongness(degrees=1.5, betas=0.3, pixels=1.0)
-RIGHT = Wrongness(0.0, 0.0, 0.0)
-CLEAN = Spoilt(0.0, 0.0, 0.0)
+ESTIMATOR = OpenBodyEstimator()
+BODIES = Bodies(ESTIMATOR)
+RENDERER = SceneRenderer(ESTIMATOR)
+SMALL_ERRORS = EstimateErrors(degrees=1.5, betas=0.3, pixels=1.0)
+EXACT = EstimateErrors(0.0, 0.0, 0.0)
+CLEAN = DepthErrors(0.0, 0.0, 0.0)
 NO_DEPTH = np.full((CAMERA.height, CAMERA.width), np.nan, np.float32)
 UNCALIBRATED = replace(CAMERA, source=IntrinsicsSource.FIELD_OF_VIEW)
 
 
 def scene(seed: int = 0, occluder: str = "nothing", cover: float = 0.0, **others: object) -> Scene:
     """A person at 4 m who is 1.9 m tall, taller than estimated."""
-    arguments: dict[str, object] = {"distance": 4.0, "height": 1.9, "wrong": NEARLY_RIGHT, **others}
-    return STUDIO.scene(
+    arguments: dict[str, object] = {
+        "distance": 4.0,
+        "height": 1.9,
+        "estimate_errors": SMALL_ERRORS,
+        **others,
+    }
+    return RENDERER.scene(
         np.random.default_rng(seed), "standing", occluder=occluder, cover=cover, **arguments
     )
 
 
-STANDING = scene(1, wrong=RIGHT, spoilt=CLEAN)
+STANDING = scene(1, estimate_errors=EXACT, depth_errors=CLEAN)
 
 
 def measure(
@@ -52,8 +64,8 @@ def measure(
     return metric(persons, camera, stamp, depth, body_height)
 
 
-def distance_error(person: Person, of: Scene) -> float:
-    return abs(float(person.joints[0, 2]) / of.distance - 1.0)
+def distance_error(person: Person, case: Scene) -> float:
+    return abs(float(person.joints[0, 2]) / case.distance - 1.0)
 
 
 def height(person: Person) -> float:
@@ -64,10 +76,10 @@ def height(person: Person) -> float:
 def test_metric_scale_measures_distance_with_occluders_and_noise(occluder: str) -> None:
     errors = []
     for seed in range(5):
-        of = scene(seed, occluder, 0.08 * seed, height=(1.4, 1.6, 1.75, 1.9, 2.0)[seed])
-        [person] = measure(MetricScale(BODIES), of.person, of.depth)
+        case = scene(seed, occluder, 0.08 * seed, height=(1.4, 1.6, 1.75, 1.9, 2.0)[seed])
+        [person] = measure(MetricScale(BODIES), case.person, case.depth)
         assert person.depth_source is DepthSource.MEASURED
-        errors.append(distance_error(person, of))
+        errors.append(distance_error(person, case))
     assert max(errors) < 0.02
     assert np.median(errors) < 0.01
 
@@ -81,9 +93,9 @@ def test_metric_scale_is_exact_for_a_right_estimate() -> None:
 def test_metric_scale_with_lens_distortion() -> None:
     lens = replace(CAMERA, distortion=Distortion("plumb_bob", (-0.3, 0.1, 0.001, -0.001, 0.0)))
     for seed in range(3):
-        of = scene(seed, camera=lens, distance=2.5, spoilt=CLEAN, wrong=RIGHT)
-        [person] = measure(MetricScale(BODIES), of.person, of.depth, lens)
-        assert distance_error(person, of) < 0.002
+        case = scene(seed, camera=lens, distance=2.5, depth_errors=CLEAN, estimate_errors=EXACT)
+        [person] = measure(MetricScale(BODIES), case.person, case.depth, lens)
+        assert distance_error(person, case) < 0.002
 
 
 def test_metric_scale_leaves_the_projection_unchanged() -> None:
@@ -107,9 +119,9 @@ def test_metric_scale_leaves_the_projection_unchanged() -> None:
 @given(factor=st.floats(0.8, 1.25), seed=st.integers(0, 2))
 @settings(max_examples=15)
 def test_metric_scale_is_proportional_to_depth(factor: float, seed: int) -> None:
-    of = scene(seed, "table", 0.3, height=1.7)
-    [once] = measure(MetricScale(BODIES), of.person, of.depth)
-    [times] = measure(MetricScale(BODIES), of.person, of.depth * np.float32(factor))
+    case = scene(seed, "table", 0.3, height=1.7)
+    [once] = measure(MetricScale(BODIES), case.person, case.depth)
+    [times] = measure(MetricScale(BODIES), case.person, case.depth * np.float32(factor))
     assert times.depth_source is DepthSource.MEASURED
     assert times.joints[0, 2] / once.joints[0, 2] == pytest.approx(factor, rel=0.005)
 
@@ -118,7 +130,7 @@ class CountedBodies(Bodies):
     """Bodies that record the number of meshes of each call."""
 
     def __init__(self) -> None:
-        super().__init__(PEOPLE)
+        super().__init__(ESTIMATOR)
         self.calls: list[int] = []
 
     def meshes(self, persons: Sequence[Person]) -> Array:
@@ -180,7 +192,7 @@ def test_metric_scale_does_not_measure_a_wall() -> None:
 def test_metric_scale_uses_a_measured_height_without_depth() -> None:
     metric = MetricScale(BODIES)
     [measured] = measure(metric, STANDING.person, STANDING.depth)
-    later = scene(7, distance=6.0, height=1.9, wrong=RIGHT)
+    later = scene(7, distance=6.0, height=1.9, estimate_errors=EXACT)
     for depth in (None, NO_DEPTH):
         [person] = measure(metric, later.person, depth, stamp=1.0)
         assert person.depth_source is DepthSource.BODY_HEIGHT
@@ -193,11 +205,11 @@ def test_metric_scale_uses_a_measured_height_without_depth() -> None:
 
 def test_height_is_the_median_of_many_images() -> None:
     metric = MetricScale(BODIES)
-    for image, wrong in enumerate([1.0] * 12 + [1.2]):
+    for image, factor in enumerate([1.0] * 12 + [1.2]):
         [person] = measure(
-            metric, STANDING.person, STANDING.depth * np.float32(wrong), stamp=image / 10
+            metric, STANDING.person, STANDING.depth * np.float32(factor), stamp=image / 10
         )
-        assert person.joints[0, 2] == pytest.approx(4.0 * wrong, rel=0.005), "measured directly"
+        assert person.joints[0, 2] == pytest.approx(4.0 * factor, rel=0.005), "measured directly"
     [person] = measure(metric, STANDING.person, None, stamp=2.0)
     assert height(person) == pytest.approx(1.9, rel=0.01)
 
@@ -205,41 +217,41 @@ def test_height_is_the_median_of_many_images() -> None:
 def test_height_recovers_from_wrong_measurements() -> None:
     metric = MetricScale(BODIES)
     for image in range(33):
-        wrong = np.float32(0.75 if image < 3 else 1.0)
-        measure(metric, STANDING.person, STANDING.depth * wrong, stamp=image / 10)
+        factor = np.float32(0.75 if image < 3 else 1.0)
+        measure(metric, STANDING.person, STANDING.depth * factor, stamp=image / 10)
     [person] = measure(metric, STANDING.person, None, stamp=4.0)
     assert height(person) == pytest.approx(1.9, rel=0.03)
 
 
 def test_known_height_resolves_an_ambiguous_occluder() -> None:
-    of = scene(8, "board", 0.5, height=1.7)
-    depth = np.where(of.depth < 3.5, np.float32(3.2), of.depth)
+    case = scene(8, "board", 0.5, height=1.7)
+    depth = np.where(case.depth < 3.5, np.float32(3.2), case.depth)
     metric = MetricScale(BODIES)
-    [person] = measure(metric, of.person, depth)
+    [person] = measure(metric, case.person, depth)
     assert person.depth_source is DepthSource.ASSUMED, "ambiguous"
     free = scene(4, height=1.7)
     measure(metric, free.person, free.depth)
-    [person] = measure(metric, of.person, depth)
+    [person] = measure(metric, case.person, depth)
     assert person.depth_source is DepthSource.MEASURED
-    assert distance_error(person, of) < 0.01
+    assert distance_error(person, case) < 0.01
 
 
 def test_prior_is_of_the_true_height_not_the_estimated_one() -> None:
-    of = scene(8, "board", 0.55, height=2.05)
-    depth = np.where(of.depth < 3.5, np.float32(3.2), of.depth)
+    case = scene(8, "board", 0.55, height=2.05)
+    depth = np.where(case.depth < 3.5, np.float32(3.2), case.depth)
     metric = MetricScale(BODIES)
     free = scene(4, height=2.05)
     measure(metric, free.person, free.depth)
-    [person] = measure(metric, of.person, depth)
+    [person] = measure(metric, case.person, depth)
     assert person.depth_source is DepthSource.MEASURED
-    assert distance_error(person, of) < 0.01
+    assert distance_error(person, case) < 0.01
 
 
 def test_height_uses_one_measurement_per_interval() -> None:
     metric = MetricScale(BODIES)
     for image in range(9):
-        wrong = np.float32(1.1 if image > 3 else 1.0)
-        measure(metric, STANDING.person, STANDING.depth * wrong, stamp=1.0 + 0.01 * image)
+        factor = np.float32(1.1 if image > 3 else 1.0)
+        measure(metric, STANDING.person, STANDING.depth * factor, stamp=1.0 + 0.01 * image)
     [person] = measure(metric, STANDING.person, None, stamp=2.0)
     assert height(person) == pytest.approx(1.9, rel=0.005)
 
@@ -268,7 +280,7 @@ def test_measured_height_has_precedence_over_body_height() -> None:
 def test_metric_scale_measures_with_a_wrong_field_of_view() -> None:
     # Twice the focal length: from the same picture, people are estimated twice as far away.
     wide = replace(UNCALIBRATED, fx=2 * CAMERA.fx, fy=2 * CAMERA.fy)
-    far = scene(1, wrong=RIGHT, spoilt=CLEAN, camera=wide, distance=8.0)
+    far = scene(1, estimate_errors=EXACT, depth_errors=CLEAN, camera=wide, distance=8.0)
     [person] = measure(MetricScale(BODIES), far.person, far.depth / 2, wide)
     assert person.depth_source is DepthSource.MEASURED
     assert person.joints[0, 2] == pytest.approx(4.0, rel=0.01)
@@ -305,8 +317,10 @@ def test_height_is_dropped_with_a_lost_track() -> None:
 
 def two_people() -> tuple[list[Person], Array]:
     """One 2.5 m away before another 4 m away, both tall; the nearer hides half of the further."""
-    far = scene(1, wrong=RIGHT, spoilt=CLEAN)
-    near = replace(scene(5, distance=2.5, wrong=RIGHT, spoilt=CLEAN).person, id="h2")
+    far = scene(1, estimate_errors=EXACT, depth_errors=CLEAN)
+    near = replace(
+        scene(5, distance=2.5, estimate_errors=EXACT, depth_errors=CLEAN).person, id="h2"
+    )
     aside = float(far.person.joints[0, 0] / far.person.joints[0, 2]) + 0.05
     shift = np.float32([aside * near.joints[0, 2] - near.joints[0, 0], 0, 0])
     near = replace(
