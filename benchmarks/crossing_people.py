@@ -20,7 +20,7 @@ Doubles = npt.NDArray[np.float64]
 CAMERA = Camera.from_field_of_view(1280, 720, 70.0)
 BODY = load_open_body()
 DEPTHS = (3.0, 7.5)
-"""Range of distances, metres; each person has a lane, so that nobody walks through another."""
+"""Range of distances, metres; each person has a lane, so that people do not collide."""
 SWAY = 0.3
 """Amplitude by which people leave their lanes, metres."""
 PELVIS_BELOW_CAMERA = 0.3

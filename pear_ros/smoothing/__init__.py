@@ -15,11 +15,11 @@ others:
    to occlusions of a second. Its states are used for association, for regions and for predicted
    people. Measured people pass through unchanged.
 3. Smoothing (this package). Where is each joint, given all measurements until now? An interacting
-   multiple model filter for each joint and for the pelvis removes jitter from measured people. It
-   knows people by the ids of 2, and starts anew when a track was not measured for half a second.
+   multiple model filter for each joint and for the pelvis removes jitter from measured people. Its
+   states belong to the ids of 2, and start anew when a track was not measured for half a second.
 
-So the fit's prior may be wrong for an image after people cross, since it belongs to a region; the
-assignment of 2 corrects the identity, and 3 never mixes two people.
+After people cross, the fit's prior may be of the wrong person for an image, since it belongs to a
+region. The assignment of 2 corrects the identity, so that 3 filters each person separately.
 
 Modules: `imm_filter` (the filter), `measurement_noise` (noise adaptation, outliers and jumps),
 `tangent_space` (error states of rotations and positions), `measurements` (what one image measures),

@@ -5,7 +5,7 @@ A channel is a joint that turns or a point that moves, along n <= 3 axes. Along 
 state x = (p, v): p is the error of a nominal state, in the tangent space of that state, and v is
 the rate. The nominal state may be a rotation; in each step it absorbs the mean of p (error-state
 filter). The axes of a channel share the covariance P, so that S is a scalar. Two modes j, rest and
-motion, have a filter each: one that is calm enough for a resting joint lags behind a quick one.
+motion, have a filter each, since a filter that is smooth at rest lags behind quick motion.
 
 Model of mode j over a time step dt
 
@@ -179,16 +179,19 @@ def update(
     inflation = outlier_inflation(squared_innovation, expected)
     updated, step = _update_modes(channels, state, innovation, R * inflation)
     d, last_d = innovation - state.residual, state.displacement_error
-    updated = replace(updated, residual=innovation - step, displacement_error=d)
     jump = jumps(channels.jump_share, inflation > 1.0, squared_innovation, d)
-    if not jump.any():
-        variance = channels.axes * sigma**2
-        noise_scale = adapt_noise_scale(state.noise_scale, d, last_d, variance, dt)
-        return replace(updated, noise_scale=noise_scale), step
-    # Jumps are no noise: with any of them, the noise scale of no channel is adapted.
-    initial = initialise(channels, np.sqrt(state.noise_scale) * sigma)
-    updated = replace(_select(jump, initial, updated), noise_scale=state.noise_scale)
-    return updated, np.where(jump[:, None], innovation, step)
+    any_jump = jump.any()
+    noise_scale = state.noise_scale
+    if not any_jump:  # A jump is no noise: with one, the noise scale of no channel is adapted.
+        noise_scale = adapt_noise_scale(noise_scale, d, last_d, channels.axes * sigma**2, dt)
+    updated = replace(
+        updated, residual=innovation - step, displacement_error=d, noise_scale=noise_scale
+    )
+    if any_jump:
+        initial = initialise(channels, np.sqrt(noise_scale) * sigma)
+        updated = _select(jump, replace(initial, noise_scale=noise_scale), updated)
+        step = np.where(jump[:, None], innovation, step)
+    return updated, step
 
 
 def _mix(channels: Channels, state: ImmState, dt: Doubles) -> ImmState:
@@ -239,7 +242,7 @@ def _update_modes(
 
 
 def _mode_probabilities(channels: Channels, state: ImmState, nu: Doubles, S: Doubles) -> Doubles:
-    """mu (N, 2, C) from innovations nu (N, 2, 3, C) of variance S (N, 2, C) along each axis."""
+    """(N, 2, C) mu from innovations nu (N, 2, 3, C) of variance S (N, 2, C) along each axis."""
     # -2 log L_j up to a constant: nu^T S^-1 nu + n log S, relative to the likelier mode.
     cost = squared_norm(nu) / S + channels.axes * np.log(S)
     likelihood = np.exp(0.5 * (cost.min(axis=1, keepdims=True) - cost))

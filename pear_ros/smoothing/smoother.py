@@ -4,7 +4,7 @@
 Joint rotations are filtered on SO(3) and the pelvis in space, so that slow motion is smooth and
 quick motion does not lag (`pear_ros.smoothing.imm_filter`). The pelvis is filtered separately
 across the line of sight, where it is measured well, and in depth, where it is not: the body stays
-in its place in the image while its distance calms down. Shape coefficients converge to a mean.
+in its place in the image while its distance is smoothed. Shape coefficients converge to a mean.
 """
 
 from __future__ import annotations
