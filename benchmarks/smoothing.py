@@ -23,7 +23,6 @@ were tuned on, without the first second.
 
 from __future__ import annotations
 
-import dataclasses
 import itertools
 import time
 from collections.abc import Callable, Sequence
@@ -32,7 +31,10 @@ from functools import partial
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from benchmarks.motion import Doubles, PersonMotion, PoseSequence, measure
+from benchmarks.motion import Doubles
+from benchmarks.motion_figures import Figures, joint_figures, pelvis_figures, posed_joints
+from benchmarks.motion_scene import Scene
+from benchmarks.one_euro import one_euro_joints, one_euro_pelvis
 from benchmarks.report import Table, write_report
 from pear_ros.body import load_open_body
 from pear_ros.body.scaled import Bodies
@@ -41,184 +43,15 @@ from pear_ros.core.camera import Camera
 from pear_ros.core.people import NUM_JOINTS, Array, Person, SmplxParams, TrackingState, stack
 from pear_ros.smoothing.smoother import Smoother
 
-DURATION = 12.0
 TUNING, REPORTED = range(100, 104), range(8)
 RATES = (30, 10)
 CUTOFFS = (0.2, 0.3, 0.5, 0.8, 1.2, 1.7, 2.5, 3.5, 5.0, 8.0)
 """Minimum cut-off frequencies of One Euro, Hz."""
 SLOPES = (0.0, 0.1, 0.3, 1.0, 3.0)
 """Growth of the cut-off frequency of One Euro with speed (beta)."""
-FINE = 240
-"""Sampling rate of the truth for estimates of the lag, Hz."""
-LAGS = np.arange(-0.1, 0.35, 2 / FINE)
-"""Candidates of the lag, seconds."""
 RUNS = 350
 """Number of images of which the cost is measured."""
 CAMERA = Camera(1280, 720, 1000.0, 1000.0, 639.5, 359.5)
-
-
-@dataclasses.dataclass(frozen=True)
-class Scene:
-    """The true motion of N people at T times, and measurements of it."""
-
-    times: Doubles
-    """(T,) seconds."""
-    rotations: Doubles
-    """(T, N, 55, 4) measured rotations, unit quaternions."""
-    pelvis: Doubles
-    """(T, N, 3) measured pelvis, metres."""
-    joints: Sequence[Doubles]
-    """For each of LAGS (T, N, 55, 3): true joints that much earlier, relative to the pelvis."""
-    true_pelvis: Sequence[Doubles]
-    """For each of LAGS (T, N, 3): true pelvis that much earlier, metres."""
-
-    @classmethod
-    def generate(cls, seeds: Sequence[int], rate: float, outliers: float) -> Scene:
-        """Return a scene of one person per seed, with images at `rate` (Hz)."""
-        times: Doubles = np.arange(0.0, DURATION, 1 / rate, np.float64)
-        people = [PersonMotion(seed, DURATION) for seed in seeds]
-        measured = [
-            measure(one.at(times), times, seed, outliers)
-            for one, seed in zip(people, seeds, strict=True)
-        ]
-        fine: Doubles = np.arange(-0.5, DURATION + 0.5, 1 / FINE, np.float64)
-        truth = [one.at(fine) for one in people]
-        joints = np.stack([one.joints() for one in truth], axis=1)
-        pelvis = np.stack([one.pelvis for one in truth], axis=1)
-        now = np.round((times + 0.5) * FINE).astype(int)
-        shifts = np.round(LAGS * FINE).astype(int)
-        return cls(
-            times=times,
-            rotations=np.stack([_quaternions(one) for one in measured], axis=1),
-            pelvis=np.stack([one.pelvis for one in measured], axis=1),
-            joints=[joints[now - shift] for shift in shifts],
-            true_pelvis=[pelvis[now - shift] for shift in shifts],
-        )
-
-    @property
-    def rate(self) -> float:
-        """Frame rate, Hz."""
-        return float(1.0 / (self.times[1] - self.times[0]))
-
-
-def _quaternions(poses: PoseSequence) -> Doubles:
-    return np.asarray(poses.rotations.as_quat().reshape(-1, NUM_JOINTS, 4))
-
-
-@dataclasses.dataclass(frozen=True)
-class Figures:
-    """Jitter (m/s^2), lag (ms) and error (mm) of one method."""
-
-    jitter: float
-    lag: float
-    error: float
-
-    def row(self) -> list[str]:
-        """Return the figures as table cells."""
-        return [f"{self.jitter:.1f}", f"{self.lag:.0f}", f"{self.error:.1f}"]
-
-
-def figures(estimates: Doubles, truth: Sequence[Doubles], rate: float) -> Figures:
-    """Return the figures of estimates (T, ..., D), against the truth for each of LAGS."""
-    settled = int(rate)
-    errors = [
-        np.linalg.norm(estimates[settled:] - earlier[settled:], axis=-1).mean() for earlier in truth
-    ]
-    best, part = int(np.argmin(errors)), 0.0
-    if 0 < best < len(errors) - 1:
-        before, least, after = errors[best - 1 : best + 2]
-        part = 0.5 * (before - after) / (before - 2 * least + after)
-    true = truth[int(np.argmin(np.abs(LAGS)))]
-    jitter = (
-        np.linalg.norm(np.diff(estimates - true, 2, axis=0), axis=-1)[settled:].mean() * rate**2
-    )
-    error = np.linalg.norm(estimates - true, axis=-1)[settled:].mean()
-    lag = LAGS[best] + part * (LAGS[1] - LAGS[0])
-    return Figures(float(jitter), float(1000 * lag), float(1000 * error))
-
-
-def joint_figures(scene: Scene, rotations: Doubles) -> Figures:
-    """Return the figures of the joints of poses (T, N, 55, 4)."""
-    count = rotations.shape[1]
-    pose = quaternions.to_vectors(rotations).reshape(-1, NUM_JOINTS, 3).astype(np.float32)
-    joints = _posed(pose).astype(np.float64)
-    relative: Doubles = (joints - joints[:, :1]).reshape(-1, count, NUM_JOINTS, 3)
-    return figures(relative, scene.joints, scene.rate)
-
-
-def pelvis_figures(scene: Scene, pelvis: Doubles) -> tuple[Figures, Figures]:
-    """Return the figures of positions (T, N, 3) across the line of sight and along it.
-
-    Those across the line of sight are at the true distance.
-    """
-    depth = scene.true_pelvis[int(np.argmin(np.abs(LAGS)))][..., 2:]
-
-    def across(points: Doubles) -> Doubles:
-        return np.asarray(points[..., :2] / points[..., 2:] * depth)
-
-    return (
-        figures(across(pelvis), [across(true) for true in scene.true_pelvis], scene.rate),
-        figures(pelvis[..., 2:], [true[..., 2:] for true in scene.true_pelvis], scene.rate),
-    )
-
-
-def _posed(pose: Array) -> Array:
-    body = load_open_body()
-    sizes = (body.num_betas, body.num_expression, 3)
-    joints: Array = body.joints(pose, *(np.zeros((len(pose), size), np.float32) for size in sizes))
-    return joints
-
-
-# The methods
-
-
-def one_euro(
-    values: Doubles,
-    rate: float,
-    cutoff: float,
-    slope: float,
-    minus: Callable[[Doubles, Doubles], Doubles],
-    plus: Callable[[Doubles, Doubles], Doubles],
-) -> Doubles:
-    """Return values (T, ...) filtered by One Euro; speed is low-passed at 1 Hz, as published.
-
-    `minus` returns the step from one value to another, `plus` the value after a step.
-    """
-
-    def gain(frequency: Doubles | float) -> Doubles:
-        return np.asarray(1.0 / (1.0 + rate / (2.0 * np.pi * frequency)))
-
-    smooth, before = values[0], values[0]
-    velocity = np.zeros_like(minus(before, before))
-    result = [smooth]
-    for value in values[1:]:
-        velocity = velocity + gain(1.0) * (minus(before, value) * rate - velocity)
-        speed = np.linalg.norm(velocity, axis=-1, keepdims=True)
-        smooth = plus(smooth, gain(cutoff + slope * speed) * minus(smooth, value))
-        before = value
-        result.append(smooth)
-    return np.stack(result)
-
-
-def one_euro_joints(scene: Scene, cutoff: float, slope: float) -> Doubles:
-    """Return (T, N, 55, 4) rotations, filtered in the tangent space of the last estimate."""
-    return one_euro(
-        scene.rotations,
-        scene.rate,
-        cutoff,
-        slope,
-        lambda start, end: quaternions.to_vectors(quaternions.difference(start, end)),
-        lambda start, step: quaternions.product(start, quaternions.from_vectors(step)),
-    )
-
-
-def one_euro_pelvis(scene: Scene, cutoff: float, slope: float) -> Doubles:
-    """Return (T, N, 3) pelvis; rays and log depth are filtered with the same parameters."""
-    pelvis = scene.pelvis
-    straight = (lambda start, end: end - start, lambda start, step: start + step)
-    rays = one_euro(pelvis[..., :2] / pelvis[..., 2:], scene.rate, cutoff, slope, *straight)
-    depth = np.exp(one_euro(np.log(pelvis[..., 2:]), scene.rate, cutoff, slope, *straight))
-    return np.concatenate([rays * depth, depth], axis=-1)
 
 
 class OpenBodyEstimator:
@@ -237,7 +70,7 @@ def images(scene: Scene) -> list[list[Person]]:
     """Return the measured people of each image."""
     body = load_open_body()
     poses = quaternions.to_vectors(scene.rotations).astype(np.float32)
-    rest = _posed(np.zeros((1, NUM_JOINTS, 3), np.float32))[0, 0]
+    rest = posed_joints(np.zeros((1, NUM_JOINTS, 3), np.float32))[0, 0]
     zeros = [np.zeros(size, np.float32) for size in (body.num_betas, body.num_expression)]
 
     def person(name: str, pose: Array, pelvis: Doubles) -> Person:
@@ -270,8 +103,6 @@ def ours(scene: Scene) -> tuple[Doubles, Doubles]:
         places.append(np.array([p.joints[0] for p in filtered], np.float64))
     return np.stack(rotations), np.stack(places)
 
-
-# The tables
 
 Setting = tuple[float, float]
 

@@ -316,7 +316,7 @@ def test_height_is_dropped_with_a_lost_track() -> None:
 
 
 def two_people() -> tuple[list[Person], Array]:
-    """One 2.5 m away before another 4 m away, both tall; the nearer hides half of the further."""
+    """A person at 2.5 m hides half of another one at 4 m; both are tall."""
     far = scene(1, estimate_errors=EXACT, depth_errors=CLEAN)
     near = replace(
         scene(5, distance=2.5, estimate_errors=EXACT, depth_errors=CLEAN).person, id="h2"
@@ -377,7 +377,7 @@ def test_median_depth() -> None:
     depth[:, 6:9] = 2.0
     depth[1, 7] = np.nan  # a hole
     depth[:, 9:12], depth[:, 12:15] = 2.0, 4.0  # an edge
-    depth[1, 15:18], depth[0, 16] = (2.0, 2.0, 4.0), 4.0  # as much of either
+    depth[1, 15:18], depth[0, 16] = (2.0, 2.0, 4.0), 4.0  # two values on each side
     columns = np.array([1, 4, 7, 11, 12, 16])
     rows = np.ones(6, int)
     surface = SurfacePoints(0 * rows, rows, columns, np.zeros((6, 3), np.float32))
