@@ -566,7 +566,7 @@ def test_another_bag_is_not_mixed_in(
     begun.write(("/stamps", START, b"\0\1\0\0"), TOPICS)
     begun.end_part(1)
     begun.abandon()
-    with pytest.raises(ResumeError, match="begun in another way: to was '9' and is '8'"):
+    with pytest.raises(ResumeError, match="begun with other options: to was '9' and is '8'"):
         ResumableBag(tmp_path / "begun", "n", {"to": "8"}).resume()
     other = ResumableBag(tmp_path / "begun", "n", {"to": "5"}, storage)
     clear(tmp_path / "begun")

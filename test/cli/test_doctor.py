@@ -132,7 +132,7 @@ def library(name: str) -> Any:
     [
         ("numpy", {"version": "2.2.6"}, OK, "2.2.6"),
         ("cv2", {"error": "ImportError: libGL.so.1: cannot open"}, FAIL, "libgl1"),
-        ("torch", {"error": "OSError: libcudnn.so.9"}, WARN, "install it anew"),
+        ("torch", {"error": "OSError: libcudnn.so.9"}, WARN, "reinstall it"),
         ("torch", {**TORCH, "cuda": None}, OK, "built without CUDA"),
         ("scipy", {"error": "_ARRAY_API not found", "crashed": True}, FAIL, "'numpy<2'"),
         ("tensorrt", {"version": "8.5", "unsupported": "TensorRT 8.5 is not"}, WARN, "8.5 is not"),

@@ -415,7 +415,7 @@ def test_a_bag_in_which_nobody_was_seen_leaves_a_head_alone(
     path = write(tmp_path / "bag", [(START, people()), (START + STEP, people())])
     assert not list(export(path, "npz").iterdir())
     assert len((export(path, "csv") / "joints.csv").read_text().splitlines()) == 1
-    assert "nobody" in refusal(path, "glb")
+    assert "no people" in refusal(path, "glb")
 
 
 def test_bodies_that_are_not_open_are_not_passed_on(
@@ -423,7 +423,7 @@ def test_bodies_that_are_not_open_are_not_passed_on(
 ) -> None:
     licensed = [(START, people(person("h1", 0), body_model="ehm-s/1"))]
     said = refusal(write(tmp_path / "licensed", licensed), "glb")
-    assert "ehm-s/1" in said and "take npz or csv" in said
+    assert "ehm-s/1" in said and "use npz or csv" in said
     with ResultsBag(tmp_path / "other") as bag:
         bag.add_body(BODY, sha256="0" * 64)
         bag.add_images([(START, people(person("h1", 0)))])
@@ -434,7 +434,7 @@ def test_what_cannot_be_exported_is_refused_with_the_reason(
     tmp_path: Path, bag: Path, images: Images, refusal: Callable[..., str]
 ) -> None:
     assert "does not exist" in refusal(tmp_path / "absent")
-    assert "there are: h1, h2" in refusal(bag, "npz", "--person", "h9")
+    assert "it has: h1, h2" in refusal(bag, "npz", "--person", "h9")
     assert "no metadata.yaml" in refusal(tmp_path)
     backwards = write(tmp_path / "backwards", [images[1], images[0]])
     assert "followed by 1700000000.023456789; export needs one run" in refusal(backwards)
