@@ -105,9 +105,7 @@ def check_tensorrt(probe: Probe, gpu: dict[str, Any]) -> Iterator[Finding]:
     started = probe("tensorrt_builder")
     if reason := started.get("error"):
         text = f"TensorRT {version} does not start: {reason}"
-        advice = (
-            "its CUDA must not be newer than the driver's: update that, or use an older TensorRT"
-        )
+        advice = "its CUDA must not be newer than the driver's: update it, or use an older TensorRT"
         yield fail("gpu.tensorrt", text, advice)
     else:
         yield ok("gpu.tensorrt", f"TensorRT {version} starts")
