@@ -40,10 +40,8 @@ class FrameSource:
         path = Path(source)
         self.name = path.stem
         """File name without its suffix, or `camera` and its number."""
-        self.is_still = False
-        """Whether the source is a single image."""
+        self.is_still = False  # Whether it is a single image.
         self.is_camera = False
-        """Whether the source is a camera."""
         self.frame_count: int | None = None
         """Number of frames; None where it is unknown, as for Matroska files."""
         self.frame_rate: float | None = None

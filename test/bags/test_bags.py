@@ -96,7 +96,7 @@ def test_single_file_is_a_bag(bags: dict[Any, Path], kind: Any) -> None:
 
 @pytest.fixture
 def split(tmp_path: Path) -> Path:
-    """A bag of twelve files, named so that text order is not their order; no metadata.yaml."""
+    """A bag of twelve files whose numerical order is not alphabetical, without metadata.yaml."""
     bag = tmp_path / "run"
     bag.mkdir()
     for n in range(12):
@@ -114,7 +114,7 @@ def test_files_of_a_killed_recorder_are_one_bag(split: Path) -> None:
 
 
 def test_metadata_lists_the_files_of_a_split_bag(split: Path) -> None:
-    """As of Foxy, whose paths have the folder in them, and which counts no messages of files."""
+    """Foxy's metadata: paths include the folder, and files have no message counts."""
     names = "".join(f"  - run/run_{n}.mcap\n" for n in (3, 2, 99))
     (split / "metadata.yaml").write_text(
         f"rosbag2_bagfile_information:\n  version: 3\n  relative_file_paths:\n{names}"
@@ -195,7 +195,7 @@ def test_truncated_page_yields_no_message_padded_with_zeros(
 def test_truncated_file_loses_at_most_one_chunk(
     bags: dict[Any, Path], kind: Any, share: float, tmp_path: Path
 ) -> None:
-    """The writer's chunks are of one megabyte, six images."""
+    """The writer's chunks have one megabyte, six images."""
     (file,) = (f for f in bags[kind].iterdir() if f.name != "metadata.yaml")
     content = file.read_bytes()
     cut = tmp_path / file.name
@@ -247,7 +247,7 @@ def test_damage_is_reported_once(bags: dict[Any, Path], tmp_path: Path) -> None:
 
 
 def test_mcap_without_chunks_may_be_unordered(tmp_path: Path) -> None:
-    """As rosbag2 writes them with the preset "fastwrite": in the order in which they came."""
+    """rosbag2 writes them with the preset "fastwrite", in the order of reception."""
     messages = list(recorded())
     messages[6:8] = messages[7], messages[6]
     bag = Bag(write_mcap(tmp_path / "fast.mcap", messages, chunked=False))
@@ -258,7 +258,7 @@ def test_mcap_without_chunks_may_be_unordered(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("storage", list(StoragePlugin))
 def test_unknown_definition_does_not_affect_others(tmp_path: Path, storage: StoragePlugin) -> None:
-    """rosbag2 writes an empty one, or "unknown", where it does not find that of a type."""
+    """rosbag2 writes an empty one, or "unknown", for a type that it does not find."""
     messages = [("/odd", 0, header(0)), *recorded()]
     if storage is MCAP:
         unknown = {"std_msgs/msg/Header": ("unknown", "")}
@@ -281,7 +281,7 @@ def test_unknown_definition_does_not_affect_others(tmp_path: Path, storage: Stor
 
 @pytest.fixture(scope="module")
 def killed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """As the recorder leaves it that is killed while it writes ahead: most is in the log only."""
+    """The files of a killed recorder: most messages are only in the write-ahead log."""
     bag = write_bag(tmp_path_factory.mktemp("ahead") / "bag", recorded(), SQLITE)
     with closing(sqlite3.connect(bag / "bag.db3")) as database:
         rows = database.execute("SELECT * FROM messages ORDER BY id").fetchall()
@@ -322,7 +322,7 @@ def test_write_ahead_log_is_read_up_to_its_damage(
 
 
 def test_undefined_type_raises(tmp_path: Path) -> None:
-    """Bags of Humble in sqlite3 bring no definitions."""
+    """Humble's bags in sqlite3 have no definitions."""
     data = bytes(TYPES.serialize_cdr(header(0), "std_msgs/msg/Header"))
     kind = "vision_msgs/msg/Detection2DArray"
     path = write_bag(tmp_path / "bag", [("/boxes", 0, (kind, data))], SQLITE)
@@ -350,7 +350,7 @@ def test_fingerprint_depends_on_the_content(bags: dict[Any, Path], tmp_path: Pat
 
 
 def message(topic: str, time: float, stamp: float | None = None) -> Message:
-    """Recorded at `time`, of an image at `stamp`, seconds."""
+    """A message recorded at `time`, with the stamp `stamp`, seconds."""
     seconds, nanoseconds = divmod(round((time if stamp is None else stamp) * 1e9), 10**9)
     data = b"\0\1\0\0" + struct.pack("<iI", seconds, nanoseconds)
     return Message(topic, round(time * 1e9), data)
@@ -390,7 +390,7 @@ def test_matching_takes_the_nearest_stamp() -> None:
 
 
 def test_matching_does_not_wait_indefinitely() -> None:
-    """What comes too late is not waited for: pictures would fill the memory."""
+    """Late messages are not waited for: waiting images would fill the memory."""
     patience = PATIENCE * 1e-9
     messages = [message("image", 0.0), message("image", patience + 0.1), message("depth", 5.0, 0.0)]
     events = list(matched(messages, "image", {"depth": "depth"}, {}, ALWAYS))
@@ -473,7 +473,7 @@ def storage(request: pytest.FixtureRequest) -> str:
 
 
 def count_to(bag: ResumableBag, end: int) -> None:
-    """Writes numbers, two to a part; the last one is the state."""
+    """Write numbers, two to a part; the last one is the state."""
     start = bag.resume() or 0
     for k in range(start, end):
         data = bytes(TYPES.serialize_cdr(header(k), "std_msgs/msg/Header"))
@@ -502,7 +502,7 @@ def test_resumable_bag_resumes_after_a_kill_at_any_step(
     before: bool,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Killed in each of the calls by which something becomes visible, before it or after it."""
+    """The writer is killed before or after each call that changes the file system."""
     replace, rmtree = os.replace, shutil.rmtree
     left = 0
 

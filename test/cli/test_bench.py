@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`pear bench`: what is timed, that timing changes nothing, and what is said of it."""
+"""`pear bench`: the stages that it measures, unchanged results, and its report."""
 
 from __future__ import annotations
 
@@ -128,7 +128,7 @@ def test_stopwatch_does_not_change_a_watched_part(clock: Clock) -> None:
 
 
 class Sleeper:
-    """An estimator that takes its time: one person, in the middle of the picture."""
+    """A slow estimator of one person in the centre of the image."""
 
     model_id = "sleeper/1"
     facts: Mapping[str, str] = {"device": "CPU, 2 threads", "runtime": "none 1.0"}
@@ -170,7 +170,7 @@ class PointBody:
 
 
 class Still:
-    """The same picture over and over, each read in 2 ms."""
+    """The same image repeatedly, each read in 2 ms."""
 
     name = "a still"
 
@@ -291,7 +291,7 @@ def write_bag(
     topics: Sequence[str] = ("/camera/image_raw",),
     focal: float = 50.0,
 ) -> Path:
-    """Three pictures a topic, 1, 2 and 3 bright, the second of them damaged; and a CameraInfo."""
+    """Three images a topic with values 1, 2 and 3, the second damaged, and a CameraInfo."""
     header = TYPES.types["std_msgs/msg/Header"]
     stamp = TYPES.types["builtin_interfaces/msg/Time"]
     writer = Writer(path, version=9, storage_plugin=storage)

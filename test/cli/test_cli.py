@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The command `pear`: arguments, and what `pear run` leaves behind."""
+"""The command `pear`: arguments, and the files of `pear run`."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from pear_ros.io.video import FrameSource, VideoWriter
 
 
 class Known:
-    """A pipeline for pictures whose first pixel says how many people there are, 3 m away."""
+    """A pipeline for images whose first pixel is the number of people, 3 m away."""
 
     def __init__(self) -> None:
         self.body: BodyModel = load_open_body()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The demo's parts: playing in step with the real node over DDS, the bag, pictures, the table."""
+"""`pear demo`: lockstep playback to a real node over DDS, the bag, images, the table."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ FRAMES = [
 
 
 class Stage:
-    """A node with a pipeline of ours, a recorder and a player, in one process."""
+    """A node with a fake pipeline, a recorder and a player in one process."""
 
     def __init__(self, bag: Path, pipeline: TinyPipeline) -> None:
         self._context = rclpy.Context()
@@ -89,7 +89,7 @@ def make_stage(tmp_path: Path) -> Iterator[Callable[[TinyPipeline], Stage]]:
 
 @pytest.fixture(scope="module")
 def recorded(tmp_path_factory: pytest.TempPathFactory) -> tuple[Answers, Path]:
-    """FRAMES through the node: what came back, and the bag."""
+    """The results of FRAMES through the node, and the bag."""
     bag = tmp_path_factory.mktemp("demo") / "bag"
     stage = Stage(bag, OpenPipeline())
     try:

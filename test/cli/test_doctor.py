@@ -549,7 +549,7 @@ def test_check_that_raises_does_not_stop_the_others(
 
 
 def test_doctor_runs_without_ros_and_libraries() -> None:
-    """Not even NumPy: every check that needs something says so, and none crashes."""
+    """Without NumPy every check reports what is missing, and none crashes."""
     program = """
 import importlib.abc, sys
 allowed = {"pear_ros"} | set(sys.stdlib_module_names)

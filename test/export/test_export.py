@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`pear export`: what comes out is what was recorded, by readers of other makes."""
+"""`pear export`: other libraries read from its files what was recorded."""
 
 from __future__ import annotations
 
@@ -46,13 +46,13 @@ START = 1_700_000_000_023_456_789
 STEP = 100_000_000
 IMAGES = 8
 PRESENT = {"h1": [0, 1, 2, 3, 4, 5, 6, 7], "h2": [1, 2, 5, 6]}
-"""h2 is gone in images 3, 4 and 7; in 3 they are said to be lost."""
+"""h2 is absent in images 3, 4 and 7, and LOST in 3."""
 
 Images = list[tuple[int, People]]
 
 
 def run_file(path: Path, images: Images) -> Path:
-    """What `pear run` leaves behind."""
+    """An npz file of `pear run`."""
     table = ParameterTable(BODY)
     for stamp, found in images:
         there = [p for p in found.persons if p.state is not TrackingState.LOST]
@@ -138,7 +138,7 @@ def bag(tmp_path_factory: pytest.TempPathFactory, images: Images) -> Path:
 
 @pytest.fixture
 def export(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., Path]:
-    """Runs `pear export`, which must succeed; returns the folder."""
+    """Run `pear export`, which must succeed; return the folder."""
 
     def run(source: Path, file_format: str, *arguments: str) -> Path:
         out = tmp_path / "out"
@@ -151,7 +151,7 @@ def export(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., 
 
 @pytest.fixture
 def refusal(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
-    """Runs `pear export`, which must fail with one line; returns it."""
+    """Run `pear export`, which must fail with one line; return it."""
 
     def run(source: Path, file_format: str = "npz", *arguments: str) -> str:
         out = tmp_path / "refused"
@@ -486,7 +486,7 @@ def test_unreadable_bag_is_named(
 
 
 def test_other_topics_are_ignored(tmp_path: Path, images: Images) -> None:
-    """Be their definitions of services, or of older messages with the names of ours."""
+    """They may be of services, or of older messages with equal names."""
     path = write(tmp_path / "bag", images, storage=StoragePlugin.SQLITE3)
     with closing(sqlite3.connect(path / "bag.db3")) as database:
         for kind, text in (

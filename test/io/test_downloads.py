@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Assets: found in the cache, verified, and refused with a sentence that says what to do."""
+"""Assets are found in the cache and verified, or refused with advice."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reading pictures and videos, writing H.264, and what is said when that fails."""
+"""Reading of images and videos, writing of H.264, and their errors."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def shade_of_grey(value: int, height: int = 64, width: int = 96) -> Image:
 
 @pytest.fixture
 def clip(tmp_path: Path) -> Path:
-    """Five frames that get brighter, at an uneven pace."""
+    """Five frames of increasing brightness at a variable rate."""
     path = tmp_path / "clip.mp4"
     with VideoWriter(path, frame_rate=10.0) as writer:
         for index, stamp in enumerate([0.0, 0.1, 0.2, 0.5, 0.6]):
@@ -51,7 +51,7 @@ def test_video_writer_keeps_stamps_and_order(clip: Path) -> None:
 def write_clip(
     path: Path, codec: str, stamps_ms: list[int], rotation: int = 0, **options: str
 ) -> list[Image]:
-    """Write a bright quarter on a ground that gets brighter; returns the frames as shown."""
+    """Write a bright quarter on an increasingly bright ground; return the frames as displayed."""
     images = []
     with av.open(str(path), "w", options=options) as container:
         stream = container.add_stream(codec, rate=30)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The documentation: reference pages are what the code says, its Python runs, the site builds."""
+"""The documentation: reference pages match the code, its Python runs, the site builds."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def test_message_page_has_the_definitions(tmp_path: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def person() -> Person:
+def example_person() -> Person:
     bent = person(
         t_pose(left_elbow=(0.3, 0.0, 1.0), jaw=(0.2, 0.0, 0.0), right_index1=(0.0, 0.4, 0.0))
     )
@@ -107,16 +107,16 @@ def person() -> Person:
     return dataclasses.replace(bent, smplx=dataclasses.replace(bent.smplx, betas=shape), scale=1.25)
 
 
-def test_python_about_messages_runs(person: Person) -> None:
-    people = People(CAMERA, "landmarks/1", open_body().name, (person,))
+def test_python_about_messages_runs(example_person: Person) -> None:
+    people = People(CAMERA, "landmarks/1", open_body().name, (example_person,))
     (human,) = human_array(people, Header()).humans
     text = (DOCS / "messages_and_frames.md").read_text()
     names: dict[str, Any] = {"human": human}
     for block in re.findall(r"```python\n(.*?)```", text, re.DOTALL):
         exec(block, names)
-    np.testing.assert_allclose([names[n] for n in "xyz"], person.joints[20])
-    np.testing.assert_allclose([names[n] for n in "uv"], person.keypoints[20])
-    smplx = person.smplx
+    np.testing.assert_allclose([names[n] for n in "xyz"], example_person.joints[20])
+    np.testing.assert_allclose([names[n] for n in "uv"], example_person.keypoints[20])
+    smplx = example_person.smplx
     posed = open_body().vertices(
         smplx.pose[None], smplx.betas[None], smplx.expression[None], smplx.transl[None]
     )[0]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The package as colcon installs it, by whichever setuptools is there."""
+"""The package as colcon installs it, with the installed setuptools."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def setup_py(*arguments: str | Path) -> None:
 
 @pytest.fixture(scope="module")
 def prefix(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where `colcon build` would have installed the package."""
+    """The folder into which the package is installed, as by `colcon build`."""
     build = tmp_path_factory.mktemp("build")
     prefix = tmp_path_factory.mktemp("install")
     setup_py(

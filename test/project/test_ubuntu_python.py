@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The Pythons of Ubuntu releases are found where they are, and missed in a sentence."""
+"""The Pythons of Ubuntu releases are found, or named as missing in one sentence."""
 
 from __future__ import annotations
 

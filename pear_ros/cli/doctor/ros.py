@@ -119,7 +119,7 @@ def check_transports(rmw: str, environment: Environment = os.environ) -> Iterato
     elif value:
         yield ok(id, text, value=value)
     else:
-        text = f"{text}: pictures and meshes above half a megabyte may be lost on the way"
+        text = f"{text}: images and meshes above half a megabyte may be lost on the way"
         advice = "if so, set FASTDDS_BUILTIN_TRANSPORTS=LARGE_DATA for all communicating nodes"
         yield Finding(id, ok(id, "").level, text, advice, {"value": None})
 
@@ -178,7 +178,7 @@ def check_cv_bridge(probe: Probe) -> Iterator[Finding]:
     """Check that cv_bridge works with this NumPy; the node works without it."""
     id = "ros.cv_bridge"
     if importlib.util.find_spec("cv_bridge") is None:
-        yield ok(id, "not installed: the node converts pictures itself", works=None)
+        yield ok(id, "not installed: the node converts images itself", works=None)
         return
     answer = probe("cv_bridge")
     if answer.get("works"):
@@ -189,7 +189,7 @@ def check_cv_bridge(probe: Probe) -> Iterator[Finding]:
         yield fail(id, text, advice, works=False)
     else:
         text = f"does not work: {answer.get('reason') or answer.get('error')}"
-        advice = "the node converts pictures itself; other nodes want the NumPy it was compiled for"
+        advice = "the node converts images itself; other nodes need the NumPy it was compiled for"
         yield warn(id, text, advice, works=False)
 
 
