@@ -72,7 +72,7 @@ class Client:
     """Publishes images and collects the results."""
 
     def __init__(self, node: Node) -> None:
-        """`node`: another thread spins it."""
+        """Create the client; another thread spins `node`."""
         self._images = node.create_publisher(CompressedImage, "image/compressed", 1)
         self.arrived: list[tuple[int, float]] = []
         """Reception time of each HumanArray, by stamp."""

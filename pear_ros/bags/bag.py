@@ -74,9 +74,9 @@ class Bag:
     """A bag for reading; it keeps no file open between calls."""
 
     def __init__(self, path: Path) -> None:
-        """`path`: one of `find_bags`. Damaged files are read completely, for their times.
+        """Open the bag at `path`, one of `find_bags`, and read its topics and times.
 
-        Raises BagError where no message can be read.
+        Damaged files are read completely for that. Raises BagError where no message can be read.
         """
         self.path = path
         self.damage: list[str] = []

@@ -60,8 +60,10 @@ class PartWriter:
     def __init__(
         self, folder: Path, name: str, topics: Sequence[NewTopic], storage: str = "mcap"
     ) -> None:
-        """`folder`: where to write, outside the bag's own files; `name`: of the storage file,
-        without suffix; `storage`: one of pear_ros.core.choice.STORAGES.
+        """Open a storage file in `folder`, whose content is removed.
+
+        `name`: of the storage file, without suffix; `topics`: all topics of the part; `storage`:
+        one of pear_ros.core.choice.STORAGES.
         """
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)

@@ -51,8 +51,10 @@ class ResumableBag:
         storage: str = "mcap",
         state_classes: Collection[type] = (),
     ) -> None:
-        """`name`: of the storage files, before their numbers. `fingerprint`: everything that the
-        content depends on, by descriptive names; it remains in the bag's metadata.yaml as
+        """Create the writer of the bag at `folder`; `resume` begins to write.
+
+        `name`: of the storage files, before their numbers. `fingerprint`: everything that the
+        content depends on, by descriptive names; it is kept in the bag's metadata.yaml as
         custom_data. `storage`: one of pear_ros.core.choice.STORAGES. `state_classes`: dataclasses
         and enumerations that the writer's state may contain.
         """

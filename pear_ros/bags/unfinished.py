@@ -23,7 +23,7 @@ class BagLock:
     """Locks a bag against other writing processes, until released or this process ends."""
 
     def __init__(self, bag: Path) -> None:
-        """Raises ResumeError where another process holds the lock."""
+        """Lock `bag`. Raises ResumeError where another process holds the lock."""
         folder = bag / UNFINISHED
         folder.mkdir(parents=True, exist_ok=True)
         self._file = (folder / "lock").open("wb")

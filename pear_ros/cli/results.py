@@ -24,7 +24,7 @@ class ParameterTable:
     """Collects people frame by frame and saves them as the arrays of pear_ros.io.run_arrays."""
 
     def __init__(self, body: Body) -> None:
-        """`body`: the body of all people's parameters."""
+        """Create an empty table; `body`: the body of all people's parameters."""
         self._body = body
         self._frame_stamps: list[float] = []
         self._rows: list[tuple[int, Person]] = []
@@ -95,7 +95,7 @@ class SideView:
     """Side views of one video, whose window only grows, so that their scale is steady."""
 
     def __init__(self, faces: Faces) -> None:
-        """`faces`: (F, 3) triangles of the body."""
+        """Create the views of a body with the (F, 3) triangles `faces`."""
         self._faces = faces
         self._window: SideWindow | None = None
 

@@ -22,7 +22,7 @@ class GltfBuffer:
     """The binary chunk of a glTF file, to which arrays are appended."""
 
     def __init__(self, file: gltf.GLTF2) -> None:
-        """`file`: the file that the accessors are added to."""
+        """Create the buffer of `file`, to which the accessors are added."""
         self._file = file
         self._data = bytearray()
 

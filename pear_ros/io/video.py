@@ -33,7 +33,7 @@ class FrameSource:
     """
 
     def __init__(self, source: str) -> None:
-        """`source`: a file, or the number of a camera (0 is the first).
+        """Open a file, or the camera with a number (0 is the first).
 
         Raises VideoError where there is no such file or camera, or no frame can be read.
         """
@@ -79,7 +79,7 @@ class _Camera:
     """A camera of this machine; stamps are the arrival times of its frames."""
 
     def __init__(self, number: int) -> None:
-        """Raises VideoError where it delivers no frame."""
+        """Open the camera. Raises VideoError where it delivers no frame."""
         self._capture = cv2.VideoCapture(number)
         readable, first = self._capture.read() if self._capture.isOpened() else (False, None)
         if not readable:
@@ -109,7 +109,7 @@ class _Video:
     """
 
     def __init__(self, path: str) -> None:
-        """Raises VideoError where no frame can be decoded."""
+        """Open the file. Raises VideoError where no frame can be decoded."""
         self._path = path
         problem = f"{path} is neither an image nor a video that can be decoded"
         try:
@@ -191,7 +191,7 @@ class VideoWriter:
     _TICKS = 90_000
 
     def __init__(self, path: Path, frame_rate: float | None = None) -> None:
-        """`frame_rate`: a hint for the encoder, Hz; None where the source has no fixed rate.
+        """Create the file; `frame_rate`: a hint for the encoder, Hz, None where it varies.
 
         Raises VideoError where the file cannot be created.
         """

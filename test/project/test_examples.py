@@ -214,8 +214,10 @@ def test_follower_keeps_to_one_person(drive: Drive) -> None:
 
 
 def arm(joints: tuple[int, int, int], upper: float, lower: float) -> dict[int, Any]:
-    """Shoulder, elbow and wrist of an arm; angles in the plane of the chest, 0 upwards, to the
-    person's left, which is the image's right."""
+    """Return shoulder, elbow and wrist of an arm.
+
+    Angles are in the plane of the chest, 0 upwards, to the person's left, the image's right.
+    """
     shoulder = np.array(STANDING[joints[0]])
     elbow = shoulder + 0.28 * np.array([math.sin(upper), -math.cos(upper)])
     wrist = elbow + 0.25 * np.array([math.sin(lower), -math.cos(lower)])

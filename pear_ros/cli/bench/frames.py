@@ -57,7 +57,7 @@ class VideoFrames:
     """Images of a video file."""
 
     def __init__(self, source: str) -> None:
-        """Raises SourceError for cameras and stills; VideoError where the file cannot be read."""
+        """Open a video. Raises SourceError for cameras and stills, VideoError for other files."""
         self._frames = FrameSource(source)
         self.name = f"video {Path(source).name}"
         if self._frames.is_camera or self._frames.is_still:
@@ -76,7 +76,7 @@ class BagFrames:
     """Images of one topic of a bag."""
 
     def __init__(self, path: Path, topic: str | None) -> None:
-        """`topic`: None where only one has images. Raises SourceError for other bags."""
+        """Open a bag; `topic`: None where one alone has images. Raises SourceError otherwise."""
         try:
             bags = find_bags(path)
             if len(bags) > 1:

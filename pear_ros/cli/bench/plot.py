@@ -68,7 +68,7 @@ class _Canvas:
         size: float = 0.5,
         align: float = 0.0,
     ) -> None:
-        """`place`: left end of the base line, or `align` (0 to 1) of its length further left."""
+        """Draw text; `place`: the point at the fraction `align` (0: left end) of its baseline."""
         scale, thickness = (
             _FACTOR * size,
             _FACTOR if size < 0.7 else _FACTOR + 1,
@@ -80,7 +80,7 @@ class _Canvas:
         )
 
     def fitting(self, text: str, size: float, width: float) -> float:
-        """`size`, or what makes the text `width` long at most."""
+        """Return `size`, reduced where the text would be longer than `width`."""
         (length, _), _ = cv2.getTextSize(
             text, cv2.FONT_HERSHEY_SIMPLEX, _FACTOR * size, _FACTOR + 1
         )
@@ -95,7 +95,7 @@ class _Canvas:
     def area(
         self, x0: float, y0: float, x1: float, y1: float, colour: tuple[int, int, int]
     ) -> None:
-        """A filled rectangle, without its right and lower edge."""
+        """Fill a rectangle, without its right and lower edge."""
         left, right = sorted((round(_FACTOR * x0), round(_FACTOR * x1)))
         upper, lower = sorted((round(_FACTOR * y0), round(_FACTOR * y1)))
         self._canvas[upper:lower, left:right] = colour

@@ -72,7 +72,7 @@ class LockstepPlayer:
     """Publishes images with the camera's static transform, and a CameraInfo without calibration."""
 
     def __init__(self, node: Node, recorder: Recorder) -> None:
-        """`recorder`: records TOPICS. Another thread spins `node`."""
+        """Create the player; `recorder` records TOPICS, and another thread spins `node`."""
         self._node = node
         self._recorder = recorder
         self._images = node.create_publisher(CompressedImage, IMAGE.name, 1)

@@ -53,7 +53,7 @@ class Recorder:
     """
 
     def __init__(self, node: Node, folder: Path, topics: Sequence[Topic]) -> None:
-        """`folder`: must not exist. Callbacks run in the thread that spins `node`."""
+        """Begin to record into `folder`, which must not exist; another thread spins `node`."""
         self.stamp_ns = time.time_ns()
         self._arrivals: dict[str, list[float]] = {topic.name: [] for topic in topics}
         self._newest: dict[str, bytes] = {}

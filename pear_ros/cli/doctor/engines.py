@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Check of the cached TensorRT engines: which can be used here, and which must be rebuilt?"""
+"""Check of the cached TensorRT engines: which can be used here, and which must be rebuilt."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def check_engines(probe: Probe, folder: Path | None = None) -> Iterator[Finding]
 
 
 def _check_engine(id: str, key: EngineKey, cache: EngineCache, probe: Probe) -> Finding:
-    """Return the finding about one engine: is it intact, accurate and for this machine?"""
+    """Return the finding about one engine: whether it is intact, accurate and for this machine."""
     from pear_ros.pear.runtimes.engine_record import difference
 
     text = (

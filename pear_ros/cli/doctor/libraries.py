@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Checks of Python and its libraries: are they installed, working and compatible?"""
+"""Checks of Python and its libraries: installed, working and compatible."""
 
 from __future__ import annotations
 
