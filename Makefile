@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 # The commands of this repository; `make` lists them.
 
-PYTHON ?= python3# 3.10 to 3.13
+PYTHON ?= python3# 3.10 to 3.14
 ROS ?=# kilted or jazzy: which ROS 2 to install where none is sourced
 ARGS ?=# passed on to the demo and to pytest
 SET ?= testing/parity/set_a# folder of parity fixtures
 DTYPE ?= float32# or float64: the precision of make parity
 
-BENCHMARKS = body_model network fit_accuracy message_path placement whole_path runtimes_cpu joined engine_build metric identity smoothing overload replay mesh_detail image_transport
+BENCHMARKS = body_model network fit_accuracy message_path placement whole_path runtimes_cpu shared_runtime engine_build metric identity smoothing overload replay mesh_detail image_transport
 
 SETUP = $(PYTHON) -m tools.setup_environment $(if $(ROS),--ros $(ROS))
 # With a sourced ROS 2, .venv is a workspace on top of it; with wheels it needs no environment.
@@ -76,7 +76,7 @@ clean:
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
 # For maintainers: pin again what setup.py and requirements/ros.in ask for (needs uv). Versions that
-# suit the oldest Python suit all.
+# suit the oldest Python suit all but 3.14, which takes NumPy and SciPy as Ubuntu 26.04 has them.
 LOCK = uv pip compile --quiet --upgrade --python-version 3.10 --python-platform linux \
 	--no-header --no-annotate
 LOCK_ROS = $(LOCK) requirements/ros.in - -c requirements/runtime.txt
@@ -84,3 +84,7 @@ lock:
 	$(LOCK) setup.py -c requirements/robot.txt -o requirements/runtime.txt
 	echo ros-rclpy==9.1.2 | $(LOCK_ROS) -o requirements/ros-kilted.txt
 	echo ros-rclpy==7.1.6 | $(LOCK_ROS) -o requirements/ros-jazzy.txt
+	sed -i -E 's/^(backports-zstd|numpy|scipy)==.*/& ; python_version < "3.14"/' \
+		requirements/runtime.txt requirements/ros-kilted.txt requirements/ros-jazzy.txt
+	grep -E '^(numpy|scipy)==' requirements/ubuntu-26.04.txt | \
+		sed 's/$$/ ; python_version >= "3.14"/' >> requirements/runtime.txt

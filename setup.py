@@ -24,24 +24,29 @@ setup(
     # The oldest versions that tests run on: those of Ubuntu 22.04 and of requirements/robot.txt.
     install_requires=[
         "ai-edge-litert>=2.3",
+        "apsw>=3.54",
         "array-api-compat>=1.16",
         "av>=17.1",
+        'backports.zstd>=1.8; python_version < "3.14"',
+        "filelock>=4.1",
+        "flatbuffers>=25.12",
         "mcap>=1.6",
         "numpy>=1.21.5",
         "opencv-python-headless>=4.5.4",
         "rosbags>=0.11.9",
+        "ruamel.yaml>=0.19",
         "scipy>=1.8",
         "threadpoolctl>=3.6",
         "tqdm>=4.57",
     ],
     extras_require={
-        "pear": ["numba", "onnx", "onnxruntime", "onnxscript", "safetensors", "torch"],
+        "pear": ["numba", "onnx", "onnx-ir", "onnxruntime", "onnxscript", "safetensors", "torch"],
         "docs": ["furo", "myst-parser", "sphinx"],
         "openvino": ["openvino"],
         "export": ["pygltflib"],
         "mesh-detail": ["meshoptimizer"],
         "ray": ["ray"],
-        "test": ["hypothesis", "pygltflib", "pytest", "pytest-timeout", "ray", "smplx"],
+        "test": ["hypothesis", "pygltflib", "pytest", "pytest-timeout", "pyyaml", "ray", "smplx"],
     },
     entry_points={
         "console_scripts": [

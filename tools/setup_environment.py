@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Set up everything that the package needs, in .venv or $PEAR_ROS_VENV, from a clean clone.
 
-Run by the Makefile. Needs Python 3.10 to 3.13, a C++ compiler, CMake and Make, but no ROS: where no
+Run by the Makefile. Needs Python 3.10 to 3.14, a C++ compiler, CMake and Make, but no ROS: where no
 ROS 2 is sourced, it is installed as Python wheels. Message packages are installed into .venv too,
 beside the wheels' own, so that nothing has to be sourced. Uses the standard library alone.
 
@@ -195,9 +195,9 @@ def choose_ros(wanted: str | None) -> str:
 
 def check_python() -> None:
     """Refuse a Python for which there are no wheels."""
-    if not (3, 10) <= sys.version_info[:2] <= (3, 13):
+    if not (3, 10) <= sys.version_info[:2] <= (3, 14):
         fail(
-            f"{sys.executable} is Python {platform.python_version()}, but 3.10 to 3.13 is needed; "
+            f"{sys.executable} is Python {platform.python_version()}, but 3.10 to 3.14 is needed; "
             "name another one, for example: make setup PYTHON=python3.12"
         )
 

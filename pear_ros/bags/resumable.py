@@ -9,7 +9,7 @@ Those who are not interrupted go on from the snapshot, too, so that both come to
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -31,7 +31,7 @@ SNAPSHOT = "snapshot"
 
 
 @dataclass
-class _Standing:
+class _Progress:
     """Where the writer stands at the end of a part."""
 
     fingerprint: Mapping[str, str]
@@ -43,24 +43,31 @@ class ResumableBag:
     """The bag under construction."""
 
     def __init__(
-        self, folder: Path, name: str, fingerprint: Mapping[str, str], storage: str = "mcap"
+        self,
+        folder: Path,
+        name: str,
+        fingerprint: Mapping[str, str],
+        storage: str = "mcap",
+        state_classes: Collection[type] = (),
     ) -> None:
-        """`name`: of the storage files, before their numbers. `fingerprint`: all that the content
-        depends on, by names that tell; it remains in the bag's metadata.yaml as custom_data.
-        `storage`: one of pear_ros.core.choice.STORAGES.
+        """`name`: of the storage files, before their numbers. `fingerprint`: everything that the
+        content depends on, by descriptive names; it remains in the bag's metadata.yaml as
+        custom_data. `storage`: one of pear_ros.core.choice.STORAGES. `state_classes`: dataclasses
+        and enumerations that the writer's state may contain.
         """
         self._folder = folder
         self._work = folder / UNFINISHED
         self._name = name
         self._storage = storage
-        self._standing = _Standing(dict(fingerprint))
+        self._classes = (*state_classes, _Progress, Part)
+        self._progress = _Progress(dict(fingerprint))
         self._part: PartWriter | None = None
         self._lock: BagLock | None = None
 
     @property
     def is_empty(self) -> bool:
         """Whether nothing has been written."""
-        return not self._standing.parts and self._part is None
+        return not self._progress.parts and self._part is None
 
     def is_complete(self) -> bool:
         """Whether it has been written to its end. Raises ResumeError when it is another bag."""
@@ -95,7 +102,7 @@ class ResumableBag:
         """
         first = self._part is None
         if self._part is None:
-            name = f"{self._name}_{len(self._standing.parts)}"
+            name = f"{self._name}_{len(self._progress.parts)}"
             self._part = PartWriter(self._work / "part", name, topics, self._storage)
         self._part.write(*message)
         return first
@@ -106,19 +113,19 @@ class ResumableBag:
             return state
         writer, self._part = self._part, None
         part = writer.finish()
-        standing = self._standing
-        standing.parts.append(part)
-        standing.state = state
-        snapshot = dumps(standing)
+        progress = self._progress
+        progress.parts.append(part)
+        progress.state = state
+        snapshot = dumps(progress, self._classes)
         writer.move(part, self._folder)
         write_whole(self._snapshot, snapshot)
-        self._standing = loads(snapshot)
-        return self._standing.state
+        self._progress = loads(snapshot, self._classes)
+        return self._progress.state
 
     def complete(self, summary: str) -> None:
         """Make it a whole bag; `summary`: of its content, for whoever asks later."""
-        custom = {**self._standing.fingerprint, SUMMARY: summary}
-        write_metadata(self._folder, self._standing.parts, custom)
+        custom = {**self._progress.fingerprint, SUMMARY: summary}
+        write_metadata(self._folder, self._progress.parts, custom)
         shutil.rmtree(self._work)
         self._release()
 
@@ -133,13 +140,13 @@ class ResumableBag:
         if not self._snapshot.exists():
             return None
         try:
-            found: _Standing = loads(self._snapshot.read_bytes())
+            found: _Progress = loads(self._snapshot.read_bytes(), self._classes)
         except SnapshotError as error:
             raise ResumeError(
-                f"{self._snapshot} cannot be used: {error}. Give --overwrite to begin anew"
+                f"{self._snapshot} cannot be used: {error}; give --overwrite to start again"
             ) from error
         self._check_same(found.fingerprint)
-        self._standing = found
+        self._progress = found
         return found.state
 
     @property
@@ -152,4 +159,4 @@ class ResumableBag:
 
     def _check_same(self, found: Mapping[str, str]) -> None:
         known = {name: value for name, value in found.items() if name != SUMMARY}
-        check_same(self._folder, known, self._standing.fingerprint)
+        check_same(self._folder, known, self._progress.fingerprint)

@@ -116,9 +116,10 @@ class EhmBody:
         return EhmBody(self._smplx, self._flame, asarray)
 
     def faces_of(self, detail: str) -> npt.NDArray[np.int32]:
-        """(F', 3) triangles of the mesh in that `detail`, one of pear_ros.core.choice.MESH_DETAILS.
+        """Return the triangles (F', 3) of the mesh in a level of detail.
 
-        They are indices of the same vertices as `faces`, and all of these where SMPL-X came without
+        `detail`: one of MESH_DETAILS in pear_ros.core.parameters. The triangles index the same
+        vertices as `faces`, and are equal to `faces` where SMPL-X came without
         reduced meshes.
         """
         return self._smplx.faces_of(detail)

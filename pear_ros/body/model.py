@@ -62,7 +62,7 @@ class BodyModel:
     """(V, 3, 9 (J - 1)) pose-corrective offsets, row-major; None where the body has none."""
     reduced_faces: Mapping[str, npt.NDArray[np.int32]] = field(default_factory=dict, repr=False)
     """(F', 3) triangles of meshes with fewer of them, by names in
-    pear_ros.core.choice.MESH_DETAILS."""
+    pear_ros.core.parameters.MESH_DETAILS."""
     asarray: AsArray = field(default=float32_array, repr=False)
     """Where joints and vertices are computed; the arrays above are NumPy's."""
 
@@ -82,9 +82,10 @@ class BodyModel:
         return len(self.v_template)
 
     def faces_of(self, detail: str) -> npt.NDArray[np.int32]:
-        """(F', 3) triangles of the mesh in that `detail`, one of pear_ros.core.choice.MESH_DETAILS.
+        """Return the triangles (F', 3) of the mesh in a level of detail.
 
-        They are indices of the same vertices as `faces`, and all of these where the body has no
+        `detail`: one of MESH_DETAILS in pear_ros.core.parameters. The triangles index the same
+        vertices as `faces`, and are equal to `faces` where the body has no
         reduced mesh.
         """
         return self.reduced_faces.get(detail, self.faces)

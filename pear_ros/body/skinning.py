@@ -20,7 +20,7 @@ from pear_ros.body.kinematics import AsArray, Tensor, float32_array, namespace, 
 from pear_ros.core.log import get_logger
 
 if TYPE_CHECKING:
-    from pear_ros.body.packed import PackedSkin
+    from pear_ros.body.packed_skin import PackedSkin
 
 _LARGE = 1_000_000
 """Numbers in the directions from which on the time goes into reading them from memory."""
@@ -63,7 +63,7 @@ def packed_skin() -> type[PackedSkin] | None:
     The first call on a machine compiles it, which takes seconds.
     """
     try:
-        from pear_ros.body.packed import PackedSkin
+        from pear_ros.body.packed_skin import PackedSkin
     except (ImportError, RuntimeError) as error:  # Numba is missing, or can keep nothing anywhere.
         logger.info("Meshes of big bodies take longer than they could: %s", error)
         return None

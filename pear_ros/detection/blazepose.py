@@ -16,12 +16,12 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from pear_ros.core.boxes import overlap, same_person
+from pear_ros.core.boxes import intersection_area, same_person
 from pear_ros.core.people import Array, Image
 from pear_ros.io.downloads import landmark_model
-from pear_ros.landmarks.model import TfliteModel, sigmoid
 from pear_ros.landmarks.pose import ROI_SCALE, person_box
 from pear_ros.landmarks.roi import Roi
+from pear_ros.landmarks.tflite_model import TfliteModel, sigmoid
 
 MIN_WINDOW = 160.0
 """Pixels; smaller windows would look for people under about 50 pixels, too small for landmarks."""
@@ -40,7 +40,7 @@ _NUM_KEYPOINTS = 4
 
 
 @dataclass(frozen=True)
-class Detection:
+class Proposal:
     """A person proposed by the detector."""
 
     box: Array
@@ -78,7 +78,7 @@ class PersonDetector:
             for x in _centres(width, side, overhang)
         ]
 
-    def detect(self, image: Image, windows: Sequence[Roi]) -> list[Detection]:
+    def detect(self, image: Image, windows: Sequence[Roi]) -> list[Proposal]:
         """People in any of the windows, each once, best first."""
         height, width = image.shape[:2]
         found = [
@@ -88,7 +88,7 @@ class PersonDetector:
         ]
         return _distinct(found)
 
-    def _in_window(self, image: Image, window: Roi, frame: Array) -> list[Detection]:
+    def _in_window(self, image: Image, window: Roi, frame: Array) -> list[Proposal]:
         crop = window.crop(image, self._model.pixels, cv2.BORDER_CONSTANT)
         raw, logits = self._model(crop)
         scores = sigmoid(logits[0, :, 0])
@@ -102,9 +102,9 @@ class PersonDetector:
             hips, top = window.uncrop(points[:2], self._model.pixels)
             roi = Roi.from_centre_and_top(hips, top, ROI_SCALE)
             box = person_box(roi)
-            in_image = max(overlap(box, frame), 1.0)
-            seen = min(overlap(box, inside) / in_image, 1.0)
-            found.append(Detection(box, float(score) * seen, roi))
+            in_image = max(intersection_area(box, frame), 1.0)
+            seen = min(intersection_area(box, inside) / in_image, 1.0)
+            found.append(Proposal(box, float(score) * seen, roi))
         return _distinct([detection for detection in found if detection.score > self._min_score])
 
 
@@ -149,9 +149,9 @@ def _anchors(pixels: int) -> Array:
     return np.concatenate(grids)
 
 
-def _distinct(detections: Sequence[Detection]) -> list[Detection]:
+def _distinct(detections: Sequence[Proposal]) -> list[Proposal]:
     """The best detection of each person (greedy non-maximum suppression)."""
-    kept: list[Detection] = []
+    kept: list[Proposal] = []
     for detection in sorted(detections, key=lambda d: d.score, reverse=True):
         if not any(same_person(detection.box, other.box) for other in kept):
             kept.append(detection)

@@ -11,8 +11,7 @@ import numpy as np
 
 from pear_ros.core.estimator import Detection
 from pear_ros.core.people import Array, Image
-from pear_ros.detection.blazepose import Detection as Proposal
-from pear_ros.detection.blazepose import PersonDetector, swept
+from pear_ros.detection.blazepose import PersonDetector, Proposal, swept
 from pear_ros.landmarks.roi import Roi
 
 DETECTION_INTERVAL = 3
@@ -86,7 +85,7 @@ class BuiltInDetector:
     def reset(self) -> None:
         """See Detector."""
         self._found_meanwhile()
-        self._size = None
+        self._size, self._turn, self._images_since_search = None, 0, 0
 
     def state(self) -> Any:
         """See Detector."""
@@ -155,7 +154,7 @@ class FullFrame(_Forgetful):
 
 
 def make_detector(name: str) -> Detector:
-    """The detector of this name, one of pear_ros.core.choice.DETECTORS.
+    """The detector of this name, one of pear_ros.core.parameters.DETECTORS.
 
     Raises pear_ros.io.downloads.AssetError when a model has not been downloaded.
     """

@@ -13,7 +13,15 @@ import numpy as np
 import numpy.typing as npt
 
 from pear_ros.core.camera import Camera
-from pear_ros.core.people import Array, FlameParams, People, Person, TrackingState, stack
+from pear_ros.core.estimate_arrays import ESTIMATE_ARRAYS
+from pear_ros.core.people import (
+    Array,
+    FlameParams,
+    People,
+    Person,
+    TrackingState,
+    stack,
+)
 
 _ID = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 """Ids become names of files."""
@@ -35,8 +43,6 @@ class Track:
     """(T,) indices into Recording.stamps_ns, ascending."""
     states: npt.NDArray[np.uint8]
     """(T,) pear_ros.core.people.TrackingState, never LOST."""
-    score: Array
-    """(T,)"""
     pose: Array
     """(T, 55, 3) axis-angle, as SmplxParams has it."""
     betas: Array
@@ -49,12 +55,8 @@ class Track:
     """(T,)"""
     depth_source: npt.NDArray[np.uint8]
     """(T,) pear_ros.core.people.DepthSource."""
-    joints: Array
-    """(T, 55, 3)"""
-    joint_confidence: Array
-    """(T, 55)"""
-    keypoints: Array
-    """(T, 55, 2)"""
+    arrays: Mapping[str, Array]
+    """(T, ...) by the names of pear_ros.core.estimate_arrays."""
     camera: npt.NDArray[np.float64]
     """(T, 6) width, height, fx, fy, cx, cy."""
     flame: FlameParams | None = None
@@ -151,16 +153,15 @@ def _track(name: str, sightings: _Sightings) -> Track:
         body_model=sightings.first.body_model,
         frames=column(sightings.frames, np.int64),
         states=column([person.state for person in persons], np.uint8),
-        score=column([person.score for person in persons]),
         pose=smplx.pose,
         betas=smplx.betas,
         expression=smplx.expression,
         transl=smplx.transl,
         scale=column([person.scale for person in persons]),
         depth_source=column([person.depth_source for person in persons], np.uint8),
-        joints=column([person.joints for person in persons]),
-        joint_confidence=column([person.joint_confidence for person in persons]),
-        keypoints=column([person.keypoints for person in persons]),
+        arrays={
+            name: column([getattr(person, name) for person in persons]) for name in ESTIMATE_ARRAYS
+        },
         camera=column(
             [(c.width, c.height, c.fx, c.fy, c.cx, c.cy) for c in sightings.cameras], np.float64
         ),

@@ -7,8 +7,8 @@ import math
 
 from pear_ros.core.people import Array, Image
 from pear_ros.io.downloads import landmark_model
-from pear_ros.landmarks.model import TfliteModel, sigmoid
 from pear_ros.landmarks.roi import Roi
+from pear_ros.landmarks.tflite_model import TfliteModel, sigmoid
 from pear_ros.landmarks.topology import NUM_FACE, Face, Pose
 from pear_ros.landmarks.types import FaceLandmarks, PoseLandmarks
 

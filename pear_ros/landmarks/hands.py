@@ -9,8 +9,8 @@ import numpy as np
 
 from pear_ros.core.people import Array, Image
 from pear_ros.io.downloads import landmark_model
-from pear_ros.landmarks.model import TfliteModel
 from pear_ros.landmarks.roi import Roi
+from pear_ros.landmarks.tflite_model import TfliteModel
 from pear_ros.landmarks.topology import NUM_HAND, Hand, Pose
 from pear_ros.landmarks.types import HandLandmarks, PoseLandmarks
 

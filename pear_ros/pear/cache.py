@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pear_ros.body.arrays import Arrays
+from pear_ros.body.array_files import Arrays
 from pear_ros.core.log import get_logger
 from pear_ros.pear.convert import convert, with_reduced_meshes
 

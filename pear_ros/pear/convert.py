@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pear_ros.body import BodyModel
-from pear_ros.body.arrays import (
+from pear_ros.body.array_files import (
     Arrays,
     Shape,
     check_indices,
@@ -19,9 +19,9 @@ from pear_ros.body.arrays import (
     read_npy,
     require_names,
 )
-from pear_ros.body.files import read_smplx, smplx_body
 from pear_ros.body.flame import NUM_EXPRESSION, NUM_SHAPE, PARENTS, FlameModel
-from pear_ros.body.reduction import REDUCED, reduce_faces
+from pear_ros.body.mesh_reduction import REDUCED, reduce_faces
+from pear_ros.body.model_files import read_smplx, smplx_body
 from pear_ros.core.log import get_logger
 from pear_ros.pear.unpickle import load_pickle
 

@@ -17,7 +17,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from pear_ros.core.choice import GRAPH_PRECISIONS
+from pear_ros.core.configuration import GRAPH_PRECISIONS
 from pear_ros.core.people import Array
 from pear_ros.pear.prediction import LAYOUT, VECTOR_SIZE
 

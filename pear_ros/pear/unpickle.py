@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
-from pear_ros.body.arrays import foreign_content
+from pear_ros.body.array_files import foreign_content
 
 
 class UnsafePickleError(ValueError):

@@ -5,7 +5,6 @@ bags that can be gone on with."""
 from __future__ import annotations
 
 import os
-import pickle
 import shutil
 import sqlite3
 import struct
@@ -27,13 +26,10 @@ from pear_ros.bags.matching import PATIENCE, Frame, matched, stamp_of
 from pear_ros.bags.parts import NewTopic
 from pear_ros.bags.prefetch import prefetched
 from pear_ros.bags.resumable import ResumableBag
-from pear_ros.bags.snapshot import SnapshotError, dumps, loads
 from pear_ros.bags.stretch import Stretch
 from pear_ros.bags.topic import BagError, Message
 from pear_ros.bags.unfinished import ResumeError, clear
-from pear_ros.core.boxes import same_person
-from pear_ros.core.choice import STORAGES
-from pear_ros.core.people import Person, SmplxParams, TrackingState
+from pear_ros.core.configuration import STORAGES
 from testing.image_bags import PERIOD, START, TYPES, camera_info, header, raw, write_bag, write_mcap
 
 ALWAYS = Stretch(-(2**62), 2**62)
@@ -462,40 +458,6 @@ def test_prefetched_raises_after_what_came_before() -> None:
     assert [next(results), next(results)] == [2, 4]
     with pytest.raises(ZeroDivisionError):
         next(results)
-
-
-# Snapshots
-
-
-def test_a_snapshot_holds_people() -> None:
-    smplx = SmplxParams(*(np.random.default_rng(k).normal(size=(3, k)) for k in range(4)))
-    box = np.arange(8.0)[::2]
-    person = Person("h1", TrackingState.LOST, 0.5, box, smplx, box, box, box)
-    again = loads(dumps({"a": [person, (1, None, {"x"}, np.float64(0.1))]}))["a"]
-    assert again[0].state is TrackingState.LOST
-    np.testing.assert_array_equal(again[0].smplx.betas, smplx.betas)
-    np.testing.assert_array_equal(again[0].box, box)
-    assert again[1] == (1, None, {"x"}, 0.1)
-
-
-class Harmful:
-    def __reduce__(self) -> tuple[Callable[..., Any], tuple[str]]:
-        return os.system, ("touch harmed",)
-
-
-@pytest.mark.parametrize("bad", [Harmful(), same_person, Path("x"), np.load, BagError("x")])
-def test_a_snapshot_names_nothing_else(bad: Any, tmp_path: Path, monkeypatch: Any) -> None:
-    monkeypatch.chdir(tmp_path)
-    with pytest.raises(SnapshotError, match="no use for"):
-        loads(dumps({"x": bad}))
-    assert not (tmp_path / "harmed").exists()
-
-
-def test_a_snapshot_that_was_damaged() -> None:
-    good = dumps([1, 2, 3])
-    for bad in (b"", good[:-1], good[:40] + b"x" + good[41:], pickle.dumps(3)):
-        with pytest.raises(SnapshotError, match="damaged"):
-            loads(bad)
 
 
 # Bags that can be gone on with

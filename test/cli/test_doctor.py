@@ -15,9 +15,9 @@ from typing import Any
 import pytest
 
 from pear_ros.cli import main
-from pear_ros.cli.doctor import engines, gpu, libraries, models, probes, ros, shown
-from pear_ros.cli.doctor.child import NoAnswerError, ask
-from pear_ros.cli.doctor.findings import Finding, Level, findings_of, ok, without_home
+from pear_ros.cli.doctor import engines, formatting, gpu, libraries, models, probes, ros
+from pear_ros.cli.doctor.findings import Finding, Level, ok, run_check, without_home
+from pear_ros.cli.doctor.probe_process import ProbeError, run_module
 from pear_ros.io.machine import this_machine
 from pear_ros.pear.runtimes.accuracy import Verdict
 from pear_ros.pear.runtimes.engine_cache import EngineCache
@@ -73,7 +73,7 @@ def test_a_check_that_raises_is_a_warning_and_keeps_what_it_found() -> None:
         yield ok("a.first", "fine")
         raise KeyError("oops")
 
-    first, second = findings_of("a.second", check)
+    first, second = run_check("a.second", check)
     assert (first.level, second.level, second.id) == (OK, WARN, "a.second")
     assert "KeyError: 'oops'" in second.text
 
@@ -92,8 +92,8 @@ def test_a_probe_that_crashes_or_hangs_says_how(
 ) -> None:
     (tmp_path / "rough_probe.py").write_text(code)
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    with pytest.raises(NoAnswerError, match=expected):
-        ask("rough_probe", timeout=1.0 if "sleep" in code else 30.0)
+    with pytest.raises(ProbeError, match=expected):
+        run_module("rough_probe", timeout=1.0 if "sleep" in code else 30.0)
 
 
 def test_home_is_not_told(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -101,12 +101,12 @@ def test_home_is_not_told(monkeypatch: pytest.MonkeyPatch) -> None:
     text = "/home/al/models /home/alice/models /home/al"
     assert without_home(text) == "~/models /home/alice/models ~"
     finding = ok("a.b", "in /home/al/x", path=Path("/home/al/x"))
-    assert "/home/al" not in shown.as_json([finding]) + shown.lines(finding, 80, False)
+    assert "/home/al" not in formatting.as_json([finding]) + formatting.lines(finding, 80, False)
 
 
 def test_lines_are_wrapped_but_words_are_whole() -> None:
     advice = "python3 -m pip install " + "a-very-long-package-name " * 5
-    text = shown.lines(Finding("a.b", FAIL, "is not there", advice), 60, False)
+    text = formatting.lines(Finding("a.b", FAIL, "is not there", advice), 60, False)
     assert max(map(len, text.splitlines())) <= 60
     assert text.startswith("  FAIL b: is not there\n       -> python3")
     assert text.count("a-very-long-package-name") == 5
@@ -116,7 +116,7 @@ def test_lines_are_wrapped_but_words_are_whole() -> None:
 
 
 @pytest.mark.parametrize(
-    ("version", "level"), [((3, 9), FAIL), ((3, 10), OK), ((3, 13), OK), ((3, 14), FAIL)]
+    ("version", "level"), [((3, 9), FAIL), ((3, 10), OK), ((3, 14), OK), ((3, 15), FAIL)]
 )
 def test_python_versions(version: tuple[int, int], level: Level) -> None:
     assert levels(libraries.check_python(version)) == {"python.version": level}
@@ -294,7 +294,7 @@ HERE = Answers({("gpu",): GPU, ("library", "tensorrt"): {"version": "10.3.0"}})
 def cache(tmp_path: Path) -> EngineCache:
     cache = EngineCache(tmp_path / "engines")
     cache.store(KEY, b"plan" * 100)
-    cache.remember(KEY, Verdict(0.05, 0.5, 0.5, 2.0, 1.0), "body")
+    cache.store_verdict(KEY, Verdict(0.05, 0.5, 0.5, 2.0, 1.0), "body")
     return cache
 
 
@@ -437,7 +437,7 @@ def test_peers_are_counted_not_named() -> None:
     environment = {"ROS_STATIC_PEERS": "192.168.7.9;robot.local"}
     found = by_id(ros.check_domain(environment))["ros.discovery"]
     assert "2 machines" in found.text
-    assert "192.168" not in shown.as_json([found])
+    assert "192.168" not in formatting.as_json([found])
 
 
 @pytest.mark.parametrize(
@@ -507,7 +507,8 @@ def run_json(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, 
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """No process is started: the probes do not answer."""
     monkeypatch.setattr(
-        "pear_ros.cli.doctor.child.ask", lambda *_, **__: {"error": "not asked in this test"}
+        "pear_ros.cli.doctor.probe_process.run_module",
+        lambda *_, **__: {"error": "not run in this test"},
     )
 
 

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import cycle
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,17 @@ from std_msgs.msg import Header
 
 from pear_ros.cli.doctor import probes
 from pear_ros.cli.doctor.findings import Finding, Level
-from pear_ros.cli.doctor.look import camera_info_of, look
+from pear_ros.cli.doctor.network import observe
+from pear_ros.cli.doctor.network_report import (
+    HUMANS_TYPE,
+    Calibration,
+    ClockReport,
+    NetworkReport,
+    Publisher,
+    QosConflict,
+    TopicReport,
+)
+from pear_ros.cli.doctor.topic_statistics import camera_info_of
 from pear_ros.cli.doctor.topics import check_topics
 
 OK, WARN, FAIL = Level.OK, Level.WARN, Level.FAIL
@@ -72,8 +83,8 @@ class Cameras(Node):
 
 
 @pytest.fixture(scope="module")
-def seen() -> Iterator[dict[str, Any]]:
-    """What a process of its own sees of Cameras."""
+def observed() -> Iterator[NetworkReport]:
+    """The report about Cameras."""
     context = rclpy.Context()
     rclpy.init(context=context)
     executor = SingleThreadedExecutor(context=context)
@@ -81,19 +92,19 @@ def seen() -> Iterator[dict[str, Any]]:
     executor.add_node(node)
     thread = threading.Thread(target=executor.spin, daemon=True)
     thread.start()
-    yield look(3.0)
+    yield observe(3.0)
     executor.shutdown()
     thread.join()
     node.destroy_node()
     rclpy.shutdown(context=context)
 
 
-def judged(seen: dict[str, Any]) -> dict[str, Finding]:
-    return {finding.id: finding for finding in check_topics(seen, 3.0)}
+def checked(report: NetworkReport) -> dict[str, Finding]:
+    return {finding.id: finding for finding in check_topics(report, 3.0)}
 
 
-def test_a_good_camera_with_its_rate_encoding_and_quality(seen: dict[str, Any]) -> None:
-    found = judged(seen)
+def test_a_good_camera_with_its_rate_encoding_and_quality(observed: NetworkReport) -> None:
+    found = checked(observed)
     good = found["topics./good/image_raw"]
     assert good.level is OK, good
     assert good.text.startswith("rgb8 8 x 4, ")
@@ -103,80 +114,79 @@ def test_a_good_camera_with_its_rate_encoding_and_quality(seen: dict[str, Any]) 
     assert abs(good.facts["age"]) < 1.0
     info = found["topics./good/image_raw:camera_info"]
     assert info.level is OK and "plumb_bob" in info.text
-    json.dumps(seen)
+    assert NetworkReport.from_dict(json.loads(observed.to_json())) == observed
 
 
-def test_what_is_amiss_is_told(seen: dict[str, Any]) -> None:
-    found = judged(seen)
+def test_what_is_amiss_is_told(observed: NetworkReport) -> None:
+    found = checked(observed)
     odd = found["topics./odd/image_raw"]
-    assert odd.level is FAIL and "16UC3" in odd.text and "not read" in odd.text
+    assert odd.level is FAIL and "16UC3" in odd.text and "not supported" in odd.text
     assert found["topics./silent/image_raw"].level is FAIL
     awaited = found["topics./awaited/image"]
-    assert awaited.level is WARN and "published by nobody" in awaited.text
+    assert awaited.level is WARN and "no node publishes" in awaited.text
     bare = found["topics./bare/image_raw:camera_info"]
     assert bare.level is WARN and "/good/camera_info" in bare.advice
     depth = found["topics./good/depth"]
     assert depth.level is OK and "depth" in depth.text
     assert found["topics.clock"].level is OK
-    assert "/cameras" in seen["nodes"]
-    assert not any("doctor" in node for node in seen["nodes"])
+    assert "/cameras" in observed.nodes
+    assert not any("doctor" in node for node in observed.nodes)
 
 
-def test_who_cannot_hear_whom_is_told(seen: dict[str, Any]) -> None:
-    (clash,) = [one["text"] for one in seen["clashes"] if "/good/image_raw" in one["text"]]
-    assert "/cameras receives nothing from /cameras" in clash and "reliab" in clash.lower()
-    assert judged(seen)["topics.qos"].level is FAIL
+def test_who_cannot_hear_whom_is_told(observed: NetworkReport) -> None:
+    (conflict,) = [one.text for one in observed.conflicts if "/good/image_raw" in one.text]
+    assert "/cameras receives nothing from /cameras" in conflict and "reliab" in conflict.lower()
+    assert checked(observed)["topics.qos"].level is FAIL
 
 
-PUBLISHER = {"node": "/camera", "reliability": "RELIABLE", "durability": "VOLATILE"}
+PUBLISHER = Publisher("/camera", "RELIABLE", "VOLATILE")
+CALIBRATION = Calibration("optical", "plumb_bob")
+IMAGE = TopicReport(
+    topic="/image",
+    type="sensor_msgs/msg/Image",
+    publishers=(PUBLISHER,),
+    messages=30,
+    rate=30.0,
+    bytes=1000,
+    age=0.02,
+    frame_id="optical",
+    encoding="rgb8",
+    width=8,
+    height=4,
+    readable=True,
+    camera_info=CALIBRATION,
+)
 
 
-def topic(**changed: Any) -> dict[str, Any]:
-    usual = {
-        "topic": "/image",
-        "type": "sensor_msgs/msg/Image",
-        "publishers": [PUBLISHER],
-        "subscribers": 0,
-        "messages": 30,
-        "rate": 30.0,
-        "bytes": 1000,
-        "lost": 0,
-        "age": 0.02,
-        "frame_id": "optical",
-        "problem": None,
-        "encoding": "rgb8",
-        "width": 8,
-        "height": 4,
-        "depth": False,
-        "readable": True,
-        "camera_info": {
-            "frame_id": "optical",
-            "model": "plumb_bob",
-            "calibrated": True,
-            "problem": None,
-        },
-    }
-    return {**usual, **changed}
+def topic(**changed: Any) -> TopicReport:
+    return replace(IMAGE, **changed)
 
 
-def report(*topics: dict[str, Any], **clock: Any) -> dict[str, Any]:
-    still = {"publishers": [], "messages": 0, "backwards": False}
-    return {
-        "nodes": ["/camera"],
-        "topics": list(topics),
-        "camera_infos": [],
-        "clock": {**still, **clock},
-        "clashes": [],
-        "loss_remedy": "enlarge the buffers",
-    }
+def report(*topics: TopicReport, **clock: Any) -> NetworkReport:
+    return NetworkReport(
+        nodes=("/camera",),
+        topics=topics,
+        clock=ClockReport(**clock),
+        loss_remedy="enlarge the buffers",
+    )
+
+
+def test_report_comes_back_from_json() -> None:
+    empty = TopicReport(topic="/none", type=HUMANS_TYPE)
+    sent = replace(
+        report(IMAGE, empty, publishers=(PUBLISHER,), messages=3),
+        camera_infos=("/camera_info",),
+        conflicts=(QosConflict("a receives nothing from b", "change it"),),
+    )
+    assert NetworkReport.from_dict(json.loads(sent.to_json())) == sent
 
 
 @pytest.mark.parametrize(
     ("changed", "level", "told"),
     [
         ({}, OK, "30.0 Hz"),
-        ({"publishers": [PUBLISHER] * 2}, WARN, "several publish it"),
-        ({"lost": 7}, WARN, "7 were lost"),
+        ({"publishers": (PUBLISHER,) * 2}, WARN, "several nodes publish it"),
+        ({"lost": 7}, WARN, "7 messages were lost"),
         ({"age": 12.5}, WARN, "12.5 s older"),
         ({"age": -2.0}, WARN, "2.0 s newer"),
         ({"problem": "rows of 1 byte"}, FAIL, "rows of 1 byte"),
@@ -184,7 +194,7 @@ def report(*topics: dict[str, Any], **clock: Any) -> dict[str, Any]:
     ],
 )
 def test_an_image_topic(changed: dict[str, Any], level: Level, told: str) -> None:
-    finding = judged(report(topic(**changed)))["topics./image"]
+    finding = checked(report(topic(**changed)))["topics./image"]
     assert finding.level is level and told in finding.text
     assert finding.advice or level is OK
 
@@ -193,12 +203,12 @@ def test_an_image_topic(changed: dict[str, Any], level: Level, told: str) -> Non
     ("info", "level"),
     [
         (None, WARN),
-        ({"problem": "the camera is not calibrated (K[0] is 0)", "calibrated": False}, WARN),
-        ({"frame_id": "another", "problem": None, "calibrated": True, "model": ""}, WARN),
+        (Calibration("optical", "", False, "the camera is not calibrated (K[0] is 0)"), WARN),
+        (Calibration("another"), WARN),
     ],
 )
-def test_calibration(info: dict[str, Any] | None, level: Level) -> None:
-    finding = judged(report(topic(camera_info=info)))["topics./image:camera_info"]
+def test_calibration(info: Calibration | None, level: Level) -> None:
+    finding = checked(report(topic(camera_info=info)))["topics./image:camera_info"]
     assert finding.level is level and finding.advice
 
 
@@ -206,48 +216,48 @@ def test_calibration(info: dict[str, Any] | None, level: Level) -> None:
     ("clock", "level"),
     [
         ({}, OK),
-        ({"publishers": [{}], "messages": 10}, OK),
-        ({"publishers": [{}]}, WARN),
-        ({"publishers": [{}], "messages": 10, "backwards": True}, WARN),
-        ({"publishers": [{}, {}], "messages": 10}, FAIL),
+        ({"publishers": (PUBLISHER,), "messages": 10}, OK),
+        ({"publishers": (PUBLISHER,)}, WARN),
+        ({"publishers": (PUBLISHER,), "messages": 10, "backwards": True}, WARN),
+        ({"publishers": (PUBLISHER,) * 2, "messages": 10}, FAIL),
     ],
 )
 def test_clock(clock: dict[str, Any], level: Level) -> None:
-    assert judged(report(**clock))["topics.clock"].level is level
+    assert checked(report(**clock))["topics.clock"].level is level
 
 
 def test_stamps_of_simulated_time_are_not_held_against_this_clock() -> None:
-    simulated = report(topic(age=1e9), publishers=[{}], messages=10)
-    assert judged(simulated)["topics./image"].level is OK
+    simulated = report(topic(age=1e9), publishers=(PUBLISHER,), messages=10)
+    assert checked(simulated)["topics./image"].level is OK
 
 
 def test_people_published_once_twice_or_in_vain() -> None:
     def level(**changed: Any) -> Level:
         humans = topic(topic="/humans", type="pear_msgs/msg/HumanArray", **changed)
-        return judged(report(humans))["topics./humans"].level
+        return checked(report(humans))["topics./humans"].level
 
     assert level() is OK
-    assert level(publishers=[PUBLISHER] * 2) is WARN
+    assert level(publishers=(PUBLISHER,) * 2) is WARN
     assert level(messages=0, rate=None) is WARN
-    assert level(publishers=[]) is WARN
+    assert level(publishers=()) is WARN
 
 
 def test_overlays_are_not_taken_for_cameras() -> None:
-    pear = [{**PUBLISHER, "node": "/pear"}]
+    pear = (replace(PUBLISHER, node="/pear"),)
     humans = topic(topic="/humans", type="pear_msgs/msg/HumanArray", publishers=pear)
     overlay = topic(topic="/overlay", publishers=pear, messages=0, camera_info=None)
-    awaited = topic(publishers=[], subscribers=1)
-    found = judged(report(humans, overlay, awaited))
+    awaited = topic(publishers=(), subscribers=1)
+    found = checked(report(humans, overlay, awaited))
     assert "topics.images" in found and found["topics./image"].level is WARN
     assert not any("overlay" in id for id in found)
-    found = judged(report(humans, overlay, topic()))
+    found = checked(report(humans, overlay, topic()))
     assert "topics.images" not in found and found["topics./image"].level is OK
 
 
 def test_nothing_on_the_network() -> None:
-    nothing = judged({**report(), "nodes": []})["topics.images"]
+    nothing = checked(replace(report(), nodes=()))["topics.images"]
     assert nothing.level is WARN and "ROS_DOMAIN_ID" in nothing.advice
-    assert "ROS_DOMAIN_ID" not in judged(report())["topics.images"].advice
+    assert "ROS_DOMAIN_ID" not in checked(report())["topics.images"].advice
 
 
 def test_calibration_is_looked_for_beside_the_image() -> None:
@@ -274,9 +284,9 @@ def test_a_clock_that_goes_back_is_seen(length: int) -> None:
     thread = threading.Thread(target=play)
     thread.start()
     try:
-        clock = look(1.5)["clock"]
-        assert clock["messages"] > 3
-        assert clock["backwards"] == (length == 3)
+        clock = observe(1.5).clock
+        assert clock.messages > 3
+        assert clock.backwards == (length == 3)
     finally:
         done.set()
         thread.join()

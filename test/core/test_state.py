@@ -9,15 +9,16 @@ import cv2
 import numpy as np
 import pytest
 
-from pear_ros.bags.snapshot import dumps, loads
+from pear_ros.bags import snapshot
 from pear_ros.core.camera import Camera, IntrinsicsSource
 from pear_ros.core.estimator import Region
 from pear_ros.core.people import Image, People
 from pear_ros.detection.detectors import make_detector
 from pear_ros.io.downloads import demo_clip
 from pear_ros.io.video import FrameSource
-from pear_ros.pear.follower import PersonFollower
+from pear_ros.pear.person_detector import RegionPersonDetector
 from pear_ros.pipeline import Pipeline
+from pear_ros.replay.state_classes import state_classes
 
 CAMERA = Camera(480, 270, 400.0, 400.0, 239.5, 134.5, IntrinsicsSource.CAMERA_INFO)
 DEPTH = np.full((270, 480), 3.0, np.float32)
@@ -34,6 +35,14 @@ def frames() -> list[tuple[float, Image]]:
     ]
 
 
+def dumps(state: Any) -> bytes:
+    return snapshot.dumps(state, state_classes())
+
+
+def loads(content: bytes) -> Any:
+    return snapshot.loads(content, state_classes())
+
+
 def run(pipeline: Pipeline, frames: list[tuple[float, Image]], **depth: Any) -> list[People]:
     return [pipeline(image, CAMERA, stamp, **depth) for stamp, image in frames]
 
@@ -42,15 +51,15 @@ def test_going_on_from_a_snapshot(frames: list[tuple[float, Image]]) -> None:
     first, second = Pipeline(), Pipeline()
     fresh = {name: dumps(state) for name, state in first.state().items()}
     run(first, frames[:5], depth=DEPTH)
-    snapshot = dumps(first.state())
+    kept = dumps(first.state())
     for name, state in first.state().items():
         assert dumps(state) != fresh[name], f"{name} has remembered something"
     for pipeline in (first, second):
-        pipeline.restore(loads(snapshot))
+        pipeline.restore(loads(kept))
     assert dumps(second.state()) == dumps(first.state())
     expected, found = run(first, frames[5:]), run(second, frames[5:])
     assert dumps(found) == dumps(expected)
-    assert dumps(second.state()) == dumps(first.state()) != snapshot
+    assert dumps(second.state()) == dumps(first.state()) != kept
 
     forgetful = run(Pipeline(), frames[5:])
     assert dumps(forgetful) != dumps(expected), "what was remembered matters"
@@ -73,10 +82,10 @@ def test_what_was_found_beside_the_last_image(frames: list[tuple[float, Image]])
 
 def test_pears_follower(frames: list[tuple[float, Image]]) -> None:
     (_, image), (_, after) = frames[:2]
-    follower, other = PersonFollower(), PersonFollower()
+    follower, other = RegionPersonDetector(), RegionPersonDetector()
     regions = [Region("look1", np.array([230, 130, 330, 265], np.float32))]
     (sighting,) = follower(image, regions)
     assert sighting is not None
     other.restore(loads(dumps(follower.state())))
     assert dumps(other(after, regions)) == dumps(follower(after, regions))
-    assert dumps(PersonFollower()(after, regions)) != dumps(other(after, regions))
+    assert dumps(RegionPersonDetector()(after, regions)) != dumps(other(after, regions))

@@ -8,16 +8,16 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from pear_ros.body import load_open_body
-from pear_ros.body.files import load_surface_points
 from pear_ros.body.kinematics import rotation_matrices
+from pear_ros.body.model_files import load_surface_points
 from pear_ros.core.camera import Camera
 from pear_ros.core.estimator import Region
 from pear_ros.core.people import NUM_JOINTS, SMPLX_JOINT_NAMES, Array
-from pear_ros.estimators.landmarks import LandmarkEstimator
+from pear_ros.estimators.landmark_estimator import LandmarkEstimator
 from pear_ros.fitting import BodyFit, BodyFitter
-from pear_ros.fitting.face import FaceFitter
-from pear_ros.fitting.hands import FINGERS, HandFitter
-from pear_ros.fitting.prior import confidence, front_for_back, viewing_rotation
+from pear_ros.fitting.face_fitter import FaceFitter
+from pear_ros.fitting.hand_fitter import FINGERS, HandFitter
+from pear_ros.fitting.pose_prior import confidence, front_for_back, viewing_rotation
 from pear_ros.fitting.skeleton import NUM_BODY_JOINTS, AttachedPoints, BodyState, Skeleton
 from pear_ros.fitting.solver import BodySolver, Expectation, Observation, place
 from pear_ros.landmarks.holistic import HolisticLandmarks

@@ -16,16 +16,16 @@ from hypothesis import strategies as st
 
 from pear_ros.core.people import Array, Image
 from pear_ros.detection.blazepose import (
-    Detection,
     PersonDetector,
+    Proposal,
     same_person,
     swept,
 )
 from pear_ros.io.downloads import AssetError, demo_clip, landmark_model
 from pear_ros.landmarks.holistic import RETRY_EVERY, HolisticLandmarks
-from pear_ros.landmarks.model import TfliteModel, pruned
 from pear_ros.landmarks.pose import person_box, pose_distance, roi_from_box
 from pear_ros.landmarks.roi import Roi
+from pear_ros.landmarks.tflite_model import TfliteModel, pruned
 from pear_ros.landmarks.topology import NUM_FACE, NUM_HAND, NUM_POSE, Hand, Pose
 from pear_ros.landmarks.types import PersonLandmarks
 
@@ -78,7 +78,7 @@ def _find(landmarks: HolisticLandmarks, image: Image, box: tuple[int, ...]) -> P
     return person
 
 
-def _all_people(detector: PersonDetector, image: Image) -> list[Detection]:
+def _all_people(detector: PersonDetector, image: Image) -> list[Proposal]:
     height, width = image.shape[:2]
     return detector.detect(image, detector.windows(width, height))
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import re
 import subprocess
@@ -12,6 +13,10 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
+DISTRIBUTIONS = {"cv2": "opencv-python-headless", "ruamel": "ruamel.yaml"}
+"""Names of distributions that are not those of their modules."""
+UNDECLARED = {"tensorrt", "hri-msgs"}
+"""TensorRT comes with JetPack or from NVIDIA; hri_msgs is not in every ROS 2 distribution."""
 
 
 def setup_py(*arguments: str | Path) -> None:
@@ -79,3 +84,35 @@ def test_the_oldest_versions_are_those_that_are_tested(prefix: Path) -> None:
     assert len(bounds) > 5
     for name, bound in bounds.items():
         assert f"{pins[name]}.".startswith(f"{bound}."), f"{name} is tested as {pins[name]}"
+
+
+def declared(prefix: Path) -> set[str]:
+    """Distributions that setup.py asks for, extras included, and packages of package.xml."""
+    (requires,) = packages_in(prefix).glob("*.egg-info/requires.txt")
+    lines = [line for line in requires.read_text().splitlines() if not line.startswith("[")]
+    names = {re.split(r"[<>=;\s]", line)[0].lower() for line in lines if line}
+    manifest = (ROOT / "package.xml").read_text()
+    return names | set(re.findall(r"<(?:exec_|test_)?depend>([\w.]+)</", manifest))
+
+
+def imported() -> set[str]:
+    """Modules outside the standard library that pear_ros imports, by the first part of a name."""
+    found: set[str] = set()
+    for file in (ROOT / "pear_ros").rglob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.Import):
+                found |= {alias.name for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module == "backports":
+                found |= {f"backports.{alias.name}" for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module:
+                found.add(node.module)
+    tops = {name if name.startswith("backports.") else name.split(".")[0] for name in found}
+    newer = {"compression"}  # In the standard library from Python 3.14 on.
+    return tops - {"pear_ros"} - set(sys.stdlib_module_names) - newer
+
+
+def test_every_import_is_declared(prefix: Path) -> None:
+    names = {DISTRIBUTIONS.get(name, name).replace("_", "-").lower() for name in imported()}
+    known = {name.replace("_", "-") for name in declared(prefix)}
+    assert len(names) > 20
+    assert names - known == UNDECLARED

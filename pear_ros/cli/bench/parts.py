@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from pear_ros.cli.bench.stopwatch import Stopwatch
 from pear_ros.core.estimator import Estimator
-from pear_ros.estimators.landmarks import LandmarkEstimator
+from pear_ros.estimators.landmark_estimator import LandmarkEstimator
 from pear_ros.estimators.pear import PearEstimator
 from pear_ros.pipeline import Pipeline
 
@@ -38,9 +38,9 @@ MEANINGS = {
 def watch_parts(pipeline: Pipeline, estimator: Estimator, stopwatch: Stopwatch) -> None:
     """Time the parts of `pipeline` and of its `estimator`, from now on."""
     stopwatch.watch(pipeline, "_detector", "detect")
-    stopwatch.watch(pipeline._tracker, "regions", "track")
+    stopwatch.watch(pipeline._tracker, "predict", "track")
     stopwatch.watch(pipeline._tracker, "update", "track")
-    stopwatch.watch(pipeline, "_metric", "true size")
+    stopwatch.watch(pipeline, "_metric_scale", "true size")
     stopwatch.watch(pipeline, "_smoother", "smooth")
     rest = "estimate"
     if isinstance(estimator, LandmarkEstimator):

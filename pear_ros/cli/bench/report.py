@@ -25,7 +25,7 @@ class Setting:
 
     source: str
     model_id: str
-    facts: Mapping[str, str]
+    diagnostics: Mapping[str, str]
     """Of the estimator: its runtime, device, precision."""
     machine: Machine
     load: float
@@ -55,7 +55,7 @@ def throughput(measured: Measured) -> float:
 def title(measured: Measured, setting: Setting) -> list[str]:
     """What must be known of the figures, in a few lines."""
     width, height = measured.size
-    device = f"; {setting.facts['device']}" if "device" in setting.facts else ""
+    device = f"; {setting.diagnostics['device']}" if "device" in setting.diagnostics else ""
     return [
         f"{setting.model_id}: {throughput(measured):.1f} frames a second, "
         f"{measured.people.mean():.2f} people a frame",
@@ -69,8 +69,8 @@ def title(measured: Measured, setting: Setting) -> list[str]:
 def notes(measured: Measured, setting: Setting) -> list[str]:
     """What else."""
     told = ["Frames are worked on one after the other."]
-    if "runtime" in setting.facts:
-        told.append(f"Runtime {setting.facts['runtime']}.")
+    if "runtime" in setting.diagnostics:
+        told.append(f"Runtime {setting.diagnostics['runtime']}.")
     told.append(f"Measured by pear_ros {__version__}.")
     if "messages" not in measured.stages:
         told.append("Without messages, as ROS 2 or pear_msgs is not here.")

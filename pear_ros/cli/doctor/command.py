@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`pear doctor`: what is here, what does not fit together, and what to do about it."""
+"""`pear doctor`: run all checks of this installation and print their findings."""
 
 from __future__ import annotations
 
-import argparse
 import functools
 import importlib.util
 import os
@@ -11,124 +10,90 @@ import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from pear_ros import __version__
-from pear_ros.cli.doctor import engines, gpu, libraries, models, ros, shown
-from pear_ros.cli.doctor.child import Ask, NoAnswerError, Probes, ask
-from pear_ros.cli.doctor.findings import Check, Finding, Level, fail, findings_of, ok
+from pear_ros.cli.doctor import engines, formatting, gpu, libraries, models, ros
+from pear_ros.cli.doctor.findings import Check, Finding, Level, fail, ok, run_check
+from pear_ros.cli.doctor.network_report import NetworkReport
+from pear_ros.cli.doctor.probe_process import Probe, ProbeError, ProbeRunner, run_module
 from pear_ros.cli.doctor.topics import check_topics
 
-if TYPE_CHECKING:
-    Commands = argparse._SubParsersAction[argparse.ArgumentParser]
-
-_STARTS_WITHIN = 60.0
-"""Seconds that looking at topics may take beyond those that were asked for."""
-
-
-def add_doctor(commands: Commands) -> None:
-    """Add `pear doctor` and its arguments."""
-    parser = commands.add_parser(
-        "doctor",
-        help="say what is here, what does not fit together, and what to do about it",
-        description="Looks at this machine, its GPU, Python's libraries, models, engines, ROS 2 "
-        "and the cameras on its network. The exit status is 1 where something FAILs.",
-    )
-    parser.add_argument(
-        "--models",
-        type=Path,
-        metavar="FOLDER",
-        help="where PEAR's files are (default: $PEAR_ROS_MODELS or ~/.local/share/pear_ros/models)",
-    )
-    parser.add_argument(
-        "--seconds",
-        type=_seconds,
-        default=5.0,
-        metavar="N",
-        help="how long to listen to cameras; 0: not at all (default: %(default)g)",
-    )
-    parser.add_argument("--json", action="store_true", help="the same as JSON, to go with an issue")
-    parser.set_defaults(call=lambda options: doctor(options.models, options.seconds, options.json))
-
-
-def _seconds(text: str) -> float:
-    value = float(text)
-    if not 0.0 <= value <= 3600.0:
-        raise argparse.ArgumentTypeError(f"must be between 0 and 3600 seconds, not {text}")
-    return value
+_STARTUP_SECONDS = 60.0
+"""Time that the observation of topics may take beyond its own duration."""
 
 
 def doctor(folder: Path | None, seconds: float, as_json: bool) -> int:
-    """Make all checks and print what they find; the exit code is 1 where something fails.
+    """Run all checks and print their findings; return the exit code, 1 where something fails.
 
-    `folder`: where PEAR's files are, the default one unless given. `seconds`: for how long to look
-    at ROS topics; 0: not at all.
+    `folder`: where PEAR's files are, the default one unless given. `seconds`: how long ROS topics
+    are observed; 0: not at all. `as_json`: print one JSON object instead of lines.
     """
-    probes = Probes()
+    probe = ProbeRunner()
     findings: list[Finding] = []
     try:
-        _begin(probes)
-        for id, check in _checks(probes, folder, seconds):
-            for finding in findings_of(id, check):
+        _start_slow_probes(probe)
+        for id, check in _checks(probe, folder, seconds):
+            for finding in run_check(id, check):
                 if not as_json:
                     _print(finding, findings[-1] if findings else None)
                 findings.append(finding)
     finally:
-        probes.close()
-    print(shown.as_json(findings) if as_json else f"\n{shown.summary(findings)}")
+        probe.close()
+    print(formatting.as_json(findings) if as_json else f"\n{formatting.summary(findings)}")
     return 1 if any(finding.level is Level.FAIL for finding in findings) else 0
 
 
-def _begin(probes: Probes) -> None:
-    """Ask first what takes longest."""
-    probes.begin("gpu")
+def _start_slow_probes(probe: ProbeRunner) -> None:
+    """Start the probes that take longest, so that they run while other checks are printed."""
+    probe.start("gpu")
     for library in libraries.LIBRARIES:
         if importlib.util.find_spec(library.name) is not None:
-            probes.begin("library", library.name)
+            probe.start("library", library.name)
 
 
-def _checks(ask_probe: Ask, folder: Path | None, seconds: float) -> Iterator[tuple[str, Check]]:
-    """All checks in the order in which they are told, each with an id for when it fails."""
+def _checks(probe: Probe, folder: Path | None, seconds: float) -> Iterator[tuple[str, Check]]:
+    """Yield all checks in the order of output, each with the id of a warning if it raises."""
     bind = functools.partial
     yield "machine.system", gpu.check_machine
-    yield "gpu.device", bind(gpu.check_gpu, ask_probe)
+    yield "gpu.device", bind(gpu.check_gpu, probe)
     yield "python.version", libraries.check_python
     for library in libraries.LIBRARIES:
-        yield f"library.{library.name}", bind(libraries.check_library, library, ask_probe)
+        yield f"library.{library.name}", bind(libraries.check_library, library, probe)
     yield "library.cv2_packages", libraries.check_opencv
     yield "models.landmarks", models.check_assets
     yield "models.open_body", models.check_open_body
     yield "models.pear", bind(models.check_pear_files, folder)
-    yield "engine.cache", bind(engines.check_engines, ask_probe)
+    yield "engine.cache", bind(engines.check_engines, probe)
     yield "ros.distribution", ros.check_distribution
     if not ros.has_rclpy():
         return
-    yield "ros.rmw", bind(ros.check_rmw, ask_probe)
+    yield "ros.rmw", bind(ros.check_rmw, probe)
     yield "ros.domain", ros.check_domain
-    yield "ros.node", bind(ros.check_node, ask_probe)
-    yield "ros.cv_bridge", bind(ros.check_cv_bridge, ask_probe)
+    yield "ros.node", bind(ros.check_node, probe)
+    yield "ros.cv_bridge", bind(ros.check_cv_bridge, probe)
     yield "ros.vision_msgs", ros.check_optional
-    yield "topics.images", bind(_look, seconds)
+    yield "topics.images", bind(_check_network, seconds)
 
 
-def _look(seconds: float) -> Iterator[Finding]:
-    """At topics, when nothing else loads the machine any more."""
+def _check_network(seconds: float) -> Iterator[Finding]:
+    """Observe topics; the last check, since other probes would load the machine meanwhile."""
     if seconds <= 0.0:
-        yield ok("topics.images", "not looked at")
+        yield ok("topics.images", "not observed")
         return
+    timeout = seconds + _STARTUP_SECONDS
     try:
-        seen = ask("pear_ros.cli.doctor.look", str(seconds), timeout=seconds + _STARTS_WITHIN)
-    except NoAnswerError as error:
-        yield fail("topics.images", f"cannot be looked at: {error}", "mend ROS 2 first, see above")
+        content = run_module("pear_ros.cli.doctor.network", str(seconds), timeout=timeout)
+    except ProbeError as error:
+        yield fail("topics.images", f"cannot be observed: {error}", "fix ROS 2 first, see above")
         return
-    yield from check_topics(seen, seconds)
+    yield from check_topics(NetworkReport.from_dict(content), seconds)
 
 
 def _print(finding: Finding, before: Finding | None) -> None:
     if before is None:
         print(f"pear_ros {__version__}")
     if before is None or before.group != finding.group:
-        print(f"\n{shown.title(finding.group)}")
+        print(f"\n{formatting.title(finding.group)}")
     colour = sys.stdout.isatty() and "NO_COLOR" not in os.environ
     width = shutil.get_terminal_size((100, 24)).columns
-    print(shown.lines(finding, width, colour), flush=True)
+    print(formatting.lines(finding, width, colour), flush=True)

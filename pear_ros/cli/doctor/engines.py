@@ -10,8 +10,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pear_ros.cli.doctor.child import Ask
 from pear_ros.cli.doctor.findings import Finding, ok, warn
+from pear_ros.cli.doctor.probe_process import Probe
 
 if TYPE_CHECKING:
     from pear_ros.pear.runtimes.engine_cache import EngineCache
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _BUILD = "it is built anew when the node is configured, which takes minutes: pear build-engine"
 
 
-def check_engines(ask: Ask, folder: Path | None = None) -> Iterator[Finding]:
+def check_engines(probe: Probe, folder: Path | None = None) -> Iterator[Finding]:
     """Engines in `folder`, the cache unless given."""
     from pear_ros.pear.runtimes.engine_cache import EngineCache
     from pear_ros.pear.runtimes.engine_record import DamagedError, Record
@@ -47,7 +47,7 @@ def check_engines(ask: Ask, folder: Path | None = None) -> Iterator[Finding]:
         if name != f"{record.key.name}.json":
             yield warn(id, f"{name} was renamed, and is not used", f"remove it; {_BUILD}")
         else:
-            yield _judged(id, record.key, cache, ask)
+            yield _judged(id, record.key, cache, probe)
     lonely = [
         name for name in names if name.endswith(".plan") and f"{Path(name).stem}.json" not in names
     ]
@@ -56,7 +56,7 @@ def check_engines(ask: Ask, folder: Path | None = None) -> Iterator[Finding]:
         yield warn("engine.lonely", text, f"remove from {cache.folder}")
 
 
-def _judged(id: str, key: EngineKey, cache: EngineCache, ask: Ask) -> Finding:
+def _judged(id: str, key: EngineKey, cache: EngineCache, probe: Probe) -> Finding:
     """What an engine is for, and whether it is in order and for this machine."""
     from pear_ros.pear.runtimes.engine_record import difference
 
@@ -73,7 +73,7 @@ def _judged(id: str, key: EngineKey, cache: EngineCache, ask: Ask) -> Finding:
         fault = kept.verdict.fault if kept.verdict else "nobody looked"
         text = f"{text}: refused, as it was not accurate enough: {fault}"
         return ok(id, text, accurate=False, **facts)
-    if (here := _for_this_machine(key, ask)) is None:
+    if (here := _for_this_machine(key, probe)) is None:
         text = f"{text}: in order; not tried, as TensorRT or its GPU is not here"
         return ok(id, text, **facts)
     if told := difference(key, here):
@@ -81,9 +81,9 @@ def _judged(id: str, key: EngineKey, cache: EngineCache, ask: Ask) -> Finding:
     return ok(id, f"{text}: valid, {kept.verdict or 'its accuracy not judged yet'}", **facts)
 
 
-def _for_this_machine(key: EngineKey, ask: Ask) -> EngineKey | None:
+def _for_this_machine(key: EngineKey, probe: Probe) -> EngineKey | None:
     """The key that the same engine has here; None where it could not be run at all."""
-    gpu, tensorrt = ask("gpu"), ask("library", "tensorrt")
+    gpu, tensorrt = probe("gpu"), probe("library", "tensorrt")
     if "name" not in gpu or not tensorrt.get("version"):
         return None
     here = {

@@ -64,7 +64,7 @@ def fail(id: str, text: str, advice: str, **facts: Any) -> Finding:
 Check = Callable[[], Iterable[Finding]]
 
 
-def findings_of(id: str, check: Check) -> Iterator[Finding]:
+def run_check(id: str, check: Check) -> Iterator[Finding]:
     """What `check` finds; where it raises, what it found before and a warning named `id`."""
     try:
         yield from check()

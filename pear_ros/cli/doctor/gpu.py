@@ -8,8 +8,8 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from pear_ros.cli.doctor.child import Ask
 from pear_ros.cli.doctor.findings import Finding, fail, ok, warn
+from pear_ros.cli.doctor.probe_process import Probe
 from pear_ros.io.machine import Machine, has_nvidia, load, this_machine
 
 _OLDEST_JETPACK = 6
@@ -37,9 +37,9 @@ def check_machine(machine: Machine | None = None, now: float | None = None) -> I
         yield ok("machine.jetson", str(jetson), **facts)
 
 
-def check_gpu(ask: Ask, built_in: bool | None = None) -> Iterator[Finding]:
+def check_gpu(probe: Probe, built_in: bool | None = None) -> Iterator[Finding]:
     """GPU, driver and CUDA's runtime. `built_in`: whether one of NVIDIA is; asked unless given."""
-    gpu = ask("gpu")
+    gpu = probe("gpu")
     if reason := gpu.get("error") or gpu.get("missing"):
         if built_in is None:
             built_in = has_nvidia()
@@ -61,13 +61,13 @@ def check_gpu(ask: Ask, built_in: bool | None = None) -> Iterator[Finding]:
     else:
         text = f"runtime {gpu['cuda_runtime']}, driver made for {gpu['cuda_of_driver']}"
         yield ok("gpu.cuda", text)
-    yield from check_torch(ask, gpu)
-    yield from check_tensorrt(ask, gpu)
+    yield from check_torch(probe, gpu)
+    yield from check_tensorrt(probe, gpu)
 
 
-def check_torch(ask: Ask, gpu: dict[str, Any]) -> Iterator[Finding]:
+def check_torch(probe: Probe, gpu: dict[str, Any]) -> Iterator[Finding]:
     """Whether torch can use the GPU."""
-    torch = _installed(ask, "torch")
+    torch = _installed(probe, "torch")
     if torch is None:
         return
     if not torch["cuda"]:
@@ -88,9 +88,9 @@ def check_torch(ask: Ask, gpu: dict[str, Any]) -> Iterator[Finding]:
         yield ok("gpu.torch", f"torch {torch['version']} uses the GPU")
 
 
-def check_tensorrt(ask: Ask, gpu: dict[str, Any]) -> Iterator[Finding]:
+def check_tensorrt(probe: Probe, gpu: dict[str, Any]) -> Iterator[Finding]:
     """Whether TensorRT can use the GPU."""
-    tensorrt = _installed(ask, "tensorrt")
+    tensorrt = _installed(probe, "tensorrt")
     if tensorrt is None or "unsupported" in tensorrt:
         return
     version = tensorrt["version"]
@@ -99,7 +99,7 @@ def check_tensorrt(ask: Ask, gpu: dict[str, Any]) -> Iterator[Finding]:
         text = f"TensorRT {version} was built without compute capability {known[1]}"
         yield fail("gpu.tensorrt", text, "install another version of TensorRT, 10.3 to 11")
         return
-    started = ask("tensorrt_builder")
+    started = probe("tensorrt_builder")
     if reason := started.get("error"):
         text = f"TensorRT {version} does not start: {reason}"
         advice = "its CUDA must not be newer than the driver's: update that, or take an older one"
@@ -124,11 +124,11 @@ def runs_on(architectures: Sequence[str], capability: str) -> bool:
     return False
 
 
-def _installed(ask: Ask, name: str) -> dict[str, Any] | None:
+def _installed(probe: Probe, name: str) -> dict[str, Any] | None:
     """What a library says; None where it is missing or broken, which is told elsewhere."""
     if importlib.util.find_spec(name) is None:
         return None
-    answer = ask("library", name)
+    answer = probe("library", name)
     return None if "error" in answer else answer
 
 

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from importlib import metadata
 from typing import Any
 
-from pear_ros.cli.doctor.child import Ask
 from pear_ros.cli.doctor.findings import Finding, fail, ok, warn
+from pear_ros.cli.doctor.probe_process import Probe
 
-_OLDEST, _NEWEST = (3, 10), (3, 13)
+_OLDEST, _NEWEST = (3, 10), (3, 14)
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ def check_python(version: tuple[int, int] = sys.version_info[:2]) -> Iterator[Fi
         yield fail("python.version", text, f"use Python {range_text}", **facts)
 
 
-def check_library(library: _Library, ask: Ask) -> Iterator[Finding]:
+def check_library(library: _Library, probe: Probe) -> Iterator[Finding]:
     """One library."""
     id = f"library.{library.name}"
     bad = fail if library.required else warn
@@ -72,7 +72,7 @@ def check_library(library: _Library, ask: Ask) -> Iterator[Finding]:
         text = f"not installed; for {library.purpose}"
         yield (fail(id, text, install) if library.required else ok(id, text, version=None))
         return
-    answer = ask("library", library.name)
+    answer = probe("library", library.name)
     if reason := answer.get("error"):
         crash = "its import ends the process: " if answer.get("crashed") else "does not work: "
         yield bad(id, f"{crash}{reason}", _mend(str(reason), install))

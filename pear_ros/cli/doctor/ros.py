@@ -10,8 +10,8 @@ from collections.abc import Iterator, Mapping
 from importlib import metadata
 from pathlib import Path
 
-from pear_ros.cli.doctor.child import Ask
 from pear_ros.cli.doctor.findings import Finding, fail, ok, warn
+from pear_ros.cli.doctor.probe_process import Probe
 from pear_ros.ros.environment import INSTALLED, is_compiled_for_this_python
 
 _OF_WHEELS = {7: "jazzy", 9: "kilted"}
@@ -77,11 +77,11 @@ def check_distribution(
         yield ok(id, text, **facts)
 
 
-def check_rmw(ask: Ask, environment: Environment = os.environ) -> Iterator[Finding]:
+def check_rmw(probe: Probe, environment: Environment = os.environ) -> Iterator[Finding]:
     """What carries the messages."""
     wanted = environment.get("RMW_IMPLEMENTATION", "")
     asked = f"RMW_IMPLEMENTATION={wanted}" if wanted else "RMW_IMPLEMENTATION is not set"
-    answer = ask("rclpy")
+    answer = probe("rclpy")
     if reason := answer.get("error"):
         advice = "unset RMW_IMPLEMENTATION, or install it" if wanted else "see what it says"
         text = f"rclpy does not start ({asked}): {reason}"
@@ -156,9 +156,9 @@ def check_domain(environment: Environment = os.environ) -> Iterator[Finding]:
         yield ok(id, f"{wanted or 'not set'}: this machine and its network{known}", **facts)
 
 
-def check_node(ask: Ask) -> Iterator[Finding]:
+def check_node(probe: Probe) -> Iterator[Finding]:
     """Whether the node and its messages are there and fit together."""
-    if reason := ask("node").get("error"):
+    if reason := probe("node").get("error"):
         advice = (
             "source the workspace in which pear_ros and pear_msgs are built; for other packages: "
             "rosdep install --from-paths src --ignore-src"
@@ -166,20 +166,20 @@ def check_node(ask: Ask) -> Iterator[Finding]:
         yield fail("ros.node", f"the node cannot be imported: {reason}", advice)
     else:
         yield ok("ros.node", "can be imported")
-    if reason := ask("pear_msgs").get("error"):
+    if reason := probe("pear_msgs").get("error"):
         advice = "build and source those of this pear_ros: colcon build --packages-select pear_msgs"
         yield fail("ros.pear_msgs", f"do not fit this pear_ros: {reason}", advice)
     else:
         yield ok("ros.pear_msgs", "have all that this pear_ros writes")
 
 
-def check_cv_bridge(ask: Ask) -> Iterator[Finding]:
+def check_cv_bridge(probe: Probe) -> Iterator[Finding]:
     """Whether cv_bridge works beside this NumPy; the node does without."""
     id = "ros.cv_bridge"
     if importlib.util.find_spec("cv_bridge") is None:
         yield ok(id, "not installed: the node converts pictures itself", works=None)
         return
-    answer = ask("cv_bridge")
+    answer = probe("cv_bridge")
     if answer.get("works"):
         yield ok(id, "works", works=True)
     elif answer.get("crashed"):

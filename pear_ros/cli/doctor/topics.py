@@ -1,90 +1,94 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Judges what pear_ros.cli.doctor.look has seen: cameras, their calibration, clocks and results."""
+"""Checks of the topics on the ROS network: images, their calibration, clocks and results."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence, Set
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence, Set
+from dataclasses import asdict
 
 from pear_ros.cli.doctor.findings import Finding, fail, ok, warn
+from pear_ros.cli.doctor.network_report import (
+    HUMANS_TYPE,
+    ClockReport,
+    NetworkReport,
+    TopicReport,
+)
 
-_HUMANS = "pear_msgs/msg/HumanArray"
-_OLD = 1.0
-"""Seconds: a stamp further from this machine's clock is worth a word."""
-
-Seen = Mapping[str, Any]
+_MAX_AGE = 1.0
+"""Seconds by which a stamp may differ from this machine's clock without a warning."""
 
 
-def check_topics(seen: Seen, seconds: float) -> Iterator[Finding]:
-    """All that is to be said of `seen`, the report of a look of so many `seconds`."""
-    humans = [topic for topic in seen["topics"] if topic["type"] == _HUMANS]
-    makers = {publisher["node"] for topic in humans for publisher in topic["publishers"]}
-    images = [topic for topic in seen["topics"] if _is_of_camera(topic, makers)]
-    if not any(topic["publishers"] for topic in images):
-        nodes = len(seen["nodes"])
-        text = f"nobody published an image within {seconds:g} s; {nodes} other nodes were seen"
+def check_topics(report: NetworkReport, seconds: float) -> Iterator[Finding]:
+    """Yield the findings about `report`, which was observed for so many `seconds`."""
+    humans = [topic for topic in report.topics if topic.type == HUMANS_TYPE]
+    estimators = {publisher.node for topic in humans for publisher in topic.publishers}
+    images = [topic for topic in report.topics if _is_camera_image(topic, estimators)]
+    if not any(topic.publishers for topic in images):
+        nodes = len(report.nodes)
+        text = f"no image was published within {seconds:g} s; {nodes} other nodes were discovered"
         start = "start the camera's driver"
-        meet = (
+        settings = (
             "compare ROS_DOMAIN_ID, RMW_IMPLEMENTATION, FASTDDS_BUILTIN_TRANSPORTS and the "
             "discovery range with its own"
         )
-        yield warn("topics.images", text, start if nodes else f"{start}, or {meet}", nodes=nodes)
+        advice = start if nodes else f"{start}, or {settings}"
+        yield warn("topics.images", text, advice, nodes=nodes)
     for topic in images:
-        yield from _check_image(topic, seen)
+        yield from _check_image(topic, report)
     for topic in humans:
-        yield _judge_humans(topic)
-    yield from _check_clock(seen["clock"])
-    for clash in seen["clashes"]:
-        yield fail("topics.qos", clash["text"], clash["advice"])
+        yield _check_humans(topic)
+    yield from _check_clock(report.clock)
+    for conflict in report.conflicts:
+        yield fail("topics.qos", conflict.text, conflict.advice)
 
 
-def _is_of_camera(topic: dict[str, Any], makers: Set[str]) -> bool:
-    """Whether a topic is of images, and not of overlays by those who publish humans."""
-    publishers = {publisher["node"] for publisher in topic["publishers"]}
-    return topic["type"] != _HUMANS and not (publishers and publishers <= makers)
+def _is_camera_image(topic: TopicReport, estimators: Set[str]) -> bool:
+    """Return whether a topic has images that are not overlays by nodes that publish people."""
+    publishers = {publisher.node for publisher in topic.publishers}
+    return topic.type != HUMANS_TYPE and not (publishers and publishers <= estimators)
 
 
-def _check_image(topic: dict[str, Any], seen: Seen) -> Iterator[Finding]:
-    name, publishers = topic["topic"], topic["publishers"]
-    id = f"topics.{name}"
-    if not publishers:
-        if topic["subscribers"]:
-            text = f"awaited by {topic['subscribers']} nodes, published by nobody"
+def _check_image(topic: TopicReport, report: NetworkReport) -> Iterator[Finding]:
+    id, facts = f"topics.{topic.topic}", asdict(topic)
+    if not topic.publishers:
+        if topic.subscribers:
+            text = f"{topic.subscribers} nodes subscribe, no node publishes"
             advice = "remap it to the camera's topic: image:=TOPIC of the launch file"
-            yield warn(id, text, advice, **topic)
+            yield warn(id, text, advice, **facts)
         return
-    if not topic["messages"]:
-        text = f"{_source(topic)}, but nothing came"
+    if not topic.messages:
+        text = f"{_sources(topic)}, but no message was received"
         advice = (
             "is the driver running well (its log)? In containers both need --net=host --ipc=host; "
-            f"for large images {seen['loss_remedy']}"
+            f"for large images {report.loss_remedy}"
         )
-        yield fail(id, text, advice, **topic)
+        yield fail(id, text, advice, **facts)
         return
-    for level, text, advice in _faults(topic, seen):
-        yield level(id, text, advice, **topic)
+    for level, text, advice in _problems(topic, report):
+        yield level(id, text, advice, **facts)
         break
     else:
-        yield ok(id, _description(topic), **topic)
-    if topic.get("readable"):
-        yield _judge_calibration(topic, seen["camera_infos"])
+        yield ok(id, _description(topic), **facts)
+    if topic.readable:
+        yield _check_calibration(topic, report.camera_infos)
 
 
-def _faults(topic: dict[str, Any], seen: Seen) -> Iterator[tuple[Any, str, str]]:
-    """The worst first."""
-    text, age = _description(topic), topic["age"]
-    simulated = bool(seen["clock"]["publishers"])
-    if topic["problem"]:
-        yield fail, f"{text}: {topic['problem']}", "look at the driver's settings"
-    if not topic["readable"] and not topic["depth"]:
+def _problems(
+    topic: TopicReport, report: NetworkReport
+) -> Iterator[tuple[Callable[..., Finding], str, str]]:
+    """Yield level, text and advice of each problem of an image topic, the worst first."""
+    text, age = _description(topic), topic.age or 0.0
+    if topic.problem:
+        yield fail, f"{text}: {topic.problem}", "check the driver's settings"
+    if not topic.readable and not topic.depth:
         advice = "let the driver send rgb8 or bgr8, or convert with image_proc"
-        yield fail, f"{text}: this encoding is not read", advice
-    if len(topic["publishers"]) > 1:
-        yield warn, f"{text}: several publish it", "end all but one of them, or remap"
-    if topic["lost"]:
-        advice = f"{seen['loss_remedy']}; or take compressed images"
-        yield warn, f"{text}: {topic['lost']} were lost on the way", advice
-    if abs(age) > _OLD and not simulated:
+        yield fail, f"{text}: this encoding is not supported", advice
+    if len(topic.publishers) > 1:
+        yield warn, f"{text}: several nodes publish it", "stop all but one of them, or remap"
+    if topic.lost:
+        advice = f"{report.loss_remedy}; or use compressed images"
+        yield warn, f"{text}: {topic.lost} messages were lost", advice
+    if abs(age) > _MAX_AGE and not report.clock.publishers:
         older = "older" if age > 0 else "newer"
         advice = (
             "set the machines' clocks by chrony or NTP; play bags with --clock, and use_sim_time"
@@ -92,70 +96,67 @@ def _faults(topic: dict[str, Any], seen: Seen) -> Iterator[tuple[Any, str, str]]
         yield warn, f"{text}: stamps are {abs(age):.1f} s {older} than this clock", advice
 
 
-def _judge_calibration(topic: dict[str, Any], others: Sequence[str]) -> Finding:
-    """`others`: where a CameraInfo came."""
-    id, info = f"topics.{topic['topic']}:camera_info", topic["camera_info"]
+def _check_calibration(topic: TopicReport, camera_infos: Sequence[str]) -> Finding:
+    """Check the CameraInfo of an image; `camera_infos`: the topics on which one was received."""
+    id, info = f"topics.{topic.topic}:camera_info", topic.camera_info
     if info is None:
-        text = "none came beside the image: an assumed field of view serves"
-        found = f", one of {', '.join(others)}" if others else ""
-        return warn(id, text, f"name it to the launch file: camera_info:=TOPIC{found}")
-    if info["problem"]:
+        text = "none was received beside the image: the field of view is assumed"
+        found = f", one of {', '.join(camera_infos)}" if camera_infos else ""
+        return warn(id, text, f"pass it to the launch file: camera_info:=TOPIC{found}")
+    facts = asdict(info)
+    if info.problem:
         advice = "calibrate the camera (camera_calibration), or set the parameter field_of_view"
-        return warn(id, info["problem"], advice, **info)
-    if info["frame_id"] != topic["frame_id"]:
-        text = f"is of the frame {info['frame_id']}, the image of {topic['frame_id']}"
-        return warn(id, text, "is it this camera's? Only the image's frame counts", **info)
-    return ok(id, f"calibrated, {info['model'] or 'no lens model'}", **info)
+        return warn(id, info.problem, advice, **facts)
+    if info.frame_id != topic.frame_id:
+        text = f"is of the frame {info.frame_id}, the image of {topic.frame_id}"
+        return warn(id, text, "is it this camera's? Only the image's frame is used", **facts)
+    return ok(id, f"calibrated, {info.model or 'no lens model'}", **facts)
 
 
-def _judge_humans(topic: dict[str, Any]) -> Finding:
-    id = f"topics.{topic['topic']}"
-    if not topic["publishers"]:
-        return warn(id, "awaited, published by nobody", "start the node: pear.launch.py")
-    if len(topic["publishers"]) > 1:
-        text = f"{_source(topic)}: several nodes"
-        return warn(id, text, "end all but one of them, or give them namespaces", **topic)
-    if not topic["messages"]:
-        text = f"{_source(topic)}, but nothing came"
-        return warn(id, text, "no image reaches the node: ros2 topic echo /diagnostics", **topic)
-    return ok(id, f"{_rate(topic)}, {_source(topic)}", **topic)
+def _check_humans(topic: TopicReport) -> Finding:
+    id, facts = f"topics.{topic.topic}", asdict(topic)
+    if not topic.publishers:
+        return warn(id, "no node publishes it", "start the node: pear.launch.py")
+    if len(topic.publishers) > 1:
+        text = f"{_sources(topic)}: several nodes"
+        return warn(id, text, "stop all but one of them, or give them namespaces", **facts)
+    if not topic.messages:
+        text = f"{_sources(topic)}, but no message was received"
+        return warn(id, text, "the node receives no image: ros2 topic echo /diagnostics", **facts)
+    return ok(id, f"{_rate(topic)}, {_sources(topic)}", **facts)
 
 
-def _check_clock(clock: Mapping[str, Any]) -> Iterator[Finding]:
+def _check_clock(clock: ClockReport) -> Iterator[Finding]:
     id = "topics.clock"
-    if not clock["publishers"]:
-        yield ok(id, "nobody publishes /clock: time is this machine's", simulated=False)
-    elif clock["backwards"]:
-        advice = "the tracker begins anew each time; play without --loop to avoid it"
-        yield warn(id, "/clock went backwards", advice, simulated=True)
-    elif not clock["messages"]:
+    if not clock.publishers:
+        yield ok(id, "/clock is not published: time is this machine's", simulated=False)
+    elif clock.backwards:
+        advice = "all tracks are reset each time; play without --loop to avoid it"
+        yield warn(id, "/clock jumped backwards", advice, simulated=True)
+    elif not clock.messages:
         advice = "nodes with use_sim_time stand still: is the player or simulator paused?"
-        yield warn(id, "/clock is published, but nothing came", advice, simulated=True)
-    elif len(clock["publishers"]) > 1:
-        text = f"{len(clock['publishers'])} publish /clock"
-        yield fail(id, text, "end all but one of them", simulated=True)
+        text = "/clock has a publisher, but no message was received"
+        yield warn(id, text, advice, simulated=True)
+    elif len(clock.publishers) > 1:
+        text = f"{len(clock.publishers)} nodes publish /clock"
+        yield fail(id, text, "stop all but one of them", simulated=True)
     else:
         yield ok(id, "time is that of /clock: set use_sim_time:=true in all nodes", simulated=True)
 
 
-def _description(topic: dict[str, Any]) -> str:
-    size = f" {topic['width']} x {topic['height']}" if "width" in topic else ""
-    kind = f"{topic['encoding']}{size}"
-    depth = " depth" if topic["depth"] else ""
-    return f"{kind}{depth}, {_rate(topic)}, {_source(topic)}, frame {topic['frame_id'] or '(none)'}"
+def _description(topic: TopicReport) -> str:
+    size = f" {topic.width} x {topic.height}" if topic.width is not None else ""
+    depth = " depth" if topic.depth else ""
+    frame = topic.frame_id or "(none)"
+    return f"{topic.encoding}{size}{depth}, {_rate(topic)}, {_sources(topic)}, frame {frame}"
 
 
-def _rate(topic: dict[str, Any]) -> str:
-    if topic["rate"] is None:
-        return f"{topic['messages']} message"
-    return f"{topic['rate']:.1f} Hz, {1e-6 * topic['rate'] * topic['bytes']:.1f} MB/s"
+def _rate(topic: TopicReport) -> str:
+    if topic.rate is None or topic.bytes is None:
+        return f"{topic.messages} message"
+    return f"{topic.rate:.1f} Hz, {1e-6 * topic.rate * topic.bytes:.1f} MB/s"
 
 
-def _source(topic: dict[str, Any]) -> str:
-    """Who publishes, in which quality."""
-    told = [
-        f"{publisher['node']} ({publisher['reliability'].lower().replace('_', ' ')}, "
-        f"{publisher['durability'].lower().replace('_', ' ')})"
-        for publisher in topic["publishers"]
-    ]
-    return f"from {' and '.join(told)}"
+def _sources(topic: TopicReport) -> str:
+    """Return the publishing nodes and their QoS."""
+    return f"from {' and '.join(publisher.description for publisher in topic.publishers)}"

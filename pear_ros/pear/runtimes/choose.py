@@ -9,11 +9,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from pear_ros.core.choice import RuntimeChoice
+from pear_ros.core.configuration import RuntimeChoice
 from pear_ros.core.log import get_logger
 from pear_ros.pear.body import PearBody
 from pear_ros.pear.graph import Graph, GraphError
-from pear_ros.pear.runtimes.ladder import accurate, first_accurate
+from pear_ros.pear.runtimes.precision_fallback import first_available, require_accurate
 from pear_ros.pear.runtimes.runtime import Runtime, RuntimeUnavailableError
 from pear_ros.pear.weights import Weights
 
@@ -151,9 +151,11 @@ def _judged(
 
     def made(precision: str) -> Runtime:
         runtime = make(precision)
-        return runtime if precision == "fp32" else accurate(runtime, weights.reference(), body)
+        return (
+            runtime if precision == "fp32" else require_accurate(runtime, weights.reference(), body)
+        )
 
-    return first_accurate(precisions, made)
+    return first_available(precisions, made)
 
 
 def _precisions(choice: RuntimeChoice, *own: str) -> tuple[str, ...]:

@@ -17,7 +17,7 @@ _QUOTA = Path("/sys/fs/cgroup/cpu.max")
 _INFO = Path("/proc/cpuinfo")
 
 
-class KeptCrops:
+class CropBuffer:
     """Crops people into memory that is kept from one image to the next."""
 
     def __init__(self) -> None:

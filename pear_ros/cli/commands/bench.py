@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Arguments of `pear bench`: how long each stage takes on this machine."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from pear_ros.cli.options import add_estimator, estimator_choice, positive_integer
+
+HELP = "measure how long each stage takes on this machine"
+DESCRIPTION = """\
+Runs the pipeline over a video or a bag and writes how long each stage took, as a table
+(Markdown) and a plot (PNG), with what it was measured on.
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of the subcommand."""
+    parser.add_argument(
+        "source",
+        nargs="?",
+        help="video file, or bag: a folder, or a file of it (default: the demo clip)",
+    )
+    parser.add_argument(
+        "--image", metavar="TOPIC", help="topic of images, where a bag has several of them"
+    )
+    parser.add_argument(
+        "--frames",
+        type=positive_integer,
+        default=300,
+        metavar="N",
+        help="how many to measure at most, those to warm up apart (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--output",
+        type=Path,
+        default=Path("bench_output"),
+        metavar="FOLDER",
+        help="where report and plot go, made when missing (default: %(default)s)",
+    )
+    add_estimator(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Run the subcommand; return the exit code."""
+    from pear_ros.cli.bench.command import bench
+
+    choice = estimator_choice(options)
+    return bench(options.source, options.image, options.frames, options.output, choice)

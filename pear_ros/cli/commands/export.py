@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Arguments of `pear export`: recorded results as arrays, a table or an animation."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from pear_ros.core.parameters import MESH_DETAILS
+from pear_ros.export.arrays import AMASS_ARRAYS, FLAME_ARRAYS, OWN_ARRAYS
+
+HELP = "write recorded results as arrays, as a table or as an animation"
+DESCRIPTION = """\
+Reads a bag with results (topics humans and body_model), or the NPZ of `pear run`,
+and writes
+  npz  ID.npz for each person, named as in AMASS's SMPL-X files
+  csv  joints.csv, one row for each person in each image, metres; empty: not known
+  glb  people.glb, an animation of the open body, for Blender and others
+"""
+EPILOG = """\
+All is in the camera's optical frame (x right, y down, z forward), but for glb, where
+y is up as glTF wants it and the camera looks along -z.
+
+arrays of the NPZ, T images in which the person was present:
+""" + "\n".join(
+    f"  {name:22}{meaning}"
+    for name, meaning in {**AMASS_ARRAYS, **OWN_ARRAYS, **FLAME_ARRAYS}.items()
+)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of the subcommand."""
+    parser.add_argument(
+        "source", type=Path, metavar="IN", help="bag (folder, .mcap or .db3) or NPZ of `pear run`"
+    )
+    parser.add_argument("--format", choices=("npz", "csv", "glb"), required=True)
+    parser.add_argument(
+        "--output",
+        type=Path,
+        default=Path("pear_export"),
+        metavar="FOLDER",
+        help="where results go, made when missing (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--person", nargs="+", default=[], metavar="ID", help="these alone (default: everybody)"
+    )
+    parser.add_argument(
+        "--topic", help="of type pear_msgs/HumanArray, where the bag has several of them"
+    )
+    parser.add_argument(
+        "--mesh-detail",
+        choices=MESH_DETAILS,
+        default="full",
+        help="triangles of the mesh in glb: all, about 7,000 or about 2,000 (default: %(default)s)",
+    )
+
+
+def run(options: argparse.Namespace) -> int:
+    """Run the subcommand; return the exit code."""
+    from pear_ros.cli.export import export
+
+    return export(
+        *(options.source, options.format, options.output),
+        ids=options.person,
+        topic=options.topic,
+        mesh_detail=options.mesh_detail,
+    )

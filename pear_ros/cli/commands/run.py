@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Arguments of `pear run`: people in an image, a video or a camera, without ROS."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from pear_ros.cli.options import add_estimator
+from pear_ros.cli.parameter_options import add_parameters, parameters_from
+from pear_ros.io.run_arrays import ARRAYS
+
+HELP = "find people in an image, a video or a camera, without ROS"
+DESCRIPTION = (
+    "Finds people and writes their meshes drawn over the image, beside a view of\n"
+    "them from the side (PNG or MP4), and all their parameters (NPZ)."
+)
+EPILOG = "arrays of the NPZ, P persons over all frames, F frames:\n" + "\n".join(
+    f"  {name:17}{meaning}" for name, meaning in ARRAYS.items()
+)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of the subcommand."""
+    parser.add_argument(
+        "source", help="image or video file, or number of a camera (0 is the first)"
+    )
+    parser.add_argument(
+        "--output",
+        type=Path,
+        default=Path("pear_output"),
+        metavar="FOLDER",
+        help="where results go, made when missing (default: %(default)s)",
+    )
+    # The default of this command; the node's is greater.
+    add_parameters(parser, ("field_of_view", "max_humans"), max_humans=4)
+    add_estimator(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Run the subcommand; return the exit code."""
+    from pear_ros.cli.run import run as run_source
+
+    return run_source(options.source, options.output, parameters_from(options))
