@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Train the learned start of the fit (pear_ros/fit/pose_prior.npz) on renders of the open body.
+"""Train the learned start of the fit (pear_ros/fitting/pose_prior.npz) on renders of the open body.
 
     python -m tools.train_pose_prior render FOLDER --shards 60 --seed 1
     python -m tools.train_pose_prior render FOLDER --shards 40 --seed 101 --close-ups

@@ -44,9 +44,9 @@ def watch_parts(pipeline: Pipeline, estimator: Estimator, stopwatch: Stopwatch) 
     stopwatch.watch(pipeline, "_smoother", "smooth")
     rest = "estimate"
     if isinstance(estimator, LandmarkEstimator):
-        stopwatch.watch(estimator._landmarks, "look", "landmarks")
+        stopwatch.watch(estimator._landmarks, "submit", "landmarks")
         stopwatch.watch(estimator, "_fit", "fit")
-        stopwatch.watch(estimator, "_complete", "fit parts")
+        stopwatch.watch(estimator, "_fit_parts", "fit parts")
         rest = "wait for parts"
     elif isinstance(estimator, PearEstimator):
         stopwatch.watch(estimator, "_follow", "follow")
