@@ -59,7 +59,7 @@ class OpenVinoRuntime:
             reason = str(error).strip().rpartition("\n")[2]
             raise RuntimeUnavailableError(
                 f"OpenVINO {version} cannot load {graph.path}, which may be damaged ({reason}): "
-                "export it anew with `pear export-graph`"
+                "export it again with `pear export-graph`"
             ) from error
         self._crop = CropBuffer()
         self.info = RuntimeInfo(
