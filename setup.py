@@ -28,6 +28,7 @@ setup(
         "array-api-compat>=1.16",
         "av>=17.1",
         'backports.zstd>=1.8; python_version < "3.14"',
+        "filelock>=4.1",
         "flatbuffers>=25.12",
         "mcap>=1.6",
         "numpy>=1.21.5",

@@ -24,7 +24,7 @@ from benchmarks.report import write_report
 from pear_ros.core.estimator import Region
 from pear_ros.core.people import SMPLX_JOINT_NAMES
 from pear_ros.detection.blazepose import PersonDetector
-from pear_ros.estimators.landmarks import LandmarkEstimator
+from pear_ros.estimators.landmark_estimator import LandmarkEstimator
 from pear_ros.landmarks.holistic import HolisticLandmarks
 from pear_ros.landmarks.topology import Pose
 from testing.synthetic_people import SyntheticPerson, SyntheticStudio

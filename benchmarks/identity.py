@@ -36,10 +36,10 @@ from tqdm import tqdm
 
 from benchmarks.crossing_people import CAMERA, Frame, scene
 from benchmarks.report import write_report
-from pear_ros.core.boxes import ious
-from pear_ros.core.estimator import Detection, Estimate, Region
-from pear_ros.core.people import Array, TrackingState
-from pear_ros.tracking import PATIENCE, Tracker
+from pear_ros.core.boxes import iou_matrix
+from pear_ros.core.estimator import Detection, Region
+from pear_ros.core.people import Array, Estimate, TrackingState
+from pear_ros.tracking import MAX_COASTING_TIME, Tracker
 
 PEOPLE = (2, 3, 4, 5, 6)
 RATES = (30.0, 10.0)
@@ -71,12 +71,16 @@ class IouTracker:
         start = time.perf_counter()
         boxes = [estimate.box for estimate in frame.seen + frame.false_alarms]
         self._last = {
-            name: known for name, known in self._last.items() if frame.stamp - known[1] <= PATIENCE
+            name: known
+            for name, known in self._last.items()
+            if frame.stamp - known[1] <= MAX_COASTING_TIME
         }
         names = list(self._last)
         ids = dict.fromkeys(range(len(boxes)), "")
         if names and boxes:
-            overlaps = ious(np.stack([self._last[name][0] for name in names]), np.stack(boxes))
+            overlaps = iou_matrix(
+                np.stack([self._last[name][0] for name in names]), np.stack(boxes)
+            )
             for row, column in zip(*linear_sum_assignment(-overlaps), strict=True):
                 if overlaps[row, column] >= JOINED:
                     ids[int(column)] = names[row]
@@ -106,11 +110,11 @@ class OurTracker:
             detections = []
         self._images += 1
         start = time.perf_counter()
-        regions = self._tracker.regions(detections, frame.stamp)
+        plan = self._tracker.predict(detections, frame.stamp)
         looking = time.perf_counter()
-        found = {region.id: one for region in regions if (one := _look(region, frame)) is not None}
+        estimates = [_look(region, frame) for region in plan.regions]
         looked = time.perf_counter()
-        persons = self._tracker.update(found, CAMERA, frame.stamp)
+        persons = self._tracker.update(plan, estimates, CAMERA)
         self.seconds.append(time.perf_counter() - looked + looking - start)
         seen = (TrackingState.NEW, TrackingState.TRACKED)
         return {person.id: person.box for person in persons if person.state in seen}
@@ -121,7 +125,7 @@ def _look(region: Region, frame: Frame) -> Estimate | None:
     people = frame.seen + ([] if math.isnan(region.score) else frame.false_alarms)
     if not people:
         return None
-    overlaps = ious(region.box[None], np.stack([one.box for one in people]))[0]
+    overlaps = iou_matrix(region.box[None], np.stack([one.box for one in people]))[0]
     best = int(overlaps.argmax())
     return people[best] if overlaps[best] >= FOUND else None
 
@@ -152,7 +156,9 @@ class Score:
             if not told or not frame.truth:
                 continue
             people, names = list(frame.truth), list(told)
-            overlaps = ious(np.stack(list(frame.truth.values())), np.stack(list(told.values())))
+            overlaps = iou_matrix(
+                np.stack(list(frame.truth.values())), np.stack(list(told.values()))
+            )
             for row, column in zip(*np.nonzero(overlaps >= SOMEBODYS), strict=True):
                 pair = people[row], names[column]
                 shared[pair] = shared.get(pair, 0) + 1

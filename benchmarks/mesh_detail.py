@@ -42,12 +42,12 @@ from benchmarks.report import Table, write_report
 from pear_ros.body import BodyModel, load_open_body
 from pear_ros.body.submesh import SubMesh
 from pear_ros.core.camera import Camera
-from pear_ros.core.choice import MESH_DETAILS
+from pear_ros.core.parameters import MESH_DETAILS
 from pear_ros.core.people import SMPLX_JOINT_NAMES, Array, Image, People
 from pear_ros.io.downloads import demo_clip
 from pear_ros.io.video import FrameSource
 from pear_ros.pipeline import Pipeline
-from pear_ros.rendering.render import draw_overlay
+from pear_ros.rendering.overlay import draw_overlay
 from pear_ros.ros.conversion.markers import MeshMarkers
 from pear_ros.ros.conversion.messages import human_array, image_message, jpeg_message
 from testing.mesh_distance import distances

@@ -39,7 +39,7 @@ from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
 from benchmarks.report import write_report
-from pear_ros.body.scaled import Bodies
+from pear_ros.body.scaled_bodies import ScaledBodies
 from pear_ros.core.people import DepthSource
 from pear_ros.scale.metric_scale import MetricScale
 from testing.synthetic_depth import OCCLUDERS, DepthStudio, OpenPeople, Scene, Spoilt, Wrongness
@@ -70,7 +70,7 @@ AFTER = (1, 5, 15, 30)
 RUNS = 60
 
 PEOPLE = OpenPeople()
-BODIES = Bodies(PEOPLE)  # type: ignore[arg-type]  # it needs no more of an estimator
+BODIES = ScaledBodies(PEOPLE)  # type: ignore[arg-type]  # it needs no more of an estimator
 STUDIO = DepthStudio(PEOPLE)
 
 

@@ -26,16 +26,17 @@ import numpy as np
 
 from benchmarks.report import write_report
 from pear_ros.core.camera import Camera
+from pear_ros.core.parameters import Parameters
 from pear_ros.core.people import Image
 from pear_ros.io.downloads import demo_clip
 from pear_ros.io.video import FrameSource
 from pear_ros.pipeline import Pipeline
-from pear_ros.replay.here import replay_here
-from pear_ros.replay.job import Advanced, Begun, Event, Failed, Job, Piece, conclude, plan
+from pear_ros.replay.events import Advanced, Begun, Event, Failed, Piece
+from pear_ros.replay.in_threads import replay_in_threads
+from pear_ros.replay.job import Job, conclude, plan
 from pear_ros.replay.on_ray import replay_by_ray
-from pear_ros.replay.topics import Wanted
+from pear_ros.replay.options import ReplayOptions
 from pear_ros.ros.conversion.images import bgr_from_compressed
-from pear_ros.ros.node.parameters import Parameters
 from testing.image_bags import jpeg, write_bag
 
 CHUNK = 2.0
@@ -43,12 +44,12 @@ ROUNDS = 5
 RATE = 30
 """Frame rate of a robot's camera, Hz."""
 ROBOT_HOURS = 1000
-JOB = Job(Wanted(), Parameters(estimator="landmarks"), chunk=CHUNK)
+JOB = Job(ReplayOptions(chunk=CHUNK), Parameters(estimator="landmarks"))
 
 Replay = Callable[[Sequence[Piece], Job], Generator[Event, None, None]]
 WAYS: dict[str, Replay] = {
-    "`pear replay --chunk 2`": replay_here,
-    "the same, `--batch 2`": partial(replay_here, count=2),
+    "`pear replay --chunk 2`": replay_in_threads,
+    "the same, `--batch 2`": partial(replay_in_threads, count=2),
     "the same, `--ray local --workers 2`": partial(replay_by_ray, address="local", workers=2),
 }
 

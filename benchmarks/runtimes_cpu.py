@@ -50,10 +50,10 @@ from pear_ros.pear.crop import Squares, crop_pixels, squares
 from pear_ros.pear.deployed import DeployedNetwork
 from pear_ros.pear.export import export_graph
 from pear_ros.pear.files import find_model_files
-from pear_ros.pear.follower import Sighting
 from pear_ros.pear.graph import INPUT, OUTPUT, Graph
 from pear_ros.pear.mesh import NumpyMesh
 from pear_ros.pear.network import PearNetwork
+from pear_ros.pear.person_detector import DetectedPerson
 from pear_ros.pear.runtimes.accuracy import judge
 from pear_ros.pear.runtimes.cpu import thread_count
 from pear_ros.pear.runtimes.reference_crops import bundled_crops
@@ -81,11 +81,13 @@ Infer = Callable[[Image, Squares], Array]
 class Timed:
     """Looks for people as `follow` does, and remembers how long that took."""
 
-    def __init__(self, follow: Callable[[Image, Sequence[Region]], list[Sighting | None]]) -> None:
+    def __init__(
+        self, follow: Callable[[Image, Sequence[Region]], list[DetectedPerson | None]]
+    ) -> None:
         self._follow = follow
         self.spent = 0.0
 
-    def __call__(self, image: Image, regions: Sequence[Region]) -> list[Sighting | None]:
+    def __call__(self, image: Image, regions: Sequence[Region]) -> list[DetectedPerson | None]:
         start = time.perf_counter()
         found = self._follow(image, regions)
         self.spent = time.perf_counter() - start

@@ -35,7 +35,7 @@ from threadpoolctl import threadpool_limits
 from benchmarks.motion import Doubles, Motion, Track, seen
 from benchmarks.report import Table, write_report
 from pear_ros.body import load_open_body
-from pear_ros.body.scaled import Bodies
+from pear_ros.body.scaled_bodies import ScaledBodies
 from pear_ros.core import quaternions
 from pear_ros.core.camera import Camera
 from pear_ros.core.people import NUM_JOINTS, Array, Person, SmplxParams, TrackingState, stack
@@ -352,7 +352,7 @@ def cost() -> Table:
     for count in (1, 8):
         scene = Scene.of(list(range(count)), 30, 0.015)
         pictures = images(scene)
-        bodies = Bodies(OpenBodies())  # type: ignore[arg-type]
+        bodies = ScaledBodies(OpenBodies())  # type: ignore[arg-type]
         smooth = Smoother(bodies)
         times: dict[str, list[float]] = {"joints alone": [], "smoothing, joints included": []}
         for n in range(RUNS):

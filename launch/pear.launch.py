@@ -12,7 +12,8 @@ from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 from launch_ros.substitutions import FindPackageShare
 
-from pear_ros.core.choice import ESTIMATORS, MESH_DETAILS, RUNTIMES, TRANSFORMS
+from pear_ros.core.parameters import DEFAULTS
+from pear_ros.ros.launch_arguments import LAUNCH_PARAMETERS, parameter_arguments
 
 
 def generate_launch_description() -> LaunchDescription:
@@ -47,52 +48,6 @@ def generate_launch_description() -> LaunchDescription:
             "empty: what the parameter file says, by default none.",
         ),
         DeclareLaunchArgument(
-            "image_transport",
-            default_value="raw",
-            choices=["raw", "compressed"],
-            description="How images arrive; before the parameter file's.",
-        ),
-        DeclareLaunchArgument(
-            "estimator",
-            default_value="",
-            choices=["", *ESTIMATORS],
-            description="What estimates bodies; before the parameter file's unless empty.",
-        ),
-        DeclareLaunchArgument(
-            "model_folder",
-            default_value="",
-            description="Folder with PEAR's files; before the parameter file's unless empty.",
-        ),
-        DeclareLaunchArgument(
-            "runtime",
-            default_value="",
-            choices=["", *RUNTIMES],
-            description="What runs PEAR's network; before the parameter file's unless empty.",
-        ),
-        DeclareLaunchArgument(
-            "id_prefix",
-            default_value="",
-            description="What ids of people begin with; before the parameter file's unless empty.",
-        ),
-        DeclareLaunchArgument(
-            "transforms",
-            default_value="",
-            choices=["", *TRANSFORMS],
-            description="What goes to /tf; before the parameter file's unless empty.",
-        ),
-        DeclareLaunchArgument(
-            "mesh_detail",
-            default_value="",
-            choices=["", *MESH_DETAILS],
-            description="Triangles of the meshes; before the parameter file's unless empty.",
-        ),
-        DeclareLaunchArgument(
-            "build_only",
-            default_value="false",
-            choices=["true", "false"],
-            description="Whether to make what the runtime needs, such as an engine, and exit.",
-        ),
-        DeclareLaunchArgument(
             "params_file",
             default_value=PathJoinSubstitution([config, "pear.yaml"]),
             description="Parameter file; the default explains every parameter.",
@@ -114,6 +69,15 @@ def generate_launch_description() -> LaunchDescription:
             default_value=PathJoinSubstitution([config, "pear.rviz"]),
             description="Configuration of RViz.",
         ),
+        *(
+            DeclareLaunchArgument(
+                one.name,
+                default_value=one.default,
+                choices=list(one.choices) or None,
+                description=one.description,
+            )
+            for one in parameter_arguments()
+        ),
     ]
     rviz = Node(
         package="rviz2",
@@ -131,9 +95,8 @@ def generate_launch_description() -> LaunchDescription:
 
 
 def _pear(context: LaunchContext) -> list[Node]:
-    """The node. An empty argument leaves the say to the parameter file."""
-    names = ("estimator", "model_folder", "runtime", "id_prefix", "transforms", "mesh_detail")
-    wanted = {name: LaunchConfiguration(name).perform(context) for name in names}
+    """The node. An empty argument leaves its parameter to the parameter file."""
+    values = {name: LaunchConfiguration(name).perform(context) for name in LAUNCH_PARAMETERS}
     inputs = {name: LaunchConfiguration(name).perform(context) for name in ("detections", "depth")}
     return [
         Node(
@@ -143,14 +106,8 @@ def _pear(context: LaunchContext) -> list[Node]:
             parameters=[
                 LaunchConfiguration("params_file"),
                 {
-                    "image_transport": LaunchConfiguration("image_transport"),
-                    "build_only": ParameterValue(
-                        LaunchConfiguration("build_only"), value_type=bool
-                    ),
-                },
-                {
-                    name: ParameterValue(value, value_type=str)
-                    for name, value in wanted.items()
+                    name: ParameterValue(value, value_type=type(DEFAULTS[name]))
+                    for name, value in values.items()
                     if value
                 },
                 {"detector": "topic"} if inputs["detections"] else {},

@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Image -> people: find them, follow them, estimate them. Free of ROS types.
+"""The pipeline from an image to people: detect, track, estimate, scale, smooth. Free of ROS types.
 
 import cv2
-from pear_ros.core.camera import Camera
-from pear_ros.pipeline import Pipeline
+from pear_ros import Camera, Pipeline
 
 image = cv2.imread("people.jpg")
 camera = Camera.from_field_of_view(image.shape[1], image.shape[0])
@@ -13,25 +12,23 @@ people = Pipeline()(image, camera)
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
 from typing import Any
 
-from threadpoolctl import ThreadpoolController
-
-from pear_ros.body.scaled import Bodies
+from pear_ros.body.scaled_bodies import ScaledBodies
+from pear_ros.core.blas import OneBlasThread
 from pear_ros.core.camera import Camera
 from pear_ros.core.estimator import Body, Detection, Estimator
+from pear_ros.core.parameters import Settings
 from pear_ros.core.people import Array, Image, People
-from pear_ros.core.settings import Settings
 from pear_ros.detection.detectors import BuiltInDetector, Detector
-from pear_ros.estimators.landmarks import LandmarkEstimator
+from pear_ros.estimators.landmark_estimator import LandmarkEstimator
 from pear_ros.scale.metric_scale import MetricScale
 from pear_ros.smoothing.smoother import Smoother
 from pear_ros.tracking import Tracker
 
 
 class Pipeline:
-    """Perceives the people in a video or in single pictures; not thread-safe."""
+    """Estimates and tracks the people in the images of one camera; not thread-safe."""
 
     def __init__(
         self,
@@ -40,24 +37,25 @@ class Pipeline:
         settings: Settings | None = None,
         id_prefix: str = "h",
     ) -> None:
-        """`estimator`: the open default when not given; `detector`: the built-in one; `id_prefix`:
-        what ids begin with, before their number.
+        """Make a pipeline without any state.
 
-        Raises pear_ros.io.downloads.AssetError when the landmark models have not been downloaded.
+        `estimator`: None for the open default, LandmarkEstimator; `detector`: None for the built-in
+        one, BuiltInDetector; `settings`: for images that come without their own; `id_prefix`: the
+        start of track ids, before their number. Raises pear_ros.io.downloads.AssetError when the
+        landmark models have not been downloaded.
         """
-        self.settings = settings or Settings()
-        """Taken into account from the next image on."""
+        self._settings = settings or Settings()
         self._estimator = estimator or LandmarkEstimator()
         self._detector = detector or BuiltInDetector()
-        self._bodies = Bodies(self._estimator)
+        self._bodies = ScaledBodies(self._estimator)
         self._tracker = Tracker(id_prefix)
-        self._metric = MetricScale(self._bodies)
+        self._metric_scale = MetricScale(self._bodies)
         self._smoother = Smoother(self._bodies)
-        self._blas = ThreadpoolController()
+        self._one_blas_thread = OneBlasThread()
 
     @property
     def id_prefix(self) -> str:
-        """What ids of people begin with who are new from now on, before their number."""
+        """Start of the ids of new tracks, before their number."""
         return self._tracker.prefix
 
     @id_prefix.setter
@@ -70,13 +68,13 @@ class Pipeline:
         return self._estimator.model_id
 
     @property
-    def facts(self) -> Mapping[str, str]:
-        """What else is to be known of the estimator, by short names, for diagnostics."""
-        return self._estimator.facts
+    def diagnostics(self) -> Mapping[str, str]:
+        """Short texts about the estimator for /diagnostics, by key, such as runtime and device."""
+        return self._estimator.diagnostics
 
     @property
     def body(self) -> Body:
-        """The body that all parameters and meshes belong to."""
+        """The body model that all parameters and meshes belong to."""
         return self._estimator.body
 
     def __call__(
@@ -87,70 +85,67 @@ class Pipeline:
         *,
         detections: Sequence[Detection] | None = None,
         depth: Array | None = None,
+        settings: Settings | None = None,
     ) -> People:
-        """The people in one image.
+        """Estimate the people in one image.
 
-        `image` (height, width, 3) uint8 BGR; `stamp` in seconds, ascending from image to image of a
-        video. Call `reset` before an image that has nothing to do with the last one. `detections`:
-        who is in this very image, where that is known better than by the detector. `depth` (height,
-        width) metres along the optical axis for each pixel of the image, NaN where not known.
+        `image` (height, width, 3) uint8 BGR, taken by `camera` at `stamp`, seconds; stamps ascend
+        from image to image, call `reset` before an image of another scene. `detections`: the people
+        in this image, instead of the detector's. `depth` (height, width): metres along the optical
+        axis for each pixel of the image, NaN: unknown; ValueError when its size is not the image's.
+        `settings`: for this image; None: those given to the constructor.
         """
-        settings = self.settings
-        with self._one_blas_thread():
+        settings = settings or self._settings
+        with self._one_blas_thread:
             if detections is None:
-                missing = self._tracker.missing()
-                detections = self._detector(image, self._tracker.count, missing)
-            regions = self._tracker.regions(detections, stamp, settings.max_humans)
-            estimates = self._estimator.estimate(image, camera, regions, stamp)
-            found = {
-                region.id: estimate
-                for region, estimate in zip(regions, estimates, strict=True)
-                if estimate is not None
-            }
-            persons = self._tracker.update(found, camera, stamp)
-            persons = self._metric(persons, camera, stamp, depth, settings.body_height)
+                coasting = self._tracker.coasting_boxes()
+                detections = self._detector(image, self._tracker.count, coasting)
+            plan = self._tracker.predict(detections, stamp, settings.max_humans)
+            estimates = self._estimator.estimate(image, camera, plan.regions, stamp)
+            persons = self._tracker.update(plan, estimates, camera)
+            persons = self._metric_scale(
+                persons, camera, stamp, depth, settings.body_height or None
+            )
             if settings.smoothing:
                 persons = self._smoother(persons, camera, stamp)
         return People(camera, self.model_id, self.body.name, tuple(persons))
 
     def meshes(self, people: People) -> Array:
-        """(N, V, 3) float32 vertices of everybody in `people`, in the optical frame, metres."""
-        with self._one_blas_thread():
+        """Compute the vertices (N, V, 3) of all `people`, float32, metres, in the optical frame."""
+        with self._one_blas_thread:
             return self._bodies.meshes(people.persons)
 
     def reset(self) -> None:
-        """Forget everybody: the next image has nothing to do with the last."""
-        for part in self._remembering().values():
-            part.reset()
+        """End all tracks and drop all other state, before an image of another scene."""
+        for component in self._stateful().values():
+            component.reset()
 
     def state(self) -> dict[str, Any]:
-        """What is remembered of the images so far, models apart: dataclasses and arrays.
+        """Return the state after the images so far, without models: dataclasses and arrays.
 
-        To be copied (pear_ros.bags.snapshot) before the next image.
+        It is not copied: copy or encode it before the next image.
         """
-        return {name: part.state() for name, part in self._remembering().items()}
+        return {name: component.state() for name, component in self._stateful().items()}
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Go on from a `state`, of this pipeline or of one alike; it belongs to this one then."""
-        for name, part in self._remembering().items():
-            part.restore(state[name])
+        """Replace the state by one that `state` of a pipeline with the same configuration returned.
+
+        It is not copied: the pipeline owns it from then on.
+        """
+        for name, component in self._stateful().items():
+            component.restore(state[name])
 
     def close(self) -> None:
-        """Free what is held on a device; nothing may be asked of it afterwards."""
+        """Free threads and device memory; the pipeline cannot be used afterwards."""
         self._detector.close()
         self._estimator.close()
 
-    def _remembering(self) -> dict[str, Any]:
-        """The parts that keep something from image to image."""
+    def _stateful(self) -> dict[str, Any]:
+        """Return the components that keep state from image to image, by name."""
         return {
             "tracker": self._tracker,
             "estimator": self._estimator,
             "detector": self._detector,
-            "metric": self._metric,
+            "metric_scale": self._metric_scale,
             "smoother": self._smoother,
         }
-
-    def _one_blas_thread(self) -> AbstractContextManager[object]:
-        """NumPy's matrices here are small: more threads would spin beside the landmark models'."""
-        limits: AbstractContextManager[object] = self._blas.limit(limits=1, user_api="blas")
-        return limits

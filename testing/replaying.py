@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Replays of small bags by the tiny pipeline, and what came of them."""
+"""Replay small bags with the tiny pipeline, and read the results."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from typing import Any
 from rosbags.highlevel import AnyReader
 
 from pear_ros.cli.replay import Run, replay_all
+from pear_ros.core.parameters import Parameters
 from pear_ros.replay.job import Job
-from pear_ros.replay.topics import Wanted
-from pear_ros.ros.node.parameters import Parameters
+from pear_ros.replay.options import ReplayOptions
+from pear_ros.replay.topics import TopicSelection
 from testing.image_bags import PERIOD, START, Recorded, camera_info, raw
 from testing.tiny_pipeline import TinyPipeline, picture
 
@@ -22,7 +23,7 @@ PART = 5
 
 
 class Stopped(TinyPipeline):
-    """Is interrupted at the ninth image, as by Ctrl-C."""
+    """Raises KeyboardInterrupt at the ninth image, like Ctrl-C."""
 
     def __call__(self, *arguments: Any, **more: Any) -> Any:
         if len(self.stamps) == 8:
@@ -31,7 +32,7 @@ class Stopped(TinyPipeline):
 
 
 def recorded(squares: list[tuple[int, ...]] = SQUARES) -> Iterator[Recorded]:
-    """People in front of a camera; each image reaches the recorder 3 ms late."""
+    """Yield messages of a camera and people; each image is recorded 3 ms after its stamp."""
     for k, present in enumerate(squares):
         yield INFO, k * PERIOD, camera_info(64, 48, 90.0, k * PERIOD)
         yield IMAGE, k * PERIOD + 3_000_000, raw(picture(*present), k * PERIOD)
@@ -43,23 +44,24 @@ def replayed(
     run: Run,
     parameters: Parameters = Parameters(),  # noqa: B008
     overwrite: bool = False,
-    **job: Any,
+    **options: Any,
 ) -> Replayed:
-    """Replay into `folder`; `job`: fields of Job and of Wanted."""
-    topics = Wanted(**{name: job.pop(name) for name in vars(Wanted()) if name in job})
-    made = Job(topics, parameters, frames_per_part=PART, **job)
-    return Replayed(replay_all(sources, folder, made, run, overwrite), folder)
+    """Replay into `folder`; `options`: fields of ReplayOptions and of TopicSelection."""
+    names = [name for name in vars(TopicSelection()) if name in options]
+    topics = TopicSelection(**{name: options.pop(name) for name in names})
+    job = Job(ReplayOptions(topics, **options), parameters, frames_per_part=PART)
+    return Replayed(replay_all(sources, folder, job, run, overwrite), folder)
 
 
 class Replayed:
-    """What a replay gave."""
+    """The results of a replay."""
 
     def __init__(self, code: int, folder: Path) -> None:
         self.code = code
         self.folder = folder
 
     def messages(self, topic: str = "/humans") -> list[tuple[int, Any]]:
-        """Times of recording after START, and messages."""
+        """Recording times, nanoseconds after START, and messages."""
         with AnyReader([self.folder]) as reader:
             connections = [c for c in reader.connections if c.topic == topic]
             return [
@@ -69,7 +71,7 @@ class Replayed:
 
     @property
     def ids(self) -> list[list[str]]:
-        """Who is there in each image."""
+        """Ids of the people present in each image."""
         messages = [message for _, message in self.messages()]
         return [
             [human.id for human in message.humans if human.tracking_state != human.LOST]
@@ -78,10 +80,10 @@ class Replayed:
 
 
 def content(folder: Path) -> dict[str, bytes]:
-    """Of all its files."""
+    """Return the content of all files of `folder` by name."""
     return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
 
 
 def ids_of(squares: list[tuple[int, ...]]) -> list[list[str]]:
-    """Those of the tiny pipeline."""
+    """Return the ids that the tiny pipeline gives."""
     return [[f"h{square + 1}" for square in present] for present in squares]

@@ -13,6 +13,7 @@ from rosbags.typesys import Stores
 
 from pear_ros.bags.pear_messages import pear_typestore
 from pear_ros.body import BodyModel
+from pear_ros.core.estimate_arrays import ESTIMATE_ARRAYS
 from pear_ros.core.people import FlameParams, People, Person
 
 HUMANS = "pear_msgs/msg/HumanArray"
@@ -98,7 +99,6 @@ class ResultsBag:
             "pear_msgs/msg/Human",
             id=person.id,
             tracking_state=int(person.state),
-            score=person.score,
             roi=self._make(
                 "sensor_msgs/msg/RegionOfInterest",
                 x_offset=left,
@@ -116,9 +116,11 @@ class ResultsBag:
             scale=person.scale,
             depth_source=int(person.depth_source),
             flame=self._flame(person.flame),
-            joints=person.joints.ravel(),
-            joint_confidence=person.joint_confidence,
-            keypoints=person.keypoints.ravel(),
+            **{
+                name: np.ravel(value) if array_field.shape else value
+                for name, array_field in ESTIMATE_ARRAYS.items()
+                for value in [getattr(person, name)]
+            },
             vertices=np.empty(0, np.float32),
         )
 

@@ -16,9 +16,9 @@ from sensor_msgs.msg import CameraInfo, CompressedImage
 from sensor_msgs.msg import Image as ImageMessage
 from std_msgs.msg import Header
 
+from pear_ros.core.parameters import Parameters
 from pear_ros.ros.conversion.messages import image_message
 from pear_ros.ros.node.node import PearNode
-from pear_ros.ros.node.parameters import Parameters
 from testing.tiny_pipeline import TinyPipeline, picture
 
 TIMEOUT_SECONDS = 20.0

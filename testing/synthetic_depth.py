@@ -75,7 +75,7 @@ class Scene:
 
 
 class OpenPeople:
-    """The open body behind what pear_ros.body.scaled asks of an estimator."""
+    """The open body behind what pear_ros.body.scaled_bodies asks of an estimator."""
 
     def __init__(self) -> None:
         self.body: BodyModel = load_open_body()
@@ -190,7 +190,9 @@ class DepthStudio:
         keypoints = camera.project(joints)
         box = np.concatenate([keypoints.min(axis=0), keypoints.max(axis=0)])
         sure = np.ones(len(joints), np.float32)
-        return Person("h1", TrackingState.TRACKED, 0.9, box, smplx, joints, sure, keypoints)
+        return Person(
+            0.9, box, smplx, joints, sure, keypoints, id="h1", state=TrackingState.TRACKED
+        )
 
     def _occluder(
         self,

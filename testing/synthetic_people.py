@@ -16,8 +16,8 @@ import numpy.typing as npt
 from scipy.spatial.transform import Rotation
 
 from pear_ros.body import BodyModel, load_open_body
-from pear_ros.body.files import load_surface_points
 from pear_ros.body.kinematics import rotation_matrices
+from pear_ros.body.model_files import load_surface_points
 from pear_ros.core.camera import Camera
 from pear_ros.core.people import SMPLX_JOINT_NAMES, Array, Image
 from pear_ros.rendering.raster import rasterize

@@ -12,6 +12,7 @@ import numpy as np
 
 from pear_ros.core.camera import Camera
 from pear_ros.core.estimator import Detection
+from pear_ros.core.parameters import Settings
 from pear_ros.core.people import (
     NUM_JOINTS,
     SMPLX_JOINT_NAMES,
@@ -22,7 +23,6 @@ from pear_ros.core.people import (
     SmplxParams,
     TrackingState,
 )
-from pear_ros.core.settings import Settings
 
 SQUARE = 16
 """Side of the squares in pixels."""
@@ -72,7 +72,7 @@ class TinyPipeline:
     """
 
     model_id = "tiny/1"
-    facts: ClassVar = {"runtime": "none"}
+    diagnostics: ClassVar = {"runtime": "none"}
 
     def __init__(self) -> None:
         self.body = TinyBody()
@@ -81,7 +81,7 @@ class TinyPipeline:
         self.cameras: list[Camera] = []
         self.detections: list[Sequence[Detection] | None] = []
         self.depths: list[Array | None] = []
-        self.settings = Settings()
+        self.settings: list[Settings | None] = []
         self.mesh_calls = 0
         self.resets = 0
         self.closed = False
@@ -98,10 +98,12 @@ class TinyPipeline:
         *,
         detections: Sequence[Detection] | None = None,
         depth: Array | None = None,
+        settings: Settings | None = None,
     ) -> People:
         self.stamps.append(stamp)
         self.detections.append(detections)
         self.depths.append(depth)
+        self.settings.append(settings)
         self.cameras.append(camera)
         assert self.gate.wait(timeout=30)
         if self.fault:

@@ -22,7 +22,7 @@ from pear_ros.body.joint_frames import root_frames
 from pear_ros.core.camera import Camera
 from pear_ros.core.people import SMPLX_JOINT_NAMES, Array, Image
 from pear_ros.rendering.raster import Faces, rasterize
-from pear_ros.rendering.render import shade
+from pear_ros.rendering.shading import shade
 
 PICTURE = Path(__file__).resolve().parent.parent / "docs" / "frames.png"
 

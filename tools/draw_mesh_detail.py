@@ -16,10 +16,10 @@ import numpy.typing as npt
 
 from pear_ros.body import BodyModel, load_open_body
 from pear_ros.core.camera import Camera
-from pear_ros.core.choice import MESH_DETAILS
+from pear_ros.core.parameters import MESH_DETAILS
 from pear_ros.core.people import SMPLX_JOINT_NAMES, Array, Image
 from pear_ros.rendering.raster import rasterize
-from pear_ros.rendering.render import shade
+from pear_ros.rendering.shading import shade
 
 OUTPUT = Path(__file__).parents[1] / "docs" / "mesh_detail.jpg"
 WIDTH, HEIGHT = 300, 360

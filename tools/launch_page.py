@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The reference page about launch files, read out of their source.
+"""The reference page about launch files, read from their source.
 
 ROS 2's launch is only there where ROS 2 is installed, so the files are parsed instead of run.
 """
@@ -9,21 +9,10 @@ from __future__ import annotations
 import ast
 import inspect
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
-from pear_ros.core import choice
-
-
-@dataclass(frozen=True)
-class Argument:
-    """A DeclareLaunchArgument."""
-
-    name: str
-    default: str | None
-    """None: it has to be given."""
-    choices: tuple[str, ...]
-    description: str
+from pear_ros.core import parameters
+from pear_ros.ros.launch_arguments import LaunchArgument, parameter_arguments
 
 
 def launch_sections(folder: Path) -> list[str]:
@@ -41,17 +30,25 @@ def launch_sections(folder: Path) -> list[str]:
     return blocks
 
 
-def arguments_of(tree: ast.Module) -> Iterator[Argument]:
-    """What a launch file declares itself, in order."""
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "DeclareLaunchArgument":
-            given = {keyword.arg: keyword.value for keyword in node.keywords}
-            yield Argument(
-                name=ast.literal_eval(node.args[0]),
-                default=_default(given.get("default_value")),
-                choices=_choices(given.get("choices")),
-                description=ast.literal_eval(given["description"]),
-            )
+def arguments_of(tree: ast.Module) -> Iterator[LaunchArgument]:
+    """Yield the arguments that a launch file declares, in order; those of parameters last."""
+    names = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+    for call in (node for node in ast.walk(tree) if isinstance(node, ast.Call)):
+        declares = getattr(call.func, "id", "") == "DeclareLaunchArgument"
+        if declares and isinstance(call.args[0], ast.Constant):
+            yield _argument(call)
+    if "parameter_arguments" in names:
+        yield from parameter_arguments()
+
+
+def _argument(call: ast.Call) -> LaunchArgument:
+    given = {keyword.arg: keyword.value for keyword in call.keywords}
+    return LaunchArgument(
+        name=ast.literal_eval(call.args[0]),
+        default=_default(given.get("default_value")),
+        choices=_choices(given.get("choices")),
+        description=ast.literal_eval(given["description"]),
+    )
 
 
 def _default(node: ast.expr | None) -> str | None:
@@ -63,21 +60,21 @@ def _default(node: ast.expr | None) -> str | None:
 
 
 def _choices(node: ast.expr | None) -> tuple[str, ...]:
-    """A list of texts and of names from pear_ros.core.choice."""
+    """A list of texts and of names from pear_ros.core.parameters."""
     found: list[str] = []
     for item in node.elts if isinstance(node, ast.List) else ():
         if isinstance(item, ast.Starred) and isinstance(item.value, ast.Name):
-            found += getattr(choice, item.value.id)
+            found += getattr(parameters, item.value.id)
         else:
             found.append(ast.literal_eval(item))
     return tuple(found)
 
 
-def _row(argument: Argument) -> str:
+def _row(argument: LaunchArgument) -> str:
     if argument.default is None:
         default = "has to be given"
     else:
         default = f"`{argument.default}`" if argument.default else "empty"
-    told = argument.description.replace("|", "\\|").replace("<", "&lt;")
+    text = argument.description.replace("|", "\\|").replace("<", "&lt;")
     values = ", ".join(f"`{value}`" for value in argument.choices if value)
-    return f"| `{argument.name}` | {default} | {told}{f' Values: {values}.' if values else ''} |"
+    return f"| `{argument.name}` | {default} | {text}{f' Values: {values}.' if values else ''} |"

@@ -22,11 +22,11 @@ from pear_ros.core.camera import Camera
 from pear_ros.core.people import Array, Image
 from pear_ros.io.downloads import landmark_model
 from pear_ros.landmarks.face import MIN_SCORE, roi_from_face
-from pear_ros.landmarks.model import TfliteModel, sigmoid
 from pear_ros.landmarks.roi import Roi
+from pear_ros.landmarks.tflite_model import TfliteModel, sigmoid
 from pear_ros.landmarks.topology import NUM_FACE
 from pear_ros.rendering.raster import Raster, rasterize
-from pear_ros.rendering.render import shade
+from pear_ros.rendering.shading import shade
 
 Mask = npt.NDArray[np.bool_]
 

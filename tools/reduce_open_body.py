@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 
 from pear_ros.body import load_open_body
-from pear_ros.body.files import REDUCED_OPEN_BODY_FILE
-from pear_ros.body.reduction import reduce_faces
+from pear_ros.body.mesh_reduction import reduce_faces
+from pear_ros.body.model_files import REDUCED_OPEN_BODY_FILE
 
 
 def main() -> None:

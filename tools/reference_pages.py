@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Writes the reference pages of docs/ from what they are about, so that none is kept by hand.
+"""Write the reference pages of docs/ and config/pear.yaml from the code that they describe.
 
 Parameters come from their declarations, the command line from its parser, messages from their
 definitions, launch arguments from the launch files. The pages are committed, since a code host
@@ -11,73 +11,99 @@ shows them as they are.
 from __future__ import annotations
 
 import argparse
-import dataclasses
+import json
 import re
+import textwrap
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from pear_ros.body import load_open_body
 from pear_ros.cli import make_parser
+from pear_ros.core.parameters import DECLARATIONS, DEFAULTS
 from pear_ros.core.people import SMPLX_JOINT_NAMES
-from pear_ros.ros.node.parameters import Parameters
 from tools.launch_page import launch_sections
 
 ROOT = Path(__file__).resolve().parent.parent
-DOCS = ROOT / "docs"
 MESSAGES = ROOT / "pear_msgs" / "msg"
 LAUNCH = ROOT / "launch"
 
-_MADE = "<!-- Made by tools/reference_pages.py; change {source} instead, then: make docs -->"
+_MADE = "Made by tools/reference_pages.py; change {source} instead, then: make docs"
 _TYPES = {bool: "boolean", int: "integer", float: "number", str: "text"}
 
 
 def main() -> None:
-    """Write those pages that have changed."""
+    """Write those files that have changed."""
     for name, text in pages().items():
-        file = DOCS / name
+        file = ROOT / name
         if not file.exists() or file.read_text() != text:
             file.write_text(text)
             print(f"written: {file.relative_to(ROOT)}")
 
 
 def pages() -> dict[str, str]:
-    """Text of each page by its name."""
+    """Return the text of each generated file by its path in the repository."""
     return {
-        "parameters.md": parameters_page(Parameters),
-        "commands.md": commands_page(make_parser()),
-        "launch.md": launch_page(LAUNCH),
-        "messages.md": messages_page(MESSAGES),
+        "docs/parameters.md": parameters_page(),
+        "docs/commands.md": commands_page(make_parser()),
+        "docs/launch.md": launch_page(LAUNCH),
+        "docs/messages.md": messages_page(MESSAGES),
+        "config/pear.yaml": parameter_file(),
     }
 
 
-def parameters_page(declarations: type[Any]) -> str:
-    """The page about parameters: fields of a dataclass declared as pear_ros.ros.node.parameters
-    does."""
+def parameters_page() -> str:
+    """Return the page about the node's parameters."""
     rows = []
     sections = []
-    for field in dataclasses.fields(declarations):
-        default, live = _literal(field.default), field.metadata["live"]
-        rows.append(f"| [`{field.name}`](#{field.name}) | {default} | {'yes' if live else ''} |")
+    for name, declaration in DECLARATIONS.items():
+        default, live = _literal(DEFAULTS[name]), declaration.live
+        rows.append(f"| [`{name}`](#{name}) | {default} | {'yes' if live else ''} |")
         sections += [
-            f"## `{field.name}`",
-            _marked(field.metadata["description"]),
-            f"*{_values(field)}; default: {default}; "
+            f"## `{name}`",
+            _marked(declaration.help),
+            f"*{_values(name)}; default: {default}; "
             f"{'may be changed at any time' if live else 'takes effect at configuration'}*",
         ]
     table = "\n".join(["| name | default | may be changed at any time |", "|---|---|---|", *rows])
     return _page(
-        "pear_ros/ros/node/parameters.py",
+        "pear_ros/core/parameters.py",
         "# Parameters",
-        "Those of the node `pear`. [config/pear.yaml](../config/pear.yaml) holds all of them with "
-        "their defaults: copy it, change it, and start with `params_file:=YOURS.yaml`. Or ask and "
-        "change the node while it runs:",
+        "The parameters of the node `pear`. [config/pear.yaml](../config/pear.yaml) has all of "
+        "them with their defaults: copy it, change it, and start with `params_file:=YOURS.yaml`. "
+        "You can also change them while the node runs:",
         "    ros2 param describe /pear max_humans\n    ros2 param set /pear max_humans 2",
-        "Those that take effect at configuration are refused while the node is configured: take it "
-        "through `deactivate` and `cleanup` first (`ros2 lifecycle set /pear ...`), or start anew.",
+        "Parameters that take effect at configuration cannot be set while the node is configured: "
+        "take it through `deactivate` and `cleanup` first (`ros2 lifecycle set /pear ...`), or "
+        "restart it.",
         table,
         *sections,
     )
+
+
+def parameter_file() -> str:
+    """Return config/pear.yaml: every parameter with its default, its help as a comment."""
+    lines = [
+        "# SPDX-License-Identifier: Apache-2.0",
+        f"# {_MADE.format(source='pear_ros/core/parameters.py')}",
+        "# Parameters of the node with their defaults.",
+        "/**:",
+        "  ros__parameters:",
+    ]
+    for name, declaration in DECLARATIONS.items():
+        live = " May be changed while the node runs." if declaration.live else ""
+        limits = declaration.low is not None and f" {declaration.low:g} to {declaration.high:g}."
+        about = f"{declaration.help}{limits or ''}{live}"
+        comment = textwrap.wrap(
+            about,
+            100,
+            initial_indent="    # ",
+            subsequent_indent="    # ",
+            break_on_hyphens=False,
+            break_long_words=False,
+        )
+        lines += [*comment, f"    {name}: {_yaml(DEFAULTS[name])}", ""]
+    return "\n".join(lines[:-1]) + "\n"
 
 
 def commands_page(parser: argparse.ArgumentParser) -> str:
@@ -136,7 +162,7 @@ def messages_page(folder: Path) -> str:
 
 
 def _page(source: str, *blocks: str) -> str:
-    return "\n\n".join([_MADE.format(source=source), *blocks]) + "\n"
+    return "\n\n".join([f"<!-- {_MADE.format(source=source)} -->", *blocks]) + "\n"
 
 
 def _command(parser: argparse.ArgumentParser, summary: str) -> Iterator[str]:
@@ -207,14 +233,23 @@ def _literal(value: Any) -> str:
     return f"`{value}`" if value != "" else "empty"
 
 
-def _values(field: dataclasses.Field[Any]) -> str:
-    """Type, and which values are taken."""
-    meta, kind = field.metadata, _TYPES[type(field.default)]
-    if meta["choices"]:
-        return f"{kind}: {', '.join(f'`{choice}`' for choice in meta['choices'])}"
-    if meta["pattern"]:
-        return f"{kind} that matches `{meta['pattern']}`"
-    return f"{kind} from {meta['low']:g} to {meta['high']:g}" if meta["low"] is not None else kind
+def _values(name: str) -> str:
+    """Type of a parameter, and which values are allowed."""
+    declaration, kind = DECLARATIONS[name], _TYPES[type(DEFAULTS[name])]
+    if declaration.choices:
+        return f"{kind}: {', '.join(f'`{choice}`' for choice in declaration.choices)}"
+    if declaration.pattern:
+        return f"{kind} that matches `{declaration.pattern}`"
+    if declaration.low is None:
+        return kind
+    return f"{kind} from {declaration.low:g} to {declaration.high:g}"
+
+
+def _yaml(value: Any) -> str:
+    """A default as YAML 1.1, in which a bare `off` would be a boolean."""
+    plain = isinstance(value, str) and re.fullmatch(r"[a-z][\w-]*", value)
+    boolean = value in ("on", "off", "yes", "no", "y", "n")
+    return str(value) if plain and not boolean else json.dumps(value)
 
 
 def _marked(text: str) -> str:

@@ -30,7 +30,7 @@ from tqdm import tqdm, trange
 from pear_ros.body import load_open_body
 from pear_ros.core.camera import Camera
 from pear_ros.core.people import SMPLX_JOINT_NAMES, Image
-from pear_ros.fitting.prior import (
+from pear_ros.fitting.pose_prior import (
     OTHER_SIDE_JOINT,
     PRIOR_FILE,
     mirrored_input,

@@ -16,19 +16,19 @@ import numpy as np
 
 from pear_ros.body import load_open_body
 from pear_ros.core.camera import Camera
-from pear_ros.core.estimator import Estimate, Region
-from pear_ros.core.people import NUM_JOINTS, Array, Image, Person, SmplxParams, stack
+from pear_ros.core.estimator import Region
+from pear_ros.core.parameters import Parameters
+from pear_ros.core.people import NUM_JOINTS, Array, Estimate, Image, Person, SmplxParams, stack
 from pear_ros.detection.detectors import make_detector
 from pear_ros.pipeline import Pipeline
 from pear_ros.ros.node.node import main
-from pear_ros.ros.node.parameters import Parameters
 
 
 class StandingPeople:
     """Believes every detection, and that everybody stands upright and faces the camera."""
 
     model_id = "standing/1"  # name/version, published with every result
-    facts: dict[str, str] = {}  # noqa: RUF012  # shown in /diagnostics
+    diagnostics: dict[str, str] = {}  # noqa: RUF012  # shown in /diagnostics
 
     def __init__(self) -> None:
         self.body = load_open_body()
@@ -97,7 +97,7 @@ class StandingPeople:
 def build_pipeline(parameters: Parameters) -> Pipeline:
     """What the node calls when it is configured."""
     detector = make_detector(parameters.detector)
-    return Pipeline(StandingPeople(), detector, parameters.settings, parameters.id_prefix)
+    return Pipeline(StandingPeople(), detector, parameters, parameters.id_prefix)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from pear_ros.core.choice import RuntimeChoice
+from pear_ros.core.configuration import RuntimeChoice
 from pear_ros.core.log import package_logger
 from pear_ros.pear.body import load_body
 from pear_ros.pear.files import default_model_folder, find_model_files

@@ -13,8 +13,8 @@ import numpy as np
 
 from pear_ros.body import BodyModel
 from pear_ros.body.ehm import EhmBody, EhmParameters
-from pear_ros.body.files import relaxed_hands
 from pear_ros.body.flame import NUM_EXPRESSION, NUM_SHAPE, FlameModel
+from pear_ros.body.model_files import relaxed_hands
 from pear_ros.core.camera import Camera
 from pear_ros.core.people import SMPLX_JOINT_NAMES, Array, Image
 from pear_ros.pear.cache import cache_file
@@ -30,8 +30,8 @@ from pear_ros.pear.files import (
     load_body_files,
 )
 from pear_ros.pear.graph import read_graph
+from pear_ros.rendering.overlay import draw_overlay
 from pear_ros.rendering.raster import Faces
-from pear_ros.rendering.render import draw_overlay
 
 if TYPE_CHECKING:
     from pear_ros.pear.network import PearNetwork

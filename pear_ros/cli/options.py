@@ -7,14 +7,8 @@ import argparse
 import sys
 from pathlib import Path
 
-from pear_ros.core.choice import (
-    ESTIMATORS,
-    PEAR_BODIES,
-    PRECISIONS,
-    RUNTIMES,
-    EstimatorChoice,
-    RuntimeChoice,
-)
+from pear_ros.cli.parameter_options import add_parameters, parameters_from
+from pear_ros.core.configuration import EstimatorChoice
 
 
 def add_model_folder(parser: argparse.ArgumentParser) -> None:
@@ -30,59 +24,15 @@ def add_model_folder(parser: argparse.ArgumentParser) -> None:
 
 def add_estimator(parser: argparse.ArgumentParser) -> None:
     """Add the options of the estimator, which `estimator_choice` reads."""
-    group = parser.add_argument_group("estimator")
-    group.add_argument(
-        "--estimator",
-        choices=ESTIMATORS,
-        default="auto",
-        help="auto: PEAR where its files are complete, else the open default (default: auto)",
-    )
-    group.add_argument(
-        "--models",
-        type=Path,
-        metavar="FOLDER",
-        help="where PEAR's files are (default: $PEAR_ROS_MODELS or ~/.local/share/pear_ros/models)",
-    )
-    add_body(group)
-    group.add_argument(
-        "--runtime",
-        choices=RUNTIMES,
-        default="auto",
-        help="what runs PEAR's network; auto: the first of TensorRT, torch on the GPU, "
-        "onnxruntime, OpenVINO and torch on the CPU that can be had (default: auto)",
-    )
-    group.add_argument(
-        "--strict-runtime",
-        action="store_true",
-        help="fail where the runtime that is named cannot be had, instead of taking another",
-    )
-    add_precision(group)
-
-
-def add_body(group: argparse._ActionsContainer) -> None:
-    """Add `--pear-body`, the body model of PEAR's results."""
-    group.add_argument(
-        "--pear-body",
-        choices=PEAR_BODIES,
-        default="ehm-s",
-        help="PEAR's body: SMPL-X with FLAME's head, or SMPL-X alone (default: ehm-s)",
-    )
-
-
-def add_precision(group: argparse._ActionsContainer) -> None:
-    """Add `--precision`, the number format of PEAR's network."""
-    group.add_argument(
-        "--precision",
-        choices=PRECISIONS,
-        default="auto",
-        help="of PEAR's network; auto: the quickest that is accurate enough (default: auto)",
+    add_parameters(
+        parser.add_argument_group("estimator"),
+        ("estimator", "model_folder", "pear_body", "runtime", "strict_runtime", "precision"),
     )
 
 
 def estimator_choice(options: argparse.Namespace) -> EstimatorChoice:
     """Return the estimator that the options of `add_estimator` choose."""
-    runtime = RuntimeChoice(options.runtime, options.strict_runtime, options.precision)
-    return EstimatorChoice(options.estimator, options.models, options.pear_body, runtime)
+    return EstimatorChoice.of(parameters_from(options))
 
 
 def positive_integer(text: str) -> int:
@@ -90,14 +40,6 @@ def positive_integer(text: str) -> int:
     value = int(text)
     if value < 1:
         raise argparse.ArgumentTypeError(f"must be 1 or more, not {text}")
-    return value
-
-
-def field_of_view(text: str) -> float:
-    """Return an argument as an angle in degrees between 0 and 180, both excluded."""
-    value = float(text)
-    if not 0.0 < value < 180.0:
-        raise argparse.ArgumentTypeError(f"must be between 0 and 180 degrees, not {text}")
     return value
 
 

@@ -16,51 +16,44 @@ from tqdm import tqdm
 
 from pear_ros.bags.topic import BagError
 from pear_ros.bags.unfinished import ResumeError, clear
-from pear_ros.cli.replay_options import parameters_from
+from pear_ros.cli.replay_options import replay_parameters
 from pear_ros.cli.replay_table import replay_table
-from pear_ros.core.choice import EstimatorError
-from pear_ros.replay.here import replay_here
-from pear_ros.replay.job import (
-    Advanced,
-    Begun,
-    Event,
-    Failed,
-    Finished,
-    Job,
-    Piece,
-    Task,
-    Told,
-    WorkersError,
-    conclude,
-    find_pairs,
-    plan,
-)
-from pear_ros.replay.topics import Wanted
+from pear_ros.core.configuration import EstimatorError
+from pear_ros.replay.events import Advanced, Begun, Event, Failed, Finished, Piece, Warned
+from pear_ros.replay.in_threads import replay_in_threads
+from pear_ros.replay.job import Job, Task, WorkersError, conclude, find_pairs, plan
+from pear_ros.replay.options import ReplayOptions
+from pear_ros.replay.topics import TopicSelection
 
 _INTERRUPTED = 130
-
+"""Exit code after Ctrl+C."""
 
 Run = Callable[[Sequence[Piece], Job], Generator[Event, None, None]]
-"""Replays pieces somewhere."""
+"""Function that replays pieces, in threads or by Ray, and yields events."""
 
 
 def replay(options: argparse.Namespace) -> int:
-    """Replay what the command line asks for; returns the exit code."""
+    """Replay as the command line asks; return the exit code."""
     if options.end is not None and options.end <= options.start:
         print(f"error: --end {options.end:g} is not after --start", file=sys.stderr)
         return 1
+    if options.detector == "topic" and not options.detections:
+        print("error: --detector topic needs --detections TOPIC", file=sys.stderr)
+        return 1
     job = Job(
-        Wanted(options.image, options.camera_info, options.depth, options.detections),
-        parameters_from(options),
-        options.start,
-        options.end,
-        options.every,
-        options.chunk,
-        options.with_inputs,
-        options.markers,
-        options.storage,
+        ReplayOptions(
+            TopicSelection(options.image, options.camera_info, options.depth, options.detections),
+            options.start,
+            options.end,
+            options.every,
+            options.chunk,
+            options.with_inputs,
+            options.markers,
+            options.storage,
+        ),
+        replay_parameters(options),
     )
-    run: Run = partial(replay_here, count=options.batch)
+    run: Run = partial(replay_in_threads, count=options.batch)
     if options.ray is not None:
         try:
             from pear_ros.replay.on_ray import replay_by_ray
@@ -88,33 +81,33 @@ def replay_all(
     *,
     several: bool = False,
 ) -> int:
-    """Replay all bags at `sources` into `output`; returns the exit code.
+    """Replay all bags at `sources` into `output`; return the exit code.
 
-    What is wrong with one bag does not keep the others from being replayed. `several`: whether
-    `run` can replay several pieces at once, so that somebody may expect it to.
+    A bag that fails does not prevent the others from being replayed. `several`: whether the user
+    asked for several pieces at once, and is warned if there is one.
     """
-    shown = _Shown()
+    terminal = _Terminal()
     try:
-        tasks = list(_plan(sources, output, job, overwrite, shown))
+        tasks = list(_plan(sources, output, job, overwrite, terminal))
         pieces = [piece for task in tasks for piece in task.pieces]
         if several and len(pieces) == 1:
-            shown.warning(
+            terminal.warning(
                 "One bag in one piece is replayed image by image. --batch and --ray are faster "
                 "where there are several bags, or pieces of one: --chunk SECONDS"
             )
         if pieces:
             with closing(run(pieces, job)) as events:
-                shown.follow(tasks, job, events)
+                terminal.follow(tasks, job, events)
     except (BagError, OSError, EstimatorError, WorkersError) as error:
-        shown.failure(str(error))
+        terminal.failure(str(error))
     except KeyboardInterrupt:
-        print("Stopped. The same command goes on from what is kept.")
+        print("Stopped. The same command resumes the replay.")
         return _INTERRUPTED
-    return 1 if shown.failed else 0
+    return 1 if terminal.failed else 0
 
 
 def _plan(
-    sources: Sequence[Path], output: Path, job: Job, overwrite: bool, shown: _Shown
+    sources: Sequence[Path], output: Path, job: Job, overwrite: bool, terminal: _Terminal
 ) -> Iterator[Task]:
     for source, folder in find_pairs(sources, output):
         try:
@@ -122,15 +115,15 @@ def _plan(
                 clear(folder)
             task = plan(source, folder, job)
         except (BagError, ResumeError, OSError) as error:
-            shown.failure(str(error))
+            terminal.failure(str(error))
             continue
         for damage in task.damage:
-            shown.warning(damage)
+            terminal.warning(damage)
         yield task
 
 
-class _Shown:
-    """What the terminal shows."""
+class _Terminal:
+    """Output on the terminal."""
 
     def __init__(self) -> None:
         self.failed = False
@@ -143,13 +136,13 @@ class _Shown:
         self.failed = True
 
     def follow(self, tasks: Sequence[Task], job: Job, events: Iterator[Event]) -> None:
-        """Show what happens and, when a bag has all its pieces, put them together."""
+        """Print progress and, once all pieces of a bag are finished, join them."""
         task_of = {piece: task for task in tasks for piece in task.pieces}
         ends: dict[Piece, Finished | Failed] = {}
         with _Bar(sum(task.images for task in tasks)) as bar:
             for event in events:
                 bar.update(event)
-                if isinstance(event, Told):
+                if isinstance(event, Warned):
                     self.warning(event.text)
                 elif isinstance(event, Begun):
                     self._begun(task_of[event.piece], event)
@@ -162,9 +155,9 @@ class _Shown:
 
     def _begun(self, task: Task, event: Begun) -> None:
         chunk = f", chunk {event.piece.chunk}" if len(task.pieces) > 1 else ""
-        tqdm.write(f"{task.source}{chunk}: looking for people in {task.image}")
+        tqdm.write(f"{task.source}{chunk}: replaying {task.image}")
         if event.done:
-            tqdm.write(f"Going on after {event.done} images that are done already.")
+            tqdm.write(f"Resumed after {event.done} images of an earlier run.")
 
     def _ended(self, task: Task, job: Job, ends: Sequence[Finished | Failed]) -> None:
         failures = [end.text for end in ends if isinstance(end, Failed)]
@@ -173,10 +166,10 @@ class _Shown:
         if failures:
             return
         finished = [end for end in ends if isinstance(end, Finished)]
-        tallies = [end.tally for end in finished if end.tally is not None]
-        tally = reduce(add, tallies) if len(tallies) == len(finished) else None
+        known = [end.statistics for end in finished if end.statistics is not None]
+        statistics = reduce(add, known) if len(known) == len(finished) else None
         try:
-            tally = conclude(task, job, tally)
+            statistics = conclude(task, job, statistics)
         except (BagError, ResumeError, OSError) as error:
             self.failure(str(error))
             return
@@ -185,14 +178,14 @@ class _Shown:
             self.warning(text)
         if all(end.earlier for end in finished):
             tqdm.write(f"{task.folder} is complete already.")
-        if tally is not None:
-            table = replay_table(tally, [*task.damage, *met])
+        if statistics is not None:
+            table = replay_table(statistics, [*task.damage, *met])
             tqdm.write(f"\n{table}\n\nResults are in {task.folder.resolve()}")
-            self.failed |= bool(tally.refused)
+            self.failed |= bool(statistics.refused)
 
 
 class _Bar:
-    """How far the work is, how fast, and how many people were found; none without a terminal."""
+    """Progress bar with speed and number of ids; nothing without a terminal."""
 
     def __init__(self, images: int) -> None:
         self._bar = tqdm(total=images, unit="image", disable=None)
@@ -209,13 +202,13 @@ class _Bar:
 
     @property
     def summary(self) -> str:
-        """What was done in this run."""
+        """Number of images of this run, and their rate."""
         speed = self._images / self._elapsed
-        return f"{self._images} images in {self._elapsed:.1f} s: {speed:.1f} a second"
+        return f"{self._images} images in {self._elapsed:.1f} s: {speed:.1f} per second"
 
     @property
     def _elapsed(self) -> float:
-        """Seconds since the first piece was begun: before, models are loaded."""
+        """Seconds since the first piece was started, without loading the models."""
         return max(time.monotonic() - (self._began or time.monotonic()), 1e-9)
 
     def update(self, event: Event) -> None:

@@ -10,12 +10,20 @@ from typing import Any
 
 import numpy as np
 
+from pear_ros.core.estimate_arrays import ESTIMATE_ARRAYS
 from pear_ros.core.estimator import Body
-from pear_ros.core.people import NUM_JOINTS, Array, FlameParams, Image, People, Person
+from pear_ros.core.people import (
+    NUM_JOINTS,
+    Array,
+    FlameParams,
+    Image,
+    People,
+    Person,
+)
 from pear_ros.core.people import stack as stack_parameters
 from pear_ros.io.run_arrays import ARRAYS
 from pear_ros.rendering.raster import Faces
-from pear_ros.rendering.render import SideWindow, draw_side_view, side_width
+from pear_ros.rendering.side_view import SideWindow, draw_side_view, side_width
 
 _NO_HEAD = FlameParams(*(np.full(size, np.nan, np.float32) for size in (0, 0, 3, 6, 2, 3)))
 
@@ -66,7 +74,6 @@ class ParameterTable:
             "stamp": stamps[frames],
             "id": np.array([person.id for person in persons], np.str_),
             "state": np.array([int(person.state) for person in persons], np.uint8),
-            "score": np.array([person.score for person in persons], np.float32),
             "box": stack([person.box for person in persons], 4),
             "pose": stack([person.smplx.pose for person in persons], NUM_JOINTS, 3),
             "betas": stack([person.smplx.betas for person in persons], self._body.num_betas),
@@ -74,9 +81,10 @@ class ParameterTable:
                 [person.smplx.expression for person in persons], self._body.num_expression
             ),
             "transl": stack([person.smplx.transl for person in persons], 3),
-            "joints": stack([person.joints for person in persons], NUM_JOINTS, 3),
-            "joint_confidence": stack([person.joint_confidence for person in persons], NUM_JOINTS),
-            "keypoints": stack([person.keypoints for person in persons], NUM_JOINTS, 2),
+            **{
+                name: stack([getattr(person, name) for person in persons], *array_field.shape)
+                for name, array_field in ESTIMATE_ARRAYS.items()
+            },
             "frame_stamp": stamps,
             "camera": np.array(
                 [camera.width, camera.height, camera.fx, camera.fy, camera.cx, camera.cy]

@@ -14,11 +14,12 @@ from tqdm import tqdm
 
 from pear_ros.cli.results import ParameterTable, SideView
 from pear_ros.core.camera import Camera
-from pear_ros.core.choice import EstimatorChoice, EstimatorError
+from pear_ros.core.configuration import EstimatorChoice, EstimatorError
 from pear_ros.core.estimator import Body
+from pear_ros.core.parameters import Parameters
 from pear_ros.core.people import Array, Image, People, TrackingState
 from pear_ros.io.video import FrameSource, VideoWriter
-from pear_ros.rendering.render import draw_overlay
+from pear_ros.rendering.overlay import draw_overlay
 
 
 class PeoplePipeline(Protocol):
@@ -35,19 +36,17 @@ class PeoplePipeline(Protocol):
         """(N, V, 3) of everyone in `people`."""
 
 
-def run(
-    source: str, folder: Path, field_of_view: float, max_humans: int, choice: EstimatorChoice
-) -> int:
-    """Process `source` into `folder` and say where the results are; returns the exit code."""
+def run(source: str, folder: Path, parameters: Parameters) -> int:
+    """Process `source`, write the results into `folder` and print where; return the exit code."""
     try:
         frames = FrameSource(source)
         folder.mkdir(parents=True, exist_ok=True)
-        from pear_ros.core.settings import Settings
         from pear_ros.estimators.factory import make_estimator
         from pear_ros.pipeline import Pipeline
 
-        pipeline = Pipeline(make_estimator(choice), settings=Settings(max_humans))
-        table, files = process(frames, pipeline, folder, field_of_view)
+        estimator = make_estimator(EstimatorChoice.of(parameters))
+        pipeline = Pipeline(estimator, settings=parameters)
+        table, files = process(frames, pipeline, folder, parameters.field_of_view)
     except (OSError, EstimatorError) as error:  # among them AssetError and VideoError
         print(f"error: {error}", file=sys.stderr)
         return 1

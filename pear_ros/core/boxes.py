@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Boxes around people: (4,) x0 y0 x1 y1 in pixels."""
+"""Bounding boxes of people: (4,) x0 y0 x1 y1 in pixels, top left and bottom right corner."""
 
 from __future__ import annotations
 
@@ -11,53 +11,57 @@ from pear_ros.core.people import Array
 
 Doubles = npt.NDArray[np.float64]
 
-_MAX_IOU = 0.35
-_MAX_CONTAINED = 0.7
-"""Boxes of one person overlap more than this: over the union, or over the smaller box."""
+_SAME_PERSON_IOU = 0.35
+"""Two boxes belong to one person above this intersection over union."""
+_SAME_PERSON_CONTAINMENT = 0.7
+"""Two boxes belong to one person above this intersection over the area of the smaller box."""
 
 
 def same_person(a: Array, b: Array) -> bool:
-    """Whether two boxes are likely of one person."""
-    return bool(same_people(a[None], b[None])[0, 0])
+    """Return whether two boxes (4,) overlap so much that they likely belong to one person."""
+    return bool(same_person_matrix(a[None], b[None])[0, 0])
 
 
-def same_people(some: Array, others: Array) -> npt.NDArray[np.bool_]:
-    """(N, M) whether boxes (N, 4) and (M, 4) are likely of one person."""
-    common, areas, other_areas = _overlaps(some, others)
-    same = common > _MAX_IOU * (areas + other_areas - common)
-    return np.asarray(same | (common > _MAX_CONTAINED * np.minimum(areas, other_areas)))
+def same_person_matrix(a: Array, b: Array) -> npt.NDArray[np.bool_]:
+    """Return (N, M) whether boxes (N, 4) and (M, 4) likely belong to one person, pair by pair."""
+    intersection, area_a, area_b = _intersections_and_areas(a, b)
+    same = intersection > _SAME_PERSON_IOU * (area_a + area_b - intersection)
+    contained = intersection > _SAME_PERSON_CONTAINMENT * np.minimum(area_a, area_b)
+    return np.asarray(same | contained)
 
 
-def ious(some: Array, others: Array) -> Array:
-    """(N, M) area common to boxes (N, 4) and (M, 4), over their union; 0 where there is none."""
-    common, areas, other_areas = _overlaps(some, others)
-    union = np.maximum(areas + other_areas - common, np.finfo(np.float32).tiny)
-    return np.asarray(common / union)
+def iou_matrix(a: Array, b: Array) -> Array:
+    """Return (N, M) intersection over union of boxes (N, 4) and (M, 4); 0 if both are empty."""
+    intersection, area_a, area_b = _intersections_and_areas(a, b)
+    union = np.maximum(area_a + area_b - intersection, np.finfo(np.float32).tiny)
+    return np.asarray(intersection / union)
 
 
-def overlap(a: Array, b: Array) -> float:
-    """Area common to two boxes."""
-    return float(_overlaps(a[None], b[None])[0][0, 0])
+def intersection_area(a: Array, b: Array) -> float:
+    """Return the area, in square pixels, of the intersection of two boxes (4,)."""
+    return float(_intersections_and_areas(a[None], b[None])[0][0, 0])
 
 
-def _overlaps(some: Array, others: Array) -> tuple[Array, Array, Array]:
-    """(N, M) common areas of boxes (N, 4) and (M, 4), their own areas (N, 1) and (M,)."""
-    low = np.maximum(some[:, None, :2], others[:, :2])
-    sides = np.maximum(np.minimum(some[:, None, 2:], others[:, 2:]) - low, 0.0)
-    own, other = (np.maximum(boxes[:, 2:] - boxes[:, :2], 0.0) for boxes in (some, others))
-    return sides[..., 0] * sides[..., 1], own[:, :1] * own[:, 1:], other[:, 0] * other[:, 1]
+def _intersections_and_areas(a: Array, b: Array) -> tuple[Array, Array, Array]:
+    """(N, M) intersections of boxes (N, 4) and (M, 4), areas (N, 1) and (M,)."""
+    low = np.maximum(a[:, None, :2], b[:, :2])  # (N, M, 2)
+    sides = np.maximum(np.minimum(a[:, None, 2:], b[:, 2:]) - low, 0.0)
+    sides_a, sides_b = (np.maximum(boxes[:, 2:] - boxes[:, :2], 0.0) for boxes in (a, b))
+    intersection = sides[..., 0] * sides[..., 1]
+    return intersection, sides_a[:, :1] * sides_a[:, 1:], sides_b[:, 0] * sides_b[:, 1]
 
 
-def moved_boxes(boxes: Array, roots: Doubles, moved: Doubles, camera: Camera) -> Array:
-    """Boxes (N, 4) of people whose roots (N, 3), in the camera's frame, move to other places.
+def move_boxes(boxes: Array, roots: Doubles, moved_roots: Doubles, camera: Camera) -> Array:
+    """Return boxes (N, 4) of people after their roots have moved from `roots` to `moved_roots`.
 
-    A box stays as it is where the camera does not see both places.
+    Roots (N, 3) are in the optical frame, metres. A box is shifted with the projection of its root
+    and scaled with the inverse depth; it stays unchanged where either root projects to no pixel.
     """
-    before, after = camera.project(np.stack([roots, moved]))
-    seen = np.isfinite(before + after).all(axis=1)
+    before, after = camera.project(np.stack([roots, moved_roots]))  # (N, 2) pixels
+    visible = np.isfinite(before + after).all(axis=1)
     with np.errstate(invalid="ignore", divide="ignore"):
-        nearer = roots[:, 2] / moved[:, 2]
+        scale = roots[:, 2] / moved_roots[:, 2]
         corners = boxes.reshape(-1, 2, 2) - before[:, None]
-        corners = corners * nearer[:, None, None] + after[:, None]
-    result: Array = np.where(seen[:, None], corners.reshape(-1, 4), boxes).astype(np.float32)
+        corners = corners * scale[:, None, None] + after[:, None]
+    result: Array = np.where(visible[:, None], corners.reshape(-1, 4), boxes).astype(np.float32)
     return result

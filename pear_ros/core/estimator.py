@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What every estimator of people offers, be it fitted to landmarks or a network on the GPU."""
+"""The interface of all estimators: regions of an image in, people out.
+
+The pipeline knows an estimator, be it a fit to landmarks or a network on a GPU, by this alone.
+"""
 
 from __future__ import annotations
 
@@ -12,72 +15,59 @@ import numpy as np
 import numpy.typing as npt
 
 from pear_ros.core.camera import Camera
-from pear_ros.core.people import Array, FlameParams, Image, Person, SmplxParams
+from pear_ros.core.people import Array, Estimate, Image, Person
 
 
 @dataclass(frozen=True)
 class Detection:
-    """Where somebody may be."""
+    """A box in which a detector found a person, or proposes one."""
 
     box: Array
     """(4,) x0 y0 x1 y1 around the whole person, pixels; may reach outside the image."""
     score: float = math.nan
-    """Confidence that it is a person, 0 to 1; NaN: whether it is one is for others to say."""
+    """Confidence that it is a person, 0 to 1; NaN: a proposal, which the estimator has to judge."""
 
 
 @dataclass(frozen=True)
 class Region:
-    """Where one person is to be looked at."""
+    """The part of an image in which an estimator estimates one person."""
 
     id: str
-    """The same in successive images as long as it is the same look at somebody: what an estimator
-    remembers belongs to it. Not the person's track id, who may be looked at anew."""
+    """The key of the estimator's state of earlier images; the same in successive images while the
+    tracker keeps the region. Not the person's track id: a track may get a new region."""
     box: Array
     """(4,) x0 y0 x1 y1 around the whole person, pixels; may reach outside the image."""
     score: float = math.nan
-    """Confidence of a detector that can tell people from other things, 0 to 1, in this very image;
-    NaN: whether somebody is there is for the estimator to say."""
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """One person as an estimator sees them; fields as in pear_ros.core.people.Person."""
-
-    score: float
-    box: Array
-    smplx: SmplxParams
-    joints: Array
-    joint_confidence: Array
-    keypoints: Array
-    flame: FlameParams | None = None
+    """Confidence of a detector that it is a person, 0 to 1, in this image; NaN: there is none, the
+    estimator has to judge."""
 
 
 class Body(Protocol):
-    """What is told about the body that parameters and meshes belong to."""
+    """The description of a body model, to which parameters and meshes belong."""
 
     @property
     def name(self) -> str:
-        """As published in HumanArray.body_model."""
+        """Name and version, as published in HumanArray.body_model."""
         ...
 
     @property
     def sha256(self) -> str:
-        """Hash of the model's files."""
+        """Hash of the model's files, hexadecimal."""
         ...
 
     @property
     def license_note(self) -> str:
-        """Under which licence it may be used."""
+        """Licence under which the body may be used."""
         ...
 
     @property
     def joint_names(self) -> tuple[str, ...]:
-        """Of the J joints."""
+        """Names of the J joints."""
         ...
 
     @property
     def parents(self) -> npt.NDArray[np.int32]:
-        """(J,) parent of each joint, -1 for the root."""
+        """(J,) index of each joint's parent, -1 for the root."""
         ...
 
     @property
@@ -86,16 +76,16 @@ class Body(Protocol):
         ...
 
     def faces_of(self, detail: str) -> npt.NDArray[np.int32]:
-        """(F', 3) triangles of the mesh in that `detail`, one of pear_ros.core.choice.MESH_DETAILS.
+        """Return the triangles (F', 3) of the mesh in a level of detail.
 
-        They are indices of the same vertices as `faces`, and all of these where the body has no
-        reduced mesh.
+        `detail`: one of MESH_DETAILS in pear_ros.core.parameters. The triangles index the same
+        vertices as `faces`, and are equal to `faces` where the body has no reduced mesh.
         """
         ...
 
     @property
     def vertex_count(self) -> int:
-        """Number of vertices of the mesh."""
+        """V, the number of vertices of the mesh."""
         ...
 
     @property
@@ -115,7 +105,7 @@ class Body(Protocol):
 
 
 class Estimator(Protocol):
-    """Turns regions of an image into people: all in one call, so that they can be a batch."""
+    """Estimates the people in regions of an image, all regions of the image in one call."""
 
     @property
     def model_id(self) -> str:
@@ -124,53 +114,59 @@ class Estimator(Protocol):
 
     @property
     def body(self) -> Body:
-        """The body that the parameters belong to."""
+        """The body model that the parameters belong to."""
         ...
 
     @property
-    def facts(self) -> Mapping[str, str]:
-        """What else is to be known of it, by short names, for diagnostics."""
+    def diagnostics(self) -> Mapping[str, str]:
+        """Short texts for /diagnostics, by key, such as runtime and device."""
         ...
 
     def estimate(
         self, image: Image, camera: Camera, regions: Sequence[Region], stamp: float
     ) -> list[Estimate | None]:
-        """The person in each region, in the regions' order; None where there is nobody.
+        """Return the person in each region, in the regions' order; None: there is no person.
 
-        `stamp` in seconds. Whoever is no longer among the regions may be forgotten.
+        `image` (height, width, 3) uint8 BGR, taken by `camera` at `stamp`, seconds. The state of a
+        region that is no longer among `regions` may be dropped.
         """
         ...
 
     def joints(self, persons: Sequence[Person]) -> Array:
-        """(N, 55, 3) joints of people with these parameters; as for `meshes`."""
+        """Compute the joints (N, 55, 3) of people with these parameters, metres.
+
+        In the frame of their transl, with Person.scale taken as 1: pear_ros.body.scaled_bodies
+        applies the scale.
+        """
         ...
 
     def meshes(self, persons: Sequence[Person]) -> Array:
-        """(N, V, 3) vertices of people with these parameters, in the frame of their transl, metres.
+        """Compute the vertices (N, V, 3) of people with these parameters, metres.
 
-        Person.scale is left out of account, see pear_ros.body.scaled.
+        In the frame of their transl, with Person.scale taken as 1: pear_ros.body.scaled_bodies
+        applies the scale.
         """
         ...
 
     def heights(self, persons: Sequence[Person]) -> Array:
-        """(N,) metres from the soles to the top of the head, standing, of people of these shapes.
+        """Compute the standing heights (N,) of people of these shapes, soles to crown, metres.
 
-        Person.scale is left out of account, see pear_ros.body.scaled.
+        With Person.scale taken as 1: pear_ros.body.scaled_bodies applies the scale.
         """
         ...
 
     def reset(self) -> None:
-        """Forget everybody: the next image has nothing to do with the last."""
+        """Drop the state of all earlier images."""
         ...
 
     def state(self) -> Any:
-        """What is remembered of earlier images; see pear_ros.core.state."""
+        """Return the state of earlier images: dataclasses, arrays and numbers."""
         ...
 
     def restore(self, state: Any) -> None:
-        """Remember this instead."""
+        """Replace the state by one that `state` returned; the estimator owns it from then on."""
         ...
 
     def close(self) -> None:
-        """Free what is held on a device; nothing may be asked of it afterwards."""
+        """Free threads and device memory; the estimator cannot be used afterwards."""
         ...

@@ -7,10 +7,10 @@ import logging
 
 
 def get_logger(name: str) -> logging.Logger:
-    """Python's logger of this name; a new one hands its records on to the loggers above it.
+    """Return the logger of this name, which propagates to the loggers above it.
 
-    Plain logging.getLogger would not do: once ROS 2's `launch` is imported, it makes loggers that
-    keep their records to themselves.
+    logging.getLogger does not suffice: once ROS 2's `launch` is imported, it makes loggers that do
+    not propagate.
     """
     current = logging.getLoggerClass()
     logging.setLoggerClass(logging.Logger)
@@ -21,4 +21,4 @@ def get_logger(name: str) -> logging.Logger:
 
 
 package_logger = get_logger("pear_ros")
-"""The one to attach handlers to: it gets what all modules log."""
+"""The root of the package's loggers: attach handlers here."""

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The vocabulary of the core: what is said about the people in one image.
+"""People in one image: the types that estimators fill and that messages and exports are made of.
 
 Frame of all 3D quantities: the camera's optical frame (REP-103: x right, y down, z forward).
-Units: metres, radians, pixels. NaN means not known.
+Units: metres, radians, pixels. NaN: unknown.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -18,8 +18,9 @@ import numpy.typing as npt
 from pear_ros.core.camera import Camera
 
 Array = npt.NDArray[np.float32]
+"""Single precision, the precision of messages."""
 Image = npt.NDArray[np.uint8]
-"""A picture: (height, width, 3) uint8, BGR as OpenCV reads it."""
+"""(height, width, 3) uint8, BGR as OpenCV reads it."""
 
 NUM_JOINTS = 55
 
@@ -40,20 +41,27 @@ SMPLX_JOINT_NAMES: tuple[str, ...] = (
 
 
 class TrackingState(enum.IntEnum):
-    """Life of a track id; the numbers are those of pear_msgs/Human."""
+    """State of a track; the numbers are those of pear_msgs/Human."""
 
     NEW = 1
+    """First image of the track."""
     TRACKED = 2
+    """Detected in this image."""
     PREDICTED = 3
+    """Not detected in this image; pose and position are predicted, confidences lowered."""
     LOST = 4
+    """The track ends with this image."""
 
 
 class DepthSource(enum.IntEnum):
-    """Where absolute size comes from; the numbers are those of pear_msgs/Human."""
+    """Where absolute size and distance come from; the numbers are those of pear_msgs/Human."""
 
     ASSUMED = 1
+    """A body of average size is assumed: distance is not metric."""
     BODY_HEIGHT = 2
+    """The person's height is known, given or from earlier depth images."""
     MEASURED = 3
+    """Measured in the depth image of this moment."""
 
 
 @dataclass(frozen=True)
@@ -61,36 +69,41 @@ class SmplxParams:
     """SMPL-X parameters of one person (Pavlakos et al., CVPR 2019)."""
 
     pose: Array
-    """(55, 3) axis-angle: global_orient, body 21, jaw, eyes, left hand 15, right hand 15."""
+    """(55, 3) axis-angle, radians: global_orient, body 21, jaw, eyes, left hand 15, right hand 15.
+
+    The first rotates the body's axes at rest (x to the person's left, y up, z out of the chest) to
+    the camera's optical frame, the others are relative to the parent joint."""
     betas: Array
     """(num_betas,) shape coefficients of the body model in use, in standard deviations."""
     expression: Array
     """(num_expression,) expression coefficients of the body model in use."""
     transl: Array
-    """(3,) added to the posed body, after Person.scale."""
+    """(3,) metres, added to the posed body after it was multiplied by Person.scale."""
 
 
 @dataclass(frozen=True)
 class FlameParams:
-    """FLAME parameters of one head (Li et al., SIGGRAPH Asia 2017), as scaled in PEAR's EHM-s."""
+    """FLAME parameters of one head (Li et al., SIGGRAPH Asia 2017), scaled as in PEAR's EHM-s."""
 
     shape: Array
+    """(300,) shape coefficients, in standard deviations."""
     expression: Array
+    """(50,) expression coefficients, in standard deviations."""
     jaw: Array
-    """(3,) axis-angle."""
+    """(3,) axis-angle, radians."""
     eyes: Array
-    """(6,) axis-angle, left then right."""
+    """(6,) axis-angle, radians, left then right."""
     eyelids: Array
-    """(2,) left then right, 0 as in the template, 1 closed."""
+    """(2,) left then right; 0: as in the template, 1: closed."""
     head_scale: Array
-    """(3,) along FLAME's own axes."""
+    """(3,) factors along FLAME's own axes."""
 
 
 Params = TypeVar("Params", SmplxParams, FlameParams)
 
 
 def stack(people: Sequence[Params]) -> Params:
-    """Parameters of several people as one, with people as the first axis of each array."""
+    """Return the parameters of N people as one object, each array with N as its first axis."""
     kind = type(people[0])
     arrays = {
         part.name: np.array([getattr(one, part.name) for one in people]) for part in fields(kind)
@@ -99,43 +112,66 @@ def stack(people: Sequence[Params]) -> Params:
 
 
 def unstack(batch: Params) -> list[Params]:
-    """The inverse of `stack`; the arrays are views."""
+    """Return one object for each of N people from arrays with N as first axis, as views."""
     kind = type(batch)
     rows = zip(*(getattr(batch, part.name) for part in fields(kind)), strict=True)
     return [kind(*row) for row in rows]
 
 
 @dataclass(frozen=True)
-class Person:
-    """One person in one image."""
+class Estimate:
+    """One person in one image, as an estimator sees them.
 
-    id: str
-    """Track id, starts with a letter; never reused until a new pipeline is made."""
-    state: TrackingState
+    A field that is added here reaches Person, tracking and smoothing by itself; with an entry in
+    pear_ros.core.estimate_arrays it also reaches messages, run files and exports.
+    """
+
     score: float
     """Confidence that this is a person, 0 to 1."""
     box: Array
     """(4,) x0 y0 x1 y1 of the person's region in pixels; reaches outside where the person does."""
     smplx: SmplxParams
+    """Body, hands and face in the camera's optical frame."""
     joints: Array
-    """(55, 3) joint positions in the camera's optical frame."""
+    """(55, 3) joint positions in the camera's optical frame, metres."""
     joint_confidence: Array
-    """(55,) 0 to 1; near 0: not seen, the position is the body's prior alone; NaN: not said."""
+    """(55,) 0 to 1; near 0: not seen, the position is the prior's; NaN: not estimated."""
     keypoints: Array
-    """(55, 2) the joints in the image, pixels."""
+    """(55, 2) the joints projected into the image, pixels."""
     flame: FlameParams | None = None
     """None where the estimator has no FLAME head."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Person(Estimate):
+    """One tracked person in one image: an estimate with identity and scale."""
+
+    id: str
+    """Track id, starts with a letter; never reused until a new pipeline is made."""
+    state: TrackingState
     scale: float = 1.0
     """Size of the person over that of the posed body: vertex = scale * body + transl."""
     depth_source: DepthSource = DepthSource.ASSUMED
-    """Where size, and so distance, comes from."""
+    """Where scale, and so distance, comes from."""
+
+    @classmethod
+    def of(cls, estimate: Estimate, *, id: str, state: TrackingState) -> Person:
+        """Return the person of an estimate, with a track id and its state."""
+        values: dict[str, Any] = {
+            part.name: getattr(estimate, part.name) for part in fields(Estimate)
+        }
+        return cls(**values, id=id, state=state)
 
 
 @dataclass(frozen=True)
 class People:
-    """Everyone in one image, and how they were found."""
+    """Everyone in one image."""
 
     camera: Camera
+    """The camera that took the image."""
     model_id: str
+    """Name and version of the estimator, as in pear_msgs/HumanArray."""
     body_model: str
+    """Name and version of the body that all parameters belong to."""
     persons: Sequence[Person] = field(default_factory=tuple)
+    """In the order in which the tracks were started."""

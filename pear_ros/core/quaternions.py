@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Rotations as unit quaternions (..., 4), x y z w: fast for some dozens at a time.
+"""Rotations as unit quaternions (..., 4) in the order x y z w, for batches of some dozens.
 
-SciPy's Rotation is made for thousands, and spends many times as long on so few.
+scipy.spatial.transform.Rotation is made for thousands of rotations and takes many times as long for
+so few. Formulas: Solà, "Quaternion kinematics for the error-state Kalman filter", 2017.
 """
 
 from __future__ import annotations
@@ -12,11 +13,11 @@ import numpy.typing as npt
 Doubles = npt.NDArray[np.float64]
 
 _TINY = 1e-300
-"""Added to squares, so that nothing is divided by zero."""
+"""Added to squared norms to avoid a division by zero."""
 
 
-def _hamilton() -> Doubles:
-    """(16, 4) by which the products of all parts of two quaternions add up to their product."""
+def _hamilton_table() -> Doubles:
+    """(16, 4) coefficients: the outer product of two quaternions, flattened, to their product."""
     i, j, k, one = range(4)
     table = np.zeros((4, 4, 4))
     for part in range(4):
@@ -27,24 +28,27 @@ def _hamilton() -> Doubles:
     return table.reshape(16, 4)
 
 
-_PRODUCT = _hamilton()
-_INVERTED_PRODUCT = (_PRODUCT.reshape(4, 4, 4) * [[[-1.0]], [[-1.0]], [[-1.0]], [[1.0]]]).reshape(
+_PRODUCT = _hamilton_table()
+_CONJUGATE_PRODUCT = (_PRODUCT.reshape(4, 4, 4) * [[[-1.0]], [[-1.0]], [[-1.0]], [[1.0]]]).reshape(
     16, 4
 )
 
 
-def product(first: Doubles, second: Doubles) -> Doubles:
-    """The rotation by `second`, then by `first`."""
-    return _combined(first, second, _PRODUCT)
+def product(a: Doubles, b: Doubles) -> Doubles:
+    """Return the Hamilton product a b (..., 4): the rotation `b` followed by the rotation `a`."""
+    return _bilinear(a, b, _PRODUCT)
 
 
 def difference(start: Doubles, end: Doubles) -> Doubles:
-    """What `start` must be followed by, in its own frame, to be `end`: start^-1 end."""
-    return _combined(start, end, _INVERTED_PRODUCT)
+    """Return start^-1 end (..., 4): the rotation from `start` to `end` in the frame of `start`."""
+    return _bilinear(start, end, _CONJUGATE_PRODUCT)
 
 
 def from_vectors(vectors: npt.NDArray[np.floating]) -> Doubles:
-    """Of rotation vectors (..., 3) of any length."""
+    """Return quaternions (..., 4) of rotation vectors (..., 3), radians, of any length.
+
+    The exponential map of SO(3).
+    """
     half = 0.5 * np.sqrt(np.einsum("...i,...i->...", vectors, vectors, dtype=np.float64) + _TINY)
     rotations = np.empty((*vectors.shape[:-1], 4))
     rotations[..., :3] = (0.5 * np.sin(half) / half)[..., None] * vectors
@@ -53,7 +57,10 @@ def from_vectors(vectors: npt.NDArray[np.floating]) -> Doubles:
 
 
 def to_vectors(rotations: Doubles) -> Doubles:
-    """(..., 3) rotation vectors, at most half a turn; the quaternion's sign is of no matter."""
+    """Return rotation vectors (..., 3), radians, of length at most pi, of quaternions (..., 4).
+
+    The logarithm map of SO(3); q and -q give the same vector.
+    """
     axis, cosine = rotations[..., :3], rotations[..., 3]
     sine = np.sqrt(np.einsum("...i,...i->...", axis, axis) + _TINY)
     half = np.arctan2(sine, np.abs(cosine))
@@ -61,7 +68,8 @@ def to_vectors(rotations: Doubles) -> Doubles:
     return vectors
 
 
-def _combined(first: Doubles, second: Doubles, table: Doubles) -> Doubles:
-    parts = first[..., :, None] * second[..., None, :]
-    combined: Doubles = parts.reshape(*parts.shape[:-2], 16) @ table
-    return combined
+def _bilinear(a: Doubles, b: Doubles, table: Doubles) -> Doubles:
+    """(..., 4) the bilinear map of quaternions (..., 4) whose coefficients are in a table."""
+    outer = a[..., :, None] * b[..., None, :]  # (..., 4, 4)
+    result: Doubles = outer.reshape(*outer.shape[:-2], 16) @ table
+    return result

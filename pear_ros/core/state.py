@@ -1,22 +1,27 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What parts of the pipeline remember from image to image, to be kept and to go on from."""
+"""Stateful components: what they keep from image to image can be saved and restored."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 
-class Remembering:
-    """Keeps what it knows of earlier images, dataclasses and arrays, in some of its attributes."""
+class Stateful:
+    """Base of a component whose state, dataclasses and arrays, is held in its attributes."""
 
-    memory: ClassVar[tuple[str, ...]] = ()
-    """Names of these attributes; empty: all that it has."""
+    state_attributes: ClassVar[tuple[str, ...]] = ()
+    """Names of the attributes that are state; empty: all attributes of the instance."""
 
-    def state(self) -> Any:
-        """What is remembered at this moment. To be copied (pickled) before the next image."""
-        return {name: getattr(self, name) for name in self.memory or vars(self)}
+    def state(self) -> dict[str, Any]:
+        """Return the state by attribute name, not copied: copy or encode it before the next image.
 
-    def restore(self, state: Any) -> None:
-        """Remember this instead: a `state`, which belongs to this object from now on."""
+        A component of the same class and configuration that restores it continues with the same
+        results.
+        """
+        return {name: getattr(self, name) for name in self.state_attributes or vars(self)}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Replace the state by one that `state` has returned; it is not copied."""
         for name, value in state.items():
             setattr(self, name, value)

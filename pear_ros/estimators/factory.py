@@ -3,10 +3,10 @@
 
 from __future__ import annotations
 
-from pear_ros.core.choice import EstimatorChoice, EstimatorError
+from pear_ros.core.configuration import EstimatorChoice, EstimatorError
 from pear_ros.core.estimator import Estimator
 from pear_ros.core.log import get_logger
-from pear_ros.estimators.landmarks import LandmarkEstimator
+from pear_ros.estimators.landmark_estimator import LandmarkEstimator
 from pear_ros.estimators.load_pear import load_pear
 from pear_ros.pear.files import (
     MissingFilesError,

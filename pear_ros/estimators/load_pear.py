@@ -3,13 +3,13 @@
 
 from __future__ import annotations
 
-from pear_ros.core.choice import EstimatorChoice
+from pear_ros.core.configuration import EstimatorChoice
 from pear_ros.estimators.pear import PearEstimator
 from pear_ros.pear.body import load_body
 from pear_ros.pear.files import ModelFiles
 from pear_ros.pear.mesh import make_meshes
 from pear_ros.pear.runtimes.choose import choose_runtime
-from pear_ros.pear.runtimes.joined import join
+from pear_ros.pear.runtimes.shared_runtime import share_runtime
 from pear_ros.pear.weights import Weights
 
 
@@ -23,7 +23,7 @@ def load_pear(files: ModelFiles, choice: EstimatorChoice, count: int) -> list[Pe
     files.require()
     body = load_body(files, choice.pear_body)
     chosen = choose_runtime(Weights(files), body, choice.runtime)
-    runtimes = join(chosen.runtime, count, choice.runtime.max_people)
+    runtimes = share_runtime(chosen.runtime, count, choice.runtime.max_people)
     meshes = make_meshes(body, count)
     return [
         PearEstimator(runtime, chosen.reason, body, mesh)

@@ -15,10 +15,11 @@ from scipy.spatial.transform import Rotation
 from pear_ros.body.ehm import EhmBody, EhmParameters
 from pear_ros.body.kinematics import Tensor
 from pear_ros.core.camera import Camera
-from pear_ros.core.estimator import Estimate, Region
+from pear_ros.core.estimator import Region
 from pear_ros.core.people import (
     NUM_JOINTS,
     Array,
+    Estimate,
     FlameParams,
     Image,
     Person,
@@ -28,8 +29,8 @@ from pear_ros.core.people import (
 )
 from pear_ros.pear.body import PearBody
 from pear_ros.pear.crop import Squares, squares
-from pear_ros.pear.follower import PersonFollower, Sighting
 from pear_ros.pear.mesh import MeshStep
+from pear_ros.pear.person_detector import DetectedPerson, RegionPersonDetector
 from pear_ros.pear.placement import place_people
 from pear_ros.pear.prediction import Prediction
 from pear_ros.pear.runtimes.runtime import Runtime
@@ -46,7 +47,7 @@ class PearEstimator:
         """
         info = runtime.info
         self.model_id = f"pear/{info.weights[:8]}/{info.name}-{info.precision}"
-        self._facts = {
+        self._diagnostics = {
             "runtime": f"{info.name} {info.version}",
             "chosen because": reason,
             "precision": info.precision,
@@ -57,16 +58,16 @@ class PearEstimator:
         self.body = body
         self._runtime = runtime
         self._mesh = mesh
-        self._follow = PersonFollower()
+        self._follow = RegionPersonDetector()
 
     @property
-    def facts(self) -> Mapping[str, str]:
+    def diagnostics(self) -> Mapping[str, str]:
         """See Estimator; with the GPU's memory as it is now, whoever uses it."""
         memory = self._runtime.memory()
         if memory is None:
-            return self._facts
+            return self._diagnostics
         free, total = (1e-9 * amount for amount in memory)
-        return {**self._facts, "GPU memory": f"{free:.1f} of {total:.1f} GB free"}
+        return {**self._diagnostics, "GPU memory": f"{free:.1f} of {total:.1f} GB free"}
 
     def estimate(
         self, image: Image, camera: Camera, regions: Sequence[Region], stamp: float
@@ -116,7 +117,7 @@ class PearEstimator:
         self._mesh.close()
 
     def _look(
-        self, image: Image, camera: Camera, places: Squares, people: Sequence[Sighting]
+        self, image: Image, camera: Camera, places: Squares, people: Sequence[DetectedPerson]
     ) -> list[Estimate | None]:
         """One estimate for each square; None where the network's numbers make no person."""
         vectors = self._runtime.infer(image, places)

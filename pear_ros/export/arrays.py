@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from pear_ros.core.estimate_arrays import ESTIMATE_ARRAYS
+
 AMASS_ARRAYS = {
     "poses": "(T, 165) axis-angle: root_orient, pose_body, pose_jaw, pose_eye, pose_hand",
     "root_orient": "(T, 3) from the body's rest axes to frame_id",
@@ -24,15 +26,12 @@ OWN_ARRAYS = {
     "stamps_ns": "(T,) the same, whole nanoseconds",
     "frame": "(T,) index of the image among all; the person was absent in skipped ones",
     "tracking_state": "(T,) 1 new, 2 tracked, 3 predicted (not seen in this image)",
-    "score": "(T,) confidence that this is a person, 0 to 1",
+    **{name: one.described("T") for name, one in ESTIMATE_ARRAYS.items()},
     "scale": "(T,) size over that of the posed body",
     "depth_source": "(T,) where size comes from: 1 assumed, 2 height known, 3 measured",
     "betas_by_frame": "(T, B)",
     "expression": "(T, E) expression of body_model",
-    "joints": "(T, 55, 3) metres, in frame_id",
     "joint_names": "(55,)",
-    "joint_confidence": "(T, 55) 0 to 1; near 0: not seen; NaN: unknown",
-    "keypoints": "(T, 55, 2) the joints in the image, pixels",
     "camera": "(T, 6) width, height, fx, fy, cx, cy, pixels",
     "id": "track id",
     "frame_id": "the camera's optical frame: x right, y down, z forward",

@@ -12,6 +12,7 @@ from tqdm import tqdm
 from pear_ros.bags.bag import Bag, find_bags
 from pear_ros.bags.topic import BagError, Message
 from pear_ros.core.camera import Camera, IntrinsicsSource
+from pear_ros.core.estimate_arrays import ESTIMATE_ARRAYS
 from pear_ros.core.people import (
     Array,
     DepthSource,
@@ -145,10 +146,16 @@ def _person(human: Any) -> Person:
         *(smplx.global_orient, smplx.body_pose, smplx.jaw_pose, smplx.leye_pose, smplx.reye_pose),
         *(smplx.left_hand_pose, smplx.right_hand_pose),
     )
+    arrays: dict[str, Any] = {
+        name: _floats(getattr(human, name)).reshape(array_field.shape)
+        if array_field.shape
+        else getattr(human, name)
+        for name, array_field in ESTIMATE_ARRAYS.items()
+    }
     return Person(
+        **arrays,
         id=human.id,
         state=TrackingState(human.tracking_state),
-        score=human.score,
         box=_floats([left, top, left + roi.width, top + roi.height]),
         smplx=SmplxParams(
             pose=np.concatenate(rotations, dtype=np.float32).reshape(-1, 3),
@@ -156,9 +163,6 @@ def _person(human: Any) -> Person:
             expression=_floats(smplx.expression),
             transl=_floats(smplx.transl),
         ),
-        joints=_floats(human.joints).reshape(-1, 3),
-        joint_confidence=_floats(human.joint_confidence),
-        keypoints=_floats(human.keypoints).reshape(-1, 2),
         flame=_flame(human.flame),
         scale=human.scale,
         depth_source=DepthSource(human.depth_source),

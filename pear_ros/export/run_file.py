@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from pear_ros.body.arrays import Arrays, read_npz
+from pear_ros.body.array_files import Arrays, read_npz
+from pear_ros.core.estimate_arrays import ESTIMATE_ARRAYS
 from pear_ros.core.people import DepthSource, FlameParams
 from pear_ros.export.tracks import Recording, ResultsError, Track
 from pear_ros.io.run_arrays import ARRAYS
@@ -38,16 +39,13 @@ def read_run_file(path: Path) -> Recording:
                 body_model=str(found["body_model"]),
                 frames=found["frame"][mine].astype(np.int64),
                 states=found["state"][mine],
-                score=found["score"][mine],
                 pose=found["pose"][mine],
                 betas=found["betas"][mine],
                 expression=found["expression"][mine],
                 transl=found["transl"][mine],
                 scale=np.ones(count, np.float32),
                 depth_source=np.full(count, DepthSource.ASSUMED, np.uint8),
-                joints=found["joints"][mine],
-                joint_confidence=found["joint_confidence"][mine],
-                keypoints=found["keypoints"][mine],
+                arrays={name: found[name][mine] for name in ESTIMATE_ARRAYS},
                 camera=np.tile(found["camera"].astype(np.float64), (count, 1)),
                 flame=_flame(found, mine) if found["flame_shape"].shape[1] else None,
             )

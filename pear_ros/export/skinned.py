@@ -75,7 +75,7 @@ def motion(track: Track, recording: Recording) -> Motion:
     changes = np.append(0, 1 + np.flatnonzero(there[1:] != there[:-1]))
     return Motion(
         seconds=seconds[track.frames],
-        pelvis=track.joints[:, 0] / np.float32(scale),
+        pelvis=track.arrays["joints"][:, 0] / np.float32(scale),
         rotations=rotations.astype(np.float32),
         expression=np.nan_to_num(track.expression),
         scale=scale,

@@ -46,5 +46,5 @@ def _rows(recording: Recording) -> Iterator[list[str]]:
 
 
 def _cells(track: Track, row: int) -> list[str]:
-    values = np.column_stack([track.joints[row], track.joint_confidence[row]])
+    values = np.column_stack([track.arrays["joints"][row], track.arrays["joint_confidence"][row]])
     return ["" if value != value else f"{value:.5f}" for value in values.ravel().tolist()]

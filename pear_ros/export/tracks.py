@@ -13,7 +13,15 @@ import numpy as np
 import numpy.typing as npt
 
 from pear_ros.core.camera import Camera
-from pear_ros.core.people import Array, FlameParams, People, Person, TrackingState, stack
+from pear_ros.core.estimate_arrays import ESTIMATE_ARRAYS
+from pear_ros.core.people import (
+    Array,
+    FlameParams,
+    People,
+    Person,
+    TrackingState,
+    stack,
+)
 
 _ID = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 """Valid ids: they become names of files."""
@@ -37,8 +45,6 @@ class Track:
     """(T,) indices into Recording.stamps_ns, ascending."""
     states: npt.NDArray[np.uint8]
     """(T,) pear_ros.core.people.TrackingState, never LOST."""
-    score: Array
-    """(T,) confidence that this is a person, 0 to 1."""
     pose: Array
     """(T, 55, 3) axis-angle, in the order of SmplxParams."""
     betas: Array
@@ -51,12 +57,8 @@ class Track:
     """(T,) ratio of the true size to that of the posed body."""
     depth_source: npt.NDArray[np.uint8]
     """(T,) pear_ros.core.people.DepthSource."""
-    joints: Array
-    """(T, 55, 3) positions, metres."""
-    joint_confidence: Array
-    """(T, 55) from 0 to 1; NaN where unknown."""
-    keypoints: Array
-    """(T, 55, 2) joints in the image, pixels."""
+    arrays: Mapping[str, Array]
+    """(T, ...) by the names of pear_ros.core.estimate_arrays."""
     camera: npt.NDArray[np.float64]
     """(T, 6) width, height, fx, fy, cx, cy, pixels."""
     flame: FlameParams | None = None
@@ -153,16 +155,15 @@ def _track(name: str, observations: _Observations) -> Track:
         body_model=observations.first.body_model,
         frames=column(observations.frames, np.int64),
         states=column([person.state for person in persons], np.uint8),
-        score=column([person.score for person in persons]),
         pose=smplx.pose,
         betas=smplx.betas,
         expression=smplx.expression,
         transl=smplx.transl,
         scale=column([person.scale for person in persons]),
         depth_source=column([person.depth_source for person in persons], np.uint8),
-        joints=column([person.joints for person in persons]),
-        joint_confidence=column([person.joint_confidence for person in persons]),
-        keypoints=column([person.keypoints for person in persons]),
+        arrays={
+            name: column([getattr(person, name) for person in persons]) for name in ESTIMATE_ARRAYS
+        },
         camera=column(
             [(c.width, c.height, c.fx, c.fy, c.cx, c.cy) for c in observations.cameras], np.float64
         ),

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pear_ros.core.people import SMPLX_JOINT_NAMES, Array
-from pear_ros.hri.angles import orientations
+from pear_ros.hri.joint_angles import orientations
 
 POINTS = (
     *("nose", "neck", "right_shoulder", "right_elbow", "right_wrist"),

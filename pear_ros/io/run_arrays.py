@@ -3,20 +3,19 @@
 
 from __future__ import annotations
 
+from pear_ros.core.estimate_arrays import ESTIMATE_ARRAYS
+
 ARRAYS = {
     "frame": "(P,) index of the frame in which the person was seen, from 0",
     "stamp": "(P,) its time, seconds from the start of the video",
     "id": "(P,) track id",
     "state": "(P,) 1 new, 2 tracked, 3 predicted (not seen in this frame)",
-    "score": "(P,) confidence that this is a person, 0 to 1",
+    **{name: one.described("P") for name, one in ESTIMATE_ARRAYS.items()},
     "box": "(P, 4) x0 y0 x1 y1, pixels",
     "pose": "(P, 55, 3) axis-angle: global_orient, body 21, jaw, eyes 2, left and right hand 15",
     "betas": "(P, B) shape coefficients of body_model",
     "expression": "(P, E) expression coefficients of body_model",
     "transl": "(P, 3) added to the posed template, metres",
-    "joints": "(P, 55, 3) SMPL-X joints in the camera's optical frame, metres",
-    "joint_confidence": "(P, 55) 0 to 1; near 0: not seen",
-    "keypoints": "(P, 55, 2) the joints in the image, pixels",
     "flame_shape": "(P, S) FLAME's head, where the estimator has it; else S is 0 and the rest NaN",
     "flame_expression": "(P, X)",
     "flame_jaw": "(P, 3) axis-angle",

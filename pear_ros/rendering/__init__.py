@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Pictures of meshes: rasteriser, overlay, side view, colours."""
+"""Pictures of meshes: rasteriser, shading, overlay, side view, contact sheet, colours."""

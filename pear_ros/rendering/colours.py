@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One colour per track id, the same in overlays and in RViz markers."""
+"""Colours: one per track id, the same in overlays and in RViz markers, and of the background."""
 
 from __future__ import annotations
 
@@ -18,11 +18,14 @@ _PALETTE = (
     (0.62, 0.70, 0.36),
     (0.78, 0.56, 0.76),
 )
-"""Calm, of similar lightness, neighbours far apart in hue. RGB, 0 to 1."""
+"""RGB, 0 to 1; of similar lightness, neighbours far apart in hue."""
+
+PAPER = 246
+"""Grey level, 0 to 255, of the background of side views and contact sheets."""
 
 
 def id_colour(track_id: str) -> tuple[float, float, float]:
-    """Red, green and blue, 0 to 1, of a track id.
+    """Return red, green and blue, 0 to 1, of a track id.
 
     Ids that count up (`person_1`, `person_2`, ...) get neighbouring entries of a palette of ten, so
     that people seen together differ; other ids are hashed. The same id has the same colour in every

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Pieces of bags replayed by workers of Ray (ray.io), on this machine or on many.
+"""Replay by workers of Ray (ray.io), on this machine or on many.
 
-All machines see bags and results under the same paths, as on a network's file system. Each worker
-has its own pipelines. Where one is lost Ray starts another, which goes on with its pieces from what
-they have kept: results are those of one process.
+All machines need bags and results under the same paths, as on a network file system. Each worker
+has its own pipelines. If a worker is lost, Ray starts another one, which resumes its pieces from
+their last snapshots: the results are those of one process.
 """
 
 from __future__ import annotations
@@ -20,11 +20,13 @@ import ray
 from ray.util.queue import Empty, Queue
 from threadpoolctl import threadpool_limits
 
-from pear_ros.replay.job import Build, Event, Failed, Finished, Job, Piece, Worker, WorkersError
+from pear_ros.replay.events import Event, Failed, Finished, Piece
+from pear_ros.replay.job import Build, Job, WorkersError
+from pear_ros.replay.worker import Worker
 from pear_ros.ros.node.node import build_pipelines
 
 _RETRIES = 3
-"""Of a piece whose worker was lost: more often, and it may be the piece that kills them."""
+"""Attempts after a worker was lost; more would not help if the piece itself kills workers."""
 _POLL_SECONDS = 0.2
 
 
@@ -39,15 +41,15 @@ def replay_by_ray(
 ) -> Generator[Event, None, None]:
     """Replay `pieces`, up to `count` at once in each worker.
 
-    `address`: of the Ray to use; None: one that runs on this machine, else one is started for the
-    time being. `workers`: None: one for each GPU of it, or for every two processors where there
-    are none. Raises WorkersError.
+    `address`: that of a Ray cluster; None: the one of this machine, which is started if there is
+    none. `workers`: their number; None: one for each GPU, or for every two processors if there is
+    no GPU. Raises WorkersError.
     """
     try:
         ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
     except Exception as error:  # What it raises depends on what is wrong.
         raise WorkersError(
-            f"Ray cannot be had{f' at {address}' if address else ''}: {error}"
+            f"Ray is not available{f' at {address}' if address else ''}: {error}"
         ) from error
     try:
         yield from _run(deque(pieces), job, count, build, workers)
@@ -67,7 +69,7 @@ def _run(
             worker, piece = idle.pop(), todo.popleft()
             busy[worker.replay.remote(piece, events)] = worker, piece
         done, _ = ray.wait([*starting, *busy], timeout=_POLL_SECONDS)
-        yield from _told(events)
+        yield from _reported(events)
         for reference in done:
             if reference in starting:
                 idle += [_started(reference, starting.pop(reference))] * count
@@ -83,7 +85,7 @@ def _run(
 def _start_workers(
     pieces: int, job: Job, count: int, build: Build, wanted: int | None
 ) -> dict[Any, Any]:
-    """Workers, by what tells that they have started: where there is no room yet, that is late."""
+    """Workers by the reference that becomes ready when they have started."""
     resources: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
     gpus, cpus = resources.get("GPU", 0), resources.get("CPU", 1)
     number = min(wanted or int(gpus or max(cpus // 2, 1)), pieces)
@@ -101,7 +103,7 @@ def _start_workers(
 
 
 def _started(reference: Any, worker: Any) -> Any:
-    """The worker. Raises WorkersError where it could not start."""
+    """The worker of a ready `reference`. Raises WorkersError if it could not start."""
     try:
         ray.get(reference)
     except ray.exceptions.RayError as error:
@@ -109,8 +111,8 @@ def _started(reference: Any, worker: Any) -> Any:
     return worker
 
 
-def _told(events: Queue) -> Iterator[Event]:
-    """What workers have told by now."""
+def _reported(events: Queue) -> Iterator[Event]:
+    """Events that workers have reported by now."""
     with suppress(Empty):
         yield from events.get_nowait_batch(events.qsize())
 
@@ -119,26 +121,26 @@ class _Actor:
     """A worker process."""
 
     def __init__(self, job: Job, count: int, build: Build) -> None:
-        # Ray has set it to 1, which would slow torch down, and change how it sums.
+        # Ray sets it to 1, which would slow torch down and change the order of its sums.
         os.environ.pop("OMP_NUM_THREADS", None)
         self._idle: queue.SimpleQueue[Worker] = queue.SimpleQueue()
         for pipeline in build(job.parameters, count):
             self._idle.put(Worker(pipeline, job))
-        threadpool_limits(1, "blas")  # As in one process, see replay_here.
+        threadpool_limits(1, "blas")  # As in one process, see replay_in_threads.
 
     def replay(self, piece: Piece, events: Queue) -> Finished | Failed:
-        """How it ended; what else there is to tell goes to `events`."""
+        """Replay `piece`; return how it ended, and put all other events into `events`."""
         worker = self._idle.get()
         ends: list[Finished | Failed] = []
 
-        def tell(event: Event) -> None:
+        def report(event: Event) -> None:
             if isinstance(event, Finished | Failed):
                 ends.append(event)
             else:
                 events.put(event)
 
         try:
-            worker(piece, tell, lambda: False)
+            worker(piece, report, lambda: False)
         finally:
             self._idle.put(worker)
         return ends[0]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which topics of a bag to replay."""
+"""Selection of the topics of a bag that are replayed."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ CAMERA_INFO = "sensor_msgs/msg/CameraInfo"
 DETECTIONS = "vision_msgs/msg/Detection2DArray"
 
 _COMPRESSED = "/compressed"
-_MOST_LOOKED_AT = 1000
-"""Messages in which the first image of each topic is looked for."""
+_MAX_SEARCHED = 1000
+"""Messages that are searched for the first image of each topic."""
 
 
 @dataclass(frozen=True)
-class Wanted:
-    """Names of topics as somebody gave them; empty: find it, or for depth and detections: none."""
+class TopicSelection:
+    """Names of the topics by kind; empty: find it, or none for depth and detections."""
 
     image: str = ""
     camera_info: str = ""
@@ -31,25 +31,25 @@ class Wanted:
     detections: str = ""
 
 
-def choose_topics(bag: Bag, wanted: Wanted) -> Wanted:
-    """The topics to read, all of them in the bag; empty: there is none.
+def select_topics(bag: Bag, given: TopicSelection) -> TopicSelection:
+    """Return the topics to read, all of them in the bag; an empty name is none.
 
-    The image topic may be given without /compressed. It is found where one topic alone has
-    pictures, an image and its compressed form counted once, the image taken. Its CameraInfo is
-    looked for in its namespace, as image_transport has it.
+    The image topic may be given without /compressed. It is found if exactly one topic has pictures;
+    a raw topic and its compressed form count as one, of which the raw one is taken. Its CameraInfo
+    is searched in its namespace, as image_transport does.
 
-    Raises BagError, with the topics that there are, where one is missing or of another type, or
-    several have pictures.
+    Raises BagError, which lists the topics in the bag, if a topic is missing or of another type, or
+    if several have pictures.
     """
-    image = _named_image(bag, wanted.image) if wanted.image else _only_image(bag, wanted.depth)
+    image = _named_image(bag, given.image) if given.image else _only_image(bag, given.depth)
     beside = f"{image.removesuffix(_COMPRESSED).rpartition('/')[0]}/camera_info"
-    if wanted.camera_info:
-        camera_info = _named(bag, wanted.camera_info, [CAMERA_INFO])
+    if given.camera_info:
+        camera_info = _named(bag, given.camera_info, [CAMERA_INFO])
     else:
         camera_info = beside if beside in _of_types(bag, [CAMERA_INFO]) else ""
-    depth = _named(bag, wanted.depth, [IMAGE]) if wanted.depth else ""
-    detections = _named(bag, wanted.detections, [DETECTIONS]) if wanted.detections else ""
-    return Wanted(image, camera_info, depth, detections)
+    depth = _named(bag, given.depth, [IMAGE]) if given.depth else ""
+    detections = _named(bag, given.detections, [DETECTIONS]) if given.detections else ""
+    return TopicSelection(image, camera_info, depth, detections)
 
 
 def _named_image(bag: Bag, name: str) -> str:
@@ -74,7 +74,7 @@ def _named(bag: Bag, name: str, types: Sequence[str]) -> str:
 def _only_image(bag: Bag, depth: str) -> str:
     names = _of_types(bag, [IMAGE, COMPRESSED_IMAGE])
     found = [name for name in names if name != depth and not name.endswith("/compressedDepth")]
-    # Without messages are those which a recorder subscribed to and nobody published on.
+    # A recorder also lists topics that it subscribed to and on which nothing was published.
     found = [name for name in found if bag.topics[name].count] or found
     found = [
         name
@@ -97,17 +97,17 @@ def _only_image(bag: Bag, depth: str) -> str:
 
 
 def _with_pictures(bag: Bag, names: Sequence[str]) -> list[str]:
-    """Without those of which the first image has an encoding that is not one of pictures."""
+    """Leave out topics whose first image has an encoding that is not one of pictures."""
     unseen = set(names)
     others = set()
     for count, message in enumerate(bag.messages(names)):
-        if not unseen or count == _MOST_LOOKED_AT:
+        if not unseen or count == _MAX_SEARCHED:
             break
         if message.topic in unseen:
             unseen.discard(message.topic)
             try:
                 encoding = _encoding(bag.deserialize(message))
-            except Exception:  # What a corrupt message raises depends on the damage.
+            except Exception:  # A corrupt message may raise anything.
                 continue
             if encoding not in ENCODINGS:
                 others.add(message.topic)

@@ -15,10 +15,10 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from pear_ros.body.scaled import Bodies
+from pear_ros.body.scaled_bodies import ScaledBodies
 from pear_ros.core.camera import Camera, IntrinsicsSource
 from pear_ros.core.people import Array, DepthSource, Person, TrackingState
-from pear_ros.core.state import Remembering
+from pear_ros.core.state import Stateful
 from pear_ros.scale.scale_fit import Expected, fit_log_factor
 from pear_ros.scale.surface import median_depth, visible_surface
 
@@ -78,12 +78,12 @@ class _Belief:
     """What a measurement of log_scale is likely to give."""
 
 
-class MetricScale(Remembering):
+class MetricScale(Stateful):
     """Finds the scale of each person and remembers their height; not thread-safe."""
 
-    memory = ("_learnt",)
+    state_attributes = ("_learnt",)
 
-    def __init__(self, bodies: Bodies) -> None:
+    def __init__(self, bodies: ScaledBodies) -> None:
         self._bodies = bodies
         self._learnt: dict[str, _LearntHeight] = {}
 

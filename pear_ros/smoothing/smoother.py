@@ -15,10 +15,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from pear_ros.body.scaled import Bodies
+from pear_ros.body.scaled_bodies import ScaledBodies
 from pear_ros.core.camera import Camera
 from pear_ros.core.people import Person, TrackingState
-from pear_ros.core.state import Remembering
+from pear_ros.core.state import Stateful
 from pear_ros.smoothing.person_filter import Known, Measurement, begin, follow, joined, rows
 
 LONGEST_GAP = 0.5
@@ -28,12 +28,12 @@ _SEEN = (TrackingState.NEW, TrackingState.TRACKED)
 """Of others, nothing was measured in this image."""
 
 
-class Smoother(Remembering):
+class Smoother(Stateful):
     """Filters the people of one video; not thread-safe."""
 
-    memory = ("_known",)
+    state_attributes = ("_known",)
 
-    def __init__(self, bodies: Bodies) -> None:
+    def __init__(self, bodies: ScaledBodies) -> None:
         self._bodies = bodies
         self._known: dict[str, tuple[Known, int]] = {}
         """By the ids of people: a table that they are in, and their place there."""

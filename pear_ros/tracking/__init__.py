@@ -1,12 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Who is who from image to image: ids that stay with people while they are in sight.
+"""Multi-person tracking by detection: ids that stay with people while they are in sight.
 
-A region that an estimator looks at is a *look*: what the estimator remembers belongs to it. Whom a
-look shows is decided anew after each image, by where everybody is expected to be (`motion`), how
-large and of which shape (`matching`): of two people who cross, looks may follow the wrong one.
+Each image is processed in two steps. `Tracker.predict` predicts all tracks with a Kalman filter
+(`kalman`), assigns detections to them (`association`) and returns a `TrackingPlan` with the regions
+of the image to estimate people in. `Tracker.update` assigns the estimates from these regions to
+tracks, updates the filter, spawns tracks of new people and prunes lost ones.
+
+A region belongs to a track only until the next assignment: when people cross, the estimator may
+follow the wrong person within a region, and the assignment by position, size and shape corrects it.
 """
 
-from pear_ros.tracking.track import PATIENCE
+from pear_ros.tracking.plan import TrackingPlan
+from pear_ros.tracking.track import MAX_COASTING_TIME
 from pear_ros.tracking.tracker import Tracker
 
-__all__ = ["PATIENCE", "Tracker"]
+__all__ = ["MAX_COASTING_TIME", "Tracker", "TrackingPlan"]

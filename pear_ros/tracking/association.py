@@ -1,9 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which detection, and which estimate, shows which of the people who are followed.
+"""Data association: assignment of detections and of estimates to tracks.
 
-All pairs at once, by the assignment that costs least (scipy.optimize.linear_sum_assignment). What
-an estimate costs is -2 times the logarithm of how likely it is to show a person, up to a constant:
-who was not seen for long may be anywhere, and so is no match for somebody just seen.
+All pairs are assigned at once, by the assignment of least total cost (the Hungarian problem, solved
+by scipy.optimize.linear_sum_assignment) with a gate: a pair that costs more than the gate is left
+out. The cost of an estimate for a track is -2 times the log likelihood of the estimate, up to a
+constant:
+
+    nu^T S^-1 nu + log det S  +  cost of the shape  +  cost of the box
+
+The first term is the squared Mahalanobis distance. Because of log det S, a track that was not seen
+for long, whose S is large, does not win an estimate that fits a track seen just now (Bar-Shalom, Li
+and Kirubarajan 2001; Altendorfer and Wirkert: Why the association log-likelihood distance should be
+used for measurement-to-track association, IEEE IV 2016).
 """
 
 from __future__ import annotations
@@ -13,144 +21,156 @@ from collections.abc import Sequence
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
-from pear_ros.core.boxes import ious, same_people, same_person
+from pear_ros.core.boxes import iou_matrix, same_person, same_person_matrix
 from pear_ros.core.camera import Camera
-from pear_ros.core.estimator import Detection, Estimate
-from pear_ros.core.people import Array
-from pear_ros.tracking.kalman import Doubles, Motion
-from pear_ros.tracking.track import NUM_BODY
+from pear_ros.core.estimator import Detection
+from pear_ros.core.people import Array, Estimate
+from pear_ros.tracking.kalman import Doubles, RootStates
+from pear_ros.tracking.track import NUM_BODY_JOINTS
 
-_NEWCOMER = 18.0
-"""Cost of taking an estimate for somebody new."""
-_FAR_ALONG = 9.0
-"""No wrong depth costs more: sizes are read wrongly, as of people who bend down."""
-_OTHER_LOOK = 4.0
-"""Cost of a look that shows another person than before."""
-_NO_OVERLAP = 4.0
-"""Cost of a box that does not overlap the expected one."""
+_GATE = 18.0
+"""Gate of estimates: the cost of a new track instead of an assignment."""
+_MAX_ALONG_COST = 9.0
+"""Limit of the cost of the distance: apparent size misleads, for example when people bend down."""
+_OTHER_REGION_COST = 4.0
+"""Cost of an estimate from a region that did not belong to the track."""
+_NO_OVERLAP_COST = 4.0
+"""Cost of a box that does not overlap the predicted one."""
 
-_BETAS = 10
-"""Coefficients of shape that are compared, the first ones."""
-_SAME_SHAPE = 0.5
-"""Mean squared difference of the shapes of one person, in two estimates: variances."""
-_OTHER_SHAPE = 2.5
-"""The same of two people."""
-_SHAPE_WEIGHT = 3.0
-"""How many coefficients one picture tells of independently: all of them err together."""
-_FAR_SHAPE = 8.0
-"""No shape costs more."""
+_NUM_BETAS = 10
+"""Number of shape coefficients that are compared, the first ones."""
+_SAME_SHAPE_VARIANCE = 0.5
+"""Mean squared difference of the betas of two estimates of one person."""
+_OTHER_SHAPE_VARIANCE = 2.5
+"""Mean squared difference of the betas of two people."""
+_INDEPENDENT_BETAS = 3.0
+"""Effective number of independent coefficients: the errors of an image's betas are correlated."""
+_MAX_SHAPE_COST = 8.0
+"""Limit of the cost of the shape."""
 
-_NEAR = 0.25
-"""A detection this far from where somebody is expected may be theirs: over their box's length."""
-_OTHER_SIZE = np.log(3.0)
-"""Ratio of the lengths of two boxes beyond which they are not of one person."""
-_SPREAD = 3.0
-"""Standard deviations of where they are expected, which add to it."""
+_DETECTION_GATE = 1e3
+"""Gate of detections: above any cost of a possible pair."""
+_DETECTION_RADIUS = 0.25
+"""Radius of the gate around a predicted box, as a share of the box's longer side."""
+_DETECTION_STDS = 3.0
+"""Predicted standard deviations of the root that are added to this radius."""
+_MAX_LOG_SIZE_RATIO = np.log(3.0)
+"""Log ratio of the sizes of two boxes above which they do not belong to one person."""
 
-_SAME_BODY = 0.1
-"""Two bodies whose joints are nearer to each other, over their size in the image, are one."""
-_OTHER_BODY = 0.2
-"""Two bodies in the same place that are further apart are certainly two."""
+_DUPLICATE_DISTANCE = 0.1
+"""Two estimates with a smaller keypoint distance are duplicates."""
+_DISTINCT_DISTANCE = 0.2
+"""Two estimates with overlapping boxes and a larger keypoint distance are two people."""
 
 
-def match_detections(
-    expected: Array, motion: Motion, camera: Camera, detections: Sequence[Detection]
+def assign_detections(
+    boxes: Array, predicted: RootStates, camera: Camera, detections: Sequence[Detection]
 ) -> dict[int, int]:
-    """Which detection is whose: row -> detection.
+    """Return the index of the detection of each track that has one: {track: detection}.
 
-    Of people in `motion`, who are expected in boxes (N, 4).
+    `boxes` (N, 4) pixels and `predicted` (N states): what is predicted for the tracks.
     """
-    if not len(expected) or not detections:
+    if not len(boxes) or not detections:
         return {}
-    boxes = np.stack([detection.box for detection in detections])
-    length = _length(expected)[:, None]
-    ratio = np.abs(np.log(_length(boxes) / length))
-    apart = (boxes[:, :2] + boxes[:, 2:] - (expected[:, None, :2] + expected[:, None, 2:])) / 2.0
-    depth = np.maximum(motion.root[:, 2], 0.1)
-    spread = _SPREAD * np.sqrt(motion.variance[:, 0]) * camera.fx / depth
-    off = np.linalg.norm(apart, axis=2) / (_NEAR * length + spread[:, None])
-    possible = ((off < 1.0) & (ratio < _OTHER_SIZE)) | same_people(expected, boxes)
-    return _assign(np.where(possible, off + ratio, np.inf), 1e3)
+    detected = np.stack([detection.box for detection in detections])  # (M, 4)
+    size = _box_sizes(boxes)[:, None]  # (N, 1)
+    log_ratio = np.abs(np.log(_box_sizes(detected) / size))  # (N, M)
+    offset = (detected[:, :2] + detected[:, 2:] - (boxes[:, None, :2] + boxes[:, None, 2:])) / 2.0
+    depth = np.maximum(predicted.root[:, 2], 0.1)
+    spread = _DETECTION_STDS * np.sqrt(predicted.variance[:, 0]) * camera.fx / depth  # (N,) pixels
+    distance = np.linalg.norm(offset, axis=2) / (_DETECTION_RADIUS * size + spread[:, None])
+    near = (distance < 1.0) & (log_ratio < _MAX_LOG_SIZE_RATIO)
+    gated = near | same_person_matrix(boxes, detected)
+    return _assign(np.where(gated, distance + log_ratio, np.inf), _DETECTION_GATE)
 
 
-def _length(boxes: Array) -> Array:
-    """(N,) longer sides of boxes (N, 4), a pixel at least."""
-    length: Array = np.maximum((boxes[:, 2:] - boxes[:, :2]).max(axis=1), np.float32(1.0))
-    return length
-
-
-def match_estimates(
-    expected: Array,
-    motion: Motion,
-    shapes: Array,
+def assign_estimates(
+    boxes: Array,
+    predicted: RootStates,
+    betas: Array,
     estimates: Sequence[Estimate],
-    owners: Sequence[int | None],
+    region_tracks: Sequence[int | None],
 ) -> dict[int, int]:
-    """Which estimate shows whom: row -> estimate.
+    """Return the index of the estimate of each track that has one: {track: estimate}.
 
-    Of people in `motion`, who are expected in boxes (N, 4) and have betas `shapes` (N, num_betas).
-    `owners`: the row for which an estimate was made; None: for nobody in particular.
+    `boxes` (N, 4) pixels and `predicted` (N states): what is predicted for the tracks; `betas`
+    (N, num_betas): their mean shapes. `region_tracks`: for each estimate the index of the track
+    that its region belongs to, None if it belongs to none.
     """
-    if not len(expected) or not estimates:
+    if not len(boxes) or not estimates:
         return {}
-    roots = np.stack([one.joints[0] for one in estimates]).astype(np.float64)
-    across, along, variance = motion.surprise(roots)
-    cost = (across * across).sum(axis=2) / variance[..., 0]
-    cost += np.minimum(along * along / variance[..., 1], _FAR_ALONG)
-    cost += 2.0 * np.log(variance[..., 0]) + np.log(variance[..., 1])
-    cost += _shape_cost(shapes, np.stack([one.smplx.betas for one in estimates]))
-    cost += _NO_OVERLAP * (1.0 - ious(expected, np.stack([one.box for one in estimates])))
-    for place, owner in enumerate(owners):
-        if owner is not None:
-            cost[owner, place] -= _OTHER_LOOK
-    return _assign(cost, _NEWCOMER)
+    roots = np.stack([estimate.joints[0] for estimate in estimates]).astype(np.float64)
+    across, along, S = predicted.innovations(roots)  # (N, M, 3), (N, M), (N, M, 2)
+    # nu^T S^-1 nu + log det S; S is diagonal, with two equal entries across the line of sight.
+    cost = (across * across).sum(axis=2) / S[..., 0]
+    cost += np.minimum(along * along / S[..., 1], _MAX_ALONG_COST)
+    cost += 2.0 * np.log(S[..., 0]) + np.log(S[..., 1])
+    cost += _shape_cost(betas, np.stack([estimate.smplx.betas for estimate in estimates]))
+    overlap = iou_matrix(boxes, np.stack([estimate.box for estimate in estimates]))
+    cost += _NO_OVERLAP_COST * (1.0 - overlap)
+    for column, track in enumerate(region_tracks):
+        if track is not None:
+            cost[track, column] -= _OTHER_REGION_COST
+    return _assign(cost, _GATE)
 
 
-def distances(estimates: Sequence[Estimate]) -> Doubles:
-    """(N, N) mean distances of body joints in the image, over the size of the smaller body."""
-    points = np.stack([one.keypoints[:NUM_BODY] for one in estimates]).astype(np.float64)
-    sizes = np.ptp(points, axis=1).max(axis=1)
-    apart = np.linalg.norm(points[:, None] - points, axis=3).mean(axis=2)
-    result: Doubles = apart / np.maximum(np.minimum(sizes[:, None], sizes), 1e-9)
+def keypoint_distances(estimates: Sequence[Estimate]) -> Doubles:
+    """Return (N, N) mean distances of body keypoints, relative to the size of the smaller body.
+
+    The size of a body is the longer side of the box around its keypoints.
+    """
+    points = np.stack([one.keypoints[:NUM_BODY_JOINTS] for one in estimates]).astype(np.float64)
+    sizes = np.ptp(points, axis=1).max(axis=1)  # (N,)
+    distance = np.linalg.norm(points[:, None] - points, axis=3).mean(axis=2)  # (N, N)
+    result: Doubles = distance / np.maximum(np.minimum(sizes[:, None], sizes), 1e-9)
     return result
 
 
-def distinct(estimates: Sequence[Estimate]) -> list[int]:
-    """Places of estimates of different people: of those of one person, the first."""
+def suppress_duplicates(estimates: Sequence[Estimate]) -> list[int]:
+    """Return the indices of estimates of distinct people: the first of each set of duplicates."""
     if not estimates:
         return []
-    apart = distances(estimates)
+    distances = keypoint_distances(estimates)
     kept: list[int] = []
-    for place in range(len(estimates)):
-        if not any(apart[place, other] < _SAME_BODY for other in kept):
-            kept.append(place)
+    for index in range(len(estimates)):
+        if not any(distances[index, other] < _DUPLICATE_DISTANCE for other in kept):
+            kept.append(index)
     return kept
 
 
-def is_somebody_else(estimate: Estimate, others: Sequence[Estimate], believed: bool) -> bool:
-    """Whether an estimate certainly shows none of `others`, but somebody new.
+def is_new_person(estimate: Estimate, others: Sequence[Estimate], confirmed: bool) -> bool:
+    """Return whether an unassigned estimate certainly shows a person who is none of `others`.
 
-    `believed`: a detector that can tell people apart says so; two readings of one person, made
-    from different regions, may differ much.
+    `confirmed`: whether a detector that distinguishes people has detected this person. Without it,
+    an estimate whose box overlaps another one is no new person, since two estimates of one person
+    from different regions may differ much.
     """
     near = [other for other in others if same_person(estimate.box, other.box)]
     if not near:
         return True
-    return believed and bool(distances([estimate, *near])[0, 1:].min() > _OTHER_BODY)
+    return confirmed and bool(
+        keypoint_distances([estimate, *near])[0, 1:].min() > _DISTINCT_DISTANCE
+    )
 
 
-def _shape_cost(known: Array, seen: Array) -> Doubles:
-    """(N, M) of betas (N, num_betas) and (M, num_betas)."""
-    apart = known[:, None, :_BETAS].astype(np.float64) - seen[:, :_BETAS]
-    cost = (apart**2).mean(axis=2) * (1.0 / _SAME_SHAPE - 1.0 / _OTHER_SHAPE)
-    cost += np.log(_SAME_SHAPE / _OTHER_SHAPE)
-    result: Doubles = np.minimum(_SHAPE_WEIGHT * cost, _FAR_SHAPE)
+def _box_sizes(boxes: Array) -> Array:
+    """(N,) longer sides of boxes (N, 4), at least a pixel."""
+    sizes: Array = np.maximum((boxes[:, 2:] - boxes[:, :2]).max(axis=1), np.float32(1.0))
+    return sizes
+
+
+def _shape_cost(betas: Array, estimated: Array) -> Doubles:
+    """(N, M) -2 log likelihood ratio, same person to two people, of betas (N, B) and (M, B)."""
+    difference = betas[:, None, :_NUM_BETAS].astype(np.float64) - estimated[:, :_NUM_BETAS]
+    cost = (difference**2).mean(axis=2) * (1.0 / _SAME_SHAPE_VARIANCE - 1.0 / _OTHER_SHAPE_VARIANCE)
+    cost += np.log(_SAME_SHAPE_VARIANCE / _OTHER_SHAPE_VARIANCE)
+    result: Doubles = np.minimum(_INDEPENDENT_BETAS * cost, _MAX_SHAPE_COST)
     return result
 
 
-def _assign(cost: Doubles, limit: float) -> dict[int, int]:
-    """Row -> column of the cheapest assignment in which a pair may be left out at a cost."""
-    gain = np.minimum(cost - limit, 0.0)
+def _assign(cost: Doubles, gate: float) -> dict[int, int]:
+    """{row: column} of the assignment of least cost, where leaving out a pair costs `gate`."""
+    gain = np.minimum(cost - gate, 0.0)
     rows, columns = linear_sum_assignment(gain)
     return {
         int(row): int(column)

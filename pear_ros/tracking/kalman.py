@@ -1,117 +1,156 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where people who walk about will be: their roots with a velocity that fades.
+"""Kalman filter of the root positions of people who walk in front of a camera.
 
-Velocity is an Ornstein-Uhlenbeck process, followed by a Kalman filter. A camera sees well where
-somebody is across the line of sight, but distance only by size; so there is one variance across
-and one along it, which turn with the line of sight. Gains then have closed forms.
+Along each axis the state x = (r, v) is position and velocity. The velocity is an
+Ornstein-Uhlenbeck process with time constant tau and stationary standard deviation sigma_v:
+
+    predict   x <- F x               F = [1 b]    a = exp(-dt / tau)
+              P <- F P F^T + Q           [0 a]    b = tau (1 - a)
+
+              Q = [q tau^2 (dt - 2 b + tau (1 - a^2) / 2)   q b^2 / 2          ]
+                  [q b^2 / 2                                sigma_v^2 (1 - a^2)]
+
+              q = 2 sigma_v^2 / tau    spectral density of the white noise that drives v
+
+    update    nu = z - H x           innovation, H = [1 0]
+              S = H P H^T + R        innovation covariance
+              K = P H^T S^-1         gain
+              x <- x + K nu
+              P <- (I - K H) P
+
+A camera measures the position across the line of sight well, and the distance along it only by
+apparent size. So there is one covariance for the two axes across the line of sight and another one
+along it; both turn with the line of sight. S is then a scalar and K has a closed form.
+
+Kalman filter: Bar-Shalom, Li and Kirubarajan, Estimation with Applications to Tracking and
+Navigation, 2001, chapter 5. Velocity: Uhlenbeck and Ornstein, Physical Review 36, 1930.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 Doubles = npt.NDArray[np.float64]
 
-_SPEED = 1.6
-"""Metres per second, standard deviation of people's velocity along an axis."""
-_FADING = 1.5
-"""Seconds in which a velocity is lost."""
-_ERROR = 0.04
-"""Metres, standard deviation of a measured root across the line of sight."""
-_ERROR_ACROSS = 0.006
-"""What adds to it with distance, metres per metre."""
-_ERROR_ALONG = 0.06
-"""The same along the line of sight."""
-_SUDDEN = 2.0
-"""Standard deviations along the line of sight beyond which a measurement is believed less."""
+_VELOCITY_STD = 1.6
+"""sigma_v: stationary standard deviation of the velocity of people along an axis, m/s."""
+_VELOCITY_TIME_CONSTANT = 1.5
+"""tau: time constant of the velocity, seconds."""
+_MEASUREMENT_STD = 0.04
+"""Standard deviation of a measured root along any axis at distance 0, metres."""
+_MEASUREMENT_STD_ACROSS = 0.006
+"""Growth of it with distance across the line of sight, metres per metre."""
+_MEASUREMENT_STD_ALONG = 0.06
+"""Growth of it with distance along the line of sight, metres per metre."""
+_MAX_NORMALISED_INNOVATION = 2.0
+"""Innovations along the line of sight of more standard deviations than this inflate S."""
+
+
+class Innovations(NamedTuple):
+    """Innovations of M measured roots with respect to each of N predicted roots."""
+
+    across: Doubles
+    """(N, M, 3) metres, across the line of sight, at the predicted distance."""
+    along: Doubles
+    """(N, M) metres, along the line of sight."""
+    variance: Doubles
+    """(N, M, 2) S: variance along each axis across the line of sight, and along it, m^2."""
 
 
 @dataclass(frozen=True)
-class Motion:
-    """The motion of N people at one time; metres and seconds, in the camera's optical frame."""
+class RootStates:
+    """Kalman filter states of the roots of N people at one time, in the camera's optical frame.
+
+    The covariance columns are: each axis across the line of sight, and the line of sight.
+    """
 
     stamp: float
+    """Time of the states, seconds."""
     root: Doubles
-    """(N, 3)"""
+    """(N, 3) r, metres."""
     velocity: Doubles
-    """(N, 3)"""
+    """(N, 3) v, m/s."""
     variance: Doubles
-    """(N, 2) of the root, along each axis across the line of sight and along the line of sight."""
+    """(N, 2) P_rr, m^2."""
     covariance: Doubles
-    """(N, 2) of root and velocity, likewise."""
+    """(N, 2) P_rv, m^2/s."""
     velocity_variance: Doubles
-    """(N, 2)"""
+    """(N, 2) P_vv, m^2/s^2."""
 
     @classmethod
-    def begin(cls, roots: Doubles, stamp: float) -> Motion:
-        """People seen for the first time, `roots` (N, 3)."""
-        error = _squared_error(roots)
-        still = np.zeros_like(error)
-        return cls(stamp, roots, np.zeros_like(roots), error, still, still + _SPEED**2)
+    def initialise(cls, roots: Doubles, stamp: float) -> RootStates:
+        """Return the states of people measured for the first time at `roots` (N, 3), metres."""
+        R = _measurement_variance(roots)  # (N, 2)
+        zeros = np.zeros_like(R)
+        return cls(stamp, roots, np.zeros_like(roots), R, zeros, zeros + _VELOCITY_STD**2)
 
-    def at(self, stamp: float) -> Motion:
-        """The same people later on."""
-        elapsed = max(stamp - self.stamp, 0.0)
-        kept = float(np.exp(-elapsed / _FADING))
-        reach = _FADING * (1.0 - kept)
-        unrest = 2.0 * _SPEED**2 / _FADING
-        spread = elapsed - 2.0 * reach + _FADING * (1.0 - kept**2) / 2.0
-        carried = self.covariance + reach * self.velocity_variance
-        return Motion(
+    def predict(self, stamp: float) -> RootStates:
+        """Return the states predicted for `stamp`, seconds; an earlier stamp changes nothing."""
+        dt, tau = max(stamp - self.stamp, 0.0), _VELOCITY_TIME_CONSTANT
+        a = float(np.exp(-dt / tau))
+        b = tau * (1.0 - a)
+        q = 2.0 * _VELOCITY_STD**2 / tau
+        P_rv = self.covariance + b * self.velocity_variance
+        return RootStates(
             stamp,
-            self.root + reach * self.velocity,
-            kept * self.velocity,
-            self.variance + reach * (self.covariance + carried) + unrest * _FADING**2 * spread,
-            kept * carried + unrest * reach**2 / 2.0,
-            kept**2 * self.velocity_variance + _SPEED**2 * (1.0 - kept**2),
+            self.root + b * self.velocity,
+            a * self.velocity,
+            self.variance
+            + b * (self.covariance + P_rv)
+            + q * tau**2 * (dt - 2.0 * b + tau * (1.0 - a**2) / 2.0),
+            a * P_rv + q * b**2 / 2.0,
+            a**2 * self.velocity_variance + _VELOCITY_STD**2 * (1.0 - a**2),
         )
 
-    def of(self, people: Sequence[int]) -> Motion:
-        """Some of the people, in the order given."""
-        rows = np.array(people, np.intp)
-        return Motion(self.stamp, *(table[rows] for table in self._tables()))
+    def innovations(self, roots: Doubles) -> Innovations:
+        """Return the innovations of measured `roots` (M, 3), metres, for each of the N people.
 
-    def joined(self, others: Motion) -> Motion:
-        """These people and then others, at the same time."""
-        pairs = zip(self._tables(), others._tables(), strict=True)
-        return Motion(self.stamp, *(np.concatenate(pair) for pair in pairs))
-
-    def surprise(self, roots: Doubles) -> tuple[Doubles, Doubles, Doubles]:
-        """How measured roots (M, 3) differ from where people are expected to be.
-
-        (N, M, 3) across the line of sight, (N, M) along it, and (N, M, 2) the variances that these
-        have, each along one axis. A wrong distance alone is no difference across.
+        They are in polar coordinates: a wrong distance alone is no innovation across the line of
+        sight.
         """
-        distance, ray = _polar(self.root)
-        seen_distance, seen_ray = _polar(roots)
-        across = (seen_ray - ray[:, None]) * distance[..., None]
-        along = seen_distance[:, 0] - distance
-        return across, along, self.variance[:, None] + _squared_error(roots)
+        distance, ray = _polar(self.root)  # (N, 1), (N, 3)
+        measured_distance, measured_ray = _polar(roots)  # (M, 1), (M, 3)
+        across = (measured_ray - ray[:, None]) * distance[..., None]
+        along = measured_distance[:, 0] - distance
+        return Innovations(across, along, self.variance[:, None] + _measurement_variance(roots))
 
-    def corrected(self, people: Sequence[int], roots: Doubles) -> Motion:
-        """All of them, after some `people` were measured at `roots` (M, 3)."""
+    def update(self, people: Sequence[int], roots: Doubles) -> RootStates:
+        """Return all N states after the `people` (M indices) were measured at `roots` (M, 3)."""
         rows = np.array(people, np.intp)
         distance, ray = _polar(self.root[rows])
-        seen_distance, seen_ray = _polar(roots)
-        across, along = (seen_ray - ray) * distance, (seen_distance - distance) * ray
-        total = self.variance[rows] + _squared_error(roots)
-        # A distance that nobody expected is more likely a body read wrongly.
-        sudden = ((seen_distance - distance)[:, 0] / _SUDDEN) ** 2
-        total[:, 1] = np.maximum(total[:, 1], sudden)
-        gain, velocity_gain = self.variance[rows] / total, self.covariance[rows] / total
-        after = Motion(self.stamp, *(table.copy() for table in self._tables()))
-        after.root[rows] += gain[:, :1] * across + gain[:, 1:] * along
-        after.velocity[rows] += velocity_gain[:, :1] * across + velocity_gain[:, 1:] * along
-        after.velocity_variance[rows] -= velocity_gain * self.covariance[rows]
-        after.variance[rows] *= 1.0 - gain
-        after.covariance[rows] *= 1.0 - gain
-        return after
+        measured_distance, measured_ray = _polar(roots)
+        # (M, 3) both parts of the innovation nu.
+        across, along = (measured_ray - ray) * distance, (measured_distance - distance) * ray
+        S = self.variance[rows] + _measurement_variance(roots)  # (M, 2)
+        # A large innovation along the line of sight is more likely a wrong apparent size than
+        # motion, so S is inflated until it is no more than the allowed standard deviations.
+        limit = ((measured_distance - distance)[:, 0] / _MAX_NORMALISED_INNOVATION) ** 2
+        S[:, 1] = np.maximum(S[:, 1], limit)
+        K_r, K_v = self.variance[rows] / S, self.covariance[rows] / S  # (M, 2)
+        updated = RootStates(self.stamp, *(array.copy() for array in self._arrays()))
+        updated.root[rows] += K_r[:, :1] * across + K_r[:, 1:] * along
+        updated.velocity[rows] += K_v[:, :1] * across + K_v[:, 1:] * along
+        updated.velocity_variance[rows] -= K_v * self.covariance[rows]
+        updated.variance[rows] *= 1.0 - K_r
+        updated.covariance[rows] *= 1.0 - K_r
+        return updated
 
-    def _tables(self) -> tuple[Doubles, ...]:
+    def take(self, people: Sequence[int]) -> RootStates:
+        """Return the states of the `people` (indices), in their order."""
+        rows = np.array(people, np.intp)
+        return RootStates(self.stamp, *(array[rows] for array in self._arrays()))
+
+    def concatenate(self, others: RootStates) -> RootStates:
+        """Return these states followed by `others`, which are of the same time."""
+        pairs = zip(self._arrays(), others._arrays(), strict=True)
+        return RootStates(self.stamp, *(np.concatenate(pair) for pair in pairs))
+
+    def _arrays(self) -> tuple[Doubles, ...]:
         return (
             *(self.root, self.velocity),
             *(self.variance, self.covariance, self.velocity_variance),
@@ -119,14 +158,14 @@ class Motion:
 
 
 def _polar(roots: Doubles) -> tuple[Doubles, Doubles]:
-    """Distances (N, 1) and lines of sight (N, 3), of length 1."""
+    """Distances (N, 1), metres, and unit vectors (N, 3) along the lines of sight."""
     distance = np.sqrt((roots * roots).sum(axis=1, keepdims=True))
     return distance, roots / np.maximum(distance, np.finfo(np.float64).tiny)
 
 
-def _squared_error(roots: Doubles) -> Doubles:
-    """(N, 2) variances of measured roots (N, 3), across the line of sight and along it."""
+def _measurement_variance(roots: Doubles) -> Doubles:
+    """R (N, 2), m^2, of measured roots (N, 3): across the line of sight and along it."""
     squared_distance = (roots * roots).sum(axis=1)
-    across = _ERROR**2 + _ERROR_ACROSS**2 * squared_distance
-    along = _ERROR**2 + _ERROR_ALONG**2 * squared_distance
+    across = _MEASUREMENT_STD**2 + _MEASUREMENT_STD_ACROSS**2 * squared_distance
+    along = _MEASUREMENT_STD**2 + _MEASUREMENT_STD_ALONG**2 * squared_distance
     return np.column_stack([across, along])

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is known of one person, and how it changes with each image."""
+"""The track of one person: initiation, hits and misses, coasting and loss."""
 
 from __future__ import annotations
 
@@ -8,110 +8,115 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from pear_ros.core.camera import Camera
-from pear_ros.core.estimator import Estimate, Region
-from pear_ros.core.people import Array, Person, TrackingState
+from pear_ros.core.estimator import Region
+from pear_ros.core.people import Array, Estimate, Person, TrackingState
 from pear_ros.tracking.kalman import Doubles
 
-PATIENCE = 1.5
-"""Seconds for which somebody who is not seen is still expected, before they are lost.
+MAX_COASTING_TIME = 1.5
+"""Seconds for which a track without measurements is predicted before it is lost.
 
-Whoever was in sight for less than that is expected for no longer than they were in sight.
+A track that was measured for less time than this coasts no longer than it was measured.
 """
-STEADY_LOOKS = 2
-"""Images for which somebody who is not seen is looked for where they are expected; then a
-detection has to tell where they are."""
+_MAX_REGION_MISSES = 2
+"""Successive misses after which a track loses its region; then only a detection gives a new one."""
 
-NUM_BODY = 22
-"""SMPL-X's joints without hands and face, which come first."""
+NUM_BODY_JOINTS = 22
+"""The first joints of SMPL-X: those of the body, without hands and face."""
 
-_DOUBT = 0.2
-"""Seconds in which the confidence in somebody who is not seen is halved, once more than at once."""
-_SHAPE_IMAGES = 30
-"""Images of which a person's shape is the mean; then older ones fade."""
+_CONFIDENCE_HALF_LIFE = 0.2
+"""Seconds in which the confidence of a coasting track halves; it halves once more at the start."""
+_MAX_BETAS_IMAGES = 30
+"""Images over which betas are averaged equally; then the mean becomes an exponential one."""
 
 
 @dataclass(frozen=True)
 class Track:
-    """One person."""
+    """The track of one person as of one image."""
 
     person: Person
-    """As published last: as seen, or as expected since."""
-    look: Region | None
-    """Where the person is looked at in this image; None: nowhere."""
-    since: float
-    """Stamp of the image in which the person was seen first, seconds."""
-    seen: float
-    """Stamp of the image in which the person was seen last."""
+    """As published last: measured, or predicted since."""
+    region: Region | None
+    """Region of the image in which the person is estimated; None while there is none."""
+    first_seen: float
+    """Stamp of the first image in which the person was measured, seconds."""
+    last_seen: float
+    """Stamp of the last image in which the person was measured, seconds."""
     confidence: tuple[float, Array]
-    """Of the person and of the joints (55,), when last seen."""
-    shape: Array
-    """(num_betas,) mean of what was seen."""
-    images: int = 1
-    """How many the shape was seen in."""
+    """Confidence of the person, and of the joints (55,), at the last measurement, 0 to 1."""
+    betas: Array
+    """(num_betas,) mean of the measured shape coefficients."""
+    betas_images: int = 1
+    """Number of images in this mean."""
     misses: int = 0
-    """Images since, in which the person was looked for in vain; 0 again after a detection."""
+    """Successive images in which the region showed nobody; a detection sets it to 0."""
 
     @classmethod
-    def begin(cls, name: str, look: Region, estimate: Estimate, stamp: float) -> Track:
-        """Somebody new."""
+    def initiate(cls, track_id: str, region: Region, estimate: Estimate, stamp: float) -> Track:
+        """Return the track of a new person, in state NEW."""
         return cls(
-            person=_person(name, TrackingState.NEW, estimate),
-            look=look,
-            since=stamp,
-            seen=stamp,
+            person=Person.of(estimate, id=track_id, state=TrackingState.NEW),
+            region=region,
+            first_seen=stamp,
+            last_seen=stamp,
             confidence=(estimate.score, estimate.joint_confidence),
-            shape=estimate.smplx.betas,
+            betas=estimate.smplx.betas,
         )
 
     @property
-    def missing(self) -> bool:
-        """Whether the person was not seen in the last image."""
+    def coasting(self) -> bool:
+        """Whether the person was predicted in the last image, not measured."""
         return self.person.state is TrackingState.PREDICTED
 
     @property
-    def whole(self) -> Array:
-        """(4,) box around the whole person, of whom something may be outside the image or hidden.
+    def full_box(self) -> Array:
+        """(4,) box, pixels, around the whole person as published last.
 
-        Where the person was published last.
+        It includes the body parts that are outside the image or occluded.
         """
-        low = np.fmin.reduce(self.person.keypoints[:NUM_BODY])
-        high = np.fmax.reduce(self.person.keypoints[:NUM_BODY])
+        low = np.fmin.reduce(self.person.keypoints[:NUM_BODY_JOINTS])
+        high = np.fmax.reduce(self.person.keypoints[:NUM_BODY_JOINTS])
         box = self.person.box
         return np.concatenate([np.fmin(box[:2], low), np.fmax(box[2:], high)])
 
-    def found(self, look: Region, estimate: Estimate, stamp: float) -> Track:
-        """The person, seen by a look."""
-        images = min(self.images + 1, _SHAPE_IMAGES)
+    def hit(self, region: Region, estimate: Estimate, stamp: float) -> Track:
+        """Return the track after a measurement: `estimate` from `region`, state TRACKED."""
+        images = min(self.betas_images + 1, _MAX_BETAS_IMAGES)
         return replace(
             self,
-            person=_person(self.person.id, TrackingState.TRACKED, estimate),
-            look=look,
-            seen=stamp,
-            shape=self.shape + (estimate.smplx.betas - self.shape) / np.float32(images),
-            images=images,
+            person=Person.of(estimate, id=self.person.id, state=TrackingState.TRACKED),
+            region=region,
+            last_seen=stamp,
+            betas=self.betas + (estimate.smplx.betas - self.betas) / np.float32(images),
+            betas_images=images,
             misses=0,
             confidence=(estimate.score, estimate.joint_confidence),
         )
 
-    def missed(self, look: Region | None, expected: Person, stamp: float) -> Track:
-        """The person, not seen: `expected` somewhere for some time, then lost."""
-        elapsed = stamp - self.seen
-        waiting = elapsed <= min(PATIENCE, self.seen - self.since)
-        doubt = 0.5 ** (1.0 + elapsed / _DOUBT)
+    def miss(self, region: Region | None, predicted: Person, stamp: float) -> Track:
+        """Return the track after an image without a measurement, state PREDICTED or LOST.
+
+        `region`: the region to keep; `predicted`: the person at the predicted place.
+        """
+        elapsed = stamp - self.last_seen
+        coasting = elapsed <= min(MAX_COASTING_TIME, self.last_seen - self.first_seen)
+        decay = 0.5 ** (1.0 + elapsed / _CONFIDENCE_HALF_LIFE)
         score, joint_confidence = self.confidence
         person = replace(
-            expected,
-            state=TrackingState.PREDICTED if waiting else TrackingState.LOST,
-            score=score * doubt,
-            joint_confidence=joint_confidence * np.float32(doubt),
+            predicted,
+            state=TrackingState.PREDICTED if coasting else TrackingState.LOST,
+            score=score * decay,
+            joint_confidence=joint_confidence * np.float32(decay),
         )
         misses = self.misses + 1
-        steady = look if misses < STEADY_LOOKS else None
-        return replace(self, person=person, look=steady, misses=misses)
+        kept_region = region if misses < _MAX_REGION_MISSES else None
+        return replace(self, person=person, region=kept_region, misses=misses)
 
 
-def elsewhere(person: Person, root: Doubles, box: Array, camera: Camera) -> Person:
-    """Somebody whose root (3,) and box are elsewhere."""
+def translate_person(person: Person, root: Doubles, box: Array, camera: Camera) -> Person:
+    """Return a person translated as a whole so that the root is at `root` (3,), metres.
+
+    `box` (4,) is the new box, pixels.
+    """
     shift = (root - person.joints[0]).astype(np.float32)
     joints = person.joints + shift
     return replace(
@@ -120,18 +125,4 @@ def elsewhere(person: Person, root: Doubles, box: Array, camera: Camera) -> Pers
         smplx=replace(person.smplx, transl=person.smplx.transl + shift),
         joints=joints,
         keypoints=camera.project(joints),
-    )
-
-
-def _person(name: str, state: TrackingState, estimate: Estimate) -> Person:
-    return Person(
-        id=name,
-        state=state,
-        score=estimate.score,
-        box=estimate.box,
-        smplx=estimate.smplx,
-        joints=estimate.joints,
-        joint_confidence=estimate.joint_confidence,
-        keypoints=estimate.keypoints,
-        flame=estimate.flame,
     )

@@ -1,212 +1,234 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where to look in each image, and who was seen there."""
+"""The tracker: prediction, assignment, update, and the spawning and pruning of tracks."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from pear_ros.core.boxes import ious, moved_boxes, same_person
+from pear_ros.core.boxes import iou_matrix, move_boxes, same_person
 from pear_ros.core.camera import Camera
-from pear_ros.core.estimator import Detection, Estimate, Region
-from pear_ros.core.people import Array, Person, TrackingState
-from pear_ros.core.state import Remembering
+from pear_ros.core.estimator import Detection, Region
+from pear_ros.core.people import Array, Estimate, Person, TrackingState
+from pear_ros.core.state import Stateful
 from pear_ros.tracking.association import (
-    distinct,
-    is_somebody_else,
-    match_detections,
-    match_estimates,
+    assign_detections,
+    assign_estimates,
+    is_new_person,
+    suppress_duplicates,
 )
-from pear_ros.tracking.kalman import Doubles, Motion
-from pear_ros.tracking.track import Track, elsewhere
+from pear_ros.tracking.kalman import Doubles, RootStates
+from pear_ros.tracking.plan import TrackingPlan
+from pear_ros.tracking.track import Track, translate_person
 
-_SAME_BOX = 0.6
-"""IoU from which on two boxes of a detector that can tell people apart are of one person."""
+_SAME_DETECTION_IOU = 0.6
+"""Boxes with a larger IoU belong to one person, even if the detector distinguishes people."""
 
 
 @dataclass(frozen=True)
-class _Sighting:
-    """Somebody seen."""
+class _Observation:
+    """An estimate and where it comes from."""
 
-    look: Region
-    owner: int | None
-    """The track that the look was made for; None: for nobody who is followed."""
+    region: Region
+    track: int | None
+    """Index of the track that the region belongs to; None if it belongs to none."""
     estimate: Estimate
 
 
-class Tracker(Remembering):
-    """Gives ids to people; not thread-safe."""
+class Tracker(Stateful):
+    """Assigns ids to people from image to image; not thread-safe."""
 
     def __init__(self, prefix: str = "h") -> None:
-        """`prefix`: what ids begin with, before their number."""
+        """Start without tracks; ids are `prefix` and a number from 1 on."""
         self.prefix = prefix
         self._tracks: list[Track] = []
-        """Those followed for longest come first."""
-        self._motion = Motion.begin(np.empty((0, 3)), 0.0)
-        """As of the last image, a row for each track."""
+        """From the oldest to the newest."""
+        self._states = RootStates.initialise(np.empty((0, 3)), 0.0)
+        """Filter states after the last image, one for each track."""
         self._camera: Camera | None = None
-        """Of the last image."""
-        self._newcomers: list[Region] = []
-        """Where people are looked for in this image whom nobody follows yet."""
-        self._max_humans = 0
-        self._last_person = 0
-        self._last_look = 0
+        """Camera of the last image."""
+        self._last_track_number = 0
+        self._last_region_number = 0
 
     @property
     def count(self) -> int:
-        """How many people are followed at present."""
+        """Number of current tracks, coasting ones included."""
         return len(self._tracks)
 
-    def missing(self) -> list[Array]:
-        """Boxes around those, as expected, who were not seen in the last image."""
-        return [track.whole for track in self._tracks if track.missing]
+    def coasting_boxes(self) -> list[Array]:
+        """Return the predicted boxes (4,), pixels, of people not measured in the last image."""
+        return [track.full_box for track in self._tracks if track.coasting]
 
-    def regions(
+    def predict(
         self, detections: Sequence[Detection], stamp: float, max_humans: int = 8
-    ) -> list[Region]:
-        """Where to look: for those followed and, among `detections`, for new ones.
+    ) -> TrackingPlan:
+        """Predict all tracks for the image at `stamp`, seconds, and plan where to estimate people.
 
-        `stamp` in seconds. Nobody beyond `max_humans` is followed.
+        `detections`: people detected in this image, or proposals of where they may be. There will
+        be no more than `max_humans` tracks. The tracks change only with `update`.
         """
-        self._max_humans = max_humans
+        predicted = self._states.predict(stamp)
+        tracks = list(self._tracks)
         matches: dict[int, int] = {}
-        if self._camera and self._tracks:
-            motion, boxes, whole = self._expected(self._camera, stamp)
-            matches = match_detections(boxes, motion, self._camera, detections)
-            for n, track in enumerate(self._tracks):
+        if self._camera and tracks:
+            boxes, full_boxes = _predicted_boxes(tracks, self._states, predicted, self._camera)
+            matches = assign_detections(boxes, predicted, self._camera, detections)
+            for n, track in enumerate(tracks):
                 detection = detections[matches[n]] if n in matches else None
-                self._tracks[n] = self._looked_at(track, boxes[n], whole[n], detection)
-        # Whoever is in sight is looked at first.
-        followed = sorted(self._tracks, key=lambda track: track.missing)
-        looks = [track.look for track in followed if track.look][:max_humans]
-        in_sight = [track.look for track in followed if track.look and not track.missing]
+                tracks[n] = self._with_region(track, boxes[n], full_boxes[n], detection)
+        # Tracks in sight have precedence over coasting ones.
+        by_precedence = sorted(tracks, key=lambda track: track.coasting)
+        regions = [track.region for track in by_precedence if track.region][:max_humans]
+        in_sight = [track.region for track in tracks if track.region and not track.coasting]
         new = [
-            self._new_look(detection)
+            self._new_region(detection)
             for n, detection in enumerate(detections)
-            if n not in matches.values() and not any(_covers(look, detection) for look in in_sight)
+            if n not in matches.values()
+            and not any(_is_detected_in(region, detection) for region in in_sight)
         ]
-        self._newcomers = new[: max_humans - len(looks)]
-        return looks + self._newcomers
+        new = new[: max_humans - len(regions)]
+        return TrackingPlan(
+            stamp, max_humans, [*regions, *new], new, tracks, self._states, predicted
+        )
 
-    def update(self, found: Mapping[str, Estimate], camera: Camera, stamp: float) -> list[Person]:
-        """Everybody followed, given who was found, by the ids of the regions last asked for.
+    def update(
+        self, plan: TrackingPlan, estimates: Sequence[Estimate | None], camera: Camera
+    ) -> list[Person]:
+        """Return the people of all tracks after the image of `plan`.
 
-        `stamp` as for `regions`.
+        `plan`: what `predict` has returned for this image; `estimates`: the person in each of
+        `plan.regions`, in their order, None where there is nobody. Tracks that are lost with this
+        image are returned for the last time, in state LOST.
         """
-        sightings = self._sightings(found)
-        estimates = [sighting.estimate for sighting in sightings]
-        owners = [sighting.owner for sighting in sightings]
-        self._camera = camera
-        self._motion, boxes, _ = self._expected(camera, stamp)
+        stamp, tracks = plan.stamp, list(plan.tracks)
+        observations = _observations(plan, estimates)
+        observed = [observation.estimate for observation in observations]
+        observed_regions = {
+            region.id
+            for region, estimate in zip(plan.regions, estimates, strict=True)
+            if estimate is not None
+        }
+        boxes, _ = _predicted_boxes(tracks, plan.prior, plan.predicted, camera)
         matches: dict[int, int] = {}
-        if self._tracks:
-            shapes = np.stack([track.shape for track in self._tracks])
-            matches = match_estimates(boxes, self._motion, shapes, estimates, owners)
-        for n, track in enumerate(self._tracks):
+        if tracks:
+            betas = np.stack([track.betas for track in tracks])
+            region_tracks = [observation.track for observation in observations]
+            matches = assign_estimates(boxes, plan.predicted, betas, observed, region_tracks)
+        for n, track in enumerate(tracks):
             if n in matches:
-                sighting = sightings[matches[n]]
-                self._tracks[n] = track.found(sighting.look, sighting.estimate, stamp)
+                hit = observations[matches[n]]
+                tracks[n] = track.hit(hit.region, hit.estimate, stamp)
             else:
-                # A look that shows somebody else is no look at this person any more.
-                vain = track.look is not None and track.look.id not in found
-                person = elsewhere(track.person, self._motion.root[n], boxes[n], camera)
-                self._tracks[n] = track.missed(track.look if vain else None, person, stamp)
-        rows = sorted(matches)
-        known = [estimates[matches[n]] for n in rows]
-        self._motion = self._motion.corrected(rows, _roots(known))
-        rest = [one for n, one in enumerate(sightings) if n not in matches.values()]
-        self._welcome(rest, known, stamp)
-        return self._part()
+                # A region that shows another person is of no more use for this track.
+                empty = track.region is not None and track.region.id not in observed_regions
+                person = translate_person(track.person, plan.predicted.root[n], boxes[n], camera)
+                tracks[n] = track.miss(track.region if empty else None, person, stamp)
+        measured = sorted(matches)
+        assigned = [observed[matches[n]] for n in measured]
+        self._camera, self._tracks = camera, tracks
+        self._states = plan.predicted.update(measured, _roots(assigned))
+        unassigned = [one for n, one in enumerate(observations) if n not in matches.values()]
+        self._spawn(unassigned, assigned, stamp)
+        return self._prune(plan.max_humans)
 
     def reset(self) -> None:
-        """Forget everybody; ids go on counting, as no id is used twice."""
-        self._tracks, self._newcomers = [], []
-        self._motion = self._motion.of([])
+        """Drop all tracks; ids continue to count, as no id is used twice."""
+        self._tracks = []
+        self._states = self._states.take([])
 
-    def _expected(self, camera: Camera, stamp: float) -> tuple[Motion, Array, Array]:
-        """Everybody's motion, boxes (N, 4), and boxes around whole people, expected at `stamp`."""
-        motion = self._motion.at(stamp)
-        boxes = [track.person.box for track in self._tracks]
-        boxes += [track.whole for track in self._tracks]
-        roots, moved = (np.tile(roots, (2, 1)) for roots in (self._motion.root, motion.root))
-        both = moved_boxes(np.array(boxes, np.float32).reshape(-1, 4), roots, moved, camera)
-        seen, whole = both.reshape(2, -1, 4)
-        return motion, seen, whole
-
-    def _looked_at(
-        self, track: Track, expected: Array, whole: Array, detection: Detection | None
+    def _with_region(
+        self, track: Track, box: Array, full_box: Array, detection: Detection | None
     ) -> Track:
-        """The track with the region where its person is to be looked at."""
-        followed = track.look is not None and not track.missing
-        if detection is None or (followed and math.isnan(detection.score)):
-            # Whoever is followed is seen more exactly than by a detector that proposes.
-            return replace(track, look=track.look and Region(track.look.id, whole))
-        if track.look is None or not same_person(expected, detection.box):
-            return replace(track, look=self._new_look(detection), misses=0)
-        look = Region(track.look.id, detection.box, detection.score)
-        return replace(track, look=look, misses=0)
+        """The track with its region in the next image; boxes (4,) are the predicted ones."""
+        in_sight = track.region is not None and not track.coasting
+        if detection is None or (in_sight and math.isnan(detection.score)):
+            # The prediction of a track in sight is more accurate than a proposal.
+            return replace(track, region=track.region and Region(track.region.id, full_box))
+        if track.region is None or not same_person(box, detection.box):
+            return replace(track, region=self._new_region(detection), misses=0)
+        region = Region(track.region.id, detection.box, detection.score)
+        return replace(track, region=region, misses=0)
 
-    def _new_look(self, detection: Detection) -> Region:
-        self._last_look += 1
-        return Region(f"look{self._last_look}", detection.box, detection.score)
+    def _new_region(self, detection: Detection) -> Region:
+        self._last_region_number += 1
+        return Region(f"region{self._last_region_number}", detection.box, detection.score)
 
-    def _sightings(self, found: Mapping[str, Estimate]) -> list[_Sighting]:
-        """Who was seen, each once: of two looks at one person, the surer one is kept."""
-        order = sorted(range(len(self._tracks)), key=lambda n: self._tracks[n].missing)
-        looks: list[tuple[Region, int | None]] = [
-            (look, n) for n in order if (look := self._tracks[n].look)
-        ]
-        looks += [(look, None) for look in self._newcomers]
-        seen = [
-            _Sighting(look, owner, found[look.id])
-            for look, owner in looks
-            if look.id in found and np.isfinite(found[look.id].joints[0]).all()
-        ]
-        return [seen[n] for n in distinct([sighting.estimate for sighting in seen])]
-
-    def _welcome(
-        self, sightings: Sequence[_Sighting], known: Sequence[Estimate], stamp: float
+    def _spawn(
+        self, unassigned: Sequence[_Observation], assigned: Sequence[Estimate], stamp: float
     ) -> None:
-        """Begin to follow who is none of those `known` to be seen in this image."""
+        """Add a track for each unassigned observation of a new person."""
         new: list[Estimate] = []
-        for sighting in sightings:
-            believed = not math.isnan(sighting.look.score)
-            if is_somebody_else(sighting.estimate, [*known, *new], believed):
-                self._last_person += 1
-                name = f"{self.prefix}{self._last_person}"
-                self._tracks.append(Track.begin(name, sighting.look, sighting.estimate, stamp))
-                new.append(sighting.estimate)
-        self._motion = self._motion.joined(Motion.begin(_roots(new), stamp))
+        for observation in unassigned:
+            confirmed = not math.isnan(observation.region.score)
+            if is_new_person(observation.estimate, [*assigned, *new], confirmed):
+                self._last_track_number += 1
+                track_id = f"{self.prefix}{self._last_track_number}"
+                region, estimate = observation.region, observation.estimate
+                self._tracks.append(Track.initiate(track_id, region, estimate, stamp))
+                new.append(estimate)
+        self._states = self._states.concatenate(RootStates.initialise(_roots(new), stamp))
 
-    def _part(self) -> list[Person]:
-        """Everybody in this image; those who are lost now are followed no more."""
+    def _prune(self, max_humans: int) -> list[Person]:
+        """All people of this image, after which lost tracks are removed."""
         tracks = self._tracks
-        waiting = [n for n, one in enumerate(tracks) if one.person.state is not TrackingState.LOST]
-        # Of too many, those go whom nobody has seen for longest.
-        waiting.sort(key=lambda n: (tracks[n].missing, -tracks[n].seen))
-        stay = sorted(waiting[: self._max_humans])
+        alive = [n for n, one in enumerate(tracks) if one.person.state is not TrackingState.LOST]
+        # Of too many tracks, those that were not measured for longest are lost.
+        alive.sort(key=lambda n: (tracks[n].coasting, -tracks[n].last_seen))
+        kept = sorted(alive[:max_humans])
         persons = [
-            track.person if n in stay else replace(track.person, state=TrackingState.LOST)
+            track.person if n in kept else replace(track.person, state=TrackingState.LOST)
             for n, track in enumerate(tracks)
         ]
-        self._tracks = [tracks[n] for n in stay]
-        self._motion = self._motion.of(stay)
+        self._tracks = [tracks[n] for n in kept]
+        self._states = self._states.take(kept)
         return persons
 
 
-def _covers(look: Region, detection: Detection) -> bool:
-    """Whether a detection is of the person of a look, though a better one may be so, too.
+def _predicted_boxes(
+    tracks: Sequence[Track], prior: RootStates, predicted: RootStates, camera: Camera
+) -> tuple[Array, Array]:
+    """Boxes (N, 4) and full boxes (N, 4), pixels, moved with the predicted roots."""
+    boxes = [track.person.box for track in tracks] + [track.full_box for track in tracks]
+    roots, moved = (np.tile(states.root, (2, 1)) for states in (prior, predicted))
+    both = move_boxes(np.array(boxes, np.float32).reshape(-1, 4), roots, moved, camera)
+    predicted_boxes, full_boxes = both.reshape(2, -1, 4)
+    return predicted_boxes, full_boxes
 
-    One by somebody who can tell people apart is not, unless it is nearly the same box.
+
+def _observations(plan: TrackingPlan, estimates: Sequence[Estimate | None]) -> list[_Observation]:
+    """Finite estimates without duplicates; those from regions of tracks in sight come first."""
+    found = {
+        region.id: estimate
+        for region, estimate in zip(plan.regions, estimates, strict=True)
+        if estimate is not None and np.isfinite(estimate.joints[0]).all()
+    }
+    order = sorted(range(len(plan.tracks)), key=lambda n: plan.tracks[n].coasting)
+    regions: list[tuple[Region, int | None]] = [
+        (region, n) for n in order if (region := plan.tracks[n].region)
+    ]
+    regions += [(region, None) for region in plan.new_regions]
+    observations = [
+        _Observation(region, track, found[region.id])
+        for region, track in regions
+        if region.id in found
+    ]
+    return [observations[n] for n in suppress_duplicates([one.estimate for one in observations])]
+
+
+def _is_detected_in(region: Region, detection: Detection) -> bool:
+    """Whether a detection is of the person in `region`, though another one may be as well.
+
+    A detection by a detector that distinguishes people is only if the boxes are nearly the same.
     """
     if math.isnan(detection.score):
-        return same_person(look.box, detection.box)
-    return bool(ious(look.box[None], detection.box[None])[0, 0] > _SAME_BOX)
+        return same_person(region.box, detection.box)
+    iou = iou_matrix(region.box[None], detection.box[None])[0, 0]
+    return bool(iou > _SAME_DETECTION_IOU)
 
 
 def _roots(estimates: Sequence[Estimate]) -> Doubles:
-    """(N, 3)"""
+    """(N, 3) metres."""
     return np.array([one.joints[0] for one in estimates], np.float64).reshape(-1, 3)

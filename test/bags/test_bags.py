@@ -28,7 +28,7 @@ from pear_ros.bags.resumable import ResumableBag
 from pear_ros.bags.stretch import Stretch
 from pear_ros.bags.topic import BagError, Message
 from pear_ros.bags.unfinished import ResumeError, clear
-from pear_ros.core.choice import STORAGES
+from pear_ros.core.configuration import STORAGES
 from testing.image_bags import PERIOD, START, TYPES, camera_info, header, raw, write_bag, write_mcap
 
 ALWAYS = Stretch(-(2**62), 2**62)

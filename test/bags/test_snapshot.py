@@ -116,7 +116,7 @@ def test_snapshot_keeps_every_bit_of_a_float(value: float) -> None:
 def test_snapshot_keeps_people() -> None:
     smplx = SmplxParams(*(np.random.default_rng(k).normal(size=(3, k)) for k in range(4)))
     box = np.arange(8.0)[::2]
-    person = Person("h1", TrackingState.LOST, 0.5, box, smplx, box, box, box)
+    person = Person(0.5, box, smplx, box, box, box, id="h1", state=TrackingState.LOST)
     again = loads(dumps({"a": [person, (1, None, {"x"}, np.float64(0.1))]}, PERSON), PERSON)["a"]
     assert again[0].state is TrackingState.LOST
     np.testing.assert_array_equal(again[0].smplx.betas, smplx.betas)

@@ -15,6 +15,7 @@ from pear_ros.body.ehm import EhmBody, EhmParameters
 from pear_ros.body.flame import FlameModel
 from pear_ros.body.kinematics import float32_array
 from pear_ros.pear.files import find_model_files, load_body_files
+from testing.ehm_people import random_people
 
 PEOPLE = 3
 Models = tuple[BodyModel, FlameModel]
@@ -28,25 +29,6 @@ def models(pear_assets: Path) -> Models:
 @pytest.fixture(scope="module")
 def body(models: Models) -> EhmBody:
     return EhmBody(*models)
-
-
-def random_people(people: int = PEOPLE) -> EhmParameters:
-    rng = np.random.default_rng(0)
-    draw = lambda scale, *shape: float32_array(rng.normal(0.0, scale, (people, *shape)))  # noqa: E731
-    pose = draw(0.4, 55, 3)
-    pose[:, 22:25] = 0.0
-    return EhmParameters(
-        pose=pose,
-        betas=draw(1.0, 200),
-        expression=draw(1.0, 50),
-        flame_shape=draw(1.0, 300),
-        flame_expression=draw(1.0, 50),
-        jaw=draw(0.2, 3),
-        eyes=draw(0.2, 6),
-        eyelids=draw(0.3, 2),
-        head_scale=1.0 + draw(0.1, 3),
-        transl=draw(1.0, 3),
-    )
 
 
 def at_rest(people: EhmParameters) -> EhmParameters:

@@ -11,11 +11,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pear_ros.body import BodyModel, reduction
+from pear_ros.body import BodyModel, mesh_reduction
 from pear_ros.body.ehm import EhmBody
-from pear_ros.body.files import OPEN_BODY_FILE, REDUCED_OPEN_BODY_FILE
+from pear_ros.body.model_files import OPEN_BODY_FILE, REDUCED_OPEN_BODY_FILE
 from pear_ros.body.submesh import SubMesh
-from pear_ros.core.choice import MESH_DETAILS
+from pear_ros.core.parameters import MESH_DETAILS
 from pear_ros.pear.files import find_model_files, load_body_files
 from testing.mesh_distance import distances
 from testing.open_people import JOINT, batch, open_body, t_pose
@@ -68,7 +68,7 @@ def test_lighter_meshes_are_of_the_bodys_own_vertices(detail: str) -> None:
     body = open_body()
     faces = body.faces_of(detail)
     assert faces.dtype == np.int32
-    assert abs(len(faces) / reduction.TRIANGLES[detail] - 1.0) < 0.05
+    assert abs(len(faces) / mesh_reduction.TRIANGLES[detail] - 1.0) < 0.05
     assert faces.min() >= 0 and faces.max() < body.vertex_count
     assert len(np.unique(faces)) < 0.6 * len(faces)
     assert len(np.unique(np.sort(faces, axis=1), axis=0)) == len(faces), "none is there twice"
@@ -149,9 +149,9 @@ def test_folded_triangles_are_mended() -> None:
     points = np.array([[0, 0, 0], [2, 0, 0], [0, 2, 0], [0.5, 0.5, 0]], np.float32)
     up = np.tile(np.float32([0, 0, 1]), (4, 1))
     folded = np.array([[0, 1, 2], [2, 1, 3]], np.int32)
-    assert (reduction._upright(folded, [(points, up)]) < 0.0).sum() == 1
-    mended = reduction._unfolded(folded, [(points, up)])
-    assert (reduction._upright(mended, [(points, up)]) > 0).all()
+    assert (mesh_reduction._upright(folded, [(points, up)]) < 0.0).sum() == 1
+    mended = mesh_reduction._unfolded(folded, [(points, up)])
+    assert (mesh_reduction._upright(mended, [(points, up)]) > 0).all()
     assert sorted(map(tuple, edges(mended).tolist())) != sorted(map(tuple, edges(folded).tolist()))
 
 
@@ -164,7 +164,7 @@ def meshoptimizer() -> None:
 def test_the_open_bodys_can_be_made_again() -> None:
     """Not to the same triangles on every machine, but as good ones."""
     body = open_body()
-    for detail, faces in reduction.reduce_faces(body).items():
+    for detail, faces in mesh_reduction.reduce_faces(body).items():
         assert abs(len(faces) / len(body.faces_of(detail)) - 1.0) < 0.05
         assert upright(body, faces, body.v_template).min() > 0.0
 
@@ -175,7 +175,7 @@ def test_holes_stay_as_they_are() -> None:
     body = open_body()
     owner = body.weights.toarray().argmax(axis=1)
     cut = body.faces[~(owner[body.faces] == JOINT["jaw"]).any(axis=1)]
-    faces = reduction.reduce_faces(replace(body, faces=cut))["medium"]
+    faces = mesh_reduction.reduce_faces(replace(body, faces=cut))["medium"]
     assert len(np.unique(edges(faces), axis=0)) == len(edges(faces)), "once each way at most"
     whole, cut_off = litres(body.v_template, cut), litres(body.v_template, faces)
     assert cut_off == pytest.approx(whole, rel=0.03)
@@ -185,7 +185,7 @@ def test_holes_stay_as_they_are() -> None:
 def test_a_body_of_few_triangles_keeps_them() -> None:
     body = open_body()
     small = replace(body, faces=body.faces[:500])
-    np.testing.assert_array_equal(reduction.reduce_faces(small)["low"], small.faces)
+    np.testing.assert_array_equal(mesh_reduction.reduce_faces(small)["low"], small.faces)
 
 
 @pytest.mark.usefixtures("meshoptimizer")

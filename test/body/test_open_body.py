@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy.spatial import KDTree
 
-from pear_ros.body.files import OPEN_BODY_FILE
+from pear_ros.body.model_files import OPEN_BODY_FILE
 from pear_ros.core.people import NUM_JOINTS, SMPLX_JOINT_NAMES
 from pear_ros.landmarks.topology import Face
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 pytest.importorskip("numba", reason="packed skins are compiled by numba")
 
 from pear_ros.body.kinematics import float32_array
-from pear_ros.body.packed import PackedSkin
+from pear_ros.body.packed_skin import PackedSkin
 from pear_ros.body.skinning import PlainSkin, SparseSkin, make_skin
 
 

@@ -25,11 +25,11 @@ from pear_ros.cli.bench.parts import MEANINGS
 from pear_ros.cli.bench.report import Setting, as_markdown, as_text, notes, rows, throughput, title
 from pear_ros.cli.bench.stopwatch import Stopwatch
 from pear_ros.core.camera import Camera, IntrinsicsSource
-from pear_ros.core.choice import EstimatorChoice, RuntimeChoice
-from pear_ros.core.estimator import Estimate, Region
-from pear_ros.core.people import NUM_JOINTS, Array, Image, Person, SmplxParams
+from pear_ros.core.configuration import EstimatorChoice, RuntimeChoice
+from pear_ros.core.estimator import Region
+from pear_ros.core.people import NUM_JOINTS, Array, Estimate, Image, Person, SmplxParams
 from pear_ros.detection.detectors import FullFrame
-from pear_ros.estimators.landmarks import LandmarkEstimator
+from pear_ros.estimators.landmark_estimator import LandmarkEstimator
 from pear_ros.io.downloads import demo_clip
 from pear_ros.io.machine import this_machine
 from pear_ros.io.video import FrameSource, VideoWriter
@@ -131,7 +131,7 @@ class Sleeper:
     """A slow estimator of one person in the centre of the image."""
 
     model_id = "sleeper/1"
-    facts: Mapping[str, str] = {"device": "CPU, 2 threads", "runtime": "none 1.0"}
+    diagnostics: Mapping[str, str] = {"device": "CPU, 2 threads", "runtime": "none 1.0"}
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -407,7 +407,7 @@ MEASURED = Measured(
 
 
 def setting(load: float = 0.0) -> Setting:
-    return Setting("a video", "sleeper/1", Sleeper.facts, this_machine(), load)
+    return Setting("a video", "sleeper/1", Sleeper.diagnostics, this_machine(), load)
 
 
 def test_report_has_percentiles_and_shares_of_stages() -> None:

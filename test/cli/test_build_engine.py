@@ -66,7 +66,7 @@ def test_an_inaccurate_engine_is_none(
     FakeGraphs(pear_folder, fake_reference()[::-1], "fp16", "bf16")
     assert main(["build-engine", str(pear_folder), "--pear-body", "smplx"]) == 1
     said = capsys.readouterr()
-    assert "fp16 cannot be used, as it is not accurate enough" in said.out
+    assert "fp16 cannot be used: it is not accurate enough" in said.out
     (error,) = said.err.splitlines()
     assert error.startswith("error: fp16 cannot be used") and "fp32 cannot be used" in error
     assert "pear export-graph" in error
@@ -84,7 +84,7 @@ def test_what_is_missing_is_said(
     expected = {
         "GPU": "error: NVIDIA's driver finds no GPU",
         "TensorRT": "error: TensorRT cannot be imported",
-        "graph": "error: bf16 cannot be used, as there is no usable bf16 graph",
+        "graph": "error: bf16 cannot be used: there is no usable bf16 graph",
         "body": "error: 1 of PEAR's 7 files is missing",
         "all": "files are missing in",
     }

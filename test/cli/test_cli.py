@@ -49,7 +49,7 @@ class Known:
         box = np.array([1, 2, 3, 4], np.float32)
         confidence = np.zeros(55, np.float32)
         name = f"person_{index}"
-        return Person(name, state, 0.5, box, params, unknown, confidence, unknown[:, :2])
+        return Person(0.5, box, params, unknown, confidence, unknown[:, :2], id=name, state=state)
 
 
 @pytest.fixture(scope="module")
@@ -110,8 +110,14 @@ def test_run_keeps_array_shapes_without_people(tmp_path: Path, pipeline: Known) 
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        (["run", "x.png", "--fov", "180"], "between 0 and 180 degrees, not 180"),
-        (["run", "x.png", "--max-humans", "0"], "1 or more, not 0"),
+        (["run", "x.png", "--fov", "180"], "must be from 1 to 179, not 180"),
+        (["run", "x.png", "--max-humans", "99"], "--max-humans: must be from 1 to 32, not 99"),
+        (["run", "x.png", "--max-humans", "two"], "must be a whole number, not 'two'"),
+        (
+            ["replay", "x", "--output", "y", "--body-height", "nan"],
+            "must be from 0 to 2.5, not nan",
+        ),
+        (["bench", "--runtime", "tpu"], "must be 'auto' or 'tensorrt' or 'torch'"),
         (["walk"], "walk"),
         ([], "SUBCOMMAND"),
     ],

@@ -292,7 +292,7 @@ HERE = Answers({("gpu",): GPU, ("library", "tensorrt"): {"version": "10.3.0"}})
 def cache(tmp_path: Path) -> EngineCache:
     cache = EngineCache(tmp_path / "engines")
     cache.store(KEY, b"plan" * 100)
-    cache.remember(KEY, Verdict(0.05, 0.5, 0.5, 2.0, 1.0), "body")
+    cache.store_verdict(KEY, Verdict(0.05, 0.5, 0.5, 2.0, 1.0), "body")
     return cache
 
 

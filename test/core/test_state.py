@@ -16,7 +16,7 @@ from pear_ros.core.people import Image, People
 from pear_ros.detection.detectors import make_detector
 from pear_ros.io.downloads import demo_clip
 from pear_ros.io.video import FrameSource
-from pear_ros.pear.follower import PersonFollower
+from pear_ros.pear.person_detector import RegionPersonDetector
 from pear_ros.pipeline import Pipeline
 from pear_ros.replay.state_classes import state_classes
 
@@ -82,10 +82,10 @@ def test_what_was_found_beside_the_last_image(frames: list[tuple[float, Image]])
 
 def test_pears_follower(frames: list[tuple[float, Image]]) -> None:
     (_, image), (_, after) = frames[:2]
-    follower, other = PersonFollower(), PersonFollower()
+    follower, other = RegionPersonDetector(), RegionPersonDetector()
     regions = [Region("look1", np.array([230, 130, 330, 265], np.float32))]
     (sighting,) = follower(image, regions)
     assert sighting is not None
     other.restore(loads(dumps(follower.state())))
     assert dumps(other(after, regions)) == dumps(follower(after, regions))
-    assert dumps(PersonFollower()(after, regions)) != dumps(other(after, regions))
+    assert dumps(RegionPersonDetector()(after, regions)) != dumps(other(after, regions))

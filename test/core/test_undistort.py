@@ -11,9 +11,9 @@ import pytest
 
 from pear_ros.core.camera import Camera
 from pear_ros.core.distortion import Distortion
-from pear_ros.core.estimator import Estimate, Region
-from pear_ros.core.people import Array, Image
-from pear_ros.estimators.landmarks import LandmarkEstimator
+from pear_ros.core.estimator import Region
+from pear_ros.core.people import Array, Estimate, Image
+from pear_ros.estimators.landmark_estimator import LandmarkEstimator
 from pear_ros.landmarks.roi import Roi
 from pear_ros.landmarks.types import HandLandmarks, PoseLandmarks
 from pear_ros.landmarks.undistort import undistorted_part, undistorted_pose

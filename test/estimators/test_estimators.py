@@ -9,10 +9,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from threadpoolctl import threadpool_limits
 
 from pear_ros.core.camera import Camera
-from pear_ros.core.choice import EstimatorChoice, EstimatorError
+from pear_ros.core.configuration import EstimatorChoice, EstimatorError
 from pear_ros.core.people import Image
 from pear_ros.estimators.factory import make_estimator, make_estimators
 from pear_ros.io.downloads import demo_clip
@@ -62,8 +61,7 @@ def test_pipelines_in_threads_do_not_disturb_each_other() -> None:
     def pipelines() -> list[Pipeline]:
         return [Pipeline(one) for one in make_estimators(EstimatorChoice("landmarks"), 2)]
 
-    # A pipeline sets the number of BLAS's threads for all, and back: here they find one.
-    with threadpool_limits(1, "blas"), ThreadPoolExecutor(2) as pool:
+    with ThreadPoolExecutor(2) as pool:
         together = list(pool.map(bits, pipelines(), videos))
         assert all(together)
         assert together == list(map(bits, pipelines(), videos))

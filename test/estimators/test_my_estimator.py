@@ -14,11 +14,10 @@ pytest.importorskip("rclpy", reason="needs ROS 2")
 
 from pear_ros.core.camera import Camera
 from pear_ros.core.estimator import Detection
+from pear_ros.core.parameters import Parameters, Settings
 from pear_ros.core.people import DepthSource, TrackingState
-from pear_ros.core.settings import Settings
 from pear_ros.detection.detectors import NoDetector
 from pear_ros.pipeline import Pipeline
-from pear_ros.ros.node.parameters import Parameters
 
 EXAMPLE = Path(__file__).parents[2] / "docs" / "examples" / "my_estimator.py"
 CAMERA = Camera(640, 480, 500.0, 500.0, 319.5, 239.5)

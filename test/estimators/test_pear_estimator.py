@@ -19,7 +19,7 @@ pytest.importorskip("torch", reason="PEAR needs torch")
 from pear_ros.body.ehm import EhmBody
 from pear_ros.body.model import BodyModel
 from pear_ros.core.camera import Camera, IntrinsicsSource
-from pear_ros.core.choice import EstimatorChoice, EstimatorError, RuntimeChoice
+from pear_ros.core.configuration import EstimatorChoice, EstimatorError, RuntimeChoice
 from pear_ros.core.estimator import Estimator, Region
 from pear_ros.core.people import Image, TrackingState
 from pear_ros.estimators.factory import make_estimator, make_estimators
@@ -103,13 +103,13 @@ def test_the_network_sees_what_is_published(
 def test_facts_tell_of_the_gpus_memory(
     estimator: PearEstimator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    facts = dict(estimator.facts)
-    assert facts["runtime"].startswith("torch") and "GPU memory" not in facts
+    diagnostics = dict(estimator.diagnostics)
+    assert diagnostics["runtime"].startswith("torch") and "GPU memory" not in diagnostics
     for free, told in ((3.14e9, "3.1"), (2.0e9, "2.0")):
         monkeypatch.setattr(
             estimator._runtime, "memory", lambda free=free: (int(free), 7_400_000_000)
         )
-        assert estimator.facts == {**facts, "GPU memory": f"{told} of 7.4 GB free"}
+        assert estimator.diagnostics == {**diagnostics, "GPU memory": f"{told} of 7.4 GB free"}
 
 
 def test_meshes_are_the_bodies(estimator: PearEstimator, frames: list[tuple[float, Image]]) -> None:

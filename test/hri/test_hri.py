@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
 from pear_ros.core.people import Person
-from pear_ros.hri.angles import ANGLES, joint_angles, orientations, whole
+from pear_ros.hri.joint_angles import ANGLES, joint_angles, orientations, whole
 from pear_ros.hri.skeleton import POINTS, Picture, skeletons
 from testing.open_people import CAMERA, JOINT, batch, open_body, person, pose_of, t_pose
 from testing.synthetic_people import KINDS, sample_rotations

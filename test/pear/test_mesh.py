@@ -13,13 +13,13 @@ from typing import ClassVar
 
 import numpy as np
 import pytest
-from test_ehm import random_people
 
 from pear_ros.body.ehm import EhmParameters
 from pear_ros.core.people import Array
 from pear_ros.pear.body import PearBody, load_body
 from pear_ros.pear.files import find_model_files
 from pear_ros.pear.mesh import NumpyMesh, make_meshes
+from testing.ehm_people import random_people
 
 KERNELS = 100
 """Each takes a GPU some two microseconds, and 0.3 ms are all that one person may take."""

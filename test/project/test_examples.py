@@ -70,14 +70,14 @@ class Bench:
     def __init__(self, executor: SingleThreadedExecutor, example: str, name: str) -> None:
         self.seen = 0
 
-        def look(node: Any, message: HumanArray) -> None:
-            kind.look(node, message)
+        def on_humans(node: Any, message: HumanArray) -> None:
+            kind.on_humans(node, message)
             self.seen += 1
 
         kind = runpy.run_path(str(EXAMPLES / f"{example}.py"))[name]
         self.executor = executor
         self.client = Node("client")
-        self.node = type(name, (kind,), {"look": look})()
+        self.node = type(name, (kind,), {"on_humans": on_humans})()
         for node in (self.client, self.node):
             executor.add_node(node)
         self.humans = self.client.create_publisher(HumanArray, "humans", QoSProfile(depth=1))
@@ -416,7 +416,7 @@ class Distances:
         for _ in range(2):  # at first, what was under way may come
             for arrived in (self.nearest, *self.zones):
                 arrived.clear()
-            self.bench.node.tell()
+            self.bench.node.publish()
             self.bench.wait(lambda: all((self.nearest, *self.zones)))
         return self.nearest[-1].data, *(zone[-1].data for zone in self.zones)
 

@@ -93,7 +93,7 @@ def test_bags_need_no_ros_installation() -> None:
     assert used == {"rosbags"}
 
 
-def test_choices_import_nothing_of_the_package() -> None:
-    for name in ("choice", "settings"):
+def test_parameters_and_estimate_arrays_import_nothing_of_the_package() -> None:
+    for name in ("parameters", "estimate_arrays"):
         tree = ast.parse((PACKAGE / "core" / f"{name}.py").read_text())
         assert not [module for module in imported(tree) if module.startswith("pear_ros")]

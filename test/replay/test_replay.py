@@ -33,14 +33,14 @@ from pear_ros.bags.resumable import ResumableBag
 from pear_ros.bags.topic import BagError
 from pear_ros.cli import main
 from pear_ros.core.camera import IntrinsicsSource
-from pear_ros.core.choice import STORAGES
+from pear_ros.core.configuration import STORAGES
+from pear_ros.core.parameters import Parameters
 from pear_ros.export.bag import read_bag
 from pear_ros.io.downloads import AssetError, demo_clip
 from pear_ros.io.video import FrameSource
-from pear_ros.replay.here import replay_here
+from pear_ros.replay.in_threads import replay_in_threads
 from pear_ros.replay.job import Job
-from pear_ros.replay.topics import Wanted, choose_topics
-from pear_ros.ros.node.parameters import Parameters
+from pear_ros.replay.topics import TopicSelection, select_topics
 from testing.image_bags import (
     PERIOD,
     START,
@@ -91,7 +91,7 @@ def replay(tmp_path: Path) -> Replay:
         *sources: Path, output: str = "out", pipeline: TinyPipeline | None = None, **how: Any
     ) -> Run:
         tiny = pipeline or TinyPipeline()
-        here = partial(replay_here, build=lambda _, count: [tiny] * count)
+        here = partial(replay_in_threads, build=lambda _, count: [tiny] * count)
         return Run(replayed(list(sources), tmp_path / output, here, **how), tiny)
 
     return run
@@ -186,10 +186,10 @@ def test_compressed_images_of_both_storages(
 # Which topics
 
 
-def topics_of(tmp_path: Path, *messages: tuple[str, Any], **wanted: str) -> Wanted:
+def topics_of(tmp_path: Path, *messages: tuple[str, Any], **wanted: str) -> TopicSelection:
     shutil.rmtree(tmp_path / "topics", ignore_errors=True)
     times = [(topic, k, message) for k, (topic, message) in enumerate(messages)]
-    return choose_topics(Bag(write_bag(tmp_path / "topics", times)), Wanted(**wanted))
+    return select_topics(Bag(write_bag(tmp_path / "topics", times)), TopicSelection(**wanted))
 
 
 def test_the_image_topic_is_found(tmp_path: Path) -> None:
@@ -198,17 +198,17 @@ def test_the_image_topic_is_found(tmp_path: Path) -> None:
     small, packed = jpeg(picture(0), 0), jpeg(picture(0), 0)
     packed.format = "16UC1; png compressed "
     both = [("/a/image", image), ("/a/image/compressed", small), ("/a/camera_info", info)]
-    assert topics_of(tmp_path, *both) == Wanted("/a/image", "/a/camera_info")
+    assert topics_of(tmp_path, *both) == TopicSelection("/a/image", "/a/camera_info")
     beside = [("/d/depth", depth), ("/b/image", image), ("/a/camera_info", info)]
-    assert topics_of(tmp_path, *beside) == Wanted("/b/image")
+    assert topics_of(tmp_path, *beside) == TopicSelection("/b/image")
     alone = [("/a/image/compressed", small), ("/a/camera_info", info)]
-    assert topics_of(tmp_path, *alone, image="/a/image") == Wanted(
+    assert topics_of(tmp_path, *alone, image="/a/image") == TopicSelection(
         "/a/image/compressed", "/a/camera_info"
     )
     jpegs = [("/b/image/compressed", small), ("/d/depth/compressed", packed)]
-    assert topics_of(tmp_path, *jpegs) == Wanted("/b/image/compressed")
+    assert topics_of(tmp_path, *jpegs) == TopicSelection("/b/image/compressed")
     named = topics_of(tmp_path, *beside, depth="/d/depth", camera_info="/a/camera_info")
-    assert named == Wanted("/b/image", "/a/camera_info", "/d/depth")
+    assert named == TopicSelection("/b/image", "/a/camera_info", "/d/depth")
 
 
 def test_several_or_no_image_topics(tmp_path: Path, replay: Replay, capsys: Any) -> None:
@@ -234,8 +234,8 @@ def test_topics_without_messages_are_not_in_the_way(tmp_path: Path, storage: Sto
     messages = [("/a/image/compressed", 0, jpeg(picture(0), 0))]
     silent = ["/a/image", "/b/image"]
     bag = Bag(write_bag(tmp_path / "quiet", messages, storage, silent=silent))
-    assert choose_topics(bag, Wanted()).image == "/a/image/compressed"
-    assert choose_topics(bag, Wanted("/a/image")).image == "/a/image/compressed"
+    assert select_topics(bag, TopicSelection()).image == "/a/image/compressed"
+    assert select_topics(bag, TopicSelection("/a/image")).image == "/a/image/compressed"
 
 
 # What belongs to images
@@ -278,7 +278,7 @@ def test_inputs_are_copied_as_they_are(replay: Replay, bag: Path) -> None:
     copied = list(Bag(folder).messages([IMAGE, INFO]))
     assert sorted(copied) == sorted(Bag(bag).messages())
     again = Bag(folder)
-    assert choose_topics(again, Wanted()) == Wanted(IMAGE, INFO)
+    assert select_topics(again, TopicSelection()) == TopicSelection(IMAGE, INFO)
     twice = replay(folder, with_inputs=True, output="twice")
     assert twice.code == 0 and twice.ids == ids_of(SQUARES), "old results are not in the way"
 
@@ -324,7 +324,7 @@ def test_stamps_that_go_back_begin_anew(
     run = replay(write_bag(tmp_path / "loop", messages))
     assert run.pipeline.resets == 2
     assert run.ids == 3 * ids_of([(0,), (1,), (2,), (3,)])
-    assert "stamps went back      2 times" in capsys.readouterr().out
+    assert "track resets          2 (stamps jumped backwards)" in capsys.readouterr().out
 
 
 # What is damaged
@@ -484,11 +484,11 @@ def test_stopped_by_ctrl_c_it_says_how_to_go_on(
 ) -> None:
     whole = content(replay(bag, output="whole").folder)
     assert replay(bag, pipeline=Stopped()).code == 130
-    told = capsys.readouterr().out
-    assert "same command goes on" in told
+    printed = capsys.readouterr().out
+    assert "same command resumes" in printed
     rest = replay(bag)
     assert len(rest.pipeline.stamps) == 7
-    assert "Going on after 5 images" in capsys.readouterr().out
+    assert "Resumed after 5 images" in capsys.readouterr().out
     assert content(rest.folder) == whole
 
 
@@ -609,9 +609,9 @@ def test_options_become_parameters(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: dict[str, Any] = {}
 
     def note(options: Any) -> int:
-        from pear_ros.cli.replay_options import parameters_from
+        from pear_ros.cli.replay_options import replay_parameters
 
-        seen["parameters"] = parameters_from(options)
+        seen["parameters"] = replay_parameters(options)
         return 0
 
     monkeypatch.setattr("pear_ros.cli.replay.replay", note)

@@ -25,8 +25,8 @@ pytest.importorskip("rclpy", reason="needs ROS 2")
 from pear_ros.bags.bag import Bag
 from pear_ros.bags.stretch import Stretch, stretches
 from pear_ros.core.camera import IntrinsicsSource
-from pear_ros.replay.here import replay_here
-from pear_ros.ros.node.parameters import Parameters
+from pear_ros.core.parameters import Parameters
+from pear_ros.replay.in_threads import replay_in_threads
 from testing.image_bags import PERIOD, Recorded, camera_info, detections, raw, write_bag
 from testing.replaying import (
     IMAGE,
@@ -73,7 +73,7 @@ Replay = Callable[..., Replayed]
 @pytest.fixture
 def replay(tmp_path: Path) -> Replay:
     def run(*sources: Path, output: str = "out", count: int = 1, **how: Any) -> Replayed:
-        here = partial(replay_here, count=count, build=uneven)
+        here = partial(replay_in_threads, count=count, build=uneven)
         return replayed(list(sources), tmp_path / output, here, **how)
 
     return run
@@ -155,7 +155,7 @@ def test_what_belongs_to_images_is_found_beyond_the_ends_of_a_chunk(
         run = replayed(
             [bag],
             tmp_path / f"out_{chunked}",
-            partial(replay_here, build=lambda _, count, tiny=tiny: [tiny]),
+            partial(replay_in_threads, build=lambda _, count, tiny=tiny: [tiny]),
             Parameters(detector="topic", detection_classes="", depth=True),
             chunk=CHUNK if chunked else None,
             image=IMAGE,
@@ -192,7 +192,7 @@ def test_chunks_and_the_whole_are_not_mixed(
     replay: Replay, bag: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def stopped(output: Path, chunk: float | None) -> None:
-        run = partial(replay_here, build=lambda _, count: [Stopped()])
+        run = partial(replay_in_threads, build=lambda _, count: [Stopped()])
         assert replayed([bag], output, run, chunk=chunk).code == 130
 
     folder = bag.parent / "out"

@@ -14,8 +14,8 @@ pytest.importorskip("rclpy", reason="needs ROS 2")
 
 import yaml
 
+from pear_ros.core.parameters import Parameters
 from pear_ros.ros.conversion.camera_frames import LINK_FRAME
-from pear_ros.ros.node.parameters import Parameters
 
 CONFIG = Path(__file__).parents[2] / "config"
 

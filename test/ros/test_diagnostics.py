@@ -11,19 +11,19 @@ from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
 
 from pear_ros.ros.node.diagnostics import Report, diagnostic_array, figures
-from pear_ros.ros.node.metrics import Statistics
+from pear_ros.ros.node.image_statistics import Statistics
 
 
 def test_counts_and_stages_are_key_value_pairs() -> None:
     statistics = Statistics(received=9, processed=5, dropped=4, stage_ms={"decode": 1.25})
-    facts = {"runtime": "tensorrt 10.3.0 in fp16"}
+    diagnostics = {"runtime": "tensorrt 10.3.0 in fp16"}
     report = Report(
         state="active",
         statistics=statistics,
         rates={"image rate": 29.97},
         topics={"image": "/camera/image, 1 publishers"},
         model_id="pear/1a2b",
-        facts=facts,
+        diagnostics=diagnostics,
     )
     message = diagnostic_array(report, "/robot/pear", Time(sec=7))
     status, topics, estimator = message.status
@@ -37,11 +37,11 @@ def test_counts_and_stages_are_key_value_pairs() -> None:
     assert topics.values == [KeyValue(key="image", value="/camera/image, 1 publishers")]
     assert {one.level for one in message.status} == {DiagnosticStatus.OK}
     assert (estimator.name, estimator.message) == ("/robot/pear: estimator", "pear/1a2b")
-    assert {pair.key: pair.value for pair in estimator.values} == facts
+    assert {pair.key: pair.value for pair in estimator.values} == diagnostics
 
 
-def test_trouble_is_a_warning() -> None:
-    report = Report("active", Statistics(), troubles=["nothing on /image", "lost"])
+def test_warnings_set_the_level() -> None:
+    report = Report("active", Statistics(), warnings=["nothing on /image", "lost"])
     images, topics, estimator = diagnostic_array(report, "pear", Time()).status
     assert (topics.level, topics.message) == (DiagnosticStatus.WARN, "nothing on /image; lost")
     assert images.level == estimator.level == DiagnosticStatus.OK

@@ -22,7 +22,7 @@ from tf2_msgs.msg import TFMessage
 
 from pear_msgs.msg import HumanArray
 from pear_ros.core.people import People, Person, TrackingState
-from pear_ros.hri.angles import ANGLES, joint_angles
+from pear_ros.hri.joint_angles import ANGLES, joint_angles
 from pear_ros.hri.skeleton import POINTS
 from pear_ros.ros.bridges import hri_bridge
 from pear_ros.ros.bridges.hri_bridge import HriBridge

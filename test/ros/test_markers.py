@@ -21,7 +21,7 @@ from visualization_msgs.msg import Marker, MarkerArray
 
 from pear_ros.body import load_open_body
 from pear_ros.body.submesh import SubMesh
-from pear_ros.core.choice import MESH_DETAILS
+from pear_ros.core.parameters import MESH_DETAILS
 from pear_ros.rendering.colours import id_colour
 from pear_ros.ros.conversion.markers import MeshMarkers
 

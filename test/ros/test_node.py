@@ -357,8 +357,8 @@ def test_figures_are_on_diagnostics(bench: Bench) -> None:
     assert (status.name, estimator.name) == ("/pear: images", "/pear: estimator")
     values = {pair.key: pair.value for pair in status.values}
     assert (values["processed"], values["people"]) == ("1", "2")
-    facts = {pair.key: pair.value for pair in estimator.values}
-    assert (estimator.message, facts) == (bench.pipeline.model_id, bench.pipeline.facts)
+    diagnostics = {pair.key: pair.value for pair in estimator.values}
+    assert (estimator.message, diagnostics) == (bench.pipeline.model_id, bench.pipeline.diagnostics)
 
 
 def test_life_cycle(make_bench: MakeBench) -> None:
@@ -421,11 +421,11 @@ def test_pipeline_that_cannot_be_built_is_said_and_can_be_tried_again(
 @pytest.mark.parametrize(
     ("values", "says"),
     [
-        ({"field_of_view": 180.0}, "field_of_view out of range"),
+        ({"field_of_view": 180.0}, "field_of_view must be from 1 to 179, not 180"),
         ({"field_of_view": "wide"}, "'field_of_view' to 'wide' of type 'STRING', expecting"),
-        ({"field_of_view": 180}, "field_of_view out of range"),
+        ({"field_of_view": 180}, "field_of_view must be from 1 to 179, not 180"),
         ({"transforms": True}, "transforms must be 'off' or 'roots' or 'joints', not 'on'"),
-        ({"max_humans": 0}, "max_humans out of range"),
+        ({"max_humans": 0}, "max_humans must be from 1 to 32, not 0"),
         ({"publish_vertices": "yes"}, "'publish_vertices'"),
         ({"image_transport": "theora"}, "image_transport must be 'raw' or 'compressed', not 'th"),
         ({"id_prefix": "1st"}, "id_prefix must match .*, not '1st'"),
@@ -444,7 +444,7 @@ def test_parameters_while_running(bench: Bench) -> None:
         return "" if result.successful else result.reason
 
     assert reason("publish_vertices", True) == ""
-    assert "out of range" in reason("field_of_view", 0.5)
+    assert "field_of_view must be from 1 to 179, not 0.5" in reason("field_of_view", 0.5)
     assert "must be 'raw' or 'compressed'" in reason("image_transport", "theora")
     assert "deactivate and cleanup first" in reason("image_transport", "compressed")
     bench.node.trigger_deactivate()
@@ -471,7 +471,7 @@ def test_values_are_taken_as_people_type_them(make_bench: MakeBench) -> None:
         assert reply(set_later, name, value) == ""
     assert repr(values(set_later)) == repr(expected)
     assert "transforms must be" in reply(set_later, "transforms", True)
-    assert "out of range" in reply(set_later, "field_of_view", 180)
+    assert "must be from 1 to 179, not 180" in reply(set_later, "field_of_view", 180)
 
 
 def reply(bench: Bench, name: str, value: Any) -> str:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The node in operation, over real DDS: switched off and on, watched, changed, in trouble."""
+"""The node in operation, over real DDS: enabled and disabled, diagnostics, live parameters."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ pytest.importorskip("rclpy", reason="needs ROS 2")
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from lifecycle_msgs.msg import State
+from rcl_interfaces.msg import SetParametersResult
 from rclpy.lifecycle import LifecycleState, TransitionCallbackReturn
 from rclpy.parameter import Parameter
 from rclpy.qos import DurabilityPolicy, QoSProfile
@@ -19,6 +20,8 @@ from std_msgs.msg import Float64
 from std_srvs.srv import SetBool
 
 from pear_msgs.msg import HumanArray
+from pear_ros.core.log import get_logger
+from pear_ros.core.parameters import Parameters
 from pear_ros.ros.node import reporter
 from testing.ros_bench import Bench, image
 
@@ -108,12 +111,12 @@ def test_settings_change_between_two_images(bench: Bench) -> None:
     assert all(result.successful for result in results)
     bench.publish(image(1))
     bench.wait_for(1, humans)
-    settings = bench.pipeline.settings
+    settings = bench.pipeline.settings[-1]
     assert (settings.max_humans, settings.smoothing, settings.body_height) == (3, False, 1.8)
     bench.node.set_parameters([Parameter("body_height", value=0.0)])
     bench.publish(image(2))
     bench.wait_for(2, humans)
-    assert bench.pipeline.settings.body_height is None
+    assert bench.pipeline.settings[-1].body_height == 0.0
 
 
 def test_times_for_plots(bench: Bench) -> None:
@@ -145,7 +148,7 @@ def test_times_for_plots(bench: Bench) -> None:
 def test_silence_of_the_camera_is_a_warning(
     make_bench: MakeBench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reporter, "_PATIENCE", 0.5)
+    monkeypatch.setattr(reporter, "_SILENCE_SECONDS", 0.5)
     bench = make_bench()
     silent = status(bench, "topics", lambda s: s.level == DiagnosticStatus.WARN)
     assert "/image, 0 publishers" in silent.message
@@ -167,15 +170,15 @@ def test_rates_are_those_of_the_last_seconds(bench: Bench) -> None:
     assert 0.0 < float(found["processing rate [Hz]"]) <= float(found["image rate [Hz]"]) + 1.0
 
 
-def test_quality_of_service_that_does_not_match_is_told(bench: Bench) -> None:
+def test_incompatible_quality_of_service_is_a_warning(bench: Bench) -> None:
     late_joiner = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
     bench.client.create_subscription(HumanArray, "humans", [].append, late_joiner)
-    told = status(bench, "topics", lambda s: s.level == DiagnosticStatus.WARN)
-    assert "/client receives nothing from /pear on /humans" in told.message
-    assert "transient local" in told.message and "request less" in told.message
+    found = status(bench, "topics", lambda s: s.level == DiagnosticStatus.WARN)
+    assert "/client receives nothing from /pear on /humans" in found.message
+    assert "transient local" in found.message and "request less" in found.message
 
 
-def test_estimator_that_is_not_loaded_is_told(make_bench: MakeBench) -> None:
+def test_diagnostics_without_an_estimator(make_bench: MakeBench) -> None:
     bench = make_bench(autostart=False)
     assert status(bench, "estimator", lambda s: True).message == "not loaded"
     assert status(bench, "topics", lambda s: True).message == "unconfigured"
@@ -189,3 +192,53 @@ def test_life_cycle_state_after_an_error(make_bench: MakeBench) -> None:
     bench.node.trigger_configure()
     assert bench.node.on_error(state) == TransitionCallbackReturn.SUCCESS
     assert bench.pipeline.closed
+
+
+class LoggerOfRos:
+    """Records what is logged, by severity."""
+
+    def __init__(self) -> None:
+        self.logged: list[tuple[str, str]] = []
+
+    def __getattr__(self, severity: str) -> Callable[[str], None]:
+        return lambda text: self.logged.append((severity, text))
+
+
+def test_core_logs_reach_the_nodes_logger_until_it_is_destroyed(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The node's logger is what /rosout has; the node is active, not being configured."""
+    ros = LoggerOfRos()
+    monkeypatch.setattr(bench.node._core_logs, "_logger", ros)
+    core = get_logger("pear_ros.pear.follower")
+    core.debug("details")
+    core.info("a step")
+    core.warning("a %s", "fault")
+    core.error("an error")
+    assert ros.logged == [("info", "a step"), ("warning", "a fault"), ("error", "an error")]
+    bench.executor.remove_node(bench.node)
+    bench.node.destroy_node()
+    core.warning("later")
+    assert len(ros.logged) == 3
+
+
+def test_parameters_that_are_refused_by_rclpy_are_not_applied(bench: Bench) -> None:
+    """Values take effect after they are set, and all or none of an atomic request."""
+
+    def refuse(_: list[Parameter]) -> SetParametersResult:
+        return SetParametersResult(successful=False, reason="by another callback")
+
+    wanted = [Parameter("max_humans", value=3), Parameter("smoothing", value=False)]
+    bench.node.add_on_set_parameters_callback(refuse)
+    assert not bench.node.set_parameters_atomically(wanted).successful
+    bench.node.remove_on_set_parameters_callback(refuse)
+    mixed = [*wanted, Parameter("max_humans", value=99)]
+    assert "from 1 to 32, not 99" in bench.node.set_parameters_atomically(mixed).reason
+    humans = bench.subscribe(HumanArray, "humans")
+    bench.publish(image(1))
+    bench.wait_for(1, humans)
+    assert bench.pipeline.settings[-1] == Parameters()
+    assert bench.node.set_parameters_atomically(wanted).successful
+    bench.publish(image(2))
+    bench.wait_for(2, humans)
+    assert bench.pipeline.settings[-1] == Parameters(max_humans=3, smoothing=False)

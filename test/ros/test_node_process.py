@@ -122,6 +122,6 @@ def test_wrong_parameter_ends_the_node_with_a_reason() -> None:
     process = start("-p", "field_of_view:=0.0")
     output, _ = process.communicate(timeout=TIMEOUT_SECONDS)
     assert "Cannot start: " in output
-    assert "field_of_view out of range" in output
+    assert "field_of_view must be from 1 to 179, not 0" in output
     assert "Traceback" not in output, output
     assert process.returncode == 1

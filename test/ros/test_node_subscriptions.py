@@ -107,7 +107,9 @@ def test_an_incompatible_publisher_is_named(
 ) -> None:
     warned: list[str] = []
     bench = make_bench(image_reliability="reliable")
-    monkeypatch.setattr(bench.node._reporter, "_complain", lambda cause, text: warned.append(text))
+    monkeypatch.setattr(
+        bench.node._throttled_logger, "warning", lambda cause, text: warned.append(text)
+    )
     with publisher(bench, BEST_EFFORT):
         bench.wait(lambda: warned)
     (text, *_) = warned
@@ -126,7 +128,7 @@ def test_qos_overrides_come_first(make_bench: MakeBench) -> None:
         bench.node.trigger_activate()
     with publisher(bench, RELIABLE) as reliable:
         bench.wait(reliable.get_subscription_count)
-        bench.node._inputs._follow()
+        bench.node._inputs._update_qos()
         assert requested(bench) == [BEST_EFFORT]
 
 
@@ -153,9 +155,11 @@ def test_why_nothing_arrives(bench: Bench, kind: Any, topic: str, says: str) -> 
 def test_the_silence_is_explained_in_diagnostics(
     make_bench: MakeBench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reporter, "_PATIENCE", 0.5)
+    monkeypatch.setattr(reporter, "_SILENCE_SECONDS", 0.5)
     warned: list[str] = []
     bench = make_bench()
-    monkeypatch.setattr(bench.node._reporter, "_complain", lambda cause, text: warned.append(text))
+    monkeypatch.setattr(
+        bench.node._throttled_logger, "warning", lambda cause, text: warned.append(text)
+    )
     bench.wait(lambda: warned)
     assert warned[0].startswith("Nothing on /image, 0 publishers, requested RELIABLE, for 0 s: is")

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pear_ros.body.scaled import Bodies
+from pear_ros.body.scaled_bodies import ScaledBodies
 from pear_ros.core.camera import Camera, IntrinsicsSource
 from pear_ros.core.distortion import Distortion
 from pear_ros.core.people import Array, DepthSource, Person, TrackingState
@@ -21,7 +21,7 @@ from pear_ros.scale.surface import Surface, median_depth, visible_surface
 from testing.synthetic_depth import CAMERA, DepthStudio, OpenPeople, Scene, Spoilt, Wrongness
 
 PEOPLE = OpenPeople()
-BODIES = Bodies(PEOPLE)
+BODIES = ScaledBodies(PEOPLE)
 STUDIO = DepthStudio(PEOPLE)
 NEARLY_RIGHT = Wrongness(degrees=1.5, betas=0.3, pixels=1.0)
 RIGHT = Wrongness(0.0, 0.0, 0.0)
@@ -115,7 +115,7 @@ def test_depth_times_anything_is_distance_times_the_same(factor: float, seed: in
     assert times.joints[0, 2] / once.joints[0, 2] == pytest.approx(factor, rel=0.005)
 
 
-class CountedBodies(Bodies):
+class CountedBodies(ScaledBodies):
     """Bodies that tell how many meshes were asked for in each call."""
 
     def __init__(self) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from pear_ros.body.scaled import Bodies
+from pear_ros.body.scaled_bodies import ScaledBodies
 from pear_ros.core import quaternions
 from pear_ros.core.people import Array, DepthSource, FlameParams, Person, TrackingState, stack
 from pear_ros.smoothing.smoother import LONGEST_GAP, Smoother
@@ -34,7 +34,7 @@ class OpenBodies:
 
 
 def smoother() -> Smoother:
-    return Smoother(Bodies(OpenBodies()))  # type: ignore[arg-type]
+    return Smoother(ScaledBodies(OpenBodies()))  # type: ignore[arg-type]
 
 
 def changed(someone: Person, **parameters: np.ndarray) -> Person:
@@ -72,7 +72,7 @@ def same(one: Person, other: Person) -> bool:
 
 def consistent(someone: Person) -> None:
     """Joints and keypoints are those of the parameters."""
-    joints = Bodies(OpenBodies()).joints([someone])[0]  # type: ignore[arg-type]
+    joints = ScaledBodies(OpenBodies()).joints([someone])[0]  # type: ignore[arg-type]
     np.testing.assert_allclose(someone.joints, joints, atol=2e-5)
     np.testing.assert_allclose(someone.keypoints, CAMERA.project(joints), atol=0.02)
 
@@ -154,7 +154,7 @@ def test_box_score_state_and_scale_stay() -> None:
     smooth = smoother()
     for n in range(5):
         one = dataclasses.replace(bent(0.1 * n), score=0.1 * n, scale=0.9 + 0.01 * n)
-        joints = Bodies(OpenBodies()).joints([one])[0]  # type: ignore[arg-type]
+        joints = ScaledBodies(OpenBodies()).joints([one])[0]  # type: ignore[arg-type]
         one = dataclasses.replace(one, joints=joints, keypoints=CAMERA.project(joints))
         got = smooth([one], CAMERA, n / RATE)[0]
         consistent(got)
@@ -421,7 +421,7 @@ def test_people_do_not_influence_each_other() -> None:
 
 def test_joints_are_computed_in_one_batch() -> None:
     bodies = OpenBodies()
-    smooth = Smoother(Bodies(bodies))  # type: ignore[arg-type]
+    smooth = Smoother(ScaledBodies(bodies))  # type: ignore[arg-type]
     for n in range(3):
         smooth([dataclasses.replace(bent(0.1 * n), id=f"h{k}") for k in range(4)], CAMERA, n / RATE)
     assert bodies.calls == 2
@@ -455,7 +455,7 @@ def test_whatever_comes_stays_a_body(images: list[tuple[float, int, float, float
         assert got.joints[0, 2] > 0.0
         assert got.joints.dtype == got.smplx.pose.dtype == got.keypoints.dtype == np.float32
         np.testing.assert_allclose(
-            Bodies(OpenBodies()).joints([got])[0],  # type: ignore[arg-type]
+            ScaledBodies(OpenBodies()).joints([got])[0],  # type: ignore[arg-type]
             got.joints,
             atol=1e-4,
         )

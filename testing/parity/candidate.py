@@ -10,9 +10,9 @@ import numpy as np
 import torch
 
 from pear_ros.body.ehm import EhmBody, EhmParameters
-from pear_ros.body.files import smplx_body
 from pear_ros.body.flame import FlameModel
 from pear_ros.body.kinematics import float32_array
+from pear_ros.body.model_files import smplx_body
 from pear_ros.pear.checkpoint import build_network
 from pear_ros.pear.crop import squares
 from pear_ros.pear.placement import image_points

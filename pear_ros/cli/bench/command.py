@@ -13,7 +13,7 @@ from pear_ros.cli.bench.frames import SourceError, open_frames
 from pear_ros.cli.bench.measure import measure, sender
 from pear_ros.cli.bench.plot import draw_plot
 from pear_ros.cli.bench.report import Setting, as_markdown, as_text, notes, rows, title
-from pear_ros.core.choice import EstimatorChoice, EstimatorError
+from pear_ros.core.configuration import EstimatorChoice, EstimatorError
 from pear_ros.estimators.factory import make_estimator
 from pear_ros.io import machine
 from pear_ros.io.downloads import demo_clip
@@ -37,7 +37,7 @@ def bench(
         try:
             measured = measure(pipeline, estimator, frames, count, sender(pipeline.body))
             setting = Setting(
-                frames.name, pipeline.model_id, pipeline.facts, machine.this_machine(), load
+                frames.name, pipeline.model_id, pipeline.diagnostics, machine.this_machine(), load
             )
         finally:
             pipeline.close()

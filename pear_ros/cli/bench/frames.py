@@ -13,7 +13,7 @@ from pear_ros.core.camera import Camera
 from pear_ros.core.people import Image
 from pear_ros.core.timestamps import seconds_of
 from pear_ros.io.video import FrameSource
-from pear_ros.replay.topics import COMPRESSED_IMAGE, IMAGE, Wanted, choose_topics
+from pear_ros.replay.topics import COMPRESSED_IMAGE, IMAGE, TopicSelection, select_topics
 from pear_ros.ros.conversion.images import bgr_from_compressed, bgr_from_image
 from pear_ros.ros.conversion.intrinsics import CalibrationError, camera_from_info, is_rectified
 
@@ -82,7 +82,7 @@ class BagFrames:
             if len(bags) > 1:
                 raise SourceError(f"{path} holds {len(bags)} bags; give one, such as {bags[0]}")
             self._bag = Bag(bags[0])
-            chosen = choose_topics(self._bag, Wanted(image=topic or ""))
+            chosen = select_topics(self._bag, TopicSelection(image=topic or ""))
         except BagError as error:
             raise SourceError(str(error)) from error
         self.topic = chosen.image

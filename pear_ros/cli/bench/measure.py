@@ -97,9 +97,9 @@ def sender(body: Body) -> Send | None:
     from rclpy.serialization import serialize_message
     from std_msgs.msg import Header
 
+    from pear_ros.core.parameters import Parameters
     from pear_ros.ros.conversion.markers import MeshMarkers
     from pear_ros.ros.conversion.messages import human_array
-    from pear_ros.ros.node.parameters import Parameters
 
     header = Header(frame_id="camera_optical_frame")
     mesh = SubMesh.of(body.faces_of(Parameters.mesh_detail), body.vertex_count)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from pear_ros.cli.bench.stopwatch import Stopwatch
 from pear_ros.core.estimator import Estimator
-from pear_ros.estimators.landmarks import LandmarkEstimator
+from pear_ros.estimators.landmark_estimator import LandmarkEstimator
 from pear_ros.estimators.pear import PearEstimator
 from pear_ros.pipeline import Pipeline
 
@@ -38,15 +38,15 @@ MEANINGS = {
 def watch_parts(pipeline: Pipeline, estimator: Estimator, stopwatch: Stopwatch) -> None:
     """Let `stopwatch` time the stages of `pipeline` and of its `estimator`."""
     stopwatch.watch(pipeline, "_detector", "detect")
-    stopwatch.watch(pipeline._tracker, "regions", "track")
+    stopwatch.watch(pipeline._tracker, "predict", "track")
     stopwatch.watch(pipeline._tracker, "update", "track")
-    stopwatch.watch(pipeline, "_metric", "true size")
+    stopwatch.watch(pipeline, "_metric_scale", "true size")
     stopwatch.watch(pipeline, "_smoother", "smooth")
     rest = "estimate"
     if isinstance(estimator, LandmarkEstimator):
-        stopwatch.watch(estimator._landmarks, "look", "landmarks")
+        stopwatch.watch(estimator._landmarks, "submit", "landmarks")
         stopwatch.watch(estimator, "_fit", "fit")
-        stopwatch.watch(estimator, "_complete", "fit parts")
+        stopwatch.watch(estimator, "_fit_parts", "fit parts")
         rest = "wait for parts"
     elif isinstance(estimator, PearEstimator):
         stopwatch.watch(estimator, "_follow", "follow")

@@ -25,7 +25,7 @@ class Setting:
 
     source: str
     model_id: str
-    facts: Mapping[str, str]
+    diagnostics: Mapping[str, str]
     """Runtime, device and precision of the estimator."""
     machine: Machine
     load: float
@@ -55,7 +55,7 @@ def throughput(measured: Measured) -> float:
 def title(measured: Measured, setting: Setting) -> list[str]:
     """Return lines that describe what was measured, and on what."""
     width, height = measured.size
-    device = f"; {setting.facts['device']}" if "device" in setting.facts else ""
+    device = f"; {setting.diagnostics['device']}" if "device" in setting.diagnostics else ""
     return [
         f"{setting.model_id}: {throughput(measured):.1f} frames per second, "
         f"{measured.people.mean():.2f} people per frame",
@@ -69,8 +69,8 @@ def title(measured: Measured, setting: Setting) -> list[str]:
 def notes(measured: Measured, setting: Setting) -> list[str]:
     """Return remarks about the measurement."""
     remarks = ["Frames are processed sequentially."]
-    if "runtime" in setting.facts:
-        remarks.append(f"Runtime {setting.facts['runtime']}.")
+    if "runtime" in setting.diagnostics:
+        remarks.append(f"Runtime {setting.diagnostics['runtime']}.")
     remarks.append(f"Measured by pear_ros {__version__}.")
     if "messages" not in measured.stages:
         remarks.append("Without messages, since ROS 2 or pear_msgs is not installed.")

@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import argparse
 
-from pear_ros.cli.options import add_body, add_model_folder, add_precision
+from pear_ros.cli.options import add_model_folder
+from pear_ros.cli.parameter_options import add_parameters
 
 HELP = "build PEAR's TensorRT engine for this machine's GPU"
 DESCRIPTION = """\
@@ -18,8 +19,7 @@ minutes on a robot.
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the subcommand."""
     add_model_folder(parser)
-    add_body(parser)
-    add_precision(parser)
+    add_parameters(parser, ("pear_body", "precision"))
 
 
 def run(options: argparse.Namespace) -> int:

@@ -6,7 +6,7 @@ from __future__ import annotations
 import argparse
 
 from pear_ros.cli.options import add_model_folder
-from pear_ros.core.choice import GRAPH_PRECISIONS
+from pear_ros.core.configuration import GRAPH_PRECISIONS
 
 HELP = "write PEAR's network as ONNX graphs, for robots without torch"
 DESCRIPTION = """\

@@ -6,7 +6,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from pear_ros.cli.options import add_estimator, estimator_choice, field_of_view, positive_integer
+from pear_ros.cli.options import add_estimator
+from pear_ros.cli.parameter_options import add_parameters, parameters_from
 from pear_ros.io.run_arrays import ARRAYS
 
 HELP = "find people in an image, a video or a camera, without ROS"
@@ -31,20 +32,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FOLDER",
         help="where results go, made when missing (default: %(default)s)",
     )
-    parser.add_argument(
-        "--fov",
-        type=field_of_view,
-        default=60.0,
-        metavar="DEGREES",
-        help="field of view across the image's longer side (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--max-humans",
-        type=positive_integer,
-        default=4,
-        metavar="N",
-        help="greatest number of people followed at once (default: %(default)s)",
-    )
+    # The default of this command; the node's is greater.
+    add_parameters(parser, ("field_of_view", "max_humans"), max_humans=4)
     add_estimator(parser)
 
 
@@ -52,5 +41,4 @@ def run(options: argparse.Namespace) -> int:
     """Run the subcommand; return the exit code."""
     from pear_ros.cli.run import run as run_source
 
-    choice = estimator_choice(options)
-    return run_source(options.source, options.output, options.fov, options.max_humans, choice)
+    return run_source(options.source, options.output, parameters_from(options))

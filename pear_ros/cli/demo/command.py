@@ -31,7 +31,7 @@ from pear_ros.cli.demo.lockstep import (
 from pear_ros.cli.demo.pictures import draw_bag
 from pear_ros.cli.demo.recorder import Recorder
 from pear_ros.cli.demo.table import demo_table
-from pear_ros.core.choice import EstimatorChoice
+from pear_ros.core.configuration import EstimatorChoice
 from pear_ros.estimators.factory import pear_obstacle
 from pear_ros.io.downloads import demo_clip
 from pear_ros.io.video import FrameSource

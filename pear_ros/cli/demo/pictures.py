@@ -18,7 +18,8 @@ from tqdm import tqdm
 
 from pear_ros.core.people import Array, Image, TrackingState
 from pear_ros.io.video import VideoWriter
-from pear_ros.rendering.render import SideWindow, contact_sheet, draw_side_view, side_width
+from pear_ros.rendering.contact_sheet import contact_sheet
+from pear_ros.rendering.side_view import SideWindow, draw_side_view, side_width
 
 _SHEET_TILES, _SHEET_COLUMNS = 9, 3
 

@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Engines that were built before, kept on disk with what was found out about their accuracy.
+"""TensorRT engines that were built before, kept on disk with their measured accuracy.
 
 A plan, as TensorRT calls a serialized engine, is machine code. So it is loaded only from a folder
-and a file that nobody but this user can have written to, and only when it is the one that was
-written. Whatever is wrong with it, it is built anew, and the log says why.
+and a file that no other user can have written, and only if the SHA-256 of the loaded bytes is that
+of its record. Whatever is wrong with it, it is rebuilt, and the reason is logged.
 
-Of each engine there is a plan and a record (JSON): what it was built for, the plan's SHA-256, the
-verdict. An engine that was refused leaves its record alone, so that it is not built in vain again.
-A new engine replaces those that differ in nothing but the export or TensorRT's version; engines of
-other weights, precisions, devices or numbers of people stay until somebody deletes them.
+An engine has two files: the plan and a record (JSON). An engine that was refused for its accuracy
+keeps its record only, so that it is not built in vain again. A new engine replaces those that
+differ only in the export or in TensorRT's version; engines for other weights, precisions, devices
+or batch sizes stay until the user deletes them.
 """
 
 from __future__ import annotations
@@ -23,17 +23,11 @@ from pear_ros.core.log import get_logger
 from pear_ros.io.downloads import cache_directory
 from pear_ros.pear.runtimes.accuracy import Verdict
 from pear_ros.pear.runtimes.engine_record import DamagedError, EngineKey, Record, difference
-from pear_ros.pear.runtimes.private_files import (
-    Bytes,
-    PrivateFolder,
-    UnsafeError,
-    UnsafeFolderError,
-)
+from pear_ros.pear.runtimes.private_files import Bytes, PrivateFolder, UnsafeError
 
-_DIGEST = 32
-"""Bytes of a SHA-256."""
-_OUTDATED = ("graph", "tensorrt")
-"""Fields of a key in which an engine may differ that a new one replaces."""
+_DIGEST_SIZE = hashlib.sha256().digest_size
+_REPLACED_FIELDS = ("graph", "tensorrt")
+"""Fields of a key in which a replaced engine may differ from the new one."""
 
 logger = get_logger(__name__)
 
@@ -43,41 +37,40 @@ class KeptEngine:
     """An engine that was built before, or the record of one that was refused."""
 
     path: Path
-    """Of the plan; where that is not kept, of the record."""
+    """The plan's file; where the plan is not kept, the record's."""
     plan: Bytes | None
-    """The plan, mapped; None where the verdict was against it."""
+    """The plan, memory-mapped; None if it was refused."""
     verdict: Verdict | None
-    """How accurate it was found; None where nobody looked yet."""
+    """Its accuracy; None if not measured yet."""
     body: str
-    """The body on which that was found, as it was named to `remember`."""
+    """Name of the body with which the accuracy was measured, as given to `store_verdict`."""
 
 
 class EngineCache:
-    """Engines in a folder. What goes wrong is logged, and nothing is raised."""
+    """Engines in a folder. Methods raise nothing: whatever goes wrong is logged."""
 
     def __init__(self, folder: Path | None = None) -> None:
         """`folder`: by default `engines` in pear_ros.io.downloads.cache_directory()."""
         self.folder = folder or cache_directory() / "engines"
         self._files = PrivateFolder(self.folder)
-        self._complained = False
+        self._warned = False
 
     def load(self, key: EngineKey) -> KeptEngine | None:
-        """The engine of `key`; None when there is none that may be used, and the log says why."""
-        plan, record = _plan_of(key), _record_of(key)
+        """Return the engine of `key`; None if there is none that is safe to use."""
+        plan, record = _plan_name(key), _record_name(key)
         try:
             found = self._read_record(record)
             if found.key != key:
                 raise DamagedError(f"{self.folder / record} is of another engine")
             if found.size == 0:
-                refused = found.verdict is not None and not found.verdict.passed
-                if refused:
-                    return KeptEngine(self.folder / record, None, found.verdict, found.body)
-                raise DamagedError(f"{self.folder / record} is without its plan")
+                if found.verdict is None or found.verdict.passed:
+                    raise DamagedError(f"{self.folder / record} is without its plan")
+                return KeptEngine(self.folder / record, None, found.verdict, found.body)
             content = self._read_plan(plan, found)
         except FileNotFoundError:
             logger.info("There is no engine in %s yet: %s", key.precision, self._nearest(key))
-        except (UnsafeFolderError, OSError) as error:
-            self._complain(error)
+        except OSError as error:
+            self._warn_once(error)
         except (UnsafeError, DamagedError) as error:
             logger.warning("The engine kept in %s is not used: %s.", self.folder, error)
         else:
@@ -85,64 +78,63 @@ class EngineCache:
         return None
 
     def store(self, key: EngineKey, plan: Bytes) -> bool:
-        """Keep a new engine, of which nobody knows yet how accurate it is; False if it cannot."""
+        """Keep a new engine, whose accuracy is not measured yet. Return whether it was kept."""
         record = Record(key, len(plan), hashlib.sha256(plan).hexdigest(), None, "")
-        with self._writing():
-            self._files.remove_parts(_plan_of(key))
-            self._files.remove_parts(_record_of(key))
-            self._files.write(_plan_of(key), plan)
-            self._files.write(_record_of(key), record.as_json())
+        with self._warning():
+            for name, content in ((_plan_name(key), plan), (_record_name(key), record.as_json())):
+                self._files.remove_parts(name)
+                self._files.write(name, content)
             self._remove_outdated(key)
             return True
         return False
 
-    def remember(self, key: EngineKey, verdict: Verdict, body: str) -> None:
-        """Keep how accurate the engine of `key` is, found on some `body`; if it is not, not it."""
-        with self._writing():
+    def store_verdict(self, key: EngineKey, verdict: Verdict, body: str) -> None:
+        """Keep the accuracy of the engine of `key`, measured with `body`.
+
+        The plan is deleted if the verdict is that it must not be used.
+        """
+        with self._warning():
             if not verdict.passed:
                 record = Record(key, 0, "", verdict, body)
-                self._files.write(_record_of(key), record.as_json())
-                self._files.remove(_plan_of(key))
+                self._files.write(_record_name(key), record.as_json())
+                self._files.remove(_plan_name(key))
                 return
             with contextlib.suppress(FileNotFoundError, DamagedError):
-                kept = self._read_record(_record_of(key))
-                record = replace(kept, verdict=verdict, body=body)
-                self._files.write(_record_of(key), record.as_json())
+                record = replace(self._read_record(_record_name(key)), verdict=verdict, body=body)
+                self._files.write(_record_name(key), record.as_json())
 
-    def timing(self, key: EngineKey) -> bytes:
-        """What earlier builds on this device measured; empty when there is nothing to be used."""
+    def timing_cache(self, key: EngineKey) -> bytes:
+        """Return TensorRT's timing cache of earlier builds on this device; empty if none."""
+        path = self.folder / key.timing_name
         try:
             content = bytes(self._files.read(key.timing_name))
+            if hashlib.sha256(content[_DIGEST_SIZE:]).digest() != content[:_DIGEST_SIZE]:
+                raise DamagedError(f"{path} is damaged")
         except FileNotFoundError:
             return b""
-        except (UnsafeFolderError, OSError) as error:
-            self._complain(error)
+        except OSError as error:
+            self._warn_once(error)
             return b""
-        except UnsafeError as error:
-            logger.warning("What earlier builds measured is not used: %s.", error)
+        except (UnsafeError, DamagedError) as error:
+            logger.warning("The timing cache of earlier builds is not used: %s.", error)
             return b""
-        if hashlib.sha256(content[_DIGEST:]).digest() != content[:_DIGEST]:
-            logger.warning("%s is damaged and not used.", self.folder / key.timing_name)
-            return b""
-        return content[_DIGEST:]
+        return content[_DIGEST_SIZE:]
 
-    def store_timing(self, key: EngineKey, measured: bytes) -> None:
-        """Keep what a build measured."""
-        with self._writing():
-            self._files.write(key.timing_name, hashlib.sha256(measured).digest() + measured)
+    def store_timing_cache(self, key: EngineKey, content: bytes) -> None:
+        """Keep TensorRT's timing cache for later builds on this device."""
+        with self._warning():
+            self._files.write(key.timing_name, hashlib.sha256(content).digest() + content)
 
     @contextlib.contextmanager
     def lock(self, key: EngineKey) -> Iterator[None]:
-        """Build the engine of `key` within: other processes wait until this one has it."""
+        """Hold the lock under which the engine of `key` is loaded or built, by one process."""
 
         def on_wait() -> None:
-            logger.info(
-                "Another process builds this engine, in %s; it is waited for.", key.precision
-            )
+            logger.info("Waiting for another process that builds this %s engine", key.precision)
 
         with contextlib.ExitStack() as stack:
-            # Where there can be no lock, nothing can be kept either: each builds its own.
-            with self._writing():
+            # Without a lock no engine can be kept either: each process builds its own.
+            with self._warning():
                 stack.enter_context(self._files.lock(f"{key.name}.lock", on_wait))
             yield
 
@@ -164,55 +156,55 @@ class EngineCache:
             raise DamagedError(f"{path} is damaged")
         return content
 
-    def _records(self) -> Iterator[Record]:
-        """Those of all engines, as far as they can be read."""
+    def _keys(self) -> Iterator[EngineKey]:
+        """Yield the keys of all engines with a valid record."""
         for name in self._files.names():
             if name.startswith("engine_") and name.endswith(".json"):
                 with contextlib.suppress(OSError, UnsafeError, DamagedError):
-                    yield self._read_record(name)
+                    yield self._read_record(name).key
 
     def _nearest(self, key: EngineKey) -> str:
-        """What the engine that comes nearest to `key` was built for."""
-        differences = []
+        """Return what the most similar engine for the same weights was built for."""
+        differences: list[str] = []
         with contextlib.suppress(OSError, UnsafeError):
-            for record in self._records():
-                if (record.key.weights, record.key.precision) == (key.weights, key.precision):
-                    differences.append(difference(record.key, key))
+            differences += [
+                difference(other, key)
+                for other in self._keys()
+                if (other.weights, other.precision) == (key.weights, key.precision)
+            ]
         if not differences:
             return f"none of these weights is kept in {self.folder}."
         return f"one that is kept in {self.folder} is for {min(differences, key=len)}."
 
     def _remove_outdated(self, key: EngineKey) -> None:
-        newest = {name: getattr(key, name) for name in _OUTDATED}
-        for record in list(self._records()):
-            other = record.key
+        newest = {name: getattr(key, name) for name in _REPLACED_FIELDS}
+        for other in list(self._keys()):
             if other != key and replace(other, **newest) == key:
-                self._files.remove(_plan_of(other))
-                self._files.remove(_record_of(other))
+                self._files.remove(_plan_name(other))
+                self._files.remove(_record_name(other))
                 logger.info("The engine for %s is replaced.", difference(other, key))
 
     @contextlib.contextmanager
-    def _writing(self) -> Iterator[None]:
+    def _warning(self) -> Iterator[None]:
         try:
             yield
         except (UnsafeError, OSError) as error:
-            self._complain(error)
+            self._warn_once(error)
 
-    def _complain(self, error: Exception) -> None:
-        """Once: what is wrong with the folder is so for all engines."""
-        if not self._complained:
-            self._complained = True
+    def _warn_once(self, error: Exception) -> None:
+        """Log what is wrong with the folder, the first time: it concerns all engines."""
+        if not self._warned:
+            self._warned = True
             reason = (isinstance(error, OSError) and error.strerror) or str(error)
             logger.warning(
                 "Engines cannot be kept in %s (%s): they are built at each start.",
-                self.folder,
-                reason,
+                *(self.folder, reason),
             )
 
 
-def _plan_of(key: EngineKey) -> str:
+def _plan_name(key: EngineKey) -> str:
     return f"{key.name}.plan"
 
 
-def _record_of(key: EngineKey) -> str:
+def _record_name(key: EngineKey) -> str:
     return f"{key.name}.json"

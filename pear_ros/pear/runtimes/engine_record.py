@@ -1,35 +1,38 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What an engine was built for, and what is known about it: the record that is kept beside it."""
+"""The record kept beside a TensorRT engine: what it was built for, its hash, its accuracy."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import platform
-from dataclasses import asdict, dataclass, field, fields
-from typing import Any
+from dataclasses import asdict, dataclass, field
 
 from pear_ros.pear.runtimes.accuracy import Verdict
 from pear_ros.pear.runtimes.private_files import Bytes
 
 _SCHEMA = 1
-_LARGEST = 1 << 16
+_MAX_BYTES = 1 << 16
+_INVALID = (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError)
+"""What JSON of another form, or no JSON, may raise."""
 
 
-def _platform() -> str:
-    return f"{platform.system()} {platform.machine()}"
+class DamagedError(Exception):
+    """A file is not as it was written; the text, after the file's name, says what is wrong."""
 
 
 @dataclass(frozen=True)
 class EngineKey:
-    """All that an engine holds for: it serves nothing else."""
+    """All that an engine depends on: it can be used for nothing else."""
 
     weights: str
     """Fingerprint of the weights."""
     graph: str
     """SHA-256 of the exported graph, hexadecimal."""
     precision: str
+    """Of the network's body: fp32, fp16 or bf16."""
     max_people: int
+    """Largest batch."""
     level: int
     """TensorRT's builder_optimization_level."""
     tensorrt: str
@@ -38,46 +41,50 @@ class EngineKey:
     """Name of the GPU."""
     compute_capability: str
     """Such as "8.7"."""
-    platform: str = field(default_factory=_platform)
+    platform: str = field(default_factory=lambda: f"{platform.system()} {platform.machine()}")
     """Operating system and processor."""
 
     @property
     def name(self) -> str:
-        """Its files' name, without suffix."""
-        return f"engine_{_hash_of(asdict(self))}"
+        """Name of its files, without suffix."""
+        return f"engine_{self._hash(*asdict(self))}"
 
     @property
     def timing_name(self) -> str:
-        """Name of the file with what builds on this device measured."""
-        shared = ("tensorrt", "device", "compute_capability", "platform")
-        return f"timing_{_hash_of({name: getattr(self, name) for name in shared})}"
+        """Name of the file with TensorRT's timing cache, which is shared on one device."""
+        return f"timing_{self._hash('tensorrt', 'device', 'compute_capability', 'platform')}"
+
+    def _hash(self, *names: str) -> str:
+        text = json.dumps({name: getattr(self, name) for name in names}, sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 @dataclass(frozen=True)
 class Record:
-    """One engine."""
+    """What is known about one engine."""
 
     key: EngineKey
+    """What it was built for."""
     size: int
-    """Of the plan, bytes; 0 where it is not kept."""
+    """Bytes of the plan; 0 where the plan is not kept."""
     sha256: str
     """Of the plan, hexadecimal."""
     verdict: Verdict | None
-    """How accurate it was found; None where nobody looked yet."""
+    """Its accuracy; None if not measured yet."""
     body: str
-    """The body on which that was found."""
+    """Name of the body with which the accuracy was measured."""
 
     def as_json(self) -> bytes:
-        """To be written to a file."""
+        """Return the record as a JSON text."""
         verdict = self.verdict and self.verdict.as_json()
         content = {**asdict(self), "schema": _SCHEMA, "verdict": verdict}
         return json.dumps(content, indent=1).encode()
 
     @classmethod
     def from_json(cls, text: Bytes) -> Record:
-        """What `as_json` gave. Raises DamagedError."""
+        """Return the record of a text of `as_json`. Raises DamagedError if it is another."""
         try:
-            content = json.loads(bytes(text[:_LARGEST]))
+            content = json.loads(bytes(text[:_MAX_BYTES]))
             if content.pop("schema") != _SCHEMA:
                 raise DamagedError("is of another version of this package")
             kinds: dict[str, type] = {"size": int, "sha256": str, "body": str}
@@ -87,35 +94,16 @@ class Record:
             if content["verdict"] is not None:
                 content["verdict"] = Verdict.from_json(content["verdict"])
             return cls(**content)
-        except DamagedError:
-            raise
-        except (
-            ValueError,
-            TypeError,
-            KeyError,
-            AttributeError,
-            OverflowError,
-            RecursionError,
-        ) as error:
+        except _INVALID as error:
             raise DamagedError("is damaged") from error
 
 
-class DamagedError(Exception):
-    """A file is not what was written; the text, behind the file's name, says what is wrong."""
-
-
-def _hash_of(content: dict[str, Any]) -> str:
-    text = json.dumps(content, sort_keys=True).encode()
-    return hashlib.sha256(text).hexdigest()[:16]
-
-
 def difference(kept: EngineKey, key: EngineKey) -> str:
-    """What `kept` is for, where it is not for the same as `key`."""
-    names = {field.name: field.name.replace("_", " ") for field in fields(EngineKey)}
-    names["tensorrt"] = "TensorRT"
-    told = []
-    for name, called in names.items():
+    """Return how `kept` differs from `key`, such as "TensorRT 10.3 instead of 10.7"."""
+    differences = []
+    for name in asdict(key):
         there, here = (str(getattr(one, name))[:40] for one in (kept, key))
         if there != here:
-            told.append(f"{called} {there} instead of {here}")
-    return ", ".join(told)
+            label = "TensorRT" if name == "tensorrt" else name.replace("_", " ")
+            differences.append(f"{label} {there} instead of {here}")
+    return ", ".join(differences)

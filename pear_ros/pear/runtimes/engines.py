@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
-from pear_ros.core.choice import GRAPH_PRECISIONS, RuntimeChoice
+from pear_ros.core.configuration import GRAPH_PRECISIONS, RuntimeChoice
 from pear_ros.core.log import get_logger
 from pear_ros.pear.body import PearBody
 from pear_ros.pear.graph import Graph, GraphError
@@ -26,7 +26,7 @@ from pear_ros.pear.runtimes.cudart import CudaError
 from pear_ros.pear.runtimes.driver import Gpu
 from pear_ros.pear.runtimes.engine_cache import EngineCache
 from pear_ros.pear.runtimes.engine_record import EngineKey
-from pear_ros.pear.runtimes.ladder import accurate, first_accurate
+from pear_ros.pear.runtimes.precision_fallback import first_available, require_accurate
 from pear_ros.pear.runtimes.private_files import Bytes
 from pear_ros.pear.runtimes.runtime import Runtime, RuntimeInfo, RuntimeUnavailableError
 
@@ -37,7 +37,7 @@ Progress: TypeAlias = Callable[[BuildProgress], None]
 """Told now and then how far something is: a file that is read or written, or an engine. What it
 raises ends that."""
 
-LADDER = ("fp16", "bf16", "fp32")
+PRECISIONS = ("fp16", "bf16", "fp32")
 """The quickest first. fp16 has more digits than bf16; bf16 and fp32 have more range."""
 
 _LEVEL = 3
@@ -119,13 +119,13 @@ def tensorrt_runtime(
     if choice.precision not in ("auto", *GRAPH_PRECISIONS):
         raise RuntimeUnavailableError(
             f"TensorRT is not run in {choice.precision} here: set precision to auto or one of "
-            f"{', '.join(LADDER)}"
+            f"{', '.join(PRECISIONS)}"
         )
-    precisions = LADDER if choice.precision == "auto" else (choice.precision,)
+    precisions = PRECISIONS if choice.precision == "auto" else (choice.precision,)
     engines = Engines(
         TensorRt(), weights, EngineCache(), body, choice.max_people, progress or ProgressLog()
     )
-    return first_accurate(precisions, engines.runtime)
+    return first_available(precisions, engines.runtime)
 
 
 @dataclass(frozen=True)
@@ -199,10 +199,10 @@ class Engines:
             *(key.precision, key.tensorrt, self.compiler.gpu),
         )
         start = time.monotonic()
-        measured = self.cache.timing(key)
+        measured = self.cache.timing_cache(key)
         built = self.compiler.build(graph.path, key.max_people, key.level, measured, self.progress)
         logger.info("The engine took %.0f s to build", time.monotonic() - start)
-        self.cache.store_timing(key, built.timing_cache)
+        self.cache.store_timing_cache(key, built.timing_cache)
         plan: Bytes = built.plan
         if self.cache.store(key, plan) and (kept := self.cache.load(key)) and kept.plan:
             # The file can leave memory again, of which a robot has little.
@@ -214,9 +214,9 @@ class Engines:
     def _judged(self, runtime: Runtime, key: EngineKey, graph: Graph) -> Runtime:
         def remember(verdict: Verdict) -> None:
             logger.info("The engine in %s is %s", key.precision, verdict)
-            self.cache.remember(key, verdict, self._body_name)
+            self.cache.store_verdict(key, verdict, self._body_name)
 
-        return accurate(runtime, graph.reference, self.body, remember)
+        return require_accurate(runtime, graph.reference, self.body, remember)
 
     @property
     def _body_name(self) -> str:

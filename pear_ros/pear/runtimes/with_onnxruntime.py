@@ -10,7 +10,7 @@ from pear_ros.core.people import Array, Image
 from pear_ros.pear.crop import Crops, Squares
 from pear_ros.pear.graph import INPUT, OUTPUT, Graph, Progress
 from pear_ros.pear.prediction import VECTOR_SIZE
-from pear_ros.pear.runtimes.cpu import KeptCrops, thread_count
+from pear_ros.pear.runtimes.cpu import CropBuffer, thread_count
 from pear_ros.pear.runtimes.quantise import quantised
 from pear_ros.pear.runtimes.runtime import RuntimeInfo, RuntimeUnavailableError
 
@@ -49,7 +49,7 @@ class OnnxRuntime:
                 f"onnxruntime {onnxruntime.__version__} cannot load {path}, which may be damaged "
                 f"({reason}): remove the file, it is made anew"
             ) from error
-        self._crop = KeptCrops()
+        self._crop = CropBuffer()
         self.info = RuntimeInfo(
             name="onnxruntime",
             version=onnxruntime.__version__,

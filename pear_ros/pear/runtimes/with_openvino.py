@@ -15,7 +15,7 @@ from pear_ros.core.people import Array, Image
 from pear_ros.pear.crop import Crops, Squares
 from pear_ros.pear.graph import OUTPUT, Graph
 from pear_ros.pear.prediction import VECTOR_SIZE
-from pear_ros.pear.runtimes.cpu import KeptCrops, has_bf16, thread_count
+from pear_ros.pear.runtimes.cpu import CropBuffer, has_bf16, thread_count
 from pear_ros.pear.runtimes.runtime import RuntimeInfo, RuntimeUnavailableError
 
 PRECISIONS = {"fp32": openvino.Type.f32, "bf16": openvino.Type.bf16}
@@ -59,9 +59,9 @@ class OpenVinoRuntime:
             reason = str(error).strip().rpartition("\n")[2]
             raise RuntimeUnavailableError(
                 f"OpenVINO {version} cannot load {graph.path}, which may be damaged ({reason}): "
-                "export it anew with `pear export-graph`"
+                "export it again with `pear export-graph`"
             ) from error
-        self._crop = KeptCrops()
+        self._crop = CropBuffer()
         self.info = RuntimeInfo(
             name="openvino",
             version=version,

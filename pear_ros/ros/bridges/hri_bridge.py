@@ -26,7 +26,7 @@ from tf2_msgs.msg import TFMessage
 from pear_msgs.msg import Human, HumanArray
 from pear_ros.body.joint_frames import Float64, root_frames
 from pear_ros.core.people import NUM_JOINTS, Array
-from pear_ros.hri.angles import ANGLES, joint_angles, whole
+from pear_ros.hri.joint_angles import ANGLES, joint_angles, whole
 from pear_ros.hri.skeleton import Picture, skeletons
 from pear_ros.ros.conversion.transforms import TRANSFORMS_QOS, TransformMessages
 from pear_ros.ros.running import StartError, run

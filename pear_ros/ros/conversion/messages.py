@@ -18,6 +18,7 @@ from std_msgs.msg import Header
 from pear_msgs.msg import BodyModelInfo, FlameParams, Human, HumanArray, SmplxParams
 from pear_ros.core import people as core
 from pear_ros.core.camera import Camera
+from pear_ros.core.estimate_arrays import ESTIMATE_ARRAYS
 from pear_ros.core.estimator import Body
 
 _JPEG_QUALITY = 92
@@ -90,7 +91,6 @@ def _human(person: core.Person, camera: Camera) -> Human:
     human = Human(
         id=person.id,
         tracking_state=int(person.state),
-        score=float(person.score),
         roi=_region(person.box, camera),
         root_pose=_pose(person.joints[0], person.smplx.pose[0]),
         smplx=_smplx(person.smplx),
@@ -98,9 +98,9 @@ def _human(person: core.Person, camera: Camera) -> Human:
         depth_source=int(person.depth_source),
         flame=_flame(person.flame),
     )
-    human.joints = _flat(person.joints)
-    human.joint_confidence = _flat(person.joint_confidence)
-    human.keypoints = _flat(person.keypoints)
+    for name, array_field in ESTIMATE_ARRAYS.items():
+        value = getattr(person, name)
+        setattr(human, name, _flat(value) if array_field.shape else float(value))
     return human
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Times of each processed image on topics of their own, for plots."""
+"""Durations of each processed image on topics of their own, for plots."""
 
 from __future__ import annotations
 
@@ -10,14 +10,15 @@ from std_msgs.msg import Float64
 
 
 class DebugTimes:
-    """Publishes below debug/, in milliseconds, while somebody subscribes.
+    """Publish durations in milliseconds below debug/, on topics that have a subscriber.
 
-    `pipeline_latency_ms`: from the stamp of the image to its results being published, by the node's
-    clock. `processing_time_ms`: of that, what was spent here. `cyclic_time_ms`: between the
-    beginnings of this image's processing and the last one's.
+    `pipeline_latency_ms`: from the stamp of the image until its results are published, by the
+    node's clock. `processing_time_ms`: the part of it spent in the node. `cyclic_time_ms`: from the
+    start of the image before to the start of this one.
     """
 
     def __init__(self, node: LifecycleNode) -> None:
+        """Create the publishers on `node`."""
         self._node = node
         self._latency, self._processing, self._cyclic = (
             node.create_publisher(Float64, f"debug/{name}_ms", 1)
@@ -26,7 +27,10 @@ class DebugTimes:
         self._last_start: float | None = None
 
     def publish(self, stamp: int, started: float) -> None:
-        """For an image of this `stamp` (nanoseconds), worked on since `started` (perf_counter)."""
+        """Publish for an image of this `stamp`, nanoseconds, whose processing began at `started`.
+
+        `started`: seconds of time.perf_counter.
+        """
         last, self._last_start = self._last_start, started
         if self._latency.get_subscription_count():
             now = self._node.get_clock().now().nanoseconds
@@ -37,6 +41,6 @@ class DebugTimes:
             self._cyclic.publish(Float64(data=1e3 * (started - last)))
 
     def destroy(self) -> None:
-        """Takes the publishers off the node."""
+        """Remove the publishers from the node."""
         for publisher in (self._latency, self._processing, self._cyclic):
             self._node.destroy_publisher(publisher)

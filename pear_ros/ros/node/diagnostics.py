@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the node says on /diagnostics (REP-107), for rqt, robot monitors and the demo."""
+"""Messages on /diagnostics (REP-107), for rqt, robot monitors and the demo."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from std_msgs.msg import Header
 
-from pear_ros.ros.node.metrics import Statistics
+from pear_ros.ros.node.image_statistics import Statistics
 
 _IMAGES = "images"
 _COUNTS = (
@@ -24,16 +24,17 @@ class Report:
     """The state of a node at one moment."""
 
     state: str
-    """Of its life cycle, in a word."""
+    """State of its life cycle, in a word."""
     statistics: Statistics
     rates: Mapping[str, float] = field(default_factory=dict)
-    """Hz over the last seconds, by name."""
+    """Rates over the last seconds in Hz, by name."""
     topics: Mapping[str, str] = field(default_factory=dict)
-    """What is known of each topic, by what it brings or takes."""
-    troubles: Sequence[str] = ()
-    """What somebody has to do something about, the worst first."""
+    """Description of each input topic, by kind."""
+    warnings: Sequence[str] = ()
+    """Sentences on what the user has to change, the worst first."""
     model_id: str = ""
-    facts: Mapping[str, str] = field(default_factory=dict)
+    """Name and version of the estimator; empty while none is loaded."""
+    diagnostics: Mapping[str, str] = field(default_factory=dict)
     """What the estimator tells of itself."""
 
 
@@ -48,8 +49,8 @@ def diagnostic_array(report: Report, name: str, stamp: Time) -> DiagnosticArray:
     summary = f"{statistics.processed} of {statistics.received} images processed"
     status = [
         _status(f"{name}: {_IMAGES}", summary, images),
-        _status(f"{name}: topics", report.state, report.topics, report.troubles),
-        _status(f"{name}: estimator", report.model_id or "not loaded", report.facts),
+        _status(f"{name}: topics", report.state, report.topics, report.warnings),
+        _status(f"{name}: estimator", report.model_id or "not loaded", report.diagnostics),
     ]
     return DiagnosticArray(header=Header(stamp=stamp), status=status)
 
@@ -61,11 +62,11 @@ def figures(message: DiagnosticArray) -> dict[str, float]:
 
 
 def _status(
-    name: str, message: str, values: Mapping[str, str], troubles: Sequence[str] = ()
+    name: str, message: str, values: Mapping[str, str], warnings: Sequence[str] = ()
 ) -> DiagnosticStatus:
     return DiagnosticStatus(
-        level=DiagnosticStatus.WARN if troubles else DiagnosticStatus.OK,
+        level=DiagnosticStatus.WARN if warnings else DiagnosticStatus.OK,
         name=name,
-        message="; ".join(troubles) or message,
+        message="; ".join(warnings) or message,
         values=[KeyValue(key=key, value=value) for key, value in values.items()],
     )

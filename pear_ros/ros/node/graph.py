@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Questions to the ROS graph: who publishes what, and why nothing arrives."""
+"""Queries of the ROS graph: publishers of images, and why no message arrives."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ if TYPE_CHECKING:
 
 _IMAGE_TYPES = {"sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage"}
 _MOST_TOPICS = 3
-"""Topics that a sentence lists."""
+"""Number of topics that a sentence lists."""
 
 
 def node_name(endpoint: TopicEndpointInfo) -> str:
-    """Full name of the node that an endpoint belongs to."""
+    """Return the full name of the node that an endpoint belongs to."""
     return f"{endpoint.node_namespace.rstrip('/')}/{endpoint.node_name}"
 
 
 def image_topics(node: Node) -> list[str]:
-    """Topics of raw or compressed images that other nodes than `node` publish, in full."""
+    """Return the full names of image topics, raw or compressed, that other nodes publish."""
     own = {publisher.topic_name for publisher in node.publishers}
     return [
         name
@@ -31,7 +31,7 @@ def image_topics(node: Node) -> list[str]:
 
 
 def silence_reason(node: Node, topic: str) -> str:
-    """Why `node`, which subscribes to `topic` (full name), receives nothing; ends a sentence."""
+    """Return why `node` receives nothing on `topic` (full name), as the end of a sentence."""
     publishers = node.get_publishers_info_by_topic(topic)
     if not publishers:
         advice = "is the topic remapped, and is image_transport right?"

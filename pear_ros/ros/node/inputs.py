@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The node's subscriptions: images and calibration and, where they are asked for, who is in the
-image and how far everything is."""
+"""The node's subscriptions: images, camera_info and, if configured, detections and depth."""
 
 from __future__ import annotations
 
@@ -12,43 +11,46 @@ from rclpy.node import Node
 from sensor_msgs.msg import CameraInfo, CompressedImage
 from sensor_msgs.msg import Image as ImageMessage
 
-from pear_ros.ros.node.parameters import Parameters
+from pear_ros.core.parameters import Parameters
+from pear_ros.ros.conversion.frame_input import CAMERA_INFO, DEPTH, DETECTIONS, IMAGE
+from pear_ros.ros.node.processor import ImageProcessor
 from pear_ros.ros.node.subscription import FollowingSubscription
-from pear_ros.ros.node.worker import DEPTH, DETECTIONS, Worker
 from pear_ros.ros.running import StartError
 
-_NEWEST = 1
-"""Messages kept of what holds until the next comes."""
-_RECENT = 5
-"""Messages kept of images and of what is matched with them: several arrive at once where the
-middleware sends again what was lost. The inbox drops all but the newest, and counts them."""
-_FOLLOW_SECONDS = 0.2
-"""Period at which the publishers' QoS is looked at."""
+_LATEST = 1
+"""Queue size of camera_info, of which each message replaces the one before."""
+_QUEUE_SIZE = 5
+"""Queue size of images and of what is synchronised with them: several arrive at once when the
+middleware resends lost ones. The synchroniser drops and counts all but the newest."""
+_QOS_PERIOD_SECONDS = 0.2
+"""Period at which the reliability is matched to the publishers'."""
 
 
 class Inputs:
-    """Feeds a worker from the topics that the parameters ask for."""
+    """Subscribe an ImageProcessor to the topics that the parameters ask for."""
 
     def __init__(
         self,
         node: Node,
         parameters: Parameters,
-        worker: Worker,
+        processor: ImageProcessor,
         topics: Mapping[str, str],
     ) -> None:
-        """`topics`: those of `input_topics`. Raises StartError as `detections_type` does."""
+        """Subscribe to `topics`, those of `input_topics`. Raises StartError without vision_msgs."""
         self._node = node
-        self._worker = worker
+        self._processor = processor
         self._subscriptions: list[FollowingSubscription] = []
         kind = CompressedImage if parameters.image_transport == "compressed" else ImageMessage
-        self._subscribe(kind, topics["image"], worker.put, _RECENT, worker.count_lost)
-        self._subscribe(CameraInfo, "camera_info", worker.set_camera_info, _NEWEST)
+        self._subscribe(kind, topics[IMAGE], processor.add_image, _QUEUE_SIZE, processor.count_lost)
+        self._subscribe(CameraInfo, CAMERA_INFO, processor.set_camera_info, _LATEST)
         if DETECTIONS in topics:
-            self._subscribe(detections_type(), topics[DETECTIONS], worker.put_detections, _RECENT)
+            self._subscribe(
+                detections_type(), topics[DETECTIONS], processor.add_detections, _QUEUE_SIZE
+            )
         if DEPTH in topics:
-            self._subscribe(ImageMessage, topics[DEPTH], worker.put_depth, _RECENT)
+            self._subscribe(ImageMessage, topics[DEPTH], processor.add_depth, _QUEUE_SIZE)
         clock = Clock(clock_type=ClockType.STEADY_TIME)  # simulated time may stand still
-        self._timer = node.create_timer(_FOLLOW_SECONDS, self._follow, clock=clock)
+        self._timer = node.create_timer(_QOS_PERIOD_SECONDS, self._update_qos, clock=clock)
 
     def _subscribe(
         self,
@@ -58,31 +60,31 @@ class Inputs:
         depth: int,
         message_lost: Callable[[Any], None] | None = None,
     ) -> None:
-        reliability = self._worker.parameters.image_reliability
+        reliability = self._processor.parameters.image_reliability
         self._subscriptions.append(
             FollowingSubscription(
                 self._node, kind, topic, callback, depth, reliability, message_lost
             )
         )
 
-    def _follow(self) -> None:
+    def _update_qos(self) -> None:
         for subscription in self._subscriptions:
-            subscription.follow(self._worker.parameters.image_reliability)
+            subscription.follow(self._processor.parameters.image_reliability)
 
     def destroy(self) -> None:
-        """Takes the subscriptions off the node."""
+        """Remove the subscriptions from the node."""
         self._node.destroy_timer(self._timer)
         for subscription in self._subscriptions:
             subscription.destroy()
 
 
 def input_topics(node: Node, parameters: Parameters) -> dict[str, str]:
-    """Resolved names of the topics that are awaited: image and, where asked for, the others."""
+    """Return the resolved names of the topics to subscribe to, by kind."""
     image = node.resolve_topic_name("image")
     if parameters.image_transport == "compressed":
-        # image_transport's rule: the transport's name goes behind the topic's final name.
+        # image_transport appends the transport's name to the topic's resolved name.
         image = f"{image}/compressed"
-    topics = {"image": image}
+    topics = {IMAGE: image}
     if parameters.detector == "topic":
         topics[DETECTIONS] = node.resolve_topic_name("detections")
     if parameters.depth:
@@ -91,7 +93,7 @@ def input_topics(node: Node, parameters: Parameters) -> dict[str, str]:
 
 
 def detections_type() -> type[Any]:
-    """vision_msgs/Detection2DArray. Raises StartError where vision_msgs is not installed."""
+    """Return vision_msgs/Detection2DArray. Raises StartError if vision_msgs is not installed."""
     try:
         from vision_msgs.msg import Detection2DArray
     except ImportError as error:

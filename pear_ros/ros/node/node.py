@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The node: images in, people out. A lifecycle around the modules that do the work."""
+"""The lifecycle node `pear`: subscribes to images and publishes the people in them."""
 
 from __future__ import annotations
 
@@ -12,15 +12,22 @@ from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackRet
 from rclpy.parameter import Parameter
 from std_srvs.srv import SetBool
 
+from pear_ros.core.configuration import EstimatorChoice
+from pear_ros.core.parameters import Parameters
 from pear_ros.ros.environment import missing
-from pear_ros.ros.node.complaints import Complaints
+from pear_ros.ros.node.core_logs import CoreLogs
+from pear_ros.ros.node.image_statistics import Statistics, StatisticsCollector
 from pear_ros.ros.node.inputs import Inputs, detections_type, input_topics
-from pear_ros.ros.node.logs import core_logs_to
-from pear_ros.ros.node.metrics import Recorder, Statistics
 from pear_ros.ros.node.outputs import Outputs, Watched
-from pear_ros.ros.node.parameters import Parameters, declare_parameters, in_declared_type, refusal
+from pear_ros.ros.node.parameters import (
+    changed,
+    declare_parameters,
+    in_declared_type,
+    refusal,
+)
+from pear_ros.ros.node.processor import ImageProcessor
 from pear_ros.ros.node.reporter import Reporter
-from pear_ros.ros.node.worker import Worker
+from pear_ros.ros.node.throttled_logger import ThrottledLogger
 from pear_ros.ros.running import StartError, run
 
 if TYPE_CHECKING:
@@ -28,105 +35,118 @@ if TYPE_CHECKING:
 
 
 class PearNode(LifecycleNode):
-    """Subscribes to images and publishes the people in them.
+    """Subscribe to images and publish the people in them.
 
-    The executor's thread only takes messages in; one worker thread does the rest, always on the
-    newest image. Whatever arrives, the node lives on: what cannot be used is logged (once a minute
-    for each cause) and counted in `statistics`.
+    The executor's thread only queues messages; another thread processes the newest image. No
+    message ends the node: what cannot be used is logged (once a minute for each cause) and counted
+    in `statistics`.
     """
 
     def __init__(
         self, build_pipeline: Callable[[Parameters], Pipeline], **node_options: Any
     ) -> None:
-        """`build_pipeline` is called at configuration; `node_options` go to rclpy's Node.
+        """Create the node; `build_pipeline` is called at configuration.
 
-        Raises ParameterError when a parameter was given a wrong value.
+        `node_options` are passed to rclpy's Node. Raises ParameterError if a parameter
+        was given a wrong value.
         """
         super().__init__("pear", **node_options)
         self._build_pipeline = build_pipeline
-        self._recorder = Recorder()
-        self._complain = Complaints(self.get_logger())
-        self._reporter = Reporter(self, self._recorder, self._complain)
+        self._core_logs = CoreLogs(self.get_logger())
+        self._statistics = StatisticsCollector()
+        self._throttled_logger = ThrottledLogger(self.get_logger())
+        self._reporter = Reporter(self, self._statistics, self._throttled_logger)
         self._pipeline: Pipeline | None = None
         self._outputs: Outputs | None = None
-        self._worker: Worker | None = None
+        self._processor: ImageProcessor | None = None
         self._inputs: Inputs | None = None
         self._active = False
         self._enabled = True
-        self._trouble = ""
+        self._failure = ""
         self._values = declare_parameters(self)
-        self.add_on_set_parameters_callback(self._take_parameters)
+        self.add_on_set_parameters_callback(self._validate_parameters)
         self.create_service(SetBool, "~/enable", self._enable)
 
     @property
     def statistics(self) -> Statistics:
-        """What became of the images so far, and how long each stage takes."""
-        return self._recorder.snapshot()
+        """Counts of the images so far by outcome, and durations of the stages."""
+        return self._statistics.snapshot()
 
     @property
     def watched(self) -> Watched | None:
-        """Which results somebody subscribes to; None while the node is not configured."""
-        return self._outputs.watched() if self._outputs else None
+        """Which results have a subscriber; None while the node is not configured."""
+        return self._outputs.watched(self._values) if self._outputs else None
 
     def set_parameters(self, parameter_list: list[Parameter[Any]]) -> list[SetParametersResult]:
-        """As rclpy does, after values have been put into their declared types."""
-        return super().set_parameters([in_declared_type(one) for one in parameter_list])
+        """Set each parameter on its own and return the results; see set_parameters_atomically."""
+        return [self.set_parameters_atomically([parameter]) for parameter in parameter_list]
 
     def set_parameters_atomically(
         self, parameter_list: list[Parameter[Any]]
     ) -> SetParametersResult:
-        """As rclpy does, after values have been put into their declared types; the parameter
-        service calls this one.
+        """Set all parameters or none, and apply them; ROS 2's parameter services call this method.
+
+        Values are converted to their declared types first. The new values take effect from the
+        next image on, or at the next configuration.
         """
-        return super().set_parameters_atomically([in_declared_type(one) for one in parameter_list])
+        parameters = [in_declared_type(parameter) for parameter in parameter_list]
+        # Before rclpy, which refuses a value out of range in other words than the commands do.
+        result = self._validate_parameters(parameters)
+        if result.successful:
+            result = super().set_parameters_atomically(parameters)
+        if result.successful:
+            # Not in a callback of rclpy: Humble has none that is called after values were set.
+            self._values = changed(self._values, parameters)
+            if self._processor is not None:
+                self._processor.parameters = self._values
+        return result
 
     def autostart(self) -> None:
-        """Configures and activates the node, unless its parameter `autostart` is off.
+        """Configure and activate the node, unless its parameter `autostart` is false.
 
-        Raises StartError when that fails.
+        Raises StartError if that fails.
         """
         if not self._values.autostart:
             self.get_logger().info("Waiting to be configured and activated (autostart is off)")
             return
         for transition in (self.trigger_configure, self.trigger_activate):
             if transition() != TransitionCallbackReturn.SUCCESS:
-                raise StartError(self._trouble or "the node could not be activated")
+                raise StartError(self._failure or "the node could not be activated")
 
     def prepare(self) -> bool:
-        """With the parameter `build_only`, configures the node, which makes whatever takes long and
-        is kept: graphs and engines; then takes it back. Returns whether that was asked for.
+        """Build graphs and engines if the parameter `build_only` is true; return whether it is.
 
-        Raises StartError when that fails.
+        They are built by configuring the node, which is cleaned up again. Raises StartError if that
+        fails.
         """
         if not self._values.build_only:
             return False
         if self.trigger_configure() != TransitionCallbackReturn.SUCCESS:
-            raise StartError(self._trouble)
+            raise StartError(self._failure)
         self.trigger_cleanup()
         self.get_logger().info("Everything is built (build_only)")
         return True
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Loads the models and creates the publishers."""
+        """Load the models and create the publishers."""
         try:
             if self._values.detector == "topic":
                 detections_type()  # Now, before models are loaded.
-            with core_logs_to(self.get_logger()):
-                self._pipeline = self._build_pipeline(self._values)
+            self._pipeline = self._build_pipeline(self._values)
             self._outputs = Outputs(self, self._pipeline)
         except Exception as error:
-            self._trouble = missing(error) if isinstance(error, ImportError) else str(error)
-            self.get_logger().error(f"Cannot be configured: {self._trouble}")
-            self._let_go()
+            self._failure = missing(error) if isinstance(error, ImportError) else str(error)
+            self.get_logger().error(f"Cannot be configured: {self._failure}")
+            self._release()
             return TransitionCallbackReturn.FAILURE
         pipeline = self._pipeline
         self._reporter.pipeline = pipeline
-        self._reporter.enter("inactive")
+        self._reporter.set_state("inactive")
         self.get_logger().info(f"Estimator {pipeline.model_id} with body {pipeline.body.name}")
         return super().on_configure(state)
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Subscribes and starts the worker, unless the service `enable` has switched it off."""
+        """Subscribe and start processing, unless disabled by the service `enable`."""
         assert self._outputs is not None
         result = super().on_activate(state)
         self._outputs.publish_body_model()
@@ -134,63 +154,64 @@ class PearNode(LifecycleNode):
         if self._enabled:
             self._start()
         else:
-            self._reporter.enter("active, but disabled")
+            self._reporter.set_state("active, but disabled")
         return result
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Stops listening and finishes the image at hand: from then on nothing is computed."""
+        """Unsubscribe and finish the current image; nothing is computed from then on."""
         self._stop()
         self._active = False
-        self._reporter.enter("inactive")
+        self._reporter.set_state("inactive")
         return super().on_deactivate(state)
 
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Takes the publishers away and lets go of the models, on the GPU, too."""
-        self._let_go()
+        """Remove the publishers and free the models, on the GPU, too."""
+        self._release()
         return super().on_cleanup(state)
 
     def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Stops and lets go, from any state."""
-        self._let_go()
+        """Stop and free everything, from any state."""
+        self._release()
         return super().on_shutdown(state)
 
     def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Lets go of everything after a transition that failed: the node can be configured anew."""
+        """Free everything after a failed transition, so that the node can be configured again."""
         self.get_logger().error("A transition failed: the node is unconfigured now")
-        self._let_go()
+        self._release()
         return TransitionCallbackReturn.SUCCESS
 
     def destroy_node(self) -> None:
-        """Stops the worker before rclpy takes its publishers away."""
+        """Stop processing before rclpy destroys the publishers."""
         self._stop()
+        self._core_logs.close()
         super().destroy_node()
 
     def _start(self) -> None:
         assert self._pipeline is not None and self._outputs is not None
         topics = input_topics(self, self._values)
-        worker = Worker(
+        processor = ImageProcessor(
             self,
             self._pipeline,
             self._outputs,
-            self._recorder,
-            self._complain,
+            self._statistics,
+            self._throttled_logger,
             topics,
             self._values,
         )
-        worker.start()
-        self._worker = worker
-        self._inputs = Inputs(self, self._values, worker, topics)
-        self._reporter.enter("active", topics)
+        processor.start()
+        self._processor = processor
+        self._inputs = Inputs(self, self._values, processor, topics)
+        self._reporter.set_state("active", topics)
         self.get_logger().info(f"Looking for people in {topics['image']}")
 
     def _stop(self) -> None:
         if self._inputs is not None:
             self._inputs.destroy()
-        if self._worker is not None:
-            self._worker.stop()
-        self._inputs = self._worker = None
+        if self._processor is not None:
+            self._processor.stop()
+        self._inputs = self._processor = None
 
-    def _let_go(self) -> None:
+    def _release(self) -> None:
         self._stop()
         self._active = False
         if self._outputs is not None:
@@ -198,38 +219,33 @@ class PearNode(LifecycleNode):
         if self._pipeline is not None:
             self._pipeline.close()
         self._outputs = self._pipeline = self._reporter.pipeline = None
-        self._reporter.enter("unconfigured")
+        self._reporter.set_state("unconfigured")
 
     def _enable(self, request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
-        """Switches the work on and off while models stay loaded; on begins with new tracks."""
+        """Start or stop processing while the models stay loaded; a start begins with new tracks."""
         self._enabled = request.data
-        if self._active and self._enabled and self._worker is None:
+        if self._active and self._enabled and self._processor is None:
             self._start()
-        elif not self._enabled and self._worker is not None:
+        elif not self._enabled and self._processor is not None:
             self._stop()
-            self._reporter.enter("active, but disabled")
+            self._reporter.set_state("active, but disabled")
         response.success = True
         response.message = "enabled" if self._enabled else "disabled"
         return response
 
-    def _take_parameters(self, parameters: list[Parameter[Any]]) -> SetParametersResult:
+    def _validate_parameters(self, parameters: list[Parameter[Any]]) -> SetParametersResult:
         reason = refusal(parameters, live_only=self._pipeline is not None)
-        if reason:
-            return SetParametersResult(successful=False, reason=reason)
-        self._values = self._values.changed(parameters)
-        if self._worker is not None:
-            self._worker.parameters = self._values
-        return SetParametersResult(successful=True)
+        return SetParametersResult(successful=not reason, reason=reason)
 
 
 def build_pipeline(parameters: Parameters) -> Pipeline:
-    """The core's pipeline as the parameters want it."""
+    """Return a pipeline as configured by the parameters."""
     (pipeline,) = build_pipelines(parameters, 1)
     return pipeline
 
 
 def build_pipelines(parameters: Parameters, count: int) -> list[Pipeline]:
-    """`count` pipelines as the parameters want them, each for a thread of its own.
+    """Return `count` pipelines as configured by the parameters, each for a thread of its own.
 
     They share PEAR's network, and results are the same whatever the count.
     """
@@ -242,10 +258,10 @@ def build_pipelines(parameters: Parameters, count: int) -> list[Pipeline]:
         Pipeline(
             estimator,
             make_detector(parameters.detector),
-            parameters.settings,
+            parameters,
             parameters.id_prefix,
         )
-        for estimator in make_estimators(parameters.estimator_choice, count)
+        for estimator in make_estimators(EstimatorChoice.of(parameters), count)
     ]
 
 
@@ -253,7 +269,7 @@ def main(
     arguments: list[str] | None = None,
     build: Callable[[Parameters], Pipeline] = build_pipeline,
 ) -> int:
-    """Runs the node until Ctrl-C. Returns the exit status."""
+    """Run the node until Ctrl-C; return the exit status."""
 
     def start() -> PearNode | None:
         node = PearNode(build)

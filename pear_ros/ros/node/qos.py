@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Quality of service (QoS): what to request of publishers, and which endpoints do not match."""
+"""Quality of service (QoS): reliability to request, and endpoints that are incompatible."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ if TYPE_CHECKING:
     from rclpy.topic_endpoint_info import TopicEndpointInfo
 
 REMEDY = "let the subscription request less: reliability best_effort, durability volatile"
-"""Against incompatible QoS."""
+"""What to change where QoS is incompatible."""
 
 _LARGE_BUFFERS = "sudo sysctl -w net.core.rmem_max=33554432 net.core.rmem_default=33554432"
 
 
 def loss_remedy() -> str:
-    """What to change where large messages are lost, for the middleware in use.
+    """Return what to change where large messages are lost, for the middleware in use.
 
-    As measured: benchmarks/results/image_transport.md and image_transport_cyclonedds.md.
+    Measured in benchmarks/results/image_transport.md and image_transport_cyclonedds.md.
     """
     if "fastrtps" in get_rmw_implementation_identifier():
         return (
@@ -35,7 +35,7 @@ def loss_remedy() -> str:
 
 
 class Incompatible(NamedTuple):
-    """A publisher and a subscription of one topic between which nothing passes."""
+    """A publisher and a subscription of one topic that exchange no messages."""
 
     topic: str
     publisher: str
@@ -43,7 +43,7 @@ class Incompatible(NamedTuple):
     subscriber: str
     """Full name of the subscribing node."""
     reason: str
-    """Which policies differ, as rclpy words it."""
+    """Policies that differ, in rclpy's words."""
 
     def __str__(self) -> str:
         return (
@@ -53,9 +53,9 @@ class Incompatible(NamedTuple):
 
 
 def incompatible(node: Node, topics: Iterable[str]) -> Iterator[Incompatible]:
-    """All pairs of endpoints of `topics` (full names) whose QoS is incompatible.
+    """Yield all pairs of endpoints of `topics` (full names) whose QoS is incompatible.
 
-    `node`: any node, which asks the ROS graph; its own endpoints are among those compared.
+    `node`: any node, for access to the ROS graph; its own endpoints are compared, too.
     """
     for topic in topics:
         subscriptions = node.get_subscriptions_info_by_topic(topic)
@@ -72,7 +72,9 @@ def incompatible(node: Node, topics: Iterable[str]) -> Iterator[Incompatible]:
 
 
 def matching_reliability(publishers: Iterable[TopicEndpointInfo]) -> ReliabilityPolicy:
-    """The strictest reliability that receives from all `publishers`: RELIABLE where all offer it.
+    """Return the strictest reliability that receives from all `publishers`.
+
+    It is RELIABLE if all of them offer it.
 
     RELIABLE as well while there are none: the first images of a reliable publisher are not lost,
     and a best-effort publisher promises none of its first images anyway.

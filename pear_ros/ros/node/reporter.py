@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Looks once a second at how the node is doing: for /diagnostics, and for warnings in the log."""
+"""Monitor the node once a second, for /diagnostics and for warnings in the log."""
 
 from __future__ import annotations
 
@@ -12,70 +12,73 @@ from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.clock import Clock, ClockType  # type: ignore[attr-defined]
 from rclpy.node import Node
 
-from pear_ros.ros.node.complaints import Complaints
 from pear_ros.ros.node.diagnostics import Report, diagnostic_array
 from pear_ros.ros.node.graph import silence_reason
-from pear_ros.ros.node.metrics import Recorder, Statistics
+from pear_ros.ros.node.image_statistics import Statistics, StatisticsCollector
 from pear_ros.ros.node.qos import REMEDY, incompatible, loss_remedy
+from pear_ros.ros.node.throttled_logger import ThrottledLogger
 
 if TYPE_CHECKING:
     from pear_ros.pipeline import Pipeline
 
-_SECONDS = 1.0
-_LOOKS = 10
-"""Looks back over which rates are taken."""
-_PATIENCE = 5.0
-"""Seconds after which an input that is silent is trouble."""
+_PERIOD_SECONDS = 1.0
+_RATE_PERIODS = 10
+"""Periods over which rates are averaged."""
+_SILENCE_SECONDS = 5.0
+"""Time without a message after which an input topic is reported."""
 
 
 class Reporter:
-    """Reports on a node from its beginning to its end, in whatever state it is."""
+    """Report on a node in every state of its life cycle."""
 
-    def __init__(self, node: Node, recorder: Recorder, complain: Complaints) -> None:
+    def __init__(
+        self, node: Node, statistics: StatisticsCollector, logger: ThrottledLogger
+    ) -> None:
+        """Report on `node`, until it is destroyed."""
         self.pipeline: Pipeline | None = None
-        """The one in use; None: none is loaded."""
+        """The pipeline in use; None while none is loaded."""
         self._node = node
-        self._recorder = recorder
-        self._complain = complain
+        self._statistics = statistics
+        self._logger = logger
         self._state = "unconfigured"
         self._topics: Mapping[str, str] = {}
-        self._since = 0.0
-        self._past: deque[tuple[float, Statistics]] = deque(maxlen=_LOOKS + 1)
+        self._state_start = 0.0
+        self._history: deque[tuple[float, Statistics]] = deque(maxlen=_RATE_PERIODS + 1)
         self._publisher = node.create_publisher(DiagnosticArray, "/diagnostics", 1)
         clock = Clock(clock_type=ClockType.STEADY_TIME)  # simulated time may stand still
-        node.create_timer(_SECONDS, self._look, clock=clock)
+        node.create_timer(_PERIOD_SECONDS, self._update, clock=clock)
 
-    def enter(self, state: str, topics: Mapping[str, str] | None = None) -> None:
-        """The node is in another state now, in which it listens to `topics` (names by kind)."""
+    def set_state(self, state: str, topics: Mapping[str, str] | None = None) -> None:
+        """Set the state of the node, in which it subscribes to `topics` (names by kind)."""
         self._state = state
         self._topics = topics or {}
-        self._since = time.perf_counter()
-        self._past.clear()
+        self._state_start = time.perf_counter()
+        self._history.clear()
 
-    def _look(self) -> None:
-        self._past.append((time.perf_counter(), self._recorder.snapshot()))
+    def _update(self) -> None:
+        self._history.append((time.perf_counter(), self._statistics.snapshot()))
         if self._topics:
-            self._node.get_logger().debug(str(self._past[-1][1]))
-        troubles = self._troubles()
-        for cause, text in troubles.items():
-            self._complain(cause, text)
+            self._node.get_logger().debug(str(self._history[-1][1]))
+        warnings = self._warnings()
+        for cause, text in warnings.items():
+            self._logger.warning(cause, text)
         if self._publisher.get_subscription_count():
             pipeline = self.pipeline
             report = Report(
                 state=self._state,
-                statistics=self._past[-1][1],
+                statistics=self._history[-1][1],
                 rates=self._rates(),
                 topics={kind: self._description(topic) for kind, topic in self._topics.items()},
-                troubles=list(troubles.values()),
+                warnings=list(warnings.values()),
                 model_id=pipeline.model_id if pipeline else "",
-                facts=pipeline.facts if pipeline else {},
+                diagnostics=pipeline.diagnostics if pipeline else {},
             )
             name = self._node.get_fully_qualified_name()
             now = self._node.get_clock().now().to_msg()
             self._publisher.publish(diagnostic_array(report, name, now))
 
     def _rates(self) -> dict[str, float]:
-        (start, before), (end, now) = self._past[0], self._past[-1]
+        (start, before), (end, now) = self._history[0], self._history[-1]
         if end == start:
             return {}
         return {
@@ -84,7 +87,7 @@ class Reporter:
         }
 
     def _description(self, topic: str) -> str:
-        """A topic, how many publish it, and the reliability with which the node subscribes."""
+        """Name of a topic, its number of publishers, and the reliability that the node requests."""
         requested = {
             subscription.qos_profile.reliability.name
             for subscription in self._node.subscriptions
@@ -93,30 +96,30 @@ class Reporter:
         text = f"{topic}, {self._node.count_publishers(topic)} publishers"
         return f"{text}, requested {' and '.join(requested)}" if requested else text
 
-    def _troubles(self) -> dict[str, str]:
-        """Sentences by cause."""
-        troubles = {}
-        listening = time.perf_counter() - self._since
+    def _warnings(self) -> dict[str, str]:
+        """Sentences for the user, by cause."""
+        warnings = {}
+        seconds = time.perf_counter() - self._state_start
         for kind, topic in self._topics.items():
-            if min(self._recorder.silence(kind), listening) >= _PATIENCE:
-                silent = f"Nothing on {self._description(topic)}, for {_PATIENCE:.0f} s"
+            if min(self._statistics.seconds_since_arrival(kind), seconds) >= _SILENCE_SECONDS:
+                silent = f"Nothing on {self._description(topic)}, for {_SILENCE_SECONDS:.0f} s"
                 reason = silence_reason(self._node, topic)
-                troubles[f"silence of {kind}"] = f"{silent}: {reason}"
-        before, now = self._past[0][1], self._past[-1][1]
+                warnings[f"silence of {kind}"] = f"{silent}: {reason}"
+        before, now = self._history[0][1], self._history[-1][1]
         received, lost = now.received - before.received, now.lost - before.lost
         if lost > received:
-            troubles["lost"] = self._loss(received, lost)
+            warnings["lost"] = self._loss(received, lost)
         own = self._node.get_fully_qualified_name()
         topics = {publisher.topic_name for publisher in self._node.publishers}
         topics |= {subscription.topic_name for subscription in self._node.subscriptions}
         for pair in incompatible(self._node, sorted(topics)):
             if own in (pair.publisher, pair.subscriber):
-                troubles[str(pair)] = f"{pair}; {REMEDY}"
-        return troubles
+                warnings[str(pair)] = f"{pair}; {REMEDY}"
+        return warnings
 
     def _loss(self, received: int, lost: int) -> str:
         return (
-            f"Of {received + lost} images on {self._topics.get('image')}, {lost} were lost on the "
-            f"way: let the camera publish reliably, {loss_remedy()}, or take image_transport "
-            "compressed"
+            f"Of {received + lost} images on {self._topics.get('image')}, {lost} were lost by "
+            f"the middleware: let the camera publish reliably, {loss_remedy()}, or set "
+            "image_transport to compressed"
         )

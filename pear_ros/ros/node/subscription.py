@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A subscription whose reliability follows what the publishers of its topic offer.
+"""A subscription whose reliability matches what the publishers of its topic offer.
 
 BEST_EFFORT receives from every publisher, but loses most raw images, which DDS sends in fragments;
 RELIABLE has lost fragments sent again, but receives nothing from a best-effort publisher (REP-2003,
@@ -31,10 +31,10 @@ _POLICIES = {
 
 
 class FollowingSubscription:
-    """Subscribes to one topic, and again when its reliability has to change.
+    """Subscribe to one topic, and resubscribe when its reliability has to change.
 
-    A user's `qos_overrides.<topic>.subscription.reliability` (rclpy's parameter) comes before all
-    else; history and depth can be overridden in the same way.
+    A user's `qos_overrides.<topic>.subscription.reliability` (rclpy's parameter) overrides
+    it; history and depth can be overridden in the same way.
     """
 
     def __init__(
@@ -49,12 +49,11 @@ class FollowingSubscription:
         *,
         raw: bool = False,
     ) -> None:
-        """Subscribes to `topic`, keeping the last `depth` messages.
+        """Subscribe to `topic` with a queue of `depth` messages.
 
-        `reliability`: one of pear_ros.core.choice.RELIABILITIES. `message_lost` is called with
-        rclpy's
-        QoSMessageLostInfo when the middleware has lost messages. `raw`: `callback` gets serialised
-        messages, as bytes.
+        `reliability`: one of pear_ros.core.parameters.RELIABILITIES. `message_lost` is called
+        with rclpy's QoSMessageLostInfo when the middleware has lost messages. `raw`:
+        `callback` gets serialised messages, as bytes.
         """
         self._node = node
         self._message_type = message_type
@@ -64,29 +63,29 @@ class FollowingSubscription:
         self._message_lost = message_lost
         self._raw = raw
         self._overridden = _is_overridden(node, self._topic)
-        self._subscription = self._subscribe(self._wanted(reliability))
+        self._subscription = self._subscribe(self._required(reliability))
 
     @property
     def reliability(self) -> ReliabilityPolicy:
-        """What is requested at this moment."""
+        """The reliability requested at this moment."""
         policy: ReliabilityPolicy = self._subscription.qos_profile.reliability
         return policy
 
     def follow(self, reliability: str) -> None:
-        """Subscribes anew where the publishers, or `reliability`, ask for another policy."""
-        wanted = self._wanted(reliability)
-        if wanted != self.reliability and not self._overridden:
+        """Resubscribe if the publishers, or `reliability`, require another policy."""
+        required = self._required(reliability)
+        if required != self.reliability and not self._overridden:
             # Images between the two subscriptions are lost; a publisher of the other reliability
             # that joins a running one is rare.
             self.destroy()
-            self._subscription = self._subscribe(wanted)
-            self._node.get_logger().info(f"Subscribed to {self._topic} as {wanted.name}")
+            self._subscription = self._subscribe(required)
+            self._node.get_logger().info(f"Subscribed to {self._topic} as {required.name}")
 
     def destroy(self) -> None:
-        """Takes the subscription off the node."""
+        """Remove the subscription from the node."""
         self._node.destroy_subscription(self._subscription)
 
-    def _wanted(self, reliability: str) -> ReliabilityPolicy:
+    def _required(self, reliability: str) -> ReliabilityPolicy:
         if reliability in _POLICIES:
             return _POLICIES[reliability]
         return matching_reliability(self._node.get_publishers_info_by_topic(self._topic))
@@ -107,7 +106,7 @@ class FollowingSubscription:
 
 
 def _is_overridden(node: Node, topic: str) -> bool:
-    """Whether the user has given a reliability for `topic` by rclpy's qos_overrides."""
+    """Whether the user set a reliability for `topic` by rclpy's qos_overrides."""
     name = f"qos_overrides.{topic}.subscription.reliability"
     if node.has_parameter(name):  # declared by an earlier subscription that was overridden
         return True

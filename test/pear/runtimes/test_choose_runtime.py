@@ -12,7 +12,7 @@ import pytest
 pytest.importorskip("torch", reason="weights are read by torch")
 pytest.importorskip("onnxruntime", reason="the default on the CPU")
 
-from pear_ros.core.choice import EstimatorChoice, EstimatorError, RuntimeChoice
+from pear_ros.core.configuration import EstimatorChoice, EstimatorError, RuntimeChoice
 from pear_ros.estimators.factory import make_estimator
 from pear_ros.pear.body import PearBody, load_body
 from pear_ros.pear.files import find_model_files
@@ -103,8 +103,8 @@ def test_messages_tell_what_ran_the_network(pear_models: Path) -> None:
     estimator = make_estimator(EstimatorChoice("pear", pear_models, runtime=RuntimeChoice("torch")))
     name, weights, runtime = estimator.model_id.split("/")
     assert (name, runtime) == ("pear", "torch-fp32")
-    assert estimator.facts["weights"].startswith(weights)
-    assert estimator.facts["chosen because"] == "asked for"
+    assert estimator.diagnostics["weights"].startswith(weights)
+    assert estimator.diagnostics["chosen because"] == "asked for"
     estimator.close()
 
 

@@ -32,9 +32,9 @@ from pear_ros.pear.export import export_graph
 from pear_ros.pear.graph import Graph, data_file
 from pear_ros.pear.prediction import VECTOR_SIZE, Prediction
 from pear_ros.pear.runtimes import cpu
-from pear_ros.pear.runtimes.joined import join
 from pear_ros.pear.runtimes.reference_crops import bundled_crops, infer_bundled
 from pear_ros.pear.runtimes.runtime import CropRuntime, Runtime, RuntimeUnavailableError
+from pear_ros.pear.runtimes.shared_runtime import share_runtime
 from pear_ros.pear.runtimes.with_onnxruntime import OnnxRuntime
 from testing.parity import candidate
 
@@ -209,7 +209,7 @@ def test_threads_that_share_a_network(
         alone, shared = (OnnxRuntime(graph, precision) for _ in range(2))
     else:
         alone, shared = (make(name, network, graph) for _ in range(2))
-    sharing = join(shared, 3, 8)
+    sharing = share_runtime(shared, 3, 8)
     batches = []
     if isinstance(shared, CropRuntime):
         infer = shared.infer_crops

@@ -87,7 +87,7 @@ def test_folder_and_files_are_the_users_alone(umask: int, cache: EngineCache) ->
     previous = os.umask(umask)
     try:
         cache.store(KEY, PLAN)
-        cache.store_timing(KEY, b"times")
+        cache.store_timing_cache(KEY, b"times")
         with cache.lock(KEY):
             pass
     finally:
@@ -154,7 +154,7 @@ def test_only_outdated_engines_are_replaced(cache: EngineCache) -> None:
 
 def test_verdicts_are_kept_beside_the_engine(cache: EngineCache) -> None:
     cache.store(KEY, PLAN)
-    cache.remember(KEY, GOOD, BODY)
+    cache.store_verdict(KEY, GOOD, BODY)
     kept = cache.load(KEY)
     assert kept is not None
     assert (kept.verdict, kept.body) == (GOOD, BODY)
@@ -166,7 +166,7 @@ def test_verdicts_are_kept_beside_the_engine(cache: EngineCache) -> None:
 
 def test_refused_engines_leave_their_record_alone(cache: EngineCache) -> None:
     cache.store(KEY, PLAN)
-    cache.remember(KEY, BAD, BODY)
+    cache.store_verdict(KEY, BAD, BODY)
     kept = cache.load(KEY)
     assert kept is not None
     assert (kept.plan, kept.verdict, kept.path) == (None, BAD, record_file(cache))
@@ -175,14 +175,14 @@ def test_refused_engines_leave_their_record_alone(cache: EngineCache) -> None:
 
 def test_a_refusal_that_would_be_none_today_is_forgotten(cache: EngineCache) -> None:
     cache.store(KEY, PLAN)
-    cache.remember(KEY, BAD, BODY)
+    cache.store_verdict(KEY, BAD, BODY)
     text = record_file(cache).read_text()
     record_file(cache).write_text(text.replace("30.0", "0.03"))
     assert cache.load(KEY) is None
 
 
 def test_a_verdict_on_an_engine_that_could_not_be_kept_is_not_kept(cache: EngineCache) -> None:
-    cache.remember(KEY, GOOD, BODY)
+    cache.store_verdict(KEY, GOOD, BODY)
     assert cache.load(KEY) is None
     assert not record_file(cache).exists()
 
@@ -220,7 +220,7 @@ def test_rubbish_instead_of_a_record_is_no_engine(text: str, cache: EngineCache)
     cache.store(KEY, PLAN)
     record_file(cache).write_bytes(text.encode(errors="replace"))
     assert cache.load(KEY) is None
-    cache.remember(KEY, GOOD, BODY)
+    cache.store_verdict(KEY, GOOD, BODY)
     assert cache.load(KEY) is None
 
 
@@ -305,10 +305,10 @@ def test_a_folder_of_others_is_not_used(
     assert cache.load(KEY) is None
     assert "belongs to the user with id 12345" in caplog.text
     cache.store(KEY, b"new")
-    cache.remember(KEY, BAD, BODY)
+    cache.store_verdict(KEY, BAD, BODY)
     with cache.lock(KEY):
         pass
-    assert cache.timing(KEY) == b""
+    assert cache.timing_cache(KEY) == b""
     assert len(caplog.records) == 1 + had, "one warning will do"
     assert sorted(cache.folder.iterdir()) == before
     assert plan_file(cache).read_bytes() == PLAN
@@ -351,9 +351,9 @@ def test_a_folder_that_cannot_be_made_costs_one_warning(
         with cache.lock(KEY):
             assert cache.load(KEY) is None
             cache.store(KEY, PLAN)
-            cache.store_timing(KEY, b"times")
-            assert cache.timing(KEY) == b""
-            cache.remember(KEY, BAD, BODY)
+            cache.store_timing_cache(KEY, b"times")
+            assert cache.timing_cache(KEY) == b""
+            cache.store_verdict(KEY, BAD, BODY)
     warnings = [record for record in caplog.records if record.levelno >= logging.WARNING]
     (warning,) = warnings
     assert "they are built at each start" in warning.getMessage()
@@ -396,7 +396,7 @@ def test_readers_see_one_engine_or_another(cache: EngineCache) -> None:
     assert kept is not None and kept.plan is not None
     cache.store(KEY, PLAN[::-1])
     assert bytes(kept.plan) == PLAN
-    cache.remember(KEY, BAD, BODY)
+    cache.store_verdict(KEY, BAD, BODY)
     assert bytes(kept.plan) == PLAN
 
 
@@ -409,7 +409,7 @@ def test_the_second_process_waits_and_finds_the_engine(cache: EngineCache) -> No
     first = in_process(code, cache)
     lines(first, "building")
     second = in_process(code, cache)
-    lines(second, "Another process builds this engine, in fp16; it is waited for.")
+    lines(second, "Waiting for another process that builds this fp16 engine")
     assert first.communicate("go on\n", timeout=60)[1] == ""
     assert second.communicate(timeout=60)[1] == "found\n"
 
@@ -432,6 +432,19 @@ def test_a_killed_process_holds_no_lock(cache: EngineCache) -> None:
     thread.join()
 
 
+def test_a_planted_lock_file_is_not_followed(
+    cache: EngineCache, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    cache.store(KEY, PLAN)
+    target = tmp_path / "elsewhere"
+    target.write_bytes(b"untouched")
+    (cache.folder / f"{KEY.name}.lock").symlink_to(target)
+    with cache.lock(KEY):
+        assert plan_of(cache) == PLAN
+    assert "is a symbolic link" in caplog.text
+    assert target.read_bytes() == b"untouched"
+
+
 def test_engines_for_something_else_are_not_waited_for(cache: EngineCache) -> None:
     with cache.lock(KEY), cache.lock(replace(KEY, precision="bf16")):
         pass
@@ -443,16 +456,16 @@ def test_what_happens_within_a_lock_comes_out_of_it(cache: EngineCache) -> None:
 
 
 def test_timings_are_kept(cache: EngineCache, caplog: pytest.LogCaptureFixture) -> None:
-    assert cache.timing(KEY) == b""
-    cache.store_timing(KEY, b"times")
-    assert cache.timing(KEY) == b"times"
-    assert cache.timing(replace(KEY, precision="bf16", weights="other")) == b"times"
-    assert cache.timing(replace(KEY, tensorrt="11")) == b""
-    assert cache.timing(replace(KEY, device="Thor")) == b""
+    assert cache.timing_cache(KEY) == b""
+    cache.store_timing_cache(KEY, b"times")
+    assert cache.timing_cache(KEY) == b"times"
+    assert cache.timing_cache(replace(KEY, precision="bf16", weights="other")) == b"times"
+    assert cache.timing_cache(replace(KEY, tensorrt="11")) == b""
+    assert cache.timing_cache(replace(KEY, device="Thor")) == b""
     path = cache.folder / KEY.timing_name
     path.write_bytes(path.read_bytes()[:-1])
-    assert cache.timing(KEY) == b""
+    assert cache.timing_cache(KEY) == b""
     assert "is damaged" in caplog.text
     path.chmod(0o666)
-    assert cache.timing(KEY) == b""
+    assert cache.timing_cache(KEY) == b""
     assert "others may write" in caplog.text

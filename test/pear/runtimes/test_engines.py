@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 from pear_ros.body import load_open_body
-from pear_ros.core.choice import RuntimeChoice
+from pear_ros.core.configuration import RuntimeChoice
 from pear_ros.core.people import Array, Image
 from pear_ros.pear.crop import Squares, crop_pixels
 from pear_ros.pear.graph import data_file
@@ -27,14 +27,14 @@ from pear_ros.pear.runtimes.cudart import CudaError
 from pear_ros.pear.runtimes.driver import Gpu
 from pear_ros.pear.runtimes.engine_cache import EngineCache
 from pear_ros.pear.runtimes.engines import (
-    LADDER,
+    PRECISIONS,
     Engines,
     ProgressLog,
     TensorRt,
     tensorrt_runtime,
     time_left,
 )
-from pear_ros.pear.runtimes.ladder import first_accurate
+from pear_ros.pear.runtimes.precision_fallback import first_available
 from pear_ros.pear.runtimes.reference_crops import bundled_crops
 from pear_ros.pear.runtimes.runtime import RuntimeInfo, RuntimeUnavailableError
 from testing.fake_machine import WEIGHTS, FakeGraphs, fake_machine, fake_reference, forget_modules
@@ -105,7 +105,7 @@ class Maker:
 @pytest.fixture
 def engines(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> Engines:
     caplog.set_level(logging.INFO)
-    files = FakeGraphs(tmp_path, REFERENCE, *LADDER)
+    files = FakeGraphs(tmp_path, REFERENCE, *PRECISIONS)
     return Engines(
         Maker(), files, EngineCache(tmp_path / "engines"), None, 4, lambda progress: None
     )
@@ -164,14 +164,14 @@ def test_inaccurate_engines_are_refused_once_and_for_all(
     error: float, engines: Engines, caplog: pytest.LogCaptureFixture
 ) -> None:
     maker_of(engines).errors["fp16"] = error
-    runtime = first_accurate(LADDER, engines.runtime)
+    runtime = first_available(PRECISIONS, engines.runtime)
     assert runtime.info.precision == "bf16"
     assert maker_of(engines).built == ["fp16", "bf16"]
     assert [runner.closed for runner in maker_of(engines).runners] == [True, False]
-    assert "fp16 cannot be used, as it is not accurate enough: " in caplog.text
-    assert "; bf16 is tried" in caplog.text
+    assert "fp16 cannot be used: it is not accurate enough: " in caplog.text
+    assert "; falling back to bf16" in caplog.text
     later = anew(engines)
-    assert first_accurate(LADDER, later.runtime).info.precision == "bf16"
+    assert first_available(PRECISIONS, later.runtime).info.precision == "bf16"
     assert maker_of(later).built == []
     assert "was not accurate enough when it was built" in caplog.messages[-2]
 
@@ -179,26 +179,26 @@ def test_inaccurate_engines_are_refused_once_and_for_all(
 def test_precisions_in_which_nothing_can_be_built_are_passed_over(engines: Engines) -> None:
     maker_of(engines).errors["fp16"] = RuntimeUnavailableError("out of memory")
     maker_of(engines).errors["bf16"] = RuntimeUnavailableError("no bf16 here")
-    assert first_accurate(LADDER, engines.runtime).info.precision == "fp32"
+    assert first_available(PRECISIONS, engines.runtime).info.precision == "fp32"
     assert maker_of(engines).built == ["fp16", "bf16", "fp32"]
 
 
 def test_without_an_accurate_engine_all_reasons_are_told(engines: Engines) -> None:
     maker_of(engines).errors.update(fp16=WRONG, bf16=math.nan, fp32=RuntimeUnavailableError("full"))
     with pytest.raises(RuntimeUnavailableError) as caught:
-        first_accurate(LADDER, engines.runtime)
+        first_available(PRECISIONS, engines.runtime)
     fp16, bf16, fp32 = str(caught.value).split("; ")
-    assert fp16.startswith("fp16 cannot be used, as it is not accurate enough: ")
+    assert fp16.startswith("fp16 cannot be used: it is not accurate enough: ")
     assert bf16.endswith("there is NaN or infinity in its numbers")
-    assert fp32 == "fp32 cannot be used, as full"
+    assert fp32 == "fp32 cannot be used: full"
 
 
 def test_a_missing_graph_says_how_to_get_it(engines: Engines) -> None:
     for file in engines.graphs.folder.glob("pear_*fp16*"):  # type: ignore[attr-defined]
         file.unlink()
     with pytest.raises(RuntimeUnavailableError, match=r"pear export-graph.*auto"):
-        first_accurate(("fp16",), engines.runtime)
-    assert first_accurate(LADDER, engines.runtime).info.precision == "bf16"
+        first_available(("fp16",), engines.runtime)
+    assert first_available(PRECISIONS, engines.runtime).info.precision == "bf16"
 
 
 def test_a_damaged_graph_is_not_built(engines: Engines) -> None:
@@ -274,7 +274,7 @@ def test_what_cannot_be_kept_is_used_all_the_same(
 
 
 def test_what_a_build_measured_is_there_for_the_next(engines: Engines) -> None:
-    for precision in LADDER:
+    for precision in PRECISIONS:
         engines.runtime(precision)
     assert maker_of(engines).measured == [b"", b"1 builds", b"2 builds"]
 

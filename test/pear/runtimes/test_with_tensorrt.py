@@ -17,8 +17,8 @@ import pytest
 
 from pear_ros.pear.crop import Squares, crop_pixels
 from pear_ros.pear.prediction import VECTOR_SIZE
-from pear_ros.pear.runtimes.joined import join
 from pear_ros.pear.runtimes.runtime import CropRuntime, RuntimeInfo, RuntimeUnavailableError
+from pear_ros.pear.runtimes.shared_runtime import share_runtime
 from testing.fakes import FakeCuda, fake_tensorrt
 
 OUT_OF_MEMORY, CAPTURE_INVALIDATED = 2, 901
@@ -342,7 +342,7 @@ def test_the_fake_has_nothing_that_tensorrt_lacks() -> None:
 def test_threads_share_an_engine(module: ModuleType, fake: FakeCuda) -> None:
     """Also when what they share is more than it takes at once."""
     runtime = module.TensorRtRuntime(fake_tensorrt.plan(3), INFO)
-    first, second = join(runtime, 2, 8)
+    first, second = share_runtime(runtime, 2, 8)
     with ThreadPoolExecutor(2) as pool:
         for count in (1, 4, 9):
             one = pool.submit(first.infer, IMAGE, people(2, count))

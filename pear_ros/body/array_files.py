@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Reads the arrays of users' model files without executing anything, and checks them."""
+
+from __future__ import annotations
+
+import zipfile
+import zlib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Arrays = dict[str, npt.NDArray[Any]]
+Shape = tuple[int | None, ...]
+"""Expected sizes along the axes; None: any size."""
+
+_DAMAGED = (ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error)
+
+
+def read_npz(path: Path, names: Iterable[str], what: str) -> Arrays:
+    """Read the named arrays of an npz file; others, which may hold objects, are not read.
+
+    `what`: the kind of file, for error messages. Raises ValueError, in one sentence, when the file
+    is damaged or an array is missing, OSError when it cannot be read.
+    """
+    _refuse_foreign(path, what)
+    try:
+        with np.load(path, allow_pickle=False) as data:
+            found = set(data.files)
+            arrays = {name: data[name] for name in names if name in found}
+    except _DAMAGED as error:
+        raise ValueError(f"{path} is damaged or not an npz file of numbers") from error
+    require_names(path, arrays, names, what)
+    return arrays
+
+
+def read_npy(path: Path, what: str) -> npt.NDArray[Any]:
+    """Read the array of an npy file; `what`: the kind of file, for error messages.
+
+    Raises ValueError, in one sentence, when the file is damaged, OSError when it cannot be read.
+    """
+    _refuse_foreign(path, what)
+    try:
+        array = np.load(path, allow_pickle=False)
+    except _DAMAGED as error:
+        raise ValueError(f"{path} is damaged or not an npy file of numbers") from error
+    if not isinstance(array, np.ndarray):
+        raise ValueError(f"{path} is not {what}: it is an npz file, not an npy file")
+    return array
+
+
+def require_names(path: Path, arrays: Iterable[str], names: Iterable[str], what: str) -> None:
+    """Raise ValueError unless all `names` are among those of `arrays`."""
+    there = set(arrays)
+    missing = [name for name in names if name not in there]
+    if missing:
+        raise ValueError(f"{path} is not {what}: it lacks {', '.join(missing)}")
+
+
+def check_shapes(path: Path, arrays: Mapping[str, Any], shapes: Mapping[str, Shape]) -> None:
+    """Raise ValueError, naming the first at fault, unless all are numbers of these shapes."""
+    for name, wanted in shapes.items():
+        array = arrays[name]
+        if not isinstance(array, np.ndarray) or array.dtype.kind not in "biuf":
+            raise ValueError(f"{path}: {name} is not an array of numbers")
+        fits = len(array.shape) == len(wanted) and all(
+            size in (found, None) for found, size in zip(array.shape, wanted, strict=True)
+        )
+        if not fits:
+            raise ValueError(f"{path}: {name} is {_size(array.shape)}, not {_size(wanted)}")
+
+
+def check_indices(path: Path, name: str, indices: npt.NDArray[Any], count: int) -> None:
+    """Raise ValueError unless all indices are whole numbers from 0 to `count` - 1."""
+    if indices.dtype.kind not in "iu":
+        raise ValueError(f"{path}: {name} is not an array of whole numbers")
+    if indices.size and (indices.min() < 0 or indices.max() >= count):
+        raise ValueError(
+            f"{path}: {name} goes from {indices.min()} to {indices.max()}, not within 0 to "
+            f"{count - 1}"
+        )
+
+
+def foreign_content(start: bytes) -> str | None:
+    """Return what a file is that was saved instead of a model file; None: it may be the right one.
+
+    `start`: the file's first bytes.
+    """
+    if not start:
+        return "empty"
+    if start.startswith(b"version https://git-lfs"):
+        return "a pointer of Git LFS"
+    if start.lstrip().startswith(b"<"):
+        return "a web page"
+    return None
+
+
+def _refuse_foreign(path: Path, what: str) -> None:
+    with path.open("rb") as file:
+        if foreign := foreign_content(file.read(64)):
+            raise ValueError(f"{path} is {foreign}, not {what}")
+
+
+def _size(shape: Shape) -> str:
+    return " x ".join("any" if size is None else str(size) for size in shape) or "one number"

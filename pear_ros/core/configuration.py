@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Configuration of the estimator and its runtime, and the formats of files that are written."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pear_ros.core.parameters import Parameters
+
+STORAGES = ("mcap", "sqlite3")
+"""Formats of bags that are written."""
+GRAPH_PRECISIONS = ("fp32", "fp16", "bf16")
+"""Precisions of exported graphs; int8 is made from fp32 on the machine that runs it."""
+
+
+@dataclass(frozen=True)
+class RuntimeChoice:
+    """Which runtime runs PEAR's network, and how."""
+
+    name: str = Parameters.runtime
+    """One of RUNTIMES; auto: the fastest on this machine."""
+    strict: bool = Parameters.strict_runtime
+    """Whether to fail if the named runtime is not available, instead of trying the others."""
+    precision: str = Parameters.precision
+    """One of PRECISIONS; auto: the fastest that is accurate enough."""
+    max_people: int = 8
+    """Greatest number of people in one batch; more are split into several batches."""
+
+
+@dataclass(frozen=True)
+class EstimatorChoice:
+    """Which estimator to load, and from where."""
+
+    name: str = Parameters.estimator
+    """One of ESTIMATORS; auto: PEAR if its files are complete, else landmarks."""
+    model_folder: Path | None = None
+    """Folder with PEAR's files; None: the default folder."""
+    pear_body: str = Parameters.pear_body
+    """One of PEAR_BODIES; ehm-s is SMPL-X with FLAME's head, smplx is SMPL-X alone."""
+    runtime: RuntimeChoice = field(default_factory=RuntimeChoice)
+    """The runtime of PEAR; the landmark models have their own."""
+
+    @classmethod
+    def of(cls, parameters: Parameters) -> EstimatorChoice:
+        """Return the estimator that the `parameters` name."""
+        folder = parameters.model_folder
+        return cls(
+            parameters.estimator,
+            Path(folder).expanduser() if folder else None,
+            parameters.pear_body,
+            RuntimeChoice(parameters.runtime, parameters.strict_runtime, parameters.precision),
+        )
+
+
+class EstimatorError(ValueError):
+    """The requested estimator is not available; the text says why and what to do."""

@@ -1,0 +1,276 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every parameter of the node, declared once: name, type, default, range, unit and help.
+
+From these declarations come the node's ROS parameters and their checks, the options of the
+commands, config/pear.yaml, the launch arguments, the page docs/parameters.md, and what a replay's
+results depend on. Imports nothing else of the package.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+ESTIMATORS = ("auto", "pear", "landmarks")
+PEAR_BODIES = ("ehm-s", "smplx")
+RUNTIMES = ("auto", "tensorrt", "torch", "onnxruntime", "openvino")
+PRECISIONS = ("auto", "fp32", "fp16", "bf16", "int8")
+DETECTORS = ("built_in", "topic", "full_frame")
+MESH_DETAILS = ("full", "medium", "low")
+TRANSFORMS = ("off", "roots", "joints")
+IMAGE_TRANSPORTS = ("raw", "compressed")
+CALIBRATIONS = ("auto", "raw", "rectified")
+RELIABILITIES = ("auto", "reliable", "best_effort")
+
+_TYPE_NAMES = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}
+
+
+@dataclass(frozen=True)
+class Declaration:
+    """All that is known of one parameter beside its name and default."""
+
+    help: str
+    """Sentences for the user, in English, for terminals and pages."""
+    low: float | None = None
+    high: float | None = None
+    """Range of a number, both ends included."""
+    choices: tuple[str, ...] = ()
+    """Values of a text; empty: any text."""
+    pattern: str = ""
+    """Regular expression that a text has to match; empty: any text."""
+    unit: str = ""
+    """Unit of a number."""
+    live: bool = False
+    """Whether it may be changed while the node is configured, from the next image on."""
+    affects_results: bool = True
+    """Whether the people in the results depend on it, so that results with another value differ."""
+    option: str = ""
+    """Name of the command line option without dashes, where it is not the parameter's."""
+
+    def refusal(self, value: Any) -> str:
+        """Return why `value`, of the declared type, is not allowed, as "must be ..."; or ""."""
+        if self.choices and value not in self.choices:
+            return f"must be {' or '.join(map(repr, self.choices))}, not {value!r}"
+        if self.pattern and not re.fullmatch(self.pattern, value):
+            return f"must match {self.pattern}, not {value!r}"
+        if self.low is not None and self.high is not None and not self.low <= value <= self.high:
+            return f"must be from {self.low:g} to {self.high:g}, not {value:g}"
+        return ""
+
+    def parse(self, kind: type[Any], text: str) -> Any:
+        """Return the value, of type `kind`, that `text` stands for on a command line.
+
+        Raises ValueError, with "must be ...", where it stands for none that is allowed.
+        """
+        try:
+            value = kind(text)
+        except ValueError:
+            raise ValueError(f"must be {_TYPE_NAMES[kind]}, not {text!r}") from None
+        if reason := self.refusal(value):
+            raise ValueError(reason)
+        return value
+
+
+def _parameter(default: Any, help: str, **declared: Any) -> Any:
+    """A dataclass field with this default and a Declaration."""
+    return field(default=default, metadata={"declaration": Declaration(help, **declared)})
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The parameters that the pipeline applies to each image; they may change between images."""
+
+    max_humans: int = _parameter(
+        8,
+        "Greatest number of people tracked at once. Each person costs time.",
+        low=1,
+        high=32,
+        live=True,
+    )
+    smoothing: bool = _parameter(
+        True,
+        "Smooth poses and positions over time.",
+        live=True,
+    )
+    body_height: float = _parameter(
+        0.0,
+        "Standing height in metres of all people in view. It gives true distances without a depth "
+        "image. 0: unknown.",
+        low=0.0,
+        high=2.5,
+        unit="metres",
+        live=True,
+    )
+
+
+@dataclass(frozen=True)
+class Parameters(Settings):
+    """Values of all parameters of the node; a Settings, too."""
+
+    estimator: str = _parameter(
+        "auto",
+        "What estimates bodies: 'pear' for PEAR, whose licensed files must be in model_folder, "
+        "'landmarks' for the open default, 'auto' for PEAR if its files are complete, else the "
+        "default. The log says which and why.",
+        choices=ESTIMATORS,
+    )
+    model_folder: str = _parameter(
+        "",
+        "Folder with PEAR's files, at any depth below it. Empty: $PEAR_ROS_MODELS, else "
+        "~/.local/share/pear_ros/models. The command pear import-model checks them.",
+        affects_results=False,
+        option="models",
+    )
+    pear_body: str = _parameter(
+        "ehm-s",
+        "Body model of PEAR: 'ehm-s' for SMPL-X with FLAME's head, 'smplx' for SMPL-X alone.",
+        choices=PEAR_BODIES,
+    )
+    runtime: str = _parameter(
+        "auto",
+        "What runs PEAR's network: 'tensorrt', 'torch' (on a GPU if it finds one), 'onnxruntime' "
+        "or 'openvino' (both on the CPU); 'auto' for the first available of TensorRT, torch on the "
+        "GPU, ONNX Runtime, OpenVINO and torch on the CPU. If the named one is not available, the "
+        "others are tried, with a warning.",
+        choices=RUNTIMES,
+    )
+    strict_runtime: bool = _parameter(
+        False,
+        "Fail if the named runtime is not available, instead of trying the others.",
+    )
+    precision: str = _parameter(
+        "auto",
+        "Number format of PEAR's network: 'fp16' and 'bf16' on GPUs, 'int8' with onnxruntime, "
+        "'fp32' everywhere; 'auto' for the fastest that is accurate enough, as measured at the "
+        "start or when an engine is built.",
+        choices=PRECISIONS,
+    )
+    detector: str = _parameter(
+        "built_in",
+        "What detects people: 'built_in', 'topic' for vision_msgs/Detection2DArray of any detector "
+        "on the topic detections, or 'full_frame' for one person anywhere in the image.",
+        choices=DETECTORS,
+    )
+    detection_classes: str = _parameter(
+        "person",
+        "Class ids of people on the topic detections, separated by commas. Empty: every class.",
+        live=True,
+    )
+    detection_score: float = _parameter(
+        0.3,
+        "Minimum score of a person on the topic detections.",
+        low=0.0,
+        high=1.0,
+        live=True,
+    )
+    depth: bool = _parameter(
+        False,
+        "Measure true distance and size in a depth image on the topic depth, aligned with the "
+        "image: 16UC1 in millimetres or 32FC1 in metres (REP-118).",
+    )
+    calibration: str = _parameter(
+        "auto",
+        "Which calibration of camera_info belongs to the image: 'raw' for K and the lens "
+        "distortion D, 'rectified' for P without distortion, 'auto' for rectified if the last part "
+        "of the image topic's name begins with image_rect, else raw.",
+        choices=CALIBRATIONS,
+        live=True,
+    )
+    field_of_view: float = _parameter(
+        60.0,
+        "Field of view in degrees across the longer side of the image, used while there is no "
+        "calibrated camera_info. Distances are then only as good as this guess.",
+        low=1.0,
+        high=179.0,
+        unit="degrees",
+        live=True,
+        option="fov",
+    )
+    sync_tolerance: float = _parameter(
+        0.02,
+        "Greatest difference in seconds between the stamp of an image and those of its detections "
+        "and depth image.",
+        low=0.0,
+        high=1.0,
+        unit="seconds",
+        live=True,
+    )
+    sync_timeout: float = _parameter(
+        0.2,
+        "Greatest time in seconds that an image waits for its detections and depth image. Then it "
+        "is processed without them.",
+        low=0.0,
+        high=10.0,
+        unit="seconds",
+        live=True,
+        affects_results=False,
+    )
+    id_prefix: str = _parameter(
+        "h",
+        "Beginning of people's ids, before their number; a letter comes first (REP-155). Give each "
+        "camera its own if several share /tf or /humans, as cameras.launch.py does.",
+        pattern="[A-Za-z][A-Za-z0-9_]*",
+    )
+    publish_vertices: bool = _parameter(
+        False,
+        "Put every mesh vertex (over 150 kB a person) into humans, beside the parameters.",
+        live=True,
+        option="vertices",
+    )
+    mesh_detail: str = _parameter(
+        "medium",
+        "Triangles of the meshes in mesh_markers and overlay: 'full' for all of the body model, "
+        "over 20,000 (2 MB of markers for a person in an image), 'medium' for about 7,000 (0.5 "
+        "MB), 'low' for about 2,000 (0.14 MB).",
+        choices=MESH_DETAILS,
+        live=True,
+    )
+    transforms: str = _parameter(
+        "off",
+        "Frames published on /tf while it has a subscriber: 'roots' for body_<id> of each person, "
+        "'joints' for every joint as well, or 'off'.",
+        choices=TRANSFORMS,
+        live=True,
+        affects_results=False,
+    )
+    image_transport: str = _parameter(
+        "raw",
+        "Transport of the images: 'raw' for sensor_msgs/Image, 'compressed' for "
+        "sensor_msgs/CompressedImage on the image topic's name with /compressed appended. "
+        "pear.launch.py sets it from its argument of the same name, which overrides the parameter "
+        "file.",
+        choices=IMAGE_TRANSPORTS,
+        affects_results=False,
+    )
+    image_reliability: str = _parameter(
+        "auto",
+        "Reliability of the subscriptions to images, camera_info, detections and depth: 'auto' for "
+        "reliable if all publishers offer it and best effort if one does not; 'reliable', which "
+        "loses no raw image but needs reliable publishers; or 'best_effort'. rclpy's parameters "
+        "qos_overrides.<topic>.subscription.<reliability, history or depth> override it.",
+        choices=RELIABILITIES,
+        live=True,
+        affects_results=False,
+    )
+    autostart: bool = _parameter(
+        True,
+        "Configure and activate the node when it starts. If false, it waits for a lifecycle "
+        "manager, or for `ros2 lifecycle set /pear configure` and `ros2 lifecycle set /pear "
+        "activate`.",
+        affects_results=False,
+    )
+    build_only: bool = _parameter(
+        False,
+        "Only build what PEAR's runtime needs and keeps, such as a TensorRT engine, and exit. The "
+        "next start need not wait for it.",
+        affects_results=False,
+    )
+
+
+DECLARATIONS: dict[str, Declaration] = {
+    one.name: one.metadata["declaration"] for one in fields(Parameters)
+}
+"""The declaration of each parameter, by name."""
+DEFAULTS: dict[str, Any] = {one.name: one.default for one in fields(Parameters)}
+"""The default of each parameter, by name; its type is the parameter's."""

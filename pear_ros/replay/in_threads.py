@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Replay in threads of this process, several pieces at once."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import suppress
+
+from pear_ros.core.blas import OneBlasThread
+from pear_ros.replay.events import Event, Piece
+from pear_ros.replay.job import Build, Job
+from pear_ros.replay.worker import Worker
+from pear_ros.ros.node.node import build_pipelines
+
+
+def replay_in_threads(
+    pieces: Sequence[Piece], job: Job, *, count: int = 1, build: Build = build_pipelines
+) -> Generator[Event, None, None]:
+    """Replay `pieces`, up to `count` at once, in threads that end with the iterator.
+
+    With PEAR the people in images of several threads are one batch of the network. Raises what
+    `build` raises.
+    """
+    pipelines = build(job.parameters, min(count, len(pieces)))
+    try:
+        with OneBlasThread():  # Set once, not for each image.
+            yield from _run([Worker(pipeline, job) for pipeline in pipelines], pieces)
+    finally:
+        for pipeline in pipelines:
+            pipeline.close()
+
+
+def _run(workers: Sequence[Worker], pieces: Sequence[Piece]) -> Iterator[Event]:
+    events: queue.SimpleQueue[Event | BaseException | None] = queue.SimpleQueue()
+    todo: queue.SimpleQueue[Piece] = queue.SimpleQueue()
+    for piece in pieces:
+        todo.put(piece)
+    stop = threading.Event()
+
+    def work(worker: Worker) -> None:
+        try:
+            with suppress(queue.Empty):
+                while not stop.is_set():
+                    worker(todo.get_nowait(), events.put, stop.is_set)
+        except BaseException as error:
+            events.put(error)
+        finally:
+            events.put(None)
+
+    threads = [threading.Thread(target=work, args=(worker,)) for worker in workers]
+    try:
+        for thread in threads:
+            thread.start()
+        left = len(threads)
+        while left:
+            event = events.get()
+            if isinstance(event, BaseException):
+                raise event
+            if event is None:
+                left -= 1
+            else:
+                yield event
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()

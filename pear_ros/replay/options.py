@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What to replay of a bag and what to write, and what the results depend on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from importlib.metadata import version
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+
+from pear_ros import __version__
+from pear_ros.bags.bag import Bag
+from pear_ros.bags.stretch import Stretch, stretches
+from pear_ros.core.parameters import DECLARATIONS, Parameters
+from pear_ros.replay.topics import TopicSelection, select_topics
+
+if TYPE_CHECKING:
+    from pear_ros.pipeline import Pipeline
+
+
+@dataclass(frozen=True)
+class ReplayOptions:
+    """What to replay of a bag, and what to write."""
+
+    topics: TopicSelection = field(default_factory=TopicSelection)
+    start: float = 0.0
+    """First second of the bag that is replayed."""
+    end: float | None = None
+    """Last second of the bag that is replayed; None: to its end."""
+    every: int = 1
+    """Take every Nth image."""
+    chunk: float | None = None
+    """Length in seconds of chunks that are replayed independently; None: one piece."""
+    with_inputs: bool = False
+    """Whether the topics of the bag are copied."""
+    markers: bool = False
+    """Whether meshes are written as markers."""
+    storage: str = "mcap"
+    """Format of the bag that is written: one of pear_ros.core.configuration.STORAGES."""
+
+    def resolve(self, bag: Bag) -> ReplayOptions:
+        """Return these options with the topics that are read of `bag`.
+
+        Raises BagError if a topic is missing.
+        """
+        return replace(self, topics=select_topics(bag, self.topics))
+
+    def stretches(self, bag: Bag) -> list[Stretch]:
+        """Return the stretches of `bag` that are replayed, one for each chunk."""
+        first = bag.start + round(self.start * 1e9)
+        end = bag.end if self.end is None else bag.start + round(self.end * 1e9)
+        return stretches(Stretch(first, min(end, bag.end)), self.chunk)
+
+    def id_prefix(self, parameters: Parameters, chunk: int) -> str:
+        """Return the prefix of ids: another one in each chunk, as tracks do not continue."""
+        prefix = parameters.id_prefix
+        return prefix if self.chunk is None else f"c{chunk}_{prefix}"
+
+
+def fingerprint_of(bag: Bag, options: ReplayOptions, parameters: Parameters) -> dict[str, str]:
+    """Return all that the results depend on beside the models, by name.
+
+    `options`: those that `resolve` has returned for this bag.
+    """
+    values = {
+        **{f"topic {kind}": name for kind, name in vars(options.topics).items()},
+        **{name: value for name, value in vars(options).items() if name != "topics"},
+        **{
+            name: value
+            for name, value in vars(parameters).items()
+            if DECLARATIONS[name].affects_results
+        },
+    }
+    return {"input": bag.fingerprint(), **{name: str(value) for name, value in values.items()}}
+
+
+def versions_of(pipeline: Pipeline) -> dict[str, str]:
+    """Return the models and libraries that the results of `pipeline` depend on, by name."""
+    found = pipeline.diagnostics
+    return {
+        "pear_ros": __version__,
+        "numpy": np.__version__,
+        "opencv": cv2.__version__,
+        "rosbags": version("rosbags"),
+        "model": pipeline.model_id,
+        "body": f"{pipeline.body.name} {pipeline.body.sha256}",
+        **{name: found[name] for name in ("runtime", "device") if name in found},
+    }

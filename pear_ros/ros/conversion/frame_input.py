@@ -1,0 +1,174 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The messages of one image, live or from a bag, as the input of the pipeline.
+
+Messages are read by their fields, so those of rclpy and of the `rosbags` package both serve.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from pear_ros.core.camera import Camera
+from pear_ros.core.estimator import Detection
+from pear_ros.core.parameters import Parameters
+from pear_ros.core.people import Array, Image
+from pear_ros.core.timestamps import seconds_of
+from pear_ros.ros.conversion.depth import depth_from_image
+from pear_ros.ros.conversion.detections import people_in
+from pear_ros.ros.conversion.images import ImageError, bgr_from_compressed, bgr_from_image
+from pear_ros.ros.conversion.intrinsics import CalibrationError, camera_from_info, is_rectified
+
+IMAGE, CAMERA_INFO, DETECTIONS, DEPTH = "image", "camera_info", "detections", "depth"
+"""Kinds of messages that the input of a frame is assembled from."""
+MISSING = "missing"
+"""Cause of an issue: there is no message of this kind for the image."""
+
+
+class UnreadableError(ValueError):
+    """A message that cannot be deserialised; the text says why."""
+
+
+@dataclass(frozen=True)
+class Issue:
+    """A fault of one input of a frame, which is processed without that input."""
+
+    kind: str
+    """CAMERA_INFO, DETECTIONS or DEPTH."""
+    cause: str
+    """Short name of the fault, the same for all faults alike; MISSING if there is no message."""
+    text: str
+    """A sentence for the user, without its full stop."""
+
+    @property
+    def name(self) -> str:
+        """What the frame lacks, for statistics: "no intrinsics", "no detections", "no depth"."""
+        return "no intrinsics" if self.kind == CAMERA_INFO else f"no {self.kind}"
+
+
+@dataclass(frozen=True)
+class FrameInput:
+    """One image with all that the pipeline takes besides."""
+
+    image: Image
+    """(height, width, 3) uint8 BGR."""
+    camera: Camera
+    stamp: float
+    """Seconds, from the image's header."""
+    detections: Sequence[Detection] | None
+    """People in the image; None if the pipeline has to detect them."""
+    depth: Array | None
+    """(height, width) float32 metres, NaN where unknown; None if there is no depth image."""
+    issues: list[Issue] = field(default_factory=list)
+
+
+class FrameAssembler:
+    """Assemble the inputs of frames; keeps nothing from frame to frame."""
+
+    def __init__(
+        self, topics: Mapping[str, str], read: Callable[[Any], Any] = lambda message: message
+    ) -> None:
+        """Take the resolved names of the `topics` in use, by kind; an empty name is none.
+
+        `read` deserialises a message of CAMERA_INFO, DETECTIONS or DEPTH; what it raises becomes an
+        issue.
+        """
+        self._topics = topics
+        self._read = read
+
+    def __call__(
+        self, image: Any, messages: Mapping[str, Any], parameters: Parameters
+    ) -> FrameInput:
+        """Return the input of the pipeline for the message `image`.
+
+        `messages`: those that belong to it, by kind, not read yet. Raises ImageError if the image
+        cannot be used.
+        """
+        picture = _bgr(image)
+        height, width = picture.shape[:2]
+        issues: list[Issue] = []
+        return FrameInput(
+            picture,
+            self._camera(messages.get(CAMERA_INFO), width, height, parameters, issues),
+            seconds_of(image.header),
+            self._detections(messages.get(DETECTIONS), parameters, issues),
+            self._depth(messages.get(DEPTH), width, height, parameters, issues),
+            issues,
+        )
+
+    def _camera(
+        self, message: Any, width: int, height: int, parameters: Parameters, issues: list[Issue]
+    ) -> Camera:
+        """Intrinsics from CameraInfo, else from the parameter field_of_view."""
+        image_topic = self._topics[IMAGE].removesuffix("/compressed")
+        cause = MISSING
+        try:
+            if message is None:
+                topic = self._topics.get(CAMERA_INFO)
+                raise CalibrationError(f"no CameraInfo on {topic}" if topic else "no CameraInfo")
+            cause = "unusable"
+            rectified = is_rectified(parameters.calibration, image_topic)
+            return camera_from_info(self._read(message), width, height, rectified)
+        except Exception as error:  # A corrupt message may raise anything.
+            text = (
+                f"No intrinsics for {image_topic}: {describe(error)}. "
+                f"A field of view of {parameters.field_of_view:g} degrees is assumed"
+            )
+            issues.append(Issue(CAMERA_INFO, cause, text))
+            return Camera.from_field_of_view(width, height, parameters.field_of_view)
+
+    def _detections(
+        self, message: Any, parameters: Parameters, issues: list[Issue]
+    ) -> Sequence[Detection] | None:
+        if not self._topics.get(DETECTIONS):
+            return None
+        if message is None:
+            issues.append(self._missing(DETECTIONS, parameters))
+            return ()
+        try:
+            classes, score = parameters.detection_classes, parameters.detection_score
+            return people_in(self._read(message), classes, score)
+        except Exception as error:  # A corrupt message may raise anything.
+            issues.append(self._unusable(DETECTIONS, error))
+            return ()
+
+    def _depth(
+        self, message: Any, width: int, height: int, parameters: Parameters, issues: list[Issue]
+    ) -> Array | None:
+        if not self._topics.get(DEPTH):
+            return None
+        if message is None:
+            issues.append(self._missing(DEPTH, parameters))
+            return None
+        try:
+            return depth_from_image(self._read(message), width, height)
+        except Exception as error:  # A corrupt message may raise anything.
+            issues.append(self._unusable(DEPTH, error))
+            return None
+
+    def _missing(self, kind: str, parameters: Parameters) -> Issue:
+        text = (
+            f"No {kind} for an image on {self._topics[IMAGE]}: no message on {self._topics[kind]} "
+            f"has its stamp, within sync_tolerance = {parameters.sync_tolerance:g} s"
+        )
+        return Issue(kind, MISSING, text)
+
+    def _unusable(self, kind: str, error: Exception) -> Issue:
+        cause = error.cause if isinstance(error, ImageError) else type(error).__name__
+        return Issue(kind, cause, f"Refused on {self._topics[kind]}: {describe(error)}")
+
+
+def _bgr(message: Any) -> Image:
+    """Picture of an Image or CompressedImage; whatever goes wrong is an ImageError."""
+    try:
+        return (bgr_from_image if hasattr(message, "encoding") else bgr_from_compressed)(message)
+    except ImageError:
+        raise
+    except Exception as error:
+        raise ImageError("corrupt message", describe(error)) from error
+
+
+def describe(error: Exception) -> str:
+    known = isinstance(error, (ImageError, CalibrationError, UnreadableError))
+    return str(error) if known else f"the message is corrupt ({type(error).__name__}: {error})"

@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Arguments of pear.launch.py that are made from the declarations of the node's parameters.
+
+Free of ROS 2, so that the page about the launch files can be made without it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from pear_ros.core.parameters import DECLARATIONS, DEFAULTS
+
+LAUNCH_PARAMETERS = (
+    *("estimator", "model_folder", "runtime", "id_prefix", "transforms", "mesh_detail"),
+    *("image_transport", "build_only"),
+)
+"""Parameters of the node that are launch arguments, too."""
+_OVERRIDING = ("image_transport", "build_only")
+"""Those whose default overrides the parameter file; the others leave it alone while empty."""
+
+
+@dataclass(frozen=True)
+class LaunchArgument:
+    """What a DeclareLaunchArgument says."""
+
+    name: str
+    default: str | None
+    """None: the user has to give it."""
+    choices: tuple[str, ...]
+    """Empty: any value."""
+    description: str
+
+
+def parameter_arguments() -> Iterator[LaunchArgument]:
+    """Yield the argument for each of LAUNCH_PARAMETERS."""
+    for name in LAUNCH_PARAMETERS:
+        declaration, default = DECLARATIONS[name], DEFAULTS[name]
+        choices = ("true", "false") if isinstance(default, bool) else declaration.choices
+        overriding = name in _OVERRIDING
+        yield LaunchArgument(
+            name,
+            str(default).lower() if overriding else "",
+            choices if overriding or not choices else ("", *choices),
+            declaration.help
+            + ("" if overriding else " Overrides the parameter file unless empty."),
+        )

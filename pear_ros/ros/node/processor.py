@@ -1,0 +1,185 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The thread that estimates the people in the newest image and publishes them."""
+
+from __future__ import annotations
+
+import threading
+import time
+import traceback
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from rclpy.lifecycle import LifecycleNode
+from sensor_msgs.msg import CameraInfo
+
+from pear_ros.core.blas import OneBlasThread
+from pear_ros.core.parameters import Parameters
+from pear_ros.core.people import TrackingState
+from pear_ros.core.timestamps import nanoseconds_of
+from pear_ros.ros.conversion.frame_input import (
+    CAMERA_INFO,
+    DEPTH,
+    DETECTIONS,
+    IMAGE,
+    MISSING,
+    FrameAssembler,
+    FrameInput,
+    Issue,
+)
+from pear_ros.ros.conversion.images import ImageError
+from pear_ros.ros.node.debug import DebugTimes
+from pear_ros.ros.node.image_statistics import StatisticsCollector
+from pear_ros.ros.node.outputs import Outputs
+from pear_ros.ros.node.synchronizer import ImageSynchronizer, SynchronizedImage
+from pear_ros.ros.node.throttled_logger import ThrottledLogger
+
+if TYPE_CHECKING:
+    from rclpy.event_handler import QoSMessageLostInfo
+
+    from pear_ros.pipeline import Pipeline
+
+
+class ImageProcessor:
+    """Decode, estimate and publish, one image at a time, in a thread of its own.
+
+    Its public methods and properties are for other threads. No message ends the thread: what
+    cannot be used is counted and logged.
+    """
+
+    def __init__(
+        self,
+        node: LifecycleNode,
+        pipeline: Pipeline,
+        outputs: Outputs,
+        statistics: StatisticsCollector,
+        logger: ThrottledLogger,
+        topics: Mapping[str, str],
+        parameters: Parameters,
+    ) -> None:
+        """Take the resolved names of the input `topics` by kind, as `input_topics` returns them."""
+        self._node = node
+        self._pipeline = pipeline
+        self._outputs = outputs
+        self._statistics = statistics
+        self._logger = logger
+        self._topics = topics
+        camera_info = node.resolve_topic_name("camera_info")
+        self._assemble = FrameAssembler({**topics, CAMERA_INFO: camera_info})
+        self._debug = DebugTimes(node)
+        self._camera_info: CameraInfo | None = None
+        kinds = [kind for kind in (DETECTIONS, DEPTH) if kind in topics]
+        self._synchronizer = ImageSynchronizer(statistics, kinds)
+        self._thread = threading.Thread(target=self._run, name="pear images", daemon=True)
+        self._last_stamp = float("-inf")
+        self.parameters = parameters
+
+    @property
+    def parameters(self) -> Parameters:
+        """The parameters that apply from the next image on."""
+        return self._parameters
+
+    @parameters.setter
+    def parameters(self, parameters: Parameters) -> None:
+        self._parameters = parameters
+        self._synchronizer.tolerance = parameters.sync_tolerance
+        self._synchronizer.timeout = parameters.sync_timeout
+
+    def start(self) -> None:
+        """Start the thread, with new tracks."""
+        self._pipeline.reset()
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Finish the current image and end the thread."""
+        self._synchronizer.close()
+        self._thread.join()
+        self._debug.destroy()
+
+    def add_image(self, message: Any) -> None:
+        """Queue an Image or CompressedImage; a newer one that is complete replaces it."""
+        self._statistics.record_arrival(IMAGE)
+        self._statistics.count("received")
+        self._synchronizer.add_image(message, nanoseconds_of(message.header))
+
+    def add_detections(self, message: Any) -> None:
+        """Queue the Detection2DArray of an image."""
+        self._add(DETECTIONS, message)
+
+    def add_depth(self, message: Any) -> None:
+        """Queue the depth image, an Image, of an image."""
+        self._add(DEPTH, message)
+
+    def set_camera_info(self, info: CameraInfo) -> None:
+        """Set the calibration of the images from now on."""
+        self._camera_info = info
+
+    def count_lost(self, event: QoSMessageLostInfo) -> None:
+        """Count images that the middleware lost."""
+        self._statistics.count("lost", event.total_count_change)
+
+    def _add(self, kind: str, message: Any) -> None:
+        self._statistics.record_arrival(kind)
+        self._synchronizer.add(kind, message, nanoseconds_of(message.header))
+
+    def _run(self) -> None:
+        with OneBlasThread():
+            self._process_all()
+
+    def _process_all(self) -> None:
+        while (item := self._synchronizer.take()) is not None:
+            topic = self._topics[IMAGE]
+            try:
+                self._process(item, self._parameters)
+            except ImageError as error:
+                self._statistics.count("refused")
+                self._logger.warning(f"image: {error.cause}", f"Refused on {topic}: {error}")
+            except Exception as error:
+                self._statistics.count("failed")
+                self._logger.warning(
+                    f"failure: {type(error).__name__}",
+                    f"An image on {topic} failed: {traceback.format_exc()}",
+                )
+            else:
+                self._statistics.add_duration("total", time.perf_counter() - item.arrival)
+
+    def _process(self, item: SynchronizedImage, parameters: Parameters) -> None:
+        """Process one image, with the same parameters throughout."""
+        statistics, header = self._statistics, item.image.header
+        watched = self._outputs.watched(parameters)
+        if not any(watched):
+            statistics.count("unwatched")
+            return
+        started = time.perf_counter()
+        with statistics.stage("decode"):
+            messages = {**item.companions, CAMERA_INFO: self._camera_info}
+            frame = self._assemble(item.image, messages, parameters)
+        for issue in frame.issues:
+            self._report(issue, parameters)
+        self._reset_if_earlier(frame)
+        with statistics.stage("estimate"):
+            people = self._pipeline(
+                frame.image,
+                frame.camera,
+                frame.stamp,
+                detections=frame.detections,
+                depth=frame.depth,
+                settings=parameters,
+            )
+        self._outputs.publish(watched, frame.image, people, header, statistics, parameters)
+        statistics.count("processed")
+        statistics.count("people", sum(p.state is not TrackingState.LOST for p in people.persons))
+        self._debug.publish(nanoseconds_of(header), started)
+
+    def _reset_if_earlier(self, frame: FrameInput) -> None:
+        if frame.stamp < self._last_stamp:
+            self._node.get_logger().info("Stamps jumped backwards: all tracks are reset")
+            self._pipeline.reset()
+        self._last_stamp = frame.stamp
+
+    def _report(self, issue: Issue, parameters: Parameters) -> None:
+        text = issue.text
+        if issue.kind != CAMERA_INFO:
+            self._statistics.count(f"missing_{issue.kind}")
+            if issue.cause == MISSING:
+                text += f", and arrived within sync_timeout = {parameters.sync_timeout:g} s"
+        self._logger.warning(f"{issue.name}: {issue.cause}", text)

@@ -1,0 +1,29 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Warnings that do not flood the log."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+_PERIOD_SECONDS = 60.0
+
+
+class ThrottledLogger:
+    """Log a warning at most once a minute for each cause.
+
+    rclpy throttles by the line of code that logs; here one line logs warnings of many causes. May
+    be called from several threads, which may then log a warning twice.
+    """
+
+    def __init__(self, logger: Any) -> None:
+        """Log to `logger`, that of a node."""
+        self._logger = logger
+        self._last: dict[str, float] = {}
+
+    def warning(self, cause: str, text: str) -> None:
+        """Log `text`, unless a warning of the same `cause` was logged within the last minute."""
+        now = time.monotonic()
+        if now - self._last.get(cause, float("-inf")) >= _PERIOD_SECONDS:
+            self._last[cause] = now
+            self._logger.warning(text)
