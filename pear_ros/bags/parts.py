@@ -63,7 +63,7 @@ class PartWriter:
         """Open a storage file in `folder`, whose content is removed.
 
         `name`: of the storage file, without suffix; `topics`: all topics of the part; `storage`:
-        one of pear_ros.core.choice.STORAGES.
+        one of pear_ros.core.configuration.STORAGES.
         """
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)

@@ -55,8 +55,8 @@ class ResumableBag:
 
         `name`: of the storage files, before their numbers. `fingerprint`: everything that the
         content depends on, by descriptive names; it is kept in the bag's metadata.yaml as
-        custom_data. `storage`: one of pear_ros.core.choice.STORAGES. `state_classes`: dataclasses
-        and enumerations that the writer's state may contain.
+        custom_data. `storage`: one of pear_ros.core.configuration.STORAGES. `state_classes`:
+        dataclasses and enumerations that the writer's state may contain.
         """
         self._folder = folder
         self._work = folder / UNFINISHED

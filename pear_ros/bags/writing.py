@@ -30,7 +30,7 @@ _FOREVER = QosTime(2147483647, 4294967295)
 def open_writer(folder: Path, storage: str) -> Writer:
     """Open a bag for writing in the new `folder`.
 
-    `storage`: one of pear_ros.core.choice.STORAGES. MCAP is written in chunks compressed by
+    `storage`: one of pear_ros.core.configuration.STORAGES. MCAP is written in chunks compressed by
     Zstandard, sqlite3 without compression, since Humble reads that without further plug-ins.
     """
     writer = Writer(folder, version=_VERSION, storage_plugin=StoragePlugin[storage.upper()])

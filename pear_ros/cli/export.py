@@ -26,7 +26,7 @@ def export(
 
     `source`: a bag, or the npz file of `pear run`; `file_format`: npz, csv or glb; `ids`: people to
     write, all where empty; `topic`: of people, needed only where a bag has several; `mesh_detail`:
-    of glb, one of pear_ros.core.choice.MESH_DETAILS.
+    of glb, one of pear_ros.core.parameters.MESH_DETAILS.
     """
     from pear_ros.export.tracks import ResultsError
 

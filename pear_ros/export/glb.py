@@ -35,7 +35,7 @@ _NEAR = 0.05
 def save_glb(recording: Recording, folder: Path, *, mesh_detail: str = "full") -> list[Path]:
     """Write all people into people.glb in `folder`; return the file.
 
-    `mesh_detail`: number of triangles, one of pear_ros.core.choice.MESH_DETAILS. Raises
+    `mesh_detail`: number of triangles, one of pear_ros.core.parameters.MESH_DETAILS. Raises
     ResultsError where there are no people, or a body is not the open one.
     """
     body = load_open_body()
