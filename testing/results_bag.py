@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Bags of results as the node's would be recorded, written by `rosbags` without ROS."""
+"""Bags of results, as recorded from the node, written by `rosbags` without ROS."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ BODY_MODEL = "pear_msgs/msg/BodyModelInfo"
 
 
 class ResultsBag:
-    """A bag under construction, for use with `with`."""
+    """A bag that is being written; a context manager."""
 
     def __init__(self, path: Path, storage: StoragePlugin = StoragePlugin.MCAP) -> None:
         self._store: Any = pear_typestore(Stores.ROS2_JAZZY)
@@ -43,7 +43,7 @@ class ResultsBag:
         topic: str = "/humans",
         frame_id: str = "camera_optical_frame",
     ) -> None:
-        """HumanArrays of (stamp in nanoseconds, people), recorded one millisecond apart."""
+        """Add HumanArrays of (stamp in nanoseconds, people), recorded one millisecond apart."""
         for stamp, people in images:
             self._write(topic, HUMANS, self._human_array(stamp, people, frame_id))
 

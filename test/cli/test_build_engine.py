@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`pear build-engine`: what it builds, and that whatever is missing is said in a sentence."""
+"""`pear build-engine`: the engine that it builds, and its errors in one sentence."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeCud
 
 @pytest.fixture
 def models(pear_folder: Path) -> Path:
-    """As on a robot: graphs and body files, no checkpoint."""
+    """A robot's files: graphs and body files, no checkpoint."""
     FakeGraphs(pear_folder, fake_reference(), "fp16", "bf16")
     return pear_folder
 
