@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Line charts as SVG, for results of which a table does not say enough."""
+"""Line charts as SVG."""
 
 from __future__ import annotations
 
@@ -15,8 +15,10 @@ _COLOURS = ("#1b6ca8", "#c05621", "#888888")
 
 
 def chart(panels: Mapping[str, Mapping[str, Curve]], right: float) -> str:
-    """One panel below the other, by title, with up to three curves each, by name; x from 0 to
-    `right`, y from 0 in all of them."""
+    """Return an SVG with one panel below the other, each with up to three curves.
+
+    `panels`: curves by name, by the panel's title; x goes from 0 to `right`, y from 0.
+    """
     size = f"{_WIDTH + 2 * _MARGIN} {len(panels) * (_HEIGHT + 2 * _MARGIN)}"
     style = 'font-family="sans-serif" font-size="12" fill="#333"'
     drawn = [

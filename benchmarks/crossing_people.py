@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Made-up scenes of people who walk to and fro before a camera and hide each other."""
+"""Synthetic scenes of people who walk to and fro in front of a camera and occlude each other."""
 
 from __future__ import annotations
 
@@ -19,28 +19,28 @@ Doubles = npt.NDArray[np.float64]
 CAMERA = Camera.from_field_of_view(1280, 720, 70.0)
 BODY = load_open_body()
 DEPTHS = (3.0, 7.5)
-"""Metres from the camera; as many lanes as people, so that nobody walks through anybody."""
+"""Range of distances, metres; each person has a lane, so that people do not collide."""
 SWAY = 0.3
-"""Metres by which people leave their lanes."""
+"""Amplitude by which people leave their lanes, metres."""
 PELVIS_BELOW_CAMERA = 0.3
 """Metres."""
-HIDDEN = 0.7
-"""Whoever is covered by more than this share by people nearer is not seen."""
-MISSED = 0.05
-"""Share of those in sight who are not seen nevertheless."""
-FALSE_ALARMS = 0.03
-"""Share of images with somebody who is not there."""
+MAX_OCCLUSION = 0.7
+"""A person whose occluded share is larger is not detected."""
+MISS_RATE = 0.05
+"""Share of visible people who are not detected nevertheless."""
+FALSE_ALARM_RATE = 0.03
+"""Share of images with a false alarm."""
 
 DEPTH_NOISE = 0.03
-"""Of the root's distance, as a share."""
+"""Standard deviation of the root's distance, as a share of it."""
 ACROSS_NOISE = 0.015
-"""Of the root otherwise, metres."""
+"""Standard deviation of the root along each axis, metres."""
 BETAS_NOISE = 0.6
-"""Of each coefficient of shape."""
+"""Standard deviation of each shape coefficient."""
 BOX_NOISE = 0.02
-"""Of each of a box's edges, over its height."""
+"""Standard deviation of each edge of a box, as a share of the box's height."""
 _MARGIN = 0.06
-"""From the joints to a box's edge, over the box's height."""
+"""Margin between joints and a box's edge, as a share of the longer side."""
 
 _JOINT = {name: index for index, name in enumerate(SMPLX_JOINT_NAMES)}
 _OUTLINE = [
@@ -55,15 +55,15 @@ class Frame:
 
     stamp: float
     truth: dict[int, Array]
-    """Box (4,) of each person who is in sight."""
-    seen: list[Estimate]
-    """What there is to be seen of those whom nobody misses."""
+    """True box (4,), pixels, of each visible person by index."""
+    estimates: list[Estimate]
+    """Noisy estimates of the detected people."""
     false_alarms: list[Estimate]
-    """What somebody would be like who is not there."""
+    """Estimates of people who do not exist."""
 
 
 def scene(people: int, seconds: float, rate: float, seed: int) -> list[Frame]:
-    """Images of so many people, `rate` a second."""
+    """Return the images of a scene of `people` for some `seconds`, `rate` per second."""
     rng = np.random.default_rng([seed, people])
     stamps = np.arange(0.0, seconds, 1.0 / rate, dtype=np.float64)
     betas = rng.normal(0.0, 1.0, (people, BODY.num_betas))
@@ -71,23 +71,23 @@ def scene(people: int, seconds: float, rate: float, seed: int) -> list[Frame]:
     joints = np.stack([_walk(rng, stamps, betas[n], lanes[n]) for n in range(people)], axis=1)
     keypoints = CAMERA.project(joints)
     boxes = boxes_around(keypoints)
-    in_sight = _covered(keypoints, joints[:, :, 0, 2]) <= HIDDEN
-    seen = in_sight & (rng.random(in_sight.shape) >= MISSED)
+    visible = _occluded_share(keypoints, joints[:, :, 0, 2]) <= MAX_OCCLUSION
+    detected = visible & (rng.random(visible.shape) >= MISS_RATE)
     estimates = _estimates(rng, joints, betas)
 
-    alarms = np.flatnonzero(rng.random(len(stamps)) < FALSE_ALARMS)
+    alarms = np.flatnonzero(rng.random(len(stamps)) < FALSE_ALARM_RATE)
     z = rng.uniform(*DEPTHS, len(alarms))
     x = rng.uniform(-0.9, 0.9, len(alarms)) * z * CAMERA.width / (2.0 * CAMERA.fx)
     places = np.column_stack([x, np.full(len(alarms), PELVIS_BELOW_CAMERA), z])
-    somebody = joints[alarms, rng.integers(people, size=len(alarms))]
-    elsewhere = somebody - somebody[:, :1] + places[:, None]
-    nobodys = rng.normal(0.0, 1.0, (len(alarms), betas.shape[1]))
-    false_alarms = dict(zip(alarms, _estimates(rng, elsewhere, nobodys), strict=True))
+    templates = joints[alarms, rng.integers(people, size=len(alarms))]
+    moved = templates - templates[:, :1] + places[:, None]
+    random_betas = rng.normal(0.0, 1.0, (len(alarms), betas.shape[1]))
+    false_alarms = dict(zip(alarms, _estimates(rng, moved, random_betas), strict=True))
     return [
         Frame(
             float(stamp),
-            {int(n): boxes[t, n] for n in np.flatnonzero(in_sight[t])},
-            [estimates[t * people + n] for n in np.flatnonzero(seen[t])],
+            {int(n): boxes[t, n] for n in np.flatnonzero(visible[t])},
+            [estimates[t * people + n] for n in np.flatnonzero(detected[t])],
             [false_alarms[t]] if t in false_alarms else [],
         )
         for t, stamp in enumerate(stamps)
@@ -95,17 +95,14 @@ def scene(people: int, seconds: float, rate: float, seed: int) -> list[Frame]:
 
 
 def boxes_around(keypoints: Array) -> Array:
-    """(..., 4) boxes around people's joints (..., J, 2)."""
+    """Return boxes (..., 4) with a margin around keypoints (..., J, 2), pixels."""
     low, high = keypoints.min(axis=-2), keypoints.max(axis=-2)
     margin = _MARGIN * (high - low).max(axis=-1, keepdims=True)
     return np.concatenate([low - margin, high + margin], axis=-1)
 
 
 def _walk(rng: np.random.Generator, stamps: Doubles, betas: Doubles, depth: float) -> Doubles:
-    """(T, 55, 3) joints of somebody who walks to and fro, at times stands still, and turns.
-
-    `depth` in metres, about which they stay.
-    """
+    """(T, 55, 3) joints of a person who walks to and fro at a depth (m), turns, and pauses."""
     half = 0.8 * depth * CAMERA.width / (2.0 * CAMERA.fx)
     step = 1.0 / 60.0
     times = np.arange(0.0, stamps[-1] + step, step)
@@ -147,8 +144,8 @@ def _walk(rng: np.random.Generator, stamps: Doubles, betas: Doubles, depth: floa
     return np.asarray(joints - joints[:, :1] + root[:, None], np.float64)
 
 
-def _covered(keypoints: Array, depth: Doubles) -> Doubles:
-    """(..., N) share of people's joints (..., N, J, 2) that lie behind the trunks of others."""
+def _occluded_share(keypoints: Array, depth: Doubles) -> Doubles:
+    """(..., N) share of each person's keypoints (..., N, J, 2) that are behind others' trunks."""
     points, trunk = keypoints[..., :_NUM_BODY, :], keypoints[..., _OUTLINE, 0]
     left, right = trunk.min(axis=-1), trunk.max(axis=-1)
     wide = 0.2 * (right - left)
@@ -162,26 +159,26 @@ def _covered(keypoints: Array, depth: Doubles) -> Doubles:
 
 
 def _estimates(rng: np.random.Generator, joints: Doubles, betas: Doubles) -> list[Estimate]:
-    """What an estimator says of everybody with joints (..., 55, 3) and betas, one after another."""
+    """Noisy estimates of people with joints (..., 55, 3) and betas, in flattened order."""
     people = joints.shape[:-2]
     near = 1.0 + rng.normal(0.0, DEPTH_NOISE, (*people, 1))
     root = joints[..., 0, :] * near + rng.normal(0.0, ACROSS_NOISE, (*people, 3))
-    seen = (joints - joints[..., :1, :] + root[..., None, :]).astype(np.float32)
-    keypoints = CAMERA.project(seen)
+    measured = (joints - joints[..., :1, :] + root[..., None, :]).astype(np.float32)
+    keypoints = CAMERA.project(measured)
     boxes = boxes_around(keypoints)
     height = boxes[..., 3:] - boxes[..., 1:2]
     boxes = (boxes + BOX_NOISE * height * rng.normal(size=boxes.shape)).astype(np.float32)
     shapes = betas + rng.normal(0.0, BETAS_NOISE, (*people, betas.shape[-1]))
     shapes, transl = shapes.astype(np.float32), root.astype(np.float32)
     pose, expression = np.zeros((55, 3), np.float32), np.zeros(BODY.num_expression, np.float32)
-    certain = np.ones(55, np.float32)
+    confidence = np.ones(55, np.float32)
     return [
         Estimate(
             score=0.9,
             box=boxes[n],
             smplx=SmplxParams(pose, shapes[n], expression, transl[n]),
-            joints=seen[n],
-            joint_confidence=certain,
+            joints=measured[n],
+            joint_confidence=confidence,
             keypoints=keypoints[n],
         )
         for n in np.ndindex(*people)

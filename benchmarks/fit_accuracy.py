@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How right the default estimator is in 3D, on renders of the open body with known pose.
+"""Accuracy of the default estimator in 3D on renders of the open body with known pose.
 
     python -m benchmarks.fit_accuracy
 
-Dressed people in named poses, seen from all sides by cameras of different focal length and height,
-go through the whole pipeline, each picture alone. Compared with the truth, on the same pictures in
-the same run: our joints and MediaPipe's own 3D world landmarks, both after the best similarity
-transform (PA-MPJPE) over the 12 joints that both name; and our root orientation. None of the
-pictures was drawn for training (other seeds). Writes benchmarks/results/fit_accuracy.md.
+Images of dressed people in named poses, taken from all sides by cameras of different focal length
+and height, go through detector and estimator, each image alone. Compared with the ground truth, on
+the same images in the same run: our joints and MediaPipe's own 3D world landmarks, both after the
+best similarity transform (PA-MPJPE) over the 12 joints that both have; and our root orientation.
+None of the images is in the training set (other seeds). Writes benchmarks/results/fit_accuracy.md.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ VIEWS |= {"back": 180, "back-left": 225, "left": 270, "front-left": 315}
 REPEATS = 8
 SIZE = (640, 480)
 RIGHT_WITHIN = 20.0
-"""Degrees: a root orientation nearer to the truth than this is right."""
+"""Greatest error of a root orientation that counts as right, degrees."""
 
 _NAMES = [
     f"{side}_{joint}"
@@ -49,19 +49,20 @@ THEIRS = [Pose[name.upper()] for name in _NAMES]
 
 @dataclass(frozen=True)
 class Result:
-    """One picture; NaN where nobody was found."""
+    """Errors in one image; NaN where no person was found."""
 
     kind: str
     view: str
     ours: float
-    """PA-MPJPE, millimetres."""
+    """PA-MPJPE of our joints, millimetres."""
     mediapipe: float
+    """PA-MPJPE of MediaPipe's world landmarks, millimetres."""
     root: float
     """Error of the root orientation, degrees."""
 
 
 def procrustes_error(found: npt.NDArray[np.floating], truth: npt.NDArray[np.floating]) -> float:
-    """Mean distance of joints (N, 3) after the best similarity transform, in millimetres."""
+    """Return the mean distance, millimetres, of joints (N, 3), metres, after alignment."""
     a, b = found - found.mean(axis=0), truth - truth.mean(axis=0)
     rotation, _ = Rotation.align_vectors(b, a)
     turned = rotation.apply(a)
@@ -76,7 +77,7 @@ def measure(
     detector: PersonDetector,
     mediapipe: HolisticLandmarks,
 ) -> Result:
-    """One picture through detector and estimator, and its landmarks alone."""
+    """Return the errors in one image of detector and estimator, and of the landmarks alone."""
     detections = detector.detect(person.image, detector.windows(*SIZE))
     estimator.reset()
     regions = [Region("h1", detection.box) for detection in detections[:1]]
@@ -98,7 +99,7 @@ def measure(
 
 
 def summary(results: Sequence[Result], key: Callable[[Result], str]) -> list[list[str]]:
-    """Rows of the table: one for each value of `key`, then all."""
+    """Return the rows of a table: one for each value of `key`, then one for all."""
     groups: dict[str, list[Result]] = {}
     for result in results:
         groups.setdefault(key(result), []).append(result)
@@ -130,7 +131,7 @@ def main() -> None:
     cases = [(k, v) for _ in range(REPEATS) for k in KINDS for v in VIEWS]
     rng = np.random.default_rng([2026, 7])
     results = []
-    for kind, view in tqdm(cases, unit="picture"):
+    for kind, view in tqdm(cases, unit="image"):
         yaw = VIEWS[view] + rng.uniform(-15, 15)
         person = studio.shoot(rng, kind, yaw, SIZE, rng.uniform(1.05, 1.3))
         results.append(measure(person, view, estimator, detector, mediapipe))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The node in a process of its own, and a camera on DDS that sees what comes back, and when."""
+"""The node in a separate process, and a client that publishes images and records the results."""
 
 from __future__ import annotations
 
@@ -34,48 +34,48 @@ Values = npt.NDArray[np.float64]
 
 @dataclass
 class Run:
-    """What was seen while images came at one rate."""
+    """Results of publishing images at one rate."""
 
     period_ms: float
     sent: list[float] = field(default_factory=list)
-    """Seconds of each image."""
+    """Latency of each image, seconds."""
     latency_ms: Values = field(default_factory=lambda: np.empty(0))
     """Of each image that was processed."""
     processing_ms: Values = field(default_factory=lambda: np.empty(0))
-    """As the node says, of the same images."""
+    """Processing times that the node published, of the same images."""
     which: Values = field(default_factory=lambda: np.empty(0))
-    """The same images' numbers among those sent."""
+    """Indices of these images among those sent."""
     memory: list[tuple[int, int]] = field(default_factory=list)
-    """Images sent, and resident kB of the node then."""
+    """Numbers of images sent, with the node's resident memory then, kB."""
     counts: dict[str, float] = field(default_factory=dict)
-    """The node's own."""
+    """Counts that the node published."""
     log: list[str] = field(default_factory=list)
-    """Lines that the node wrote meanwhile."""
+    """Lines that the node logged during the run."""
 
     @property
     def other_ms(self) -> Values:
-        """Latency without processing."""
+        """Latency without processing, ms."""
         return self.latency_ms - self.processing_ms
 
     @property
     def beyond_ms(self) -> Values:
-        """By how much latency is beyond the bound; negative: by how much it is within."""
+        """Latency minus its bound, ms; negative where it is within the bound."""
         return self.other_ms - self.period_ms
 
     @property
     def seconds(self) -> float:
-        """From the first to the last image."""
+        """Time from the first to the last image, seconds."""
         return self.sent[-1] - self.sent[0]
 
 
 class Client:
-    """Publishes images and collects what comes back."""
+    """Publishes images and collects the results."""
 
     def __init__(self, node: Node) -> None:
-        """Another thread spins `node`."""
+        """Create the client; another thread spins `node`."""
         self._images = node.create_publisher(CompressedImage, "image/compressed", 1)
         self.arrived: list[tuple[int, float]] = []
-        """Stamp of each HumanArray, and when it came."""
+        """Reception time of each HumanArray, by stamp."""
         self._processing: list[tuple[float, float]] = []
         self._diagnostics: list[DiagnosticArray] = []
         node.create_subscription(HumanArray, "humans", self._take, 10)
@@ -91,13 +91,13 @@ class Client:
         self._processing.append((time.perf_counter(), message.data))
 
     def counts(self) -> dict[str, float]:
-        """The node's counts as they are now."""
+        """Return the node's newest counts."""
         seen = len(self._diagnostics)
         _wait_until(lambda: len(self._diagnostics) >= seen + 2, "reports")
         return figures(self._diagnostics[-1])
 
     def publish(self) -> int:
-        """The next picture; returns its stamp."""
+        """Publish the next image; return its stamp, nanoseconds."""
         message, now = next(self._messages), time.time_ns()
         message.header.frame_id = "camera_optical_frame"
         message.header.stamp.sec, message.header.stamp.nanosec = divmod(now, 1_000_000_000)
@@ -105,8 +105,8 @@ class Client:
         return now
 
     def rate(self) -> float:
-        """Images a second where each waits for the results of the last."""
-        while not self.arrived:  # The node does not know at once that somebody listens.
+        """Return the rate, Hz, at which each image is sent after the last one's results."""
+        while not self.arrived:  # The node discovers the subscription after a while.
             self.publish()
             time.sleep(1.0)
         for count in (WARM_UP, IN_TURNS):
@@ -121,7 +121,7 @@ class Client:
         _wait_until(lambda: len(self.arrived) > seen, "results")
 
     def run(self, rate: float, images: int, process: int, log: Path) -> Run:
-        """Publishes `images` at `rate` a second to the node `process`, which writes `log`."""
+        """Publish `images` at `rate` Hz to the node with the id `process`, which writes `log`."""
         run, before, lines = Run(1e3 / rate), self.counts(), len(_lines(log))
         self.arrived.clear()
         self._processing.clear()
@@ -149,7 +149,7 @@ class Client:
 
 @contextmanager
 def node_process(log: Path) -> Iterator[int]:
-    """The process id of the node, which writes `log`."""
+    """Run the node, which writes `log`, and yield its process id."""
     options = ("image_transport:=compressed", "estimator:=landmarks")
     arguments = [argument for option in options for argument in ("-p", option)]
     command = [sys.executable, "-m", "pear_ros.ros.node.node", "--ros-args", *arguments]
@@ -163,7 +163,7 @@ def node_process(log: Path) -> Iterator[int]:
 
 
 def _wait_until(condition: Callable[[], object], what: str) -> None:
-    """Waits for `what` until the condition holds."""
+    """Wait until the condition holds; `what`: its name for an error."""
     end = time.monotonic() + PATIENCE
     while not condition():
         if time.monotonic() > end:
@@ -172,7 +172,7 @@ def _wait_until(condition: Callable[[], object], what: str) -> None:
 
 
 def _resident(process: int) -> int:
-    """kB of a process."""
+    """Return the resident memory of a process, kB."""
     lines = Path(f"/proc/{process}/status").read_text().splitlines()
     (line,) = (line for line in lines if line.startswith("VmRSS:"))
     return int(line.split()[1])

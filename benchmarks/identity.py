@@ -1,26 +1,26 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whether ids stay with people who cross and hide each other.
+"""Identity: how well ids stay with people who cross and occlude each other.
 
     python -m benchmarks.identity
 
-Two to six people walk to and fro before a camera, 3 to 7.5 metres away, at times stand still and
-turn, and hide each other: whoever is covered by more than 70 % by somebody nearer is not
-seen. Of those in sight 5 % are missed, in 3 % of the images there is somebody who is not there, and
-all that is estimated is noisy: 3 % of depth, 1.5 cm across, 0.6 standard deviations in each
-coefficient of shape, 2 % of the height in each edge of a box (benchmarks/crossing_people.py).
+Two to six people walk to and fro in front of a camera at a distance of 3 to 7.5 metres, turn, pause
+and occlude each other. A person who is occluded by more than 70 % is not detected. Of the visible
+people 5 % are missed, 3 % of the images have a false alarm, and estimates are noisy (standard
+deviations): 3 % of the depth, 1.5 cm along each axis, 0.6 in each shape coefficient, 2 % of the
+height in each edge of a box (benchmarks/crossing_people.py).
 
-- IoU: boxes joined to those of the image before by their overlap, best assignment; somebody who is
-  not seen is expected where they were, for the same time as by the package
-- detections: what the package does where a detector tells of everybody in each image
-- proposals: what the package does where a detector merely proposes, in every third image: in
-  between, people are found by looking where they are expected, which may show somebody else
+- IoU: boxes are assigned to those of the image before by IoU; tracks without a box stay where they
+  were for the same time as in the package
+- detections: the package's tracker with a detector that detects people in each image
+- proposals: the package's tracker with a detector that proposes people in every third image. In
+  between, people are estimated in their predicted regions, which may show another person
 
-All three see the same people in the same images. IDF1 (Ristani et al. 2016): share of boxes with
-the right id, each id given to that person whom it suits best in the whole scene; those who are
-missed leave 97 to 98 % at best. Switches (CLEAR MOT, Bernardin and Stiefelhagen 2008): how often
-the id of a person changes, in all scenes together. A box is somebody's from an IoU of 0.5 on;
-boxes of people merely expected are left out, those who are hidden are not asked for. Scenes take
-20 seconds, four for each line; parameters were chosen on others. Time is that of the tracker alone.
+All three get the same people in the same images. IDF1 (Ristani et al. 2016): share of boxes with
+the right id, each id being assigned to one person for the whole scene; the missed people leave 97
+to 98 % at best. Switches (CLEAR MOT, Bernardin and Stiefelhagen 2008): changes of a person's id, in
+all scenes together. A box matches a person at an IoU of 0.5 or more; boxes of predicted people and
+occluded people are left out. Scenes take 20 seconds, four for each row; parameters were tuned on
+other scenes. Times are those of the tracker alone.
 """
 
 from __future__ import annotations
@@ -45,21 +45,21 @@ PEOPLE = (2, 3, 4, 5, 6)
 RATES = (30.0, 10.0)
 SECONDS = 20.0
 SEEDS = range(100, 104)
-SOMEBODYS = 0.5
-"""IoU from which on a box is that of a person."""
-FOUND = 0.3
-"""IoU of a region and somebody's box from which on an estimator finds them there."""
-JOINED = 0.3
-"""The same of a box and the one before."""
-PROPOSING = 3
-"""Images from one in which somebody is proposed to the next."""
+MATCH_IOU = 0.5
+"""Least IoU at which a box matches a person."""
+REGION_IOU = 0.3
+"""Least IoU of a region and a person's box at which the person is estimated there."""
+ASSOCIATION_IOU = 0.3
+"""Least IoU of two successive boxes that the baseline assigns to one track."""
+PROPOSAL_INTERVAL = 3
+"""Number of images from one with proposals to the next."""
 
 Boxes = dict[str, Array]
-"""By id."""
+"""Boxes (4,), pixels, by id."""
 
 
 class IouTracker:
-    """Ids by overlap with the last box."""
+    """Baseline: ids by IoU with the last box."""
 
     def __init__(self) -> None:
         self.seconds: list[float] = []
@@ -67,9 +67,9 @@ class IouTracker:
         self._count = 0
 
     def __call__(self, frame: Frame) -> Boxes:
-        """Who is seen."""
+        """Return the tracked boxes of an image."""
         start = time.perf_counter()
-        boxes = [estimate.box for estimate in frame.seen + frame.false_alarms]
+        boxes = [estimate.box for estimate in frame.estimates + frame.false_alarms]
         self._last = {
             name: known
             for name, known in self._last.items()
@@ -82,7 +82,7 @@ class IouTracker:
                 np.stack([self._last[name][0] for name in names]), np.stack(boxes)
             )
             for row, column in zip(*linear_sum_assignment(-overlaps), strict=True):
-                if overlaps[row, column] >= JOINED:
+                if overlaps[row, column] >= ASSOCIATION_IOU:
                     ids[int(column)] = names[row]
         for place in ids:
             if not ids[place]:
@@ -93,8 +93,8 @@ class IouTracker:
         return {name: boxes[place] for place, name in ids.items()}
 
 
-class OurTracker:
-    """The package's, asked as by its pipeline."""
+class PackageTracker:
+    """The package's tracker, used as by its pipeline."""
 
     def __init__(self, proposals: bool = False) -> None:
         self.seconds: list[float] = []
@@ -103,68 +103,70 @@ class OurTracker:
         self._images = 0
 
     def __call__(self, frame: Frame) -> Boxes:
-        """Who is seen."""
-        told = frame.seen + frame.false_alarms
-        detections = [Detection(one.box, math.nan if self._proposals else 0.9) for one in told]
-        if self._proposals and self._images % PROPOSING:
+        """Return the boxes of measured people in an image."""
+        candidates = frame.estimates + frame.false_alarms
+        detections = [
+            Detection(one.box, math.nan if self._proposals else 0.9) for one in candidates
+        ]
+        if self._proposals and self._images % PROPOSAL_INTERVAL:
             detections = []
         self._images += 1
         start = time.perf_counter()
         plan = self._tracker.predict(detections, frame.stamp)
-        looking = time.perf_counter()
-        estimates = [_look(region, frame) for region in plan.regions]
-        looked = time.perf_counter()
+        predicted = time.perf_counter()
+        estimates = [_estimate(region, frame) for region in plan.regions]
+        estimated = time.perf_counter()
         persons = self._tracker.update(plan, estimates, CAMERA)
-        self.seconds.append(time.perf_counter() - looked + looking - start)
-        seen = (TrackingState.NEW, TrackingState.TRACKED)
-        return {person.id: person.box for person in persons if person.state in seen}
+        self.seconds.append(time.perf_counter() - estimated + predicted - start)
+        measured = (TrackingState.NEW, TrackingState.TRACKED)
+        return {person.id: person.box for person in persons if person.state in measured}
 
 
-def _look(region: Region, frame: Frame) -> Estimate | None:
-    """Who fits a region best; nobody who is not there, unless a detector said so."""
-    people = frame.seen + ([] if math.isnan(region.score) else frame.false_alarms)
+def _estimate(region: Region, frame: Frame) -> Estimate | None:
+    """The person with the largest IoU; false alarms only in regions of detections."""
+    people = frame.estimates + ([] if math.isnan(region.score) else frame.false_alarms)
     if not people:
         return None
     overlaps = iou_matrix(region.box[None], np.stack([one.box for one in people]))[0]
     best = int(overlaps.argmax())
-    return people[best] if overlaps[best] >= FOUND else None
+    return people[best] if overlaps[best] >= REGION_IOU else None
 
 
 @dataclass
 class Score:
-    """Counts in some scenes."""
+    """Counts over some scenes."""
 
     right: int = 0
     boxes: int = 0
-    """Of truth and tracker together."""
+    """Number of true and of tracked boxes together."""
     switches: int = 0
     seconds: list[float] = field(default_factory=list)
-    """That a tracker takes for each image."""
+    """Computing time of the tracker for each image."""
 
     @property
     def idf1(self) -> float:
-        """0 to 1."""
+        """Identification F1 score, 0 to 1."""
         return 2.0 * self.right / self.boxes
 
-    def add(self, frames: Sequence[Frame], track: IouTracker | OurTracker) -> None:
-        """Follow people through a scene."""
+    def add(self, frames: Sequence[Frame], track: IouTracker | PackageTracker) -> None:
+        """Add the results of a tracker on a scene."""
         shared: dict[tuple[int, str], int] = {}
         ids: dict[int, str] = {}
         for frame in frames:
-            told = track(frame)
-            self.boxes += len(frame.truth) + len(told)
-            if not told or not frame.truth:
+            tracked = track(frame)
+            self.boxes += len(frame.truth) + len(tracked)
+            if not tracked or not frame.truth:
                 continue
-            people, names = list(frame.truth), list(told)
+            people, names = list(frame.truth), list(tracked)
             overlaps = iou_matrix(
-                np.stack(list(frame.truth.values())), np.stack(list(told.values()))
+                np.stack(list(frame.truth.values())), np.stack(list(tracked.values()))
             )
-            for row, column in zip(*np.nonzero(overlaps >= SOMEBODYS), strict=True):
+            for row, column in zip(*np.nonzero(overlaps >= MATCH_IOU), strict=True):
                 pair = people[row], names[column]
                 shared[pair] = shared.get(pair, 0) + 1
-            # Who had an id keeps it as long as its box fits.
+            # A person keeps the id as long as its box matches.
             kept = np.array([[ids.get(person) == name for name in names] for person in people])
-            gain = np.where(overlaps >= SOMEBODYS, overlaps + 1e3 * kept, 0.0)
+            gain = np.where(overlaps >= MATCH_IOU, overlaps + 1e3 * kept, 0.0)
             for row, column in zip(*linear_sum_assignment(-gain), strict=True):
                 if gain[row, column] > 0.0:
                     self.switches += ids.get(people[row], names[column]) != names[column]
@@ -178,15 +180,15 @@ class Score:
         self.right += int(table[linear_sum_assignment(-table)].sum())
 
 
-TRACKERS: dict[str, Callable[[], IouTracker | OurTracker]] = {
+TRACKERS: dict[str, Callable[[], IouTracker | PackageTracker]] = {
     "IoU": IouTracker,
-    "detections": OurTracker,
-    "proposals": lambda: OurTracker(proposals=True),
+    "detections": PackageTracker,
+    "proposals": lambda: PackageTracker(proposals=True),
 }
 
 
 def measure(people: int, rate: float, seeds: Sequence[int]) -> dict[str, Score]:
-    """All trackers in the same scenes."""
+    """Return the scores of all trackers on the same scenes."""
     scores = {name: Score() for name in TRACKERS}
     for seed in seeds:
         frames = scene(people, SECONDS, rate, seed)
@@ -196,7 +198,7 @@ def measure(people: int, rate: float, seeds: Sequence[int]) -> dict[str, Score]:
 
 
 def main() -> None:
-    """Measure and write the report."""
+    """Run the benchmark and write the report."""
     cases = [(rate, people) for rate in RATES for people in PEOPLE]
     results = {case: measure(case[1], case[0], SEEDS) for case in tqdm(cases, unit="case")}
     tables = {}

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A camera and a subscriber in processes of their own; see benchmarks.image_transport.
+"""A camera and a subscriber, each in a separate process, for benchmarks.image_transport.
 
     python -m benchmarks.image_endpoints camera WIDTH HEIGHT RELIABILITY RATE COUNT
     python -m benchmarks.image_endpoints subscriber RELIABILITY
@@ -27,11 +27,11 @@ TOPIC = "image"
 MATCH_SECONDS = 10.0
 SETTLE_SECONDS = 0.5
 DEPTH = 5
-"""Messages kept by camera and subscriber; the node keeps as many."""
+"""Queue depth of camera and subscriber, as in the node."""
 
 
 def camera(width: int, height: int, reliability: str, rate: float, count: int) -> None:
-    """Publish `count` images with the time of sending as their stamp."""
+    """Publish `count` images, stamped with the time of sending."""
     node = Node("camera")
     profile = QoSProfile(depth=DEPTH, reliability=ReliabilityPolicy[reliability.upper()])
     publisher = node.create_publisher(Image, TOPIC, profile)
@@ -68,7 +68,7 @@ def subscriber(reliability: str) -> None:
 
 
 def main(arguments: list[str]) -> None:
-    """One of the two ends."""
+    """Run the camera or the subscriber."""
     rclpy.init()
     if arguments[0] == "camera":
         width, height, reliability, rate, count = arguments[1:]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Raw images from a camera to the node: how many arrive, and how late.
+"""Transport of raw images from a camera to the node: losses and latency.
 
     python -m benchmarks.image_transport [--images 50] [--rate 5] [--name image_transport]
 
@@ -33,15 +33,15 @@ from benchmarks.report import write_report
 
 SIZES = ((640, 480), (1280, 720), (1920, 1080))
 POLICIES = (("reliable", "best_effort"), ("reliable", "auto"), ("best_effort", "auto"))
-"""What the camera offers and the subscriber requests."""
+"""Reliability that the camera offers and the subscriber requests."""
 TRANSPORTS = ("DEFAULT", "UDPv4", "LARGE_DATA")
 KERNEL = Path("/proc/sys/net/core")
 BUFFERS = {"208 kB buffers": 212_992, "32 MB buffers": 33_554_432}
-"""The kernel's own default, and what DDS vendors recommend for images."""
+"""Sizes of receive buffers: the kernel's default, and DDS vendors' recommendation for images."""
 
 
 class Condition(NamedTuple):
-    """What one cell of the table is measured under."""
+    """The conditions of one cell of the table."""
 
     size: tuple[int, int]
     offered: str
@@ -50,7 +50,7 @@ class Condition(NamedTuple):
 
 
 def measure(condition: Condition, rate: float, count: int) -> str:
-    """Images that arrived and their median latency."""
+    """Return the number of received images and their median latency, as text."""
     environment = {**os.environ, "FASTDDS_BUILTIN_TRANSPORTS": condition.transport}
     command = [sys.executable, "-m", "benchmarks.image_endpoints"]
     width, height = map(str, condition.size)
@@ -71,7 +71,7 @@ def measure(condition: Condition, rate: float, count: int) -> str:
 
 @contextlib.contextmanager
 def receive_buffers(size: int) -> Iterator[None]:
-    """The kernel's receive buffers of this size in bytes. Raises OSError without the right to."""
+    """Set the size of the kernel's receive buffers, bytes. Raises OSError without permission."""
     files = [KERNEL / "rmem_max", KERNEL / "rmem_default"]
     before = [file.read_text() for file in files]
     try:

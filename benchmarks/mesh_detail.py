@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What lighter meshes cost and save: bytes, time, millimetres
+"""Reduced meshes: bytes, time and geometric error of each mesh_detail.
 
-    PYTHONPATH=test python -m benchmarks.mesh_detail
+    python -m benchmarks.mesh_detail
 
 The open body in each mesh_detail. Messages: one person's visualization_msgs/MarkerArray, from
 vertices to published, with a subscriber in a second process; decoded as Foxglove and Lichtblick do
@@ -37,7 +37,7 @@ from rosbags.typesys import Stores, get_typestore
 from std_msgs.msg import Header
 from visualization_msgs.msg import MarkerArray
 
-from benchmarks.message_path import FRAME, ID, STAMP, TOPIC, listening, milliseconds
+from benchmarks.message_path import FRAME, ID, STAMP, TOPIC, milliseconds, subscribed_to
 from benchmarks.report import Table, write_report
 from pear_ros.body import BodyModel, load_open_body
 from pear_ros.body.submesh import SubMesh
@@ -101,7 +101,7 @@ def publish_times(body: BodyModel) -> list[float]:
     rclpy.init()
     publisher = Node("publisher").create_publisher(MarkerArray, TOPIC, QoSProfile(depth=1))
     medians = []
-    with listening(publisher, True):
+    with subscribed_to(publisher, True):
         for detail in MESH_DETAILS:
             mesh = shown(body, detail)
             markers = MeshMarkers(mesh.faces, mesh.vertex_count)

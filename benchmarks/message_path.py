@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One person's mesh marker, from vertices to published: ours against the ordinary rclpy way.
+"""Latency of one person's mesh marker from vertices to published, against plain rclpy.
 
     python -m benchmarks.message_path
 
 The open body (all its triangles) goes out as a visualization_msgs/MarkerArray on a real reliable
-publisher, in turns: by pear_ros.ros.conversion.markers, as bytes; and as geometry_msgs/Point
-objects in a
-message. The bytes of both are the same but for alignment gaps. Once nobody listens, once a
-subscriber in a second process takes every message. Writes benchmarks/results/message_path.md.
+publisher, alternating: by pear_ros.ros.conversion.markers, as bytes; and as geometry_msgs/Point
+objects in a message. The bytes of both are equal but for alignment gaps. Measured without a
+subscriber, and with one in a second process that receives every message. Writes
+benchmarks/results/message_path.md.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ FRAME, ID, STAMP = "camera_optical_frame", "h1", (1, 2)
 
 
 def subscriber() -> None:
-    """Takes messages, serialised as they are, until it is killed."""
+    """Receive serialised messages until the process is killed."""
     rclpy.init()
     node = Node("subscriber")
     node.create_subscription(MarkerArray, TOPIC, lambda data: None, QoSProfile(depth=1), raw=True)
@@ -51,7 +51,7 @@ def subscriber() -> None:
 
 
 def ordinary_message(vertices: Array, corners: npt.NDArray[np.int32]) -> MarkerArray:
-    """The message as rclpy users write it, without needless detours."""
+    """Return the message as rclpy users write it."""
     red, green, blue = id_colour(ID)
     marker = Marker(
         header=Header(frame_id=FRAME, stamp=Time(sec=STAMP[0], nanosec=STAMP[1])),
@@ -68,7 +68,7 @@ def ordinary_message(vertices: Array, corners: npt.NDArray[np.int32]) -> MarkerA
 
 
 def milliseconds(call: Callable[[], None], runs: int) -> list[float]:
-    """Duration of each run."""
+    """Return the duration of each run, milliseconds."""
     durations = []
     for _ in range(runs):
         start = time.perf_counter()
@@ -78,8 +78,10 @@ def milliseconds(call: Callable[[], None], runs: int) -> list[float]:
 
 
 @contextmanager
-def listening(publisher: rclpy.publisher.Publisher[MarkerArray], wanted: bool) -> Iterator[None]:
-    """With a subscriber in a second process, or without."""
+def subscribed_to(
+    publisher: rclpy.publisher.Publisher[MarkerArray], wanted: bool
+) -> Iterator[None]:
+    """Run the block with a subscriber in a second process, or without (`wanted` False)."""
     if not wanted:
         yield
         return
@@ -115,11 +117,11 @@ def main() -> int:
     ours = markers.serialize(FRAME, STAMP, [ID], meshes)
     theirs = serialize_message(ordinary_message(meshes[0], corners))
     if deserialize_message(ours, MarkerArray) != deserialize_message(theirs, MarkerArray):
-        raise AssertionError("the two ways say different things")
+        raise AssertionError("the two messages differ")
 
     rows, ratios = [], []
     for subscribed in (False, True):
-        with listening(publisher, subscribed):
+        with subscribed_to(publisher, subscribed):
             milliseconds(fast, 10)
             slow, quick = [], []
             for _ in range(ORDINARY_RUNS):

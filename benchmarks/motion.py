@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""People in motion, as they are and as an estimator sees them image by image."""
+"""Synthetic motion of people: the truth, and noisy measurements of it image by image."""
 
 from __future__ import annotations
 
@@ -26,33 +26,34 @@ _FINGERS = list(range(_INDEX["left_index1"], NUM_JOINTS))
 
 
 @dataclass(frozen=True)
-class Track:
-    """Poses and places of one body at T times."""
+class PoseSequence:
+    """Rotations and positions of one body at T times."""
 
     rotations: Rotation
-    """T x 55, joint by joint, time by time: relative to the parent, the first to the camera."""
+    """T * 55 rotations, time by time: of the root to the camera, of other joints to the parent."""
     pelvis: Doubles
-    """(T, 3) in the optical frame, metres."""
+    """(T, 3) in the camera's optical frame, metres."""
 
     def joints(self) -> Doubles:
-        """(T, 55, 3) joints about the pelvis, metres."""
+        """Return (T, 55, 3) joints relative to the pelvis, metres."""
         body = load_open_body()
         pose = self.rotations.as_rotvec().reshape(-1, NUM_JOINTS, 3).astype(np.float32)
-        nothing = [
+        zeros = [
             np.zeros((len(pose), size), np.float32)
             for size in (body.num_betas, body.num_expression, 3)
         ]
-        joints: Doubles = body.joints(pose, *nothing).astype(np.float64)
+        joints: Doubles = body.joints(pose, *zeros).astype(np.float64)
         return joints - joints[:, :1]
 
 
-class Motion:
-    """Somebody who walks up and down before the camera, gestures, raises an arm, and stops."""
+class PersonMotion:
+    """A person who walks to and fro in front of the camera, gestures, raises an arm, and stops."""
 
     def __init__(self, seed: int, duration: float) -> None:
+        """Draw the motion's parameters, for `duration` seconds."""
         rng = np.random.default_rng(seed)
         self._base = Rotation.from_matrix(sample_rotations(rng, "standing"))
-        # Seconds at which everything comes to a halt for a while, and at which arms go up quickly.
+        # Times, seconds, at which the person stops for a while, and at which an arm rises quickly.
         self._halts = np.arange(rng.uniform(1.5, 3.0), duration, 4.0)
         self._halt_length = rng.uniform(1.0, 1.6)
         self._raises = np.arange(rng.uniform(0.5, 2.0), duration, 2.5)
@@ -64,14 +65,14 @@ class Motion:
         self._gesture = _Swings(rng, (0.3, 2.5), np.radians(14.0), len(_ARMS))
         self._sway = _Swings(rng, (0.2, 1.2), np.radians(3.0), len(_TRUNK))
         self._grasp = _Swings(rng, (0.3, 1.5), np.radians(7.0), len(_FINGERS))
-        self._turning = _Swings(rng, (0.1, 0.4), np.radians(18.0), 1)
+        self._heading = _Swings(rng, (0.1, 0.4), np.radians(18.0), 1)
         self._start = np.array([rng.uniform(-0.5, 0.5), 0.2, rng.uniform(4.0, 4.5)])
-        # Of walking to and fro.
+        # Amplitude (m) and frequency (Hz) of walking to and fro.
         self._walk = np.array([rng.uniform(0.2, 0.5), 0.0, rng.uniform(0.9, 1.4)])
         self._walk_rate = rng.uniform(0.11, 0.15)
 
-    def at(self, times: Doubles) -> Track:
-        """The truth at some times, seconds."""
+    def at(self, times: Doubles) -> PoseSequence:
+        """Return the true poses at `times` (T,), seconds."""
         active = self._active_time(times)
         turns = np.zeros((len(times), NUM_JOINTS, 3))
         turns[:, _ARMS] = self._gesture(active)
@@ -90,7 +91,7 @@ class Motion:
             up += (-1.0) ** number * _minimum_jerk((times - begin) / self._raise_length)
         outwards = 1.0 if self._raised == _INDEX["left_shoulder"] else -1.0
         turns[:, self._raised, 2] += outwards * self._raise_angle * up
-        turns[:, 0, 1] = self._turning(active)[:, 0, 1]
+        turns[:, 0, 1] = self._heading(active)[:, 0, 1]
         facing = np.tile(FACING_CAMERA, (len(times), NUM_JOINTS, 1, 1))
         facing[:, 1:] = np.eye(3)
         base = np.tile(self._base.as_rotvec(), (len(times), 1))
@@ -102,14 +103,14 @@ class Motion:
         to_and_fro = np.sin(2.0 * np.pi * self._walk_rate * active)[:, None]
         pelvis = self._start + self._walk * to_and_fro
         pelvis[:, 1] += 0.02 * np.cos(2.0 * phase)
-        return Track(rotations, pelvis)
+        return PoseSequence(rotations, pelvis)
 
     def _active_time(self, times: Doubles) -> Doubles:
-        """Time that stands still while the person does."""
+        """(T,) seconds in which the person has moved until each of the times."""
         active = times.copy()
         braking = 0.3
         for begin in self._halts:
-            # The integral of a halt that comes and goes within `braking` seconds.
+            # Integral of a speed that falls to 0, or rises again, within `braking` seconds.
             for start, sign in ((begin, -1.0), (begin + self._halt_length, 1.0)):
                 share = np.clip((times - start) / braking, 0.0, 1.0)
                 gone = np.maximum(times - start - braking, 0.0)
@@ -118,12 +119,12 @@ class Motion:
 
 
 class _Swings:
-    """Smooth random motion in a band of frequencies, slower swings being wider."""
+    """Sums of sines of random frequencies in a band, the slower ones with larger amplitudes."""
 
     def __init__(
         self, rng: np.random.Generator, band: tuple[float, float], size: float, joints: int
     ) -> None:
-        """`band` in Hz; `size`: standard deviation about each axis, radians."""
+        """Draw the sines; `band` in Hz, `size`: standard deviation about each axis, radians."""
         shape = (4, joints, 3)
         low, high = np.log(band)
         self._rate = np.exp(rng.uniform(low, high, shape))
@@ -132,25 +133,28 @@ class _Swings:
         self._width = size * width / np.sqrt(0.5 * (width**2).sum(axis=0).mean())
 
     def __call__(self, times: Doubles) -> Doubles:
-        """(T, joints, 3) rotation vectors."""
+        """Return (T, joints, 3) rotation vectors at `times` (T,)."""
         angle = 2.0 * np.pi * self._rate * times[:, None, None, None] + self._phase
         swings: Doubles = (self._width * np.sin(angle)).sum(axis=1)
         return swings
 
 
 def _minimum_jerk(share: Doubles) -> Doubles:
-    """From 0 to 1 as a hand reaches (Flash and Hogan, J. Neuroscience 1985)."""
+    """Position from 0 to 1 of a minimum-jerk motion (Flash and Hogan, J. Neuroscience 1985)."""
     share = np.clip(share, 0.0, 1.0)
     return np.asarray(share**3 * (10.0 - 15.0 * share + 6.0 * share**2))
 
 
-def seen(truth: Track, times: Doubles, seed: int, outliers: float = 0.015) -> Track:
-    """What an estimator that looks at each image alone says of a true motion.
+def measure(
+    truth: PoseSequence, times: Doubles, seed: int, outliers: float = 0.015
+) -> PoseSequence:
+    """Return noisy measurements of a true motion, as of an estimator of single images.
 
-    Rotations are 3 to 6 degrees off (root mean square; each joint has its own figure), half of the
-    variance from one image to the next and half for 0.15 s; a share of `outliers` of all rotations
-    is 30 to 90 degrees off for one image. The pelvis is 1 cm off across the line of sight in either
-    direction, and 3 % of the distance along it, half of that variance for 0.3 s.
+    The errors of rotations are 3 to 6 degrees (root mean square, different for each joint): half of
+    the variance is white noise, half is correlated over 0.15 s. A share `outliers` of all rotations
+    has an error of 30 to 90 degrees in one image. The standard deviation of the pelvis is 1 cm
+    along each axis across the line of sight, and 3 % of the distance along it, half of this
+    variance correlated over 0.3 s.
     """
     rng = np.random.default_rng([seed, 1])
     count = len(times)
@@ -165,13 +169,13 @@ def seen(truth: Track, times: Doubles, seed: int, outliers: float = 0.015) -> Tr
     pelvis = truth.pelvis.copy()
     pelvis[:, :2] += 0.01 * rng.normal(size=(count, 2))
     further = np.exp(0.03 * _noise(rng, times, 0.3, (1,)))
-    return Track(rotations, pelvis * further)
+    return PoseSequence(rotations, pelvis * further)
 
 
 def _noise(
     rng: np.random.Generator, times: Doubles, correlation: float, shape: tuple[int, ...]
 ) -> Doubles:
-    """(T, ...) noise of unit variance, half of which is correlated over some seconds."""
+    """(T, ...) noise of unit variance: half is white, half is correlated over `correlation` s."""
     white = rng.normal(size=(len(times), *shape))
     slow = rng.normal(size=(len(times), *shape))
     for n in range(1, len(times)):

@@ -33,12 +33,12 @@ from benchmarks.report import RESULTS, Table, write_report
 from pear_ros.cli.demo.command import spinning
 
 BASELINE, OVERLOAD = 0.5, 4.0
-"""Times the rate that the node can process."""
+"""Input rate as a multiple of the rate that the node can process."""
 BASELINE_IMAGES, IMAGES = 200, 2000
 SETTLED = 0.1
-"""Share of the run after which memory should not grow any more."""
+"""Fraction of the run after which memory should no longer grow."""
 BINS = 100
-"""Of the chart."""
+"""Size of the chart, pixels."""
 
 
 def main() -> None:
@@ -70,8 +70,8 @@ def main() -> None:
 
 
 def latencies(baseline: Run, overload: Run) -> Table:
-    """A column for each run."""
-    # Without overload no image has to wait: what is left beside its processing is DDS's.
+    """Return a table with a column for each run."""
+    # Without overload no image waits: the remaining latency is that of DDS.
     way = float(np.percentile(baseline.other_ms, 95))
     columns = [
         [
@@ -107,7 +107,7 @@ def latencies(baseline: Run, overload: Run) -> Table:
 
 
 def memory(run: Run) -> Table:
-    """What the node held over the run."""
+    """Return a table of the node's memory over the run."""
     sent, kilobytes = np.array(run.memory, float).T
     settled = sent >= SETTLED * len(run.sent)
     slope, _ = np.polyfit(sent[settled], kilobytes[settled], 1)
@@ -123,13 +123,13 @@ def memory(run: Run) -> Table:
 
 
 def log_lines(run: Run) -> Table:
-    """Each text with the number of its lines."""
+    """Return a table of log messages with their numbers."""
     texts = Counter(line.partition("]: ")[2] or line for line in run.log) or {"nothing": 0}
     return ["lines", "text"], [[str(count), text] for text, count in texts.items()]
 
 
 def plot(run: Run) -> str:
-    """Memory, and latency with its bound, over the images sent."""
+    """Return a chart of memory, and of latency with its bound, over the images sent."""
     images = len(run.sent)
     curves: dict[str, list[tuple[float, float]]] = {"median": [], "longest": [], "bound": []}
     for low, high in pairwise(np.linspace(0, images, BINS + 1)):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How fast `pear replay` goes, one piece at a time, several at once, and on Ray.
+"""Throughput of `pear replay`: one piece at a time, several at once, and on Ray.
 
     PYTHONPATH=test python -m benchmarks.replay
 
@@ -42,7 +42,7 @@ from testing.image_bags import jpeg, write_bag
 CHUNK = 2.0
 ROUNDS = 5
 RATE = 30
-"""Images a second of a robot's camera."""
+"""Frame rate of a robot's camera, Hz."""
 ROBOT_HOURS = 1000
 JOB = Job(ReplayOptions(chunk=CHUNK), Parameters(estimator="landmarks"))
 
@@ -55,7 +55,7 @@ WAYS: dict[str, Replay] = {
 
 
 def bare_rate(clip: Sequence[tuple[float, Image]]) -> float:
-    """Images a second of the pipeline alone."""
+    """Return the throughput of the pipeline alone, images per second."""
     pipeline = Pipeline()
     height, width = clip[0][1].shape[:2]
     camera = Camera.from_field_of_view(width, height, JOB.parameters.field_of_view)
@@ -71,7 +71,7 @@ def bare_rate(clip: Sequence[tuple[float, Image]]) -> float:
 
 
 def replay_rate(replay: Replay, bag: Path, folder: Path) -> tuple[float, str]:
-    """Images a second, and a hash of what was written."""
+    """Return the throughput, images per second, and a hash of the output."""
     task = plan(bag, folder, JOB)
     images, began = 0, 0.0
     for event in replay(task.pieces, JOB):
@@ -93,7 +93,7 @@ def _small(image: Image) -> Image:
 
 
 def main() -> None:
-    """Measure all ways and write the result file."""
+    """Measure all variants and write the report."""
     messages = [
         (
             "/camera/image_raw/compressed",

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Result files of benchmarks: what was measured, by which command, on which machine."""
+"""Reports of benchmarks: tables, with the command and the machine."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from pathlib import Path
 RESULTS = Path(__file__).with_name("results")
 
 Table = tuple[Sequence[str], Sequence[Sequence[str]]]
-"""Headings and rows."""
+"""Headings and rows of a table."""
 
 
 def machine(gpu: str = "no GPU used") -> str:
-    """The machine in a line: processor, cores, GPU, Python."""
+    """Return a line that describes the machine: processor, cores, GPU, Python."""
     model = platform.processor() or platform.machine()
     info = Path("/proc/cpuinfo")
     if info.exists():
@@ -26,7 +26,7 @@ def machine(gpu: str = "no GPU used") -> str:
 
 
 def markdown_table(table: Table) -> str:
-    """A table as Markdown."""
+    """Return a table as Markdown."""
     headings, rows = table
     lines = [headings, ["---"] * len(headings), *rows]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)

@@ -68,34 +68,34 @@ SIZES = {"ViT-S": (12, 384, 6), "ViT-B": (12, 768, 12), "ViT-H": (32, 1280, 16)}
 ROUNDS = {"ViT-S": 31, "ViT-B": 15, "ViT-H": 7}
 BUSY_SIZE = "ViT-B"
 FRAME = 50
-"""A picture of the demo clip, and a man in it."""
+"""Frame of the demo clip in which MAN is."""
 MAN = Region("man", np.array([452, 29, 841, 459], np.float32))
 CPU = torch.device("cpu")
 WHOLE = np.array([[0.0, 0.0, 256.0]])
 REST_S = 0.05
-"""Between two turns, until the threads of the one before have gone to sleep."""
+"""Pause between calls, until the threads of the one before are idle."""
 
 Infer = Callable[[Image, Squares], Array]
 
 
 class Timed:
-    """Looks for people as `follow` does, and remembers how long that took."""
+    """Calls a person detector and measures its time, seconds, as `spent`."""
 
     def __init__(
-        self, follow: Callable[[Image, Sequence[Region]], list[DetectedPerson | None]]
+        self, detect: Callable[[Image, Sequence[Region]], list[DetectedPerson | None]]
     ) -> None:
-        self._follow = follow
+        self._detect = detect
         self.spent = 0.0
 
     def __call__(self, image: Image, regions: Sequence[Region]) -> list[DetectedPerson | None]:
         start = time.perf_counter()
-        found = self._follow(image, regions)
+        found = self._detect(image, regions)
         self.spent = time.perf_counter() - start
         return found
 
 
 def take_turns(calls: Mapping[str, Callable[[], float]], rounds: int) -> dict[str, list[float]]:
-    """Milliseconds of each call, which returns seconds; its first turn does not count."""
+    """Return milliseconds of each call in each round; calls return seconds, round 0 is warm-up."""
     times: dict[str, list[float]] = {name: [] for name in calls}
     for turn in range(rounds + 1):
         for name, call in calls.items():
@@ -107,14 +107,14 @@ def take_turns(calls: Mapping[str, Callable[[], float]], rounds: int) -> dict[st
 
 
 def seconds(call: Callable[[], object]) -> float:
-    """How long a call takes."""
+    """Return the duration of `call` in seconds."""
     start = time.perf_counter()
     call()
     return time.perf_counter() - start
 
 
 def make_network(size: str) -> PearNetwork:
-    """Made-up weights of that size."""
+    """Return PEAR's network of a size in SIZES with synthetic weights."""
     depth, width, heads = SIZES[size]
     layout = recipe.network_layout(
         **{**recipe.CONFIG_SMALL, "depth": depth, "dim": width, "heads": heads}
@@ -124,7 +124,7 @@ def make_network(size: str) -> PearNetwork:
 
 
 def torch_bf16(network: PearNetwork) -> Infer:
-    """What TorchRuntime refuses."""
+    """Return inference in bf16 by torch on the CPU, which TorchRuntime refuses."""
     deployed = DeployedNetwork(network, "bf16", explicit_attention=False)
 
     @torch.inference_mode()
@@ -138,23 +138,23 @@ def torch_bf16(network: PearNetwork) -> Infer:
 def measure_estimator(
     size: str, graph: Graph, body: PearBody, image: Image, camera: Camera
 ) -> list[str]:
-    """A row: the whole estimator and the bare session."""
+    """Return a table row: the whole estimator against the session alone."""
     runtime = OnnxRuntime(graph)
     estimator = PearEstimator(runtime, "measured", body, NumpyMesh(body))
-    follow = Timed(estimator._follow)
-    estimator._follow = follow  # type: ignore[assignment]
+    detect = Timed(estimator._detect)
+    estimator._detect = detect  # type: ignore[assignment]
     providers = ["CPUExecutionProvider"]
     default = onnxruntime.InferenceSession(graph.path, providers=providers)
     ours = onnxruntime.InferenceSession(
         graph.path, session_options(thread_count()), providers=providers
     )
     crops = crop_pixels(image, squares(MAN.box[None], image.shape[1], image.shape[0]))
-    following = []
+    detecting = []
 
     def estimate() -> float:
         spent = seconds(lambda: estimator.estimate(image, camera, [MAN], 0.0))
-        following.append(1000 * follow.spent)
-        return spent - follow.spent
+        detecting.append(1000 * detect.spent)
+        return spent - detect.spent
 
     times = take_turns(
         {
@@ -170,7 +170,7 @@ def measure_estimator(
     estimator.close()
     return [
         *(size, *(f"{value:.1f}" for value in medians), *(f"{ratio:.3f}" for ratio in ratios)),
-        f"{np.median(following):.1f}",
+        f"{np.median(detecting):.1f}",
     ]
 
 
@@ -294,7 +294,7 @@ def main() -> None:
         "Whole estimator on ONNX Runtime, fp32, one person": (
             [
                 *("network", "bare session ms", "bare, our settings ms", "estimator ms"),
-                *("estimator / bare", "estimator / bare, our settings", "following beside it ms"),
+                *("estimator / bare", "estimator / bare, our settings", "detecting beside it ms"),
             ],
             whole,
         ),

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The whole path on the demo clip against MediaPipe Holistic alone.
+"""Latency from image to messages on the demo clip, against MediaPipe Holistic alone.
 
     python -m benchmarks.whole_path
 
-Ours: picture in to serialised HumanArray and mesh markers out, everybody who is visible. MediaPipe:
-Holistic's landmarks of the one person that it finds, nothing fitted and nothing sent. Both see the
-same pictures in the same run, in turns, picture by picture, after a warm-up; MediaPipe runs in a
-virtual environment of its own (it wants an older NumPy), made on the first run. Writes
+Ours: image in to serialised HumanArray and mesh markers out, for all visible people. MediaPipe:
+Holistic's landmarks of the one person that it detects, without fit and messages. Both process the
+same images in the same run, alternating, after a warm-up; MediaPipe runs in a virtual environment
+of its own (it requires an older NumPy), made on the first run. Writes
 benchmarks/results/whole_path.md.
 """
 
@@ -53,6 +53,7 @@ class Holistic:
     """MediaPipe Holistic in a process of its own."""
 
     def __init__(self) -> None:
+        """Start the process, in a virtual environment that is made on the first run."""
         folder = cache_directory() / "mediapipe-venv"
         python = folder / "bin" / "python"
         if not python.exists():
@@ -67,7 +68,7 @@ class Holistic:
         )
 
     def __call__(self) -> tuple[float, bool]:
-        """Milliseconds for the clip's next picture, and whether anybody was found in it."""
+        """Return milliseconds for the clip's next image, and whether a person was found in it."""
         assert self._process.stdin and self._process.stdout
         self._process.stdin.write("next\n")
         self._process.stdin.flush()
@@ -105,7 +106,7 @@ def main() -> None:
             theirs_seen += found
     holistic.close()
     rows = [
-        _row("pear_ros, picture to messages", ours, people_seen),
+        _row("pear_ros, image to messages", ours, people_seen),
         _row("MediaPipe Holistic, landmarks alone", theirs, theirs_seen),
     ]
     head = ["path", "frames", "people a frame", "mean ms", "median", "95 %", "frames a second"]

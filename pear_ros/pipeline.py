@@ -98,8 +98,8 @@ class Pipeline:
         settings = settings or self._settings
         with self._one_blas_thread:
             if detections is None:
-                missing = self._tracker.coasting_boxes()
-                detections = self._detector(image, self._tracker.count, missing)
+                coasting = self._tracker.coasting_boxes()
+                detections = self._detector(image, self._tracker.count, coasting)
             plan = self._tracker.predict(detections, stamp, settings.max_humans)
             estimates = self._estimator.estimate(image, camera, plan.regions, stamp)
             persons = self._tracker.update(plan, estimates, camera)

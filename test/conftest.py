@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Settings of the whole test run."""
+"""Fixtures and settings of all tests."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 hypothesis.settings.register_profile("pear", deadline=None)
 hypothesis.settings.load_profile("pear")
 
-# Tests with real nodes must not meet other ROS systems, nor another run of these tests.
+# Isolates tests with real nodes from other ROS systems, and from other runs of these tests.
 os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
 os.environ["ROS_DOMAIN_ID"] = str(1 + os.getpid() % 100)
 
@@ -30,7 +30,7 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 
 @pytest.fixture(scope="session")
 def pear_assets(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A folder with made-up files of SMPL-X and FLAME as PEAR needs them; no checkpoint.
+    """A folder with synthetic files of SMPL-X and FLAME for PEAR, without a checkpoint.
 
     Making it takes seconds, so all tests share it: leave its files as they are.
     """
@@ -44,7 +44,7 @@ def pear_assets(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 @pytest.fixture
 def pear_folder(pear_assets: Path, tmp_path: Path) -> Iterator[Path]:
-    """A folder of one's own with links to the files of `pear_assets`, to add to and replace in."""
+    """A folder for this test with links to the files of `pear_assets`, which may be replaced."""
     folder = tmp_path / "my models"
     _link(pear_assets, folder)
     yield folder
@@ -53,7 +53,7 @@ def pear_folder(pear_assets: Path, tmp_path: Path) -> Iterator[Path]:
 
 @pytest.fixture(scope="session")
 def pear_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Made-up weights of a small network, in the layout of PEAR's file."""
+    """Random weights of a small network, in the layout of PEAR's file."""
     torch = pytest.importorskip("torch", reason="a checkpoint is written by torch")
     from testing.parity import recipe
 
@@ -72,7 +72,7 @@ def pear_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 def pear_models(
     pear_assets: Path, pear_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Path]:
-    """A folder with all that PEAR needs, made up; shared, so leave its files as they are."""
+    """A folder with synthetic versions of all of PEAR's files; shared, so do not change them."""
     folder = tmp_path_factory.mktemp("pear_models")
     _link(pear_assets, folder)
     (folder / "pear_model.pt").symlink_to(pear_checkpoint)
@@ -96,7 +96,7 @@ def executor() -> Iterator[Any]:
 
 @pytest.fixture
 def make_bench(executor: Any) -> Iterator[Callable[..., Bench]]:
-    """Makes a node under test around a tiny pipeline, with the parameters given, and a client."""
+    """Create a node under test with a tiny pipeline and the parameters given, and a client."""
     from testing.ros_bench import Bench
 
     benches: list[Bench] = []

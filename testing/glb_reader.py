@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reads a glTF binary animation by the specification alone, and poses its skinned meshes."""
+"""Reads binary glTF animations by the specification alone, and poses their skinned meshes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _SIZES = {"SCALAR": 1, "VEC3": 3, "VEC4": 4, "MAT4": 16}
 
 
 class Glb:
-    """One file."""
+    """One binary glTF file with one animation."""
 
     def __init__(self, path: Path) -> None:
         data = path.read_bytes()
@@ -45,7 +45,7 @@ class Glb:
         }
 
     def _array(self, index: int) -> Any:
-        """An accessor's values (N, size)."""
+        """Return an accessor's values (N, size)."""
         accessor = self.json["accessors"][index]
         assert "byteOffset" not in accessor or accessor["byteOffset"] == 0
         kind, size = _TYPES[accessor["componentType"]], _SIZES[accessor["type"]]
@@ -66,20 +66,20 @@ class Glb:
         return values
 
     def node(self, name: str) -> int:
-        """The only node of this name."""
+        """Return the index of the only node of this name."""
         (found,) = [n for n, node in enumerate(self.json["nodes"]) if node.get("name") == name]
         return found
 
     def vertices(self, name: str, seconds: float) -> Any:
-        """(V, 3) of the mesh of the node `name`, in the file's world, at a time."""
+        """Return the vertices (V, 3) of the mesh of node `name` in world coordinates at a time."""
         node = self.json["nodes"][self.node(name)]
         skin = self.json["skins"][node["skin"]]
         (primitive,) = self.json["meshes"][node["mesh"]]["primitives"]
         attributes = primitive["attributes"]
         places = self.array(attributes["POSITION"]).astype(float)
-        shares = self._sampled(self.node(name), "weights", seconds)
-        for target, share in zip(primitive["targets"], shares, strict=True):
-            places = places + share * self.array(target["POSITION"])
+        weights_of_targets = self._sampled(self.node(name), "weights", seconds)
+        for target, weight in zip(primitive["targets"], weights_of_targets, strict=True):
+            places = places + weight * self.array(target["POSITION"])
         bind = self.array(skin["inverseBindMatrices"]).reshape(-1, 4, 4).swapaxes(1, 2)
         matrices = np.stack(
             [
@@ -94,7 +94,7 @@ class Glb:
         return np.einsum("vab,vb->va", blended[:, :3, :3], places) + blended[:, :3, 3]
 
     def _world(self, node: int, seconds: float) -> Any:
-        """(4, 4) from a node's own frame to the world."""
+        """Return the transform (4, 4) from a node's own frame to the world."""
         own = self.json["nodes"][node]
         local = np.eye(4)
         turn = self._sampled(node, "rotation", seconds, own.get("rotation", [0, 0, 0, 1]))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Bags of cameras, as rosbag2 would record them, written by `rosbags`."""
+"""Bags of camera images, as rosbag2 records them, written by `rosbags`."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from pear_ros.core.people import Image
 
 START = 1_700_000_000_000_000_000
 PERIOD = 100_000_000
-"""Nanoseconds from image to image."""
+"""Time between two images, nanoseconds."""
 
 _VISION = {
     "Detection2DArray": "std_msgs/Header header\nvision_msgs/Detection2D[] detections",
@@ -36,7 +36,7 @@ _VISION = {
 }
 
 Recorded = tuple[str, int, Any]
-"""Topic, nanoseconds after START at which it was recorded, and message."""
+"""Topic, recording time in nanoseconds after START, and message."""
 
 
 def _types() -> Typestore:
@@ -50,7 +50,7 @@ TYPES: Any = _types()
 
 
 def header(stamp: int) -> Any:
-    """Of an image `stamp` nanoseconds after START."""
+    """Return the header of an image taken `stamp` nanoseconds after START."""
     seconds, nanoseconds = divmod(START + stamp, 1_000_000_000)
     time = TYPES.types["builtin_interfaces/msg/Time"](seconds, nanoseconds)
     return TYPES.types["std_msgs/msg/Header"](time, "camera")
@@ -108,7 +108,7 @@ def write_bag(
     latched: Collection[str] = (),
     silent: Sequence[str] = (),
 ) -> Path:
-    """A bag with these messages in this order; messages may also be serialised: (type, bytes).
+    """Write a bag with these messages, in this order; they may be serialised: (type, bytes).
 
     `silent`: topics of images without messages.
     """
@@ -135,7 +135,7 @@ def write_mcap(
     chunked: bool = True,
     definitions: Mapping[str, tuple[str, str]] = MappingProxyType({}),
 ) -> Path:
-    """A file as others write it: without chunks, with `definitions`, encoding and text by type."""
+    """Write an MCAP file without chunks; `definitions`: encoding and text by type."""
     channels: dict[str, int] = {}
     with path.open("wb") as file:
         writer = McapWriter(file, use_chunking=chunked)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How far points are from a mesh's surface."""
+"""Distances of points from the surface of a mesh."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from scipy.spatial import cKDTree
 Float64 = npt.NDArray[np.float64]
 
 _CANDIDATES = 16
-"""Triangles looked at for each point, those with the nearest centres."""
+"""Number of triangles tested for each point, those with the nearest centres."""
 
 
 def distances(points: npt.ArrayLike, vertices: npt.ArrayLike, faces: npt.ArrayLike) -> Float64:
-    """(N,) from points (N, 3) to the nearest triangle of a mesh, in the points' unit.
+    """Return the distances (N,) from points (N, 3) to the nearest triangle, in the points' unit.
 
     Never less than the true distance; more only where many small triangles are close to a large
     one that is nearer.
@@ -27,7 +27,7 @@ def distances(points: npt.ArrayLike, vertices: npt.ArrayLike, faces: npt.ArrayLi
 
 
 def _to_triangles(points: Float64, triangles: Float64) -> Float64:
-    """(N,) from each point (N, 3) to its triangle (N, 3, 3)."""
+    """Return the distance (N,) from each point (N, 3) to its triangle (N, 3, 3)."""
     a, b, c = triangles.transpose(1, 0, 2)
     normal = np.cross(b - a, c - a)
     squared = np.maximum(_dot(normal, normal), np.finfo(np.float64).tiny)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""People with the open body in known poses, and a pipeline that sees them."""
+"""People with the open body in known poses, and a pipeline that returns them."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ open_body = cache(load_open_body)
 
 
 def pose_of(rotations: np.ndarray) -> Array:
-    """(55, 3) axis-angle of matrices (55, 3, 3)."""
+    """Return the pose (55, 3), axis-angle, of rotation matrices (55, 3, 3)."""
     return Rotation.from_matrix(rotations).as_rotvec().astype(np.float32)
 
 
 def t_pose(**bends: tuple[float, float, float]) -> Array:
-    """(55, 3) of somebody who faces the camera; `bends` are axis-angles of joints by name."""
+    """Return the T-pose (55, 3) facing the camera; `bends` are axis-angles of joints by name."""
     pose = np.zeros((55, 3), np.float32)
     pose[0] = FACING_CAMERA
     for name, bend in bends.items():
@@ -43,7 +43,7 @@ def t_pose(**bends: tuple[float, float, float]) -> Array:
 
 
 def batch(pose: Array, transl: tuple[float, float, float]) -> tuple[Array, ...]:
-    """What BodyModel asks for, of one person of mean shape."""
+    """Return the arguments of BodyModel's methods for one person of mean shape."""
     body = open_body()
     betas = np.zeros((1, body.num_betas), np.float32)
     expression = np.zeros((1, body.num_expression), np.float32)
@@ -56,7 +56,7 @@ def person(
     track_id: str = "h1",
     state: TrackingState = TrackingState.TRACKED,
 ) -> Person:
-    """Somebody of mean shape."""
+    """Return a person of mean shape in this pose."""
     parameters = batch(pose, transl)
     joints = open_body().joints(*parameters)[0]
     keypoints = CAMERA.project(joints)
@@ -73,7 +73,7 @@ def person(
 
 
 class OpenPipeline(TinyPipeline):
-    """The tiny pipeline, but each of its people stands before the camera in the T-pose."""
+    """The tiny pipeline with people in the T-pose in front of the camera."""
 
     def __init__(self) -> None:
         super().__init__()

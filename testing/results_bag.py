@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Bags of results as the node's would be recorded, written by `rosbags` without ROS."""
+"""Bags of results, as recorded from the node, written by `rosbags` without ROS."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from rosbags.typesys import Stores
 
 from pear_ros.bags.pear_messages import pear_typestore
 from pear_ros.body import BodyModel
+from pear_ros.core.estimate_arrays import ESTIMATE_ARRAYS
 from pear_ros.core.people import FlameParams, People, Person
 
 HUMANS = "pear_msgs/msg/HumanArray"
@@ -20,7 +21,7 @@ BODY_MODEL = "pear_msgs/msg/BodyModelInfo"
 
 
 class ResultsBag:
-    """A bag under construction, for use with `with`."""
+    """A bag that is being written; a context manager."""
 
     def __init__(self, path: Path, storage: StoragePlugin = StoragePlugin.MCAP) -> None:
         self._store: Any = pear_typestore(Stores.ROS2_JAZZY)
@@ -42,7 +43,7 @@ class ResultsBag:
         topic: str = "/humans",
         frame_id: str = "camera_optical_frame",
     ) -> None:
-        """HumanArrays of (stamp in nanoseconds, people), recorded one millisecond apart."""
+        """Add HumanArrays of (stamp in nanoseconds, people), recorded one millisecond apart."""
         for stamp, people in images:
             self._write(topic, HUMANS, self._human_array(stamp, people, frame_id))
 
@@ -98,7 +99,6 @@ class ResultsBag:
             "pear_msgs/msg/Human",
             id=person.id,
             tracking_state=int(person.state),
-            score=person.score,
             roi=self._make(
                 "sensor_msgs/msg/RegionOfInterest",
                 x_offset=left,
@@ -116,9 +116,11 @@ class ResultsBag:
             scale=person.scale,
             depth_source=int(person.depth_source),
             flame=self._flame(person.flame),
-            joints=person.joints.ravel(),
-            joint_confidence=person.joint_confidence,
-            keypoints=person.keypoints.ravel(),
+            **{
+                name: np.ravel(value) if array_field.shape else value
+                for name, array_field in ESTIMATE_ARRAYS.items()
+                for value in [getattr(person, name)]
+            },
             vertices=np.empty(0, np.float32),
         )
 

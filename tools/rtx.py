@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""TensorRT-RTX in TensorRT's place: NVIDIA's parser and builder, without a GPU.
+"""TensorRT-RTX as a substitute for TensorRT: NVIDIA's parser and builder, without a GPU.
 
 TensorRT for RTX has the Python API of TensorRT 11 under another name and version, and builds
 engines, for desktop GPUs only, on a machine without any. It cannot run them there.
@@ -17,7 +17,7 @@ VERSION = "11.1.0"
 
 
 def rtx_as_tensorrt() -> ModuleType:
-    """To be put in sys.modules["tensorrt"]. Raises ImportError where it is not installed."""
+    """Return TensorRT-RTX for sys.modules["tensorrt"]. Raises ImportError where it is missing."""
     rtx = importlib.import_module("tensorrt_rtx")
     module = module_from_spec(ModuleSpec("tensorrt", loader=None))
     module.__dict__.update(

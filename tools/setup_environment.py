@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Set up everything that the package needs, in .venv or $PEAR_ROS_VENV, from a clean clone.
 
-Run by the Makefile. Needs Python 3.10 to 3.14, a C++ compiler, CMake and Make, but no ROS: where no
-ROS 2 is sourced, it is installed as Python wheels. Message packages are installed into .venv too,
-beside the wheels' own, so that nothing has to be sourced. Uses the standard library alone.
+The Makefile runs it. It needs Python 3.10 to 3.14, a C++ compiler, CMake and Make, but no ROS:
+where no ROS 2 is sourced, Python wheels are installed. Message packages are installed into .venv,
+too, so that nothing has to be sourced. It uses only the standard library.
 
     python -m tools.setup_environment --help
 """
@@ -34,11 +34,13 @@ THIS_PYTHON = f"python{sys.version_info.major}.{sys.version_info.minor}"
 
 
 def main() -> None:
-    """Run the steps that are due."""
+    """Run the steps whose inputs have changed."""
     parser = argparse.ArgumentParser(description="Set up .venv.")
-    parser.add_argument("--ros", choices=WHEELS, help="ROS 2 distribution to take as wheels")
-    parser.add_argument("--docs", action="store_true", help="install what the site needs, too")
-    parser.add_argument("--test", action="store_true", help="install what the tests need, too")
+    parser.add_argument("--ros", choices=WHEELS, help="ROS 2 distribution to install as wheels")
+    parser.add_argument(
+        "--docs", action="store_true", help="also install what builds the documentation"
+    )
+    parser.add_argument("--test", action="store_true", help="also install what the tests need")
     arguments = parser.parse_args()
     check_python()
     with one_at_a_time():
@@ -56,9 +58,9 @@ def main() -> None:
 
 
 def make_venv(ros: str) -> None:
-    """Make an empty .venv, or one that sees the system's packages where ROS 2 is sourced."""
+    """Create an empty .venv; it includes the system's packages where ROS 2 is sourced."""
     if (STATE / "running").exists():
-        print("The last set-up was interrupted: starting anew.")
+        print("The last set-up was interrupted: starting again.")
         shutil.rmtree(VENV)
     sourced = os.environ["ROS_DISTRO"] if ros == SOURCED else ""
     with step("venv", "a virtual environment", ros, sourced) as due:
@@ -94,14 +96,14 @@ def install_packages(ros: str) -> None:
             setuptools = "setuptools==79.0.1"  # newer ones can no longer serve colcon
             pip_install("--no-deps", "--no-compile", setuptools, *options("-r", files))
             if ros != SOURCED:
-                mend_cmake_files()
+                patch_cmake_files()
 
 
 def build_messages(ros: str) -> None:
     """Build the message packages with colcon and install them into .venv."""
     packages, inputs = [ROOT / "pear_msgs"], list[Path]()
     if ros != SOURCED:
-        packages.append(ROOT / "tools" / "tf2_msgs")  # not to be had as a wheel
+        packages.append(ROOT / "tools" / "tf2_msgs")  # there is no wheel of it
         inputs.append(REQUIREMENTS / f"ros-{ros}.txt")
     with step("messages", "messages, built by colcon (about 1 minute)", *packages, *inputs) as due:
         if due:
@@ -109,7 +111,7 @@ def build_messages(ros: str) -> None:
 
 
 def build_test_messages(ros: str) -> None:
-    """Build what robots have installed and tests need, but wheels do not exist of."""
+    """Build message packages that tests need and that do not exist as wheels."""
     if ros == SOURCED:
         return
     packages = [TEST_INTERFACES / name for name in ("hri_msgs", "vision_msgs")]
@@ -120,7 +122,7 @@ def build_test_messages(ros: str) -> None:
 
 
 def build_with_colcon(ros: str, packages: Sequence[Path]) -> None:
-    """Build packages and install them into .venv."""
+    """Build packages with colcon and install them into .venv."""
     check_compiler()
     colcon = shutil.which("colcon") if ros == SOURCED else VENV / "bin" / "colcon"
     if not colcon:
@@ -143,20 +145,20 @@ def build_with_colcon(ros: str, packages: Sequence[Path]) -> None:
 
 
 def install_pear_ros() -> None:
-    """Install this package as it lies here, and its commands into .venv/bin."""
+    """Install this package in editable mode, and its commands into .venv/bin."""
     with step("pear_ros", "pear_ros itself", ROOT / "setup.py", ROOT / "setup.cfg") as due:
         if due:
             pip_install("--no-deps", "--no-build-isolation", "--editable", ROOT)
 
 
 def install_on_top(ros: str, name: str, says: str) -> None:
-    """Install the packages of requirements/<name>.txt; no package that is pinned changes."""
+    """Install the packages of requirements/<name>.txt without changing pinned packages."""
     pins = [] if ros == SOURCED else [REQUIREMENTS / "runtime.txt", REQUIREMENTS / f"ros-{ros}.txt"]
     install_within(pins, name, says)
 
 
 def install_within(pins: Sequence[Path], name: str, says: str) -> None:
-    """Install the packages of requirements/<name>.txt and what they need, within `pins`."""
+    """Install the packages of requirements/<name>.txt and their dependencies, as `pins` allow."""
     file = REQUIREMENTS / f"{name}.txt"
     with step(name, says, file) as due:
         if due:
@@ -164,13 +166,13 @@ def install_within(pins: Sequence[Path], name: str, says: str) -> None:
 
 
 def download_assets() -> None:
-    """Download what the default needs: landmark models, and the demo clip."""
+    """Download what the default estimator needs: landmark models, and the demo clip."""
     if subprocess.run([PYTHON, "-m", "pear_ros.io.downloads"], cwd=ROOT).returncode:
         fail("the models and the demo clip are not complete, see above")
 
 
 def choose_ros(wanted: str | None) -> str:
-    """Where ROS 2 comes from: SOURCED, or one of WHEELS (as last time unless told)."""
+    """Return the source of ROS 2: SOURCED, or one of WHEELS, by default that of the last run."""
     choice = STATE / "ros"
     before = choice.read_text() if choice.exists() else None
     if {"ROS_DISTRO", "AMENT_PREFIX_PATH"} <= os.environ.keys() and importable("rclpy"):
@@ -194,7 +196,7 @@ def choose_ros(wanted: str | None) -> str:
 
 
 def check_python() -> None:
-    """Refuse a Python for which there are no wheels."""
+    """Exit where there are no wheels for this Python."""
     if not (3, 10) <= sys.version_info[:2] <= (3, 14):
         fail(
             f"{sys.executable} is Python {platform.python_version()}, but 3.10 to 3.14 is needed; "
@@ -203,7 +205,7 @@ def check_python() -> None:
 
 
 def check_compiler() -> None:
-    """Refuse a machine on which message packages cannot be compiled."""
+    """Exit where message packages cannot be compiled."""
     found = {
         "g++": "CXX" in os.environ or shutil.which("c++") or shutil.which("g++"),
         "cmake": shutil.which("cmake"),
@@ -218,35 +220,35 @@ def check_compiler() -> None:
 
 
 def importable(*modules: str) -> bool:
-    """Whether the Python outside .venv has the modules."""
+    """Return whether the Python outside .venv has all these modules."""
     command = [sys.executable, "-c", f"import {', '.join(modules)}"]
     return subprocess.run(command, stderr=subprocess.DEVNULL).returncode == 0
 
 
-def mend_cmake_files() -> None:
-    """Make the wheels' CMake files name the headers of this machine's Python and NumPy.
+def patch_cmake_files() -> None:
+    """Replace header paths in the wheels' CMake files by those of this Python and NumPy.
 
-    They name those of the machine on which the wheels were built, below /opt/python.
+    They are those of the machine that built the wheels, below /opt/python.
     """
     numpy = subprocess.check_output(
         [PYTHON, "-c", "import numpy; print(numpy.get_include())"], text=True
     ).strip()
     for file in (VENV / "share").glob("*/cmake/*.cmake"):
         text = file.read_text()
-        mended = re.sub(r'/opt/python/[^;"]*/numpy/_?core/include', numpy, text)
+        patched = re.sub(r'/opt/python/[^;"]*/numpy/_?core/include', numpy, text)
         python = sysconfig.get_path("include")
-        mended = re.sub(r'/opt/python/[^;"]*/include/python[\d.]+', python, mended)
-        if mended != text:
-            file.write_text(mended)
+        patched = re.sub(r'/opt/python/[^;"]*/include/python[\d.]+', python, patched)
+        if patched != text:
+            file.write_text(patched)
 
 
 def options(name: str, files: Sequence[Path]) -> list[str | Path]:
-    """The same option of pip for each file."""
+    """Return pip's option `name` once for each file."""
     return [word for file in files for word in (name, file)]
 
 
 def pip_install(*arguments: str | Path) -> None:
-    """Install into .venv."""
+    """Run `pip install` in .venv."""
     run(
         [PYTHON, "-m", "pip", "install", *arguments],
         "not everything could be installed, see above; check the network, the proxy "

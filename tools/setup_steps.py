@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How the set-up does its steps: each once while its inputs are unchanged, and visibly.
+"""Steps of the set-up: each is run again only when its inputs change, and shows its progress.
 
-Uses the standard library alone, since nothing else is installed yet.
+It uses only the standard library, since nothing else is installed yet.
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ VENV = ROOT / os.environ.get("PEAR_ROS_VENV", ".venv")
 STATE = VENV / ".setup"  # a file per finished step; "running" while a step is under way
 LOG = ROOT / "setup.log"
 
-VERSION = 1  # to be raised when a step changes what it does, so that it is done again everywhere
+VERSION = 1  # to be raised when the code of a step changes, so that it is run again
 
 
 def fail(sentence: str) -> NoReturn:
-    """End with one sentence that says what to do."""
+    """Exit with one sentence that says what to do."""
     sys.exit(f"\nSet-up stopped: {sentence}")
 
 
 @contextlib.contextmanager
 def one_at_a_time() -> Iterator[None]:
-    """Wait while another set-up of the same clone runs."""
+    """Hold a lock that other set-ups of the same clone wait for."""
     with open(__file__) as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -46,7 +46,7 @@ def one_at_a_time() -> Iterator[None]:
 
 @contextlib.contextmanager
 def step(name: str, says: str, *inputs: str | Path) -> Iterator[bool]:
-    """Yield whether the step is due, and note it as done afterwards."""
+    """Yield whether the step must be run, and record it as done afterwards."""
     stamp, running = STATE / name, STATE / "running"
     key = fingerprint(*inputs)
     if stamp.exists() and stamp.read_text() == key:
@@ -59,7 +59,7 @@ def step(name: str, says: str, *inputs: str | Path) -> Iterator[bool]:
         running.touch()
     try:
         yield True
-    except SystemExit:  # failed, not interrupted: what is there can be built upon
+    except SystemExit:  # failed, not interrupted: its files can be used
         running.unlink(missing_ok=True)
         raise
     stamp.write_text(key)
@@ -68,7 +68,7 @@ def step(name: str, says: str, *inputs: str | Path) -> Iterator[bool]:
 
 
 def fingerprint(*inputs: str | Path) -> str:
-    """Hash of texts, files and folders, and of what every step depends on."""
+    """Return a hash of texts, files and folders, and of what every step depends on."""
     digest = hashlib.sha256(f"{VERSION} {VENV} {sys.version}".encode())
     for item in inputs:
         if isinstance(item, str):
@@ -83,21 +83,21 @@ def fingerprint(*inputs: str | Path) -> str:
 def run(
     command: Sequence[str | Path], hint: str, environment: Mapping[str, str | Path] | None = None
 ) -> None:
-    """Run a long command into the log, showing its last line; on failure, say the hint."""
+    """Run a command with its output in the log and its last line shown; fail with the hint."""
     env = {**os.environ, **(environment or {})}
     with LOG.open("w") as log:
         process = subprocess.Popen(command, cwd=ROOT, env=env, stdout=log, stderr=log)
     with process:
         show_progress(process)
     if process.returncode < 0:
-        raise KeyboardInterrupt  # killed, so maybe half done
+        raise KeyboardInterrupt  # killed, so possibly incomplete
     if process.returncode:
         print(last_lines(12), file=sys.stderr)
         fail(f"{hint} (all of it: {LOG})")
 
 
 def show_progress(process: subprocess.Popen[bytes]) -> None:
-    """Until the process ends, show the time and the log's last line: in place on a terminal."""
+    """Show the time and the log's last line until the process ends; in place on a terminal."""
     terminal = sys.stdout.isatty()
     width = shutil.get_terminal_size().columns - 1
     begin, end, interval = ("\r\033[K", "", 0.5) if terminal else ("", "\n", 15)
@@ -112,6 +112,6 @@ def show_progress(process: subprocess.Popen[bytes]) -> None:
 
 
 def last_lines(count: int) -> str:
-    """The end of the log, without colours."""
+    """Return the last lines of the log, without colours."""
     text = re.sub(r"\x1b\[[0-9;]*[A-Za-z]", "", LOG.read_text(errors="replace"))
     return "\n".join(text.strip().split("\n")[-count:])

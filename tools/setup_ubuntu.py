@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Set up what a robot has: an Ubuntu release's Python and library versions, for tests on them.
+"""Set up an environment with an Ubuntu release's Python and library versions, as on a robot.
 
-Run by the Makefile, with the release's Python (see tools.ubuntu_python) and with the folder to set
-up in $PEAR_ROS_VENV. ROS 2 comes as wheels, over its libraries come those of the release, and on
-top requirements/robot.txt without dependencies, as on a robot. Colcon builds all packages.
+The Makefile runs it with the release's Python (tools.ubuntu_python finds it) and the folder to
+create in $PEAR_ROS_VENV. It installs ROS 2 as wheels, then the release's library versions in place
+of theirs, then requirements/robot.txt without dependencies. Colcon builds all packages.
 
     python -m tools.setup_ubuntu 24.04 --ros jazzy
 """
@@ -26,8 +26,8 @@ from tools.setup_environment import (
     download_assets,
     install_within,
     make_venv,
-    mend_cmake_files,
     options,
+    patch_cmake_files,
     pip_install,
 )
 from tools.setup_steps import ROOT, fail, one_at_a_time, step
@@ -35,7 +35,7 @@ from tools.ubuntu_python import PYTHONS
 
 
 def main() -> None:
-    """Run the steps that are due."""
+    """Run the steps whose inputs have changed."""
     parser = argparse.ArgumentParser(description="Set up $PEAR_ROS_VENV as on an Ubuntu release.")
     parser.add_argument("release", choices=PYTHONS)
     parser.add_argument("--ros", choices=WHEELS, required=True, help="distribution of the wheels")
@@ -50,20 +50,20 @@ def main() -> None:
         install_packages(ros, versions)
         build_messages(ros)
         build_test_messages(ros)
-        install_within(versions, "ubuntu-test", "what more the tests use")
-        build_with_colcon(ros, [ROOT])  # each time: it takes seconds, and copies what lies here
+        install_within(versions, "ubuntu-test", "further test dependencies")
+        build_with_colcon(ros, [ROOT])  # each time: it takes seconds, and copies the sources
         download_assets()
 
 
 def install_packages(ros: str, versions: Sequence[Path]) -> None:
-    """Install ROS 2, then `versions` in place of those that its wheels ask for."""
+    """Install ROS 2, then `versions` in place of those that its wheels require."""
     ros_file = REQUIREMENTS / f"ros-{ros}.txt"
     says = f"ROS 2 {ros.capitalize()} and {versions[0].stem} (about 1 minute)"
     with step("packages", says, ros_file, *versions) as due:
         if due:
             pip_install("--no-deps", "--no-compile", "-r", ros_file)
             pip_install("--no-deps", "--no-compile", *options("-r", versions))
-            mend_cmake_files()
+            patch_cmake_files()
 
 
 if __name__ == "__main__":

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Train the learned start of the fit (pear_ros/fit/pose_prior.npz) on renders of the open body.
+"""Train the pose prior of the fit (pear_ros/fitting/pose_prior.npz) on renders of the open body.
 
     python -m tools.train_pose_prior render FOLDER --shards 60 --seed 1
     python -m tools.train_pose_prior render FOLDER --shards 40 --seed 101 --close-ups
@@ -75,7 +75,7 @@ OWNERS = {
 
 
 def background() -> Image:
-    """The demo clip's last picture, in which nobody is left."""
+    """Return the demo clip's last image, which shows no people."""
     clip = cv2.VideoCapture(str(demo_clip()))
     clip.set(cv2.CAP_PROP_POS_FRAMES, clip.get(cv2.CAP_PROP_FRAME_COUNT) - 1)
     found, image = clip.read()
@@ -85,7 +85,7 @@ def background() -> Image:
 
 
 def jittered_region(rng: np.random.Generator, person: SyntheticPerson) -> Roi:
-    """A region around the person, as loose as a tracker's would be."""
+    """Return a region around the person, as inaccurate as a tracker's."""
     joints = person.camera.project(person.joints[: NUM_BODY_JOINTS + 3])
     hips, shoulders = (joints[1] + joints[2]) / 2, (joints[16] + joints[17]) / 2
     radius = 1.12 * np.linalg.norm(joints - hips, axis=1).max()
@@ -97,7 +97,7 @@ def jittered_region(rng: np.random.Generator, person: SyntheticPerson) -> Roi:
 
 
 def render(folder: Path, shards: int, seed: int, close_ups: bool) -> None:
-    """Write shards of landmarks and truth into `folder`; existing ones are kept."""
+    """Write shards of landmarks and ground truth into `folder`; existing ones are kept."""
     folder.mkdir(parents=True, exist_ok=True)
     studio, model, kinds = SyntheticStudio([background()]), PoseModel(), list(KINDS)
     for shard in trange(shards, unit="shard"):
@@ -119,7 +119,7 @@ def render(folder: Path, shards: int, seed: int, close_ups: bool) -> None:
 
 
 def record(person: SyntheticPerson, landmarks: PoseLandmarks) -> dict[str, npt.NDArray[Any]]:
-    """What is kept of one picture."""
+    """Return the arrays that a shard holds of one image."""
     roi, camera = landmarks.roi, person.camera
     return {
         "image": landmarks.image,
@@ -136,7 +136,7 @@ def record(person: SyntheticPerson, landmarks: PoseLandmarks) -> dict[str, npt.N
 
 
 class Samples:
-    """All pictures of a folder as the network's inputs and targets."""
+    """The images of a folder as the network's inputs and targets."""
 
     def __init__(self, folder: Path) -> None:
         paths = sorted(folder.glob("*.npz"))
@@ -144,7 +144,7 @@ class Samples:
             raise SystemExit(f"{folder}: no shards; run the command `render` first")
         shards = [dict(np.load(path)) for path in paths]
         raw = {key: np.concatenate([shard[key] for shard in shards]) for key in shards[0]}
-        # As in use: people whom the landmark model does not see are not fitted.
+        # As in operation: people without landmarks are not fitted.
         self.raw = {key: value[raw["score"] > 0.5] for key, value in raw.items()}
         self.count = len(self.raw["image"])
         views, inputs = [], []
@@ -160,12 +160,12 @@ class Samples:
         self.joints = np.einsum("nij,nkj->nki", view, relative)
 
     def camera(self, i: int) -> Camera:
-        """Of picture `i`; its size does not matter here."""
+        """Return the camera of image `i`; its image size is arbitrary."""
         focal, cx, cy = (float(value) for value in self.raw["cam"][i])
         return Camera(0, 0, focal, focal, cx, cy)
 
     def landmarks(self, i: int) -> PoseLandmarks:
-        """Of picture `i`."""
+        """Return the landmarks of image `i`."""
         part = {key: self.raw[key][i] for key in ("image", "world", "visibility", "presence")}
         roi = Roi(*(float(value) for value in self.raw["roi"][i]))
         return PoseLandmarks(score=float(self.raw["score"][i]), roi=roi, **part)
@@ -220,7 +220,7 @@ class Joints:
 
 
 def train(folder: Path, output: Path, epochs: int) -> None:
-    """Train on a folder of shards and write the prior; prints the error on pictures held out."""
+    """Train on a folder of shards, write the prior, and print the validation error."""
     torch.manual_seed(0)
     samples = Samples(folder)
     held_out = int(samples.count * HELD_OUT)
@@ -255,7 +255,7 @@ def train(folder: Path, output: Path, epochs: int) -> None:
 def rotation_error(
     network: Network, tensors: list[torch.Tensor], held_out: int
 ) -> npt.NDArray[np.float32]:
-    """(22,) error of each joint's rotation on the pictures held out: radians, RMS per axis."""
+    """Return the validation error (22,) of the joints' rotations, radians, RMS per axis."""
     found, _, _ = network(tensors[0][-held_out:])
     difference = (found.transpose(-1, -2) @ tensors[1][-held_out:]).numpy()
     angle = Rotation.from_matrix(difference.reshape(-1, 3, 3)).magnitude()
@@ -264,7 +264,7 @@ def rotation_error(
 
 
 def noisy(inputs: torch.Tensor) -> torch.Tensor:
-    """Inputs with the errors that real pictures add to those of renders."""
+    """Return inputs with noise, as landmarks of real images have it beyond those of renders."""
     noise = torch.zeros_like(inputs)
     points = 3 * NUM_POSE
     noise[:, :points] = 0.004 * torch.randn(len(inputs), points)
@@ -280,7 +280,7 @@ def loss_of(
     joints: torch.Tensor,
     betas: torch.Tensor,
 ) -> torch.Tensor:
-    """Errors of joints and rotations, and how well the predicted joint error describes them."""
+    """Return the loss: errors of joints and rotations, and the likelihood of the joint errors."""
     found, log_error, found_betas = network(inputs)
     difference = kinematics(found, found_betas) - joints
     distance = difference.norm(dim=-1)
@@ -297,14 +297,14 @@ def loss_of(
 def error(
     network: Network, kinematics: Joints, tensors: list[torch.Tensor], held_out: int
 ) -> float:
-    """Mean joint error relative to the pelvis on the pictures held out, metres."""
+    """Return the mean validation error of joints relative to the pelvis, metres."""
     inputs, _, joints, _ = (tensor[-held_out:] for tensor in tensors)
     rotations, _, betas = network(inputs)
     return float((kinematics(rotations, betas) - joints).norm(dim=-1).mean())
 
 
 def calibrate(samples: Samples) -> tuple[list[int], npt.NDArray[np.float64], list[float]]:
-    """For each landmark its joint, its mean place from it, and the spread about that (fraction)."""
+    """Return for each landmark its joint, its mean offset from it, and the deviation (fraction)."""
     body = load_open_body()
     raw = samples.raw
     orientation = np.empty_like(raw["R"][:, :NUM_BODY_JOINTS])
@@ -324,7 +324,7 @@ def calibrate(samples: Samples) -> tuple[list[int], npt.NDArray[np.float64], lis
 def offset_of(
     samples: Samples, landmark: Pose, joint: int, orientation: npt.NDArray[np.float32]
 ) -> tuple[npt.NDArray[np.float64], float]:
-    """Robust least squares: the point on a joint's axes whose projections lie on the landmarks."""
+    """Return the offset in a joint's axes that fits the landmarks, by robust least squares."""
     raw = samples.raw
     seen = raw["visibility"][:, landmark] > 0.7
     focal, centre = raw["cam"][seen, :1], raw["cam"][seen, 1:]
@@ -350,7 +350,7 @@ def offset_of(
 def write(
     output: Path, network: Network, samples: Samples, rotation_errors: npt.NDArray[np.float32]
 ) -> None:
-    """Keep the network and the calibration; weights in half precision."""
+    """Write the network and the calibration, with weights in half precision."""
     linear = [layer for layer in network.layers if isinstance(layer, nn.Linear)]
     joints, offsets, spreads = calibrate(samples)
     arrays: dict[str, npt.NDArray[Any]] = {
@@ -373,7 +373,7 @@ def write(
 
 
 def main() -> None:
-    """Command line, see the module's docstring."""
+    """Run the subcommand given on the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     for name in ("render", "train"):

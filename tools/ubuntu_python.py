@@ -3,7 +3,7 @@
 
     python -m tools.ubuntu_python 22.04
 
-Looks in PATH and among pyenv's versions. Uses the standard library alone.
+It searches PATH and pyenv's versions, and uses only the standard library.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ PYTHONS = {"22.04": "3.10", "24.04": "3.12", "26.04": "3.14"}
 
 
 def find_python(version: str) -> str | None:
-    """A Python of this version, such as "3.10", that runs; None where there is none."""
+    """Return a working Python of this version, such as "3.10"; None where there is none."""
     return next(filter(_runs, _candidates(f"python{version}", version)), None)
 
 
@@ -34,12 +34,12 @@ def _candidates(name: str, version: str) -> Iterator[str]:
 
 
 def _runs(python: str) -> bool:
-    # pyenv has programs in PATH that refuse to run where their version is not chosen.
+    # pyenv's shims in PATH fail where their version is not selected.
     return subprocess.run([python, "-c", ""], capture_output=True).returncode == 0
 
 
 def main() -> None:
-    """Command line, see the module's docstring."""
+    """Print the path, or exit with an error."""
     parser = argparse.ArgumentParser(description="Find the Python of an Ubuntu release.")
     parser.add_argument("release", choices=PYTHONS)
     release = parser.parse_args().release

@@ -1,16 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Tells how near people are, and when to slow down and to stop.
+"""Publish the distance of the nearest person, and when to slow down and to stop.
 
     python3 docs/examples/distance_keeping.py --ros-args -r humans:=/camera/humans
 
 In:  humans (pear_msgs/HumanArray)
-Out, for every image and ten times a second:
-     nearest_person (std_msgs/Float64)  metres from the camera; inf: nobody, NaN: not known
-     warning, stop (std_msgs/Bool)      somebody is in the zone, or it is not known whether
+Out, for every image and at 10 Hz:
+     nearest_person (std_msgs/Float64)  metres from the camera; inf: no person, NaN: unknown
+     warning, stop (std_msgs/Bool)      a person is in the zone, or this is unknown
 
-NOT A SAFETY FUNCTION. A camera does not see everybody, and nothing here is certified: protect
-people by what is made for it, such as a safety laser scanner. It does fail to the safe side:
-without fresh images `stop` is true. Whoever listens must take silence for a stop, too.
+NOT A SAFETY FUNCTION. A camera does not see every person, and nothing here is certified: protect
+people with certified devices, such as a safety laser scanner. It fails to the safe side: without
+fresh images `stop` is true. Treat silence on the topics as a stop, too.
 """
 
 import contextlib
@@ -26,18 +26,18 @@ from std_msgs.msg import Bool, Float64
 from pear_msgs.msg import Human, HumanArray
 
 ZONES = {"warning": 2.0, "stop": 1.0}  # metres; joints lie within the body, up to 0.15 m deep
-HYSTERESIS = 0.2  # metres further away, and a zone is left
-TIMEOUT = 0.5  # seconds, from when the image was taken
+HYSTERESIS = 0.2  # metres between entering and leaving a zone
+TIMEOUT = 0.5  # seconds since the image was taken
 METRIC = (Human.DEPTH_BODY_HEIGHT, Human.DEPTH_MEASURED)
-# Where depth is ASSUMED, everyone is taken to be an average adult, and who is smaller stands nearer
-# than it seems: a child of 1.05 m at 0.6 of the distance. So everyone counts as a child there.
+# With depth ASSUMED, each person counts as an average adult, and smaller people are nearer than
+# published: a child of 1.05 m at 0.6 of the distance. So each person is treated as such a child.
 ASSUMED = 0.6
 
 
 def distance(human: Human) -> float:
-    """Metres from the camera to the nearest joint that is known; NaN where none is.
+    """Return metres from the camera to the nearest known joint; NaN if none is known.
 
-    Joints that are not seen count, too: the body's prior puts them where they are likely to be.
+    Unobserved joints count, too: the prior puts them where they are likely to be.
     """
     joints = human.joints.reshape(55, 3)
     nearest = float(np.fmin.reduce(np.linalg.norm(joints, axis=1)))  # fmin passes over NaN
@@ -45,7 +45,7 @@ def distance(human: Human) -> float:
 
 
 class DistanceKeeper(node.Node):
-    """Watches the nearest point of anybody, also of those who are only PREDICTED."""
+    """Monitors the nearest joint of all people, PREDICTED ones included."""
 
     def __init__(self) -> None:
         super().__init__("distance_keeper")
@@ -55,22 +55,22 @@ class DistanceKeeper(node.Node):
         self.nearest, self.taken = math.nan, -math.inf
         self.distances = self.create_publisher(Float64, "nearest_person", 1)
         self.alarms = {zone: self.create_publisher(Bool, zone, 1) for zone in ZONES}
-        self.create_subscription(HumanArray, "humans", self.look, qos.qos_profile_sensor_data)
-        # Its own clock: simulated time, which may stand still, must not keep it from telling.
-        self.create_timer(0.1, self.tell, clock=Clock(clock_type=ClockType.STEADY_TIME))
+        self.create_subscription(HumanArray, "humans", self.on_humans, qos.qos_profile_sensor_data)
+        # A steady clock: paused simulated time must not stop the output.
+        self.create_timer(0.1, self.publish, clock=Clock(clock_type=ClockType.STEADY_TIME))
 
-    def look(self, message: HumanArray) -> None:
-        """Measures the distance of the nearest person in an image."""
+    def on_humans(self, message: HumanArray) -> None:
+        """Compute the distance of the nearest person in an image."""
         there = [human for human in message.humans if human.tracking_state != Human.LOST]
-        # Unlike Python's min, NumPy's is NaN as soon as one is: somebody is there, who knows where.
+        # Unlike Python's min, NumPy's is NaN if one value is: a person at an unknown position.
         self.nearest = float(np.min([math.inf, *map(distance, there)]))
         stamp = message.header.stamp.sec + message.header.stamp.nanosec / 1e9
         age = self.get_clock().now().nanoseconds / 1e9 - stamp
-        self.taken = time.monotonic() - abs(age)  # a clock that is ahead is as wrong as one behind
-        self.tell()
+        self.taken = time.monotonic() - abs(age)  # a clock ahead is as wrong as one behind
+        self.publish()
 
-    def tell(self) -> None:
-        """Publishes distance and zones as they are now."""
+    def publish(self) -> None:
+        """Publish distance and zones."""
         fresh = time.monotonic() - self.taken < TIMEOUT
         nearest = self.nearest if fresh else math.nan
         self.distances.publish(Float64(data=nearest))

@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Follows a person: turns towards them and keeps a distance.
+"""Follow a person: turn towards them and keep a distance.
 
     python3 docs/examples/follower.py --ros-args -r humans:=/camera/humans -p distance:=2.0
 
-In:  humans (pear_msgs/HumanArray), seen by a level camera that looks where the robot drives
-Out: cmd_vel (geometry_msgs/TwistStamped), 20 times a second, all zero while nobody is seen
+In:  humans (pear_msgs/HumanArray) from a level camera that looks in the driving direction
+Out: cmd_vel (geometry_msgs/TwistStamped) at 20 Hz, zero while no person is observed
 
-Where `depth_source` is ASSUMED, everyone is taken to be an average adult: a child of two thirds
-of that height is approached to two thirds of `distance`. Leave a margin, or give pear_ros depth.
+With `depth_source` ASSUMED, each person counts as an average adult: the robot approaches a child
+of two thirds of that height to two thirds of `distance`. Leave a margin, or use depth images.
 """
 
 import contextlib
@@ -24,22 +24,22 @@ LIMITS = {"max_turn": 1.0, "max_speed": 0.5, "max_reverse": 0.2, "timeout": 0.5}
 
 
 class Follower(node.Node):
-    """Keeps to one id as long as it is there, else takes the nearest person who is seen."""
+    """Follows one track until it is lost, then the nearest observed person."""
 
     def __init__(self) -> None:
         super().__init__("follower")
         self.declare_parameters("", [*GAINS.items(), *LIMITS.items()])
         self.followed, self.seen, self.command = "", 0.0, TwistStamped()
         self.publisher = self.create_publisher(TwistStamped, "cmd_vel", 1)
-        self.create_subscription(HumanArray, "humans", self.look, qos.qos_profile_sensor_data)
+        self.create_subscription(HumanArray, "humans", self.on_humans, qos.qos_profile_sensor_data)
         self.create_timer(0.05, self.drive)
 
-    def look(self, message: HumanArray) -> None:
-        """Decides how to drive, if the person is seen."""
+    def on_humans(self, message: HumanArray) -> None:
+        """Compute the command, if the followed person is observed."""
         there = {h.id for h in message.humans if h.tracking_state != h.LOST}
-        # Not those who are PREDICTED: the robot must not drive to where somebody may be.
+        # Not PREDICTED ones: the robot must not drive to a guess.
         seen = {h.id: h.root_pose.position for h in message.humans if h.tracking_state == h.TRACKED}
-        # In the optical frame x is right and z forward; the robot's yaw counts to the left.
+        # In the optical frame x is right and z forward; positive yaw is to the left.
         places = {id: (math.hypot(p.x, p.z), -math.atan2(p.x, p.z)) for id, p in seen.items()}
         places = {id: place for id, place in places.items() if math.isfinite(sum(place))}
         if self.followed not in there and places:
@@ -53,7 +53,7 @@ class Follower(node.Node):
             self.seen = message.header.stamp.sec + message.header.stamp.nanosec / 1e9
 
     def drive(self) -> None:
-        """Drives as decided, or stops where the image that says so is too old."""
+        """Publish the command, or zero if its image is too old."""
         now = self.get_clock().now()
         if abs(now.nanoseconds / 1e9 - self.seen) > self.get_parameter("timeout").value:
             self.command = TwistStamped()

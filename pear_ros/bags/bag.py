@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A bag of rosbag2: its files in order, and all that can be read of them."""
+"""A bag of rosbag2: its storage files in order, and every message that can be read."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ from pear_ros.bags.topic import BagError, Message, Topic
 
 METADATA = "metadata.yaml"
 _WINDOW = 1_000_000_000
-"""Nanoseconds in which a message is looked for first."""
+"""Nanoseconds before a time in which a message is searched first."""
 _HASHED = 1 << 20
-"""Bytes at a file's beginning and end that its fingerprint looks at."""
+"""Bytes at the beginning and end of a file that its fingerprint includes."""
 
 
 def find_bags(path: Path, leave_out: Path | None = None) -> list[Path]:
-    """The bags at `path`: a bag itself (folder or file), or those in a folder, by their names.
+    """Return the bags at `path`: the bag itself (folder or file), or those in a folder, by name.
 
-    A folder is a bag where it has a metadata.yaml, or files named as rosbag2 names them, after the
-    folder, as a recorder leaves them behind that was killed; other storage files are a bag each.
-    `leave_out`: a folder in `path` not to be looked into. Raises BagError where there is none.
+    A folder is a bag where it has a metadata.yaml, or storage files that rosbag2 named after the
+    folder, as a killed recorder leaves them; each other storage file is a bag of its own.
+    `leave_out`: a folder in `path` that is not searched. Raises BagError where there is no bag.
     """
     if not path.exists():
         raise BagError(f"{path} does not exist")
@@ -54,7 +54,7 @@ def find_bags(path: Path, leave_out: Path | None = None) -> list[Path]:
 
 
 def name_of(bag: Path) -> str:
-    """Of a bag, be it a folder or a file."""
+    """Return the name of the bag at a path, which is a folder or a file."""
     return bag.name if bag.is_dir() else plain_name(bag)
 
 
@@ -71,23 +71,23 @@ def _bags_in(folder: Path, leave_out: Path | None) -> Iterator[Path]:
 
 
 class Bag:
-    """A bag, opened for reading; holds no file open."""
+    """A bag for reading; it keeps no file open between calls."""
 
     def __init__(self, path: Path) -> None:
-        """`path`: one of `find_bags`. Looks through all files that are damaged.
+        """Open the bag at `path`, one of `find_bags`, and read its topics and times.
 
-        Raises BagError when nothing can be read.
+        Damaged files are read completely for that. Raises BagError where no message can be read.
         """
         self.path = path
         self.damage: list[str] = []
-        """What is wrong with it, as far as it has been read by now, one sentence each."""
+        """The damage found so far, one sentence each."""
         self.topics: dict[str, Topic] = {}
-        """By name."""
+        """All topics, by name."""
         self.files = self._list_files() if path.is_dir() else [path]
-        """In the order of recording."""
+        """Storage files, in the order of recording."""
         self._types: dict[str, Typestore] = {}
         self._times: dict[Path, tuple[int, int]] = {}
-        """Of the first and the last message in each file that has any."""
+        """Times of the first and the last message of each file that is not empty, nanoseconds."""
         for file in self.files:
             try:
                 found, damage = summary(file)
@@ -103,21 +103,21 @@ class Bag:
         if not self._times:
             raise BagError(f"{path} has no messages" + "".join(f"; {d}" for d in self.damage))
         self.start = min(first for first, _ in self._times.values())
-        """Time of its first message, nanoseconds."""
+        """Recording time of the first message, nanoseconds."""
         self.end = max(last for _, last in self._times.values())
-        """Time of its last message."""
+        """Recording time of the last message, nanoseconds."""
 
     @property
     def name(self) -> str:
-        """Of folder or file, without suffixes."""
+        """The name of the folder or file, without suffixes."""
         return name_of(self.path)
 
     def messages(
         self, names: Collection[str] | None = None, start: int = 0, end: int | None = None
     ) -> Iterator[Message]:
-        """Messages of these topics (None: of all) recorded from `start` to `end`, nanoseconds.
+        """Yield the messages of these topics (None: all) recorded from `start` to `end`, in ns.
 
-        What is damaged is left out and told in `damage`.
+        Damaged messages are skipped; the damage is appended to `damage`.
         """
         for file in self.files:
             first, last = self._times.get(file, (start, start - 1))
@@ -129,7 +129,7 @@ class Bag:
                 self.damage += [text for text in found if text not in self.damage]
 
     def last_before(self, topic: str, time: int) -> Message | None:
-        """The last message of `topic` recorded before `time`, nanoseconds; None where none was."""
+        """Return the last message of `topic` recorded before `time` (ns); None without one."""
         window = _WINDOW
         end = time
         while end > self.start:
@@ -141,22 +141,22 @@ class Bag:
         return None
 
     def deserialize(self, message: Message) -> Any:
-        """The message as an object with its fields.
+        """Return a message as an object with its fields, by the definitions in the bag.
 
-        Raises BagError when its type is not known; what a corrupt one raises depends on the damage.
+        Raises BagError where its type is not defined; a corrupt message raises any exception.
         """
         topic = self.topics[message.topic]
         if topic.type not in self._types:
             types = types_of(topic)
             if types is None:
                 raise BagError(
-                    f"{self.path} brings no definition of {topic.type}, the type of {topic.name}"
+                    f"{self.path} has no definition of {topic.type}, the type of {topic.name}"
                 )
             self._types[topic.type] = types
         return self._types[topic.type].deserialize_cdr(message.data, topic.type)
 
     def fingerprint(self) -> str:
-        """What tells this bag from others: the files' names, sizes, beginnings and ends."""
+        """Return the bag's name and a hash of its files' names, sizes, beginnings and ends."""
         digest = hashlib.sha256()
         for file in self.files:
             size = file.stat().st_size
@@ -171,7 +171,7 @@ class Bag:
         there = sorted(filter(is_storage_file, self.path.iterdir()), key=_natural)
         metadata = self.path / METADATA
         if not metadata.exists():
-            self.damage.append(f"{self.path} has no {METADATA}: its recording did not end as usual")
+            self.damage.append(f"{self.path} has no {METADATA}: its recording did not end properly")
             return there
         try:
             content = YAML(typ="safe").load(metadata.read_text())
@@ -183,7 +183,7 @@ class Bag:
         return [file for path in wanted for file in self._existing(path)]
 
     def _existing(self, path: Path) -> Sequence[Path]:
-        """The file, which some versions list without the suffix of its compression."""
+        """Return the file; some versions list it without the suffix of its compression."""
         for candidate in (path, path.with_name(path.name + COMPRESSED)):
             if candidate.exists():
                 return [candidate]
@@ -192,5 +192,5 @@ class Bag:
 
 
 def _natural(path: Path) -> list[tuple[int, str]]:
-    """For sorting: _2 before _10."""
+    """Return a sort key that puts _2 before _10."""
     return [(int(part or 0), text) for text, part in re.findall(r"(\D*)(\d*)", path.name)]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Bags made in chunks, each of which is written on its own, by whomever; then they are one bag."""
+"""Bags written in chunks, each on its own and by any process, that are joined into one bag."""
 
 from __future__ import annotations
 
@@ -23,23 +23,23 @@ from pear_ros.bags.unfinished import (
 )
 
 CHUNK_NUMBER = "chunk number"
-"""In the fingerprint of a chunk, beside what that of the whole bag has."""
+"""Key that a chunk's fingerprint has in addition to those of the whole bag."""
 _BEGUN = (
     "{bag} was begun {how} --chunk. Give the same command again, another --output, or --overwrite "
-    "to begin anew"
+    "to start again"
 )
 
 
 def chunk_folder(bag: Path, number: int) -> Path:
-    """Where a chunk of `bag` is written."""
+    """Return the folder in which a chunk of `bag` is written."""
     return bag / UNFINISHED / f"chunk_{number}"
 
 
 def begin(bag: Path, fingerprint: Mapping[str, str], *, chunked: bool) -> None:
-    """Make ready for writing `bag`, whole or in chunks, or for going on with it.
+    """Prepare `bag` for writing or resuming, whole or in chunks.
 
-    `fingerprint`: what its content depends on, as far as it is known before a chunk is begun.
-    Raises ResumeError where it was begun in another way, or is something else.
+    `fingerprint`: everything that its content depends on and that is known before the first chunk.
+    Raises ResumeError where it was begun with other options, or the folder has other content.
     """
     note = bag / UNFINISHED / "chunked"
     if not chunked:
@@ -57,9 +57,10 @@ def begin(bag: Path, fingerprint: Mapping[str, str], *, chunked: bool) -> None:
 
 
 def join(bag: Path, chunks: Sequence[Path], summary: str) -> None:
-    """Make `bag` of its `chunks`, all of them complete, in their order; they are gone afterwards.
+    """Join complete `chunks`, in their order, into `bag`, and remove them; can be resumed.
 
-    Goes on where it was stopped. Chunks may be empty, but not all. `summary`: see ResumableBag.
+    Chunks may be empty, but not all of them. `summary`: text about the content, kept in the bag's
+    metadata.yaml.
     """
     lock = BagLock(bag)
     parts = [Part(found) for chunk in chunks if "files" in (found := metadata_of(chunk))]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What messages of a bag look like."""
+"""Message definitions of a bag's topics."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ _IDL_BORDER = "=" * 80 + "\n"
 
 
 def types_of(topic: Topic) -> Typestore | None:
-    """The types that a topic's messages are made of; None where nobody knows them.
+    """Return the types that a topic's messages consist of; None where they are not defined.
 
-    Those that the bag brings along, else those of Humble and of pear_msgs, as bags before Iron
-    bring none. Nor are those known of which `rosbags` cannot make sense, as of services' events.
+    They are those in the bag, else those of Humble and of pear_msgs, since bags before Iron contain
+    none. Definitions that `rosbags` cannot parse, such as those of service events, count as none.
     """
     form, text = topic.definition
     if form == MessageDefinitionFormat.NONE:
@@ -34,11 +34,11 @@ def types_of(topic: Topic) -> Typestore | None:
             if form == MessageDefinitionFormat.MSG:
                 types.register(get_types_from_msg(text, topic.type))
             else:
-                # One after the other, each below a line with its name.
+                # Consecutive definitions, each below a line with its name.
                 parts = [part.partition("\n")[2] for part in text.split(_IDL_BORDER)[1:]]
                 for part in parts or [text]:
                     types.register(get_types_from_idl(part))
-            types.hash_rihs01(topic.type)  # Looks at all that it consists of.
+            types.hash_rihs01(topic.type)  # Raises where a part of it is not defined.
         except (TypesysError, KeyError):
             return None
     return types if topic.type in types.fielddefs else None

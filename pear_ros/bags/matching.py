@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Images of a bag, each with the messages that belong to it."""
+"""Images of a bag, matched with the messages that belong to them."""
 
 from __future__ import annotations
 

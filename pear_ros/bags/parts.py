@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A bag written part by part: each is there whole or not at all, whenever the writer is killed."""
+"""A bag written in parts: a killed writer leaves each part complete or absent."""
 
 from __future__ import annotations
 
@@ -23,45 +23,47 @@ _ROOT = "rosbag2_bagfile_information"
 
 @dataclass(frozen=True)
 class NewTopic:
-    """A topic to be written."""
+    """A topic to write."""
 
     name: str
     type: str
     types: Typestore
-    """With its definition."""
+    """Types with the definition of `type`."""
     qos: Sequence[Qos] = ()
 
 
 @dataclass(frozen=True)
 class Part:
-    """Storage files that are finished: what metadata.yaml says of a bag that consists of them."""
+    """Complete storage files, as the metadata.yaml of a bag of these files describes them."""
 
     metadata: dict[str, Any] = field(default_factory=dict)
 
     @property
     def file_names(self) -> list[str]:
-        """Of its storage files."""
+        """The names of the storage files."""
         return list(self.metadata["relative_file_paths"])
 
     @property
     def start(self) -> int:
-        """Earliest time of recording, nanoseconds."""
+        """The earliest recording time, nanoseconds."""
         return int(self.metadata["starting_time"]["nanoseconds_since_epoch"])
 
     @property
     def end(self) -> int:
-        """Latest time of recording."""
+        """The latest recording time, nanoseconds."""
         return self.start + int(self.metadata["duration"]["nanoseconds"])
 
 
 class PartWriter:
-    """Writes one part in a folder of its own."""
+    """Writes one part in a separate folder."""
 
     def __init__(
         self, folder: Path, name: str, topics: Sequence[NewTopic], storage: str = "mcap"
     ) -> None:
-        """`folder`: where to write, apart from the bag; `name`: of the storage file, no suffix;
-        `storage`: one of pear_ros.core.choice.STORAGES.
+        """Open a storage file in `folder`, whose content is removed.
+
+        `name`: of the storage file, without suffix; `topics`: all topics of the part; `storage`:
+        one of pear_ros.core.configuration.STORAGES.
         """
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
@@ -77,7 +79,7 @@ class PartWriter:
         self._writer.write(self._connections[topic], time, data)
 
     def finish(self) -> Part:
-        """Complete the storage file, so that it survives a power cut; it is not in the bag yet."""
+        """Complete the storage file and sync it to disk; it is not in the bag yet."""
         self._writer.close()
         part = Part(metadata_of(self._folder))
         for name in part.file_names:
@@ -85,20 +87,20 @@ class PartWriter:
         return part
 
     def move(self, part: Part, bag: Path) -> None:
-        """Put the finished part into the bag, in the place of one of the same name."""
+        """Move the complete part into the bag, replacing files of the same names."""
         for name in part.file_names:
             os.replace(self._folder / name, bag / name)
         sync(bag)
 
     def abandon(self) -> None:
-        """Close the storage file as it is; nothing of it is used."""
+        """Close the storage file without completing it; it is not used."""
         self._writer.abort()
 
 
 def write_metadata(bag: Path, parts: Sequence[Part], custom: Mapping[str, str]) -> None:
-    """Make a bag of its parts: with metadata.yaml, which has `custom` in it, too.
+    """Write the metadata.yaml of a bag that consists of `parts`, with `custom` as custom_data.
 
-    Without parts it is no bag that others can read, but `metadata_of` and `custom_data` can.
+    Without parts, only `metadata_of` and `custom_data` can read the result, other tools cannot.
     """
     metadata: dict[str, Any] = {"custom_data": dict(custom)}
     if parts:
@@ -121,13 +123,13 @@ def write_metadata(bag: Path, parts: Sequence[Part], custom: Mapping[str, str]) 
 
 
 def metadata_of(bag: Path) -> dict[str, Any]:
-    """What its metadata.yaml says. Raises FileNotFoundError where there is none."""
+    """Return the content of a bag's metadata.yaml. Raises FileNotFoundError where there is none."""
     content = YAML(typ="safe").load((bag / METADATA).read_text())
     return dict(content[_ROOT])
 
 
 def custom_data(bag: Path) -> dict[str, str]:
-    """What `write_metadata` was given; empty where there is no metadata.yaml, or a damaged one."""
+    """Return custom_data of a bag's metadata.yaml; empty where it is missing or damaged."""
     try:
         return dict(metadata_of(bag).get("custom_data") or {})
     except Exception:  # What a damaged file raises depends on the damage.
@@ -135,7 +137,7 @@ def custom_data(bag: Path) -> dict[str, str]:
 
 
 def write_whole(path: Path, content: bytes) -> None:
-    """Write a file so that it is there whole, or as it was, whatever happens."""
+    """Write a file atomically and sync it to disk."""
     draft = path.with_name(f".{path.name}.draft")
     draft.write_bytes(content)
     sync(draft)
@@ -144,7 +146,7 @@ def write_whole(path: Path, content: bytes) -> None:
 
 
 def sync(path: Path) -> None:
-    """Let a file, or the names in a folder, get to the disk."""
+    """Sync a file, or the entries of a folder, to disk."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
@@ -153,7 +155,7 @@ def sync(path: Path) -> None:
 
 
 def _topics(parts: Sequence[Part]) -> Iterator[dict[str, Any]]:
-    """Each topic once, with the messages of all parts counted. All parts have the same topics."""
+    """Yield each topic once, with the messages of all parts; all parts have the same topics."""
     of_parts = [part.metadata["topics_with_message_count"] for part in parts]
     for same in zip(*of_parts, strict=True):
         yield {**same[0], "message_count": sum(topic["message_count"] for topic in same)}

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Definitions of pear_msgs for `rosbags`, where a bag does not bring them along."""
+"""Definitions of pear_msgs for `rosbags`, for bags that do not contain them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from rosbags.typesys.store import Typestore
 
 
 def pear_typestore(store: Stores) -> Typestore | None:
-    """Messages of a ROS 2 distribution and of pear_msgs; None where pear_msgs is not here."""
+    """Return the types of a ROS 2 distribution and of pear_msgs; None without pear_msgs."""
     files: list[Path] = next(
         filter(None, (sorted(folder.glob("*.msg")) for folder in _folders())), []
     )
@@ -27,7 +27,7 @@ def pear_typestore(store: Stores) -> Typestore | None:
 
 
 def _folders() -> Iterator[Path]:
-    """Where the definitions may be: in the sources beside this package, or installed."""
+    """Yield folders of the definitions: in the sources beside this package, or installed."""
     yield Path(__file__).parents[2] / "pear_msgs" / "msg"
     spec = find_spec("pear_msgs")
     for place in (spec and spec.submodule_search_locations) or ():

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Work on what comes next, in a thread, while somebody is busy with what came before."""
+"""Prefetching: a thread processes the next items while the caller uses the current one."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ _POLL_SECONDS = 0.1
 def prefetched(
     items: Iterable[Item], work: Callable[[Item], Result], ahead: int
 ) -> Generator[Result, None, None]:
-    """work(item) of all items, in their order, at most `ahead` of them beforehand.
+    """Yield work(item) for all items, in their order, computing at most `ahead` of them in advance.
 
-    Both iteration and work happen in one thread of their own, which ends with the iterator. What
-    they raise is raised here, after the results that came before.
+    A single thread iterates over the items and does the work; it ends with the generator. An
+    exception is raised here, after the results before it.
     """
     done: queue.Queue[tuple[Result] | BaseException | None] = queue.Queue(ahead)
     stopped = threading.Event()

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A bag whose writer may be killed at any time and goes on when it is started again.
+"""A bag whose writer may be killed at any time and resumes when it is started again.
 
-It is written in parts. When a part is complete it is put into the bag, and then a snapshot of the
-writer's state: what has been put there since the last snapshot is written again, to the same bytes.
-Those who are not interrupted go on from the snapshot, too, so that both come to the same bag.
+It is written in parts. When a part is complete it is moved into the bag, and then a snapshot of the
+writer's state is written. A part without a snapshot is written again after a restart, to the same
+bytes. A writer that is not interrupted continues from the snapshot, too, so that the bags are
+equal.
 """
 
 from __future__ import annotations
@@ -27,12 +28,12 @@ from pear_ros.bags.unfinished import (
 )
 
 SNAPSHOT = "snapshot"
-"""File in the folder UNFINISHED: where the writer stands."""
+"""File in the folder UNFINISHED with the snapshot of the last complete part."""
 
 
 @dataclass
 class _Progress:
-    """Where the writer stands at the end of a part."""
+    """The state of the whole writer at the end of a part."""
 
     fingerprint: Mapping[str, str]
     parts: list[Part] = field(default_factory=list)
@@ -40,7 +41,7 @@ class _Progress:
 
 
 class ResumableBag:
-    """The bag under construction."""
+    """A bag that is being written, and can be resumed."""
 
     def __init__(
         self,
@@ -50,10 +51,12 @@ class ResumableBag:
         storage: str = "mcap",
         state_classes: Collection[type] = (),
     ) -> None:
-        """`name`: of the storage files, before their numbers. `fingerprint`: everything that the
-        content depends on, by descriptive names; it remains in the bag's metadata.yaml as
-        custom_data. `storage`: one of pear_ros.core.choice.STORAGES. `state_classes`: dataclasses
-        and enumerations that the writer's state may contain.
+        """Create the writer of the bag at `folder`; `resume` begins to write.
+
+        `name`: of the storage files, before their numbers. `fingerprint`: everything that the
+        content depends on, by descriptive names; it is kept in the bag's metadata.yaml as
+        custom_data. `storage`: one of pear_ros.core.configuration.STORAGES. `state_classes`:
+        dataclasses and enumerations that the writer's state may contain.
         """
         self._folder = folder
         self._work = folder / UNFINISHED
@@ -66,11 +69,11 @@ class ResumableBag:
 
     @property
     def is_empty(self) -> bool:
-        """Whether nothing has been written."""
+        """Whether no message has been written."""
         return not self._progress.parts and self._part is None
 
     def is_complete(self) -> bool:
-        """Whether it has been written to its end. Raises ResumeError when it is another bag."""
+        """Return whether the bag is complete. Raises ResumeError where it is another bag."""
         if summary_of(self._folder) is None:
             return False
         self._check_same(custom_data(self._folder))
@@ -78,14 +81,14 @@ class ResumableBag:
         return True
 
     def summary(self) -> str:
-        """What `complete` was told; empty while it is not complete."""
+        """Return the summary of a complete bag; empty while it is not complete."""
         return summary_of(self._folder) or ""
 
     def resume(self) -> Any:
-        """The state to go on from; None at the beginning.
+        """Lock the bag and return the state to resume from; None at the beginning.
 
-        Raises ResumeError when the folder holds something else, or was begun in another way, or
-        another process is writing it.
+        Raises ResumeError where the folder has other content, was begun with other options, or is
+        being written by another process.
         """
         check_own(self._folder)
         self._lock = BagLock(self._folder)
@@ -96,9 +99,9 @@ class ResumableBag:
             raise
 
     def write(self, message: tuple[str, int, bytes], topics: Sequence[NewTopic]) -> bool:
-        """Add a message: topic, time of recording in nanoseconds and data.
+        """Add a message (topic, recording time in ns, data); return whether it begins a part.
 
-        Returns whether it is the first of a part; such a part has the topics given.
+        The part that it begins has the topics given.
         """
         first = self._part is None
         if self._part is None:
@@ -108,7 +111,10 @@ class ResumableBag:
         return first
 
     def end_part(self, state: object) -> Any:
-        """Complete the part at hand, if there is any; returns the state to go on from."""
+        """Complete the current part, if any, and return the state to continue from.
+
+        With a part, that is a copy of `state`, as a resumed writer would read it.
+        """
         if self._part is None:
             return state
         writer, self._part = self._part, None
@@ -123,14 +129,14 @@ class ResumableBag:
         return self._progress.state
 
     def complete(self, summary: str) -> None:
-        """Make it a whole bag; `summary`: of its content, for whoever asks later."""
+        """Complete the bag and unlock it; `summary`: text about its content, kept with it."""
         custom = {**self._progress.fingerprint, SUMMARY: summary}
         write_metadata(self._folder, self._progress.parts, custom)
         shutil.rmtree(self._work)
         self._release()
 
     def abandon(self) -> None:
-        """Leave the part at hand as it is: it will be written again."""
+        """Discard the current part, which a resumed writer writes again, and unlock the bag."""
         if self._part is not None:
             self._part.abandon()
         self._part = None

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Storage files read from their beginning on, without an index: it may be missing or broken."""
+"""Sequential reading of storage files whose index is missing or damaged."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ _FORMATS = {"ros2msg": MessageDefinitionFormat.MSG, "ros2idl": MessageDefinition
 
 
 def is_indexed(path: Path) -> bool:
-    """Whether there is an index of all messages, sound or not.
+    """Return whether a storage file has an index of all messages, which may be damaged.
 
-    Without are files whose recorder was killed: of an MCAP the end is missing, and beside an
-    sqlite3 file lies a log of what was to be written into it (rosbag2's storage preset
-    "resilient"). So are MCAPs without chunks ("fastwrite").
+    Files of a killed recorder have none: an MCAP lacks its end, and an sqlite3 file has a
+    write-ahead log beside it (rosbag2's storage preset "resilient"). Nor have MCAPs without chunks
+    ("fastwrite").
     """
     if path.suffix != ".mcap":
         log = path.with_name(f"{path.name}-wal")
@@ -41,9 +41,9 @@ def is_indexed(path: Path) -> bool:
 
 
 def scan(path: Path) -> Iterator[tuple[Topic, int, bytes]]:
-    """Topic, time of recording and data of each message, in the order of the file.
+    """Yield topic, recording time (ns) and data of each message, in the order of the file.
 
-    Raises whatever the damage leads to, when nothing more can be read.
+    Raises any exception where damage ends the readable content.
     """
     return _mcap(path) if path.suffix == ".mcap" else _sqlite3(path)
 
@@ -71,7 +71,7 @@ def _mcap(path: Path) -> Iterator[tuple[Topic, int, bytes]]:
 
 
 def _sqlite3(path: Path) -> Iterator[tuple[Topic, int, bytes]]:
-    """By its rows' numbers, as the index by time may be what is broken."""
+    """Yield the messages in the order of their row ids, since the index by time may be damaged."""
     with closing(_connection(path)) as database:
         # Otherwise SQLite refuses all of a file that is shorter than it should be.
         database.execute("PRAGMA writable_schema=ON")
@@ -104,7 +104,7 @@ def _connection(path: Path) -> apsw.Connection:
 
 
 def _definitions(database: apsw.Connection) -> dict[str, MessageDefinition]:
-    """By type; none where they are damaged, which messages may not be."""
+    """Return the definitions by type; none where they are damaged, which messages may not be."""
     try:
         return {
             row["topic_type"]: _definition(row["encoding"], row["encoded_message_definition"])
@@ -115,7 +115,7 @@ def _definitions(database: apsw.Connection) -> dict[str, MessageDefinition]:
 
 
 def _rows(database: apsw.Connection, table: str) -> Iterator[dict[str, Any]]:
-    """By the names of columns, which not all versions of rosbag2 have; none without the table."""
+    """Yield rows by column names, which depend on rosbag2's version; none without a table."""
     if database.execute("SELECT 1 FROM sqlite_master WHERE name = ?", [table]).fetchone():
         rows = database.execute(f"SELECT * FROM {table}")
         for row in rows:
@@ -123,12 +123,12 @@ def _rows(database: apsw.Connection, table: str) -> Iterator[dict[str, Any]]:
 
 
 def _definition(encoding: str, text: str) -> MessageDefinition:
-    """NO_DEFINITION where the encoding is not one of ROS 2; rosbag2 writes others, too."""
+    """Return a definition; NO_DEFINITION for encodings that are not those of ROS 2 messages."""
     return MessageDefinition(_FORMATS[encoding], text) if encoding in _FORMATS else NO_DEFINITION
 
 
 def _qos(text: str) -> tuple[Qos, ...]:
-    """None at all where the text is damaged."""
+    """Return the QoS profiles in a text; none where it is damaged."""
     try:
         return tuple(parse_qos(text))
     except Exception:  # What damaged text raises depends on the damage.
@@ -136,10 +136,7 @@ def _qos(text: str) -> tuple[Qos, ...]:
 
 
 class _WholePages(apsw.VFS):
-    """Lets SQLite see no part of a page that was cut off.
-
-    It takes what is missing for zeros, and would hand out a message that ends in them.
-    """
+    """Hides a truncated last page from SQLite, which would pad it and its message with zeros."""
 
     name = "pear_ros whole pages"
 
@@ -147,14 +144,14 @@ class _WholePages(apsw.VFS):
         super().__init__(self.name, base="")
 
     def xOpen(self, name: str | apsw.URIFilename | None, flags: list[int]) -> apsw.VFSFile:
-        """Called by SQLite."""
+        """Open a file, as SQLite asks for it."""
         database = flags[0] & apsw.SQLITE_OPEN_MAIN_DB
         return (_Database if database else apsw.VFSFile)("", name, flags)
 
 
 class _Database(apsw.VFSFile):
     def xFileSize(self) -> int:
-        """Called by SQLite; the header says how large pages are, where 1 stands for 65536."""
+        """Return the size without a truncated page; in the header, page size 1 means 65536."""
         size = super().xFileSize()
         page = int.from_bytes(self.xRead(2, 16), "big") if size > 18 else 0
         page = 65536 if page == 1 else page
@@ -162,4 +159,4 @@ class _Database(apsw.VFSFile):
 
 
 _WHOLE_PAGES = _WholePages()
-"""Known to SQLite from now on."""
+"""Registered with SQLite by its construction."""

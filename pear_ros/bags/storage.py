@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One storage file of a bag: MCAP or sqlite3, compressed or not, whole or damaged.
+"""One storage file of a bag: MCAP or sqlite3, compressed or not, complete or damaged.
 
-Files with an index are read by `rosbags`, in the order of recording times. Others, and those whose
-index it refuses, are read by pear_ros.bags.scan, in the order of the file.
+`rosbags` reads files with an index, in the order of recording times. pear_ros.bags.scan reads the
+others, and those whose index `rosbags` refuses, in the order of the file.
 """
 
 from __future__ import annotations
@@ -29,44 +29,44 @@ else:
 SUFFIXES = (".mcap", ".db3")
 COMPRESSED = ".zstd"
 _BLOCK = 1 << 16
-"""Bytes of a compressed file decompressed at once."""
+"""Bytes of a compressed file that are decompressed at once."""
 _ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 
 
 class StorageFile(Protocol):
-    """A storage file that is open."""
+    """An open storage file."""
 
     topics: dict[str, Topic]
-    """By name; all are there from the beginning, or when `messages` is through."""
+    """Topics by name: complete at once, or when `messages` has ended."""
     start: int | None
-    """Earliest time of recording, nanoseconds; likewise."""
+    """Earliest recording time, nanoseconds; None where there is no message (so far)."""
     end: int | None
-    """Latest."""
+    """Latest recording time, nanoseconds; None where there is no message (so far)."""
 
     def messages(
         self, names: Collection[str] | None, start: int = 0, end: int | None = None
     ) -> Iterator[Message]:
-        """Messages of these topics (None: of all) recorded from `start` to `end`, nanoseconds.
+        """Yield the messages of these topics (None: all) recorded from `start` to `end`, in ns.
 
-        Raises DamagedError after the last that can be read, where there should be more.
+        Raises DamagedError after the last readable message of a damaged file.
         """
         ...
 
 
 def is_storage_file(path: Path) -> bool:
-    """Whether a file's name is that of a storage file."""
+    """Return whether a path is a file with the name of a storage file."""
     name = path.name.removesuffix(COMPRESSED)
     return path.is_file() and name.endswith(SUFFIXES) and not name.startswith(".")
 
 
 def plain_name(path: Path) -> str:
-    """A storage file's name without what tells of its format."""
+    """Return a storage file's name without the suffixes of format and compression."""
     return Path(path.name.removesuffix(COMPRESSED)).stem
 
 
 @contextmanager
 def open_storage(path: Path) -> Iterator[StorageFile]:
-    """The storage file, for reading. A compressed one is decompressed beside the others of /tmp."""
+    """Open a storage file for reading; a compressed one is decompressed to a temporary folder."""
     with _decompressed(path) as (plain, cut):
         if not is_indexed(plain):
             yield _Scanned(plain, path)
@@ -74,7 +74,7 @@ def open_storage(path: Path) -> Iterator[StorageFile]:
         try:
             reader = Reader(plain)
             reader.open()
-        except Exception:  # Damage, or a definition of a kind that it does not know.
+        except Exception:  # Damage, or a kind of definition that it does not support.
             yield _Scanned(plain, path)
             return
         try:
@@ -84,7 +84,7 @@ def open_storage(path: Path) -> Iterator[StorageFile]:
 
 
 def summary(path: Path) -> tuple[StorageFile, str]:
-    """The file with topics and times filled in, closed; and what is damaged, or ""."""
+    """Return the file, closed, with topics and times filled in, and its damage or ""."""
     with open_storage(path) as file:
         found: list[str] = []
         if isinstance(file, _Scanned):
@@ -94,7 +94,7 @@ def summary(path: Path) -> tuple[StorageFile, str]:
 
 
 def until_damage(messages: Iterable[Message], damage: list[str]) -> Iterator[Message]:
-    """The messages, with the text of a DamagedError added to `damage` instead of raised."""
+    """Yield the messages; append the text of a DamagedError to `damage` instead of raising it."""
     try:
         yield from messages
     except DamagedError as error:
@@ -102,7 +102,7 @@ def until_damage(messages: Iterable[Message], damage: list[str]) -> Iterator[Mes
 
 
 class _Indexed:
-    """Read by `rosbags`."""
+    """A storage file with an index, read by `rosbags`."""
 
     def __init__(self, reader: Reader, path: Path, cut: str) -> None:
         self._reader = reader
@@ -123,9 +123,9 @@ class _Indexed:
     def messages(
         self, names: Collection[str] | None, start: int = 0, end: int | None = None
     ) -> Iterator[Message]:
-        """See StorageFile."""
+        """Yield messages as StorageFile.messages describes."""
         wanted = [c for c in self._reader.connections if names is None or c.topic in names]
-        if wanted:  # None at all would mean all there are.
+        if wanted:  # An empty list would select all topics.
             stop = None if end is None else end + 1
             messages = self._reader.messages(wanted, start, stop)
             while (found := self._next(messages)) is not None:
@@ -142,7 +142,7 @@ class _Indexed:
 
 
 class _Scanned:
-    """Read from its beginning on, as far as possible."""
+    """A storage file that is read sequentially, up to its damage."""
 
     def __init__(self, plain: Path, path: Path) -> None:
         self._plain = plain
@@ -154,7 +154,7 @@ class _Scanned:
     def messages(
         self, names: Collection[str] | None, start: int = 0, end: int | None = None
     ) -> Iterator[Message]:
-        """See StorageFile."""
+        """Yield messages as StorageFile.messages describes."""
         found = scan(self._plain)
         while True:
             try:
@@ -179,7 +179,7 @@ class _Scanned:
 
 @contextmanager
 def _decompressed(path: Path) -> Iterator[tuple[Path, str]]:
-    """A file that is not compressed, and what is wrong with the compressed one, or ""."""
+    """Yield the path of the decompressed file, and the damage of the compressed one or ""."""
     if path.suffix != COMPRESSED:
         yield path, ""
         return
@@ -194,7 +194,7 @@ def _decompressed(path: Path) -> Iterator[tuple[Path, str]]:
 
 
 def _decompress(source: BinaryIO, target: BinaryIO) -> None:
-    """Everything up to the damage. Raises EOFError where the end is missing, ZstdError."""
+    """Decompress up to the damage. Raises EOFError where the end is missing, else ZstdError."""
     part = zstd.ZstdDecompressor()
     while block := source.read(_BLOCK):
         while block:
@@ -207,13 +207,13 @@ def _decompress(source: BinaryIO, target: BinaryIO) -> None:
 
 
 def _plain(data: bytes) -> bytes:
-    """Messages are compressed one by one where rosbag2 was told so; CDR begins otherwise."""
+    """Return a message that rosbag2 may have compressed on its own; CDR never begins so."""
     if data[:4] != _ZSTD_MAGIC:
         return data
     try:
         return zstd.decompress(data)
     except zstd.ZstdError:
-        return b""  # No message at all, which whoever reads it will refuse.
+        return b""  # An invalid message, which its reader refuses.
 
 
 def _reason(error: BaseException) -> str:

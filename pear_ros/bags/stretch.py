@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Times within a bag."""
+"""Time ranges within a bag."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Stretch:
-    """A time of a bag."""
+    """A range of recording times."""
 
     first: int
-    """Nanoseconds, included."""
+    """First time in it, nanoseconds."""
     last: int
-    """Likewise."""
+    """Last time in it, nanoseconds."""
 
     def __contains__(self, time: int) -> bool:
-        """Whether `time` is within it."""
+        """Return whether `time` (nanoseconds) is in the range."""
         return self.first <= time <= self.last
 
 
 def stretches(whole: Stretch, seconds: float | None) -> list[Stretch]:
-    """`whole`, cut every so many seconds; None: not at all. None at all where it is empty."""
+    """Return `whole` cut into ranges of so many seconds (None: one range); [] where it is empty."""
     if whole.last < whole.first:
         return []
     if seconds is None:

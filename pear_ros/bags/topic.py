@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a bag consists of: topics and their messages."""
+"""Topics and messages of a bag, and the errors of reading it."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ NO_DEFINITION = MessageDefinition(MessageDefinitionFormat.NONE, "")
 
 
 class BagError(ValueError):
-    """A bag that cannot be used; the text says which and why."""
+    """A bag that cannot be used; the text names it and the reason."""
 
 
 class DamagedError(Exception):
-    """A storage file has been read as far as it can be; the text says what is wrong with it."""
+    """The end of the readable content of a damaged storage file; the text describes the damage."""
 
 
 class Message(NamedTuple):
-    """A message as it is in a bag."""
+    """A serialised message of a bag."""
 
     topic: str
     time: int
-    """When it was recorded, nanoseconds."""
+    """Recording time, nanoseconds."""
     data: bytes
-    """As it came over the wire, not compressed (CDR)."""
+    """CDR, as the middleware carries it, not compressed."""
 
 
 @dataclass(frozen=True)
@@ -35,10 +35,10 @@ class Topic:
 
     name: str
     type: str
-    """As in sensor_msgs/msg/Image."""
+    """Message type, as in sensor_msgs/msg/Image."""
     definition: MessageDefinition = NO_DEFINITION
-    """Without text where the bag brings none, as those of Humble in sqlite3 do."""
+    """Message definition; without text where the bag has none, as sqlite3 bags of Humble."""
     qos: tuple[Qos, ...] = ()
-    """As offered by its publishers."""
+    """QoS profiles that its publishers offered."""
     count: int = 0
-    """Messages, as far as they can be read."""
+    """Number of readable messages."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The folder within a bag for what is not part of it: there while the bag is not complete."""
+"""The folder UNFINISHED in a bag that is not complete: its lock, and what is no part of it."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from pear_ros.bags.parts import custom_data
 
 UNFINISHED = ".unfinished"
 SUMMARY = "pear_ros summary"
-"""In custom_data of a bag that is complete: what was told of its content."""
+"""Key in custom_data of a complete bag: the summary of its content."""
 
 
 class ResumeError(RuntimeError):
-    """A bag that cannot be begun or gone on with; the text says why and what to do."""
+    """A bag that cannot be begun or resumed; the text says why and what to do."""
 
 
 class BagLock:
-    """Keeps other processes from writing a bag, until released or this process ends."""
+    """Locks a bag against other writing processes, until released or this process ends."""
 
     def __init__(self, bag: Path) -> None:
-        """Raises ResumeError while another process has it."""
+        """Lock `bag`. Raises ResumeError where another process holds the lock."""
         folder = bag / UNFINISHED
         folder.mkdir(parents=True, exist_ok=True)
         self._file = (folder / "lock").open("wb")
@@ -34,23 +34,23 @@ class BagLock:
             raise ResumeError(f"{bag} is being written by another process") from error
 
     def release(self) -> None:
-        """Let the others; may be called twice."""
+        """Release the lock; further calls do nothing."""
         self._file.close()
 
 
 def summary_of(bag: Path) -> str | None:
-    """What was told of the content of a bag of ours when it was completed; None: it is none."""
+    """Return the summary of a bag that ResumableBag completed; None for other folders."""
     return custom_data(bag).get(SUMMARY)
 
 
 def check_own(bag: Path) -> None:
-    """Raises ResumeError where `bag` is a folder of something else, not to be written into."""
+    """Raise ResumeError where `bag` is a folder with other content, which is not overwritten."""
     if not (bag / UNFINISHED).exists() and bag.exists() and any(bag.iterdir()):
         raise ResumeError(f"{bag} is not empty, and holds nothing that can be resumed")
 
 
 def clear(bag: Path) -> None:
-    """Remove a bag, complete or not, so that it can be begun anew; leaves other folders alone.
+    """Remove a bag that ResumableBag wrote, complete or not; leave other folders unchanged.
 
     Raises ResumeError while another process writes it.
     """
@@ -61,7 +61,7 @@ def clear(bag: Path) -> None:
 
 
 def check_same(bag: Path, found: Mapping[str, str], own: Mapping[str, str]) -> None:
-    """Raises ResumeError where what `bag` was made of, `found`, is not what it is now, `own`."""
+    """Raise ResumeError where the fingerprint `found` in `bag` differs from that of now, `own`."""
     different = [
         f"{name} was {found.get(name, '')!r} and is {own.get(name, '')!r}"
         for name in {**found, **own}
@@ -69,6 +69,6 @@ def check_same(bag: Path, found: Mapping[str, str], own: Mapping[str, str]) -> N
     ]
     if different:
         raise ResumeError(
-            f"{bag} was begun in another way: {', '.join(different)}. Give the same command "
-            "again, another --output, or --overwrite to begin anew"
+            f"{bag} was begun with other options: {', '.join(different)}. Give the same command "
+            "again, another --output, or --overwrite to start again"
         )

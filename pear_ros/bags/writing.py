@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Bags that `rosbags` writes: format and topics."""
+"""Writing bags with `rosbags`: format, QoS profiles and topics."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, W
 from rosbags.typesys.store import Typestore
 
 QUEUE = 50
-"""Messages."""
+"""Queue depth of recorded topics, messages."""
 _VERSION: Literal[8] = 8
-"""Of metadata.yaml. Humble's rosbag2 (version 5) reads it and skips the fields it does not know; it
-cannot read version 9, where QoS is no longer a string."""
+"""Version of metadata.yaml. Humble's rosbag2 (version 5) reads it and skips unknown fields.
+It cannot read version 9, where QoS is no longer a string."""
 _FOREVER = QosTime(2147483647, 4294967295)
 
 
 def open_writer(folder: Path, storage: str) -> Writer:
-    """A bag in the new `folder`, open for writing; `storage`: one of pear_ros.core.choice.STORAGES.
+    """Open a bag for writing in the new `folder`.
 
-    MCAP is written in chunks compressed by Zstandard, sqlite3 as it is: Humble reads it without
-    further plug-ins.
+    `storage`: one of pear_ros.core.configuration.STORAGES. MCAP is written in chunks compressed by
+    Zstandard, sqlite3 without compression, since Humble reads that without further plug-ins.
     """
     writer = Writer(folder, version=_VERSION, storage_plugin=StoragePlugin[storage.upper()])
     if storage == "mcap":
@@ -41,7 +41,7 @@ def open_writer(folder: Path, storage: str) -> Writer:
 
 
 def offered(latched: bool) -> Qos:
-    """Reliable, and transient local where a topic is latched, so that a player latches it again."""
+    """Return a reliable QoS profile, transient local for a latched topic."""
     return Qos(
         QosHistory.KEEP_LAST,
         1 if latched else QUEUE,
@@ -56,17 +56,17 @@ def offered(latched: bool) -> Qos:
 
 
 def is_latched(qos: Sequence[Qos]) -> bool:
-    """Whether who comes late still gets the last message of a topic that is offered so."""
+    """Return whether a topic with these QoS profiles is latched: one is transient local."""
     return any(one.durability is QosDurability.TRANSIENT_LOCAL for one in qos)
 
 
 def type_name(message_type: type[Any]) -> str:
-    """As in sensor_msgs/msg/Image, of a message class of ROS 2."""
+    """Return the type name of a ROS 2 message class, as in sensor_msgs/msg/Image."""
     return f"{message_type.__module__.split('.')[0]}/msg/{message_type.__name__}"
 
 
 def add_topic(
     writer: Writer, name: str, kind: str, types: Typestore, qos: Sequence[Qos]
 ) -> Connection:
-    """A topic of the type `kind`, with its definition from `types`, in a bag that is open."""
+    """Add a topic of type `kind`, whose definition is in `types`, to an open bag."""
     return writer.add_connection(name, kind, typestore=types, offered_qos_profiles=qos)

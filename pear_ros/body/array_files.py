@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Arrays of model files that users bring: read without executing anything, and checked."""
+"""Reads the arrays of users' model files without executing anything, and checks them."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ import numpy.typing as npt
 
 Arrays = dict[str, npt.NDArray[Any]]
 Shape = tuple[int | None, ...]
-"""None for a size that may be any."""
+"""Expected sizes along the axes; None: any size."""
 
 _DAMAGED = (ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error)
 
 
 def read_npz(path: Path, names: Iterable[str], what: str) -> Arrays:
-    """The named arrays of an npz file; others, which may hold objects, are left alone.
+    """Read the named arrays of an npz file; others, which may hold objects, are not read.
 
-    Raises ValueError, in one sentence, when the file is damaged or not `what` it should be, OSError
-    when it cannot be read.
+    `what`: the kind of file, for error messages. Raises ValueError, in one sentence, when the file
+    is damaged or an array is missing, OSError when it cannot be read.
     """
     _refuse_foreign(path, what)
     try:
@@ -37,7 +37,10 @@ def read_npz(path: Path, names: Iterable[str], what: str) -> Arrays:
 
 
 def read_npy(path: Path, what: str) -> npt.NDArray[Any]:
-    """The array of an npy file. Raises as `read_npz` does."""
+    """Read the array of an npy file; `what`: the kind of file, for error messages.
+
+    Raises ValueError, in one sentence, when the file is damaged, OSError when it cannot be read.
+    """
     _refuse_foreign(path, what)
     try:
         array = np.load(path, allow_pickle=False)
@@ -57,7 +60,7 @@ def require_names(path: Path, arrays: Iterable[str], names: Iterable[str], what:
 
 
 def check_shapes(path: Path, arrays: Mapping[str, Any], shapes: Mapping[str, Shape]) -> None:
-    """Raise ValueError, naming the first at fault, unless all are arrays of numbers as wanted."""
+    """Raise ValueError, naming the first at fault, unless all are numbers of these shapes."""
     for name, wanted in shapes.items():
         array = arrays[name]
         if not isinstance(array, np.ndarray) or array.dtype.kind not in "biuf":
@@ -70,7 +73,7 @@ def check_shapes(path: Path, arrays: Mapping[str, Any], shapes: Mapping[str, Sha
 
 
 def check_indices(path: Path, name: str, indices: npt.NDArray[Any], count: int) -> None:
-    """Raise ValueError unless all are whole numbers from 0 on and less than `count`."""
+    """Raise ValueError unless all indices are whole numbers from 0 to `count` - 1."""
     if indices.dtype.kind not in "iu":
         raise ValueError(f"{path}: {name} is not an array of whole numbers")
     if indices.size and (indices.min() < 0 or indices.max() >= count):
@@ -81,7 +84,7 @@ def check_indices(path: Path, name: str, indices: npt.NDArray[Any], count: int) 
 
 
 def foreign_content(start: bytes) -> str | None:
-    """What a file is that was saved in place of a model file; None if it may be the right one.
+    """Return what a file is that was saved instead of a model file; None: it may be the right one.
 
     `start`: the file's first bytes.
     """

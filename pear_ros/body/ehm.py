@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""EHM-s: an SMPL-X body with a scaled FLAME head, the body of PEAR (arXiv 2601.22693).
+"""EhmBody: an SMPL-X body with a scaled FLAME head, the body of PEAR (EHM-s, arXiv 2601.22693).
 
 FLAME is posed, its eyelids closed, its axes scaled, and set with its eyes where SMPL-X has them,
 in place of SMPL-X's own head; neck and boundary stay SMPL-X's. The joints are regressed again from
@@ -12,12 +12,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from pear_ros.body.blending import Directions, RestPoints
+from pear_ros.body.ehm_head import FlameHead, PosedSkull, Skull, regressed_points
 from pear_ros.body.flame import FlameModel
 from pear_ros.body.kinematics import (
     AsArray,
@@ -35,10 +34,7 @@ from pear_ros.body.skinning import PoseFeature, Skin, make_skin, vertex_list
 _EYES = slice(23, 25)
 """SMPL-X's joints of the left and the right eye."""
 _BENDING = [joint for joint in range(1, 55) if joint not in (22, 23, 24)]
-"""Jaw and eyes of SMPL-X stay as they are: FLAME's move."""
-_FLAME_EYES = slice(3, 5)
-_FLAME_BENDING = slice(2, 5)
-"""Jaw and eyes; EHM-s turns neither FLAME as a whole nor its neck."""
+"""Joints of SMPL-X that rotate: not jaw and eyes, which FLAME has."""
 
 
 @dataclass(frozen=True)
@@ -46,24 +42,24 @@ class EhmParameters:
     """Parameters of B people, as NumPy arrays or as torch tensors."""
 
     pose: Tensor
-    """(B, 55, 3, 3) rotations of SMPL-X's joints relative to their parents, or (B, 55, 3) the same
-    as axis-angle; jaw and eyes at rest."""
+    """(B, 55, 3, 3) rotations of SMPL-X's joints relative to their parents, or (B, 55, 3)
+    axis-angle; jaw and eyes at rest."""
     betas: Tensor
     """(B, num_betas) shape of SMPL-X."""
     expression: Tensor
     """(B, num_expression) expression of SMPL-X."""
     flame_shape: Tensor
-    """(B, 300)"""
+    """(B, 300) shape of FLAME."""
     flame_expression: Tensor
-    """(B, 50)"""
+    """(B, 50) expression of FLAME."""
     jaw: Tensor
     """(B, 3) axis-angle, FLAME's."""
     eyes: Tensor
     """(B, 6) axis-angle, FLAME's left eye, then its right."""
     eyelids: Tensor
-    """(B, 2) left, right."""
+    """(B, 2) left, right; 0: as in the template, 1: closed."""
     head_scale: Tensor
-    """(B, 3) along FLAME's axes, about its origin."""
+    """(B, 3) factors along FLAME's axes, about its origin."""
     transl: Tensor
     """(B, 3) metres, added to the posed body."""
 
@@ -74,7 +70,7 @@ class EhmBody:
     def __init__(
         self, smplx: BodyModel, flame: FlameModel, asarray: AsArray = float32_array
     ) -> None:
-        """Compute the constants; they live where `asarray` takes them."""
+        """Compute the constants, converted by `asarray`."""
         self.name = "ehm-s/1"
         self.sha256 = smplx.sha256
         self.license_note = (
@@ -89,8 +85,8 @@ class EhmBody:
         self.num_expression = smplx.num_expression
         self.expression_names: tuple[str, ...] = ()
 
-        # Vertices are kept in an order of their own: SMPL-X's body, those last that expressions
-        # move, then FLAME's head.
+        # Internal order of vertices: SMPL-X's body, with those last that expressions move, then
+        # FLAME's head.
         head = flame.smplx_vertices[flame.swapped]
         body = np.setdiff1d(np.arange(self.vertex_count), head)
         body = body[np.argsort(np.isin(body, smplx.exprdirs_vertices), kind="stable")]
@@ -107,12 +103,12 @@ class EhmBody:
         self._regressing_head = FlameHead(flame, np.flatnonzero(flame.swapped)[regressing], asarray)
         regressor[:, head] = 0.0
         points = np.concatenate([regressor, eyes])
-        self._points = _regressed(points, smplx.v_template, smplx.directions, asarray)
+        self._points = regressed_points(points, smplx.v_template, smplx.directions, asarray)
         self._skull = Skull(flame, asarray)
         self._tree = JointTree(self.parents, asarray)
 
     def on(self, asarray: AsArray) -> EhmBody:
-        """The same body with its constants where `asarray` takes them."""
+        """Return the same body that computes with constants converted by `asarray`."""
         return EhmBody(self._smplx, self._flame, asarray)
 
     def faces_of(self, detail: str) -> npt.NDArray[np.int32]:
@@ -125,23 +121,23 @@ class EhmBody:
         return self._smplx.faces_of(detail)
 
     def joints(self, people: EhmParameters) -> Tensor:
-        """(B, 55, 3) posed joints in metres, without computing any mesh."""
+        """Compute the posed joints (B, 55, 3), metres, without the mesh."""
         rest = self.rest_joints(people)
         return self._tree.posed(as_matrices(people.pose), rest) + people.transl[:, None]
 
     def heights(self, betas: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        """(B,) metres, standing, with SMPL-X's own head; `betas` (B, num_betas), NumPy."""
+        """Compute the standing heights (B,), metres, with SMPL-X's head; `betas` (B, num_betas)."""
         return self._smplx.heights(betas)
 
     def rest_joints(self, people: EhmParameters) -> Tensor:
-        """(B, 55, 3) joints of the body before it is posed."""
+        """Compute the joints (B, 55, 3) of the T-pose, metres."""
         skull = self._skull(people, rotation_matrices(_turning(people)))
         points = self._points(_coefficients(people))
         head = self._regressing_head(people, skull) + _shift(points, skull)
         return self._rest_joints(points, head)
 
     def vertices(self, people: EhmParameters) -> Tensor:
-        """(B, V, 3) vertices of the mesh in metres, in SMPL-X's order."""
+        """Compute the vertices (B, V, 3) of the mesh, metres, in SMPL-X's order."""
         xp = namespace(people.betas)
         rotations, turned = _all_rotations(people)
         skull = self._skull(people, turned)
@@ -159,10 +155,10 @@ class EhmBody:
         return vertex_list(take(xp.concat(parts, axis=2), self._place, 2))
 
     def _rest_joints(self, points: Tensor, head: Tensor) -> Tensor:
-        """(B, 55, 3) given what of them the body makes, and the head's vertices that make more."""
+        """Return the T-pose joints (B, 55, 3): share of the body plus that of the head."""
         return points[:, :-1] + (head @ self._head_regressor).swapaxes(1, 2)
 
-    # Made when they are first needed: whoever wants joints alone does without the mesh.
+    # Computed on first use: joints alone do not need them.
 
     @cached_property
     def _feature(self) -> PoseFeature:
@@ -201,88 +197,19 @@ class EhmBody:
         return FlameHead(self._flame, np.flatnonzero(self._flame.swapped), self._asarray)
 
 
-@dataclass(frozen=True)
-class PosedSkull:
-    """What all of FLAME's vertices have in common, of B people."""
-
-    coefficients: Tensor
-    """(B, 377) of FLAME's shapes and expressions, and of its pose-corrective offsets."""
-    transforms: Tensor
-    """(B, 5, 3, 4) of its joints, from the T-pose to the pose."""
-    between_eyes: Tensor
-    """(B, 3) mean of the eyes' joints, not scaled."""
-
-
-class Skull:
-    """FLAME's joints."""
-
-    def __init__(self, flame: FlameModel, asarray: AsArray) -> None:
-        regressor = flame.joint_regressor
-        between = regressor[_FLAME_EYES].mean(axis=0, keepdims=True)
-        points = np.concatenate([regressor, between])
-        self._joints = _regressed(points, flame.v_template, flame.shapedirs, asarray)
-        self._still = asarray(np.eye(3)[None, None])
-
-    def __call__(self, people: EhmParameters, turned: Tensor) -> PosedSkull:
-        """`turned` (B, 3, 3, 3): rotations of the jaw and both eyes."""
-        xp = namespace(turned)
-        count = len(turned)
-        shape = xp.concat([people.flame_shape, people.flame_expression], axis=1)
-        # Neither the neck nor FLAME as a whole turns, so jaw and eyes turn about where they rest.
-        points = self._joints(shape)
-        rest = points[:, :-1, :, None]
-        still = xp.broadcast_to(self._still, (count, _FLAME_BENDING.start, 3, 3))
-        rotations = xp.concat([still, turned], axis=1)
-        feature = (turned - self._still).reshape(count, 27)
-        return PosedSkull(
-            xp.concat([shape, feature], axis=1),
-            xp.concat([rotations, rest - rotations @ rest], axis=3),
-            points[:, -1],
-        )
-
-
-class FlameHead:
-    """Some vertices of FLAME, posed as EHM-s does it."""
-
-    def __init__(self, flame: FlameModel, rows: npt.NDArray[np.integer], asarray: AsArray) -> None:
-        """`rows`: the n vertices that are wanted."""
-        correctives = flame.posedirs[rows][:, :, 9 * (_FLAME_BENDING.start - 1) :]
-        directions = np.concatenate([flame.shapedirs[rows], correctives], axis=2)
-        self._skin = make_skin(directions, flame.weights[rows], asarray)
-        self._template = asarray(flame.v_template[rows].T[None])
-        self._eyelids = Directions(flame.eyelids[:, rows].transpose(1, 2, 0), asarray)
-
-    def __call__(self, people: EhmParameters, skull: PosedSkull) -> Tensor:
-        """(B, 3, n) vertices in FLAME's frame, scaled."""
-        posed = self._skin(skull.coefficients, self._template, skull.transforms)
-        return (posed + self._eyelids(people.eyelids)) * people.head_scale[..., None]
-
-
-def _regressed(
-    regressor: npt.NDArray[Any],
-    template: npt.NDArray[Any],
-    directions: npt.NDArray[Any],
-    asarray: AsArray,
-) -> RestPoints:
-    """The points of a `regressor` (P, V) of a mesh (V, 3) with `directions` (V, 3, K)."""
-    matrix = regressor.astype(np.float64)
-    moved = matrix @ directions.reshape(len(template), -1).astype(np.float64)
-    return RestPoints(matrix @ template, moved.reshape(len(matrix), 3, -1), asarray)
-
-
 def _coefficients(people: EhmParameters) -> Tensor:
     xp = namespace(people.betas)
     return xp.concat([people.betas, people.expression], axis=1)
 
 
 def _turning(people: EhmParameters) -> Tensor:
-    """(B, 3, 3) axis-angle of FLAME's jaw and eyes."""
+    """Return the axis-angle vectors (B, 3, 3) of FLAME's jaw and eyes."""
     xp = namespace(people.jaw)
     return xp.concat([people.jaw, people.eyes], axis=1).reshape(len(people.jaw), 3, 3)
 
 
 def _all_rotations(people: EhmParameters) -> tuple[Tensor, Tensor]:
-    """Matrices of the pose (B, 55, 3, 3), and of FLAME's jaw and eyes (B, 3, 3, 3)."""
+    """Return the matrices of the pose (B, 55, 3, 3) and of FLAME's jaw and eyes (B, 3, 3, 3)."""
     if people.pose.ndim == 4:
         return people.pose, rotation_matrices(_turning(people))
     xp = namespace(people.pose)
@@ -292,5 +219,5 @@ def _all_rotations(people: EhmParameters) -> tuple[Tensor, Tensor]:
 
 
 def _shift(points: Tensor, skull: PosedSkull) -> Tensor:
-    """(B, 3, 1) from FLAME's frame to SMPL-X's: the middle between the eyes stays in place."""
+    """Return the shift (B, 3, 1) from FLAME's frame to SMPL-X's that keeps the eyes' middle."""
     return (points[:, -1] - skull.between_eyes)[..., None]

@@ -13,12 +13,12 @@ from pear_ros.body.kinematics import Array
 NUM_SHAPE = 300
 NUM_EXPRESSION = 50
 PARENTS: npt.NDArray[np.int32] = np.array([-1, 0, 1, 1, 1], np.int32)
-"""Of FLAME's joints: global, neck, jaw, left eye, right eye."""
+"""Parents of FLAME's joints: global, neck, jaw, left eye, right eye."""
 
 
 @dataclass(frozen=True)
 class FlameModel:
-    """FLAME 2020 and its place on SMPL-X: what the user's files say (V = 5023 vertices)."""
+    """FLAME 2020 and its place on SMPL-X, from the user's files (V = 5023 vertices)."""
 
     v_template: Array
     """(V, 3) metres."""
@@ -33,6 +33,6 @@ class FlameModel:
     eyelids: Array
     """(2, V, 3) vertex offsets that close the left, then the right eyelid."""
     smplx_vertices: npt.NDArray[np.intp]
-    """(V,) SMPL-X's vertex in the place of each of FLAME's."""
+    """(V,) index of the SMPL-X vertex in the place of each FLAME vertex."""
     swapped: npt.NDArray[np.bool_]
-    """(V,) whether FLAME's vertex takes that place; not at the neck and the head's boundary."""
+    """(V,) whether the FLAME vertex replaces it; not at the neck and the head's boundary."""

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Coordinate frames of people's joints, as robots expect them (REP-103, REP-155).
+"""Coordinate frames of people's joints by the conventions of REP-103 and REP-155.
 
 Every frame has x out of the chest, y to the person's left and z towards the head while the body
 is at rest (T-pose), so that all of them are parallel then. SMPL-X's own axes at rest are x to the
-left, y up, z out of the chest: the same, one place on. The root is midway between the hips, in the
+left, y up, z out of the chest: a cyclic permutation. The root is midway between the hips, in the
 camera's optical frame; every other frame is at its joint, in the frame of the joint's parent.
 """
 
@@ -29,7 +29,7 @@ _LEFT_HIP, _RIGHT_HIP = 1, 2
 
 
 def placed(persons: Sequence[Person]) -> list[Person]:
-    """Those not lost, whose pose and place are known in full: a transform cannot say NaN."""
+    """Return the people who are not LOST and whose pose and joints are all finite."""
     return [
         person
         for person in persons
@@ -40,7 +40,7 @@ def placed(persons: Sequence[Person]) -> list[Person]:
 
 
 def arrays(persons: Sequence[Person]) -> tuple[Array, Array]:
-    """Poses (N, 55, 3) and joints (N, 55, 3) of people."""
+    """Return poses (N, 55, 3), axis-angle, and joints (N, 55, 3), metres, of people."""
     shape = (len(persons), NUM_JOINTS, 3)
     poses = np.array([person.smplx.pose for person in persons], np.float32).reshape(shape)
     joints = np.array([person.joints for person in persons], np.float32).reshape(shape)
@@ -48,10 +48,10 @@ def arrays(persons: Sequence[Person]) -> tuple[Array, Array]:
 
 
 def root_frames(poses: Array, joints: Array) -> Float64:
-    """(N, 1, 7) of each body: x y z in metres, quaternion x y z w.
+    """Return the root frame (N, 1, 7) of each body: x y z in metres, quaternion x y z w.
 
-    `poses` (N, J, 3) axis-angle and `joints` (N, J, 3) as in pear_ros.core.people.Person; of them,
-    the root's rotation and the hips are needed.
+    `poses` (N, J, 3) axis-angle and `joints` (N, J, 3) metres, both in the optical frame; only the
+    root's rotation and the hips are used.
     """
     if not len(poses):
         return np.empty((0, 1, 7))
@@ -65,20 +65,21 @@ class JointFrames:
     """Frames of all joints of people with one body."""
 
     def __init__(self, parents: npt.NDArray[np.integer]) -> None:
-        """`parents` (55,) as in pear_ros.core.estimator.Body."""
+        """Prepare the joint tree; `parents` (55,): each joint's parent, -1 for the root."""
         self._tree = JointTree(np.asarray(parents), np.asarray)
         self._parents = np.asarray(parents)[1:]
 
     def __call__(self, poses: Array, joints: Array) -> Float64:
-        """(N, 55, 7): x y z in metres, quaternion x y z w; in the order of the joints, root first.
+        """Return the frames (N, 55, 7) of all joints, root first: x y z, quaternion x y z w.
 
-        `poses` (N, 55, 3) axis-angle and `joints` (N, 55, 3) as in pear_ros.core.people.Person.
+        Metres. `poses` (N, 55, 3) axis-angle and `joints` (N, 55, 3) metres in the optical frame.
+        The root is in the optical frame, every other joint in the frame of its parent.
         """
         people = len(poses)
         frames = np.empty((people, len(self._parents) + 1, 7))
         if not people:
             return frames
-        # Turning a rotation's axes turns its vector alone.
+        # A change of axes permutes the rotation vector.
         local = Rotation.from_rotvec(poses[..., BODY_AXES].reshape(-1, 3).astype(np.float64))
         frames[..., 3:] = local.as_quat().reshape(people, -1, 4)
         frames[:, :1] = root_frames(poses, joints)

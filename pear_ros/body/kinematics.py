@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Rotations and forward kinematics of a joint tree, batched over people.
 
-Works on NumPy arrays and on torch tensors of any precision and device, and gives what it is given.
+Works on NumPy arrays and on torch tensors of any precision and device, and returns the same kind.
 """
 
 from __future__ import annotations
@@ -19,12 +19,10 @@ Tensor: TypeAlias = Any
 """A NumPy array or a torch tensor of floating-point numbers."""
 
 AsArray: TypeAlias = Callable[[npt.NDArray[Any]], Tensor]
-"""Takes a constant to where the work is done: an array of some precision, or a tensor on a device.
+"""Converts a constant to an array of some precision, or to a tensor on a device; integers stay
+integers."""
 
-Whole numbers stay whole.
-"""
-
-# Added to squared angles: far below what float32 resolves, and nothing is divided by zero.
+# Added to squared angles against division by zero; far below the resolution of float32.
 _TINY = 1e-12
 
 
@@ -32,7 +30,7 @@ _namespaces: dict[type, Any] = {}
 
 
 def namespace(tensor: Tensor) -> Any:
-    """The functions of the array API for a tensor: looked up once for each kind of tensor."""
+    """Return the array API namespace of a tensor, looked up once for each kind of tensor."""
     kind = type(tensor)
     if kind not in _namespaces:
         _namespaces[kind] = array_namespace(tensor)
@@ -40,20 +38,22 @@ def namespace(tensor: Tensor) -> Any:
 
 
 def take(values: Tensor, indices: Tensor, axis: int) -> Tensor:
-    """Of `values` those at `indices` (n,), whole numbers from 0 on, along an axis."""
+    """Return the entries of `values` at `indices` (n,), non-negative, along an axis."""
     if isinstance(values, np.ndarray):
         return values.take(indices, axis)
-    # The array API's own would first look for negative ones.
+    # The array API's own function would first check for negative ones.
     return values.index_select(axis, indices)
 
 
 def rotation_matrices(axis_angle: Tensor) -> Tensor:
-    """Rotation matrices (..., 3, 3) of axis-angle vectors (..., 3) (Rodrigues' formula)."""
+    """Return rotation matrices (..., 3, 3) of axis-angle vectors v (..., 3), radians.
+
+    Rodrigues' formula: R = cos(a) I + sin(a)/a [v]x + (1 - cos(a))/a^2 v v', a = |v|.
+    """
     xp = namespace(axis_angle)
     square = (axis_angle * axis_angle).sum(-1)
     half = xp.sqrt(0.25 * square + _TINY)
-    # sin(a) / a and (1 - cos a) / a^2 by half the angle: without a difference, which small angles
-    # would lose in rounding.
+    # sin(a)/a and (1 - cos(a))/a^2 by half the angle: no difference that cancels for small a.
     share = xp.sin(half) / half
     sine = share * xp.cos(half)
     versine = 0.5 * share * share
@@ -71,15 +71,15 @@ def rotation_matrices(axis_angle: Tensor) -> Tensor:
 
 
 def as_matrices(pose: Tensor) -> Tensor:
-    """Matrices (B, J, 3, 3) of a pose given as such, or as axis-angle (B, J, 3)."""
+    """Return the rotation matrices (B, J, 3, 3) of a pose, axis-angle (B, J, 3) or matrices."""
     return pose if pose.ndim == 4 else rotation_matrices(pose)
 
 
 def rotation_vectors(matrices: Array) -> Array:
-    """Axis-angle vectors (..., 3) of rotation matrices (..., 3, 3), short of half a turn.
+    """Return axis-angle vectors (..., 3), radians, of rotation matrices (..., 3, 3).
 
-    The inverse of `rotation_matrices` for angles below about 3.1 radians; beyond, the axis is lost
-    in rounding. SciPy's Rotation is exact everywhere and some ten times slower. NumPy only.
+    The inverse of `rotation_matrices` for angles below about 3.1 radians; beyond, rounding destroys
+    the axis. SciPy's Rotation is exact everywhere and some ten times slower. NumPy only.
     """
     opposite = matrices - matrices.swapaxes(-1, -2)
     axis = np.stack([opposite[..., 2, 1], opposite[..., 0, 2], opposite[..., 1, 0]], axis=-1) / 2
@@ -91,23 +91,23 @@ def rotation_vectors(matrices: Array) -> Array:
 
 
 def float32_array(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """The usual AsArray: NumPy in single precision."""
+    """Return a contiguous NumPy array in single precision; integers stay integers."""
     floating = np.issubdtype(values.dtype, np.floating)
     return np.ascontiguousarray(values, np.float32 if floating else values.dtype)
 
 
 class JointTree:
-    """Forward kinematics of joints that hang on each other."""
+    """Forward kinematics of a tree of J joints."""
 
     def __init__(self, parents: npt.NDArray[np.integer], asarray: AsArray = float32_array) -> None:
-        """`parents` (J,): each joint's parent, -1 for the root, which comes first."""
+        """Prepare the tree; `parents` (J,): each joint's parent, -1 for the root, the first."""
         count = len(parents)
         above = np.maximum(parents, 0).astype(np.int64)
         moves = np.eye(count, dtype=np.float32)
         for joint in range(1, count):
             moves[joint] += moves[above[joint]]
         self.parents = asarray(above)
-        """(J,) as given, but the root is its own parent."""
+        """(J,) each joint's parent; the root is its own parent."""
         self.moves = asarray(moves)
         """(J, J) 1 where the joint of the column moves the joint of the row, or is that joint."""
         self._moves_back = asarray(np.linalg.inv(moves))
@@ -122,7 +122,7 @@ class JointTree:
         self._identity = asarray(np.eye(3, dtype=np.float32)[None])
 
     def orientations(self, rotations: Tensor) -> Tensor:
-        """(..., J, 3, 3) of each joint in the root's frame, from those relative to the parent."""
+        """Return orientations (..., J, 3, 3) in the root's frame from those relative to parents."""
         xp = namespace(rotations)
         none = xp.broadcast_to(self._identity, (*rotations.shape[:-3], 1, 3, 3))
         orientation = xp.concat([rotations, none], axis=-3)
@@ -131,23 +131,24 @@ class JointTree:
         return orientation[..., :-1, :, :]
 
     def bones(self, rest_joints: Tensor) -> Tensor:
-        """(..., J, 3) from each joint's parent to the joint in the T-pose; the root's own place."""
+        """Return the bones (..., J, 3): T-pose joints minus their parents; the root's own place."""
         return self._moves_back @ rest_joints
 
     def positions(self, orientation: Tensor, bones: Tensor) -> Tensor:
-        """(..., J, 3) of the joints, given their orientations and `bones`."""
+        """Return the positions (..., J, 3) of the joints from their orientations and `bones`."""
         xp = namespace(orientation)
         turned = (take(orientation, self.parents, -3) @ bones[..., None])[..., 0]
         return self.moves @ xp.concat([bones[..., :1, :], turned[..., 1:, :]], axis=-2)
 
     def posed(self, rotations: Tensor, rest_joints: Tensor) -> Tensor:
-        """(..., J, 3) of the joints, given their rotations and where they are in the T-pose."""
+        """Return the positions (..., J, 3) of joints from relative rotations and T-pose joints."""
         return self.positions(self.orientations(rotations), self.bones(rest_joints))
 
     def transforms(self, rotations: Tensor, rest_joints: Tensor, transl: Tensor) -> Tensor:
-        """(B, J, 3, 4) from the T-pose to the pose: rotation of each joint, and what is added.
+        """Return the transforms [R | t] (B, J, 3, 4) of the joints from the T-pose to the pose.
 
-        `rotations` (B, J, 3, 3) relative to the parents, `rest_joints` (B, J, 3), `transl` (B, 3).
+        `rotations` (B, J, 3, 3) relative to the parents; `rest_joints` (B, J, 3) and `transl`
+        (B, 3) in metres.
         """
         xp = namespace(rotations)
         orientation = self.orientations(rotations)

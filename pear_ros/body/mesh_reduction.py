@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Meshes of fewer triangles for a body, made once: for the open body when it is built, for SMPL-X
-when its files are converted.
+"""Reduced meshes of a body, computed once: for the open body when it is built, for SMPL-X when its
+files are converted.
 
 Edges are collapsed by meshoptimizer (quadric error metric, Garland and Heckbert, SIGGRAPH 1997)
-onto one of their own ends, so that a reduced mesh uses some of the body's vertices and nothing is
-computed twice. Two things keep it readable: hands and head count as if they were larger, and the
-body is bent while it is reduced, so that vertices stay where joints need them.
+onto one of their own ends, so that a reduced mesh uses a subset of the body's vertices. Hands and
+head are enlarged for the reduction to keep their detail, and the body is bent, so that vertices
+remain where joints bend.
 """
 
 from __future__ import annotations
@@ -22,12 +22,13 @@ from pear_ros.core.people import SMPLX_JOINT_NAMES
 Faces = npt.NDArray[np.int32]
 
 TRIANGLES = {"medium": 7000, "low": 2000}
-"""What is aimed at, for each of MESH_DETAILS but full."""
+"""Target numbers of triangles, for each of MESH_DETAILS but full."""
 
 REDUCED = tuple(detail for detail in MESH_DETAILS if detail != "full")
+"""The levels of detail of reduced meshes."""
 
 _HANDS_ENLARGED, _HEAD_ENLARGED = 2.2, 1.6
-"""How much larger than they are. More takes triangles from elbows and knees."""
+"""Factors for the reduction. Greater ones take triangles from elbows and knees."""
 
 _BENT = {
     **{"left_shoulder": (0, 0, -0.54), "right_shoulder": (0, 0, 0.54)},
@@ -41,23 +42,23 @@ _BENT = {
         for phalanx in (1, 2, 3)
     },
 }
-"""Axis-angle of joints: half-way of what people do, which suits straight and bent limbs alike."""
+"""Axis-angle of joints, half of their usual range: suits straight and bent limbs alike."""
 
 _HEAD = ("head", "jaw", "left_eye_smplhf", "right_eye_smplhf")
 
 _TRIALS, _FEWER = 20, 10
-"""Meshes that are tried, and by how many triangles each is smaller than the one before."""
+"""Number of attempts, and by how many triangles each is smaller than the one before."""
 _MANY_FLAWS = 0.01
-"""Of all triangles: what has more is no body, and gets no better by trying."""
-_MOST_PASSES = 10
-"""Over the folded triangles; a few are enough."""
+"""Share of flawed triangles above which there is no further attempt."""
+_MAX_PASSES = 10
+"""Passes over the folded triangles; a few suffice."""
 
 
 def reduce_faces(body: BodyModel) -> dict[str, Faces]:
-    """Triangles (F, 3) of the body's reduced meshes, by the names in REDUCED.
+    """Return the triangles (F, 3) of the body's reduced meshes, by the names in REDUCED.
 
-    All of the body's own where it has no more than wanted. Raises ImportError where meshoptimizer
-    cannot be imported.
+    They are all of the body's own if it has no more than the target. Raises ImportError where
+    meshoptimizer cannot be imported.
     """
     straight, _ = _posed(body, {})
     bent, joints = _posed(body, _BENT)
@@ -67,7 +68,7 @@ def reduce_faces(body: BodyModel) -> dict[str, Faces]:
 
 
 def _posed(body: BodyModel, bends: dict[str, tuple[float, float, float]]) -> tuple[Array, Array]:
-    """Vertices (V, 3) and joints (J, 3) of the mean body."""
+    """Return vertices (V, 3) and joints (J, 3) of the mean body, bent at the named joints."""
     pose = np.zeros((1, len(body.parents), 3), np.float32)
     for name, bend in bends.items():
         pose[0, SMPLX_JOINT_NAMES.index(name)] = bend
@@ -77,7 +78,7 @@ def _posed(body: BodyModel, bends: dict[str, tuple[float, float, float]]) -> tup
 
 
 def _enlarged(body: BodyModel, vertices: Array, joints: Array) -> Array:
-    """(V, 3) with larger hands, about the wrists, and a larger head, about its joint."""
+    """Return the vertices (V, 3) with hands and head enlarged about wrists and head joint."""
     names = SMPLX_JOINT_NAMES
     regions = {
         _HEAD: _HEAD_ENLARGED,
@@ -95,9 +96,10 @@ def _enlarged(body: BodyModel, vertices: Array, joints: Array) -> Array:
 
 
 def _best(vertices: Array, faces: Faces, count: int, shapes: list[tuple[Array, Array]]) -> Faces:
-    """The first of some meshes of about `count` triangles that has no flaw, or the fewest.
+    """Return the first mesh of about `count` triangles without flaws, or that with the fewest.
 
-    `vertices`: where collapses are judged; `shapes`: see `_unfolded`.
+    `vertices` (V, 3): geometry for the error metric; `shapes`: vertices (V, 3) and their normals
+    on the body itself, in each of several poses.
     """
     best, fewest = faces, len(faces)
     if len(faces) <= count:
@@ -113,14 +115,14 @@ def _best(vertices: Array, faces: Faces, count: int, shapes: list[tuple[Array, A
 
 
 def _crowded_edges(faces: Faces) -> int:
-    """How many edges have more than two triangles, of which a surface has none."""
+    """Return the number of edges with more than two triangles, of which a surface has none."""
     edges = np.sort(np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]]), axis=1)
     _, counts = np.unique(edges, axis=0, return_counts=True)
     return int((counts > 2).sum())
 
 
 def _simplified(vertices: Array, faces: Faces, count: int) -> Faces:
-    """About `count` triangles between some of the `vertices`."""
+    """Return about `count` triangles (F', 3) between some of the `vertices`."""
     import meshoptimizer
 
     indices = np.ascontiguousarray(faces, np.uint32).ravel()
@@ -130,34 +132,34 @@ def _simplified(vertices: Array, faces: Faces, count: int) -> Faces:
         indices,
         np.ascontiguousarray(vertices, np.float32),
         target_index_count=3 * count,
-        target_error=1.0,  # as much as the count takes
+        target_error=1.0,  # whatever the count requires
     )
     return result[:size].reshape(-1, 3).astype(np.int32)
 
 
 def _unfolded(faces: Faces, shapes: list[tuple[Array, Array]]) -> Faces:
-    """The same surface with edges swapped where a triangle lies upside down.
+    """Return the surface with edges flipped where a triangle lies upside down.
 
     `shapes`: vertices (V, 3) and their normals on the body itself, in each of several poses. A
     collapse may fold the surface between vertices that are close, as at lips and between toes;
-    then one of the folded triangle's edges is better drawn between the two opposite corners.
+    then one of the folded triangle's edges is flipped to connect the two opposite corners.
     """
     faces = faces.copy()
-    for _ in range(_MOST_PASSES):
+    for _ in range(_MAX_PASSES):
         upright = _upright(faces, shapes)
         folded = np.flatnonzero(upright < 0.0)
-        if not _swap_edges(faces, folded[upright[folded].argsort()], upright, shapes):
+        if not _flip_edges(faces, folded[upright[folded].argsort()], upright, shapes):
             break
     return faces
 
 
-def _swap_edges(
+def _flip_edges(
     faces: Faces,
     folded: npt.NDArray[np.intp],
     upright: Array,
     shapes: list[tuple[Array, Array]],
 ) -> bool:
-    """Swap one edge of each folded triangle, where that is better; returns whether any was."""
+    """Flip one edge of each folded triangle where that is better; return whether any was."""
     ends = zip(faces.ravel().tolist(), np.roll(faces, -1, axis=1).ravel().tolist(), strict=True)
     owner = {edge: number // 3 for number, edge in enumerate(ends)}
     changed: set[int] = set()
@@ -166,7 +168,7 @@ def _swap_edges(
         for corner in range(3):
             a, b, c = np.roll(faces[triangle], -corner).tolist()
             other = owner.get((b, a))
-            # `owner` no longer holds around triangles that were changed.
+            # `owner` is out of date around triangles that were changed.
             if other is None or changed & {triangle, other}:
                 continue
             d = int(faces[other].sum()) - a - b
@@ -183,14 +185,16 @@ def _swap_edges(
 
 
 def _around(faces: Faces) -> list[tuple[int, int]]:
-    """The edges of triangles as those beyond them have them."""
+    """Return the directed edges of triangles as their neighbours have them."""
     before, after = np.roll(faces, -1, axis=1).ravel(), faces.ravel()
     return list(zip(before.tolist(), after.tolist(), strict=True))
 
 
 def _upright(faces: Faces, shapes: list[tuple[Array, Array]]) -> Array:
-    """(F,) the least cosine, over the shapes, between a triangle's normal and the mean of those
-    that its corners have on the body; times the length of that mean."""
+    """Return the least cosine (F,), over the shapes, between triangle and body normals.
+
+    The body's is the mean of the normals at the triangle's corners, not normalised.
+    """
     cosines = []
     for vertices, normals in shapes:
         a, b, c = vertices[faces].transpose(1, 0, 2)

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A body in SMPL-X's layout: from parameters to joints and mesh, batched over people.
+"""BodyModel: a body in SMPL-X's layout, from parameters to joints and mesh, batched over people.
 
 The function is that of SMPL (Loper et al., SIGGRAPH Asia 2015) and SMPL-X (Pavlakos et al., CVPR
 2019): blend shapes, joints regressed from the shaped template, linear blend skinning. What the
-model file fixes is computed once: joints depend on the coefficients through a small linear map, so
-no vertex is touched until somebody asks for the mesh.
+model file determines is computed once: joints depend on the coefficients through a small linear
+map, so that they are computed without the mesh.
 """
 
 from __future__ import annotations
@@ -35,11 +35,13 @@ class BodyModel:
     """Blend shapes, joint tree and skinning weights of one body (V vertices, F faces, J joints)."""
 
     name: str
-    """As published in HumanArray.body_model."""
+    """Name and version, as published in HumanArray.body_model."""
     sha256: str
-    """Hash of the model file."""
+    """Hash of the model file, hexadecimal."""
     license_note: str
+    """Licence under which the body may be used."""
     joint_names: tuple[str, ...]
+    """Names of the J joints."""
     parents: npt.NDArray[np.int32]
     """(J,) parent of each joint, -1 for the root."""
     faces: npt.NDArray[np.int32]
@@ -49,9 +51,9 @@ class BodyModel:
     shapedirs: Array
     """(V, 3, num_betas) vertex offsets per unit of shape."""
     exprdirs: Array
-    """(n, 3, num_expression) offsets per unit of expression of the vertices that move at all."""
+    """(n, 3, num_expression) offsets per unit of expression of the n vertices that it moves."""
     exprdirs_vertices: npt.NDArray[np.intp]
-    """(n,) those vertices."""
+    """(n,) indices of those vertices."""
     expression_names: tuple[str, ...]
     """One name for each expression coefficient; empty where they have none."""
     joint_regressor: sparse.csr_array
@@ -64,7 +66,7 @@ class BodyModel:
     """(F', 3) triangles of meshes with fewer of them, by names in
     pear_ros.core.parameters.MESH_DETAILS."""
     asarray: AsArray = field(default=float32_array, repr=False)
-    """Where joints and vertices are computed; the arrays above are NumPy's."""
+    """Converts the constants of joints and vertices; the arrays above are NumPy's."""
 
     @property
     def num_betas(self) -> int:
@@ -104,33 +106,37 @@ class BodyModel:
         return moved.reshape(len(self.parents), 3, -1)
 
     def on(self, asarray: AsArray) -> BodyModel:
-        """The same body with its constants where `asarray` takes them."""
+        """Return the same body that computes with constants converted by `asarray`."""
         return replace(self, asarray=asarray)
 
     def rest_joints(self, betas: Tensor, expression: Tensor) -> Tensor:
-        """(B, J, 3) joints of the T-pose.
+        """Compute the joints (B, J, 3) of the T-pose, metres.
 
-        For `betas` (B, num_betas) and `expression` (B, num_expression).
+        `betas` (B, num_betas), `expression` (B, num_expression).
         """
         xp = namespace(betas)
         return self._rest_joints(xp.concat([betas, expression], axis=1))
 
     def joints(self, pose: Tensor, betas: Tensor, expression: Tensor, transl: Tensor) -> Tensor:
-        """(B, J, 3) posed joints, without computing any mesh. Arguments as for `vertices`."""
+        """Compute the posed joints (B, J, 3), metres, in the frame of `transl`, without the mesh.
+
+        `pose` (B, J, 3) axis-angle relative to the parent, global_orient first, or matrices
+        (B, J, 3, 3); `betas` (B, num_betas); `expression` (B, num_expression); `transl` (B, 3).
+        """
         rest = self.rest_joints(betas, expression)
         return self._tree.posed(as_matrices(pose), rest) + transl[:, None]
 
     def vertices(self, pose: Tensor, betas: Tensor, expression: Tensor, transl: Tensor) -> Tensor:
-        """(B, V, 3) mesh vertices in metres, in the frame of `transl`.
+        """Compute the vertices (B, V, 3) of the mesh, metres, in the frame of `transl`.
 
-        `pose` (B, J, 3) axis-angle relative to the parent, global_orient first, or (B, J, 3, 3) the
-        same as matrices; `betas` (B, num_betas); `expression` (B, num_expression); `transl` (B, 3).
+        `pose` (B, J, 3) axis-angle relative to the parent, global_orient first, or matrices
+        (B, J, 3, 3); `betas` (B, num_betas); `expression` (B, num_expression); `transl` (B, 3).
         """
         xp = namespace(betas)
         rotations = as_matrices(pose)
         transforms = self._tree.transforms(rotations, self.rest_joints(betas, expression), transl)
         if self.posedirs is None:
-            # Shapes are few, and expressions move few vertices: nothing for a skin to blend.
+            # Shapes are few, and expressions move few vertices: the template is blended here.
             template = self._template + self._shapes(betas)
             template[:, :, self._expressive] += self._expressions(expression)
             return vertex_list(self._skin(betas[:, :0], template, transforms))
@@ -138,15 +144,15 @@ class BodyModel:
         return vertex_list(self._skin(coefficients, self._template, transforms))
 
     def heights(self, betas: Array) -> Array:
-        """(B,) metres from lowest to highest vertex of the T-pose.
+        """Compute the heights (B,), metres, from lowest to highest vertex of the T-pose.
 
-        For `betas` (B, num_betas), NumPy; the expression, which moves neither, is left out.
+        `betas` (B, num_betas), NumPy; expressions do not change the height.
         """
         up = self.v_template[:, 1] + betas @ self.shapedirs[:, 1].T
         heights: Array = np.ptp(up, axis=1)
         return heights
 
-    # Made when they are first needed: whoever wants joints alone does without the rest.
+    # Computed on first use: joints alone need few of them.
 
     @cached_property
     def _tree(self) -> JointTree:

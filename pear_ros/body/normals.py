@@ -10,9 +10,10 @@ from pear_ros.core.people import Array
 
 
 def vertex_normals(vertices: Array, faces: npt.NDArray[np.integer]) -> Array:
-    """(V, 3) outward unit normals, averaged over adjoining triangles by area.
+    """Return the outward unit normals (V, 3), means of the adjoining triangles' weighted by area.
 
-    Zero for a vertex that no triangle uses.
+    `vertices` (V, 3), `faces` (F, 3) counter-clockwise seen from outside. Zero for a vertex that no
+    triangle uses.
     """
     corners = np.ascontiguousarray(faces.T, np.intp)
     a, b, c = (vertices.take(corner, axis=0).T for corner in corners)

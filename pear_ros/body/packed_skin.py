@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Blend shapes and skinning in one pass over the vertices, for CPUs.
+"""PackedSkin: blend shapes and skinning in one pass over the vertices, compiled for CPUs.
 
-Memory is what limits a body with hundreds of directions: here they are read once for four people,
-in 16 bits (each coefficient and each coordinate of each vertex with a scale of its own, which
-leaves vertices of SMPL-X off by micrometres), and nothing in between is written out. The function
-is that of pear_ros.body.skinning. Compiled by Numba when this module is imported for the first
-time, which takes seconds; what is compiled is kept.
+A body with hundreds of directions is bound by memory bandwidth: here they are read once for four
+people, in 16 bits (each coefficient and each coordinate of each vertex with a scale of its own;
+errors of micrometres for SMPL-X), and no intermediate result is written. The function is that of
+pear_ros.body.skinning. Numba compiles it when this module is imported for the first time, which
+takes seconds, and caches the result.
 """
 
 from __future__ import annotations
@@ -23,18 +23,19 @@ _VERTICES = 64
 """Vertices of a block: its directions stay in a core's cache."""
 _COLUMNS = 3 * _VERTICES
 _PEOPLE = 4
-"""Who are computed at once."""
+"""People computed at once."""
 _STEPS = 32767.0
+"""Greatest magnitude of the quantised directions."""
 
-# Numba's simplest threads end the process when two threads use them at once.
-_one_at_a_time = threading.Lock()
+# Numba's workqueue threading layer aborts the process when two threads use it at once.
+_lock = threading.Lock()
 
 
 class PackedSkin:
-    """A pear_ros.body.skinning.Skin."""
+    """A Skin (pear_ros.body.skinning) with quantised directions."""
 
     def __init__(self, directions: npt.NDArray[Any], weights: npt.NDArray[Any]) -> None:
-        """`directions` (V, 3, K) per unit of each coefficient; `weights` (V, J), rows sum to 1."""
+        """Quantise `directions` (V, 3, K); `weights` (V, J) are skinning weights, rows sum to 1."""
         vertices, _, coefficients = directions.shape
         blocks = -(-vertices // _VERTICES)
         # Coefficients in fours and whole blocks, filled up with zeros.
@@ -58,13 +59,16 @@ class PackedSkin:
         self._weights = np.take_along_axis(weights, joints, axis=1).astype(np.float32)
 
     def __call__(self, coefficients: Array, template: Array, transforms: Array) -> Array:
-        """See pear_ros.body.skinning.Skin; all float32."""
+        """Return the posed vertices (B, 3, V), metres; all arrays are float32.
+
+        `coefficients` (B, K), `template` (B or 1, 3, V), `transforms` (B, J, 3, 4).
+        """
         people, count = coefficients.shape
         scaled = np.zeros((people, self._steps.shape[1]), np.float32)
         scaled[:, :count] = coefficients * self._per_coefficient
         moved = np.empty((people, 3, len(self._joints)), np.float32)
         flat = np.ascontiguousarray(transforms).reshape(*transforms.shape[:2], 12)
-        with _one_at_a_time:
+        with _lock:
             _move(
                 *(scaled, self._steps, self._used, self._per_column, template),
                 *(self._joints, self._weights, flat, moved),
@@ -73,17 +77,17 @@ class PackedSkin:
 
 
 def _greatest(matrix: npt.NDArray[np.float64], axis: int) -> npt.NDArray[np.float64]:
-    """Greatest magnitude along an axis, which stays; 1 where all are 0."""
+    """Return the greatest magnitude along an axis, which is kept; 1 where all are 0."""
     greatest = np.abs(matrix).max(axis=axis, keepdims=True)
     return np.where(greatest > 0.0, greatest, 1.0)
 
 
-# The innermost loops are written so that LLVM makes vectors of them.
+# The innermost loops are written so that LLVM vectorises them.
 
 
 @njit(fastmath=True, cache=True)
 def _blend_one(person: Array, steps: npt.NDArray[np.int16], sums: Array) -> None:
-    """`sums` (_COLUMNS,) of a block's `steps` (K, _COLUMNS) times coefficients (K,)."""
+    """Set `sums` (_COLUMNS,) to a block's `steps` (K, _COLUMNS) times coefficients (K,)."""
     total = np.zeros(_COLUMNS, np.float32)
     for k in range(0, len(person), 4):
         a, b, c, d = person[k], person[k + 1], person[k + 2], person[k + 3]
@@ -99,7 +103,7 @@ def _blend_one(person: Array, steps: npt.NDArray[np.int16], sums: Array) -> None
 
 @njit(fastmath=True, cache=True)
 def _blend_four(people: Array, steps: npt.NDArray[np.int16], sums: Array) -> None:
-    """`sums` (4, _COLUMNS) of the same for four people's coefficients (4, K)."""
+    """Set `sums` (4, _COLUMNS) to a block's `steps` (K, _COLUMNS) times coefficients (4, K)."""
     totals = np.zeros((_PEOPLE, _COLUMNS), np.float32)
     total_a, total_b, total_c, total_d = totals[0], totals[1], totals[2], totals[3]
     a, b, c, d = people[0], people[1], people[2], people[3]
@@ -132,7 +136,7 @@ def _move(
     transforms: Array,
     moved: Array,
 ) -> None:
-    """Blend and skin block by block; arguments as PackedSkin has them."""
+    """Blend and skin block by block into `moved` (B, 3, V); arguments as in PackedSkin."""
     people = len(coefficients)
     fours = people - people % _PEOPLE
     for block in prange(len(steps)):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Joints, meshes and heights of people at their true size, by whatever estimates them."""
+"""Applies Person.scale to the joints, meshes and heights of any estimator."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ from pear_ros.core.people import NUM_JOINTS, Array, Person
 
 
 class ScaledBodies:
-    """What Person.scale adds to an estimator's bodies: point = scale * posed body + transl."""
+    """The bodies of an estimator at the people's scale: point = scale * posed body + transl."""
 
     def __init__(self, estimator: Estimator) -> None:
+        """Use the joints, meshes and heights of `estimator`, which are of scale 1."""
         self._estimator = estimator
 
     @property
@@ -25,26 +26,26 @@ class ScaledBodies:
         return self._estimator.body.faces
 
     def joints(self, persons: Sequence[Person]) -> Array:
-        """(N, 55, 3) metres, in the optical frame."""
+        """Compute the joints (N, 55, 3), metres, in the optical frame."""
         if not persons:
             return np.empty((0, NUM_JOINTS, 3), np.float32)
         return _scaled(self._estimator.joints(_unscaled(persons)), persons)
 
     def meshes(self, persons: Sequence[Person]) -> Array:
-        """(N, V, 3) vertices in metres, in the optical frame."""
+        """Compute the vertices (N, V, 3), metres, in the optical frame."""
         if not persons:
             return np.empty((0, self._estimator.body.vertex_count, 3), np.float32)
         return _scaled(self._estimator.meshes(_unscaled(persons)), persons)
 
     def heights(self, persons: Sequence[Person]) -> Array:
-        """(N,) metres from the soles to the top of the head, standing."""
+        """Compute the standing heights (N,), soles to crown, metres."""
         if not persons:
             return np.empty(0, np.float32)
         return self._estimator.heights(persons) * _scales(persons)[:, 0, 0]
 
 
 def _unscaled(persons: Sequence[Person]) -> list[Person]:
-    """The same people seen from the same camera, so near or far that their scale is 1."""
+    """Return the people moved along their rays so that their scale is 1."""
     return [
         person
         if person.scale == 1.0
@@ -54,7 +55,7 @@ def _unscaled(persons: Sequence[Person]) -> list[Person]:
 
 
 def _scaled(points: Array, persons: Sequence[Person]) -> Array:
-    """Points (N, P, 3) of unscaled people, about the camera; in place, as they are ours."""
+    """Scale points (N, P, 3) of unscaled people about the camera, in place."""
     if any(person.scale != 1.0 for person in persons):
         points *= _scales(persons)
     return points

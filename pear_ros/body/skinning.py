@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Linear blend skinning with blend shapes: from a template to the posed mesh, batched over people.
 
-The function is that of SMPL (Loper et al., SIGGRAPH Asia 2015). Vertices are kept plane by plane,
-(B, 3, V), so that every step runs along memory; `vertex_list` gives them the usual way. Works on
-NumPy arrays and on torch tensors alike.
+The function is that of SMPL (Loper et al., SIGGRAPH Asia 2015): v = sum_j w_j (R_j t + o_j), with
+t the template plus blend shapes, w_j the skinning weights and [R_j | o_j] the transforms of the
+joints. Vertices are kept plane by plane, (B, 3, V), so that every step runs along memory;
+`vertex_list` returns them as (B, V, 3). Works on NumPy arrays and on torch tensors alike.
 """
 
 from __future__ import annotations
@@ -23,16 +24,16 @@ if TYPE_CHECKING:
     from pear_ros.body.packed_skin import PackedSkin
 
 _LARGE = 1_000_000
-"""Numbers in the directions from which on the time goes into reading them from memory."""
+"""Size of the directions from which on reading them from memory takes most of the time."""
 
 logger = get_logger(__name__)
 
 
 class Skin(Protocol):
-    """What moves the V vertices of a body, or of a part of it."""
+    """Moves the V vertices of a body, or of a part of it, from template to pose."""
 
     def __call__(self, coefficients: Tensor, template: Tensor, transforms: Tensor) -> Tensor:
-        """(B, 3, V) the posed vertices.
+        """Return the posed vertices (B, 3, V), metres.
 
         `coefficients` (B, K) of the blend shapes that are added to `template` (B or 1, 3, V);
         `transforms` (B, J, 3, 4) of the joints, from the T-pose to the pose.
@@ -43,10 +44,10 @@ class Skin(Protocol):
 def make_skin(
     directions: npt.NDArray[Any], weights: npt.NDArray[Any], asarray: AsArray = float32_array
 ) -> Skin:
-    """A skin of `directions` (V, 3, K), K blend shapes, and `weights` (V, J), whose rows sum to 1.
+    """Return a skin of K blend shapes (V, 3, K) and `weights` (V, J), whose rows sum to 1.
 
-    On NumPy in single precision many directions are packed, which makes it several times faster and
-    leaves vertices of SMPL-X off by micrometres.
+    On NumPy in single precision many directions are packed: several times faster, with errors of
+    micrometres for SMPL-X.
     """
     if asarray is float32_array:
         if not directions.size:
@@ -58,30 +59,30 @@ def make_skin(
 
 @cache
 def packed_skin() -> type[PackedSkin] | None:
-    """The compiled skin; None, with a word in the log, where it cannot be had.
+    """Return the compiled skin; None, with the reason in the log, if it is not available.
 
     The first call on a machine compiles it, which takes seconds.
     """
     try:
         from pear_ros.body.packed_skin import PackedSkin
     except (ImportError, RuntimeError) as error:  # Numba is missing, or can keep nothing anywhere.
-        logger.info("Meshes of big bodies take longer than they could: %s", error)
+        logger.info("Meshes of large bodies are slower without the compiled skinning: %s", error)
         return None
     return PackedSkin
 
 
 class PlainSkin:
-    """A Skin of matrix products."""
+    """A Skin by matrix products."""
 
     def __init__(
         self, directions: npt.NDArray[Any], weights: npt.NDArray[Any], asarray: AsArray
     ) -> None:
-        """Arguments as for `make_skin`."""
+        """Take `directions` (V, 3, K), K may be 0, and `weights` (V, J), whose rows sum to 1."""
         self._directions = Directions(directions, asarray) if directions.size else None
         self._weights = asarray(weights.T[None])
 
     def __call__(self, coefficients: Tensor, template: Tensor, transforms: Tensor) -> Tensor:
-        """See Skin."""
+        """Return the posed vertices (B, 3, V); arguments as in Skin."""
         if self._directions is not None:
             template = template + self._directions(coefficients)
         people, joints = transforms.shape[:2]
@@ -92,14 +93,14 @@ class PlainSkin:
 
 
 class SparseSkin:
-    """A Skin without blend shapes, by NumPy and SciPy: a vertex hangs on few of the joints."""
+    """A Skin without blend shapes, by NumPy and SciPy: few weights of a vertex are not zero."""
 
     def __init__(self, weights: npt.NDArray[Any]) -> None:
-        """`weights` (V, J), rows sum to 1."""
+        """Take `weights` (V, J), whose rows sum to 1."""
         self._weights = sparse.csr_array(weights.astype(np.float32))
 
     def __call__(self, coefficients: Tensor, template: Tensor, transforms: Tensor) -> Tensor:
-        """See Skin; there are no coefficients."""
+        """Return the posed vertices (B, 3, V); arguments as in Skin, without coefficients."""
         people, joints = transforms.shape[:2]
         moved = np.empty((people, *template.shape[1:]), np.float32)
         # One by one, as one person's blended transforms stay in the processor's cache.
@@ -118,22 +119,22 @@ class SparseSkin:
 
 
 class PoseFeature:
-    """What pose-corrective blend shapes go by: rotations of joints less the identity."""
+    """The coefficients of pose-corrective blend shapes: rotations of joints minus the identity."""
 
     def __init__(self, joints: list[int], asarray: AsArray = float32_array) -> None:
-        """`joints`: those that ever leave the T-pose."""
+        """Use only `joints`, those that can leave the T-pose."""
         self.columns = np.concatenate([np.arange(9) + 9 * (joint - 1) for joint in joints])
-        """Of pose-corrective offsets (V, 3, 9 (J - 1)), which are of no joint but the root."""
+        """Their columns in pose-corrective offsets (V, 3, 9 (J - 1)), which leave out the root."""
         self._joints = asarray(np.array(joints))
         self._identity = asarray(np.eye(3, dtype=np.float32))
 
     def __call__(self, rotations: Tensor) -> Tensor:
-        """(B, 9 n) entries, row by row, of `rotations` (B, J, 3, 3)."""
+        """Return the coefficients (B, 9 n), row-major, of `rotations` (B, J, 3, 3)."""
         feature = take(rotations, self._joints, 1) - self._identity
         return feature.reshape(len(rotations), len(self.columns))
 
 
 def vertex_list(planes: Tensor) -> Tensor:
-    """(B, V, 3) contiguous, of vertices plane by plane (B, 3, V)."""
+    """Return vertices (B, V, 3), contiguous, from vertices plane by plane (B, 3, V)."""
     xp = namespace(planes)
     return xp.stack([planes[:, 0], planes[:, 1], planes[:, 2]], axis=2)

@@ -22,11 +22,11 @@ def export(
     topic: str | None = None,
     mesh_detail: str = "full",
 ) -> int:
-    """Write the results in `source` into `folder` and say where; returns the exit code.
+    """Write the results in `source` into `folder` and print the files; return the exit code.
 
-    `source`: a bag, or the npz file of `pear run`; `file_format`: npz, csv or glb; `ids`: of those
-    wanted, all where empty; `topic`: see pear_ros.export.bag.read_bag;
-    `mesh_detail`: of glb, one of pear_ros.core.choice.MESH_DETAILS.
+    `source`: a bag, or the npz file of `pear run`; `file_format`: npz, csv or glb; `ids`: people to
+    write, all where empty; `topic`: of people, needed only where a bag has several; `mesh_detail`:
+    of glb, one of pear_ros.core.parameters.MESH_DETAILS.
     """
     from pear_ros.export.tracks import ResultsError
 

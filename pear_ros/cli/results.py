@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Results of many frames: the parameters of everyone as arrays, and side views at one scale."""
+"""Results of `pear run`: parameters of all people as arrays, and side views of one scale."""
 
 from __future__ import annotations
 
@@ -29,11 +29,10 @@ _NO_HEAD = FlameParams(*(np.full(size, np.nan, np.float32) for size in (0, 0, 3,
 
 
 class ParameterTable:
-    """Collects people frame by frame and saves them as npz: the arrays of
-    pear_ros.io.run_arrays."""
+    """Collects people frame by frame and saves them as the arrays of pear_ros.io.run_arrays."""
 
     def __init__(self, body: Body) -> None:
-        """`body` is the one that the people's parameters belong to."""
+        """Create an empty table; `body`: the body of all people's parameters."""
         self._body = body
         self._frame_stamps: list[float] = []
         self._rows: list[tuple[int, Person]] = []
@@ -41,22 +40,22 @@ class ParameterTable:
 
     @property
     def frame_count(self) -> int:
-        """Frames so far."""
+        """Number of frames so far."""
         return len(self._frame_stamps)
 
     @property
     def person_count(self) -> int:
-        """Distinct track ids so far."""
+        """Number of distinct track ids so far."""
         return len({person.id for _, person in self._rows})
 
     def append(self, stamp_seconds: float, people: People, persons: Sequence[Person]) -> None:
-        """Add a frame in which of `people` those in `persons` are present."""
+        """Add a frame; `persons`: those of `people` who are present."""
         self._rows += [(len(self._frame_stamps), person) for person in persons]
         self._frame_stamps.append(stamp_seconds)
         self._people = people
 
     def save(self, path: Path) -> None:
-        """Write the npz. Raises ValueError when there was no frame."""
+        """Write the npz file. Raises ValueError where there was no frame."""
         if self._people is None:
             raise ValueError("no frame was processed, so there is nothing to save")
         np.savez_compressed(path, **self._arrays(self._people))
@@ -101,15 +100,15 @@ class ParameterTable:
 
 
 class SideView:
-    """Side views of one video: the window only grows, so that the scale is steady."""
+    """Side views of one video, whose window only grows, so that their scale is steady."""
 
     def __init__(self, faces: Faces) -> None:
-        """`faces` (F, 3) of one body."""
+        """Create the views of a body with the (F, 3) triangles `faces`."""
         self._faces = faces
         self._window: SideWindow | None = None
 
     def draw(self, meshes: Array, ids: Sequence[str], height: int) -> Image:
-        """The view of `meshes` (N, V, 3), to be set beside a picture of `height` pixels."""
+        """Return the view of `meshes` (N, V, 3), metres, as an image of `height` pixels."""
         if len(ids):
             window = SideWindow.containing(meshes)
             self._window = window if self._window is None else self._window.union(window)

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The vocabulary of the core: people, camera, boxes, rotations, timestamps, settings."""
+"""The core's types and helpers: people, camera, boxes, rotations, timestamps, parameters."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The camera with which people are placed in space and projected into the image."""
+"""The camera model: pinhole with lens distortion, from points to pixels and back."""
 
 from __future__ import annotations
 
@@ -15,15 +15,17 @@ from pear_ros.core.distortion import Distortion
 
 
 class IntrinsicsSource(enum.IntEnum):
-    """Where intrinsics come from; the numbers are those of pear_msgs/HumanArray."""
+    """Source of the intrinsics; the numbers are those of pear_msgs/HumanArray."""
 
     CAMERA_INFO = 1
+    """Calibrated, for example by sensor_msgs/CameraInfo."""
     FIELD_OF_VIEW = 2
+    """Assumed from a field of view."""
 
 
 @dataclass(frozen=True)
 class Camera:
-    """Intrinsics in pixels; integer pixel coordinates are pixel centres."""
+    """Intrinsics of a camera in pixels; whole pixel coordinates are pixel centres."""
 
     width: int
     height: int
@@ -33,13 +35,14 @@ class Camera:
     cy: float
     source: IntrinsicsSource = IntrinsicsSource.CAMERA_INFO
     distortion: Distortion | None = None
-    """How the image differs from a pinhole's; None: not at all."""
+    """Lens distortion; None: the image is rectified."""
 
     @classmethod
     def from_field_of_view(cls, width: int, height: int, degrees: float = 60.0) -> Camera:
-        """Camera of an uncalibrated image: `degrees` across the longer side, square pixels.
+        """Return the camera of an uncalibrated image of `width` x `height` pixels.
 
-        Raises ValueError when the field of view is not between 0 and 180 degrees.
+        `degrees`: field of view across the longer side; pixels are square. Raises ValueError when
+        it is not between 0 and 180 degrees.
         """
         if not 0.0 < degrees < 180.0:
             raise ValueError(f"field of view must be between 0 and 180 degrees, not {degrees}")
@@ -49,14 +52,15 @@ class Camera:
 
     @cached_property
     def pinhole(self) -> Camera:
-        """The same camera without distortion, for work in ideal pixels."""
+        """The camera without distortion: the one of the rectified image."""
         return self if self.distortion is None else replace(self, distortion=None)
 
     def project(self, points: npt.NDArray[np.floating]) -> npt.NDArray[np.float32]:
-        """Pixels (..., 2) of points (..., 3) in the optical frame, in the image as it is.
+        """Project points (..., 3) in the optical frame, metres, to pixels (..., 2).
 
-        NaN behind the camera, and where the distortion model is of no use: further off the optical
-        axis than `Distortion.reach`.
+        u = fx x/z + cx, v = fy y/z + cy, with x/z and y/z distorted by the lens. NaN behind the
+        camera, and where the distortion model is not valid: further off the optical axis than
+        `Distortion.reach`.
         """
         depth = points[..., 2:]
         ideal = points[..., :2] / np.where(depth > 0.0, depth, np.nan)
@@ -68,9 +72,9 @@ class Camera:
         return pixels
 
     def rays(self, pixels: npt.NDArray[np.floating]) -> npt.NDArray[np.float32]:
-        """(..., 2) x/z and y/z of what is seen at pixels (..., 2) of the image as it is.
+        """Return the rays of pixels (..., 2) as x/z and y/z (..., 2), the inverse of `project`.
 
-        The inverse of `project`; NaN where a lens shows nothing from before the camera.
+        NaN where no point in front of the camera is projected to the pixel.
         """
         scale = np.array([self.fx, self.fy], np.float32)
         centre = np.array([self.cx, self.cy], np.float32)

@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Lens distortion: where a lens shows what a pinhole would show elsewhere.
+"""Lens distortion in normalised image coordinates: x/z and y/z, before focal length and centre.
 
-Works in normalised image coordinates: x/z and y/z of what is seen, before focal length and
-principal point. The models are OpenCV's, under the names that ROS gives them (REP-104,
+The models are OpenCV's, under the names that ROS gives them (REP-104,
 sensor_msgs/distortion_models.hpp).
 """
 
@@ -23,44 +22,47 @@ MODELS: dict[str, tuple[int, ...]] = {
     "rational_polynomial": (8, 12, 14),
     "equidistant": (4,),
 }
-"""The models, and how many coefficients each may have, in OpenCV's order. "rational_polynomial"
-includes OpenCV's thin prism (12) and tilted sensor (14); "equidistant" is its fisheye."""
+"""Numbers of coefficients that each model may have, in OpenCV's order.
 
-_NOT_FOUND = 1e-6
-"""A ray that the lens shows further than this from where it was looked for was not found."""
+"rational_polynomial" includes OpenCV's thin prism (12) and tilted sensor (14); "equidistant" is its
+fisheye model.
+"""
 
-# OpenCV 4 has a function of its own for more than five iterations; five are not nearly enough.
+_MAX_RESIDUAL = 1e-6
+"""Greatest error of an undistorted ray when it is distorted again; beyond, there is no solution."""
+
+# Five iterations, OpenCV 4's default, do not converge; only this function takes more.
 _undistort_points = getattr(cv2, "undistortPointsIter", cv2.undistortPoints)
 _ITERATIONS = (cv2.TERM_CRITERIA_COUNT | cv2.TERM_CRITERIA_EPS, 200, 1e-10)
 
 
 @dataclass(frozen=True)
 class Distortion:
-    """How a lens differs from a pinhole."""
+    """The distortion of a lens: a model and its coefficients."""
 
     model: str
     """A name in MODELS."""
     coefficients: tuple[float, ...]
 
     def __post_init__(self) -> None:
-        """Raises ValueError for an unknown model or coefficients that do not suit it."""
+        """Raise ValueError for an unknown model or coefficients that do not belong to it."""
         counts = MODELS.get(self.model)
         if counts is None:
             raise ValueError(f"unknown distortion model {self.model!r}; known: {', '.join(MODELS)}")
         if len(self.coefficients) not in counts:
-            wanted = " or ".join(map(str, counts))
+            allowed = " or ".join(map(str, counts))
             raise ValueError(
-                f"distortion model {self.model} has {wanted} coefficients, "
+                f"distortion model {self.model} has {allowed} coefficients, "
                 f"not {len(self.coefficients)}"
             )
         if not np.isfinite(self.coefficients).all():
             raise ValueError(f"coefficients of {self.model} are not all finite numbers")
 
     def distort(self, ideal: npt.NDArray[np.floating]) -> Doubles:
-        """Where the lens shows what a pinhole would show at `ideal`, both (..., 2).
+        """Return the distorted place (..., 2) of undistorted points `ideal` (..., 2).
 
-        NaN beyond `reach`: the polynomials are made for the image, and some way outside it they
-        turn back and would show things inside it that no lens shows there.
+        NaN beyond `reach`: outside the image the polynomials are not monotonic and would project
+        points into it that no lens shows there.
         """
         points = np.asarray(ideal, np.float64).reshape(-1, 2)
         if not len(points):
@@ -72,7 +74,10 @@ class Distortion:
         return self._distort(points).reshape(ideal.shape)
 
     def undistort(self, shown: npt.NDArray[np.floating]) -> Doubles:
-        """The inverse of `distort`; NaN where the lens shows nothing from before the camera."""
+        """Return the undistorted place (..., 2) of points (..., 2), the inverse of `distort`.
+
+        NaN where no ray from in front of the camera is distorted to the point.
+        """
         points = np.asarray(shown, np.float64).reshape(-1, 2)
         if not len(points):
             return points.reshape(shown.shape)
@@ -83,17 +88,17 @@ class Distortion:
                 points[:, None], np.eye(3), self._array, R=None, P=None, criteria=_ITERATIONS
             )
         ideal = np.asarray(found, np.float64).reshape(-1, 2)
-        # OpenCV gives a number, whether it has found the ray or not.
+        # OpenCV returns a number even where there is no solution.
         off = np.abs(self.distort(ideal) - points).max(axis=1)
-        ideal[~(off < _NOT_FOUND)] = np.nan
+        ideal[~(off < _MAX_RESIDUAL)] = np.nan
         return ideal.reshape(shown.shape)
 
     @cached_property
     def reach(self) -> float:
-        """Distance from the optical axis, in ideal coordinates, up to which the model is sound.
+        """Undistorted distance from the optical axis up to which the model is valid.
 
-        Up to there the radial part grows; infinite if it always does. The tangential parts are
-        small beside it.
+        Up to there the radial part is monotonic; infinite if it always is. The tangential part is
+        small in comparison.
         """
         if self.model == "equidistant":
             # theta (1 + k1 theta^2 + k2 theta^4 + k3 theta^6 + k4 theta^8), in theta squared.
@@ -123,12 +128,12 @@ class Distortion:
 
 
 def _slope(factor: np.polynomial.Polynomial) -> np.polynomial.Polynomial:
-    """Derivative of r p(r^2) by r, as a polynomial in r^2."""
+    """Return the derivative of r p(r^2) with respect to r, as a polynomial in r^2."""
     return factor + np.polynomial.Polynomial([0, 2]) * factor.deriv()
 
 
 def _first_root(polynomial: np.polynomial.Polynomial) -> float:
-    """The smallest positive root; infinity where there is none."""
+    """Return the smallest positive root; infinity if there is none."""
     roots = polynomial.trim().roots()
     real = roots[np.abs(roots.imag) < 1e-9].real
     positive = real[real > 0.0]

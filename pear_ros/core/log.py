@@ -7,7 +7,7 @@ import logging
 
 
 def get_logger(name: str) -> logging.Logger:
-    """Return Python's logger of this name, which propagates its records.
+    """Return the logger of this name, which propagates to the loggers above it.
 
     logging.getLogger does not suffice: once ROS 2's `launch` is imported, it makes loggers that do
     not propagate.
@@ -21,4 +21,4 @@ def get_logger(name: str) -> logging.Logger:
 
 
 package_logger = get_logger("pear_ros")
-"""The parent of all loggers of the package; handlers are attached to it."""
+"""The root of the package's loggers: attach handlers here."""

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where in the image people may be."""
+"""Detection of people: boxes in which they may be."""

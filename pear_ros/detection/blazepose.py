@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Finds people: BlazePose's detector (Bazarevsky et al., 2020) on overlapping square windows.
+"""Person proposals: BlazePose's detector (Bazarevsky et al., 2020) on overlapping square windows.
 
-The network looks for one prominent person in a small square. Several people, and people who fill
-little of the image, are found by looking at windows of several sizes: on a single picture at all
-of them, on video at one or a few in each image. What it finds is a proposal: whether a person
-is there is for the pose model's score to say.
+The network detects one prominent person in a small square. Several people, and people who fill
+little of the image, are detected by a sliding window of several sizes: all windows of a single
+image, one or a few in each image of a video. The results are proposals: whether there is a person
+is decided by the score of the pose model.
 """
 
 from __future__ import annotations
@@ -24,38 +24,43 @@ from pear_ros.landmarks.roi import Roi
 from pear_ros.landmarks.tflite_model import TfliteModel, sigmoid
 
 MIN_WINDOW = 160.0
-"""Pixels; smaller windows would look for people under about 50 pixels, too small for landmarks."""
+"""Least side of a window, pixels: people in smaller ones are too small for landmarks."""
 
 _STEP = 0.5
-"""Of a window's side, from one window to the next."""
+"""Step from one window to the next, over the side."""
 _OVERHANG = 0.4
-"""Of the side, how far large windows reach beyond the image's left and right edge: people whom
-the edge cuts lengthwise are found in the middle of a window only."""
+"""How far large windows reach beyond the image's left and right edge, over the side.
+
+People whom the edge cuts lengthwise are detected only in the middle of a window.
+"""
 
 _LARGE_TURNS = 3
-"""Large windows that a sweep looks into before it looks into a small one."""
+"""Large windows in the rotation between two small ones."""
 
 _NUM_KEYPOINTS = 4
-"""Hip centre, a point on the circle around the body above it; the same of the upper body."""
+"""Hip centre and top of the circle around the body; shoulder centre and top of that circle."""
 
 
 @dataclass(frozen=True)
 class Proposal:
-    """A person proposed by the detector."""
+    """A person proposed by the detector, who may be none."""
 
     box: Array
     """(4,) x0 y0 x1 y1 pixels, roughly the whole body; reaches outside the image where it does."""
     score: float
-    """0 to 1; lowered for a person cut off by the window."""
+    """Confidence, 0 to 1; lowered for a person cut off by the window."""
     roi: Roi
-    """Where the pose model should look."""
+    """Region of interest for the pose model."""
 
 
 class PersonDetector:
     """Proposes people in windows of an image; not thread-safe."""
 
     def __init__(self, num_threads: int = 1, min_score: float = 0.6) -> None:
-        """Load the model. Raises pear_ros.io.downloads.AssetError when its file is missing."""
+        """Load the model; `min_score`: least confidence of a proposal.
+
+        Raises pear_ros.io.downloads.AssetError when the model's file is missing.
+        """
         content = landmark_model("pose_detection").read_bytes()
         self._model = TfliteModel(content, (0, 1), (-1.0, 1.0), num_threads)
         self._anchors = _anchors(self._model.pixels)
@@ -63,9 +68,10 @@ class PersonDetector:
 
     @staticmethod
     def windows(width: int, height: int) -> list[Roi]:
-        """Windows that together find people from about 15 % of the shorter side up, large first.
+        """Return windows that cover an image of this size, pixels; large windows first.
 
-        Sides: the image's longer side, its shorter side, half of that; neighbours overlap by half.
+        Together they detect people from about 15 % of the shorter side up. Sides: the image's
+        longer side, its shorter side, half of that; neighbours overlap by half.
         """
         long, short = float(max(width, height)), float(min(width, height))
         levels = {long: _OVERHANG, short: _OVERHANG}
@@ -79,12 +85,12 @@ class PersonDetector:
         ]
 
     def detect(self, image: Image, windows: Sequence[Roi]) -> list[Proposal]:
-        """People in any of the windows, each once, best first."""
+        """Return the people in the windows, each once, in descending order of score."""
         height, width = image.shape[:2]
         found = [
-            detection
+            proposal
             for window in windows
-            for detection in self._in_window(image, window, np.array([0, 0, width, height]))
+            for proposal in self._in_window(image, window, np.array([0, 0, width, height]))
         ]
         return _distinct(found)
 
@@ -105,14 +111,14 @@ class PersonDetector:
             in_image = max(intersection_area(box, frame), 1.0)
             seen = min(intersection_area(box, inside) / in_image, 1.0)
             found.append(Proposal(box, float(score) * seen, roi))
-        return _distinct([detection for detection in found if detection.score > self._min_score])
+        return _distinct([proposal for proposal in found if proposal.score > self._min_score])
 
 
-def swept(windows: Sequence[Roi], turn: int) -> Roi:
-    """The window to look into in turn 0, 1, 2, ... of a video: three of the large, then one small.
+def window_of_turn(windows: Sequence[Roi], turn: int) -> Roi:
+    """Return the window for turn 0, 1, 2, ... of the rotation in a video: three large, one small.
 
-    The small windows (half the shorter side) are many: so large people are found soon, and small
-    ones in time.
+    There are many small windows (half the shorter side): large people are thus detected soon, small
+    ones later.
     """
     largest = max(window.size for window in windows)
     smallest = min(window.size for window in windows)
@@ -127,7 +133,7 @@ def swept(windows: Sequence[Roi], turn: int) -> Roi:
 
 
 def _centres(extent: float, side: float, overhang: float) -> list[float]:
-    """Centres of windows along one axis of the image."""
+    """Return the centres of windows along one axis of the image, pixels."""
     first = side * (0.5 - overhang)
     last = extent - first
     if last <= first:
@@ -137,9 +143,9 @@ def _centres(extent: float, side: float, overhang: float) -> list[float]:
 
 
 def _anchors(pixels: int) -> Array:
-    """(N, 2) places in the crop that the network's rows refer to: its grids, coarser and coarser.
+    """Return the anchors (N, 2) of the network's outputs (SSD), pixels of the crop.
 
-    Two rows for each cell at strides 8 and 16, six at stride 32.
+    Two for each cell of the grids of strides 8 and 16, six at stride 32.
     """
     grids = []
     for stride, rows in ((8, 2), (16, 2), (32, 6)):
@@ -149,10 +155,10 @@ def _anchors(pixels: int) -> Array:
     return np.concatenate(grids)
 
 
-def _distinct(detections: Sequence[Proposal]) -> list[Proposal]:
-    """The best detection of each person (greedy non-maximum suppression)."""
+def _distinct(proposals: Sequence[Proposal]) -> list[Proposal]:
+    """Return the best proposal of each person (greedy non-maximum suppression)."""
     kept: list[Proposal] = []
-    for detection in sorted(detections, key=lambda d: d.score, reverse=True):
-        if not any(same_person(detection.box, other.box) for other in kept):
-            kept.append(detection)
+    for proposal in sorted(proposals, key=lambda one: one.score, reverse=True):
+        if not any(same_person(proposal.box, other.box) for other in kept):
+            kept.append(proposal)
     return kept

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Who is in the image: where people may be whom nobody follows yet."""
+"""Detectors: boxes in which people may be who are not tracked yet."""
 
 from __future__ import annotations
 
@@ -11,150 +11,160 @@ import numpy as np
 
 from pear_ros.core.estimator import Detection
 from pear_ros.core.people import Array, Image
-from pear_ros.detection.blazepose import PersonDetector, Proposal, swept
+from pear_ros.detection.blazepose import PersonDetector, Proposal, window_of_turn
 from pear_ros.landmarks.roi import Roi
 
 DETECTION_INTERVAL = 3
-"""While several people are followed, newcomers are looked for in every third image only; with one
-or none, in every image, as there is a core to spare."""
+"""Images from one search for new people to the next while several people are tracked.
 
-SEARCH = (1.25, 4.0)
-"""Sides of windows in which somebody is looked for who went missing, over that of their box: in one
-image they may have moved, in the next they may be seen in part only."""
+With one or none there is a search in every image, as a processor core is idle.
+"""
+
+SEARCH_SIZES = (1.25, 4.0)
+"""Sides of the windows around a coasting track, over the longer side of its box, in alternation:
+the person may have moved, or only a part may be visible."""
 
 
 class Detector(Protocol):
-    """Looks for people in the images of one video; not thread-safe."""
+    """Detects people in the images of one video; not thread-safe."""
 
-    def __call__(self, image: Image, followed: int, missing: Sequence[Array]) -> list[Detection]:
-        """People in the image, those who are followed among them or not.
+    def __call__(self, image: Image, tracked: int, coasting: Sequence[Array]) -> list[Detection]:
+        """Return people in the image (height, width, 3) uint8 BGR; tracked ones may be missing.
 
-        `followed`: how many are; `missing`: boxes (4,) where some of them were last seen.
+        `tracked`: number of tracks; `coasting`: boxes (4,) x0 y0 x1 y1, pixels, predicted for the
+        tracks that were not measured in the image before.
         """
         ...
 
     def reset(self) -> None:
-        """The next image has nothing to do with the last."""
+        """Drop the state of all earlier images."""
         ...
 
     def state(self) -> Any:
-        """What is remembered of earlier images; see pear_ros.core.state."""
+        """Return the state of earlier images: dataclasses, arrays and numbers."""
         ...
 
     def restore(self, state: Any) -> None:
-        """Remember this instead."""
+        """Replace the state by one that `state` returned; the detector owns it from then on."""
         ...
 
     def close(self) -> None:
-        """Ends its threads; nothing may be asked of it afterwards."""
+        """Stop the threads; the detector cannot be used afterwards."""
         ...
 
 
 class BuiltInDetector:
-    """BlazePose's detector in windows: all over the first image, then in a few of each image.
+    """BlazePose's detector in windows: all of them in the first image, then a few in each image.
 
-    From the second image on it works beside whoever asked, and what it finds in one image is told
-    with the next: it takes a core that estimators leave idle at times.
+    While people are tracked it runs in a thread of its own, which uses a core that estimators leave
+    idle at times; its proposals of one image are returned with the next.
     """
 
     def __init__(self) -> None:
-        """Raises pear_ros.io.downloads.AssetError when the model has not been downloaded."""
+        """Load the model.
+
+        Raises pear_ros.io.downloads.AssetError when it has not been downloaded.
+        """
         self._detector = PersonDetector()
         self._background = ThreadPoolExecutor(1, thread_name_prefix="detector")
-        self._searching: Future[list[Proposal]] | None = None
+        self._search: Future[list[Proposal]] | None = None
         self._size: tuple[int, int] | None = None
         self._turn = 0
-        """Of the sweep for newcomers."""
+        """Turn of the rotation of windows for new people."""
         self._images_since_search = 0
 
-    def __call__(self, image: Image, followed: int, missing: Sequence[Array]) -> list[Detection]:
-        """See Detector."""
-        found = self._found_meanwhile()
+    def __call__(self, image: Image, tracked: int, coasting: Sequence[Array]) -> list[Detection]:
+        """Return proposals: of this image or, while people are tracked, of the image before.
+
+        `image` (height, width, 3) uint8 BGR; `tracked`: number of tracks; `coasting`: boxes (4,)
+        x0 y0 x1 y1, pixels, of tracks that were not measured in the image before.
+        """
+        found = self._finish_search()
         size = image.shape[1], image.shape[0]
         if size != self._size:
             self._size = size
             self._turn = 0
             found = self._detector.detect(image, self._detector.windows(*size))
-        elif windows := self._windows(size, followed, missing):
-            if followed:
-                self._searching = self._background.submit(self._detector.detect, image, windows)
+        elif windows := self._windows(size, tracked, coasting):
+            if tracked:
+                self._search = self._background.submit(self._detector.detect, image, windows)
             else:
                 found = self._detector.detect(image, windows)
         return [Detection(proposal.box) for proposal in found]
 
     def reset(self) -> None:
-        """See Detector."""
-        self._found_meanwhile()
+        """Drop the state of all earlier images: the next one is searched all over."""
+        self._finish_search()
         self._size, self._turn, self._images_since_search = None, 0, 0
 
     def state(self) -> Any:
-        """See Detector."""
-        found = self._searching.result() if self._searching else None
+        """Return image size, turn, images since the last search, and its proposals."""
+        found = self._search.result() if self._search else None
         return self._size, self._turn, self._images_since_search, found
 
     def restore(self, state: Any) -> None:
-        """See Detector."""
-        self._found_meanwhile()
+        """Replace the state by one that `state` returned; the detector owns it from then on."""
+        self._finish_search()
         self._size, self._turn, self._images_since_search, found = state
         if found is not None:
-            self._searching = Future()
-            self._searching.set_result(found)
+            self._search = Future()
+            self._search.set_result(found)
 
     def close(self) -> None:
-        """See Detector."""
+        """Stop the thread; the detector cannot be used afterwards."""
         self._background.shutdown()
 
-    def _found_meanwhile(self) -> list[Proposal]:
-        """What the search beside the last image found, once it is over."""
-        searching, self._searching = self._searching, None
-        return searching.result() if searching else []
+    def _finish_search(self) -> list[Proposal]:
+        """Wait for the search in the last image and return its proposals."""
+        search, self._search = self._search, None
+        return search.result() if search else []
 
-    def _windows(self, size: tuple[int, int], followed: int, missing: Sequence[Array]) -> list[Roi]:
-        """Around those who went missing and, now and then, one for newcomers."""
+    def _windows(self, size: tuple[int, int], tracked: int, coasting: Sequence[Array]) -> list[Roi]:
+        """Return a window for new people when it is due, else windows around coasting tracks."""
         self._images_since_search += 1
-        if self._images_since_search >= (DETECTION_INTERVAL if followed > 1 else 1):
+        if self._images_since_search >= (DETECTION_INTERVAL if tracked > 1 else 1):
             self._images_since_search = 0
             self._turn += 1
-            return [swept(self._detector.windows(*size), self._turn - 1)]
-        side = SEARCH[self._images_since_search % len(SEARCH)]
-        return [Roi.from_box(box, side) for box in missing]
+            return [window_of_turn(self._detector.windows(*size), self._turn - 1)]
+        side = SEARCH_SIZES[self._images_since_search % len(SEARCH_SIZES)]
+        return [Roi.from_box(box, side) for box in coasting]
 
 
-class _Forgetful:
-    """Remembers nothing, holds nothing."""
+class _Stateless:
+    """Base of detectors without state and threads."""
 
     def reset(self) -> None:
-        """See Detector."""
+        """Do nothing: there is no state."""
 
     def state(self) -> Any:
-        """See Detector."""
+        """Return None: there is no state."""
 
     def restore(self, state: Any) -> None:
-        """See Detector."""
+        """Do nothing: there is no state."""
 
     def close(self) -> None:
-        """See Detector."""
+        """Do nothing: there are no threads."""
 
 
-class NoDetector(_Forgetful):
-    """Finds nobody: for those who tell with each image who is in it."""
+class NoDetector(_Stateless):
+    """Detects nobody: for pipelines that get detections with each image."""
 
-    def __call__(self, image: Image, followed: int, missing: Sequence[Array]) -> list[Detection]:
-        """See Detector."""
+    def __call__(self, image: Image, tracked: int, coasting: Sequence[Array]) -> list[Detection]:
+        """Return no detection."""
         return []
 
 
-class FullFrame(_Forgetful):
-    """Takes the whole image for one person's box: where nobody else can be in the picture."""
+class FullFrame(_Stateless):
+    """Proposes the whole image as the box of one person: for images of one person."""
 
-    def __call__(self, image: Image, followed: int, missing: Sequence[Array]) -> list[Detection]:
-        """See Detector."""
+    def __call__(self, image: Image, tracked: int, coasting: Sequence[Array]) -> list[Detection]:
+        """Return one box of the size of the image, and none while a person is tracked."""
         height, width = image.shape[:2]
-        return [] if followed else [Detection(np.array([0, 0, width, height], np.float32))]
+        return [] if tracked else [Detection(np.array([0, 0, width, height], np.float32))]
 
 
 def make_detector(name: str) -> Detector:
-    """The detector of this name, one of pear_ros.core.parameters.DETECTORS.
+    """Return a new detector; `name`: one of DETECTORS in pear_ros.core.parameters.
 
     Raises pear_ros.io.downloads.AssetError when a model has not been downloaded.
     """

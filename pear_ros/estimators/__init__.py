@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From regions of an image to bodies: the interface, its implementations, the factory."""
+"""The estimators, from regions of an image to people, and the factory that makes them."""

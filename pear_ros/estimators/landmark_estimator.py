@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The open default: landmarks of body, hands and face, and the open body fitted to them."""
+"""LandmarkEstimator, the open default: landmarks of body, hands and face, and a fit of a body."""
 
 from __future__ import annotations
 
@@ -13,96 +13,100 @@ from pear_ros.core.people import Array, Estimate, Image, Person, stack
 from pear_ros.core.state import Stateful
 from pear_ros.fitting import BodyFit, BodyFitter, PartFitter
 from pear_ros.landmarks.holistic import HolisticLandmarks
-from pear_ros.landmarks.pose import in_sight, roi_from_box, visible_box
+from pear_ros.landmarks.pose import roi_from_box, sufficiently_visible, visible_box
 from pear_ros.landmarks.types import PersonLandmarks, PoseLandmarks
 from pear_ros.landmarks.undistort import undistorted_part, undistorted_pose
 
 MIN_SCORE = 0.5
-"""Below: nobody new. The landmark model's score, lowered where no body explains its landmarks."""
+"""Least score of a person in a new region: the landmark model's, lowered by the fit's mismatch."""
 MIN_SCORE_KNOWN = 0.25
-"""Below: somebody followed is missed. Lower, since people in swift motion are read badly."""
+"""Least score of a person who was there in the image before; lower, as fast motion blurs."""
 
-_MISMATCH = 0.02
-"""Of the fit, at which the score is halved."""
+_HALVING_MISMATCH = 0.02
+"""Mismatch of the fit at which the score is halved."""
 
 
 @dataclass(frozen=True)
-class _Memory:
-    """What is kept of one person."""
+class _RegionState:
+    """The state of one region from image to image."""
 
     landmarks: PersonLandmarks | None
-    """Of the last image; None where the person was missed in it."""
+    """Landmarks in the last image; None: no person was found in it."""
     body: BodyFit
+    """The last fit."""
     stamp: float
-    """Of the fit."""
+    """Stamp of the last fit, seconds."""
 
 
 class LandmarkEstimator(Stateful):
-    """MediaPipe's landmark models on the CPU and a fit of the embedded open body."""
+    """Estimates people by MediaPipe's landmark models on the CPU and a fit of the open body."""
 
-    state_attributes = ("_known",)
+    state_attributes = ("_states",)
     model_id = "landmarks/1"
     diagnostics: Mapping[str, str] = {}
 
     def __init__(self, threads: int = 2) -> None:
-        """Load models and body.
+        """Load the landmark models, for `threads` threads, and the open body.
 
         Raises pear_ros.io.downloads.AssetError when a landmark model has not been downloaded.
         """
         self._landmarks = HolisticLandmarks(threads)
         self._fit = BodyFitter()
-        self._complete = PartFitter(self._fit.body)
-        self._known: dict[str, _Memory] = {}
+        self._fit_parts = PartFitter(self._fit.body)
+        self._states: dict[str, _RegionState] = {}
 
     @property
     def body(self) -> BodyModel:
-        """The embedded open body."""
+        """The open body, which is part of the package."""
         return self._fit.body
 
     def estimate(
         self, image: Image, camera: Camera, regions: Sequence[Region], stamp: float
     ) -> list[Estimate | None]:
-        """The person in each region, in the regions' order; None where there is nobody."""
-        where = []
+        """Return the person in each region, in the regions' order; None: there is no person.
+
+        `image` (height, width, 3) uint8 BGR, taken by `camera` at `stamp`, seconds.
+        """
+        starts = []
         for region in regions:
-            memory = self._known.get(region.id)
-            seen = memory.landmarks if memory else None
-            where.append(seen or roi_from_box(region.box))
-        # Bodies are fitted while hands and faces are still being looked for.
-        looking = self._landmarks.look(image, where)
+            state = self._states.get(region.id)
+            landmarks = state.landmarks if state else None
+            starts.append(landmarks or roi_from_box(region.box))
+        # Bodies are fitted while hands and faces are still being detected.
+        pending = self._landmarks.submit(image, starts)
         bodies = [
             None
             if person is None
-            else self._fit_body(person.pose, camera, self._known.get(region.id), stamp)
-            for region, person in zip(regions, looking, strict=True)
+            else self._fit_body(person.pose, camera, self._states.get(region.id), stamp)
+            for region, person in zip(regions, pending, strict=True)
         ]
         estimates: list[Estimate | None] = []
-        known: dict[str, _Memory] = {}
-        for region, person, body in zip(regions, looking, bodies, strict=True):
-            memory = self._known.get(region.id)
-            if person and body and _is_person(person.pose, body, memory is not None):
+        states: dict[str, _RegionState] = {}
+        for region, person, body in zip(regions, pending, bodies, strict=True):
+            state = self._states.get(region.id)
+            if person and body and _is_person(person.pose, body, state is not None):
                 landmarks = person.result()
-                known[region.id] = _Memory(landmarks, body, stamp)
-                estimates.append(self._describe(landmarks, body, camera))
+                states[region.id] = _RegionState(landmarks, body, stamp)
+                estimates.append(self._estimate(landmarks, body, camera))
             else:
                 estimates.append(None)
-                if memory:
-                    known[region.id] = replace(memory, landmarks=None)
-        self._known = known
+                if state:
+                    states[region.id] = replace(state, landmarks=None)
+        self._states = states
         return estimates
 
     def joints(self, persons: Sequence[Person]) -> Array:
-        """See Estimator."""
+        """Compute the joints (N, 55, 3) in the frame of transl, metres, with Person.scale as 1."""
         smplx = stack([person.smplx for person in persons])
         joints: Array = self.body.joints(smplx.pose, smplx.betas, smplx.expression, smplx.transl)
         return joints
 
     def heights(self, persons: Sequence[Person]) -> Array:
-        """See Estimator."""
+        """Compute the standing heights (N,), metres, with Person.scale as 1."""
         return self.body.heights(stack([person.smplx for person in persons]).betas)
 
     def meshes(self, persons: Sequence[Person]) -> Array:
-        """See Estimator."""
+        """Compute the vertices (N, V, 3) in the frame of transl, metres, with scale as 1."""
         smplx = stack([person.smplx for person in persons])
         vertices: Array = self.body.vertices(
             smplx.pose, smplx.betas, smplx.expression, smplx.transl
@@ -110,31 +114,31 @@ class LandmarkEstimator(Stateful):
         return vertices
 
     def reset(self) -> None:
-        """Forget everybody."""
-        self._known.clear()
+        """Drop the state of all regions."""
+        self._states.clear()
 
     def close(self) -> None:
         """Stop the threads of the landmark models; the estimator cannot be used afterwards."""
         self._landmarks.close()
 
     def _fit_body(
-        self, pose: PoseLandmarks, camera: Camera, memory: _Memory | None, stamp: float
+        self, pose: PoseLandmarks, camera: Camera, state: _RegionState | None, stamp: float
     ) -> BodyFit | None:
         ideal = undistorted_pose(pose, camera)
         if ideal is None:
             return None
-        if memory is None:
+        if state is None:
             return self._fit(ideal, camera.pinhole, None, 0.0)
-        return self._fit(ideal, camera.pinhole, memory.body, stamp - memory.stamp)
+        return self._fit(ideal, camera.pinhole, state.body, stamp - state.stamp)
 
-    def _describe(self, person: PersonLandmarks, body: BodyFit, camera: Camera) -> Estimate:
+    def _estimate(self, person: PersonLandmarks, body: BodyFit, camera: Camera) -> Estimate:
         ideal = replace(
             person,
             left_hand=person.left_hand and undistorted_part(person.left_hand, camera),
             right_hand=person.right_hand and undistorted_part(person.right_hand, camera),
             face=person.face and undistorted_part(person.face, camera),
         )
-        smplx, joint_confidence = self._complete(body, ideal, camera.pinhole)
+        smplx, joint_confidence = self._fit_parts(body, ideal, camera.pinhole)
         joints = self.body.joints(
             smplx.pose[None], smplx.betas[None], smplx.expression[None], smplx.transl[None]
         )[0]
@@ -149,12 +153,12 @@ class LandmarkEstimator(Stateful):
 
 
 def _is_person(pose: PoseLandmarks, body: BodyFit, known: bool) -> bool:
-    """Whether to believe that somebody is there; of newcomers the head or half of them must be."""
+    """Return whether the score suffices; a new person also needs the head or half the body seen."""
     if known:
         return _score(pose, body) >= MIN_SCORE_KNOWN
-    return in_sight(pose) and _score(pose, body) >= MIN_SCORE
+    return sufficiently_visible(pose) and _score(pose, body) >= MIN_SCORE
 
 
 def _score(pose: PoseLandmarks, body: BodyFit) -> float:
     """Confidence that this is a person, 0 to 1."""
-    return pose.score / (1.0 + (body.mismatch / _MISMATCH) ** 2)
+    return pose.score / (1.0 + (body.mismatch / _HALVING_MISMATCH) ** 2)

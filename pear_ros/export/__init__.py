@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Results taken elsewhere: recorded people as arrays, as a table, as an animation."""
+"""Export of recorded people as arrays (npz), as a table (csv) and as an animation (glb)."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the npz files of `pear export` hold, for their writer and for `pear export --help`."""
+"""Arrays in the npz files of `pear export`, for their writer and for `pear export --help`."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ AMASS_ARRAYS = {
     "trans": "(T, 3) metres: vertex = scale * posed body + trans",
     "betas": "(B,) shape of body_model, median of betas_by_frame",
     "num_betas": "B",
-    "mocap_frame_rate": "images a second, median; NaN where there is one image alone",
+    "mocap_frame_rate": "images a second, median; NaN for a single image",
     "gender": "neutral",
-    "surface_model_type": "smplx: the layout; whose betas these are, says body_model",
+    "surface_model_type": "smplx: the layout; the betas are those of body_model",
 }
 """Named as in AMASS's SMPL-X files; T images in which the person was present."""
 
 OWN_ARRAYS = {
-    "stamps": "(T,) when the pictures were taken, seconds",
+    "stamps": "(T,) acquisition times of the images, seconds",
     "stamps_ns": "(T,) the same, whole nanoseconds",
-    "frame": "(T,) index of the image among all; where it leaps, the person was not there",
+    "frame": "(T,) index of the image among all; the person was absent in skipped ones",
     "tracking_state": "(T,) 1 new, 2 tracked, 3 predicted (not seen in this image)",
     **{name: one.described("T") for name, one in ESTIMATE_ARRAYS.items()},
     "scale": "(T,) size over that of the posed body",
@@ -35,8 +35,8 @@ OWN_ARRAYS = {
     "camera": "(T, 6) width, height, fx, fy, cx, cy, pixels",
     "id": "track id",
     "frame_id": "the camera's optical frame: x right, y down, z forward",
-    "model_id": "which estimator found the person",
-    "body_model": "to which body poses, betas and expression belong",
+    "model_id": "name and version of the estimator",
+    "body_model": "the body of poses, betas and expression",
 }
 
 FLAME_ARRAYS = {

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Recorded `humans` (pear_msgs/HumanArray) of a rosbag2 bag."""
+"""Reading of recorded people (pear_msgs/HumanArray) from a rosbag2 bag."""
 
 from __future__ import annotations
 
@@ -25,16 +25,19 @@ from pear_ros.core.people import (
 from pear_ros.core.timestamps import nanoseconds_of
 from pear_ros.export.tracks import Recording, ResultsError, tracks_of
 
-HUMANS = "pear_msgs/msg/HumanArray"
-BODY_MODEL = "pear_msgs/msg/BodyModelInfo"
+HUMANS_TYPE = "pear_msgs/msg/HumanArray"
+"""Message type of people."""
+BODY_MODEL_TYPE = "pear_msgs/msg/BodyModelInfo"
+"""Message type of body descriptions."""
 
 
 def read_bag(path: Path, topic: str | None = None) -> Recording:
-    """Everybody on `topic` of a bag: a folder, or a file of it (.mcap, .db3).
+    """Return all people on a topic of a bag, which is a folder, or a file of it (.mcap, .db3).
 
-    `topic` is not needed where one topic alone is of type HumanArray. What is damaged is left out,
-    and told in the recording. Raises ResultsError where there is no such topic, or several, or the
-    bag is of another version of pear_msgs, or of several runs; OSError when it cannot be read.
+    `topic`: needed only where several topics are of type HumanArray. Damaged messages are skipped;
+    Recording.damage describes the damage. Raises ResultsError where there is no such topic, or
+    several, or the bag has another version of pear_msgs, or several runs; OSError where a file
+    cannot be read.
     """
     try:
         return _read(path, topic)
@@ -45,7 +48,7 @@ def read_bag(path: Path, topic: str | None = None) -> Recording:
 def _read(path: Path, topic: str | None) -> Recording:
     bag = Bag(_only_bag(path))
     wanted = _humans(bag, topic)
-    bodies = {t.name for t in bag.topics.values() if t.type == BODY_MODEL}
+    bodies = {t.name for t in bag.topics.values() if t.type == BODY_MODEL_TYPE}
     stamps: list[int] = []
     frames: list[str] = []
     images: list[People] = []
@@ -63,11 +66,11 @@ def _read(path: Path, topic: str | None) -> Recording:
         at = int(np.flatnonzero(np.diff(stamps) <= 0)[0])
         raise ResultsError(
             f"{path}: on {wanted} the stamp {_seconds(stamps[at])} is followed by "
-            f"{_seconds(stamps[at + 1])}; export needs one run, whose stamps ascend"
+            f"{_seconds(stamps[at + 1])}; export needs one run with ascending stamps"
         )
     cameras = sorted(set(frames))
     if len(cameras) > 1:
-        raise ResultsError(f"{path}: {wanted} is of several cameras, {', '.join(cameras)}")
+        raise ResultsError(f"{path}: {wanted} has several cameras, {', '.join(cameras)}")
     return Recording(
         path,
         np.array(stamps, np.int64),
@@ -98,10 +101,10 @@ def _deserialized(bag: Bag, message: Message) -> Any:
 
 
 def _humans(bag: Bag, topic: str | None) -> str:
-    """The one topic that is wanted."""
-    topics = sorted(found.name for found in bag.topics.values() if found.type == HUMANS)
+    """Return the topic of people to read."""
+    topics = sorted(found.name for found in bag.topics.values() if found.type == HUMANS_TYPE)
     if not topics:
-        raise ResultsError(f"{bag.path} has no topic of type {HUMANS}: nobody's results are in it")
+        raise ResultsError(f"{bag.path} has no topic of type {HUMANS_TYPE}: it has no results")
     if topic is None and len(topics) > 1:
         raise ResultsError(
             f"{bag.path} has results on several topics, {', '.join(topics)}; choose one with "
@@ -110,7 +113,7 @@ def _humans(bag: Bag, topic: str | None) -> str:
     wanted = topic or topics[0]
     if wanted not in topics:
         raise ResultsError(
-            f"{bag.path} has no topic {wanted} of type {HUMANS}; there are: {', '.join(topics)}"
+            f"{bag.path} has no topic {wanted} of type {HUMANS_TYPE}; it has: {', '.join(topics)}"
         )
     return wanted
 
@@ -178,7 +181,7 @@ def _flame(flame: Any) -> FlameParams | None:
 
 
 def _floats(values: Any) -> Array:
-    """A copy: views would keep whole messages, which may hold meshes."""
+    """Return a copy: a view would keep the whole message, with its mesh, in memory."""
     return np.array(values, np.float32)
 
 

@@ -29,14 +29,14 @@ from pear_ros.rendering.colours import id_colour
 
 _HALF_AROUND_X = [1.0, 0.0, 0.0, 0.0]
 _NEAR = 0.05
-"""Metres in front of the camera from which on things are drawn."""
+"""Distance of the near plane from the camera, metres."""
 
 
 def save_glb(recording: Recording, folder: Path, *, mesh_detail: str = "full") -> list[Path]:
-    """Write people.glb with everybody into `folder`; returns the file.
+    """Write all people into people.glb in `folder`; return the file.
 
-    `mesh_detail`: how many triangles the meshes have, one of pear_ros.core.choice.MESH_DETAILS.
-    Raises ResultsError where nobody is there, or where a body is not the open one.
+    `mesh_detail`: number of triangles, one of pear_ros.core.parameters.MESH_DETAILS. Raises
+    ResultsError where there are no people, or a body is not the open one.
     """
     body = load_open_body()
     _require_open_body(recording, body)
@@ -50,12 +50,12 @@ def save_glb(recording: Recording, folder: Path, *, mesh_detail: str = "full") -
 
 def _require_open_body(recording: Recording, body: BodyModel) -> None:
     if not recording.tracks:
-        raise ResultsError(f"there is nobody in {recording.source} to animate")
+        raise ResultsError(f"{recording.source} has no people to animate")
     for track in recording.tracks:
         if track.body_model != body.name:
             raise ResultsError(
-                f"{track.id} has the body {track.body_model}, whose mesh must not be passed on in "
-                f"a file: glb is for {body.name} alone, take npz or csv"
+                f"{track.id} has the body {track.body_model}, whose licence forbids distributing "
+                f"its mesh: glb is for {body.name} alone, use npz or csv"
             )
     described = recording.body_hashes.get(body.name, body.sha256)
     if described != body.sha256:
@@ -70,7 +70,7 @@ class _Scene:
 
     def __init__(self, body: BodyModel, recording: Recording, mesh_detail: str) -> None:
         self._body, self._recording = body, recording
-        self._shown = SubMesh.of(body.faces_of(mesh_detail), body.vertex_count)
+        self._mesh = SubMesh.of(body.faces_of(mesh_detail), body.vertex_count)
         asset = gltf.Asset(generator=f"pear_ros {__version__}", copyright=body.license_note)
         self._file = gltf.GLTF2(asset=asset, scene=0, scenes=[gltf.Scene()])
         self._buffer = GltfBuffer(self._file)
@@ -81,11 +81,11 @@ class _Scene:
         )
         self._to_scene(self._frame)
         self._add_camera(recording.tracks[0].camera[0])
-        # What is the same for all people is in the file once.
+        # Data that all people share is stored once.
         self._faces = self._buffer.add(
-            self._shown.faces.astype(np.uint16).ravel(), gltf.ELEMENT_ARRAY_BUFFER
+            self._mesh.faces.astype(np.uint16).ravel(), gltf.ELEMENT_ARRAY_BUFFER
         )
-        joints, weights = (self._shown.take(values) for values in influences(body))
+        joints, weights = (self._mesh.take(values) for values in influences(body))
         self._influences = {
             f"{name}_{n}": self._buffer.add(values[:, 4 * n : 4 * n + 4], gltf.ARRAY_BUFFER)
             for name, values in (("JOINTS", joints), ("WEIGHTS", weights))
@@ -106,7 +106,7 @@ class _Scene:
             mesh=self._add_mesh(track.id, rest),
             skin=self._add_skin(track.id, rest.joints, joints),
         )
-        # The mesh goes where the joints are; the place of its own node counts for nothing.
+        # A skinned mesh follows its joints; glTF ignores the transform of its own node.
         self._to_scene(mesh)
         self._animate(moves, person, joints, mesh)
 
@@ -123,7 +123,7 @@ class _Scene:
         self._file.scenes[0].nodes.append(node)
 
     def _add_camera(self, camera: Any) -> None:
-        """`camera` (6,) as Track has it; its principal point has no place in glTF."""
+        """Add a camera (6,) as in Track; glTF has no place for its principal point."""
         width, height, fx, fy, _, _ = camera.tolist()
         lens = gltf.Perspective(
             yfov=2.0 * math.atan(0.5 * height / fy),
@@ -134,22 +134,22 @@ class _Scene:
         self._to_scene(self._node(name="camera", camera=0))
 
     def _add_expressions(self) -> list[gltf.Attributes]:
-        body, shown = self._body, self._shown
-        # Of each vertex of the body, its number among those shown, where it is one of them.
+        body, reduced = self._body, self._mesh
+        # (V,) index of each of the body's vertices among those of the reduced mesh; -1: not in it.
         renumbered = np.full(body.vertex_count, -1)
-        renumbered[shown.vertices] = np.arange(shown.vertex_count)
+        renumbered[reduced.vertices] = np.arange(reduced.vertex_count)
         numbers = renumbered[body.exprdirs_vertices]
         targets = []
         for offsets in np.moveaxis(body.exprdirs, 2, 0):
             moving = offsets.any(axis=1) & (numbers >= 0)
             positions = self._buffer.add_sparse(
-                shown.vertex_count, numbers[moving].astype(np.uint16), offsets[moving]
+                reduced.vertex_count, numbers[moving].astype(np.uint16), offsets[moving]
             )
             targets.append(gltf.Attributes(POSITION=positions))
         return targets
 
     def _add_joints(self, rest: Array) -> list[int]:
-        """Nodes of the joints, each hung on its parent as in the T-pose."""
+        """Add a node for each joint, a child of its parent's, in the T-pose; return the nodes."""
         parents = self._body.parents
         nodes: list[int] = []
         for joint, name in enumerate(self._body.joint_names):
@@ -161,9 +161,9 @@ class _Scene:
         return nodes
 
     def _add_mesh(self, name: str, rest: RestShape) -> int:
-        # Normals are those of the full mesh, which make a lighter one look as smooth.
-        normals = self._shown.take(vertex_normals(rest.vertices, self._body.faces))
-        vertices = self._shown.take(rest.vertices)
+        # The normals of the full mesh make a reduced one appear as smooth.
+        normals = self._mesh.take(vertex_normals(rest.vertices, self._body.faces))
+        vertices = self._mesh.take(rest.vertices)
         attributes = gltf.Attributes(
             POSITION=self._buffer.add(vertices, gltf.ARRAY_BUFFER, bounds=True),
             NORMAL=self._buffer.add(normals, gltf.ARRAY_BUFFER),
@@ -179,7 +179,7 @@ class _Scene:
             name=name,
             primitives=[primitive],
             weights=[0.0] * len(self._expressions),
-            # Where Blender and others look for the targets' names.
+            # Blender and others read the targets' names from here.
             extras={"targetNames": list(self._body.expression_names)},
         )
         self._file.meshes.append(mesh)
@@ -195,7 +195,7 @@ class _Scene:
 
     def _add_skin(self, name: str, rest: Array, joints: list[int]) -> int:
         inverse_bind = np.tile(np.eye(4, dtype=np.float32), (len(rest), 1, 1))
-        inverse_bind[:, 3, :3] = -rest  # transposed, as glTF goes column by column
+        inverse_bind[:, 3, :3] = -rest  # transposed, since glTF's matrices are column-major
         self._file.skins.append(
             gltf.Skin(name=name, joints=joints, inverseBindMatrices=self._buffer.add(inverse_bind))
         )
@@ -207,9 +207,9 @@ class _Scene:
         for joint, node in enumerate(joints):
             self._channel(times, moves.rotations[:, joint], node, "rotation")
         self._channel(times, moves.expression.ravel(), mesh, "weights")
-        if not moves.seen.all():
-            size = np.where(moves.seen[:, None], np.float32(moves.scale), np.float32(0.0))
-            changes = self._buffer.add(moves.seen_seconds, bounds=True)
+        if not moves.visible.all():
+            size = np.where(moves.visible[:, None], np.float32(moves.scale), np.float32(0.0))
+            changes = self._buffer.add(moves.visible_seconds, bounds=True)
             self._channel(changes, np.tile(size, 3), person, "scale", gltf.ANIM_STEP)
 
     def _channel(

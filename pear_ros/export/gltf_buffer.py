@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Arrays as accessors of a glTF file (glTF 2.0, section 3.6)."""
+"""Storage of arrays as accessors of a glTF file (glTF 2.0, section 3.6)."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ _KINDS = {(): gltf.SCALAR, (3,): gltf.VEC3, (4,): gltf.VEC4, (4, 4): gltf.MAT4}
 
 
 class GltfBuffer:
-    """The binary chunk of a file, filled array by array."""
+    """The binary chunk of a glTF file, to which arrays are appended."""
 
     def __init__(self, file: gltf.GLTF2) -> None:
-        """`file` gets the accessors."""
+        """Create the buffer of `file`, to which the accessors are added."""
         self._file = file
         self._data = bytearray()
 
     def add(
         self, array: npt.NDArray[Any], target: int | None = None, *, bounds: bool = False
     ) -> int:
-        """Add an array (N, ...) of uint8, uint16, uint32 or float32; returns its accessor.
+        """Add an array (N, ...) of uint8, uint16, uint32 or float32; return its accessor's index.
 
-        Matrices go column by column, so hand them over transposed. `target`: what the GPU uses it
-        for; `bounds`: with least and greatest values, which glTF wants of positions and times.
+        Matrices (N, 4, 4) are column-major. `target`: the view's target, as glTF names it;
+        `bounds`: add minimum and maximum, which glTF requires for positions and times.
         """
         accessor = _accessor(array, len(array), array.dtype, bounds)
         accessor.bufferView = self._view(array, target)
@@ -41,11 +41,11 @@ class GltfBuffer:
     def add_sparse(
         self, count: int, indices: npt.NDArray[np.uint16], values: npt.NDArray[np.float32]
     ) -> int:
-        """Add an array (count, 3), zero but for `values` (n, 3) at ascending `indices` (n,).
+        """Add a sparse array (count, 3) and return its accessor's index.
 
-        Returns its accessor.
+        It is zero except for `values` (n, 3) at the ascending `indices` (n,).
         """
-        # What is not named is zero, so zero is within the bounds.
+        # All other elements are zero, so the bounds include it.
         around = np.concatenate([values, np.zeros((1, 3), np.float32)])
         accessor = _accessor(around, count, values.dtype, bounds=True)
         accessor.byteOffset = None  # forbidden where there is no view
@@ -60,7 +60,7 @@ class GltfBuffer:
         return self._append(accessor)
 
     def finish(self) -> None:
-        """Hand the bytes over to the file, which can then be saved."""
+        """Store the bytes in the file, which can then be saved."""
         self._file.buffers = [gltf.Buffer(byteLength=len(self._data))]
         self._file.set_binary_blob(bytes(self._data))
 

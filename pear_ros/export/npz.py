@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Results as npz files, one for each person, named and laid out as AMASS's SMPL-X files.
+"""Export of npz files, one for each person, named and laid out as AMASS's SMPL-X files.
 
-Rows are the images in which the person was present, so that every number is one that tools of
-AMASS can use as it is; `frame` and `stamps` tell where time passed between two rows.
+Rows are the images in which the person was present, so that tools for
+AMASS can use all of them; gaps in time between two rows show in `frame` and `stamps`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from pear_ros.export.tracks import Recording, Track
 
 
 def save_npz(recording: Recording, folder: Path) -> list[Path]:
-    """Write ID.npz for each person into `folder`; returns the files."""
+    """Write ID.npz for each person into `folder`; return the files."""
     rate = _frame_rate(recording)
     files = []
     for track in recording.tracks:
@@ -70,7 +70,7 @@ def _arrays(recording: Recording, track: Track, rate: float) -> dict[str, Any]:
 
 
 def _frame_rate(recording: Recording) -> float:
-    """Images a second; NaN where there is but one."""
+    """Return the median frame rate, Hz; NaN for a single image."""
     if len(recording.stamps_ns) < 2:
         return float("nan")
     return float(1e9 / np.median(np.diff(recording.stamps_ns)))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The npz file that `pear run` leaves behind, as results to export."""
+"""Reading of the npz file of `pear run`, for export."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from pear_ros.io.run_arrays import ARRAYS
 
 
 def read_run_file(path: Path) -> Recording:
-    """Everybody in the arrays of pear_ros.io.run_arrays. Raises ResultsError where they are not
-    that.
+    """Return all people in an npz file with the arrays of pear_ros.io.run_arrays.
 
-    `pear run` does not know true size: scale is 1.
+    Their scale is 1, since `pear run` does not estimate the true size. Raises ResultsError where
+    the file is missing or has other content.
     """
     if not path.exists():
         raise ResultsError(f"{path} does not exist")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One person as a skinned mesh that moves: what an animation needs, in glTF's terms."""
+"""Skinned animation of one person: rest shape, joint weights and motion, as glTF defines them."""
 
 from __future__ import annotations
 
@@ -14,41 +14,41 @@ from pear_ros.core.people import Array
 from pear_ros.export.tracks import Recording, Track
 
 INFLUENCES = 8
-"""Joints that move a vertex, at most: two sets of four, as glTF has them."""
+"""Maximum number of joints that influence a vertex: two sets of four in glTF."""
 
 
 @dataclass(frozen=True)
 class RestShape:
-    """The body of one person in the T-pose, metres, of a scale of 1."""
+    """The body of one person in the T-pose, in metres, for a scale of 1."""
 
     vertices: Array
-    """(V, 3)"""
+    """(V, 3) positions in the body's frame."""
     joints: Array
-    """(55, 3)"""
+    """(55, 3) positions in the body's frame."""
 
 
 @dataclass(frozen=True)
 class Motion:
-    """What one person does in T images."""
+    """The animation of one person over T images."""
 
     seconds: Array
     """(T,) since the first image of the recording, ascending."""
     pelvis: Array
     """(T, 3) position of joint 0 over the person's scale, optical frame."""
     rotations: Array
-    """(T, 55, 4) unit quaternions x y z w relative to the parent; no sudden changes of sign."""
+    """(T, 55, 4) unit quaternions x y z w relative to the parent, in one hemisphere over time."""
     expression: Array
-    """(T, E)"""
+    """(T, E) coefficients."""
     scale: float
-    """Size of the person over that of the rest shape."""
-    seen_seconds: Array
-    """(K,) when the person comes and goes, and the first image."""
-    seen: npt.NDArray[np.bool_]
-    """(K,) whether the person is there from then on."""
+    """Ratio of the person's size to that of the rest shape."""
+    visible_seconds: Array
+    """(K,) times at which `visible` changes, and that of the first image."""
+    visible: npt.NDArray[np.bool_]
+    """(K,) whether the person is present from each of these times on."""
 
 
 def rest_shape(body: BodyModel, track: Track) -> RestShape:
-    """The person's body by the median of their betas: one shape for all images."""
+    """Return the body of a person, with the median of their betas as the shape of all images."""
     betas = np.nan_to_num(np.median(track.betas, axis=0)).astype(np.float32)
     none = np.zeros((1, body.num_expression), np.float32)
     return RestShape(
@@ -58,12 +58,13 @@ def rest_shape(body: BodyModel, track: Track) -> RestShape:
 
 
 def motion(track: Track, recording: Recording) -> Motion:
-    """What the person does. The pelvis is where it was; rotations that are not known are none."""
+    """Return the animation of a person; unknown rotations (NaN) become the identity."""
     scale = float(np.median(track.scale))
     count, joints, _ = track.pose.shape
     rotations = Rotation.from_rotvec(np.nan_to_num(track.pose).reshape(-1, 3)).as_quat()
     rotations = rotations.reshape(count, joints, 4)
-    # Of the two quaternions of a rotation, that closer to the one before: so nothing spins between.
+    # q and -q are the same rotation: take the one closer to its predecessor, so that interpolation
+    # takes the short way.
     turned = (rotations[1:] * rotations[:-1]).sum(axis=2) < 0.0
     signs = np.where(np.cumsum(turned, axis=0) % 2, -1.0, 1.0)
     rotations[1:] *= signs[:, :, None]
@@ -78,15 +79,15 @@ def motion(track: Track, recording: Recording) -> Motion:
         rotations=rotations.astype(np.float32),
         expression=np.nan_to_num(track.expression),
         scale=scale,
-        seen_seconds=seconds[changes],
-        seen=there[changes],
+        visible_seconds=seconds[changes],
+        visible=there[changes],
     )
 
 
 def influences(body: BodyModel) -> tuple[npt.NDArray[np.uint8], Array]:
-    """(V, 8) joints that move each vertex, the strongest first, and (V, 8) their weights.
+    """Return the (V, 8) joints with the greatest weights of each vertex, and (V, 8) their weights.
 
-    Places that are not needed are joint 0 with a weight of 0.
+    Weights are sorted and sum to 1; unused entries are joint 0 with weight 0.
     """
     dense = body.weights.toarray()
     joints = np.argsort(-dense, axis=1, kind="stable")[:, :INFLUENCES]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Joints as one CSV table, for pandas and for spreadsheets."""
+"""Export of joints as a CSV table, for pandas and for spreadsheets."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ _HEAD = [
 
 
 def save_table(recording: Recording, folder: Path) -> list[Path]:
-    """Write joints.csv into `folder`; returns the file.
+    """Write joints.csv into `folder`; return the file.
 
-    One row for each person present in each image, in order of time: stamp in seconds, to the
-    nanosecond; id; new, tracked or predicted; and for each joint x, y and z in metres, in the
-    camera's optical frame, and a confidence from 0 to 1. What is not known is left empty.
+    It has one row for each person present in each image, ordered by time: stamp in seconds, to the
+    nanosecond; id; new, tracked or predicted; and for each joint x, y and z in metres in the
+    camera's optical frame, and the confidence from 0 to 1. Unknown values are empty.
     """
     path = folder / "joints.csv"
     with path.open("w", newline="") as file:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Results of a recording, person by person."""
+"""Recorded results, grouped by person."""
 
 from __future__ import annotations
 
@@ -24,17 +24,19 @@ from pear_ros.core.people import (
 )
 
 _ID = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
-"""Ids become names of files."""
+"""Valid ids: they become names of files."""
 
 
 class ResultsError(ValueError):
-    """Results that cannot be read or exported; the text says why, for people."""
+    """Results that cannot be read or exported; the text gives the reason."""
 
 
 @dataclass(frozen=True)
 class Track:
-    """One person in the T images in which they were present. Frame and units:
-    pear_ros.core.people."""
+    """One person in the T images in which they were present.
+
+    Positions are in the camera's optical frame, in metres, as in pear_ros.core.people.
+    """
 
     id: str
     model_id: str
@@ -44,52 +46,52 @@ class Track:
     states: npt.NDArray[np.uint8]
     """(T,) pear_ros.core.people.TrackingState, never LOST."""
     pose: Array
-    """(T, 55, 3) axis-angle, as SmplxParams has it."""
+    """(T, 55, 3) axis-angle, in the order of SmplxParams."""
     betas: Array
-    """(T, B)"""
+    """(T, B) shape coefficients."""
     expression: Array
-    """(T, E)"""
+    """(T, E) expression coefficients."""
     transl: Array
-    """(T, 3)"""
+    """(T, 3) translation of the posed body, metres."""
     scale: Array
-    """(T,)"""
+    """(T,) ratio of the true size to that of the posed body."""
     depth_source: npt.NDArray[np.uint8]
     """(T,) pear_ros.core.people.DepthSource."""
     arrays: Mapping[str, Array]
     """(T, ...) by the names of pear_ros.core.estimate_arrays."""
     camera: npt.NDArray[np.float64]
-    """(T, 6) width, height, fx, fy, cx, cy."""
+    """(T, 6) width, height, fx, fy, cx, cy, pixels."""
     flame: FlameParams | None = None
-    """Arrays with T as first axis; None where the estimator has no FLAME head."""
+    """FLAME's parameters with T as first axis; None where the estimator has no FLAME head."""
 
 
 @dataclass(frozen=True)
 class Recording:
-    """Everybody in F images, in order of time."""
+    """All people in F images, in order of time."""
 
     source: Path
     """The file or bag."""
     stamps_ns: npt.NDArray[np.int64]
-    """(F,) when the images were taken; those without people too."""
+    """(F,) stamps of all images, including those without people, nanoseconds."""
     frame_id: str
-    """Name of the camera's optical frame; empty where it has none."""
+    """Name of the camera's optical frame; empty where it is unknown."""
     tracks: tuple[Track, ...]
     body_hashes: Mapping[str, str] = field(default_factory=dict)
-    """SHA-256 of the file of each body that is described in the recording, by name."""
+    """SHA-256 of the file of each body described in the recording, by the body's name."""
     damage: tuple[str, ...] = ()
-    """What is wrong with the recording, so that something may be missing; a sentence each."""
+    """Damage of the recording, one sentence each; results may be missing."""
 
     def only(self, ids: Sequence[str]) -> Recording:
-        """The same with these people alone; all of them where `ids` is empty.
+        """Return the recording restricted to people with these ids; all where `ids` is empty.
 
-        Raises ResultsError, naming those there are, where somebody is not among them.
+        Raises ResultsError, which lists the existing ids, where an id does not exist.
         """
         there = [track.id for track in self.tracks]
         absent = [name for name in ids if name not in there]
         if absent:
             raise ResultsError(
-                f"{self.source} has nobody with the id {', '.join(absent)}; "
-                f"there are: {', '.join(there) or 'none'}"
+                f"{self.source} has no person with the id {', '.join(absent)}; "
+                f"it has: {', '.join(there) or 'none'}"
             )
         return replace(
             self, tracks=tuple(track for track in self.tracks if not ids or track.id in ids)
@@ -97,26 +99,26 @@ class Recording:
 
 
 @dataclass
-class _Sightings:
-    """What a Track is made of."""
+class _Observations:
+    """The images and persons that a Track is made of."""
 
     first: People
     frames: list[int] = field(default_factory=list)
     cameras: list[Camera] = field(default_factory=list)
     persons: list[Person] = field(default_factory=list)
 
-    def goes_on(self, people: People, person: Person) -> bool:
+    def continues_with(self, people: People, person: Person) -> bool:
         same = (people.model_id, people.body_model) == (self.first.model_id, self.first.body_model)
         return same and person.state is not TrackingState.NEW
 
 
 def tracks_of(images: Iterable[People]) -> tuple[Track, ...]:
-    """Everybody in all images, in order of appearance; who is LOST is left out.
+    """Return the tracks of all people in `images`, in order of appearance, without LOST persons.
 
-    An id that is new again, as after a restart, is somebody else: `h1`, then `h1_2`. Raises
+    An id that is NEW again, as after a restart, begins another track: `h1`, then `h1_2`. Raises
     ResultsError where an id cannot be the name of a file.
     """
-    tracks: dict[str, list[_Sightings]] = {}
+    tracks: dict[str, list[_Observations]] = {}
     for frame, people in enumerate(images):
         for person in people.persons:
             if person.state is TrackingState.LOST:
@@ -126,21 +128,21 @@ def tracks_of(images: Iterable[People]) -> tuple[Track, ...]:
                     f"an id of a person is {person.id!r}; it must start with a letter and have "
                     "letters, digits, _ and - only"
                 )
-            lives = tracks.setdefault(person.id, [])
-            if not lives or not lives[-1].goes_on(people, person):
-                lives.append(_Sightings(people))
-            lives[-1].frames.append(frame)
-            lives[-1].cameras.append(people.camera)
-            lives[-1].persons.append(person)
+            tracks_of_id = tracks.setdefault(person.id, [])
+            if not tracks_of_id or not tracks_of_id[-1].continues_with(people, person):
+                tracks_of_id.append(_Observations(people))
+            tracks_of_id[-1].frames.append(frame)
+            tracks_of_id[-1].cameras.append(people.camera)
+            tracks_of_id[-1].persons.append(person)
     return tuple(
-        _track(name if n == 1 else f"{name}_{n}", sightings)
-        for name, lives in tracks.items()
-        for n, sightings in enumerate(lives, 1)
+        _track(name if n == 1 else f"{name}_{n}", observations)
+        for name, tracks_of_id in tracks.items()
+        for n, observations in enumerate(tracks_of_id, 1)
     )
 
 
-def _track(name: str, sightings: _Sightings) -> Track:
-    persons = sightings.persons
+def _track(name: str, observations: _Observations) -> Track:
+    persons = observations.persons
     smplx = stack([person.smplx for person in persons])
     heads = [person.flame for person in persons if person.flame is not None]
 
@@ -149,9 +151,9 @@ def _track(name: str, sightings: _Sightings) -> Track:
 
     return Track(
         id=name,
-        model_id=sightings.first.model_id,
-        body_model=sightings.first.body_model,
-        frames=column(sightings.frames, np.int64),
+        model_id=observations.first.model_id,
+        body_model=observations.first.body_model,
+        frames=column(observations.frames, np.int64),
         states=column([person.state for person in persons], np.uint8),
         pose=smplx.pose,
         betas=smplx.betas,
@@ -163,7 +165,7 @@ def _track(name: str, sightings: _Sightings) -> Track:
             name: column([getattr(person, name) for person in persons]) for name in ESTIMATE_ARRAYS
         },
         camera=column(
-            [(c.width, c.height, c.fx, c.fy, c.cx, c.cy) for c in sightings.cameras], np.float64
+            [(c.width, c.height, c.fx, c.fy, c.cx, c.cy) for c in observations.cameras], np.float64
         ),
         flame=stack(heads) if len(heads) == len(persons) else None,
     )

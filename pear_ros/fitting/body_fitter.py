@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The fit of a body without hands and face: landmarks in, joint rotations and shape out."""
+"""Fits the body without hands and face: landmarks in, joint rotations, shape and place out.
+
+The learned prior proposes a pose, the solver refines it. From image to image, shape is a running
+mean, and poses and depth are kept near those of the image before.
+"""
 
 from __future__ import annotations
 
@@ -11,51 +15,55 @@ from pear_ros.body import BodyModel, load_open_body
 from pear_ros.body.kinematics import rotation_vectors
 from pear_ros.core.camera import Camera
 from pear_ros.core.people import Array
-from pear_ros.fitting.pose_prior import PosePrior, confidence, front_for_back
+from pear_ros.fitting.pose_prior import PosePrior, confidence, front_back_swapped
 from pear_ros.fitting.skeleton import AttachedPoints, BodyState, Skeleton
-from pear_ros.fitting.solver import BodySolver, Expectation, Observation, place
+from pear_ros.fitting.solver import BodySolver, GaussianPrior, Observation, fit_translation
 from pear_ros.landmarks.types import PoseLandmarks
 
 _MIN_VISIBILITY = 0.1
-"""Landmarks less visible than this are guesses of the landmark model, not observations."""
-_DOUBTFUL = 0.03
-"""A guess further off its landmarks than this share of the region's side needs a second opinion."""
-_IMPLAUSIBLE = 0.05
-"""A guess further off than this took front for back."""
+"""Landmarks of lower visibility are not used: the landmark model only guesses them."""
+_DOUBTFUL_DISTANCE = 0.03
+"""Distance between proposal and landmarks, as a share of the region's side, from which on the
+proposal for the mirrored landmarks is tried, too."""
+_IMPLAUSIBLE_DISTANCE = 0.05
+"""Distance, as a share of the region's side, from which on the proposal is discarded for the pose
+of the image before."""
 _BETAS_ERROR = 0.7
-"""Error of one picture's betas, standard deviations."""
-_STEADY_BETAS_ERROR = 0.1
-"""A person's shape is never held for better known than this."""
-_SUDDEN_TURN = np.radians(110.0)
-"""From one picture to the next; whoever turns passes through the angles between."""
-_REVERSAL_PATIENCE = 0.5
-"""Seconds after which the landmarks are believed after all."""
+"""Standard deviation of the betas of one image."""
+_MIN_BETAS_ERROR = 0.1
+"""Least standard deviation of the mean betas of a person."""
+_MAX_TURN = np.radians(110.0)
+"""Greatest turn of the root from one image to the next: people pass through the angles between."""
+_MAX_SWAPPED_TIME = 0.5
+"""Seconds for which landmarks may be taken for swapped front and back; then they are believed."""
 _TURN_RATE = 4.0
-"""Radians per second by which a joint's rotation typically changes."""
-_SPEED = 1.5
-"""Metres per second, likewise, of depth."""
+"""Standard deviation of the rate at which a joint rotates, radians per second."""
+_DEPTH_RATE = 1.5
+"""Standard deviation of the rate at which depth changes, metres per second."""
 
 
 @dataclass(frozen=True)
 class BodyFit:
-    """One person's body in one image, and what is remembered of it for the next."""
+    """The body of one person fitted in one image; also the state for the next image."""
 
     state: BodyState
+    """Rotations, shape and translation."""
     joint_confidence: Array
     """(22,) 0 to 1."""
     mismatch: float
-    """Typical distance between landmarks and the body fitted to them, as a share of the region's
-    side: 0.005 is usual, above 0.02 hardly any body explains the landmarks."""
+    """Median distance between landmarks and the body fitted to them, as a share of the region's
+    side: 0.005 is usual; above 0.02 hardly any body explains the landmarks."""
     betas_error: float
-    """Standard deviation of the shape, which is learnt from picture to picture."""
-    reversed_for: float
-    """Seconds for which the landmarks have been read as front for back, against their word."""
+    """Standard deviation of the betas, the mean of those of all images so far."""
+    swapped_for: float
+    """Seconds for which the landmarks have been taken for swapped front and back."""
 
 
 class BodyFitter:
-    """Fits the open body to body landmarks of one person at a time; keeps no state."""
+    """Fits the open body to the body landmarks of one person at a time; stateless."""
 
     def __init__(self) -> None:
+        """Load the open body and the pose prior."""
         self.body: BodyModel = load_open_body()
         self._prior = PosePrior()
         self._skeleton = Skeleton(self.body)
@@ -65,106 +73,110 @@ class BodyFitter:
     def __call__(
         self, pose: PoseLandmarks, camera: Camera, previous: BodyFit | None, elapsed: float
     ) -> BodyFit:
-        """The body that explains a person's landmarks best.
+        """Fit the body to a person's landmarks.
 
-        `previous`: the same person's fit `elapsed` seconds earlier, None for a new person.
+        `pose` in pixels of the pinhole `camera`; `previous`: the same person's fit `elapsed`
+        seconds earlier, None for a new person.
         """
-        seen = self._observe(pose)
-        start, joint_error, betas_error = self._start(pose, seen, camera, previous)
-        reversed_for = 0.0
-        if previous is not None and _turned(start, previous.state) > _SUDDEN_TURN:
-            # Nobody turns so fast: more likely the landmarks took front for back this time.
-            other = front_for_back(pose)
-            other_seen = self._observe(other)
-            again = self._start(other, other_seen, camera, previous)
-            patient = previous.reversed_for + elapsed <= _REVERSAL_PATIENCE
-            if patient and _turned(again[0], previous.state) < _SUDDEN_TURN / 2:
-                seen, (start, joint_error, betas_error) = other_seen, again
-                reversed_for = previous.reversed_for + elapsed
-        expected = self._expect(start, betas_error, previous, elapsed)
-        state = self._solver(start, seen, expected, camera)
-        points = self._skeleton.points(self._skeleton.pose(state), seen.points)
+        observed = self._observe(pose)
+        start, joint_error, betas_error = self._start(pose, observed, camera, previous)
+        swapped_for = 0.0
+        if previous is not None and _turn(start, previous.state) > _MAX_TURN:
+            # More likely than such a turn: the landmark model has confused front and back.
+            other = front_back_swapped(pose)
+            other_observed = self._observe(other)
+            again = self._start(other, other_observed, camera, previous)
+            patient = previous.swapped_for + elapsed <= _MAX_SWAPPED_TIME
+            if patient and _turn(again[0], previous.state) < _MAX_TURN / 2:
+                observed, (start, joint_error, betas_error) = other_observed, again
+                swapped_for = previous.swapped_for + elapsed
+        priors = self._priors(start, betas_error, previous, elapsed)
+        state = self._solver(start, observed, priors, camera)
+        points = self._skeleton.points(self._skeleton.pose(state), observed.points)
         return BodyFit(
             state=state,
             joint_confidence=confidence(joint_error) * np.float32(pose.score),
-            mismatch=_distance(points, seen, camera) / pose.roi.size,
+            mismatch=_median_distance(points, observed, camera) / pose.roi.size,
             betas_error=betas_error,
-            reversed_for=reversed_for,
+            swapped_for=swapped_for,
         )
 
     def _observe(self, pose: PoseLandmarks) -> Observation:
-        """The body's landmarks as observations; hidden ones count less, guessed ones not at all."""
-        certain = pose.visibility * pose.presence
-        error = self._prior.landmark_error * pose.roi.size / np.maximum(certain, 1e-6)
-        error[certain < _MIN_VISIBILITY] = np.inf
+        """Return the landmarks with standard deviations, which grow with falling visibility."""
+        visible = pose.visibility * pose.presence
+        error = self._prior.landmark_error * pose.roi.size / np.maximum(visible, 1e-6)
+        error[visible < _MIN_VISIBILITY] = np.inf
         return Observation(self._points, pose.image[:, :2], error)
 
     def _start(
-        self, pose: PoseLandmarks, seen: Observation, camera: Camera, previous: BodyFit | None
+        self, pose: PoseLandmarks, observed: Observation, camera: Camera, previous: BodyFit | None
     ) -> tuple[BodyState, Array, float]:
-        """Where to start, the error of its joints, and how well the shape will be known."""
-        guess = self._prior(pose, camera)
-        start, off = self._place(guess.rotations, guess.betas, seen, camera)
-        if off > _DOUBTFUL * pose.roi.size:
-            other = self._prior(pose, camera, in_mirror=True)
-            other_start, other_off = self._place(other.rotations, other.betas, seen, camera)
-            if other_off < off:
-                guess, start, off = other, other_start, other_off
-        joint_error = guess.joint_error
+        """Return the start of the solver, the errors of its joints (22,) and that of its betas."""
+        proposal = self._prior(pose, camera)
+        start, distance = self._place(proposal.rotations, proposal.betas, observed, camera)
+        if distance > _DOUBTFUL_DISTANCE * pose.roi.size:
+            other = self._prior(pose, camera, mirrored=True)
+            other_start, other_distance = self._place(
+                other.rotations, other.betas, observed, camera
+            )
+            if other_distance < distance:
+                proposal, start, distance = other, other_start, other_distance
+        joint_error = proposal.joint_error
         if previous is None:
             return start, joint_error, _BETAS_ERROR
         rotations = start.rotations
-        if off > _IMPLAUSIBLE * pose.roi.size:
+        if distance > _IMPLAUSIBLE_DISTANCE * pose.roi.size:
             rotations = previous.state.rotations
-        # Running mean of the pictures so far (Kalman filter of a constant).
+        # Kalman filter of a constant: K = P / (P + R), x = x + K (z - x), P = (1 - K) P.
         gain = previous.betas_error**2 / (previous.betas_error**2 + _BETAS_ERROR**2)
         betas = previous.state.betas + gain * (start.betas - previous.state.betas)
-        betas_error = max(np.sqrt(1.0 - gain) * previous.betas_error, _STEADY_BETAS_ERROR)
-        start, _ = self._place(rotations, betas, seen, camera)
+        betas_error = max(np.sqrt(1.0 - gain) * previous.betas_error, _MIN_BETAS_ERROR)
+        start, _ = self._place(rotations, betas, observed, camera)
         return start, joint_error, float(betas_error)
 
     def _place(
-        self, rotations: Array, betas: Array, seen: Observation, camera: Camera
+        self, rotations: Array, betas: Array, observed: Observation, camera: Camera
     ) -> tuple[BodyState, float]:
-        """The body in this pose, projected best onto what is seen, and how far off it then is."""
+        """Return the body in this pose, translated to fit best, and its median distance, pixels."""
         at_origin = BodyState(rotations, betas, np.zeros(3, np.float32))
-        points = self._skeleton.points(self._skeleton.pose(at_origin), seen.points)
-        transl = place(points, seen.pixels, 1.0 / seen.error, camera)
-        return replace(at_origin, transl=transl), _distance(points + transl, seen, camera)
+        points = self._skeleton.points(self._skeleton.pose(at_origin), observed.points)
+        transl = fit_translation(points, observed.pixels, 1.0 / observed.error, camera)
+        placed = replace(at_origin, transl=transl)
+        return placed, _median_distance(points + transl, observed, camera)
 
-    def _expect(
+    def _priors(
         self, start: BodyState, betas_error: float, previous: BodyFit | None, elapsed: float
-    ) -> list[Expectation]:
-        """What the learned guess and the previous picture make expect."""
+    ) -> list[GaussianPrior]:
+        """Return the priors: near the learned proposal and, if there is one, the last image."""
         spread = np.full(len(start.betas), betas_error)
-        expected = [Expectation(start, self._prior.rotation_error, spread, np.full(3, np.inf))]
+        priors = [GaussianPrior(start, self._prior.rotation_error, spread, np.full(3, np.inf))]
         if previous is not None:
-            expected.append(_continuity(start, previous.state, elapsed))
-        return expected
+            priors.append(_continuity_prior(start, previous.state, elapsed))
+        return priors
 
 
-def _distance(points: Array, seen: Observation, camera: Camera) -> float:
-    """Median distance in pixels between points of the body and where they are seen."""
-    distance = np.linalg.norm(camera.project(points) - seen.pixels, axis=1)
-    used = np.isfinite(seen.error)
+def _median_distance(points: Array, observed: Observation, camera: Camera) -> float:
+    """Return the median distance, pixels, between projected points (N, 3) and observed ones."""
+    distance = np.linalg.norm(camera.project(points) - observed.pixels, axis=1)
+    used = np.isfinite(observed.error)
     return float(np.median(distance[used])) if used.any() else np.inf
 
 
-def _turned(state: BodyState, before: BodyState) -> float:
-    """Angle between two root orientations, radians."""
+def _turn(state: BodyState, before: BodyState) -> float:
+    """Return the angle between two root orientations, radians: cos a = (tr(R0' R1) - 1) / 2."""
     trace = float((before.rotations[0] * state.rotations[0]).sum())
     return float(np.arccos(np.clip((trace - 1.0) / 2.0, -1.0, 1.0)))
 
 
-def _continuity(start: BodyState, before: BodyState, elapsed: float) -> Expectation:
-    """What the previous picture makes expect: little change, and no say where all has changed."""
+def _continuity_prior(start: BodyState, before: BodyState, elapsed: float) -> GaussianPrior:
+    """Return the prior that joints and depth change little; weak where the start differs much."""
     error = np.hypot(0.05, _TURN_RATE * elapsed)
     turn = rotation_vectors(before.rotations.swapaxes(1, 2) @ start.rotations)
-    change = np.linalg.norm(turn, axis=1)
-    depth_error = np.hypot(0.02, _SPEED * elapsed)
-    return Expectation(
+    angle = np.linalg.norm(turn, axis=1)  # (22,)
+    depth_error = np.hypot(0.02, _DEPTH_RATE * elapsed)
+    return GaussianPrior(
         before,
-        (error * (1.0 + (change / (3.0 * error)) ** 2)).astype(np.float32),
+        (error * (1.0 + (angle / (3.0 * error)) ** 2)).astype(np.float32),
         np.full(len(before.betas), np.inf),
         np.array([np.inf, np.inf, depth_error]),
     )

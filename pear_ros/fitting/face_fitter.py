@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Head orientation, jaw and expression from the 468 landmarks of a face."""
+"""Fits head orientation, jaw and expression to the 468 landmarks of a face.
+
+The landmarks that no expression moves give the orientation and the scale (Umeyama). What is left is
+explained by the jaw, by the person's own features, and by non-negative expression coefficients.
+"""
 
 from __future__ import annotations
 
@@ -14,15 +18,16 @@ from pear_ros.body import BodyModel
 from pear_ros.core.people import NUM_JOINTS, SMPLX_JOINT_NAMES, Array
 from pear_ros.landmarks.topology import Face
 
-# Forehead, bridge and tip of the nose, corners of the eyes: what no expression moves.
+# Forehead, bridge and tip of the nose, corners of the eyes: no expression moves them.
 _RIGID = (
     *(Face.FOREHEAD, 151, 9, 8, 168, 6, 197, 195, 5, 4, Face.NOSE_TIP),
     *(Face.RIGHT_EYE_OUTER, Face.RIGHT_EYE_INNER, Face.LEFT_EYE_INNER, Face.LEFT_EYE_OUTER),
 )
 _JAW_STEP = 0.2
-"""Radians of jaw opening over which the movement of the landmarks is taken as linear."""
+"""Radians of jaw opening from which the movement of the landmarks per radian is computed."""
 _MAX_JAW = 0.6
-# What 468 landmarks can tell apart; the jaw joint takes the place of jawOpen.
+"""Greatest opening of the jaw, radians."""
+# Expressions that 468 landmarks distinguish; the jaw joint takes the place of jawOpen.
 _FITTED = (
     *("browInnerUp", "cheekPuff", "mouthFunnel", "mouthPucker", "mouthLeft", "mouthRight"),
     *(
@@ -36,31 +41,35 @@ _FITTED = (
         for side in ("Left", "Right")
     ),
 )
-_EFFORT = 0.0004
-"""Metres of landmark movement that a coefficient of one must explain to be worth it (ridge)."""
+_RIDGE = 0.0004
+"""Weight of the ridge penalty of a coefficient, metres of landmark movement per unit."""
 
 
 @dataclass(frozen=True)
 class FaceFit:
-    """What a face says of its head."""
+    """Head orientation, jaw and expression of one face."""
 
     orientation: Array
-    """(3, 3) of the head, from body axes to the optical frame."""
+    """(3, 3) rotation of the head, from the body's axes at rest to the optical frame."""
     jaw: float
     """Opening of the jaw joint, radians."""
     expression: Array
-    """(num_expression,) 0 to 1."""
+    """(num_expression,) coefficients, 0 to 1."""
 
 
 class FaceFitter:
-    """Fits the face of a body model.
+    """Fits the face of a body model to landmarks.
 
-    A person's own features are not an expression: they are explained by smooth changes of the whole
-    face (a quadratic map of the neutral face), expressions by what is left.
+    A person's own features are modelled as a quadratic map of the neutral face and projected out;
+    expressions explain the rest.
     """
 
     def __init__(self, body: BodyModel, corners: npt.NDArray[np.intp], barycentric: Array) -> None:
-        """`corners` (468, 3) vertices and `barycentric` (468, 3): where the landmarks lie."""
+        """Factorise the least-squares problem of the expressions.
+
+        `corners` (468, 3) vertex indices and `barycentric` (468, 3) coordinates: the places of the
+        landmarks on the mesh.
+        """
         self._corners = corners
         self._weights = barycentric[..., None].astype(np.float64)
         self._neutral = self._landmarks(body.v_template)
@@ -72,21 +81,22 @@ class FaceFitter:
         expression = np.stack(units, axis=1)
         self._jaw = self._jaw_movement(body)
         identity = _quadratic_maps(self._neutral)
-        # The person's own features are projected out; the ridge is folded into the matrix.
+        # Min |A x - b|^2 + |ridge x|^2 over x >= 0, with the features projected out of A: stack
+        # [A; ridge] = Q R.
         basis, _ = np.linalg.qr(identity)
         self._identity = basis
         free = expression - basis @ (basis.T @ expression)
-        ridge = np.full(free.shape[1], _EFFORT * np.sqrt(len(self._neutral)))
+        ridge = np.full(free.shape[1], _RIDGE * np.sqrt(len(self._neutral)))
         self._factor, triangle = np.linalg.qr(np.vstack([free, np.diag(ridge)]))
         self._factor = self._factor[: len(free)]
         self._triangle = triangle
 
     def _landmarks(self, vertices: Array) -> npt.NDArray[np.float64]:
-        """(468, 3) where the landmarks lie on vertices (V, 3)."""
+        """Return the landmarks (468, 3) of a mesh with vertices (V, 3)."""
         return np.asarray((vertices[self._corners] * self._weights).sum(axis=1))
 
     def _jaw_movement(self, body: BodyModel) -> npt.NDArray[np.float64]:
-        """(468, 3) movement of the landmarks per radian of jaw opening."""
+        """Return the movement (468, 3) of the landmarks per radian of jaw opening, metres."""
         pose = np.zeros((1, NUM_JOINTS, 3), np.float32)
         pose[0, SMPLX_JOINT_NAMES.index("jaw"), 0] = _JAW_STEP
         betas = np.zeros((1, body.num_betas), np.float32)
@@ -95,9 +105,9 @@ class FaceFitter:
         return (self._landmarks(opened) - self._landmarks(body.v_template)) / _JAW_STEP
 
     def __call__(self, points: Array, view: Array) -> FaceFit:
-        """Fit landmarks `points` (468, 3) in pixels, z away from the camera.
+        """Fit the face to landmarks `points` (468, 3) in pixels, z away from the camera.
 
-        `view` (3, 3) turns from the ray through the face to the optical frame.
+        `view` (3, 3) rotates from a camera that looks at the face to the optical frame.
         """
         rigid = list(_RIGID)
         seen = points - points[rigid].mean(axis=0)
@@ -106,7 +116,7 @@ class FaceFitter:
         turned = seen @ rotation.as_matrix()
         scale = (turned[rigid] * model[rigid]).sum() / (turned[rigid] ** 2).sum()
         moved = turned * scale - model
-        # The jaw from the lips alone: as a smooth change of the face it would pass for a feature.
+        # The jaw from the lips alone: its smooth movement of the face is also a quadratic map.
         jaw = float(np.clip(_lip_gap(moved) / _lip_gap(self._jaw), 0.0, _MAX_JAW))
         difference = (moved - jaw * self._jaw).ravel()
         difference -= self._identity @ (self._identity.T @ difference)
@@ -121,12 +131,12 @@ class FaceFitter:
 
 
 def _lip_gap(moved: npt.NDArray[np.float64]) -> float:
-    """How much further the lips are apart when landmarks (468, 3) have moved so, along body y."""
+    """Return how much a movement of the landmarks (468, 3) parts the lips along the body's y."""
     return float(moved[Face.UPPER_LIP_INNER, 1] - moved[Face.LOWER_LIP_INNER, 1])
 
 
 def _quadratic_maps(points: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """(3 N, 30) the movements of points (N, 3) under any quadratic map of space."""
+    """Return a basis (3 N, 30) of the movements of points (N, 3) under quadratic maps of space."""
     x, y, z = ((points - points.mean(axis=0)) / points.std(axis=0)).T
     terms = np.stack([np.ones_like(x), x, y, z, x * x, y * y, z * z, x * y, y * z, x * z], axis=1)
     maps = np.zeros((len(points), 3, 3, terms.shape[1]))

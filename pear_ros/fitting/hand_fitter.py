@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Wrist and fingers from the 21 landmarks of a hand, by the directions of the bones."""
+"""Fits wrist and fingers to the 21 landmarks of a hand, by the directions of the bones."""
 
 from __future__ import annotations
 
@@ -12,21 +12,24 @@ from pear_ros.core.people import SMPLX_JOINT_NAMES, Array
 from pear_ros.landmarks.topology import Hand
 
 FINGERS = ("index", "middle", "pinky", "ring", "thumb")
-"""In SMPL-X's order."""
+"""Fingers in SMPL-X's order."""
 
 # First landmark of each finger; three more follow it.
 _FIRST = (Hand.INDEX_MCP, Hand.MIDDLE_MCP, Hand.PINKY_MCP, Hand.RING_MCP, Hand.THUMB_CMC)
 _MAX_BEND = np.radians(110.0)
-"""No finger joint bends further than this."""
+"""Greatest rotation of a finger joint, radians."""
 _MAX_WRIST = np.radians(100.0)
-"""A wrist that would turn further than this against the forearm is a misread hand."""
+"""Greatest rotation of the wrist relative to the forearm; beyond, the landmarks are rejected."""
 
 
 class HandFitter:
-    """Poses one hand, the left or the right, of a body model."""
+    """Fits one hand, the left or the right, of a body model."""
 
     def __init__(self, body: BodyModel, fingertips: npt.NDArray[np.intp], side: str) -> None:
-        """`fingertips` (5,): vertices at the tips, as FINGERS; `side`: "left" or "right"."""
+        """Compute the bones of the hand at rest.
+
+        `fingertips` (5,): vertices at the tips, in the order of FINGERS; `side`: "left" or "right".
+        """
         zeros = np.zeros((1, body.num_betas + body.num_expression), np.float32)
         rest = body.rest_joints(zeros[:, : body.num_betas], zeros[:, body.num_betas :])[0]
         index = {name: number for number, name in enumerate(SMPLX_JOINT_NAMES)}
@@ -37,10 +40,11 @@ class HandFitter:
         self._palm = joints[:, 0] - rest[index[f"{side}_wrist"]]
 
     def __call__(self, world: Array, forearm: Array) -> tuple[Array, Array] | None:
-        """Local rotation of the wrist (3, 3) and finger pose (15, 3) axis-angle, SMPL-X order.
+        """Return the rotation of the wrist (3, 3) and the pose of the fingers (15, 3) axis-angle.
 
-        `world` (21, 3): landmarks along the axes of the optical frame; `forearm` (3, 3):
-        orientation of the elbow joint in that frame. None when the hand contradicts the forearm.
+        `world` (21, 3): landmarks along the axes of the optical frame, of any origin and scale;
+        `forearm` (3, 3): orientation of the elbow joint in that frame. The wrist is relative to the
+        forearm, fingers are in SMPL-X's order. None: the wrist would turn too far.
         """
         chains = world[np.asarray(_FIRST)[:, None] + np.arange(4)]
         palm = chains[:, 0] - world[Hand.WRIST]
@@ -54,16 +58,16 @@ class HandFitter:
         pose = np.empty((len(FINGERS), 3, 3))
         for phalanx in range(3):
             wanted = np.einsum("fji,fj->fi", above, directions[:, phalanx])
-            bend = _shortest_turns(self._bones[:, phalanx], wanted)
+            bend = _shortest_rotations(self._bones[:, phalanx], wanted)
             pose[:, phalanx] = bend
             above = above @ Rotation.from_rotvec(bend).as_matrix()
         return wrist.astype(np.float32), pose.reshape(-1, 3).astype(np.float32)
 
 
-def _shortest_turns(
+def _shortest_rotations(
     start: npt.NDArray[np.floating], end: npt.NDArray[np.floating]
 ) -> npt.NDArray[np.float64]:
-    """(N, 3) rotation vectors, none longer than _MAX_BEND, that turn unit vectors to others."""
+    """Return rotation vectors (N, 3), at most _MAX_BEND long, from unit vectors to others."""
     axis = np.cross(start, end)
     sine = np.linalg.norm(axis, axis=1)
     angle = np.minimum(np.arctan2(sine, (start * end).sum(axis=1)), _MAX_BEND)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Head, face and hands of a fitted body, from their own landmarks."""
+"""Adds head, face and hands to a fitted body, each from its own landmarks."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from pear_ros.fitting.pose_prior import viewing_rotation
 from pear_ros.fitting.skeleton import NUM_BODY_JOINTS
 from pear_ros.landmarks.types import HandLandmarks, PersonLandmarks
 
-_HEAD_TURN = np.radians(80.0)
-"""No head turns further than this against the chest."""
+_MAX_HEAD_TURN = np.radians(80.0)
+"""Greatest rotation of the head relative to the chest, radians."""
 
 _INDEX = {name: number for number, name in enumerate(SMPLX_JOINT_NAMES)}
 _JAW = _INDEX["jaw"]
@@ -27,9 +27,10 @@ _HAND_START = {"left": _INDEX["left_index1"], "right": _INDEX["right_index1"]}
 
 
 class PartFitter:
-    """Completes fitted bodies of the open body; keeps no state."""
+    """Adds head, face and hands to fitted bodies; stateless."""
 
     def __init__(self, body: BodyModel) -> None:
+        """Prepare the fits of face and hands; `body` is the open body."""
         self._body = body
         surface = load_surface_points()
         self._face = FaceFitter(body, surface.face_corners, surface.face_barycentric)
@@ -46,18 +47,22 @@ class PartFitter:
     def __call__(
         self, body: BodyFit, person: PersonLandmarks, camera: Camera
     ) -> tuple[SmplxParams, Array]:
-        """All parameters of a person, and the confidence (55,) of their joints."""
+        """Return all SMPL-X parameters of a person and the confidence (55,) of their joints.
+
+        `person`: landmarks in pixels of the pinhole `camera`. Fingers without landmarks get a
+        relaxed pose and confidence 0.
+        """
         pose = np.zeros((NUM_JOINTS, 3), np.float32)
-        certainty = np.zeros(NUM_JOINTS, np.float32)
-        certainty[:NUM_BODY_JOINTS] = body.joint_confidence
+        confidence = np.zeros(NUM_JOINTS, np.float32)
+        confidence[:NUM_BODY_JOINTS] = body.joint_confidence
         rotations = body.state.rotations.copy()
         expression: Array = np.zeros(self._body.num_expression, np.float32)
         if person.face is not None:
             face = self._face(person.face.image, viewing_rotation(person.face.roi, camera))
-            if self._turn_head(rotations, face.orientation):
+            if self._rotate_head(rotations, face.orientation):
                 pose[_JAW, 0] = face.jaw
                 expression = face.expression
-                certainty[_FACE_JOINTS] = person.face.score * certainty[_INDEX["head"]]
+                confidence[_FACE_JOINTS] = person.face.score * confidence[_INDEX["head"]]
         for side, hand in (("left", person.left_hand), ("right", person.right_hand)):
             fingers = slice(_HAND_START[side], _HAND_START[side] + 15)
             pose[fingers] = self._relaxed[side]
@@ -65,15 +70,15 @@ class PartFitter:
                 posed = self._pose_hand(rotations, side, hand, camera)
                 if posed is not None:
                     pose[fingers] = posed
-                    certainty[fingers] = hand.score * certainty[_INDEX[f"{side}_wrist"]]
+                    confidence[fingers] = hand.score * confidence[_INDEX[f"{side}_wrist"]]
         pose[:NUM_BODY_JOINTS] = Rotation.from_matrix(rotations).as_rotvec()
         smplx = SmplxParams(pose, body.state.betas, expression, body.state.transl)
-        return smplx, certainty
+        return smplx, confidence
 
     def _pose_hand(
         self, rotations: Array, side: str, hand: HandLandmarks, camera: Camera
     ) -> Array | None:
-        """Set the wrist in `rotations`, return the fingers' pose; None for a misread hand."""
+        """Set the wrist in `rotations`, return the fingers' pose (15, 3); None: implausible."""
         forearm = self._orientation(rotations, _INDEX[f"{side}_elbow"])
         world = hand.world @ viewing_rotation(hand.roi, camera).T
         posed = self._hands[side](world, forearm)
@@ -82,18 +87,18 @@ class PartFitter:
         rotations[_INDEX[f"{side}_wrist"]], fingers = posed
         return fingers
 
-    def _turn_head(self, rotations: Array, head: Array) -> bool:
-        """Share the head's turn against the chest between neck and head; False if impossible."""
+    def _rotate_head(self, rotations: Array, head: Array) -> bool:
+        """Split the head's rotation relative to the chest over neck and head; False: too far."""
         chest = self._orientation(rotations, _INDEX["spine3"])
         turn = Rotation.from_matrix(chest.T @ head)
-        if turn.magnitude() > _HEAD_TURN:
+        if turn.magnitude() > _MAX_HEAD_TURN:
             return False
         half = Rotation.from_rotvec(turn.as_rotvec() / 2).as_matrix()
         rotations[_INDEX["neck"]] = rotations[_INDEX["head"]] = half
         return True
 
     def _orientation(self, rotations: Array, joint: int) -> Array:
-        """(3, 3) of a joint in the optical frame."""
+        """Return the orientation (3, 3) of a joint in the optical frame."""
         orientation = np.eye(3, dtype=np.float32)
         while joint >= 0:
             orientation = rotations[joint] @ orientation

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The posed body skeleton with points attached to it, and how they move with every parameter."""
+"""Forward kinematics of the body's skeleton with points attached to it, and their derivatives."""
 
 from __future__ import annotations
 
@@ -17,35 +17,29 @@ NUM_BODY_JOINTS = 22
 
 @dataclass(frozen=True)
 class AttachedPoints:
-    """Points rigidly attached to body joints."""
+    """N points rigidly attached to body joints."""
 
     joint: npt.NDArray[np.intp]
     """(N,) the joint that each point moves with."""
     offset: Array
     """(N, 3) from the joint to the point, along the joint's axes, metres."""
 
-    def joined(self, other: AttachedPoints) -> AttachedPoints:
-        """These points, then the others."""
-        return AttachedPoints(
-            np.concatenate([self.joint, other.joint]), np.concatenate([self.offset, other.offset])
-        )
-
 
 @dataclass(frozen=True)
 class BodyState:
-    """What the body fit solves for."""
+    """The unknowns of the fit: rotations, shape and translation of one body."""
 
     rotations: Array
     """(22, 3, 3) relative to the parent; the first turns body axes into the optical frame."""
     betas: Array
-    """(num_betas,)"""
+    """(num_betas,) shape coefficients."""
     transl: Array
-    """(3,) metres."""
+    """(3,) translation, metres."""
 
 
 @dataclass(frozen=True)
 class PosedSkeleton:
-    """Joints in the optical frame, and what moves them."""
+    """Orientations and positions of the 22 joints in the optical frame."""
 
     orientation: Array
     """(22, 3, 3) of each joint, from its own axes to the optical frame."""
@@ -57,6 +51,7 @@ class Skeleton:
     """Forward kinematics and derivatives of the first 22 joints of a body model."""
 
     def __init__(self, body: BodyModel) -> None:
+        """Compute the bones in the T-pose and their derivatives with respect to betas."""
         tree = self._tree = JointTree(body.parents[:NUM_BODY_JOINTS])
         zeros = np.zeros((1, body.num_betas + body.num_expression), np.float32)
         rest = body.rest_joints(zeros[:, : body.num_betas], zeros[:, body.num_betas :])
@@ -66,29 +61,29 @@ class Skeleton:
         self._moves = tree.moves.astype(bool)
 
     def pose(self, state: BodyState) -> PosedSkeleton:
-        """Joints of the body in this state."""
+        """Compute orientations and positions of the joints of the body in this state."""
         orientation = self._tree.orientations(state.rotations)
         bones = self._bones + self._bone_dirs @ state.betas
         position = self._tree.positions(orientation, bones)
         return PosedSkeleton(orientation, position + state.transl)
 
     def points(self, posed: PosedSkeleton, points: AttachedPoints) -> Array:
-        """(N, 3) the attached points in the optical frame."""
+        """Compute the positions (N, 3) of attached points in the optical frame, metres."""
         turned = posed.orientation[points.joint] @ points.offset[..., None]
         return posed.position[points.joint] + turned[..., 0]
 
     def jacobian(self, posed: PosedSkeleton, points: AttachedPoints, where: Array) -> Array:
-        """(N, 3, 66 + num_betas + 3) movement of the points `where` (N, 3) per parameter.
+        """Compute the derivatives dp/dx (N, 3, P) of points p = `where` (N, 3).
 
-        Parameters: a small rotation vector of each joint about its own axes (22 x 3), betas,
-        translation.
+        Parameters x, P = 66 + num_betas + 3: a small rotation vector of each joint about its own
+        axes (22 x 3), betas, translation.
         """
         count, num_betas = len(where), self._bone_dirs.shape[2]
         rotations = 3 * NUM_BODY_JOINTS
         jacobian = np.zeros((count, 3, rotations + num_betas + 3), np.float32)
         lever = where[:, None] - posed.position
         lever *= self._moves[points.joint][..., None]
-        # A rotation about axis a moves the end of a lever r by a x r; the axes are the columns.
+        # dp = a x (p - o) for a rotation about axis a through joint o; axes are columns.
         axes = posed.orientation
         turned = jacobian[:, :, :rotations].reshape(count, 3, NUM_BODY_JOINTS, 3)
         for i, j, k in ((0, 1, 2), (1, 2, 0), (2, 0, 1)):

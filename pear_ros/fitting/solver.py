@@ -1,9 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Damped least squares: the body that explains 2D points best, near what is expected of it.
+"""Levenberg-Marquardt: the body whose points project best onto the landmarks, near its priors.
 
-A Levenberg-Marquardt method (Nocedal and Wright, Numerical Optimization, chapter 10) with analytic
-derivatives, robust weights (Geman-McClure) and Gaussian priors on every parameter. Each joint turns
-by a small rotation vector about its own axes, so rotations stay rotations.
+Minimised over x = (rotations, betas, translation) is the maximum a posteriori cost
+
+    c(x) = sum_n rho(|r_n|^2) + sum_k d_k' W_k d_k,    r_n = (project(p_n(x)) - u_n) / sigma_n
+
+of N landmarks u_n with standard deviations sigma_n, and of K Gaussian priors: x differs by d_k from
+the mode of prior k, whose precision (inverse covariance) W_k is diagonal. rho(s) = s / (1 + s/c^2)
+is the robust loss of Geman and McClure (Black and Rangarajan, IJCV 1996), for which iteratively
+reweighted least squares has the weights w = rho'(s). With J = dr/dx a step dx solves the damped
+normal equations of Levenberg and Marquardt (Nocedal and Wright, Numerical Optimization, chapter 10)
+
+    (H + lambda diag(H)) dx = -g,    H = J' w J + sum_k W_k,    g = J' w r + sum_k W_k d_k
+
+Derivatives are analytic. A rotation R is updated on the manifold, R exp(dx), by a small rotation
+vector about the joint's own axes.
 """
 
 from __future__ import annotations
@@ -24,163 +35,170 @@ from pear_ros.fitting.skeleton import (
     Skeleton,
 )
 
-_NEAREST = 0.1
-"""Metres: no point is projected from nearer than this."""
-_DAMPING = 1e-3
-_STEPS = 4
-"""At most; more damped steps change the result by less than the landmarks' error."""
-_WORTHWHILE = 0.15
-"""A step that lowers the cost by a smaller share was the last."""
-_REACH = 3.0
-"""Standard deviations beyond which a landmark loses its say: it is probably misread."""
+Doubles = npt.NDArray[np.float64]
+
+_MIN_DEPTH = 0.1
+"""Metres; nearer points are projected from this depth."""
+_INITIAL_DAMPING = 1e-3
+"""lambda of the first step."""
+_MAX_STEPS = 4
+"""More steps change the result by less than the error of the landmarks."""
+_MIN_RELATIVE_DECREASE = 0.15
+"""The solver stops after a step that decreases the cost by a smaller share."""
+_ROBUST_SCALE = 3.0
+"""c of the loss, standard deviations: a residual far above it has hardly any weight."""
 
 
 @dataclass(frozen=True)
 class Observation:
-    """Points of the body seen in the image."""
+    """N points of the body observed in the image."""
 
     points: AttachedPoints
+    """The N points on the body."""
     pixels: Array
-    """(N, 2) where they are seen."""
+    """(N, 2) their observed places u_n."""
     error: Array
-    """(N,) expected error, pixels (standard deviation); infinite where nothing is seen."""
+    """(N,) standard deviations sigma_n, pixels; infinite: not observed."""
 
 
 @dataclass(frozen=True)
-class Expectation:
-    """A Gaussian prior on the body: what it probably does before the image is looked at."""
+class GaussianPrior:
+    """A Gaussian prior on the state of the body, with independent parameters."""
 
     state: BodyState
+    """The mode."""
     rotation_error: Array
-    """(22,) standard deviation of each joint's rotation, radians; infinite: no expectation."""
+    """(22,) standard deviation of each joint's rotation per axis, radians; infinite: no prior."""
     betas_error: Array
-    """(num_betas,) standard deviations."""
+    """(num_betas,) standard deviations; infinite: no prior."""
     transl_error: Array
-    """(3,) standard deviations, metres; infinite: no expectation."""
+    """(3,) standard deviations, metres; infinite: no prior."""
 
 
 @dataclass(frozen=True)
 class _Linearisation:
-    """A state, what it costs, and how the cost changes around it."""
+    """The cost and its normal equations at one state."""
 
     state: BodyState
     cost: float
-    normal: npt.NDArray[np.float64]
-    gradient: npt.NDArray[np.float64]
+    hessian: Doubles
+    """(P, P) Gauss-Newton's approximation H."""
+    gradient: Doubles
+    """(P,) g."""
 
 
 class BodySolver:
     """Solves for rotations, shape and translation of one body at a time."""
 
     def __init__(self, skeleton: Skeleton) -> None:
+        """Solve for bodies of this skeleton."""
         self._skeleton = skeleton
 
     def __call__(
         self,
         start: BodyState,
-        seen: Observation,
-        expected: Sequence[Expectation],
+        observed: Observation,
+        priors: Sequence[GaussianPrior],
         camera: Camera,
     ) -> BodyState:
-        """The state that explains `seen` with the least effort against what is `expected`."""
-        stacked = _Expected(expected)
-        best = self._linearise(start, seen, stacked, camera)
-        damping = _DAMPING
-        for _ in range(_STEPS):
-            found = self._linearise(_moved(best, damping), seen, stacked, camera)
-            if found.cost >= best.cost:
+        """Return the state of least cost that at most `_MAX_STEPS` steps from `start` reach.
+
+        `camera` is a pinhole: its distortion is not taken into account.
+        """
+        prior = _Priors(priors)
+        best = self._linearise(start, observed, prior, camera)
+        damping = _INITIAL_DAMPING
+        for _ in range(_MAX_STEPS):
+            trial = self._linearise(_step(best, damping), observed, prior, camera)
+            if trial.cost >= best.cost:
                 damping *= 50.0
                 continue
-            gain = 1.0 - found.cost / best.cost
-            best, damping = found, damping / 5.0
-            if gain < _WORTHWHILE:
+            decrease = 1.0 - trial.cost / best.cost
+            best, damping = trial, damping / 5.0
+            if decrease < _MIN_RELATIVE_DECREASE:
                 break
         return best.state
 
     def _linearise(
-        self,
-        state: BodyState,
-        seen: Observation,
-        expected: _Expected,
-        camera: Camera,
+        self, state: BodyState, observed: Observation, prior: _Priors, camera: Camera
     ) -> _Linearisation:
         posed = self._skeleton.pose(state)
-        where = self._skeleton.points(posed, seen.points)
-        depth = np.maximum(where[:, 2], _NEAREST)
+        p = self._skeleton.points(posed, observed.points)  # (N, 3)
+        depth = np.maximum(p[:, 2], _MIN_DEPTH)
         focal = np.array([camera.fx, camera.fy], np.float32)
         centre = np.array([camera.cx, camera.cy], np.float32)
-        flat = where[:, :2] / depth[:, None]
-        residual = (flat * focal + centre - seen.pixels) / seen.error[:, None]
-        # Geman-McClure.
-        square = (residual**2).sum(axis=1)
-        falloff = 1.0 / (1.0 + square / _REACH**2)
-        cost = float((square * falloff).sum())
-        moved = self._skeleton.jacobian(posed, seen.points, where)
-        scale = focal / (depth * seen.error)[:, None]
-        jacobian = (moved[:, :2] - flat[..., None] * moved[:, 2:]) * scale[..., None]
-        rows = jacobian.reshape(-1, jacobian.shape[2]).astype(np.float64)
-        weighted = rows * np.repeat(falloff**2, 2)[:, None]
-        normal = weighted.T @ rows
-        gradient = weighted.T @ residual.reshape(-1)
-        diagonal = np.einsum("ii->i", normal)
-        weight, pull, effort = expected.terms(state)
-        diagonal += weight
-        return _Linearisation(state, cost + effort, normal, gradient + pull)
+        ideal = p[:, :2] / depth[:, None]  # (N, 2) x/z and y/z
+        r = (ideal * focal + centre - observed.pixels) / observed.error[:, None]  # (N, 2)
+        # Geman-McClure: rho(s) = s f and w = rho'(s) = f^2, with f = 1 / (1 + s / c^2).
+        s = (r**2).sum(axis=1)  # (N,)
+        f = 1.0 / (1.0 + s / _ROBUST_SCALE**2)
+        cost = float((s * f).sum())
+        # d(x/z) = (dx - x/z dz) / z
+        dp = self._skeleton.jacobian(posed, observed.points, p)  # (N, 3, P)
+        scale = focal / (depth * observed.error)[:, None]  # (N, 2)
+        jacobian = (dp[:, :2] - ideal[..., None] * dp[:, 2:]) * scale[..., None]  # (N, 2, P)
+        J = jacobian.reshape(-1, jacobian.shape[2]).astype(np.float64)  # (2 N, P)
+        wJ = J * np.repeat(f**2, 2)[:, None]
+        H = wJ.T @ J
+        g = wJ.T @ r.reshape(-1)
+        diagonal = np.einsum("ii->i", H)  # a view
+        precision, prior_gradient, prior_cost = prior.terms(state)
+        diagonal += precision
+        return _Linearisation(state, cost + prior_cost, H, g + prior_gradient)
 
 
-def _moved(best: _Linearisation, damping: float) -> BodyState:
-    """The state after one damped step."""
-    damped = best.normal.copy()
-    diagonal = np.einsum("ii->i", damped)
+def _step(at: _Linearisation, damping: float) -> BodyState:
+    """Return the state after one damped step, dx = -(H + lambda diag(H))^-1 g."""
+    damped = at.hessian.copy()
+    diagonal = np.einsum("ii->i", damped)  # a view
     diagonal += damping * diagonal + 1e-6
-    change = -np.linalg.solve(damped, best.gradient)
-    turns = rotation_matrices(change[: 3 * NUM_BODY_JOINTS].reshape(NUM_BODY_JOINTS, 3))
-    transl = best.state.transl + change[-3:]
-    transl[2] = max(transl[2], _NEAREST)
+    dx = -np.linalg.solve(damped, at.gradient)
+    turns = rotation_matrices(dx[: 3 * NUM_BODY_JOINTS].reshape(NUM_BODY_JOINTS, 3))
+    transl = at.state.transl + dx[-3:]
+    transl[2] = max(transl[2], _MIN_DEPTH)
     return BodyState(
-        rotations=best.state.rotations @ turns,
-        betas=(best.state.betas + change[3 * NUM_BODY_JOINTS : -3]).astype(np.float32),
+        rotations=at.state.rotations @ turns,
+        betas=(at.state.betas + dx[3 * NUM_BODY_JOINTS : -3]).astype(np.float32),
         transl=transl.astype(np.float32),
     )
 
 
-class _Expected:
-    """Several expectations, stacked so that they are computed with at once."""
+class _Priors:
+    """K Gaussian priors, stacked so that all are evaluated at once."""
 
-    def __init__(self, expected: Sequence[Expectation]) -> None:
-        self._backwards = np.stack([e.state.rotations.swapaxes(1, 2) for e in expected])
-        self._betas = np.stack([e.state.betas for e in expected])
-        self._transl = np.stack([e.state.transl for e in expected])
+    def __init__(self, priors: Sequence[GaussianPrior]) -> None:
+        self._inverse_rotations = np.stack([p.state.rotations.swapaxes(1, 2) for p in priors])
+        self._betas = np.stack([p.state.betas for p in priors])
+        self._transl = np.stack([p.state.transl for p in priors])
         error = [
-            np.concatenate([np.repeat(e.rotation_error, 3), e.betas_error, e.transl_error])
-            for e in expected
+            np.concatenate([np.repeat(p.rotation_error, 3), p.betas_error, p.transl_error])
+            for p in priors
         ]
-        self._weight = 1.0 / np.square(np.stack(error), dtype=np.float64)
+        self._precision = 1.0 / np.square(np.stack(error), dtype=np.float64)  # (K, P)
 
-    def terms(
-        self, state: BodyState
-    ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64], float]:
-        """Diagonal of the normal matrix, gradient, and cost of being in this state."""
+    def terms(self, state: BodyState) -> tuple[Doubles, Doubles, float]:
+        """Return diag(sum W_k) (P,), gradient sum W_k d_k (P,) and cost sum d_k' W_k d_k."""
         count = len(self._betas)
-        turns = rotation_vectors(self._backwards @ state.rotations).reshape(count, -1)
-        shape, place = state.betas - self._betas, state.transl - self._transl
-        offset = np.concatenate([turns, shape, place], axis=1)
-        pull = self._weight * offset
-        return self._weight.sum(axis=0), pull.sum(axis=0), float((pull * offset).sum())
+        turns = rotation_vectors(self._inverse_rotations @ state.rotations).reshape(count, -1)
+        d = np.concatenate([turns, state.betas - self._betas, state.transl - self._transl], axis=1)
+        Wd = self._precision * d  # (K, P)
+        return self._precision.sum(axis=0), Wd.sum(axis=0), float((Wd * d).sum())
 
 
-def place(points: Array, pixels: Array, weight: Array, camera: Camera) -> Array:
-    """(3,) translation with which points (N, 3) project best onto pixels (N, 2).
+def fit_translation(points: Array, pixels: Array, weights: Array, camera: Camera) -> Array:
+    """Return the translation (3,), metres, with which points project best onto pixels.
 
-    Linear least squares: x + tx = u (z + tz) in normalised image coordinates, and the same for y.
+    `points` (N, 3) metres, `pixels` (N, 2), `weights` (N,) of the points. Weighted linear least
+    squares of x + tx = u (z + tz) and y + ty = v (z + tz), with (u, v) the pixels in normalised
+    image coordinates of the pinhole `camera`.
     """
-    u = (pixels - (camera.cx, camera.cy)) / (camera.fx, camera.fy)
-    rows = np.zeros((len(points), 2, 3))
-    rows[:, 0, 0] = rows[:, 1, 1] = 1.0
-    rows[:, :, 2] = -u
-    target = u * points[:, 2:] - points[:, :2]
-    weighted = rows * weight[:, None, None]
+    uv = (pixels - (camera.cx, camera.cy)) / (camera.fx, camera.fy)  # (N, 2)
+    A = np.zeros((len(points), 2, 3))
+    A[:, 0, 0] = A[:, 1, 1] = 1.0
+    A[:, :, 2] = -uv
+    b = uv * points[:, 2:] - points[:, :2]  # (N, 2)
+    weighted = A * weights[:, None, None]
     solution, *_ = np.linalg.lstsq(
-        weighted.reshape(-1, 3), (target * weight[:, None]).ravel(), rcond=None
+        weighted.reshape(-1, 3), (b * weights[:, None]).ravel(), rcond=None
     )
     return np.asarray(solution, np.float32)

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What REP-155 (ROS4HRI) says about bodies, computed from SMPL-X's; free of ROS types."""
+"""Joint angles and skeleton points of REP-155 (ROS4HRI), from SMPL-X bodies; free of ROS types."""

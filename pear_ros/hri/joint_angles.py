@@ -11,10 +11,10 @@ joints; limbs hang down at zero. Its axes, in the body's (x out of the chest, y 
     l_y_, l_p_, l_r_hip            -z, x, -y;  on the right -z, -x, -y
     l_knee, r_knee                 -y
 
-So that its limbs point where ours do, limbs are taken as they stand in the body, head and arms
-in the trunk that the waist has bent. Not in the model, and so not told: bends of the trunk to the
-side, its twist and its curve; shrugged shoulders; the twist of forearms; wrists, hands and fingers;
-ankles and toes; jaw and eyes.
+Legs are relative to the body, head and arms to the trunk bent by the waist, so that the limbs of
+the model point in the directions of the SMPL-X body's. The model lacks, and so the angles: lateral
+bends, twist and curve of the trunk; shrugged shoulders; the twist of forearms; wrists, hands and
+fingers; ankles and toes; jaw and eyes.
 """
 
 from __future__ import annotations
@@ -38,10 +38,10 @@ ANGLES = (
     *("l_y_hip", "l_p_hip", "l_r_hip", "l_knee"),
     *("r_y_hip", "r_p_hip", "r_r_hip", "r_knee"),
 )
-"""Names of the joints, to be followed by _<id>."""
+"""Names of the 20 joints, without their suffix _<id>."""
 
 BODY_JOINTS = 22
-"""SMPL-X joints of the body, which come first: without face and fingers."""
+"""Number of SMPL-X's body joints, the first ones: without face and fingers."""
 
 _TREE = JointTree(
     np.array([-1, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 9, 9, 12, 13, 14, 16, 17, 18, 19]), np.asarray
@@ -50,17 +50,18 @@ _CHEST, _HEAD = 9, 15
 _ARMS = ((16, 18, 20, 1.0), (17, 19, 21, -1.0))  # shoulder, elbow, wrist; left is 1
 _LEGS = ((1, 4, 7, 1.0), (2, 5, 8, -1.0))  # hip, knee, ankle
 
-# Below this bend (sine), an elbow or knee does not say how its limb is twisted.
+# Sine of the bend of elbow or knee below which it does not determine the twist of its limb.
 _STRAIGHT = 0.1
-# Limits of y, p and r of the shoulders, which tell its two solutions apart.
+# Limits of y, p and r of the shoulders, by which one of two solutions is chosen.
 _SHOULDER_LOW = np.array([-1.1, -0.4, -1.7])
 _SHOULDER_HIGH = np.array([1.9, 3.3, 1.5])
 
 
 def orientations(poses: Array, *, in_camera: bool = False) -> Float64:
-    """(N, 22, 3, 3) of the body's joints, axes x y z as the head of this module has them.
+    """Return the orientations (N, 22, 3, 3) of the body's joints, x out of the chest, y left, z up.
 
-    In the frame of the body, or in the camera's. `poses` (N, J, 3) axis-angle in SMPL-X's axes.
+    In the frame of the body or, `in_camera`, in the optical frame. `poses` (N, J, 3) axis-angle in
+    SMPL-X's axes.
     """
     body = poses[:, :BODY_JOINTS].astype(np.float64)
     vectors = body[..., BODY_AXES].reshape(-1, 3)
@@ -73,8 +74,8 @@ def orientations(poses: Array, *, in_camera: bool = False) -> Float64:
     return turned
 
 
-def whole(poses: Array, joints: Array) -> npt.NDArray[np.bool_]:
-    """(N,) whose pose and joints are known in full, without limbs of no length."""
+def complete(poses: Array, joints: Array) -> npt.NDArray[np.bool_]:
+    """Return for N people whether pose and joints are finite and no limb has zero length."""
     known = np.isfinite(poses).all(axis=(1, 2)) & np.isfinite(joints).all(axis=(1, 2))
     limbs = np.array([limb[:3] for limb in (*_ARMS, *_LEGS)], np.intp)
     bones = np.diff(joints[:, limbs], axis=2)
@@ -83,10 +84,10 @@ def whole(poses: Array, joints: Array) -> npt.NDArray[np.bool_]:
 
 
 def joint_angles(poses: Array, joints: Array) -> Float64:
-    """(N, 20) radians in the order of ANGLES.
+    """Return the joint angles (N, 20), radians, in the order of ANGLES.
 
-    `poses` (N, J, 3) axis-angle and `joints` (N, J, 3) as in pear_ros.core.people.Person, and
-    `whole`.
+    `poses` (N, J, 3) axis-angle and `joints` (N, J, 3), metres, in the optical frame, of people for
+    whom `complete` holds.
     """
     if not len(poses):
         return np.empty((0, len(ANGLES)))
@@ -108,10 +109,10 @@ def joint_angles(poses: Array, joints: Array) -> Float64:
 
 
 def _limb(places: Float64, forward: Float64, side: float) -> tuple[Float64, Float64]:
-    """Orientation (N, 3, 3) of an upper arm or thigh, and the bend (N,) of its lower half.
+    """Return the orientation (N, 3, 3) of upper arm or thigh and the bend (N,) of its lower half.
 
-    The limb's z points back along it, its lower half bends to where x points, or away from there
-    (`side` -1). `places` (N, 3, 3) of its three joints; `forward` (N, 3) is x while it is straight.
+    The limb's z points back along it, its lower half bends towards x or (`side` -1) away from x.
+    `places` (N, 3, 3): its three joints; `forward` (N, 3): x while it is straight.
     """
     along = places[:, 1] - places[:, 0]
     beyond = places[:, 2] - places[:, 1]
@@ -127,7 +128,7 @@ def _limb(places: Float64, forward: Float64, side: float) -> tuple[Float64, Floa
 
 
 def _shoulder(upper: Float64, side: float) -> Float64:
-    """(N, 3) y, p and r that give an upper arm (N, 3, 3) its orientation in the trunk."""
+    """Return the angles y, p, r (N, 3) of an upper arm's orientation (N, 3, 3) in the trunk."""
     signs = side * np.array([-1.0, 1.0, 1.0])
     first = _euler("ZXZ", upper) * signs
     other = first * (1.0, -1.0, 1.0) + (np.pi, 0.0, np.pi)
@@ -138,9 +139,9 @@ def _shoulder(upper: Float64, side: float) -> Float64:
 
 
 def _euler(axes: str, rotations: Float64) -> Float64:
-    """(N, 3) angles of rotations (N, 3, 3) about axes that turn along."""
+    """Return the intrinsic Euler angles (N, 3) of rotations (N, 3, 3)."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # where two axes coincide, one angle does
+        warnings.simplefilter("ignore", UserWarning)  # gimbal lock: one angle is 0
         angles: Float64 = Rotation.from_matrix(rotations).as_euler(axes)
     return angles
 
@@ -151,6 +152,6 @@ def _dot(first: Float64, second: Float64) -> Float64:
 
 
 def _across(vectors: Float64, axis: Float64) -> Float64:
-    """The part of vectors (N, 3) that is perpendicular to unit vectors."""
+    """Return the components of vectors (N, 3) perpendicular to unit vectors (N, 3)."""
     part: Float64 = vectors - _dot(vectors, axis)[:, None] * axis
     return part

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The 18 points of a body in the image that REP-155's tools know (hri_msgs/Skeleton2D).
+"""The 18 points of REP-155's 2D skeleton in the image (hri_msgs/Skeleton2D).
 
 Nose, eyes and ears are not all SMPL-X joints: nose and ears are placed on the head by its eyes.
 """
@@ -19,7 +19,7 @@ POINTS = (
     *("left_shoulder", "left_elbow", "left_wrist", "right_hip", "right_knee", "right_ankle"),
     *("left_hip", "left_knee", "left_ankle", "left_eye", "right_eye", "left_ear", "right_ear"),
 )
-"""In the order of hri_msgs/Skeleton2D."""
+"""Names of the points, in the order of hri_msgs/Skeleton2D."""
 
 _EYES = [23, 24]
 _SHOULDERS = [16, 17]
@@ -32,14 +32,14 @@ _JOINTS = {
 _OF_JOINTS = [POINTS.index(name) for name in _JOINTS]
 _FROM_JOINTS = list(_JOINTS.values())
 
-# Nose, left and right ear from midway between the eyeballs, in units of the eyeballs' distance, in
-# the head's axes (x out of the face, y left, z up): read off the open body's mean head.
+# Nose, left and right ear relative to the middle of the eyeballs, over the eyeballs' distance, in
+# the head's axes (x out of the face, y left, z up), as on the open body's mean head.
 _ON_HEAD = np.array([[0.72, 0.0, -0.66], [-1.3, 1.3, -0.1], [-1.3, -1.3, -0.1]])
 _OF_HEAD = [POINTS.index(name) for name in ("nose", "left_ear", "right_ear")]
 
 
-class Picture(NamedTuple):
-    """The image that people are in, as in pear_ros.core.camera.Camera."""
+class ImageGeometry(NamedTuple):
+    """Size and focal lengths of the image, pixels."""
 
     width: int
     height: int
@@ -48,13 +48,14 @@ class Picture(NamedTuple):
 
 
 def skeletons(
-    picture: Picture, poses: Array, joints: Array, keypoints: Array, confidence: Array
+    image: ImageGeometry, poses: Array, joints: Array, keypoints: Array, confidence: Array
 ) -> Array:
-    """(N, 18, 3) x and y over the image's size, 0 to 1 from its upper left corner; confidence.
+    """Return the points (N, 18, 3): x and y over the image's size, from its upper left; confidence.
 
-    `poses` (N, J, 3), `joints` (N, 55, 3), `keypoints` (N, 55, 2) and `confidence` (N, 55) as in
-    pear_ros.core.people.Person. What is not in the image is put on its border, what is not known
-    into its corner, both with confidence 0: coordinates outside 0 to 1 are not allowed.
+    `poses` (N, J, 3) axis-angle, `joints` (N, 55, 3) metres in the optical frame, `keypoints`
+    (N, 55, 2) pixels and `confidence` (N, 55) of the joints. hri_msgs allows coordinates from 0 to
+    1 alone: points outside the image are clipped to its border, unknown ones are in its corner,
+    both with confidence 0.
     """
     pixels = np.full((len(poses), len(POINTS), 2), np.nan)
     sure = np.zeros((len(poses), len(POINTS)))
@@ -63,11 +64,11 @@ def skeletons(
     neck = POINTS.index("neck")
     pixels[:, neck] = keypoints[:, _SHOULDERS].mean(axis=1)
     sure[:, neck] = confidence[:, _SHOULDERS].min(axis=1)
-    pixels[:, _OF_HEAD] = _on_head(picture, poses, joints, keypoints)
+    pixels[:, _OF_HEAD] = _on_head(image, poses, joints, keypoints)
     sure[:, _OF_HEAD] = confidence[:, [*_EYES, _HEAD]].min(axis=1)[:, None]
 
-    # Integer pixel coordinates are pixel centres, but 0 to 1 counts from edge to edge.
-    places = (pixels + 0.5) / (picture.width, picture.height)
+    # Whole pixel coordinates are pixel centres, but 0 to 1 counts from edge to edge.
+    places = (pixels + 0.5) / (image.width, image.height)
     inside = ((places >= 0.0) & (places <= 1.0)).all(axis=-1)  # False for NaN
     places = np.nan_to_num(np.clip(places, 0.0, 1.0))
     known = np.where(inside, np.clip(np.nan_to_num(sure), 0.0, 1.0), 0.0)
@@ -76,11 +77,11 @@ def skeletons(
 
 
 def _on_head(
-    picture: Picture, poses: Array, joints: Array, keypoints: Array
+    image: ImageGeometry, poses: Array, joints: Array, keypoints: Array
 ) -> npt.NDArray[np.float64]:
-    """(N, 3, 2) pixels of the points _ON_HEAD.
+    """Return the pixels (N, 3, 2) of the points _ON_HEAD.
 
-    Seen from the eyes' own pixels on, so that the lens plays no part.
+    Computed as offsets from the eyes' keypoints, so that lens distortion hardly matters.
     """
     eyes = joints[:, _EYES].astype(np.float64)
     middle = eyes.mean(axis=1)
@@ -90,7 +91,7 @@ def _on_head(
     ahead = np.where(points[..., 2:] > 0.0, points[..., 2:], np.nan)
     moved = points[..., :2] / ahead - (middle[:, :2] / middle[:, 2:])[:, None]
     pixels: npt.NDArray[np.float64] = keypoints[:, _EYES].mean(axis=1)[:, None] + moved * (
-        picture.fx,
-        picture.fy,
+        image.fx,
+        image.fy,
     )
     return pixels

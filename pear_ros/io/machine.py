@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""On which machine this runs, as far as the system says. Asks no GPU and imports no library."""
+"""Description of this machine, from files of the system; no GPU is queried."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from pathlib import Path
 
 _ROOT = Path("/")
 _JETPACKS = {35: "5", 36: "6", 38: "7", 39: "7"}
-"""By the first number of Jetson Linux (L4T)."""
+"""JetPack's major version by that of Jetson Linux (L4T)."""
 
 
 @dataclass(frozen=True)
 class Jetson:
-    """A Jetson's software and setting."""
+    """Model, software and power mode of a Jetson."""
 
     model: str
     l4t: str
-    """Version of Jetson Linux, such as "36.4.3"; empty where it does not say."""
+    """Version of Jetson Linux, such as "36.4.3"; empty where unknown."""
     power_mode: str
-    """Such as "MAXN" or "mode 2"; empty where it does not say."""
+    """Power mode, such as "MAXN" or "mode 2"; empty where unknown."""
 
     @property
     def jetpack(self) -> str:
-        """Its first number, such as "6"; empty where it is not known."""
+        """Major version of JetPack, such as "6"; empty where unknown."""
         major = self.l4t.partition(".")[0]
         return _JETPACKS.get(int(major), "") if major else ""
 
@@ -38,17 +38,17 @@ class Jetson:
 
 @dataclass(frozen=True)
 class Machine:
-    """Processor, memory and system."""
+    """Processor, memory and system of a machine."""
 
     processor: str
     cores: int
-    """Those that this process may use."""
+    """Number of cores that this process may use."""
     memory: int
-    """Bytes; 0 where the system does not say."""
+    """Main memory, bytes; 0 where unknown."""
     governor: str
-    """How the processor's clock is set, such as "performance"; empty where it does not say."""
+    """CPU frequency governor, such as "performance"; empty where unknown."""
     system: str
-    """Such as "Ubuntu 24.04.1 LTS, Linux x86_64"."""
+    """Operating system, such as "Ubuntu 24.04.1 LTS, Linux x86_64"."""
     container: bool
     jetson: Jetson | None
 
@@ -64,7 +64,7 @@ class Machine:
 
 
 def this_machine(root: Path = _ROOT) -> Machine:
-    """The machine that this runs on; `root`: where its /proc, /sys and /etc are."""
+    """Return the description of this machine; `root`: the folder with /proc, /sys and /etc."""
     return Machine(
         processor=_processor(root),
         cores=len(os.sched_getaffinity(0)),
@@ -77,12 +77,12 @@ def this_machine(root: Path = _ROOT) -> Machine:
 
 
 def load() -> float:
-    """How many programs wanted a core, on average over the last minute."""
+    """Return the load average over the last minute."""
     return os.getloadavg()[0]
 
 
 def has_nvidia(root: Path = _ROOT) -> bool:
-    """Whether a GPU of NVIDIA is built in, whatever its driver says."""
+    """Return whether this machine has an NVIDIA GPU, with or without a working driver."""
     vendors = (root / "sys/bus/pci/devices").glob("*/vendor")
     return _jetson(root) is not None or any(
         _text(vendor) == "0x10de" and _text(vendor.with_name("class")).startswith("0x03")
@@ -117,7 +117,7 @@ def _jetson(root: Path) -> Jetson | None:
 
 
 def _power_mode(root: Path) -> str:
-    """What nvpmodel was set to last; its file needs no rights, unlike the program."""
+    """Return nvpmodel's last setting from its file, which needs no privileges."""
     mode = re.search(r"pmode:(\d+)", _text(root / "var/lib/nvpmodel/status"))
     if not mode:
         return ""
@@ -129,7 +129,7 @@ def _power_mode(root: Path) -> str:
 
 
 def _text(path: Path) -> str:
-    """What a file of the system holds; empty where it cannot be read."""
+    """Return the content of a file; empty where it cannot be read."""
     try:
         return path.read_text(errors="replace").strip()
     except OSError:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the npz file of `pear run` holds, for its writer, its reader and `pear run --help`."""
+"""Arrays in the npz file of `pear run`, for its writer, its reader and `pear run --help`."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ ARRAYS = {
     "flame_head_scale": "(P, 3)",
     "frame_stamp": "(F,) time of every frame, also of those without people",
     "camera": "(6,) width, height, fx, fy, cx, cy, pixels",
-    "model_id": "which estimator found the people",
-    "body_model": "to which body pose, betas and expression belong",
+    "model_id": "name and version of the estimator",
+    "body_model": "the body of pose, betas and expression",
 }
-"""Name and meaning; P persons over all frames in order of time, F frames."""
+"""Name and meaning of each array; P persons over all frames in order of time, F frames."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Pictures in, video out: images, video files and cameras read alike; H.264 written."""
+"""Reading of images, video files and cameras in one way, and writing of H.264 video."""
 
 from __future__ import annotations
 
@@ -21,31 +21,31 @@ _logger = get_logger(__name__)
 
 
 class VideoError(OSError):
-    """A source that cannot be read or a video that cannot be written; the text says why."""
+    """A source that cannot be read, or a video that cannot be written; the text says why."""
 
 
 class FrameSource:
-    """Frames of one image file, video file or camera: iterate over (stamp_seconds, image).
+    """The frames of one image file, video file or camera: an iterable of (stamp, image).
 
     Stamps are seconds since the first frame: presentation times of a file, arrival times of a
-    camera. Images are BGR (H, W, 3); orientation noted in a file is applied, in quarter turns. A
-    camera goes on until it is unplugged.
+    camera. Images are (H, W, 3) uint8 BGR, rotated by the quarter turns that a file specifies. A
+    camera delivers frames until it is unplugged.
     """
 
     def __init__(self, source: str) -> None:
-        """`source` is a file, or the number of a camera (0 is the first).
+        """Open a file, or the camera with a number (0 is the first).
 
-        Raises VideoError when there is no such file or camera, or it holds nothing readable.
+        Raises VideoError where there is no such file or camera, or no frame can be read.
         """
         path = Path(source)
         self.name = path.stem
-        """File name without its suffix, or camera and its number."""
-        self.is_still = False
+        """File name without its suffix, or `camera` and its number."""
+        self.is_still = False  # Whether it is a single image.
         self.is_camera = False
         self.frame_count: int | None = None
-        """How many frames there will be; None where a file does not say, as Matroska's do not."""
+        """Number of frames; None where it is unknown, as for Matroska files."""
         self.frame_rate: float | None = None
-        """Frames per second, on average; None where it is not known."""
+        """Average frame rate, Hz; None where it is unknown."""
         self._frames: Iterator[tuple[float, Image]]
         if source.isdecimal() and not path.exists():
             camera = _Camera(int(source))
@@ -64,22 +64,22 @@ class FrameSource:
             self._frames = video.frames()
 
     def __iter__(self) -> Iterator[tuple[float, Image]]:
-        """All frames, once; the source is closed at their end."""
+        """Return the only iterator over the frames, which closes the source at its end."""
         return self._frames
 
 
 def _read_still(path: str) -> Image:
     image: Any = cv2.imread(path, cv2.IMREAD_COLOR)
     if image is None:
-        raise VideoError(f"{path} is damaged: it begins like an image but is none")
+        raise VideoError(f"{path} is damaged: it begins like an image, but cannot be decoded")
     return image  # type: ignore[no-any-return]
 
 
 class _Camera:
-    """A camera of this machine; stamps are when its frames arrive."""
+    """A camera of this machine; stamps are the arrival times of its frames."""
 
     def __init__(self, number: int) -> None:
-        """Raises VideoError when it does not deliver."""
+        """Open the camera. Raises VideoError where it delivers no frame."""
         self._capture = cv2.VideoCapture(number)
         readable, first = self._capture.read() if self._capture.isOpened() else (False, None)
         if not readable:
@@ -90,7 +90,7 @@ class _Camera:
         self.frame_rate = rate if 0.0 < rate < 1000.0 else None
 
     def frames(self) -> Iterator[tuple[float, Image]]:
-        """All frames, once, from the one read first."""
+        """Yield all frames, beginning with the one that the constructor read."""
         start = time.monotonic()
         stamp, readable, image = 0.0, True, self._first
         try:
@@ -109,11 +109,11 @@ class _Video:
     """
 
     def __init__(self, path: str) -> None:
-        """Raises VideoError when not one frame can be decoded."""
+        """Open the file. Raises VideoError where no frame can be decoded."""
         self._path = path
         problem = f"{path} is neither an image nor a video that can be decoded"
         try:
-            # Titles in unknown encodings are no reason to refuse a video.
+            # Metadata in unknown encodings must not prevent decoding.
             self._container = av.open(path, metadata_errors="replace")
         except (av.FFmpegError, ValueError) as error:
             raise VideoError(problem) from error
@@ -132,7 +132,7 @@ class _Video:
         self.frame_count = self._stream.frames or None
 
     def frames(self) -> Iterator[tuple[float, Image]]:
-        """All frames, once, from the one decoded first."""
+        """Yield all frames, beginning with the one that the constructor decoded."""
         start, stamp = self._first.time, 0.0
         try:
             yield stamp, _upright(self._first)
@@ -143,13 +143,13 @@ class _Video:
             self._container.close()
 
     def _stamp(self, frame: av.VideoFrame, start: float | None, previous: float) -> float:
-        """Seconds from `start` to `frame`; always later than `previous`."""
+        """Return seconds from `start` to `frame`, always greater than `previous`."""
         if start is not None and frame.time is not None and frame.time - start > previous:
             return frame.time - start
-        return previous + 1.0 / (self.frame_rate or 30.0)  # some containers know no times
+        return previous + 1.0 / (self.frame_rate or 30.0)  # some containers have no times
 
     def _decode(self) -> Iterator[av.VideoFrame]:
-        """All frames that can be decoded; at their end, a warning where the file is damaged."""
+        """Yield all frames that can be decoded; log a warning at the end of a damaged file."""
         damage: av.FFmpegError | None = None
         try:
             for packet in self._container.demux(self._stream):
@@ -173,8 +173,8 @@ _QUARTER_TURNS = {
 
 
 def _upright(frame: av.VideoFrame) -> Image:
-    """BGR (H, W, 3), contiguous, turned as the file says that it is to be shown."""
-    # One thread: several cost more to wake than a conversion takes.
+    """Return the frame as (H, W, 3) uint8 BGR, contiguous, rotated as the file specifies."""
+    # One thread: waking several takes longer than the conversion.
     image: Any = frame.to_ndarray(format="bgr24", threads=1)
     turns = round(frame.rotation / 90) % 4  # counterclockwise
     if turns:
@@ -183,31 +183,31 @@ def _upright(frame: av.VideoFrame) -> Image:
 
 
 class VideoWriter:
-    """An H.264 file (mp4, yuv420p) that every player and browser opens; use as a context manager.
+    """A writer of H.264 video (mp4, yuv420p) that players and browsers open; a context manager.
 
-    Frames keep their stamps, so the video runs at the pace of its source.
+    Frames keep their stamps, so the video plays at the speed of its source.
     """
 
     _TICKS = 90_000
 
     def __init__(self, path: Path, frame_rate: float | None = None) -> None:
-        """`frame_rate` is a hint for the encoder; None when the source has no fixed rate.
+        """Create the file; `frame_rate`: a hint for the encoder, Hz, None where it varies.
 
-        Raises VideoError when the file cannot be created.
+        Raises VideoError where the file cannot be created.
         """
         self._rate = Fraction(frame_rate or 30.0).limit_denominator(1001)
         self._last = -1
         self._stream: Any = None
         try:
-            path.open("wb").close()  # PyAV would find out at the first frame only
+            path.open("wb").close()  # PyAV would raise only at the first frame
         except OSError as error:
             raise VideoError(f"{path} cannot be written: {error.strerror}") from error
         self._container = av.open(str(path), "w", options={"movflags": "faststart"})
 
     def write(self, stamp_seconds: float, image: Image) -> None:
-        """Append a BGR image (H, W, 3); all of one size. An odd size is padded by a pixel.
+        """Append an image (H, W, 3) uint8 BGR; all images have one size, odd sizes are padded.
 
-        Raises VideoError when this build of PyAV has no H.264 encoder.
+        Raises VideoError where this build of PyAV has no H.264 encoder.
         """
         height, width = image.shape[:2]
         even: Any = cv2.copyMakeBorder(image, 0, height % 2, 0, width % 2, cv2.BORDER_REPLICATE)
@@ -232,7 +232,7 @@ class VideoWriter:
         return stream
 
     def close(self) -> None:
-        """Write what the encoder still holds and finish the file."""
+        """Write the encoder's buffered frames and complete the file."""
         if self._stream is not None:
             self._container.mux(self._stream.encode(None))
         self._container.close()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Face landmarks: MediaPipe Face Mesh (Kartynnik et al., 2019), found from the body's landmarks."""
+"""Face landmarks: MediaPipe Face Mesh (Kartynnik et al., 2019) in regions from the body's."""
 
 from __future__ import annotations
 
@@ -13,10 +13,13 @@ from pear_ros.landmarks.topology import NUM_FACE, Face, Pose
 from pear_ros.landmarks.types import FaceLandmarks, PoseLandmarks
 
 MIN_SCORE = 0.5
-"""Below: no face, or one that is turned away."""
+"""Least score of the face model; lower for a face that is turned away."""
 MIN_ROI = 40.0
-"""Pixels of the region found from the body; the face is then about 22 wide, and its landmarks are
-misplaced by 4 % of that (pictures of standing people, scaled down)."""
+"""Least side of the region from the body's landmarks, pixels.
+
+The face is then about 22 wide, and its landmarks are off by 4 % of that (measured on images of
+standing people, scaled down).
+"""
 
 _ROI_SCALE_FROM_POSE = 2.0
 _ROI_SCALE_FROM_FACE = 1.5
@@ -24,7 +27,7 @@ _HEAD = slice(Pose.NOSE, Pose.MOUTH_RIGHT + 1)
 
 
 class FaceModel:
-    """Finds the landmarks of a person's face; not thread-safe."""
+    """Detects the landmarks of a person's face; not thread-safe."""
 
     def __init__(self, num_threads: int = 1) -> None:
         """Load the model. Raises pear_ros.io.downloads.AssetError when its file is missing."""
@@ -34,10 +37,10 @@ class FaceModel:
     def __call__(
         self, image: Image, pose: PoseLandmarks, previous: FaceLandmarks | None
     ) -> FaceLandmarks | None:
-        """The person's face; None where it is too small, turned away or not found.
+        """Return the landmarks of the face; None: too small, turned away or not found.
 
-        Where the previous image's landmarks of this face agree with the body, they say where to
-        look.
+        The region comes from `previous`, the landmarks in the image before, where it agrees with
+        the body's landmarks, else from these.
         """
         roi = roi_from_pose(pose)
         if roi.size < MIN_ROI:
@@ -58,7 +61,7 @@ class FaceModel:
 
 
 def roi_from_pose(pose: PoseLandmarks) -> Roi:
-    """Rough region of the face from the body's eyes, ears, nose and mouth, eyes above the mouth.
+    """Return a rough region from the body's eyes, ears, nose and mouth, eyes above the mouth.
 
     The line from mouth to eyes gives the angle: unlike the line between the eyes it keeps its
     length in profile.
@@ -72,14 +75,14 @@ def roi_from_pose(pose: PoseLandmarks) -> Roi:
 
 
 def roi_from_face(points: Array) -> Roi:
-    """Region of a face whose landmarks (468, 2 or more) are known, its eyes level."""
+    """Return the region, eyes level, of a face with landmarks (468, 2 or more), pixels."""
     flat = points[:, :2]
     dx, dy = flat[Face.LEFT_EYE_OUTER] - flat[Face.RIGHT_EYE_OUTER]
     return Roi.around(flat, math.atan2(dy, dx), _ROI_SCALE_FROM_FACE)
 
 
 def _agree(previous: Roi, from_pose: Roi) -> bool:
-    """Whether two regions are of the same face, one of them a rough one."""
+    """Return whether the region of the previous image agrees with the rough one in this image."""
     distance = math.hypot(previous.x - from_pose.x, previous.y - from_pose.y)
     ratio = previous.size / from_pose.size
     return distance < 0.35 * from_pose.size and 0.5 < ratio < 2.0

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Hand landmarks: MediaPipe Hands (Zhang et al., 2020), found from the body's landmarks."""
+"""Hand landmarks: MediaPipe Hands (Zhang et al., 2020) in regions from the body's landmarks."""
 
 from __future__ import annotations
 
@@ -15,37 +15,39 @@ from pear_ros.landmarks.topology import NUM_HAND, Hand, Pose
 from pear_ros.landmarks.types import HandLandmarks, PoseLandmarks
 
 MIN_SCORE = 0.5
-"""Below: no hand."""
+"""Least score of the hand model."""
 MIN_VISIBILITY = 0.4
-"""Of the body's wrist; below, there is no use in looking for the hand."""
+"""Least visibility of the body's wrist for the hand to be detected."""
 MIN_ROI = 48.0
-"""Pixels of the region found from the body; the hand is then about 15 long, a finger 2 wide, and
-fingers are misplaced by 7 % of the hand's length (pictures of standing people, scaled down)."""
+"""Least side of the region from the body's landmarks, pixels.
+
+The hand is then about 15 long and a finger 2 wide; landmarks of fingers are off by 7 % of the
+hand's length (measured on images of standing people, scaled down).
+"""
 MIN_SIDE = 0.2
-"""Probability that it is the hand of the wanted side. A hidden hand's region often holds the
-person's other hand: that one is not to be seen twice."""
+"""Least probability of the wanted side: the region of a hidden hand often holds the other hand."""
 
 LITE_BELOW = 130.0
-"""Pixels of a hand's region; below, the network of half the size sees as much as the full one."""
+"""Side of the region, pixels, below which the network of half the size is as accurate."""
 
 _ROI_SCALE_FROM_POSE = 2.7
 _ROI_SCALE_FROM_HAND = 2.0
 _HAND_OVER_POSE = 0.6
 """Size of the second region over the first, on average."""
 _SHIFT = -0.1
-"""Towards the fingers."""
+"""Shift of the region towards the fingers, over its side."""
 _Z_SCALE = 2.5
-"""The network's z is compressed."""
+"""Factor of the network's z, which is compressed."""
 _PALM = [
     *(Hand.WRIST, Hand.THUMB_CMC, Hand.THUMB_MCP, Hand.THUMB_IP, Hand.INDEX_MCP, Hand.INDEX_PIP),
     *(Hand.MIDDLE_MCP, Hand.MIDDLE_PIP, Hand.RING_MCP, Hand.RING_PIP),
     *(Hand.PINKY_MCP, Hand.PINKY_PIP),
 ]
-"""Landmarks that stay put when fingers move."""
+"""Landmarks that do not move with the fingers."""
 
 
 class HandModel:
-    """Finds the landmarks of one hand of a person; not thread-safe."""
+    """Detects the landmarks of one hand of a person; not thread-safe."""
 
     def __init__(self, num_threads: int = 1) -> None:
         """Load the models. Raises pear_ros.io.downloads.AssetError when a file is missing."""
@@ -59,10 +61,10 @@ class HandModel:
     def __call__(
         self, image: Image, pose: PoseLandmarks, side: str, previous: HandLandmarks | None
     ) -> HandLandmarks | None:
-        """The person's "LEFT" or "RIGHT" hand; None where it is hidden, too small or not found.
+        """Return the landmarks of the "LEFT" or "RIGHT" hand; None: hidden, too small or not found.
 
-        Where the previous image's landmarks of this hand agree with the body, they say where to
-        look.
+        The region comes from `previous`, the landmarks in the image before, where it agrees with
+        the body's landmarks, else from these.
         """
         rough = roi_from_pose(pose, side)
         if rough is None:
@@ -87,7 +89,7 @@ class HandModel:
         )
 
     def _recropped(self, image: Image, roi: Roi) -> Roi:
-        """A better region, seen in a rough one: its centre and the middle of its lower edge."""
+        """Return the region that the re-crop network predicts in a rough one."""
         pixels = self._recrop.pixels
         (points,) = self._recrop(roi.crop(image, pixels))
         centre, bottom = roi.uncrop(points.reshape(2, 2), pixels)
@@ -95,7 +97,7 @@ class HandModel:
 
 
 def roi_from_pose(pose: PoseLandmarks, side: str) -> Roi | None:
-    """Rough region of a hand from the body's wrist and knuckles; None: hidden or too small."""
+    """Return a rough region from the body's wrist and knuckles; None: hidden or too small."""
     wrist = Pose[f"{side}_WRIST"]
     if pose.visibility[wrist] < MIN_VISIBILITY:
         return None
@@ -108,7 +110,7 @@ def roi_from_pose(pose: PoseLandmarks, side: str) -> Roi | None:
 
 
 def roi_from_hand(points: Array) -> Roi:
-    """Region of a hand whose landmarks (21, 2 or more) are known, fingers up."""
+    """Return the region, fingers up, of a hand with landmarks (21, 2 or more), pixels."""
     flat = points[:, :2]
     knuckles = flat[[Hand.INDEX_MCP, Hand.MIDDLE_MCP, Hand.MIDDLE_MCP, Hand.RING_MCP]].mean(axis=0)
     dx, dy = knuckles - flat[Hand.WRIST]
@@ -117,9 +119,9 @@ def roi_from_hand(points: Array) -> Roi:
 
 
 def _agree(previous: Roi, rough: Roi) -> bool:
-    """Whether a hand's region in the previous image fits to the rough one in this image.
+    """Return whether the region of the previous image agrees with the rough one in this image.
 
-    Within 40 degrees, 20 % of the size and 40 % in scale.
+    Within 40 degrees, 20 % of the size in place and 40 % in size.
     """
     size = _HAND_OVER_POSE * rough.size
     turn = (previous.angle - rough.angle + math.pi) % (2.0 * math.pi) - math.pi

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Body, hands and face of several people at once, on all cores."""
+"""Landmarks of body, hands and face of several people, in a pool of threads."""
 
 from __future__ import annotations
 
@@ -17,20 +17,19 @@ from pear_ros.landmarks.pose import PoseModel
 from pear_ros.landmarks.roi import Roi
 from pear_ros.landmarks.types import FaceLandmarks, HandLandmarks, PersonLandmarks, PoseLandmarks
 
-RETRY_EVERY = 3
-"""Images; how often a hand or face that was not seen the last time is looked for."""
+RETRY_INTERVAL = 3
+"""Images between two detections of a hand or face that was not found the last time."""
 SMALL = 130.0
-"""Pixels of a region; fingers and features in a smaller one are read coarsely at best."""
-SMALL_EVERY = 3
-"""Images; how often a small hand or face is looked at. In between it is taken to be as it was."""
-
+"""Side of a region, pixels; landmarks in a smaller one are coarse."""
+SMALL_INTERVAL = 3
+"""Images between two detections of a small hand or face; its landmarks are kept in between."""
 
 _Part = TypeVar("_Part", HandLandmarks | None, FaceLandmarks | None)
 
 
 @dataclass(frozen=True)
 class _Models:
-    """What one thread needs."""
+    """The models of one thread."""
 
     pose: PoseModel
     hand: HandModel
@@ -38,8 +37,8 @@ class _Models:
 
 
 @dataclass(frozen=True)
-class Looking:
-    """One person's landmarks while hands and face are being looked for."""
+class PendingLandmarks:
+    """One person's landmarks: the body's, and futures of hands and face."""
 
     pose: PoseLandmarks
     left_hand: Future[HandLandmarks | None]
@@ -48,7 +47,7 @@ class Looking:
     age: int
 
     def result(self) -> PersonLandmarks:
-        """The landmarks, when all of them are there."""
+        """Wait for hands and face and return all landmarks."""
         return PersonLandmarks(
             self.pose,
             self.left_hand.result(),
@@ -59,10 +58,10 @@ class Looking:
 
 
 class HolisticLandmarks:
-    """Landmarks of given people; holds threads and models, and no state from image to image."""
+    """Detects the landmarks of given people; holds threads and models, stateless."""
 
     def __init__(self, threads: int = 2) -> None:
-        """Load the models once for each thread.
+        """Start `threads` threads and load the models once for each.
 
         Raises pear_ros.io.downloads.AssetError when a model's file is missing.
         """
@@ -72,30 +71,36 @@ class HolisticLandmarks:
             self._idle.put(_Models(PoseModel(), HandModel(), FaceModel()))
 
     def close(self) -> None:
-        """Stop the threads."""
+        """Stop the threads; nothing can be detected afterwards."""
         self._pool.shutdown()
 
     def __call__(
         self, image: Image, people: Sequence[Roi | PersonLandmarks]
     ) -> list[PersonLandmarks | None]:
-        """Landmarks of each of `people`, in their order; None for those who are not there.
+        """Return the landmarks of each of `people`, in their order; None: no person was found.
 
-        A new person is given by a region (a Detection's, or pose.roi_from_box), a known one by
+        A new person is given by a region of interest (Proposal.roi or roi_from_box), a known one by
         the landmarks in the previous image.
         """
-        return [None if one is None else one.result() for one in self.look(image, people)]
+        return [None if one is None else one.result() for one in self.submit(image, people)]
 
-    def look(self, image: Image, people: Sequence[Roi | PersonLandmarks]) -> list[Looking | None]:
-        """The same, returning as soon as the bodies are known: hands and face are on their way."""
+    def submit(
+        self, image: Image, people: Sequence[Roi | PersonLandmarks]
+    ) -> list[PendingLandmarks | None]:
+        """Return the bodies' landmarks while hands and faces are detected in the background.
+
+        A new person is given by a region of interest, a known one by the landmarks in the previous
+        image; None: no person was found.
+        """
         bodies = [self._pool.submit(self._pose, image, start) for start in people]
         return [
-            self._look_for_parts(image, body.result(), start)
+            self._submit_parts(image, body.result(), start)
             for start, body in zip(people, bodies, strict=True)
         ]
 
-    def _look_for_parts(
+    def _submit_parts(
         self, image: Image, pose: PoseLandmarks | None, start: Roi | PersonLandmarks
-    ) -> Looking | None:
+    ) -> PendingLandmarks | None:
         if pose is None:
             return None
         if isinstance(start, PersonLandmarks):
@@ -103,18 +108,20 @@ class HolisticLandmarks:
         else:
             last, age = PersonLandmarks(pose), 0
 
-        def look(find: Callable[..., _Part], part: _Part, turn: int, *side: str) -> Future[_Part]:
+        def submit(
+            detect: Callable[..., _Part], part: _Part, turn: int, *side: str
+        ) -> Future[_Part]:
             if age == 0 or _due(part, age + turn):
-                return self._pool.submit(find, image, pose, part, *side)
+                return self._pool.submit(detect, image, pose, part, *side)
             known: Future[_Part] = Future()
             known.set_result(part)
             return known
 
-        return Looking(
+        return PendingLandmarks(
             pose,
-            look(self._hand, last.left_hand, 0, "LEFT"),
-            look(self._hand, last.right_hand, 1, "RIGHT"),
-            look(self._face, last.face, 2),
+            submit(self._hand, last.left_hand, 0, "LEFT"),
+            submit(self._hand, last.right_hand, 1, "RIGHT"),
+            submit(self._face, last.face, 2),
             age,
         )
 
@@ -129,8 +136,8 @@ class HolisticLandmarks:
     def _pose(self, image: Image, person: Roi | PersonLandmarks) -> PoseLandmarks | None:
         with self._models() as models:
             if isinstance(person, PersonLandmarks):
-                return models.pose.find(image, person.pose.roi)
-            return models.pose.find(image, person, proposed=True)
+                return models.pose.detect(image, person.pose.roi)
+            return models.pose.detect(image, person, proposed=True)
 
     def _hand(
         self, image: Image, pose: PoseLandmarks, previous: HandLandmarks | None, side: str
@@ -146,7 +153,7 @@ class HolisticLandmarks:
 
 
 def _due(part: HandLandmarks | FaceLandmarks | None, turn: int) -> bool:
-    """Whether it is the turn of a part, given how it was last seen."""
+    """Return whether a hand or face is due for detection, given its last landmarks."""
     if part is None:
-        return turn % RETRY_EVERY == 0
-    return part.roi.size >= SMALL or turn % SMALL_EVERY == 0
+        return turn % RETRY_INTERVAL == 0
+    return part.roi.size >= SMALL or turn % SMALL_INTERVAL == 0

@@ -13,15 +13,17 @@ from pear_ros.landmarks.topology import NUM_POSE, Pose
 from pear_ros.landmarks.types import PoseLandmarks
 
 ROI_SCALE = 1.25
-"""Side of the region over the diameter of the circle around the body, as the model was trained."""
+"""Side of the region over the diameter of the circle around the body, as in training."""
 
 MIN_SCORE = 0.5
-"""Of the pose model; below, nobody is there."""
+"""Least score of the pose model for a new person."""
 MIN_SCORE_KNOWN = 0.25
-"""The same for somebody who was there in the image before: half a body at the image's edge is
-followed well, though the model can hardly tell whether it is one."""
+"""Least score of the pose model for a person who was there in the image before.
+
+Half a body at the image's edge is tracked well, although its score is low.
+"""
 MIN_PRESENCE = 0.25
-"""Mean over the body's landmarks; below, next to nothing of the person is in the image.
+"""Least mean presence of the body's landmarks; below, hardly any of the person is in the image.
 
 A face alone has 11 of the 33 landmarks.
 """
@@ -32,18 +34,20 @@ _MARGIN = 0.08
 """From the landmarks to the edge of the person, over the longer side of the landmarks' box."""
 
 _NUM_RAW = 39
-"""Landmarks that come out: the body's, hip centre and top of the circle, 4 that are not used."""
+"""Landmarks that the network predicts: the body's, hip centre and top of the circle, 4 unused."""
 _HEATMAP_RADIUS = 3
+"""Cells around a landmark over which its heatmap is averaged."""
 _HEATMAP_MIN_CONFIDENCE = 0.5
+"""Least peak of the heatmap for the landmark to be refined."""
 
 
 def roi_from_box(box: Array) -> Roi:
-    """Region for a person in a box (x0 y0 x1 y1) that any detector gave."""
+    """Return the region of interest of a person in a box (4,) x0 y0 x1 y1, pixels."""
     return Roi.from_box(box, ROI_SCALE)
 
 
 def person_box(roi: Roi) -> Array:
-    """(4,) x0 y0 x1 y1 roughly around the person of a pose model's region (Detection.roi)."""
+    """Return the box (4,) x0 y0 x1 y1, pixels, roughly around the person in a region."""
     length = roi.size / ROI_SCALE
     half = np.abs(roi.rotation()) @ np.array([_PERSON_WIDTH * length, length]) / 2.0
     centre = np.array([roi.x, roi.y])
@@ -51,7 +55,7 @@ def person_box(roi: Roi) -> Array:
 
 
 def visible_box(pose: PoseLandmarks) -> Array:
-    """(4,) x0 y0 x1 y1 around what is in the image of a person; around all where nothing is."""
+    """Return the box (4,) x0 y0 x1 y1 around a person's visible part, or all if none is visible."""
     visible = pose.image[pose.presence > 0.5, :2]
     if not len(visible):
         return person_box(pose.roi)
@@ -60,22 +64,22 @@ def visible_box(pose: PoseLandmarks) -> Array:
     return np.asarray(np.concatenate([low - margin, high + margin]), np.float32)
 
 
-def in_sight(pose: PoseLandmarks) -> bool:
-    """Whether the head or half of the body is in the image: enough to believe in a newcomer."""
+def sufficiently_visible(pose: PoseLandmarks) -> bool:
+    """Return whether the head or half of the body is in the image, as a new person needs."""
     return bool(max(pose.presence[Pose.NOSE], pose.presence.mean()) >= 0.5)
 
 
 def pose_distance(a: PoseLandmarks, b: PoseLandmarks) -> float:
-    """Mean distance of two bodies' landmarks in the image, as a fraction of their size.
+    """Return the mean distance between two bodies' landmarks in the image, over the smaller's size.
 
-    Near 0 (below about 0.1) when both are landmarks of the same person in one image.
+    Below about 0.1 both are landmarks of the same person in one image.
     """
     distances = np.linalg.norm(a.image[:, :2] - b.image[:, :2], axis=1)
     return float(distances.mean()) * ROI_SCALE / min(a.roi.size, b.roi.size)
 
 
 class PoseModel:
-    """Finds the landmarks of the person in the middle of a region; not thread-safe."""
+    """Detects the landmarks of the person in the middle of a region; not thread-safe."""
 
     def __init__(self, num_threads: int = 1) -> None:
         """Load the model. Raises pear_ros.io.downloads.AssetError when its file is missing."""
@@ -84,7 +88,7 @@ class PoseModel:
         self._model = TfliteModel(content, (0, 1, 2, 3), num_threads=num_threads)
 
     def __call__(self, image: Image, roi: Roi) -> PoseLandmarks:
-        """Landmarks in the region, whoever or whatever is there: see their score."""
+        """Run the network in a region; the score of the result is low where there is no person."""
         pixels = self._model.pixels
         raw, score, heatmaps, world = self._model(roi.crop(image, pixels))
         landmarks = raw.reshape(_NUM_RAW, 5)
@@ -100,26 +104,26 @@ class PoseModel:
             roi=Roi.from_centre_and_top(points[NUM_POSE, :2], points[NUM_POSE + 1, :2], ROI_SCALE),
         )
 
-    def find(self, image: Image, roi: Roi, proposed: bool = False) -> PoseLandmarks | None:
-        """Landmarks of the person in the region; None where nobody is.
+    def detect(self, image: Image, roi: Roi, proposed: bool = False) -> PoseLandmarks | None:
+        """Return the landmarks of the person in the region; None: there is no person.
 
-        `proposed`: by a detector, not by the person's landmarks in the image before.
+        `proposed`: the region comes from a detector, not from the landmarks in the image before.
         """
         if proposed:
-            # It may be off, most of all where the image's edge cuts a person.
+            # A detector's region is inaccurate, most of all where the image's edge cuts a person.
             roi = self(image, roi).roi
         pose = self(image, roi)
-        least = MIN_SCORE if proposed else MIN_SCORE_KNOWN
-        # Beyond the image there is nothing to be seen, whatever the model makes of its border.
+        min_score = MIN_SCORE if proposed else MIN_SCORE_KNOWN
+        # Landmarks outside the image do not count, whatever presence the model predicts.
         height, width = image.shape[:2]
         x, y = pose.image[:, 0], pose.image[:, 1]
         inside = (x >= 0.0) & (x < width) & (y >= 0.0) & (y < height)
-        seen = pose.score >= least and float((pose.presence * inside).mean()) >= MIN_PRESENCE
+        seen = pose.score >= min_score and float((pose.presence * inside).mean()) >= MIN_PRESENCE
         return pose if seen else None
 
 
 def _refined(points: Array, heatmaps: Array, pixels: int) -> Array:
-    """Landmarks (N, 2) moved to the centre of mass of their heatmaps (H, W, N) close by.
+    """Return landmarks (N, 2), each at the centre of mass of its heatmap (H, W, N) around it.
 
     A landmark keeps its regressed place where its heatmap has no confident peak nearby.
     """

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A TFLite network that looks at square pictures."""
+"""A TFLite network with square images as input, run by LiteRT."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from pear_ros.core.people import Array, Image
 
 
 class TfliteModel:
-    """One interpreter; not thread-safe, so each thread needs its own."""
+    """One interpreter of one network; not thread-safe, each thread needs its own."""
 
     def __init__(
         self,
@@ -27,22 +27,22 @@ class TfliteModel:
     ) -> None:
         """Load a model from the content of its file.
 
-        `outputs` are the positions of the wanted results in the model's own order; `value_range`
-        is what colour values 0 and 255 become.
+        `outputs`: positions of the wanted outputs in the model's own order; `value_range`: values
+        of the input for colours 0 and 255.
         """
         self._interpreter = Interpreter(model_content=content, num_threads=num_threads)
         self._interpreter.allocate_tensors()
         (details,) = self._interpreter.get_input_details()
         self._input: int = details["index"]
         self.pixels = int(details["shape"][1])
-        """Side of the square pictures that the network takes."""
+        """Side of the network's input, pixels."""
         all_outputs = self._interpreter.get_output_details()
         self._outputs: list[int] = [all_outputs[position]["index"] for position in outputs]
         self._offset = value_range[0]
         self._scale = (value_range[1] - value_range[0]) / 255.0
 
     def __call__(self, crop: Image) -> list[Array]:
-        """Run on one crop (pixels, pixels, 3); the wanted results in the model's own shapes."""
+        """Return the outputs for a crop (pixels, pixels, 3) uint8 BGR, in the model's shapes."""
         tensor = cv2.cvtColor(crop, cv2.COLOR_BGR2RGB).astype(np.float32)
         tensor *= self._scale
         tensor += self._offset
@@ -52,10 +52,10 @@ class TfliteModel:
 
 
 def pruned(path: Path, outputs: Sequence[int]) -> bytes:
-    """Content of a model file reduced to some of its outputs, in the given order.
+    """Return the content of a model file reduced to some of its outputs, in the given order.
 
-    LiteRT computes every output of a model whether it is read or not; operators that serve
-    none of the wanted ones are taken out.
+    LiteRT computes all outputs of a model; operators that none of the wanted ones depends on are
+    removed.
     """
     model = ModelT.InitFromPackedBuf(path.read_bytes(), 0)
     (graph,) = model.subgraphs
@@ -74,6 +74,6 @@ def pruned(path: Path, outputs: Sequence[int]) -> bytes:
 
 
 def sigmoid(logits: Array) -> Array:
-    """Probabilities of logits, without overflow."""
+    """Return the probabilities of logits, without overflow."""
     probabilities: Array = 0.5 * (1.0 + np.tanh(0.5 * logits))
     return probabilities

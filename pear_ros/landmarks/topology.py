@@ -76,7 +76,7 @@ class Hand(enum.IntEnum):
 
 
 class Face(enum.IntEnum):
-    """Landmarks of the face mesh that have a name; the other of the 468 are the mesh's vertices."""
+    """Named landmarks of the 468 of the face mesh."""
 
     NOSE_TIP = 1
     UPPER_LIP_INNER = 13

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the landmark models say about one person in one image.
+"""Landmarks of one person in one image: the outputs of the landmark models.
 
 Image coordinates are pixels (x right, y down), their z is depth in pixels of the same size, nearer
 is smaller. World coordinates are metres along the same axes: x right, y down, z away from the
@@ -17,53 +17,53 @@ from pear_ros.landmarks.roi import Roi
 
 @dataclass(frozen=True)
 class PoseLandmarks:
-    """The body, indexed by topology.Pose."""
+    """Landmarks of a body, indexed by topology.Pose."""
 
     image: Array
     """(33, 3) pixels; z relative to the middle of the hips."""
     world: Array
     """(33, 3) metres relative to the middle of the hips."""
     visibility: Array
-    """(33,) probability that the landmark is in the image and not hidden."""
+    """(33,) probability that the landmark is in the image and not occluded."""
     presence: Array
     """(33,) probability that the landmark is within the image."""
     score: float
-    """Probability that a person is here."""
+    """Probability that there is a person."""
     roi: Roi
-    """Where to look for this person in the next image."""
+    """Region of interest of this person in the next image."""
 
 
 @dataclass(frozen=True)
 class HandLandmarks:
-    """One hand, indexed by topology.Hand."""
+    """Landmarks of a hand, indexed by topology.Hand."""
 
     image: Array
     """(21, 3) pixels; z relative to the wrist."""
     world: Array
     """(21, 3) metres relative to the hand's centre."""
     score: float
-    """Probability that a hand is here."""
+    """Probability that there is a hand."""
     roi: Roi
-    """Where to look for this hand in the next image."""
+    """Region of interest of this hand in the next image."""
 
 
 @dataclass(frozen=True)
 class FaceLandmarks:
-    """The face, some indexed by topology.Face."""
+    """Landmarks of a face, some of them named by topology.Face."""
 
     image: Array
     """(468, 3) pixels; z relative to the head's centre."""
     score: float
-    """Probability that a face is here."""
+    """Probability that there is a face."""
     roi: Roi
-    """Where to look for this face in the next image."""
+    """Region of interest of this face in the next image."""
 
 
 @dataclass(frozen=True)
 class PersonLandmarks:
-    """Body, hands and face of one person.
+    """Landmarks of body, hands and face of one person.
 
-    None: not seen well enough, or not looked for because it was not seen in the image before.
+    None: not found, or not due for detection since it was not found in the image before.
     """
 
     pose: PoseLandmarks
@@ -71,4 +71,4 @@ class PersonLandmarks:
     right_hand: HandLandmarks | None = None
     face: FaceLandmarks | None = None
     age: int = 0
-    """Images since the person was found."""
+    """Images since the person was found first."""

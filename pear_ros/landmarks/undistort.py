@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Landmarks seen through a lens, as a pinhole camera would see them."""
+"""Removes lens distortion from landmarks: where a pinhole camera would show them."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ _Part = TypeVar("_Part", HandLandmarks, FaceLandmarks)
 
 
 def undistorted_pose(pose: PoseLandmarks, camera: Camera) -> PoseLandmarks | None:
-    """The same body in pixels of `camera.pinhole`.
+    """Return the landmarks of a body in pixels of `camera.pinhole`.
 
-    None where the lens shows nothing at the region's centre. Landmarks for which this holds are not
-    seen: their visibility and presence are 0, and they lie in the centre.
+    None: there is no ray at the region's centre. Landmarks without a ray get visibility and
+    presence 0 and lie in the centre.
     """
     if camera.distortion is None:
         return pose
@@ -34,7 +34,7 @@ def undistorted_pose(pose: PoseLandmarks, camera: Camera) -> PoseLandmarks | Non
 
 
 def undistorted_part(part: _Part, camera: Camera) -> _Part | None:
-    """The same hand or face in pixels of `camera.pinhole`; None where the lens does not show it."""
+    """Return a hand or face in pixels of `camera.pinhole`; None: a landmark has no ray."""
     if camera.distortion is None:
         return part
     image, roi = _undistorted(part.image, part.roi, camera)
@@ -44,7 +44,7 @@ def undistorted_part(part: _Part, camera: Camera) -> _Part | None:
 
 
 def _undistorted(image: Array, roi: Roi, camera: Camera) -> tuple[Array, Roi | None]:
-    """Landmarks (N, 3), NaN without a ray, and their region, None without a ray in its middle."""
+    """Return landmarks (N, 3), NaN without a ray, and their region, None without a central ray."""
     middle, step = np.array([roi.x, roi.y]), roi.size / 4.0
     cross = middle + step * np.array([(0, 0), (-1, 0), (1, 0), (0, -1), (0, 1)])
     rays = camera.rays(np.concatenate([cross, image[:, :2]]))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The bodies that PEAR's parameters are of."""
+"""The body models that PEAR's parameters belong to."""
 
 from __future__ import annotations
 
@@ -11,20 +11,23 @@ from pear_ros.body.kinematics import Tensor
 from pear_ros.pear.files import ModelFiles, load_body_files
 
 PearBody: TypeAlias = EhmBody | BodyModel
-"""EHM-s, or plain SMPL-X without FLAME's head."""
+"""EHM-s (SMPL-X with FLAME's head, arXiv 2601.22693), or plain SMPL-X."""
 
 
 def load_body(files: ModelFiles, pear_body: str) -> PearBody:
-    """The body of a user's files, by NumPy; `pear_body`: one of pear_ros.core.choice.PEAR_BODIES.
+    """Return the body model of a user's files, on NumPy.
 
-    Raises as `load_body_files` does.
+    `pear_body`: one of pear_ros.core.choice.PEAR_BODIES.
+
+    Raises pear_ros.pear.files.MissingFilesError when a file is missing, ValueError when one is
+    damaged or another than it should be, OSError when one cannot be read.
     """
     smplx, flame = load_body_files(files)
     return smplx if pear_body == "smplx" else EhmBody(smplx, flame)
 
 
 def body_vertices(body: PearBody, people: EhmParameters) -> Tensor:
-    """(B, V, 3) vertices, by the kind of arrays that body and people are made of."""
+    """Return (B, V, 3) vertices in metres, NumPy arrays or torch tensors like the arguments."""
     if isinstance(body, EhmBody):
         return body.vertices(people)
     return body.vertices(people.pose, people.betas, people.expression, people.transl)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Converted body files, kept beside the originals: one npz that loads at once.
+"""Cache of converted body files beside the originals: one npz that loads at once.
 
-Its name tells the contents of the originals, so a changed original never meets an old cache.
+Its name contains a hash of the originals, so a changed original never uses an old cache.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from pear_ros.core.log import get_logger
 from pear_ros.pear.convert import convert, with_reduced_meshes
 
 FORMAT = "pear_ros body 1"
-"""To be changed whenever the same originals are converted to other arrays, as it goes into the hash
-that is published of them; arrays that are merely added leave it."""
+"""Part of the published hash: change it whenever the same originals are converted to other arrays,
+but not when arrays are merely added."""
 
 _log = get_logger(__name__)
 
 
 def files_key(originals: Iterable[Path]) -> str:
-    """SHA-256, in hexadecimal, of FORMAT and of the contents of all `originals`, in their order.
+    """Return the SHA-256, hexadecimal, of FORMAT and the contents of `originals`, in their order.
 
     Raises OSError when one cannot be read.
     """
@@ -39,15 +39,19 @@ def files_key(originals: Iterable[Path]) -> str:
 
 
 def cache_file(folder: Path, key: str) -> Path:
-    """Where the arrays of `key` are kept; it need not exist."""
+    """Return the cache file in `folder` for the `files_key` `key`; it need not exist."""
     return folder / f"pear_ros_body_{key[:12]}.npz"
 
 
 def converted(folder: Path, key: str, found: Mapping[str, Path]) -> Arrays:
-    """What `convert` makes of the files in `found`, from the cache in `folder` when it is there.
+    """Return the arrays that `convert` makes of the files `found`, from the cache if there is one.
 
-    Reduced meshes are with them, and are added to a cache without them, as soon as meshoptimizer is
-    installed. A cache that cannot be written is logged, and nothing else. Raises as `convert` does.
+    `folder`: of the cache; `key`: the files' `files_key`. Reduced meshes are included, and added to
+    a cache without them, if meshoptimizer is installed. A cache that cannot be written is only
+    logged.
+
+    Raises ValueError, naming file and array, when a file is not what it should be; OSError when it
+    cannot be read.
     """
     cache = cache_file(folder, key)
     kept = _read(cache, key)
@@ -57,7 +61,7 @@ def converted(folder: Path, key: str, found: Mapping[str, Path]) -> Arrays:
             _write(cache, key, arrays)
         except OSError as error:
             _log.warning(
-                "Converted body files cannot be kept in %s (%s): they are converted at each start.",
+                "Body files are converted at each start, as %s cannot be written (%s).",
                 folder,
                 error.strerror or error,
             )
@@ -65,20 +69,20 @@ def converted(folder: Path, key: str, found: Mapping[str, Path]) -> Arrays:
 
 
 def _read(cache: Path, key: str) -> Arrays | None:
-    """What was kept; None when there is nothing, or it is broken."""
+    """Return the cached arrays; None when there are none, or they are damaged."""
     try:
         with np.load(cache, allow_pickle=False) as data:
             arrays = {name: data[name] for name in data.files}
     except FileNotFoundError:
         return None
     except Exception as error:  # What NumPy raises for a damaged file depends on the damage.
-        _log.warning("%s is broken (%s) and is made anew.", cache, error)
+        _log.warning("%s is damaged (%s) and is rebuilt.", cache, error)
         return None
     return arrays if arrays.pop("key", None) == key else None
 
 
 def _write(cache: Path, key: str, arrays: Arrays) -> None:
-    """Write all or nothing, and remove what was kept of earlier originals."""
+    """Replace the cache atomically, and remove caches of earlier originals."""
     handle, part = tempfile.mkstemp(dir=cache.parent, prefix=f".{cache.stem}_", suffix=".part")
     try:
         with os.fdopen(handle, "wb") as file:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""PEAR's released weights, read without executing anything and loaded strictly."""
+"""PEAR's released weights, read without executing code and loaded strictly."""
 
 from __future__ import annotations
 
@@ -24,30 +24,31 @@ NOT_KEPT: dict[str, tuple[int, ...]] = {
     "head.init_cam": (1, 3),
     "head.init_expression": (1, 10),
 }
-"""What a checkpoint holds beside the network's weights, with its shapes: a read-out that is never
+"""Shapes of tensors that a checkpoint holds besides the network's weights: a read-out that is never
 called, and mean parameters that are never added."""
 
 _PARTS = ("backbone", "head")
 _ADVICE = "download pear_model.pt of BestWJH/PEAR_models (2.7 GB) and name that file"
 _NAMED = 3
-"""Of all tensors at fault, these many are named."""
+"""Most names in an error message."""
 _SAMPLE = 1024
-"""Numbers of each tensor that the fingerprint covers. Training changes them all."""
+"""Numbers of each tensor that the fingerprint covers; training changes all of them."""
 
 
 class CheckpointError(ValueError):
-    """A file is not a checkpoint of PEAR's network; the message says why and what to do."""
+    """A file is not a checkpoint of PEAR's network; the message has the reason and a remedy."""
 
 
 def load_checkpoint(path: Path, heads: int | None = None) -> PearNetwork:
-    """The network of a checkpoint: float32, on the CPU, in eval mode, without gradients.
+    """Return the network of a checkpoint: float32, on the CPU, in eval mode, without gradients.
 
     `path`: PEAR's file, which holds the state dicts `backbone` and `head`, or a safetensors file
-    with `backbone.*` and `head.*`. The weights stay in the file and are mapped into memory: replace
-    a file that is in use, do not overwrite it. `heads`: see `build_network`.
+    with `backbone.*` and `head.*`. The weights are memory-mapped: replace a file that is in use, do
+    not overwrite it. `heads`: attention heads of the backbone, see `build_network`.
 
-    Raises CheckpointError when the file is missing, damaged, something else or could run code, and
-    as `build_network` does; OSError when it cannot be read.
+    Raises CheckpointError when the file is missing, damaged, of another kind or could run code, or
+    when a tensor is missing, unknown, of another shape or not finite; OSError when it cannot be
+    read.
     """
     try:
         state = {key: _float32(key, value) for key, value in _read(path).items()}
@@ -57,24 +58,23 @@ def load_checkpoint(path: Path, heads: int | None = None) -> PearNetwork:
 
 
 def build_network(state: Mapping[str, Tensor], heads: int | None = None) -> PearNetwork:
-    """The network of the weights `state`, which are not copied; its precision is theirs.
+    """Return the network with the weights `state`, which are not copied and keep their precision.
 
-    Depth and width of the backbone are read from the weights. Its number of attention `heads` does
-    not show in them; when it is not given, each head has 80 channels from a width of 1280 on (as
-    ViT-H has) and 64 below (as ViT-S, ViT-B and ViT-L have).
+    Depth and width of the backbone are read from the weights; its number of attention `heads`
+    cannot be. By default each head has 80 channels from a width of 1280 on (as ViT-H has) and 64
+    below (as ViT-S, ViT-B and ViT-L have).
 
-    Raises CheckpointError when a tensor is missing, is not known, has another shape or holds NaN or
-    infinity.
+    Raises CheckpointError when a tensor is missing, unknown, of another shape or not finite.
     """
     blocks = {found[1] for key in state if (found := re.match(r"backbone\.blocks\.(\d+)\.", key))}
     positions = state.get("backbone.pos_embed")
     if positions is None or not blocks:
-        raise CheckpointError("it lacks backbone.pos_embed or backbone.blocks")
+        raise CheckpointError("backbone.pos_embed or backbone.blocks is missing")
     width = positions.shape[-1] if positions.ndim else 0
     heads = heads or width // (80 if width >= 1280 else 64)
     if heads == 0 or width % heads:
         raise CheckpointError(f"its width of {width} cannot be divided into {heads} heads")
-    # On the meta device nothing is allocated, nor initialised in vain.
+    # On the meta device nothing is allocated or initialised in vain.
     with torch.device("meta"):
         network = PearNetwork(len(blocks), width, heads)
     _check(state, {key: tuple(value.shape) for key, value in network.state_dict().items()})
@@ -85,7 +85,7 @@ def build_network(state: Mapping[str, Tensor], heads: int | None = None) -> Pear
 
 
 def _fingerprint(state: Mapping[str, Tensor]) -> str:
-    """SHA-256 over name, shape and first numbers of every tensor: read in a moment at any size."""
+    """SHA-256 over name, shape and first numbers of every tensor: fast at any size."""
     digest = hashlib.sha256()
     for key, value in sorted(state.items()):
         digest.update(f"{key} {tuple(value.shape)}\n".encode())
@@ -94,7 +94,7 @@ def _fingerprint(state: Mapping[str, Tensor]) -> str:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    """What the file holds, under full names; not checked."""
+    """Return the tensors of a file by their full names, not checked."""
     if not path.is_file():
         raise CheckpointError("there is no such file")
     with path.open("rb") as file:
@@ -156,12 +156,12 @@ def _check(state: Mapping[str, Tensor], shapes: Mapping[str, tuple[int, ...]]) -
     ]
     faults = {
         "missing": [key for key in shapes if key not in state],
-        "not known": [key for key in state if key not in shapes],
+        "unknown": [key for key in state if key not in shapes],
         "of another shape": misshaped,
     }
     if any(faults.values()):
-        told = [f"{len(k)} {what} ({_named(k)})" for what, k in faults.items() if k]
-        raise CheckpointError(f"of its tensors are {', '.join(told)}")
+        texts = [f"{len(k)} {what} ({_named(k)})" for what, k in faults.items() if k]
+        raise CheckpointError(f"of its tensors are {', '.join(texts)}")
     broken = [
         key
         for key in shapes.keys() - NOT_KEPT.keys()

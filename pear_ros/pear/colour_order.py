@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whether a network wants red, green and blue, or blue, green and red.
+"""Detection of the colour order, RGB or BGR, that a network was trained on.
 
-PEAR was trained on RGB pictures, but one of the original's demos feeds BGR. A checkpoint does not
-say. So the network sees three bundled people in both orders, and the order in which its joints
-project nearer to where they are in the pictures is the better one.
+PEAR was trained on RGB images, but one of the original's demos feeds BGR, and a checkpoint does not
+contain the order. So three bundled people are inferred in both orders: the right one has the
+smaller reprojection error of their annotated joints.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from pear_ros.pear.prediction import Prediction
 from pear_ros.pear.runtimes.reference_crops import bundled_crops
 
 MARGIN = 1.0
-"""Pixels of the crop by which BGR has to fit better before it is worth a warning."""
+"""Pixels of the crop by which the error of BGR must be smaller before a warning."""
 
 _ANNOTATED: dict[int, dict[str, tuple[float, float]]] = {
     0: {
@@ -42,26 +42,26 @@ _ANNOTATED: dict[int, dict[str, tuple[float, float]]] = {
     },
     5: {"left_shoulder": (159, 115), "right_shoulder": (51, 115), "right_elbow": (41, 184)},
 }
-"""Joints of people in colour among the bundled crops, by hand to some 3 pixels, by crop."""
+"""Pixels of joints in those bundled crops that have colour, by crop; by hand, to about 3 pixels."""
 
 
 class ColourOrder(NamedTuple):
-    """Mean distance of projected joints from the annotated ones, pixels of the crop (256)."""
+    """Mean reprojection error of the annotated joints in either order, pixels of the crop (256)."""
 
     rgb: float
     bgr: float
 
     @property
     def is_bgr(self) -> bool:
-        """Whether BGR fits clearly better. Never where a distance is NaN."""
+        """Whether the error of BGR is smaller by more than MARGIN; false where one is NaN."""
         return self.bgr < self.rgb - MARGIN
 
 
 def compare_orders(infer: Callable[[Crops], Array], body: EhmBody) -> ColourOrder:
-    """The network's error on bundled people in both orders of colours.
+    """Return the network's reprojection error on bundled people in both colour orders.
 
-    `infer`: (B, VECTOR_SIZE) numbers on BGR crops (B, 256, 256, 3), whose order it turns to RGB as
-    for every image; `body`: EHM-s on NumPy. NaN where the network's numbers make no person.
+    `infer` returns (B, VECTOR_SIZE) for BGR crops (B, 256, 256, 3), which it converts to RGB as
+    those of any image; `body`: EHM-s on NumPy. An error is NaN where an output is not finite.
     """
     crops = bundled_crops()[list(_ANNOTATED)]
     swapped = np.ascontiguousarray(crops[..., ::-1])
@@ -69,7 +69,6 @@ def compare_orders(infer: Callable[[Crops], Array], body: EhmBody) -> ColourOrde
 
 
 def _error(vectors: Array, body: EhmBody) -> float:
-    """Pixels."""
     if not np.isfinite(vectors).all():
         return float("nan")
     people = Prediction.from_vectors(vectors)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The body files of PEAR's users: read, checked, cut to what EHM-s needs, in float32."""
+"""Conversion of a user's body files: checked, reduced to what EHM-s needs, in float32."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from pear_ros.pear.unpickle import load_pickle
 
 BODY_NAME = "smplx-neutral-2020"
 NUM_BETAS = 200
-"""Of SMPL-X's 300: as many as PEAR's network tells."""
+"""Shape coefficients of SMPL-X, of its 300: as many as PEAR's network predicts."""
 
 _log = get_logger(__name__)
 
@@ -44,7 +44,7 @@ _FLAME_ARRAYS: dict[str, Shape] = {
 
 
 def convert(found: Mapping[str, Path]) -> Arrays:
-    """All arrays of the body files, named `smplx.*` and `flame.*`; `found` as in ModelFiles.
+    """Return all arrays of the body files `found` by ModelFile.key, named `smplx.*` and `flame.*`.
 
     Raises ValueError, naming file and array, when a file is not what it should be; OSError when it
     cannot be read.
@@ -68,9 +68,10 @@ def convert(found: Mapping[str, Path]) -> Arrays:
 
 
 def with_reduced_meshes(arrays: Arrays) -> Arrays:
-    """These arrays of `convert` and, as `smplx.faces_<detail>`, triangles of the reduced meshes.
+    """Return `arrays` of `convert` with triangles of reduced meshes, `smplx.faces_<detail>`, added.
 
-    Where meshoptimizer is missing, or does not work, they stay as they are, which is logged.
+    Where meshoptimizer is missing or does not work, `arrays` are returned unchanged, with a
+    warning in the log.
     """
     if all(f"smplx.faces_{detail}" in arrays for detail in REDUCED):
         return arrays
@@ -88,7 +89,10 @@ def with_reduced_meshes(arrays: Arrays) -> Arrays:
 
 
 def bodies(arrays: Arrays, sha256: str) -> tuple[BodyModel, FlameModel]:
-    """The bodies of the arrays that `convert` makes. Raises KeyError when one is missing."""
+    """Return SMPL-X and FLAME of the arrays of `convert`. Raises KeyError when one is missing.
+
+    `sha256`: hash of the original files, for BodyModel.sha256.
+    """
     flame = {name[6:]: array for name, array in arrays.items() if name.startswith("flame.")}
     return _smplx(arrays, sha256), FlameModel(**flame)
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From a box around a person to the square picture that PEAR's network is given.
+"""Square crops of people, the input of PEAR's network, from their bounding boxes.
 
 Integer pixel coordinates are pixel centres, as in OpenCV.
 """
@@ -15,25 +15,28 @@ import numpy.typing as npt
 from pear_ros.core.people import Array, Image
 
 INPUT_SIZE = 256
-"""Side of the square pictures that the network is given, pixels."""
+"""Side of the network's square input images, pixels."""
 
 Crops: TypeAlias = npt.NDArray[np.uint8]
-"""(B, 256, 256, 3) blue, green and red."""
+"""(B, 256, 256, 3) images of people: blue, green and red."""
 
 Squares = npt.NDArray[np.float64]
-"""(B, 3) in pixels of the image: x0 and y0 of the top left corner, and the side. Pixel (u, v) of
-the crop lies at x0 + u side / 256, y0 + v side / 256. NaN where there is nothing to crop."""
+"""(B, 3) squares in pixels of the image: x0 and y0 of the top left corner, and the side.
+
+Pixel (u, v) of the crop is at x0 + u side / 256, y0 + v side / 256 of the image. NaN where there is
+nothing to crop."""
 
 _MARGIN = 1.25
 """Side of the square over the longer side of the box."""
 
 
 def squares(boxes: Array, width: int, height: int) -> Squares:
-    """The squares to crop for `boxes` (B, 4), x0 y0 x1 y1, in an image of `width` x `height`.
+    """Return the squares (B, 3) to crop for `boxes` (B, 4), x0 y0 x1 y1, in pixels.
 
-    The rule is that of PEAR's training: a box that begins left of the image or above is moved in,
-    then it is cut at the right and lower border and becomes a square about the same centre, a
-    quarter larger. NaN for boxes without area or beyond the image, and for boxes with NaN.
+    `width` and `height` of the image, pixels. As in PEAR's training, a box that begins left of the
+    image or above is moved in, cut at the right and lower border, and extended to a square about
+    the same centre, a quarter larger. NaN for boxes without area or beyond the image, and for boxes
+    with NaN.
     """
     corners = boxes.astype(np.float64).reshape(-1, 2, 2)
     sides = np.abs(corners[:, 1] - corners[:, 0])
@@ -46,9 +49,11 @@ def squares(boxes: Array, width: int, height: int) -> Squares:
 
 
 def crop_pixels(image: Image, places: Squares, out: Crops | None = None) -> Crops:
-    """(B, 256, 256, 3): each of B squares of `image`, bilinear, black outside, rounded to bytes.
+    """Return crops (B, 256, 256, 3) of the squares `places` (B, 3) of `image` (H, W, 3), as bytes.
 
-    Written to `out` where it is given. Raises ValueError for squares with NaN.
+    Bilinear interpolation, black outside the image. Written to `out` if given.
+
+    Raises ValueError for squares with NaN.
     """
     if not np.isfinite(places).all():
         raise ValueError("there is nothing to crop for squares with NaN: leave them out")

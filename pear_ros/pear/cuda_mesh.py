@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Meshes on an NVIDIA GPU, by torch: one copy there, one CUDA graph, one copy back.
+"""Meshes on an NVIDIA GPU by torch: one upload, one CUDA graph, one download.
 
 Not yet run on a GPU, only on a stand-in for one.
 """
@@ -24,13 +24,14 @@ from pear_ros.pear.torch_graphs import TorchGraphs, device_name
 
 
 class CudaMesh:
-    """A pear_ros.pear.mesh.MeshStep."""
+    """Meshes on an NVIDIA GPU: a pear_ros.pear.mesh.MeshStep."""
 
     def __init__(self, body: PearBody, device: torch.device, max_people: int) -> None:
-        """`body` on `device`, see `body_on`; several may share it. `max_people`: the most at once,
-        for whom all is made ready here.
+        """Record CUDA graphs for 1 to `max_people` people, the largest batch.
 
-        Raises RuntimeError, of torch, where the GPU cannot do it.
+        `body`: of `body_on`, on `device`; several objects may share it.
+
+        Raises torch's RuntimeError where the GPU fails, for example for lack of memory.
         """
         self.device = device_name(device)
         """The GPU's name."""
@@ -42,19 +43,19 @@ class CudaMesh:
         self._graphs.record(max_people)
 
     def __call__(self, people: EhmParameters) -> Array:
-        """See MeshStep."""
+        """Return (B, V, 3) vertices in metres of B people, whose parameters are NumPy arrays."""
         assert self._graphs is not None, "closed"
         return self._graphs.run(self._layout.pack(people))
 
     def close(self) -> None:
-        """See MeshStep."""
+        """Free the GPU's memory; may be called twice."""
         if self._graphs is not None:
             self._graphs.close()
             self._graphs = None
 
 
 def body_on(device: torch.device, body: PearBody) -> PearBody:
-    """The same body with its constants on `device`. Raises RuntimeError, of torch."""
+    """Return `body` with its constants on `device`. Raises torch's RuntimeError."""
 
     def asarray(values: npt.NDArray[Any]) -> Tensor:
         return torch.from_numpy(float32_array(values)).to(device)
@@ -63,10 +64,10 @@ def body_on(device: torch.device, body: PearBody) -> PearBody:
 
 
 class ParameterRows:
-    """Parameters of people as one row of numbers for each."""
+    """Layout of EhmParameters as one row of numbers for each person."""
 
     def __init__(self, body: PearBody) -> None:
-        """For the parameters of `body`."""
+        """Lay out the parameters of `body`."""
         shapes: dict[str, tuple[int, ...]] = {
             "pose": (len(body.parents), 3),
             "betas": (body.num_betas,),
@@ -84,7 +85,10 @@ class ParameterRows:
         """Numbers in a row."""
 
     def pack(self, people: EhmParameters) -> Array:
-        """(B, width) of NumPy arrays."""
+        """Return rows (B, width) float32 of parameters that are NumPy arrays.
+
+        Raises ValueError when a parameter has another shape than the body takes.
+        """
         count = len(people.transl)
         parts = []
         for name, shape in self._shapes.items():
@@ -96,7 +100,7 @@ class ParameterRows:
         return rows
 
     def unpack(self, rows: Tensor) -> EhmParameters:
-        """Views of `rows` (B, width)."""
+        """Return the parameters of `rows` (B, width), as views."""
         ends = accumulate(map(prod, self._shapes.values()))
         return EhmParameters(
             **{

@@ -1,8 +1,23 @@
 # SPDX-License-Identifier: Apache-2.0
-"""PEAR's network as it is run: bytes in, body in any precision, constants folded.
+"""PEAR's network as it is run: bytes in, the backbone in any precision, constants folded.
 
-The same numbers as PearNetwork, to rounding. One module for the export to ONNX and for torch. What
-the body is computed in is told by its weights alone.
+The same function as pear_ros.pear.network.PearNetwork, to rounding; one module for the export to
+ONNX and for torch. Patches -> vision transformer (ViT, Dosovitskiy et al., ICLR 2021) ->
+transformer decoder with one query (Vaswani et al., NeurIPS 2017) -> linear read-outs.
+
+Shapes in comments: B people, N = 192 tokens, C channels of the backbone, H heads of D channels,
+E = 1024 channels of the decoder, L = 6 layers of the decoder, P = VECTOR_SIZE parameters.
+
+Folded, that is computed once here instead of for each image. Each is exact in real numbers:
+
+- pixels from 0 to 255 instead of 0 to 1: (p / 255 - m) / s = (p - 255 m) / (255 s)
+- blue, green, red instead of red, green, blue: mean, deviation and kernel are reversed
+- the patches' convolution: its kernel is as large as its stride, so it is a matrix product
+- the position embedding: the constant sum of a patch's own and the (absent) class token's
+- self-attention in the decoder: softmax over a single token is 1, so it is W_o W_v x + b_o
+- the decoder's first query: nothing of the image has reached it yet, so it is a constant
+- keys and values of all decoder layers: they are of the same tokens, so they are one product
+- all read-outs: they are of the same token, so they are one product; its bias has the mean person
 """
 
 # mypy: disable-error-code="no-any-return"
@@ -35,31 +50,31 @@ from pear_ros.pear.network import (
     Decoder,
     Head,
     PearNetwork,
-    PreNorm,
 )
 
 PRECISIONS = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
-"""What the body can be computed in."""
+"""What the backbone can be computed in."""
 
-_ROWS = INPUT_SIZE // PATCH
+_ROWS, _COLUMNS = INPUT_SIZE // PATCH, TOKENS // (INPUT_SIZE // PATCH)
 """Of patches."""
 
-Attend: TypeAlias = Callable[[Tensor, Tensor, Tensor], Tensor]
+Attention: TypeAlias = Callable[[Tensor, Tensor, Tensor], Tensor]
+"""softmax(Q K^T / sqrt(D)) V of Q, K and V (B, H, N, D)."""
 
 
 class DeployedNetwork(nn.Module):
-    """Crops of people -> their parameters.
+    """PEAR's network: crops of people -> their parameters.
 
-    The body (backbone, and the keys and values that the decoder asks of it) is computed in a
-    precision of choice, all else in fp32: the pixels' normalisation, the decoder's one query and
-    its read-outs. So are the sums that run through the backbone, and its norms: with half-precision
-    sums the numbers' error (RMS against fp32, made-up weights) was 1.3 times as large at 12 blocks
-    and 1.5 to 1.7 times at 32, for fp16 as for bf16. Weights that are in the wanted precision
-    already are shared, not copied.
+    The backbone, and the keys and values that the decoder makes of its tokens, are computed in a
+    precision of choice; all else in fp32: the pixels' normalisation, the decoder's query and the
+    read-outs, the backbone's residual stream and its norms. With a half-precision residual stream
+    the numbers' error (RMS against fp32, synthetic weights) was 1.3 times as large at 12 blocks and
+    1.5 to 1.7 times at 32, for fp16 as for bf16. Weights that have the wanted precision already are
+    shared with the given network, not copied.
     """
 
     def __init__(self, network: PearNetwork, precision: str, explicit_attention: bool) -> None:
-        """`network` in fp32; `precision`: one of PRECISIONS, of the body.
+        """`network` in fp32; `precision` of the backbone: one of PRECISIONS.
 
         `explicit_attention`: matrix products and a softmax, in the order that TensorRT fuses,
         instead of torch's fused attention.
@@ -69,195 +84,228 @@ class DeployedNetwork(nn.Module):
         self.precision = precision
         dtype = PRECISIONS[precision]
         attend = attention if explicit_attention else F.scaled_dot_product_attention
-        self.pixels = _Pixels(network.backbone)
-        self.body = _Body(network.backbone, dtype, attend)
+        self.pixels = _Patches(network.backbone)
+        self.body = _Backbone(network.backbone, dtype, attend)
         self.decoder = _Decoder(network.head, dtype)
         self.requires_grad_(False).eval()
 
     def forward(self, crops: Tensor) -> Tensor:
-        """(B, VECTOR_SIZE) float32 numbers on the people in `crops`, see pear_ros.pear.prediction.
+        """Return (B, VECTOR_SIZE) float32 parameters, see pear_ros.pear.prediction.
 
         `crops` (B, 256, 256, 3) uint8: blue, green and red.
         """
         # TensorRT can do nothing to bytes but convert them.
-        return self._read(crops.float())
+        return self._infer(crops.float())
 
     def from_pictures(self, images: Tensor) -> Tensor:
-        """The same of `images` (B, 3, 256, 256), float32: red, green and blue from 0 to 1."""
-        return self._read(255.0 * images.permute(0, 2, 3, 1).flip(-1))
+        """Return (B, VECTOR_SIZE) float32 parameters, see pear_ros.pear.prediction.
 
-    def _read(self, pixels: Tensor) -> Tensor:
-        return self.decoder(self.body(self.pixels(pixels)))
+        `images` (B, 3, 256, 256) float32: red, green and blue from 0 to 1.
+        """
+        return self._infer(255.0 * images.permute(0, 2, 3, 1).flip(-1))
+
+    def _infer(self, pixels: Tensor) -> Tensor:
+        patches = self.pixels(pixels)  # (B, 256, 256, 3) -> (B, N, 768)
+        tokens = self.body(patches)  # (B, N, C)
+        return self.decoder(tokens)  # (B, P)
 
 
 def attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-    """softmax(q k^T / sqrt(C)) v of (..., N, C), step by step."""
+    """Return softmax(Q K^T / sqrt(D)) V of Q, K and V (..., N, D), step by step."""
     scaled = q * q.shape[-1] ** -0.5
-    return torch.softmax(scaled @ k.transpose(-2, -1), dim=-1) @ v
+    weights = torch.softmax(scaled @ k.transpose(-2, -1), dim=-1)  # (..., N, N)
+    return weights @ v
 
 
-class _Pixels(nn.Module):
-    """Bytes as numbers -> normalised patches."""
+class _Patches(nn.Module):
+    """Pixels from 0 to 255 -> normalised patches."""
 
     mean: Tensor
     std: Tensor
 
     def __init__(self, backbone: Backbone) -> None:
         super().__init__()
-        for name, of_rgb in backbone.patch_embed.named_buffers():
-            self.register_buffer(name, (255.0 * of_rgb.flatten().flip(0)).float())
+        # Folded: 255 times ImageNet's mean and deviation, in the order blue, green, red.
+        for name, rgb in backbone.patch_embed.named_buffers():
+            self.register_buffer(name, (255.0 * rgb.flatten().flip(0)).float())
 
     def forward(self, pixels: Tensor) -> Tensor:
-        """(B, 192, 768) rows, columns and colours of each patch, of (B, 256, 256, 3).
+        """Return (B, N, 16 * 16 * 3) patches of pixels (B, 256, 256, 3).
 
-        The first row and the first column of patches begin beyond the picture, in zeros; the rest
-        of a patch at its other borders is left out.
+        The grid begins PATCH_PADDING pixels beyond the picture's top left corner, in zeros, and
+        leaves out as many at its bottom right.
         """
-        rest = slice(-PATCH_PADDING)
-        seen = pixels[:, rest, MARGIN:-MARGIN][:, :, rest]
-        normal = F.pad((seen - self.mean) / self.std, (0, 0, PATCH_PADDING, 0, PATCH_PADDING, 0))
-        patches = normal.reshape(-1, _ROWS, PATCH, TOKENS // _ROWS, PATCH, 3).transpose(2, 3)
-        return patches.reshape(-1, TOKENS, PATCH * PATCH * 3)
+        inside = slice(-PATCH_PADDING)
+        seen = pixels[:, inside, MARGIN:-MARGIN][:, :, inside]
+        x = F.pad((seen - self.mean) / self.std, (0, 0, PATCH_PADDING, 0, PATCH_PADDING, 0))
+        # (B, rows, 16, columns, 16, 3) -> (B, rows, columns, 16, 16, 3) -> (B, N, 768)
+        x = x.reshape(-1, _ROWS, PATCH, _COLUMNS, PATCH, 3).transpose(2, 3)
+        return x.reshape(-1, TOKENS, PATCH * PATCH * 3)
 
 
-class _Body(nn.Module):
-    """The backbone."""
+class _Backbone(nn.Module):
+    """Vision transformer: patches -> tokens."""
 
-    def __init__(self, backbone: Backbone, dtype: torch.dtype, attend: Attend) -> None:
+    def __init__(self, backbone: Backbone, dtype: torch.dtype, attend: Attention) -> None:
         super().__init__()
-        # As a matrix product: until opset 22 ONNX has no convolution in bf16.
+        # Folded: the convolution as a matrix product, (C, 3, 16, 16) -> (C, 16 * 16 * 3) for blue,
+        # green and red. Until opset 22 ONNX has no convolution in bf16.
         patches = backbone.patch_embed.proj
-        weight = patches.weight.flip(1).permute(0, 2, 3, 1).flatten(1)  # for blue, green and red
+        weight = patches.weight.flip(1).permute(0, 2, 3, 1).flatten(1)
         self.patches = _linear(weight, patches.bias, dtype)
+        # Folded: each patch's position and that of the class token, which there is none of.
         position = backbone.pos_embed.double()
-        self.position = _constant(position[:, 1:] + position[:, :1])
+        self.position = _constant(position[:, 1:] + position[:, :1])  # (1, N, C)
         blocks = (block for block in backbone.blocks if isinstance(block, Block))
         self.blocks = nn.Sequential(*(_Block(block, dtype, attend) for block in blocks))
         self.last_norm = _norm(backbone.last_norm)
 
     def forward(self, patches: Tensor) -> Tensor:
-        """(B, 192, width) tokens."""
-        tokens = _lower(self.patches, patches) + self.position
-        return self.last_norm(self.blocks(tokens))
+        """Return tokens (B, N, C) of patches (B, N, 768)."""
+        x = _in_own_precision(self.patches, patches) + self.position
+        return self.last_norm(self.blocks(x))
 
 
 class _Block(nn.Module):
-    """Attention and multi-layer perceptron; their sum with what came before."""
+    """Block of the backbone: x + SelfAttention(LN(x)), then x + MLP(LN(x))."""
 
-    def __init__(self, block: Block, dtype: torch.dtype, attend: Attend) -> None:
+    def __init__(self, block: Block, dtype: torch.dtype, attend: Attention) -> None:
         super().__init__()
         self.attend, self.heads = attend, block.attn.heads
         self.norm1 = _norm(block.norm1)
         self.qkv = _linear(block.attn.qkv.weight, block.attn.qkv.bias, dtype)
         self.proj = _linear(block.attn.proj.weight, block.attn.proj.bias, dtype)
         self.norm2 = _norm(block.norm2)
-        self.fc1 = _linear(block.mlp.fc1.weight, block.mlp.fc1.bias, dtype)
-        self.fc2 = _linear(block.mlp.fc2.weight, block.mlp.fc2.bias, dtype)
+        self.mlp = _Mlp(block.mlp.fc1, block.mlp.fc2, dtype)
 
-    def forward(self, tokens: Tensor) -> Tensor:
-        q, k, v = _lower(self.qkv, self.norm1(tokens)).chunk(3, dim=-1)
+    def forward(self, x: Tensor) -> Tensor:
+        q, k, v = _in_own_precision(self.qkv, self.norm1(x)).chunk(3, dim=-1)  # (B, N, C) each
         shape = (-1, TOKENS, self.heads, q.shape[-1] // self.heads)
-        q, k, v = (part.reshape(shape).transpose(1, 2) for part in (q, k, v))
-        seen = self.attend(q, k, v).transpose(1, 2).flatten(2)
-        tokens = tokens + self.proj(seen)
-        thought = self.fc2(F.gelu(_lower(self.fc1, self.norm2(tokens))))
-        return tokens + thought
+        q, k, v = (part.reshape(shape).transpose(1, 2) for part in (q, k, v))  # (B, H, N, D) each
+        attended = self.attend(q, k, v).transpose(1, 2).flatten(2)  # (B, N, C)
+        x = x + self.proj(attended)
+        return x + self.mlp(self.norm2(x))
+
+
+class _Mlp(nn.Module):
+    """Multilayer perceptron: W_2 GELU(W_1 x + b_1) + b_2."""
+
+    def __init__(self, fc1: nn.Linear, fc2: nn.Linear, dtype: torch.dtype) -> None:
+        super().__init__()
+        self.fc1 = _linear(fc1.weight, fc1.bias, dtype)
+        self.fc2 = _linear(fc2.weight, fc2.bias, dtype)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.fc2(F.gelu(_in_own_precision(self.fc1, x)))
 
 
 class _Decoder(nn.Module):
-    """The head. Its first query is the same for everybody: what is asked with it is constant."""
+    """Transformer decoder with a single query token, and the read-outs of that token."""
 
     def __init__(self, head: Head, dtype: torch.dtype) -> None:
         super().__init__()
-        layers: list[list[Any]] = [
-            [*branches.children()] for branches in head.transformer.transformer["layers"].children()
-        ]
-        itself, contexts, thoughts = zip(*layers, strict=True)
-        self.to_kv = _linear(torch.cat([c.fn.to_kv.weight for c in contexts]), None, dtype)
-        token, query = _first_query(head.transformer, itself[0], contexts[0])
-        self.token, self.query = _constant(token), _constant(query)
-        self.queries = nn.ModuleList(map(_Query, itself[1:], contexts[1:]))
-        self.answers = nn.ModuleList(map(_Answer, contexts, thoughts))
+        layers = [*head.transformer.transformer["layers"].children()]
+        cross_attentions: list[Any] = [[*layer.children()][1] for layer in layers]
+        # Folded: keys and values of all layers as one product, (L * 2 * H * D, C).
+        weights = [attention.fn.to_kv.weight for attention in cross_attentions]
+        self.to_kv = _linear(torch.cat(weights), None, dtype)
+        # Folded: the token and its query in the first layer, before it has attended to the image.
+        token, query = _first_query(head.transformer)
+        self.token, self.query = _constant(token), _constant(query)  # (1, 1, E), (1, H, 1, D)
+        self.layers = nn.ModuleList(
+            _DecoderLayer(layer, is_first=n == 0) for n, layer in enumerate(layers)
+        )
         self.read_out = _read_out(head)
 
     def forward(self, tokens: Tensor) -> Tensor:
-        """(B, VECTOR_SIZE) of tokens (B, 192, width)."""
+        """Return (B, P) parameters of the backbone's tokens (B, N, C)."""
         shape = (-1, TOKENS, 2 * DECODER_LAYERS, DECODER_HEADS, DECODER_HEAD_WIDTH)
-        asked = _lower(self.to_kv, tokens).reshape(shape).permute(2, 0, 3, 1, 4)
-        # Keys and values of each layer, (B, heads, 192, C), put in order for all at once.
-        parts = asked.to(torch.float32, memory_format=torch.contiguous_format).unbind()
-        token, query = self.token, self.query
-        for n, answer in enumerate(self.answers):
+        kv = _in_own_precision(self.to_kv, tokens).reshape(shape).permute(2, 0, 3, 1, 4)
+        # (2 L, B, H, N, D): K and V of each layer in turn, made contiguous for all at once.
+        keys_values = kv.to(torch.float32, memory_format=torch.contiguous_format).unbind()
+        x: Tensor = self.token
+        q: Tensor = self.query
+        for n, layer in enumerate(self.layers.children()):
+            assert isinstance(layer, _DecoderLayer)
             if n > 0:
-                token, query = self.queries[n - 1](token)
-            token = answer(token, attention(query, parts[2 * n], parts[2 * n + 1]))
-        return self.read_out(token.flatten(1))
+                x, q = layer.self_attend(x)
+            x = layer.cross_attend(x, q, keys_values[2 * n], keys_values[2 * n + 1])
+        return self.read_out(x.flatten(1))
 
 
-class _Query(nn.Module):
-    """Self-attention over one token, and what the token asks then."""
+class _DecoderLayer(nn.Module):
+    """x + SelfAttention(LN(x)), then x + CrossAttention(LN(x), tokens), then x + MLP(LN(x)).
 
-    def __init__(self, itself: PreNorm, context: PreNorm) -> None:
+    Of the first layer only what follows its query, which is a constant.
+    """
+
+    def __init__(self, layer: nn.Module, is_first: bool) -> None:
         super().__init__()
-        self.norm1 = _norm(itself.norm)
-        # One token can only attend to itself: value and output are one linear layer.
-        branch: Any = itself.fn
-        out, value = branch.to_out[0], branch.to_qkv.weight[2 * DECODER_INNER :]
-        self.itself = _linear(out.weight.double() @ value.double(), out.bias)
-        self.norm2 = _norm(context.norm)
-        asks: Any = context.fn
-        self.to_q = _linear(asks.to_q.weight, None)
-
-    def forward(self, token: Tensor) -> tuple[Tensor, Tensor]:
-        """The token (B, 1, 1024) and its query (B, heads, 1, C)."""
-        token = token + self.itself(self.norm1(token))
-        return token, _split(self.to_q(self.norm2(token)))
-
-
-class _Answer(nn.Module):
-    """What the token makes of what it was told."""
-
-    def __init__(self, context: PreNorm, think: PreNorm) -> None:
-        super().__init__()
-        asked: Any = context.fn
-        thinks: Any = think.fn
-        out = asked.to_out[0]
+        branches: list[Any] = [*layer.children()]
+        self_attention, cross_attention, mlp = branches
+        if not is_first:
+            self.norm1 = _norm(self_attention.norm)
+            # Folded: a single token attends to itself alone, its softmax is 1: W_o W_v x + b_o.
+            out = self_attention.fn.to_out[0]
+            value = self_attention.fn.to_qkv.weight[2 * DECODER_INNER :]
+            self.self_attention = _linear(out.weight.double() @ value.double(), out.bias)
+            self.norm2 = _norm(cross_attention.norm)
+            self.to_q = _linear(cross_attention.fn.to_q.weight, None)
+        out = cross_attention.fn.to_out[0]
         self.to_out = _linear(out.weight, out.bias)
-        self.norm = _norm(think.norm)
-        first, *_, last = thinks.net
-        self.fc1 = _linear(first.weight, first.bias)
-        self.fc2 = _linear(last.weight, last.bias)
+        self.norm3 = _norm(mlp.norm)
+        fc1, *_, fc2 = mlp.fn.net
+        self.mlp = _Mlp(fc1, fc2, torch.float32)
 
-    def forward(self, token: Tensor, told: Tensor) -> Tensor:
-        """The token (B, 1, 1024), after it was told (B, heads, 1, C)."""
-        token = token + self.to_out(told.transpose(1, 2).flatten(2))
-        return token + self.fc2(F.gelu(self.fc1(self.norm(token))))
+    def self_attend(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Return x (B, 1, E) after self-attention, and Q (B, H, 1, D) for the cross-attention."""
+        x = x + self.self_attention(self.norm1(x))
+        return x, _split_heads(self.to_q(self.norm2(x)))
+
+    def cross_attend(self, x: Tensor, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        """Return x (B, 1, E) after cross-attention and MLP.
+
+        q: (B, H, 1, D); k, v: (B, H, N, D), of the backbone's tokens.
+        """
+        attended = attention(q, k, v)  # (B, H, 1, D)
+        x = x + self.to_out(attended.transpose(1, 2).flatten(2))
+        return x + self.mlp(self.norm3(x))
 
 
-def _lower(layer: nn.Linear, values: Tensor) -> Tensor:
-    """What `layer` makes of float32 `values` in its own precision."""
-    return layer(values.to(layer.weight.dtype))
+def _in_own_precision(layer: nn.Linear, x: Tensor) -> Tensor:
+    """Return layer(x), computed in the precision of the layer's weights."""
+    return layer(x.to(layer.weight.dtype))
 
 
-def _split(query: Tensor) -> Tensor:
+def _split_heads(query: Tensor) -> Tensor:
+    """Return (B, H, 1, D) of a query (B, 1, H * D)."""
     return query.reshape(-1, 1, DECODER_HEADS, DECODER_HEAD_WIDTH).transpose(1, 2)
 
 
-def _first_query(decoder: Decoder, itself: PreNorm, context: PreNorm) -> tuple[Tensor, Tensor]:
-    """The first layer's token (1, 1, 1024) behind its self-attention, and its query, in float64."""
-    token = decoder.to_token_embedding.bias.double() + decoder.pos_embedding.double()
-    token = token + _in_float64(itself, token)
-    asks: Any = context.fn
-    return token, _split(_in_float64(asks.to_q, _in_float64(context.norm, token)))
+def _first_query(decoder: Decoder) -> tuple[Tensor, Tensor]:
+    """Return the token (1, 1, E) after the first self-attention, and its query (1, H, 1, D).
+
+    In float64: it is rounded once only.
+    """
+    first = next(decoder.transformer["layers"].children())
+    self_attention, cross_attention, _ = first.children()
+    x = decoder.to_token_embedding.bias.double() + decoder.pos_embedding.double()
+    x = x + _in_float64(self_attention, x)
+    fn: Any = cross_attention.fn
+    norm: Any = cross_attention.norm
+    return x, _split_heads(_in_float64(fn.to_q, _in_float64(norm, x)))
 
 
-def _in_float64(module: nn.Module, token: Tensor) -> Tensor:
+def _in_float64(module: nn.Module, x: Tensor) -> Tensor:
     weights = {name: weight.double() for name, weight in module.named_parameters()}
-    return functional_call(module, weights, token)
+    return functional_call(module, weights, x)
 
 
 def _read_out(head: Head) -> nn.Linear:
-    """All read-outs as one layer, in the order of LAYOUT, the mean person in its bias."""
+    """Return all read-outs as one layer, in the order of LAYOUT.
+
+    Folded: the mean pose and the mean scale are added to its bias, in float64.
+    """
     layers = (
         head.smplx_poses_decoder,
         head.smplx_scale_decoder,

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Writes PEAR's network as an ONNX graph, in the form that TensorRT fuses, and checks the file."""
+"""Export of PEAR's network as an ONNX graph, in the form that TensorRT fuses."""
 
 from __future__ import annotations
 
@@ -49,17 +49,17 @@ if TYPE_CHECKING:
 def export_graph(
     network: PearNetwork, precision: str, folder: Path, progress: Progress | None = None
 ) -> Graph:
-    """Write `network`, which is in fp32 and on the CPU, to `folder` with its body in `precision`.
+    """Write `network`, fp32 on the CPU, to `folder` with its backbone in `precision`; return it.
 
-    All or nothing, and not before the files have been read again and checked, see `check_file`; an
-    earlier graph of the same name is replaced. 671 M parameters take a few minutes and 10 GB of
-    memory.
+    `precision`: one of GRAPH_PRECISIONS; `progress` is called with stage, bytes done and bytes in
+    all. Files appear in `folder` only after `check_file` has passed; an earlier graph of the same
+    name is replaced. 671 M parameters take a few minutes and 10 GB of memory.
 
     Raises GraphError when onnx, onnxscript or onnxruntime is missing, the folder cannot be written
-    or the file is not what it should be.
+    or the check fails.
     """
     _require_packages()
-    tell = progress or (lambda stage, done, total: None)
+    report = progress or (lambda stage, done, total: None)
     name = graph_name(network.fingerprint, precision)
     body, head = (
         sum(weight.nbytes for weight in part.parameters())
@@ -67,12 +67,12 @@ def export_graph(
     )
     with _scratch(folder, head + (body if precision == "fp32" else body // 2)) as scratch:
         path = scratch / name
-        tell("computing the reference in fp32", 0, 0)
+        report("computing the reference in fp32", 0, 0)
         expected = reference(network)
-        _write(network, precision, path, tell)
-        tell(f"checking {name}", 0, 0)
+        _write(network, precision, path, report)
+        report(f"checking {name}", 0, 0)
         check_file(path, network, precision)
-        write_record(path, precision, network.fingerprint, expected, tell)
+        write_record(path, precision, network.fingerprint, expected, report)
         # The record last: without it there is no graph.
         for part in (data_file(path), path, record_file(path)):
             os.replace(part, folder / part.name)
@@ -81,14 +81,14 @@ def export_graph(
 
 @torch.no_grad()
 def reference(network: PearNetwork) -> Array:
-    """(N, VECTOR_SIZE) float32: what `network`, on the CPU, says of the bundled crops."""
+    """Return the outputs (N, VECTOR_SIZE) float32 of `network`, on the CPU, for bundled crops."""
     pictures = torch.tensor(bundled_crops()).flip(-1).permute(0, 3, 1, 2) / 255.0
-    # One at a time, to need little memory.
+    # One at a time, to save memory.
     return np.concatenate([network(picture[None]).numpy() for picture in pictures])
 
 
 class StageBars:
-    """Progress on standard error: a line for each stage, in bytes where they count."""
+    """Progress bars on standard error, one for each stage, in bytes if the stage has any."""
 
     def __init__(self) -> None:
         self._stage = ""
@@ -105,7 +105,7 @@ class StageBars:
         self._bar.update(done - self._bar.n)
 
     def close(self) -> None:
-        """End the last line."""
+        """End the last bar."""
         if self._bar is not None:
             self._bar.close()
 
@@ -124,12 +124,12 @@ def _require_packages() -> None:
     ]
     if missing:
         names = " ".join(missing)
-        raise GraphError(f"to write an ONNX graph, {names} must be there: pip install {names}")
+        raise GraphError(f"to write an ONNX graph, {names} must be installed: pip install {names}")
 
 
 @contextlib.contextmanager
 def _scratch(folder: Path, size: int) -> Iterator[Path]:
-    """A folder within `folder`, so that files can be moved, with room for `size` bytes."""
+    """Make a temporary folder in `folder`, so that files can be moved, after checking for space."""
     try:
         free = shutil.disk_usage(folder).free
         if free < size:
@@ -146,12 +146,12 @@ def _scratch(folder: Path, size: int) -> Iterator[Path]:
         ) from error
 
 
-def _write(network: PearNetwork, precision: str, path: Path, tell: Progress) -> None:
+def _write(network: PearNetwork, precision: str, path: Path, report: Progress) -> None:
     """Write the .onnx file `path` and its data."""
     import onnx_ir
 
     deployed = DeployedNetwork(network, precision, explicit_attention=True)
-    tell("tracing the network", 0, 0)
+    report("tracing the network", 0, 0)
     with _quiet():
         program = torch.onnx.export(
             deployed,
@@ -166,7 +166,7 @@ def _write(network: PearNetwork, precision: str, path: Path, tell: Progress) -> 
     assert program is not None
     model = program.model
     for node in model.graph.all_nodes():
-        node.metadata_props.clear()  # Where in which file on this machine each was traced.
+        node.metadata_props.clear()  # Paths of source files of this machine.
     model.metadata_props.update(
         {
             "pear_ros.schema": str(SCHEMA),
@@ -179,14 +179,14 @@ def _write(network: PearNetwork, precision: str, path: Path, tell: Progress) -> 
     total = sum(tensor.nbytes for tensor in tensors if tensor is not None)
 
     def written(tensor: onnx_ir.TensorProtocol, info: onnx_ir.external_data.CallbackInfo) -> None:
-        tell(f"writing {path.name}", info.offset + tensor.nbytes, total)
+        report(f"writing {path.name}", info.offset + tensor.nbytes, total)
 
     onnx_ir.save(model, path, external_data=data_file(path).name, callback=written)
 
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep to itself what torch's exporter says of its own inner workings."""
+    """Silence warnings of torch's exporter about its own internals."""
     names = ("torch", "torch.__trace", "torch.onnx", "onnxscript", "onnx_ir")
     loggers = [logging.getLogger(name) for name in names]
     levels = [logger.level for logger in loggers]

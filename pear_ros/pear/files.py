@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The files that a user brings for PEAR: which, where from, where they lie, and their bodies.
+"""The model files that a user provides for PEAR: their names, origins, licences and locations.
 
-None may be passed on by others, so nothing here downloads. They are found by name anywhere below
-one folder: the `assets` folder of PEAR's own repository will do, and so will a flat one.
+Their licences forbid redistribution, so nothing is downloaded here. They are found by name anywhere
+below one folder, such as the `assets` folder of PEAR's own repository or a flat one.
 """
 
 from __future__ import annotations
@@ -24,16 +24,19 @@ class ModelFile:
     """One file that PEAR needs."""
 
     key: str
-    """Short name, as in ModelFiles.found."""
+    """Key in ModelFiles.found."""
     names: tuple[str, ...]
-    """Names that it may have, the preferred first; with its folder where that tells more."""
+    """Accepted names, the preferred first; with the folder where the name alone is ambiguous."""
     what: str
+    """What it contains."""
     origin: str
+    """Where to download it."""
     licence: str
+    """Its licence, with a link."""
 
     @property
     def name(self) -> str:
-        """The usual name."""
+        """The preferred name, without folder."""
         return self.names[0].rsplit("/", 1)[-1]
 
 
@@ -104,10 +107,10 @@ FILES = (CHECKPOINT, *BODY_FILES)
 
 
 class MissingFilesError(FileNotFoundError):
-    """Files are missing; the message lists each with its origin and licence."""
+    """Model files are missing; the message lists each with its origin and licence."""
 
     def __init__(self, folder: Path, missing: Sequence[ModelFile]) -> None:
-        """`missing`: files that were not found below `folder`."""
+        """Describe the files `missing` below `folder`."""
         where = f"{folder} and below" if folder.is_dir() else f"{folder}, which is no folder"
         verb = "is" if len(missing) == 1 else "are"
         lines = [f"{len(missing)} of PEAR's {len(FILES)} files {verb} missing in {where}:"]
@@ -120,35 +123,36 @@ class MissingFilesError(FileNotFoundError):
 
 @dataclass(frozen=True)
 class ModelFiles:
-    """What was found of FILES, and of graphs, below a folder."""
+    """The model files and graphs that were found below a folder."""
 
     folder: Path
+    """Where they were searched."""
     found: Mapping[str, Path]
-    """By ModelFile.key."""
+    """Paths by ModelFile.key."""
     graphs: tuple[Path, ...] = ()
-    """The network as ONNX graphs, see pear_ros.pear.graph; not looked into."""
+    """The network as ONNX graphs, see pear_ros.pear.graph; not read yet."""
 
     @property
     def missing(self) -> tuple[ModelFile, ...]:
-        """Those not found; the checkpoint is not missed where there are graphs."""
+        """Required files that were not found; with graphs, no checkpoint is required."""
         wanted = BODY_FILES if self.graphs else FILES
         return tuple(file for file in wanted if file.key not in self.found)
 
     @property
     def checkpoint(self) -> Path:
-        """The network's weights. Raises MissingFilesError, graphs or not."""
+        """Path of the network's weights. Raises MissingFilesError where there is no checkpoint."""
         if CHECKPOINT.key not in self.found:
             raise MissingFilesError(self.folder, [CHECKPOINT])
         return self.found[CHECKPOINT.key]
 
     def require(self, files: Sequence[ModelFile] = FILES) -> None:
-        """Raise MissingFilesError unless none of `files` is missing."""
+        """Raise MissingFilesError if any of `files` is missing."""
         if missing := [file for file in self.missing if file in files]:
             raise MissingFilesError(self.folder, missing)
 
 
 def default_model_folder() -> Path:
-    """Where the files are looked for when no folder is named; it need not exist.
+    """Return the default folder of model files; it need not exist.
 
     `$PEAR_ROS_MODELS`, else `$XDG_DATA_HOME/pear_ros/models`, else
     `~/.local/share/pear_ros/models`.
@@ -161,10 +165,10 @@ def default_model_folder() -> Path:
 
 
 def find_model_files(folder: Path) -> ModelFiles:
-    """Look for FILES and graphs by name in `folder` and all below it, links to folders left out.
+    """Return the FILES and graphs in `folder` and below, not following links to folders.
 
-    Of several files for one purpose, that with the preferred name counts, then the least deep, then
-    the first in alphabetical order.
+    Of several files for one purpose, the preferred name wins, then the least depth, then
+    alphabetical order.
     """
     folder = folder.expanduser()
     names = {Path(name).name for file in FILES for name in file.names}
@@ -184,13 +188,13 @@ def find_model_files(folder: Path) -> ModelFiles:
 
 
 def load_body_files(files: ModelFiles) -> tuple[BodyModel, FlameModel]:
-    """SMPL-X with 200 shape and 50 expression coefficients, and FLAME with 300 and 50.
+    """Return SMPL-X with 200 shape and 50 expression coefficients, and FLAME with 300 and 50.
 
-    The first call converts the files and keeps the result beside them, see `pear_ros.pear.cache`.
-    `sha256` of the body identifies the files of both, all but the checkpoint.
+    The first call converts the files and caches the result beside them, see `pear_ros.pear.cache`.
+    `sha256` of the body is a hash of all body files.
 
-    Raises MissingFilesError; ValueError when a file is damaged or another than it should be;
-    OSError when one cannot be read.
+    Raises MissingFilesError when a file is missing, ValueError when one is damaged or another than
+    it should be, OSError when one cannot be read.
     """
     files.require(BODY_FILES)
     key = files_key(files.found[file.key] for file in BODY_FILES)

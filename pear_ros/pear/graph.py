@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""PEAR's network as an ONNX graph on disk: three files that belong together.
+"""PEAR's network as an ONNX graph on disk, in three files.
 
 `pear_<weights>_<precision>.onnx`, its weights in `.onnx.data`, and a record of both in `.json`.
-Needs neither torch nor onnx.
+Imports neither torch nor onnx.
 """
 
 from __future__ import annotations
@@ -22,75 +22,75 @@ from pear_ros.core.people import Array
 from pear_ros.pear.prediction import LAYOUT, VECTOR_SIZE
 
 SCHEMA = 1
-"""To be changed whenever graphs or records of earlier versions are of no use any more: other
+"""Version of the format. Increase it when earlier graphs or records can no longer be used: other
 inputs, outputs, fields, or other crops for `Graph.reference`."""
 
 OPSET = 20
-"""The newest that TensorRT 10.3 reads, and the first with Gelu."""
+"""ONNX opset: the newest that TensorRT 10.3 reads, and the first with Gelu."""
 
 INPUT, OUTPUT = "crops", "people"
 """Names of the graph's input (B, 256, 256, 3), uint8, blue, green and red, and of its output
 (B, VECTOR_SIZE), float32."""
 
 SCRATCH = ".pear_export_"
-"""How the names of folders begin in which graphs are made."""
+"""Prefix of temporary folders in which graphs are written."""
 
 Progress: TypeAlias = Callable[[str, int, int], None]
-"""Told what is being done, how many bytes of it are, and of how many; 0 of 0 where none count."""
+"""Called with the stage, the bytes done and the bytes in all; 0 and 0 for stages without bytes."""
 
 _NAME = re.compile(rf"pear_[0-9a-f]{{8}}_({'|'.join(GRAPH_PRECISIONS)})\.onnx")
-_ADVICE = "export it anew with `pear export-graph`"
+_ADVICE = "export it again with `pear export-graph`"
 _BLOCK = 1 << 22
 
 
 class GraphError(ValueError):
-    """A graph cannot be used or made; the message says which, why and what to do."""
+    """A graph cannot be used or made; the message has its name, the reason and a remedy."""
 
 
 @dataclass(frozen=True, eq=False)
 class Graph:
-    """PEAR's network as an ONNX graph, its number of people dynamic."""
+    """PEAR's network as an ONNX graph with a dynamic batch size."""
 
     path: Path
     """The .onnx file."""
     precision: str
-    """Of the body, one of GRAPH_PRECISIONS; what comes in and goes out is the same for all."""
+    """Of the backbone, one of GRAPH_PRECISIONS; inputs and outputs have the same types in all."""
     weights: str
     """Fingerprint of the weights, hexadecimal."""
     hashes: Mapping[str, str]
     """SHA-256 of the .onnx and the .onnx.data file, by file name, as written."""
     reference: Array
-    """(N, VECTOR_SIZE) float32: what the network says in fp32 of the bundled crops."""
+    """(N, VECTOR_SIZE) float32: outputs of the network in fp32 for the bundled crops."""
 
     @property
     def sha256(self) -> str:
-        """One for the whole graph, hexadecimal."""
+        """SHA-256 of the whole graph, hexadecimal."""
         return hashlib.sha256("".join(self.hashes.values()).encode()).hexdigest()
 
     def verify(self, progress: Progress | None = None) -> None:
-        """Raise GraphError unless the files hold what was written. Reads them all."""
+        """Raise GraphError unless the files' hashes are those of the record. Reads all bytes."""
         for name, expected in self.hashes.items():
             if _sha256(self.path.with_name(name), progress) != expected:
                 raise GraphError(f"{self.path.with_name(name)} is damaged; {_ADVICE}")
 
 
 def graph_name(weights: str, precision: str) -> str:
-    """Name of the .onnx file for weights of that fingerprint."""
+    """Return the name of the .onnx file for weights with the fingerprint `weights`."""
     return f"pear_{weights[:8]}_{precision}.onnx"
 
 
 def data_file(path: Path) -> Path:
-    """The weights of a graph."""
+    """Return the file with the weights of the .onnx file `path`."""
     return path.with_name(path.name + ".data")
 
 
 def record_file(path: Path) -> Path:
-    """The record of a graph."""
+    """Return the record of the .onnx file `path`."""
     return path.with_suffix(".json")
 
 
 def find_graphs(folder: Path) -> list[Path]:
-    """The .onnx files of graphs in `folder` and below, not looked into, the least deep first."""
+    """Return the .onnx files of graphs in `folder` and below, not read, the least deep first."""
     found = [
         path
         for path in folder.rglob("pear_*.onnx")
@@ -100,7 +100,9 @@ def find_graphs(folder: Path) -> list[Path]:
 
 
 def read_graph(path: Path) -> Graph:
-    """The graph of an .onnx file, of which the sizes are compared; see also `Graph.verify`.
+    """Return the graph of the .onnx file `path`; of the files only names and sizes are checked.
+
+    `Graph.verify` checks their hashes.
 
     Raises GraphError when one of the three files is missing, damaged or of another version.
     """
@@ -131,7 +133,7 @@ def read_graph(path: Path) -> Graph:
 
 def _graph(path: Path, record: Mapping[str, Any]) -> Graph:
     if list(record["layout"].items()) != list(LAYOUT.items()):
-        raise GraphError(f"{path} gives other numbers than this version knows; {_ADVICE}")
+        raise GraphError(f"{path} has another layout of outputs than this version; {_ADVICE}")
     weights, precision, files = record["weights"], record["precision"], record["files"]
     if path.name != (name := graph_name(weights, precision)):
         raise GraphError(f"{path} was renamed: call it {name} again, and its .data and .json too")
@@ -162,7 +164,13 @@ def _check_size(path: Path, expected: int) -> None:
 def write_record(
     path: Path, precision: str, weights: str, reference: Array, progress: Progress | None = None
 ) -> None:
-    """Write the record of the .onnx file `path` and its data; the other arguments: see Graph."""
+    """Write the record of the .onnx file `path` and its data.
+
+    `precision` of the backbone; `weights`: fingerprint; `reference` (N, VECTOR_SIZE): outputs in
+    fp32 for the bundled crops; `progress`: of hashing the files.
+
+    Raises GraphError when a file cannot be read, OSError when the record cannot be written.
+    """
     files = {
         part.name: {"bytes": part.stat().st_size, "sha256": _sha256(part, progress)}
         for part in (path, data_file(path))
@@ -179,7 +187,7 @@ def write_record(
 
 
 def _sha256(path: Path, progress: Progress | None) -> str:
-    """Raises GraphError when the file cannot be read."""
+    """SHA-256, hexadecimal. Raises GraphError when the file cannot be read."""
     digest = hashlib.sha256()
     done = 0
     try:
@@ -196,5 +204,4 @@ def _sha256(path: Path, progress: Progress | None) -> str:
 
 
 def _reason(error: Exception) -> str:
-    """Why a file cannot be read, in few words."""
     return (isinstance(error, OSError) and error.strerror) or str(error)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whether an exported ONNX file is PEAR's network, in the form that TensorRT fuses."""
+"""Check that an exported ONNX file is PEAR's network, in the form that TensorRT fuses."""
 
 from __future__ import annotations
 
@@ -19,27 +19,27 @@ from pear_ros.pear.network import PearNetwork
 from pear_ros.pear.runtimes.reference_crops import bundled_crops
 
 TOLERANCE = 1e-3
-"""Largest difference between a number of onnxruntime's and one of torch's, both of fp32. With
-made-up weights the largest was 1e-5; what fp16 does is more than this."""
+"""Largest accepted difference between outputs of onnxruntime and of torch, both in fp32. With
+synthetic weights it was 1e-5; fp16 differs by more than this."""
 
 _CHECKED = 3
-"""Crops that a file is checked with; it was traced with another number."""
+"""Crops with which a file is checked; it was traced with another number."""
 
 _NODES = {
     *("Add", "Cast", "Div", "Gelu", "Gemm", "LayerNormalization", "MatMul", "Mul", "Pad"),
     *("Reshape", "Slice", "Softmax", "Split", "Squeeze", "Sub", "Transpose"),
 }
-"""All that a graph consists of. TensorRT 10.3 reads them all."""
+"""The operators of a graph, all of which TensorRT 10.3 reads."""
 
 
 def check_file(path: Path, network: PearNetwork, precision: str) -> None:
-    """Raise GraphError unless the ONNX file `path` is `network` with its body in `precision`.
+    """Raise GraphError unless the ONNX file `path` is `network` with its backbone in `precision`.
 
-    Its nodes are those that TensorRT fuses, onnx finds nothing wrong with it, types included, and
-    of its weights onnxruntime makes what torch makes of the network's, within TOLERANCE. For that
-    weights in half precision are widened to fp32 on both sides and all is computed in fp32:
-    onnxruntime has no bf16 on the CPU, and rounds fp16 at other places than torch. How far half
-    precision is from fp32 is not looked at.
+    Checked are the operators, which TensorRT must fuse; the model's types and shapes, by onnx; and
+    the outputs, which onnxruntime and torch must compute alike within TOLERANCE. For this, weights
+    in half precision are converted to fp32 and everything is computed in fp32: onnxruntime has no
+    bf16 on the CPU, and rounds fp16 at other places than torch. The error of half precision itself
+    is not measured here.
     """
     import onnx
 
@@ -49,7 +49,7 @@ def check_file(path: Path, network: PearNetwork, precision: str) -> None:
     try:
         onnx.checker.check_model(str(path), full_check=True)
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
-        raise GraphError(f"onnx finds {path.name} faulty: {error}") from error
+        raise GraphError(f"onnx refuses {path.name}: {error}") from error
     crops = bundled_crops()[:_CHECKED]
     with torch.no_grad():
         expected = deployed.float()(torch.tensor(crops)).numpy()
@@ -58,13 +58,13 @@ def check_file(path: Path, network: PearNetwork, precision: str) -> None:
     gap = np.abs(found - expected).max() if found.shape == expected.shape else np.inf
     if not gap <= TOLERANCE:
         raise GraphError(
-            f"onnxruntime makes other numbers of {path.name} than torch of the network: they "
-            f"differ by {gap:.1g}, more than {TOLERANCE:.1g}"
+            f"outputs of {path.name} by onnxruntime differ from those of torch by {gap:.1g}, more "
+            f"than {TOLERANCE:.1g}"
         )
 
 
 def _check_nodes(model: Any, deployed: DeployedNetwork) -> None:
-    """Raise GraphError where something was taken apart that TensorRT has whole."""
+    """Raise GraphError where the exporter decomposed an operator that TensorRT has."""
     counts = Counter(node.op_type for node in model.graph.node)
     modules = [*deployed.modules()]
     wanted = {
@@ -79,12 +79,12 @@ def _check_nodes(model: Any, deployed: DeployedNetwork) -> None:
     if faults:
         raise GraphError(
             f"torch {torch.__version__} exports PEAR's network in a form that TensorRT is slow or "
-            f"wrong with ({', '.join(faults)}): take torch 2.13"
+            f"wrong with ({', '.join(faults)}): use torch 2.13"
         )
 
 
 def _run(model: Any, path: Path, crops: Crops) -> Array:
-    """What onnxruntime makes of `crops` with the weights in the file, all widened to fp32."""
+    """Return onnxruntime's outputs (B, VECTOR_SIZE) for `crops`, with all weights in fp32."""
     import onnx
     import onnxruntime
 
@@ -106,7 +106,9 @@ def _run(model: Any, path: Path, crops: Crops) -> Array:
     del model.graph.value_info[:]
     options = onnxruntime.SessionOptions()
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-    options.add_session_config_entry("session.disable_prepacking", "1")  # or all is there twice
+    options.add_session_config_entry(
+        "session.disable_prepacking", "1"
+    )  # It would copy all weights.
     options.add_external_initializers([*weights.keys()], [*weights.values()])
     session = onnxruntime.InferenceSession(
         model.SerializeToString(), options, providers=["CPUExecutionProvider"]

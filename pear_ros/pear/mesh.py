@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where the meshes of PEAR's people are computed: on the GPU where torch has one, else by NumPy."""
+"""Meshes of PEAR's people: on the GPU where torch has one, otherwise by NumPy and Numba."""
 
 from __future__ import annotations
 
@@ -15,40 +15,39 @@ _logger = get_logger(__name__)
 
 
 class MeshStep(Protocol):
-    """What computes meshes. Not thread-safe: one thread at a time."""
+    """Computes meshes of people. Not thread-safe: one thread at a time."""
 
     def __call__(self, people: EhmParameters) -> Array:
-        """(B, V, 3) vertices in metres, as the body has them; the result is the caller's to keep.
+        """Return (B, V, 3) vertices in metres, in the frame of `people.transl`, in a new array.
 
         `people`: NumPy arrays, the pose as axis-angle (B, 55, 3).
         """
         ...
 
     def close(self) -> None:
-        """Free a device's memory; nothing may be asked of it afterwards. May be called twice."""
+        """Free the device's memory. May be called twice; nothing else may be called afterwards."""
         ...
 
 
 class NumpyMesh:
-    """Meshes on the CPU."""
+    """Meshes on the CPU: a MeshStep."""
 
     def __init__(self, body: PearBody) -> None:
         self._body = body
 
     def __call__(self, people: EhmParameters) -> Array:
-        """See MeshStep."""
+        """Return (B, V, 3) vertices in metres of B people, whose parameters are NumPy arrays."""
         vertices: Array = body_vertices(self._body, people)
         return vertices
 
     def close(self) -> None:
-        """See MeshStep."""
+        """Free nothing: all memory is that of the process."""
 
 
 def make_meshes(body: PearBody, count: int, max_people: int = 8) -> list[MeshStep]:
-    """`count` times what computes meshes of `body` the quickest on this machine, each for a thread
-    of its own; where goes to the log.
+    """Return `count` of the fastest MeshStep for `body` on this machine, each for its own thread.
 
-    `max_people`: the most to be computed in one go on a GPU.
+    The choice is logged. `max_people`: largest batch on a GPU.
     """
     meshes: list[MeshStep] = []
     try:
@@ -61,13 +60,13 @@ def make_meshes(body: PearBody, count: int, max_people: int = 8) -> list[MeshSte
             shared = body_on(device, body)
             for _ in range(count):
                 meshes.append(mesh := CudaMesh(shared, device, max_people))
-            _logger.info("Meshes on %s, by torch %s", mesh.device, torch.__version__)
+            _logger.info("Meshes are computed on %s by torch %s", mesh.device, torch.__version__)
             return meshes
     except ImportError:
         pass
     except RuntimeError as error:  # Such as too little memory.
-        _logger.warning("Meshes on the CPU, as the GPU does not do it: %s", error)
+        _logger.warning("Meshes are computed on the CPU, as the GPU failed: %s", error)
         for made in meshes:
             made.close()
-    packed_skin()  # Compiled now, so that no image has to wait for it.
+    packed_skin()  # Compiles now, not during the first image.
     return [NumpyMesh(body) for _ in range(count)]

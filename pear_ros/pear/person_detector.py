@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pear_ros.core.estimator import Region
 from pear_ros.core.people import Array, Image
 from pear_ros.core.state import Stateful
-from pear_ros.landmarks.pose import PoseModel, in_sight, roi_from_box, visible_box
+from pear_ros.landmarks.pose import PoseModel, roi_from_box, sufficiently_visible, visible_box
 from pear_ros.landmarks.roi import Roi
 
 
@@ -55,8 +55,8 @@ class RegionPersonDetector(Stateful):
                 continue
             tracked = self._rois.get(region.id)
             roi = tracked or roi_from_box(region.box)
-            pose = self._model.find(image, roi, proposed=tracked is None)
-            if pose and (tracked or in_sight(pose)):
+            pose = self._model.detect(image, roi, proposed=tracked is None)
+            if pose and (tracked or sufficiently_visible(pose)):
                 rois[region.id] = pose.roi
                 people.append(DetectedPerson(visible_box(pose), pose.score))
             else:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the network says about each person, read out of the vector in which it says it."""
+"""The network's output vector, and the parameters of people that it contains."""
 
 from __future__ import annotations
 
@@ -29,18 +29,21 @@ LAYOUT: dict[str, int] = {
     "flame_expression": 50,
     "camera": 3,
 }
-"""The vector's parts in order, and how many numbers each has. `rotations`: global, body, left hand
-and right hand, six numbers each; the others: fields of Prediction."""
+"""The output vector's parts in order, with their sizes.
+
+`rotations`: global, body, left and right hand joints, six numbers each (Zhou et al., CVPR 2019);
+the others are fields of Prediction."""
 
 VECTOR_SIZE = sum(LAYOUT.values())
+"""Numbers of the output vector of one person."""
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """Parameters of B people: NumPy arrays or torch tensors, as the vectors were that they are of.
+    """Predicted parameters of B people, NumPy arrays or torch tensors like the output vectors.
 
-    Rotations are relative to the parent joint, in SMPL-X's order, the global one relative to the
-    camera's optical frame (REP-103). FLAME's are axis-angle vectors.
+    Rotations are matrices relative to the parent joint, in SMPL-X's order; the global one is
+    relative to the optical frame (REP-103) of the crop's camera. FLAME's are axis-angle vectors.
     """
 
     global_orient: Tensor
@@ -52,33 +55,33 @@ class Prediction:
     right_hand_pose: Tensor
     """(B, 15, 3, 3)"""
     betas: Tensor
-    """(B, 200) shape of the body."""
+    """(B, 200) SMPL-X shape coefficients."""
     expression: Tensor
-    """(B, 50) of SMPL-X."""
+    """(B, 50) SMPL-X expression coefficients."""
     hand_scale: Tensor
-    """(B, 3) predicted, but EHM-s makes no use of it."""
+    """(B, 3) predicted, but not used by EHM-s."""
     head_scale: Tensor
-    """(B, 3) along FLAME's own axes."""
+    """(B, 3) scale of the head along FLAME's axes."""
     flame_shape: Tensor
-    """(B, 300)"""
+    """(B, 300) FLAME shape coefficients."""
     flame_expression: Tensor
-    """(B, 50)"""
+    """(B, 50) FLAME expression coefficients."""
     flame_pose: Tensor
-    """(B, 3) of the whole head; predicted, but EHM-s makes no use of it."""
+    """(B, 3) rotation of the whole head; predicted, but not used by EHM-s."""
     jaw: Tensor
-    """(B, 3)"""
+    """(B, 3) rotation of the jaw, axis-angle."""
     eyes: Tensor
-    """(B, 6) left, then right."""
+    """(B, 6) rotations of the left and the right eye, axis-angle."""
     eyelids: Tensor
-    """(B, 2) left and right, 0 as in the template, 1 closed."""
+    """(B, 2) left and right eyelid, from 0 (as in the template) to 1 (closed)."""
     camera: Tensor
-    """(B, 3) tx, ty and scale s of the camera that looks at the crop."""
+    """(B, 3) tx and ty (metres) and scale s of the crop's camera, see pear_ros.pear.placement."""
 
     @classmethod
     def from_vectors(cls, vectors: Tensor) -> Prediction:
-        """Read `vectors` (B, VECTOR_SIZE); all but the rotations are views.
+        """Return the parameters in `vectors` (B, VECTOR_SIZE); all but the rotations are views.
 
-        Raises ValueError when they have another length.
+        Raises ValueError when the vectors have another length.
         """
         people, size = vectors.shape
         if size != VECTOR_SIZE:
@@ -99,7 +102,7 @@ class Prediction:
         )
 
     def parameters(self) -> EhmParameters:
-        """The people as the body takes them, not yet placed in space; of NumPy arrays only."""
+        """Return the body's parameters, with translation 0; only for NumPy arrays."""
         people = len(self.betas)
         rest = np.broadcast_to(np.eye(3, dtype=np.float32), (people, _JAW_AND_EYES, 3, 3))
         hands = (self.left_hand_pose, self.right_hand_pose)

@@ -1,19 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Rotations as six numbers, continuous and so easier to learn (Zhou et al., CVPR 2019)."""
+"""The continuous 6D representation of rotations (Zhou et al., CVPR 2019)."""
 
 from __future__ import annotations
 
 from pear_ros.body.kinematics import Tensor, namespace
 
 _SHORTEST = 1e-12
-"""Vectors shorter than this are not brought to unit length: no direction can be read from them."""
+"""Least length by which a vector is divided to normalise it."""
 
 
 def matrices_from_6d(values: Tensor) -> Tensor:
-    """Rotation matrices (..., 3, 3) of `values` (..., 6), NumPy arrays or torch tensors.
+    """Return rotation matrices (..., 3, 3) of `values` (..., 6), NumPy arrays or torch tensors.
 
-    The first three numbers are turned into the matrix' first column, the last three into its second
-    (Gram-Schmidt). Parallel or zero vectors give finite numbers that are no rotation.
+    Gram-Schmidt: x = a / |a|, y = (b - (x.b) x) / |...|, z = x cross y, with a and b the first and
+    the last three numbers; x, y and z are the columns. Parallel or zero a and b give finite numbers
+    that are no rotation.
     """
     xp = namespace(values)
     first, second = values[..., :3], values[..., 3:]

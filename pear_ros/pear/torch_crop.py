@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Crops by torch: on a GPU from pixels that are uploaded once for everybody."""
+"""Crops of people by torch: on a GPU, from one upload of the part of the image that they cover."""
 
 from __future__ import annotations
 
@@ -12,15 +12,17 @@ from pear_ros.core.people import Image
 from pear_ros.pear.crop import INPUT_SIZE, Squares
 
 GEOMETRY = 5
-"""Numbers that tell what to crop: x, y and the step between the crop's pixels, in pixels of the
-piece of the image that was uploaded, and that piece's width and height."""
+"""Numbers that define a crop: x, y and the step between its pixels, in pixels of the uploaded part
+of the image, and that part's width and height."""
 
 
 def crop_people(image: Image, places: Squares, device: torch.device) -> Tensor:
-    """(B, 3, 256, 256) float32 on `device`: each square as red, green and blue from 0 to 1.
+    """Return crops (B, 3, 256, 256) float32 on `device`: red, green and blue from 0 to 1.
 
-    Bilinear, black outside of the image, as the network was trained. What the squares cover of the
-    image goes to the device once, as bytes. Raises ValueError for squares with NaN.
+    Of the squares `places` (B, 3) of `image` (H, W, 3); bilinear interpolation, black outside, as
+    in training. The part of the image that the squares cover is uploaded once, as bytes.
+
+    Raises ValueError for squares with NaN.
     """
     piece, geometry = covered(image, places)
     pixels = torch.from_numpy(np.require(piece, requirements=["C", "W"]))
@@ -28,7 +30,10 @@ def crop_people(image: Image, places: Squares, device: torch.device) -> Tensor:
 
 
 def covered(image: Image, places: Squares) -> tuple[Image, npt.NDArray[np.float64]]:
-    """The piece of `image` (a view) that the squares cover, and the (B, GEOMETRY) to crop from it.
+    """Return the part of `image` that squares cover, and the geometry of the crops in it.
+
+    `image` (H, W, 3); `places` (B, 3): squares, see pear_ros.pear.crop. The part is a view; the
+    geometry is (B, GEOMETRY) float64.
 
     Raises ValueError for squares with NaN.
     """
@@ -47,18 +52,18 @@ def covered(image: Image, places: Squares) -> tuple[Image, npt.NDArray[np.float6
 
 
 def warp(pixels: Tensor, geometry: Tensor) -> Tensor:
-    """(B, 3, 256, 256) float32 crops, red, green and blue from 0 to 1.
+    """Return crops (B, 3, 256, 256) float32: red, green and blue from 0 to 1.
 
-    `pixels` (N, 3) uint8: blue, green and red of the piece, row by row; it may be longer.
-    `geometry` (B, GEOMETRY) float64, of `covered`. Bilinear, black outside of the piece. Shapes
-    depend on shapes alone, so that a CUDA graph can hold it.
+    `pixels` (N, 3) uint8: blue, green and red of the image's part, row by row; N may be larger.
+    `geometry` (B, GEOMETRY) float64, of `covered`. Bilinear interpolation, black outside the part.
+    Shapes of results depend only on shapes of arguments, as CUDA graphs demand.
     """
     origin, step, size = geometry[:, :2, None], geometry[:, 2, None, None], geometry[:, 3:, None]
     columns = torch.arange(INPUT_SIZE, dtype=geometry.dtype, device=geometry.device)
     points = origin + step * columns
     below = points.floor()
     share = points - below
-    # (B, 2, 2, 256): x and y, of the pixels before and behind each point.
+    # (B, 2, 2, 256): x and y of the two nearest pixels of each point.
     near = torch.stack([below, below + 1.0], dim=2)
     weights = torch.stack([1.0 - share, share], dim=2)
     inside = (near >= 0.0) & (near < size[..., None])
@@ -66,7 +71,7 @@ def warp(pixels: Tensor, geometry: Tensor) -> Tensor:
     near = torch.minimum(near.clamp(min=0.0), size[..., None] - 1.0)
     x, y = near[:, 0], near[:, 1] * size[:, :1]
     index = (y[:, :, :, None, None] + x[:, None, None]).long()
-    # (B, 2, 256, 2, 256, 3): before and behind, row, before and behind, column, colour.
+    # (B, 2, 256, 2, 256, 3): upper or lower pixel, row, left or right pixel, column, colour.
     corners = pixels[index]
     along = (corners * weights[:, 0, None, None, :, :, None]).sum(3)
     crops = (along * (weights[:, 1, :, :, None, None] / 255.0)).sum(1)

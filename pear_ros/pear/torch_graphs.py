@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Computations on an NVIDIA GPU that torch records once and launches as a whole: CUDA graphs.
+"""CUDA graphs by torch: computations that are recorded once and launched as a whole.
 
-Not yet run on a GPU: tested on a stand-in for one, which holds torch to what CUDA graphs demand.
+Not yet run on a GPU: tested on a stand-in for one that checks the demands of CUDA graphs.
 """
 
 # mypy: disable-error-code="no-untyped-call"
@@ -19,39 +19,39 @@ from torch import Tensor
 
 
 class TorchGraphs:
-    """One computation for each person, as a CUDA graph for each number of people.
+    """A computation on rows, one for each person, as one CUDA graph for each batch size.
 
-    Their numbers go to the GPU in one copy and come back in one. More people than the largest graph
-    is for are computed in several goes. What else the computation reads has to stay where it is in
-    the GPU's memory; whoever owns it may write there, on `stream`.
+    Rows are uploaded in one copy, results are downloaded in one. Larger batches than the largest
+    graph are split. Other tensors that the computation reads must keep their GPU memory; their
+    owner may write to it on `stream`.
     """
 
     def __init__(self, compute: Callable[[Tensor], Tensor], rows: Tensor) -> None:
-        """`compute` gives (B, ...) on the GPU for B of the `rows` (N, W), of N people at most.
+        """`compute` maps the first B of `rows` (N, W) to a result (B, ...) on the GPU.
 
-        What it does may depend on B alone. It is called twice for each B, which is the first time
-        that anything is done with `rows`: to load and choose kernels, and to be recorded.
+        Its operations may depend on B alone. It is called twice for each B, once to load and select
+        kernels and once to be recorded; before that, `rows` are not read. N is the largest batch.
         """
         self.stream = torch.cuda.Stream(rows.device)
-        """Where everything happens."""
+        """The CUDA stream of all work."""
         self._compute = compute
         self._rows = rows
         self._graphs: dict[int, tuple[torch.cuda.CUDAGraph, Tensor]] = {}
-        # Shared: each graph may overwrite what another has left, once that has been copied.
+        # Shared by all graphs: a result is copied before another graph runs.
         self._pool = torch.cuda.graph_pool_handle()
 
     def record(self, people: int) -> None:
-        """Make ready for 1 to `people` people at once."""
-        # The largest first: the others find room in what it has left behind.
+        """Record the graphs of all batch sizes from 1 to `people`."""
+        # The largest first: the others reuse its memory.
         for count in range(min(people, len(self._rows)), 0, -1):
             self._record(count)
 
     @torch.inference_mode()
     def run(self, rows: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        """(B, ...) the results for `rows` (B, W), any number of people."""
+        """Return the results (B, ...) for `rows` (B, W) with any B, in a new array."""
         most = len(self._rows)
         groups = [slice(n, min(n + most, len(rows))) for n in range(0, len(rows), most)]
-        # With nobody there, only the shape of a result is of interest.
+        # Without people, one graph gives the shape of a result.
         counts = [group.stop - group.start for group in groups] or [1]
         for count in counts:
             self._record(count)
@@ -65,11 +65,11 @@ class TorchGraphs:
                 graph.replay()
                 found[group].copy_(result, non_blocking=True)
         self.stream.synchronize()
-        # A copy, so that nobody keeps pinned memory.
+        # A copy, so that the caller does not keep pinned memory.
         return found.numpy().copy()
 
     def close(self) -> None:
-        """Free the graphs and what they compute with."""
+        """Free the graphs and their memory."""
         self.stream.synchronize()
         self._graphs.clear()
         del self._compute, self._rows
@@ -80,12 +80,12 @@ class TorchGraphs:
         if count in self._graphs:
             return
         rows = self._rows[:count]
-        # What the owner has begun on another stream comes first.
+        # The owner's earlier work on another stream comes first.
         self.stream.wait_stream(torch.cuda.current_stream(self.stream.device))
         with torch.cuda.stream(self.stream), exact_float32():
             self._compute(rows)
             graph = torch.cuda.CUDAGraph()
-            # Other threads may use the GPU meanwhile.
+            # Other threads may use the GPU during the capture.
             with torch.cuda.graph(
                 graph, pool=self._pool, stream=self.stream, capture_error_mode="thread_local"
             ):
@@ -95,13 +95,13 @@ class TorchGraphs:
 
 @contextmanager
 def exact_float32() -> Iterator[None]:
-    """Products and convolutions of float32 in float32 and not in TF32, whatever is set elsewhere.
+    """Compute float32 products and convolutions without TF32 in this context.
 
-    CUDA graphs keep what was set while they were recorded.
+    CUDA graphs keep the setting with which they were recorded.
     """
     matmul: Any = torch.backends.cuda.matmul
     cudnn: Any = torch.backends.cudnn
-    # From torch 2.9 on, which warns of the older names.
+    # The name from torch 2.9 on, which warns of the older one.
     new = hasattr(matmul, "fp32_precision")
     owners = (matmul, cudnn.conv if new else cudnn)
     name, exact = ("fp32_precision", "ieee") if new else ("allow_tf32", False)
@@ -116,6 +116,6 @@ def exact_float32() -> Iterator[None]:
 
 
 def device_name(device: torch.device) -> str:
-    """Such as "NVIDIA H200, compute capability 9.0"."""
+    """Return the GPU's name, such as "NVIDIA H200, compute capability 9.0"."""
     major, minor = torch.cuda.get_device_capability(device)
     return f"{torch.cuda.get_device_name(device)}, compute capability {major}.{minor}"

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Arrays out of the pickles of FLAME, without executing anything and without chumpy.
+"""Restricted unpickler for FLAME's files: reads arrays without executing code, and without chumpy.
 
-A pickle is a program that may call whatever it names. Here it can only name what FLAME's files do,
-and whatever it names is a note that remembers its arguments and does nothing. When the whole file
-has been read, notes of arrays are made into arrays by ordinary code that checks them.
+A pickle is a program that may call any function it names. Here it may only name those of FLAME's
+files, and each name stands for a placeholder that stores its arguments and does nothing. Then
+ordinary code checks the placeholders and converts those of arrays.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from pear_ros.body.array_files import foreign_content
 
 
 class UnsafePickleError(ValueError):
-    """A pickle names something that no model file has any use for; nothing of it was executed."""
+    """A pickle names a function that no model file needs; nothing was executed."""
 
 
 class Unread:
-    """In the place of a value that is not made of numbers, such as a formula of chumpy."""
+    """Stands for a value that is not numeric, such as a formula of chumpy."""
 
     def __init__(self, name: str) -> None:
-        """`name`: what the pickle calls it."""
+        """`name`: of the value's class in the pickle."""
         self.name = name
 
     def __repr__(self) -> str:
@@ -38,13 +38,13 @@ class Unread:
 
 
 def load_pickle(path: Path) -> Any:
-    """What a pickle holds: plain containers, strings, numbers and NumPy arrays.
+    """Return the content of a pickle: plain containers, strings, numbers and NumPy arrays.
 
-    Written by Python 2 or 3; arrays of chumpy become NumPy arrays, sparse matrices of SciPy become
-    dense ones, and what is not numeric becomes `Unread`. Bytes of Python 2 are read as Latin-1.
+    Of Python 2 or 3, whose bytes are read as Latin-1. Arrays of chumpy become NumPy arrays, sparse
+    matrices of SciPy become dense ones, and values that are not numeric become `Unread`.
 
-    Raises UnsafePickleError when the file names anything else, ValueError when it is damaged or no
-    pickle; both say in one sentence what is wrong with which file. OSError when it cannot be read.
+    Raises UnsafePickleError when the file names any other function, ValueError when it is damaged
+    or no pickle, both with the file's name and the reason; OSError when it cannot be read.
     """
     with path.open("rb") as file:
         if foreign := foreign_content(file.read(64)):
@@ -58,14 +58,14 @@ def load_pickle(path: Path) -> Any:
             raise ValueError(f"{path} is damaged or not a pickle of arrays") from error
 
 
-class _Note:
-    """Stands for something that a pickle names: remembers arguments and state, does nothing."""
+class _Placeholder:
+    """Stands for an object that a pickle constructs: stores arguments and state, does nothing."""
 
     name: str
     arguments: tuple[Any, ...]
     state: Any
 
-    def __new__(cls, *arguments: Any) -> _Note:
+    def __new__(cls, *arguments: Any) -> _Placeholder:
         self = object.__new__(cls)
         self.arguments = arguments
         self.state = None
@@ -85,39 +85,39 @@ _ALLOWED = re.compile(
     r"|scipy\.sparse(\.\w+)?\.(csc|csr)_(matrix|array)"
     r"|chumpy(\.\w+)+"
 )
-"""The names that a pickle may use. Nothing is imported for them: `_Reader` knows what they mean."""
+"""The names that a pickle may use. Nothing is imported for them: `_Reader` interprets them."""
 
 
 class _Unpickler(pickle.Unpickler):
-    """Makes a class of notes for each name of the pickle, or refuses the name."""
+    """Returns a class of placeholders for each allowed name of a pickle, and refuses others."""
 
     def __init__(self, file: Any, path: Path) -> None:
         super().__init__(file, encoding="latin1")
         self._path = path
-        self._classes: dict[str, type[_Note]] = {}
+        self._classes: dict[str, type[_Placeholder]] = {}
 
-    def find_class(self, module_name: str, global_name: str) -> type[_Note]:
+    def find_class(self, module_name: str, global_name: str) -> type[_Placeholder]:
         name = f"{module_name}.{global_name}"
         if not _ALLOWED.fullmatch(name):
             raise UnsafePickleError(
-                f"{self._path} wants to run {_shown(name)}: it is not FLAME's file, and nothing of "
+                f"{self._path} would run {_escaped(name)}: it is not FLAME's file, and nothing of "
                 "it was executed"
             )
-        # Classes are made anew for each file: whatever a pickle does to them ends with it.
-        return self._classes.setdefault(name, type("_Named", (_Note,), {"name": name}))
+        # New classes for each file: what a pickle does to them cannot outlive it.
+        return self._classes.setdefault(name, type("_Named", (_Placeholder,), {"name": name}))
 
 
 class _Reader:
-    """Makes values of a tree of containers and notes; what is shared is made once."""
+    """Converts a tree of containers and placeholders to values; shared objects stay shared."""
 
     def __init__(self) -> None:
         self._done: dict[int, Any] = {}
         self._begun: set[int] = set()
 
     def read(self, value: Any) -> Any:
-        if isinstance(value, type) and issubclass(value, _Note):
+        if isinstance(value, type) and issubclass(value, _Placeholder):
             return Unread(value.name)
-        if not isinstance(value, (dict, list, tuple, set, frozenset, _Note)):
+        if not isinstance(value, (dict, list, tuple, set, frozenset, _Placeholder)):
             return value
         key = id(value)
         if key not in self._done:
@@ -130,7 +130,7 @@ class _Reader:
     def _read(self, value: Any) -> Any:
         if isinstance(value, dict):
             return {key: self.read(item) for key, item in value.items()}
-        if not isinstance(value, _Note):
+        if not isinstance(value, _Placeholder):
             return type(value)(self.read(item) for item in value)
         name, arguments = value.name, value.arguments
         if name.endswith("._reconstructor"):
@@ -187,7 +187,7 @@ class _Reader:
 
 
 def _number_type(note: Any) -> np.dtype[Any] | None:
-    """The type of numbers that a note of numpy.dtype means; None when it means anything else."""
+    """The dtype that a placeholder of numpy.dtype describes; None unless it is of numbers."""
     code, order = note.arguments[0], note.state[1]
     if not re.fullmatch(r"b1|[iu][1248]|f[248]", code) or order not in ("<", ">", "=", "|"):
         return None
@@ -195,6 +195,6 @@ def _number_type(note: Any) -> np.dtype[Any] | None:
     return number
 
 
-def _shown(text: str) -> str:
-    """Text from a file that is not trusted, fit for one line of a terminal."""
+def _escaped(text: str) -> str:
+    """Text of an untrusted file, safe to print on one line of a terminal."""
     return ascii(text[:80])[1:-1]

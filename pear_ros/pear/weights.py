@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""PEAR's weights as a user has them: a checkpoint, graphs exported from it, or both.
+"""PEAR's weights in a user's model folder: a checkpoint, graphs exported from it, or both.
 
-torch is imported only where a checkpoint is to be read.
+torch is imported only to read a checkpoint.
 """
 
 from __future__ import annotations
@@ -22,21 +22,20 @@ logger = get_logger(__name__)
 
 
 class Weights:
-    """PEAR's weights, read when they are asked for.
+    """PEAR's weights, read when they are first needed.
 
-    Where a checkpoint is there, and torch to read it, it decides which weights those are, and
-    graphs of others are left alone; else the graphs decide. Everything raises MissingFilesError
-    where there is neither, and ValueError, with file and reason, where a file is not what it should
-    be.
+    They are those of the checkpoint, if there is one and torch to read it, and graphs of other
+    weights are ignored; otherwise those of the graphs. All members raise MissingFilesError where
+    there is neither, and ValueError, with file and reason, where a file is not what it should be.
     """
 
     def __init__(self, files: ModelFiles) -> None:
-        """`files` as they were found."""
+        """`files`: the result of `find_model_files`."""
         self._files = files
 
     @cached_property
     def fingerprint(self) -> str:
-        """Hexadecimal digits that tell weights apart, as in PearNetwork."""
+        """Hexadecimal hash of the weights, as PearNetwork.fingerprint."""
         if self._from_checkpoint or not self._files.graphs:
             return self.network().fingerprint
         found, faults = self._graphs
@@ -51,14 +50,16 @@ class Weights:
         return found[0].weights
 
     def network(self) -> PearNetwork:
-        """The network of the checkpoint, in fp32 on the CPU; the same object each time."""
+        """Return the network of the checkpoint, in fp32 on the CPU; the same object each time."""
         return self._network
 
     def graph(self, precision: str, progress: Progress | None = None) -> Graph:
-        """The network as an ONNX graph with its body in `precision`, one of GRAPH_PRECISIONS.
+        """Return the network as an ONNX graph with its backbone in `precision`.
 
-        Where the model folder has none, it is exported there from the checkpoint, which takes a
-        minute. Raises GraphError where that cannot be.
+        `precision`: one of GRAPH_PRECISIONS; `progress`: of the export. Where the model folder has
+        no such graph, it is exported there from the checkpoint, which takes a minute.
+
+        Raises GraphError where there is no graph and none can be exported.
         """
         for graph in self._of_these_weights():
             if graph.precision == precision:
@@ -75,8 +76,8 @@ class Weights:
         for fault in faults:
             logger.warning("%s", fault)
         logger.info(
-            "There is no usable %s graph of PEAR's weights %s in %s: it is exported now, which "
-            "takes a minute or two",
+            "There is no usable %s graph of PEAR's weights %s in %s: exporting it, which takes a "
+            "minute or two",
             *(precision, weights, folder),
         )
         from pear_ros.pear.export import export_graph
@@ -86,14 +87,14 @@ class Weights:
         return graph
 
     def reference(self) -> Array:
-        """(N, VECTOR_SIZE) float32: what the network says in fp32 of the bundled crops."""
+        """Return the outputs (N, VECTOR_SIZE) float32 of the network in fp32 for bundled crops."""
         return self._reference
 
     @cached_property
     def _reference(self) -> Array:
         for graph in self._of_these_weights():
             return graph.reference
-        network = self.network()  # first: without torch it says what is missing
+        network = self.network()  # First: without torch it raises with what is missing.
         from pear_ros.pear.export import reference
 
         return reference(network)
@@ -117,7 +118,7 @@ class Weights:
 
     @cached_property
     def _graphs(self) -> tuple[list[Graph], list[str]]:
-        """All graphs that can be used, and what is wrong with the others."""
+        """Usable graphs, and the faults of the others."""
         found, faults = [], []
         for path in self._files.graphs:
             try:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Triangles to pixels: a z-buffered software rasteriser in NumPy, without display or OpenGL.
+"""Z-buffered software rasteriser in NumPy, without display or OpenGL.
 
-Scan conversion in three levels, each vectorised over everything in it: the triangles that face the
+Scan conversion in three levels, each vectorised: the triangles that face the
 camera, the image rows that they cross, and the pixels of each row's span. An edge shared by two
 triangles meets a row at exactly the same number in both, so spans end where the neighbour's begin:
 no cracks, and no pixel drawn twice along an edge.
@@ -25,7 +25,7 @@ Integers = npt.NDArray[np.intp]
 Window = npt.NDArray[np.uint64]
 
 _CHUNK_PIXELS = 1 << 16
-"""Bounding-box pixels worked on at once: keeps intermediate arrays in the processor's cache."""
+"""Bounding-box pixels processed at once: keeps intermediate arrays in the processor's cache."""
 
 _LEAST_INVERSE_DEPTH = np.float32(1e-9)
 
@@ -37,7 +37,7 @@ _ASCENDING = np.array(
 
 @dataclass(frozen=True)
 class Raster:
-    """What a camera sees of a mesh, at the K pixels that the mesh covers."""
+    """The visible surface of a mesh at the K pixels that it covers."""
 
     height: int
     width: int
@@ -46,24 +46,24 @@ class Raster:
     depth: Array
     """(K,) z of the nearest surface, metres."""
     face: Integers
-    """(K,) the triangle that is seen."""
+    """(K,) index of the visible triangle."""
     barycentric: Array
-    """(K, 3) weights of that triangle's vertices at the point seen (perspective-correct)."""
+    """(K, 3) perspective-correct barycentric coordinates in that triangle."""
 
     def depth_map(self) -> Array:
-        """(height, width) metres, infinity where nothing is seen."""
+        """Return the depth (height, width), metres; infinity where there is no surface."""
         full = np.full(self.height * self.width, np.inf, np.float32)
         full[self.pixel] = self.depth
         return full.reshape(self.height, self.width)
 
     def face_map(self) -> npt.NDArray[np.int32]:
-        """(height, width) triangle indices, -1 where nothing is seen."""
+        """Return the triangle indices (height, width); -1 where there is no surface."""
         full = np.full(self.height * self.width, -1, np.int32)
         full[self.pixel] = self.face
         return full.reshape(self.height, self.width)
 
     def interpolate(self, values: Array, faces: Faces) -> Array:
-        """(K, C): per-vertex `values` (V, C) of the mesh, at the points seen."""
+        """Interpolate per-vertex `values` (V, C) of the mesh at the K pixels; returns (K, C)."""
         corners = faces.take(self.face, axis=0)
         weights = self.barycentric
         result: Array = values.take(corners[:, 0], axis=0) * weights[:, :1]
@@ -80,12 +80,12 @@ def rasterize(
     cull_back_faces: bool = True,
     near: float = 0.05,
 ) -> Raster:
-    """Find the nearest triangle at the centre of every pixel.
+    """Return the nearest triangle at the centre of every pixel that the mesh covers.
 
     `vertices` (V, 3) in the camera's optical frame, metres. Triangles with a vertex that is NaN,
-    behind the camera, closer than `near` or out of the lens' reach are left out whole. Between
-    vertices edges are drawn straight, also where a lens would bend them a little. Several meshes
-    that may hide each other are drawn as one: join their vertices and faces.
+    behind the camera, closer than `near` metres or beyond the lens' reach are left out whole. Edges
+    are straight in the image, also with lens distortion. For several meshes that may occlude each
+    other concatenate their vertices and faces.
     """
     u, v, inverse_depth = _project(vertices, camera, near)
     triangles = _visible_triangles(faces, u, v, camera, cull_back_faces)
@@ -124,7 +124,7 @@ class _Box:
 
 @dataclass(frozen=True)
 class _Triangles:
-    """The n triangles that can cover a pixel, and the pixels that each may cover (half-open)."""
+    """The n triangles that may cover pixels, and their bounding boxes (half-open)."""
 
     face: Integers
     corners: Integers
@@ -141,7 +141,7 @@ class _Triangles:
         return _Box(left, top, int(self.right.max()) - left, int(self.bottom.max()) - top)
 
     def chunks(self) -> Iterator[slice]:
-        """Runs of triangles whose boxes have together about `_CHUNK_PIXELS` pixels."""
+        """Return runs of triangles whose bounding boxes have about `_CHUNK_PIXELS` pixels."""
         pixels = np.cumsum((self.right - self.left) * (self.bottom - self.top))
         total = int(pixels[-1]) if len(pixels) else 0
         ends = np.searchsorted(pixels, np.arange(_CHUNK_PIXELS, total, _CHUNK_PIXELS))
@@ -150,7 +150,7 @@ class _Triangles:
 
 
 def _project(vertices: Array, camera: Camera, near: float) -> tuple[Array, Array, Array]:
-    """u, v and 1/z of each vertex, NaN where it is closer than `near`."""
+    """Return u, v and 1/z of each vertex, NaN where it is closer than `near`."""
     x, y, z = np.ascontiguousarray(vertices.T, np.float32)
     inverse_depth = np.reciprocal(np.where(z >= near, z, np.float32(np.nan)))
     if camera.distortion is not None:
@@ -190,14 +190,14 @@ def _visible_triangles(
 
 
 def _pixels_between(low: Array, high: Array, size: int) -> tuple[Integers, Integers]:
-    """First pixel at or after `low`, and first at or after `high`, both clipped to the image."""
+    """Return the first pixels at or after `low` and at or after `high`, clipped to the image."""
     first = np.clip(np.ceil(low), 0, size).astype(np.intp)
     end = np.clip(np.ceil(high), 0, size).astype(np.intp)
     return first, end
 
 
 def _edges(corners: Integers, u: Array, v: Array, inverse_depth: Array) -> Array:
-    """(3n, 5) edges, always from their upper to their lower end: v, u, du/dv, 1/z, d(1/z)/dv.
+    """Return the edges (3n, 5) from upper to lower end: v, u, du/dv, 1/z, d(1/z)/dv.
 
     Of n triangles' (3, n) corners first all long edges (top to bottom), then top to middle, then
     middle to bottom.
@@ -215,7 +215,7 @@ def _edges(corners: Integers, u: Array, v: Array, inverse_depth: Array) -> Array
 
 
 def _draw(window: Window, box: _Box, triangles: _Triangles, edges: Array, chunk: slice) -> None:
-    """Enter the triangles of one chunk into the flattened `window`.
+    """Draw the triangles of one chunk into the flattened `window`.
 
     A pixel's entry is the bits of 1/z, which order as the numbers do, above the triangle's index:
     the greatest entry is the nearest surface.
@@ -246,14 +246,14 @@ def _draw(window: Window, box: _Box, triangles: _Triangles, edges: Array, chunk:
 
 
 def _ranges(start: Integers, length: Integers) -> tuple[Integers, Integers]:
-    """The integers of many ranges, joined; with each, the index of the range that it is from."""
+    """Return the integers of many ranges, concatenated, after the index of each one's range."""
     owner = np.repeat(np.arange(len(start)), length)
     shift = start - (np.cumsum(length) - length)
     return owner, np.arange(len(owner)) + shift.take(owner)
 
 
 def _cross(edges: Array, edge: Integers, row: Integers) -> tuple[Array, Array]:
-    """u and 1/z where an edge crosses a row."""
+    """Return u and 1/z where edges cross rows."""
     v0, u0, du, inverse0, dinverse = edges.take(edge, axis=0).T
     below = row.astype(np.float32) - v0
     return u0 + below * du, inverse0 + below * dinverse
@@ -269,9 +269,10 @@ def _barycentric(
     row: Integers,
     depth: Array,
 ) -> Array:
-    """(K, 3) weights at pixels where triangle `seen` (K,) of `corners` (3, n) is seen at `depth`.
+    """Return the barycentric coordinates (K, 3) in triangles `seen` (K,) of `corners` (3, n).
 
-    A weight over z is linear in the image: two planes per triangle, evaluated per pixel.
+    At pixels (column, row) and `depth` (K,). A coordinate over z is linear in the image: two planes
+    per triangle, evaluated per pixel.
     """
     a, b, c = corners
     planes = np.empty((corners.shape[1], 6), np.float32)

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""True size and distance: from a depth image, or from a body height that is known.
+"""Metric scale of people in a video, from depth images or a known body height.
 
-A picture alone cannot tell size from distance: a body scaled about the camera looks the same. So
-all that is sought is one factor for each person. A depth image tells it for the moment, and with
-it the person's standing height, which does not change: that serves when depth is missing.
+One picture does not determine size: a body scaled about the camera's centre projects to the same
+pixels. So one scale factor for each person is unknown. A depth image measures it for the moment,
+and with it the person's standing height, which is constant and determines the scale of images
+without depth.
 """
 
 from __future__ import annotations
@@ -19,73 +20,73 @@ from pear_ros.body.scaled_bodies import ScaledBodies
 from pear_ros.core.camera import Camera, IntrinsicsSource
 from pear_ros.core.people import Array, DepthSource, Person, TrackingState
 from pear_ros.core.state import Stateful
-from pear_ros.scale.scale_fit import Expected, fit_log_factor
-from pear_ros.scale.surface import median_depth, visible_surface
+from pear_ros.scale.beam_model import LogScalePrior, estimate_log_scale
+from pear_ros.scale.visible_surface import median_depth, visible_surface
 
-_SPACING = 0.03
-"""Metres between the points at which depth is read, on the body furthest away."""
-_LEAST_SPACING = 0.01
-"""The same on the nearest body."""
-_RELIEF = 0.03
+_MAX_SPACING = 0.03
+"""Distance between depth samples on the furthest person, metres."""
+_MIN_SPACING = 0.01
+"""Least distance between depth samples on the nearest person, metres."""
+_SURFACE_STD = 0.03
 """Standard deviation of an estimated body's surface close to its pelvis, metres."""
-_LEAN = 0.1
-"""What adds to it with the distance from the pelvis: the radians by which bodies are turned
-wrongly."""
-_NOISE = 0.004
+_LEAN_STD = 0.1
+"""Growth of it with the distance from the pelvis, from errors of rotation, radians."""
+_DEPTH_NOISE = 0.004
 """Standard deviation of measured depth at one metre, metres; of stereo cameras it grows with the
 square of distance."""
 
-_USUAL_HEIGHT = math.log(1.65)
-_HEIGHT_SPREAD = 0.12
-"""Of people whose height nobody knows, in log metres; children are met, but seldom."""
-_UNCALIBRATED_SPREAD = 0.5
-"""The same where the field of view, and so all apparent sizes, may be wrong."""
-_KNOWN_SPREAD = 0.03
-"""By which a measured log height differs from the known one: wrong poses look larger or smaller."""
-_INTERVAL = 0.1
-"""Seconds from one measured height that is kept to the next: images in between are wrong alike."""
-_KEPT = 200
-"""Measured heights of each person of which the median is taken."""
+_MEAN_LOG_HEIGHT = math.log(1.65)
+"""Mean of the prior of log height, metres."""
+_LOG_HEIGHT_STD = 0.12
+"""Standard deviation of the log height of people, few of them children."""
+_UNCALIBRATED_LOG_HEIGHT_STD = 0.5
+"""Standard deviation of the log height where the field of view, and so the distance, is a guess."""
+_KNOWN_LOG_HEIGHT_STD = 0.03
+"""Standard deviation of a measured log height of a person of known height: poses have errors."""
+_MIN_INTERVAL = 0.1
+"""Seconds between two measurements of a height that are kept: errors of images are correlated."""
+_MAX_MEASUREMENTS = 200
+"""Number of measurements of which the median is taken."""
 
-_SEEN = (TrackingState.NEW, TrackingState.TRACKED)
-"""Where others are is a guess."""
+_MEASURED_STATES = (TrackingState.NEW, TrackingState.TRACKED)
+"""States of people who were measured in the present image."""
 
 
 @dataclass
-class _LearntHeight:
-    """Of a person, log metres: the median, as some measurements are quite wrong."""
+class _HeightEstimate:
+    """Running median of the measured log heights of a person, robust against outliers."""
 
-    value: float = math.nan
-    _measured: deque[float] = field(default_factory=lambda: deque(maxlen=_KEPT))
+    median: float = math.nan
+    """Log metres."""
+    _measurements: deque[float] = field(default_factory=lambda: deque(maxlen=_MAX_MEASUREMENTS))
     _stamp: float = -math.inf
 
-    def add(self, measured: float, stamp: float) -> None:
-        """Take one more measurement into account, `stamp` in seconds."""
-        if 0.0 < stamp - self._stamp < _INTERVAL:
+    def add(self, log_height: float, stamp: float) -> None:
+        if 0.0 < stamp - self._stamp < _MIN_INTERVAL:
             return
-        self._measured.append(measured)
+        self._measurements.append(log_height)
         self._stamp = stamp
-        self.value = float(np.median(self._measured))
+        self.median = float(np.median(self._measurements))
 
 
 @dataclass(frozen=True)
-class _Belief:
-    """How large a person is taken to be."""
+class _Scale:
+    """The scale of a person: an estimate and the prior for measuring it."""
 
     log_scale: float
     source: DepthSource
-    expected: Expected
-    """What a measurement of log_scale is likely to give."""
+    prior: LogScalePrior
 
 
 class MetricScale(Stateful):
-    """Finds the scale of each person and remembers their height; not thread-safe."""
+    """Estimates the metric scale of each person and learns their heights; not thread-safe."""
 
-    state_attributes = ("_learnt",)
+    state_attributes = ("_heights",)
 
     def __init__(self, bodies: ScaledBodies) -> None:
+        """Start without known heights; `bodies` computes heights and meshes of people."""
         self._bodies = bodies
-        self._learnt: dict[str, _LearntHeight] = {}
+        self._heights: dict[str, _HeightEstimate] = {}
 
     def __call__(
         self,
@@ -95,85 +96,85 @@ class MetricScale(Stateful):
         depth: Array | None,
         body_height: float | None,
     ) -> list[Person]:
-        """The same people at their true scale, as far as it can be known.
+        """Return the same people at their metric scale, as far as it is known.
 
-        `persons`: as estimated, not scaled; `stamp` in seconds. `depth` (height, width): metres
-        along the optical axis for each pixel of the image as it is, NaN where not known; None:
-        there is none of this moment. `body_height`: standing height in metres of everybody, if
-        known; what was measured of a person goes before it. Raises ValueError when depth and image
-        differ in size.
+        `persons`: as estimated, at scale 1; `stamp` in seconds. `depth` (height, width): metres
+        along the optical axis at each pixel of the image, NaN where unknown; None if there is no
+        depth image. `body_height`: standing height of all people, metres, None if unknown; measured
+        heights have precedence. Raises ValueError if depth and image differ in size.
         """
-        if depth is None and body_height is None and not self._learnt:
+        if depth is None and body_height is None and not self._heights:
             return list(persons)
-        heights = np.log(self._bodies.heights(persons).astype(float))
-        beliefs = [
-            self._belief(person, float(height), camera, body_height)
-            for person, height in zip(persons, heights, strict=True)
+        log_heights = np.log(self._bodies.heights(persons).astype(float))
+        scales = [
+            self._prior_scale(person, float(log_height), camera, body_height)
+            for person, log_height in zip(persons, log_heights, strict=True)
         ]
         if depth is not None:
             _check_size(depth, camera)
-            seen = [n for n, person in enumerate(persons) if person.state in _SEEN]
-            found = self._measure(
-                [persons[n] for n in seen], [beliefs[n] for n in seen], camera, depth
+            seen = [n for n, person in enumerate(persons) if person.state in _MEASURED_STATES]
+            measured = self._measure(
+                [persons[n] for n in seen], [scales[n] for n in seen], camera, depth
             )
-            for n, log_scale in zip(seen, found, strict=True):
+            for n, log_scale in zip(seen, measured, strict=True):
                 if log_scale is not None:
-                    learnt = self._learnt.setdefault(persons[n].id, _LearntHeight())
-                    learnt.add(float(heights[n]) + log_scale, stamp)
-                    beliefs[n] = replace(
-                        beliefs[n], log_scale=log_scale, source=DepthSource.MEASURED
-                    )
-        self._learnt = {
-            person.id: self._learnt[person.id]
+                    height = self._heights.setdefault(persons[n].id, _HeightEstimate())
+                    height.add(float(log_heights[n]) + log_scale, stamp)
+                    scales[n] = replace(scales[n], log_scale=log_scale, source=DepthSource.MEASURED)
+        self._heights = {
+            person.id: self._heights[person.id]
             for person in persons
-            if person.id in self._learnt and person.state is not TrackingState.LOST
+            if person.id in self._heights and person.state is not TrackingState.LOST
         }
-        return [_scaled(p, belief) for p, belief in zip(persons, beliefs, strict=True)]
+        return [_scaled(person, scale) for person, scale in zip(persons, scales, strict=True)]
 
     def reset(self) -> None:
-        """Forget everybody."""
-        self._learnt = {}
+        """Drop the heights of all people."""
+        self._heights = {}
 
-    def _belief(
-        self, person: Person, height: float, camera: Camera, body_height: float | None
-    ) -> _Belief:
-        """What is known before any measurement of a person estimated to be exp(height) tall."""
+    def _prior_scale(
+        self, person: Person, log_height: float, camera: Camera, body_height: float | None
+    ) -> _Scale:
+        """Scale without a depth image of a person whose estimated body has this log height."""
         calibrated = camera.source is IntrinsicsSource.CAMERA_INFO
-        learnt = self._learnt.get(person.id)
-        if learnt is not None:
-            expected = Expected(learnt.value - height, _KNOWN_SPREAD)
-            return _Belief(expected.middle, DepthSource.BODY_HEIGHT, expected)
+        height = self._heights.get(person.id)
+        if height is not None:
+            prior = LogScalePrior(height.median - log_height, _KNOWN_LOG_HEIGHT_STD)
+            return _Scale(prior.mean, DepthSource.BODY_HEIGHT, prior)
         if body_height is not None:
-            expected = Expected(math.log(body_height) - height, _KNOWN_SPREAD)
+            prior = LogScalePrior(math.log(body_height) - log_height, _KNOWN_LOG_HEIGHT_STD)
             source = DepthSource.BODY_HEIGHT if calibrated else DepthSource.ASSUMED
-            return _Belief(expected.middle, source, expected)
-        spread = _HEIGHT_SPREAD if calibrated else _UNCALIBRATED_SPREAD
-        return _Belief(0.0, DepthSource.ASSUMED, Expected(_USUAL_HEIGHT - height, spread))
+            return _Scale(prior.mean, source, prior)
+        std = _LOG_HEIGHT_STD if calibrated else _UNCALIBRATED_LOG_HEIGHT_STD
+        return _Scale(0.0, DepthSource.ASSUMED, LogScalePrior(_MEAN_LOG_HEIGHT - log_height, std))
 
     def _measure(
-        self, persons: Sequence[Person], beliefs: Sequence[_Belief], camera: Camera, depth: Array
+        self, persons: Sequence[Person], scales: Sequence[_Scale], camera: Camera, depth: Array
     ) -> list[float | None]:
-        """Log scale of each person; None where depth does not tell."""
+        """Log scale of each person from depth; None where the depth image does not determine it."""
         if not persons:
             return []
-        # Who hides whom is best told from where they are believed to be.
-        believed = [_scaled(p, belief) for p, belief in zip(persons, beliefs, strict=True)]
-        vertices = self._bodies.meshes(believed)
-        surface = visible_surface(vertices, self._bodies.faces, camera, _step(believed, camera))
-        measured = median_depth(depth, surface)
+        # Occlusions between people are most likely right at their prior scales.
+        scaled = [_scaled(person, scale) for person, scale in zip(persons, scales, strict=True)]
+        vertices = self._bodies.meshes(scaled)
+        surface = visible_surface(vertices, self._bodies.faces, camera, _step(scaled, camera))
+        measured = median_depth(depth, surface)  # (K,)
         known = np.isfinite(measured)
-        pelvis = np.array([person.joints[0] for person in believed])[surface.person]
-        arm = np.linalg.norm(surface.points - pelvis, axis=1)
+        pelvis = np.array([person.joints[0] for person in scaled])[surface.person]
+        arm = np.linalg.norm(surface.points - pelvis, axis=1)  # (K,) metres
         z = surface.points[:, 2]
         with np.errstate(invalid="ignore"):
-            ratio = np.log(measured / z)
-        spread = np.hypot(np.hypot(_RELIEF, _LEAN * arm) / z, _NOISE * z)
+            log_ratio = np.log(measured / z)
+        sigma = np.hypot(np.hypot(_SURFACE_STD, _LEAN_STD * arm) / z, _DEPTH_NOISE * z)
         result: list[float | None] = []
-        for n, belief in enumerate(beliefs):
+        for n, scale in enumerate(scales):
             own = known & (surface.person == n)
-            expected = replace(belief.expected, middle=belief.expected.middle - belief.log_scale)
-            factor = fit_log_factor(ratio[own].astype(float), spread[own].astype(float), expected)
-            result.append(None if factor is None else factor + belief.log_scale)
+            # The ratios are relative to the prior scale, and so must the prior be.
+            prior = replace(scale.prior, mean=scale.prior.mean - scale.log_scale)
+            change = estimate_log_scale(
+                log_ratio[own].astype(float), sigma[own].astype(float), prior
+            )
+            result.append(None if change is None else change + scale.log_scale)
         return result
 
 
@@ -187,28 +188,29 @@ def _check_size(depth: Array, camera: Camera) -> None:
 
 
 def _step(persons: Sequence[Person], camera: Camera) -> int:
-    """Pixels between the points at which depth is read, for all people alike.
+    """Pixels between depth samples, one number for all people.
 
-    The furthest person has enough of them, unless the nearest had so many that it took long.
+    The furthest person gets samples that are dense enough, unless the nearest one would get so many
+    that it takes long.
     """
     z = np.array([person.joints[0, 2] for person in persons])
     z = z[z > 0.0]
     if not len(z):
         return 1
     focal = max(camera.fx, camera.fy)
-    spacing = max(_SPACING / float(z.max()), _LEAST_SPACING / float(z.min()))
+    spacing = max(_MAX_SPACING / float(z.max()), _MIN_SPACING / float(z.min()))
     return max(1, round(focal * spacing))
 
 
-def _scaled(person: Person, belief: _Belief) -> Person:
-    """The person at their true size, in the same place of the image."""
-    if belief.log_scale == 0.0:
-        return replace(person, depth_source=belief.source)
-    factor = math.exp(belief.log_scale)
+def _scaled(person: Person, scale: _Scale) -> Person:
+    """The person scaled about the camera's centre, which leaves the image unchanged."""
+    if scale.log_scale == 0.0:
+        return replace(person, depth_source=scale.source)
+    factor = math.exp(scale.log_scale)
     return replace(
         person,
         smplx=replace(person.smplx, transl=person.smplx.transl * np.float32(factor)),
         joints=person.joints * np.float32(factor),
         scale=person.scale * factor,
-        depth_source=belief.source,
+        depth_source=scale.source,
     )

@@ -1,11 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Motion freed of jitter, person by person and causally: nothing waits for a later image.
+"""Smoother of the people of one video: causal, without delay, person by person.
 
-Joints turn on SO(3) and the pelvis moves in space, each by a filter that tells rest from motion
-(pear_ros.smoothing.motion_filter). The pelvis is corrected across the camera's rays, where it is
-seen well,
-apart from depth, where it is not, so that the body stays on the picture while its distance calms
-down. Shape is a constant that is learnt.
+Joint rotations are filtered on SO(3) and the pelvis in space, so that slow motion is smooth and
+quick motion does not lag (`pear_ros.smoothing.imm_filter`). The pelvis is filtered separately
+across the line of sight, where it is measured well, and in depth, where it is not: the body stays
+in its place in the image while its distance is smoothed. Shape coefficients converge to a mean.
 """
 
 from __future__ import annotations
@@ -19,83 +18,91 @@ from pear_ros.body.scaled_bodies import ScaledBodies
 from pear_ros.core.camera import Camera
 from pear_ros.core.people import Person, TrackingState
 from pear_ros.core.state import Stateful
-from pear_ros.smoothing.person_filter import Known, Measurement, begin, follow, joined, rows
+from pear_ros.smoothing import person_states
+from pear_ros.smoothing.batches import concatenate, take
+from pear_ros.smoothing.measurements import Measurements
+from pear_ros.smoothing.person_states import PersonStates
 
-LONGEST_GAP = 0.5
-"""Seconds after which somebody who was not seen has nothing to do with what they did before."""
+MAX_GAP = 0.5
+"""Seconds without a measurement after which the filter of a person starts anew."""
 
-_SEEN = (TrackingState.NEW, TrackingState.TRACKED)
-"""Of others, nothing was measured in this image."""
+_MEASURED = (TrackingState.NEW, TrackingState.TRACKED)
+"""States of people who were measured in the present image."""
 
 
 class Smoother(Stateful):
     """Filters the people of one video; not thread-safe."""
 
-    state_attributes = ("_known",)
+    state_attributes = ("_states",)
 
     def __init__(self, bodies: ScaledBodies) -> None:
+        """Start without people; `bodies` computes the joints of filtered people."""
         self._bodies = bodies
-        self._known: dict[str, tuple[Known, int]] = {}
-        """By the ids of people: a table that they are in, and their place there."""
+        self._states: dict[str, tuple[PersonStates, int]] = {}
+        """By id: a batch of states, and the index of the person in it."""
 
     def __call__(self, persons: Sequence[Person], camera: Camera, stamp: float) -> list[Person]:
-        """The same people, in the same order, as they most likely are at `stamp` (seconds).
+        """Return the same people, in the same order, with filtered parameters at `stamp` (seconds).
 
-        As they come: whoever is seen for the first time or again after LONGEST_GAP, whoever is not
-        seen but PREDICTED or LOST, and whoever has parameters that are not finite.
+        Returned unchanged are people who are measured for the first time or again after MAX_GAP,
+        people in state PREDICTED or LOST, and people with parameters that are not finite.
         """
-        self._forget(persons, stamp)
-        smooth = list(persons)
-        seen = [n for n, person in enumerate(persons) if person.state in _SEEN]
-        if not seen:
-            return smooth
-        measured = Measurement.of([persons[n] for n in seen])
-        usable = measured.usable
-        ids = [persons[n].id for n in seen]
-        old = [row for row, name in enumerate(ids) if usable[row] and name in self._known]
-        new = [row for row, name in enumerate(ids) if usable[row] and name not in self._known]
-        if old:
-            known = self._recall([ids[row] for row in old])
-            again = measured if len(old) == len(seen) else rows(measured, old)
-            known = follow(known, again, stamp)
-            self._remember([ids[row] for row in old], known)
-            indices = [seen[row] for row in old]
-            people = again.replaced(known).on([persons[n] for n in indices])
-            for n, person in zip(indices, self._place(people, known, camera), strict=True):
-                smooth[n] = person
+        self._drop_outdated(persons, stamp)
+        filtered = list(persons)
+        measured = [n for n, person in enumerate(persons) if person.state in _MEASURED]
+        if not measured:
+            return filtered
+        measurements = Measurements.from_persons([persons[n] for n in measured])
+        valid = measurements.valid
+        ids = [persons[n].id for n in measured]
+        known = [row for row, one in enumerate(ids) if valid[row] and one in self._states]
+        new = [row for row, one in enumerate(ids) if valid[row] and one not in self._states]
+        if known:
+            known_ids = [ids[row] for row in known]
+            again = measurements if len(known) == len(ids) else take(measurements, known)
+            states = person_states.update(self._states_of(known_ids), again, stamp)
+            self._keep(known_ids, states)
+            indices = [measured[row] for row in known]
+            smooth = again.with_filtered(states.rotations, states.shape, states.face)
+            people = smooth.apply_to([persons[n] for n in indices])
+            for n, person in zip(indices, self._move(people, states, camera), strict=True):
+                filtered[n] = person
         if new:
-            self._remember([ids[row] for row in new], begin(rows(measured, new), stamp))
-        return smooth
+            initial = person_states.initialise(take(measurements, new), stamp)
+            self._keep([ids[row] for row in new], initial)
+        return filtered
 
     def reset(self) -> None:
-        """Forget everybody."""
-        self._known = {}
+        """Drop the states of all people."""
+        self._states = {}
 
-    def _forget(self, persons: Sequence[Person], stamp: float) -> None:
-        """Forget who is lost, was not seen for too long, or was last seen in the future."""
+    def _drop_outdated(self, persons: Sequence[Person], stamp: float) -> None:
+        """Drop the states of lost people, and those older than MAX_GAP or newer than `stamp`."""
         lost = {person.id for person in persons if person.state is TrackingState.LOST}
-        self._known = {
-            name: (known, row)
-            for name, (known, row) in self._known.items()
-            if name not in lost and 0.0 <= stamp - known.stamp[row] <= LONGEST_GAP
+        self._states = {
+            person_id: (states, row)
+            for person_id, (states, row) in self._states.items()
+            if person_id not in lost and 0.0 <= stamp - states.stamp[row] <= MAX_GAP
         }
 
-    def _remember(self, ids: Sequence[str], known: Known) -> None:
-        self._known.update({name: (known, row) for row, name in enumerate(ids)})
+    def _keep(self, ids: Sequence[str], states: PersonStates) -> None:
+        self._states.update({person_id: (states, row) for row, person_id in enumerate(ids)})
 
-    def _recall(self, ids: Sequence[str]) -> Known:
-        """What is known of these people, in their order."""
-        places = [self._known[name] for name in ids]
-        table = places[0][0]
-        in_order = all(known is table and row == n for n, (known, row) in enumerate(places))
-        if in_order and len(places) == len(table.stamp):
-            return table
-        return joined([rows(known, [row]) for known, row in places])
+    def _states_of(self, ids: Sequence[str]) -> PersonStates:
+        """The states of these people as one batch in their order."""
+        places = [self._states[person_id] for person_id in ids]
+        batch = places[0][0]
+        in_order = all(states is batch and row == n for n, (states, row) in enumerate(places))
+        if in_order and len(places) == len(batch.stamp):
+            return batch
+        return concatenate([take(states, [row]) for states, row in places])
 
-    def _place(self, persons: Sequence[Person], known: Known, camera: Camera) -> list[Person]:
-        """People with their pelvis where it is known to be."""
-        joints = self._bodies.joints(persons)
-        shift = (known.pelvis - joints[:, 0]).astype(np.float32)
+    def _move(
+        self, persons: Sequence[Person], states: PersonStates, camera: Camera
+    ) -> list[Person]:
+        """The people with their joints, translated to the filtered pelvis."""
+        joints = self._bodies.joints(persons)  # (N, 55, 3)
+        shift = (states.pelvis - joints[:, 0]).astype(np.float32)
         joints = joints + shift[:, None]
         keypoints = camera.project(joints)
         return [

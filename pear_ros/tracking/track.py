@@ -48,7 +48,7 @@ class Track:
     betas_images: int = 1
     """Number of images in this mean."""
     misses: int = 0
-    """Successive images in which the region showed nobody; a detection sets it to 0."""
+    """Number of successive misses; a detection sets it to 0."""
 
     @classmethod
     def initiate(cls, track_id: str, region: Region, estimate: Estimate, stamp: float) -> Track:

@@ -100,8 +100,9 @@ class Tracker(Stateful):
         """Return the people of all tracks after the image of `plan`.
 
         `plan`: what `predict` has returned for this image; `estimates`: the person in each of
-        `plan.regions`, in their order, None where there is nobody. Tracks that are lost with this
-        image are returned for the last time, in state LOST.
+        `plan.regions`, in their order, None where there is none. Tracks that are lost with this
+        image are returned for the last time, in state LOST. Raises ValueError if there are more or
+        fewer estimates than regions.
         """
         stamp, tracks = plan.stamp, list(plan.tracks)
         observations = _observations(plan, estimates)
@@ -221,7 +222,7 @@ def _observations(plan: TrackingPlan, estimates: Sequence[Estimate | None]) -> l
 def _is_detected_in(region: Region, detection: Detection) -> bool:
     """Whether a detection is of the person in `region`, though another one may be as well.
 
-    A detection by a detector that distinguishes people is only if the boxes are nearly the same.
+    If the detector distinguishes people, the boxes have to be nearly equal.
     """
     if math.isnan(detection.score):
         return same_person(region.box, detection.box)

@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Bags: all kinds are read, damaged ones as far as possible; images and what belongs to them;
-bags that can be gone on with."""
+"""Bags: reading of all storages and of damaged files, matching of images, resumable writing."""
 
 from __future__ import annotations
 
@@ -36,7 +35,7 @@ ALWAYS = Stretch(-(2**62), 2**62)
 
 MCAP, SQLITE = StoragePlugin.MCAP, StoragePlugin.SQLITE3
 NOISE = np.random.default_rng(3).integers(0, 256, (15, 200, 300, 3), np.uint8)
-"""Pictures that cannot be compressed."""
+"""Images that cannot be compressed."""
 IMAGES = 15
 INFO, IMAGE = "/cam/camera_info", "/cam/image_raw"
 KINDS = [
@@ -73,7 +72,7 @@ def bags(tmp_path_factory: pytest.TempPathFactory) -> dict[tuple[Any, Any], Path
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_all_kinds_are_read_alike(bags: dict[Any, Path], kind: Any) -> None:
+def test_bag_is_read_from_every_storage_and_compression(bags: dict[Any, Path], kind: Any) -> None:
     bag = Bag(bags[kind])
     assert list(bag.messages()) == EXPECTED
     assert bag.damage == []
@@ -88,7 +87,7 @@ def test_all_kinds_are_read_alike(bags: dict[Any, Path], kind: Any) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_file_alone_is_a_bag(bags: dict[Any, Path], kind: Any) -> None:
+def test_single_file_is_a_bag(bags: dict[Any, Path], kind: Any) -> None:
     (file,) = (f for f in bags[kind].iterdir() if f.name != "metadata.yaml")
     assert find_bags(file) == [file]
     bag = Bag(file)
@@ -97,7 +96,7 @@ def test_a_file_alone_is_a_bag(bags: dict[Any, Path], kind: Any) -> None:
 
 @pytest.fixture
 def split(tmp_path: Path) -> Path:
-    """A bag of twelve files, named so that text order is not their order; no metadata.yaml."""
+    """A bag of twelve files whose numerical order is not alphabetical, without metadata.yaml."""
     bag = tmp_path / "run"
     bag.mkdir()
     for n in range(12):
@@ -114,8 +113,8 @@ def test_files_of_a_killed_recorder_are_one_bag(split: Path) -> None:
     assert len(bag.damage) == 1 and "has no metadata.yaml" in bag.damage[0]
 
 
-def test_metadata_tells_the_files_of_a_split_bag(split: Path) -> None:
-    """As of Foxy, whose paths have the folder in them, and which counts no messages of files."""
+def test_metadata_lists_the_files_of_a_split_bag(split: Path) -> None:
+    """Foxy's metadata: paths include the folder, and files have no message counts."""
     names = "".join(f"  - run/run_{n}.mcap\n" for n in (3, 2, 99))
     (split / "metadata.yaml").write_text(
         f"rosbag2_bagfile_information:\n  version: 3\n  relative_file_paths:\n{names}"
@@ -129,7 +128,7 @@ def test_metadata_tells_the_files_of_a_split_bag(split: Path) -> None:
     assert "metadata.yaml is damaged" in bag.damage[0]
 
 
-def test_bags_in_folders(tmp_path: Path) -> None:
+def test_find_bags_lists_bags_in_folders(tmp_path: Path) -> None:
     for name in ("a", "deep/b", "out/c", ".hidden/d"):
         write_bag(tmp_path / name, recorded(0, 1))
     for name in ("x.mcap", "y_2.db3"):
@@ -155,7 +154,7 @@ def test_bags_in_folders(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_cut_off_files_are_read_up_to_the_cut(
+def test_truncated_file_is_read_up_to_its_end(
     bags: dict[Any, Path], kind: Any, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     (file,) = (f for f in bags[kind].iterdir() if f.name != "metadata.yaml")
@@ -179,7 +178,7 @@ def test_cut_off_files_are_read_up_to_the_cut(
     check()
 
 
-def test_no_message_of_a_cut_page_is_filled_with_zeros(
+def test_truncated_page_yields_no_message_padded_with_zeros(
     bags: dict[Any, Path], tmp_path: Path
 ) -> None:
     """SQLite fills the rest of a page with zeros; an image of 180 kB has 44 of 4 kB."""
@@ -193,10 +192,10 @@ def test_no_message_of_a_cut_page_is_filled_with_zeros(
 
 @pytest.mark.parametrize("share", [0.6, 0.8, 0.95])
 @pytest.mark.parametrize("kind", KINDS)
-def test_cut_off_files_lose_no_more_than_a_chunk(
+def test_truncated_file_loses_at_most_one_chunk(
     bags: dict[Any, Path], kind: Any, share: float, tmp_path: Path
 ) -> None:
-    """The writer's chunks are of one megabyte, six images."""
+    """The writer's chunks have one megabyte, six images."""
     (file,) = (f for f in bags[kind].iterdir() if f.name != "metadata.yaml")
     content = file.read_bytes()
     cut = tmp_path / file.name
@@ -206,7 +205,7 @@ def test_cut_off_files_lose_no_more_than_a_chunk(
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_overwritten_bytes_never_stop_a_replay(
+def test_overwritten_bytes_do_not_raise(
     bags: dict[Any, Path], kind: Any, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     (file,) = (f for f in bags[kind].iterdir() if f.name != "metadata.yaml")
@@ -227,7 +226,7 @@ def test_overwritten_bytes_never_stop_a_replay(
     check()
 
 
-def test_a_damaged_file_does_not_spoil_those_behind_it(split: Path) -> None:
+def test_damaged_file_does_not_affect_later_files(split: Path) -> None:
     file = split / "run_4.mcap"
     file.write_bytes(file.read_bytes()[:900])
     bag = Bag(split)
@@ -236,7 +235,7 @@ def test_a_damaged_file_does_not_spoil_those_behind_it(split: Path) -> None:
     assert sum("run_4" in text for text in bag.damage) == 1
 
 
-def test_damage_is_told_once(bags: dict[Any, Path], tmp_path: Path) -> None:
+def test_damage_is_reported_once(bags: dict[Any, Path], tmp_path: Path) -> None:
     content = (bags[KINDS[0]] / "MCAP_NONE.mcap").read_bytes()
     (tmp_path / "cut.mcap").write_bytes(content[:-500])
     bag = Bag(tmp_path / "cut.mcap")
@@ -247,8 +246,8 @@ def test_damage_is_told_once(bags: dict[Any, Path], tmp_path: Path) -> None:
     ]
 
 
-def test_messages_without_chunks_need_not_be_in_order(tmp_path: Path) -> None:
-    """As rosbag2 writes them with the preset "fastwrite": in the order in which they came."""
+def test_mcap_without_chunks_may_be_unordered(tmp_path: Path) -> None:
+    """rosbag2 writes them with the preset "fastwrite", in the order of reception."""
     messages = list(recorded())
     messages[6:8] = messages[7], messages[6]
     bag = Bag(write_mcap(tmp_path / "fast.mcap", messages, chunked=False))
@@ -258,10 +257,8 @@ def test_messages_without_chunks_need_not_be_in_order(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("storage", list(StoragePlugin))
-def test_a_definition_of_an_unknown_kind_spoils_no_others(
-    tmp_path: Path, storage: StoragePlugin
-) -> None:
-    """rosbag2 writes an empty one, or "unknown", where it does not find that of a type."""
+def test_unknown_definition_does_not_affect_others(tmp_path: Path, storage: StoragePlugin) -> None:
+    """rosbag2 writes an empty one, or "unknown", for a type that it does not find."""
     messages = [("/odd", 0, header(0)), *recorded()]
     if storage is MCAP:
         unknown = {"std_msgs/msg/Header": ("unknown", "")}
@@ -284,7 +281,7 @@ def test_a_definition_of_an_unknown_kind_spoils_no_others(
 
 @pytest.fixture(scope="module")
 def killed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """As the recorder leaves it that is killed while it writes ahead: most is in the log only."""
+    """The files of a killed recorder: most messages are only in the write-ahead log."""
     bag = write_bag(tmp_path_factory.mktemp("ahead") / "bag", recorded(), SQLITE)
     with closing(sqlite3.connect(bag / "bag.db3")) as database:
         rows = database.execute("SELECT * FROM messages ORDER BY id").fetchall()
@@ -298,14 +295,14 @@ def killed(tmp_path_factory: pytest.TempPathFactory) -> Path:
         return Path(shutil.copytree(bag, bag.parent / "killed", ignore=without))
 
 
-def test_messages_in_a_log_are_read(killed: Path) -> None:
+def test_write_ahead_log_is_read(killed: Path) -> None:
     files = {file: file.read_bytes() for file in killed.iterdir()}
     for _ in range(2):
         assert list(Bag(killed).messages()) == EXPECTED
     assert {file: file.read_bytes() for file in killed.iterdir()} == files
 
 
-def test_a_log_is_read_up_to_its_damage(
+def test_write_ahead_log_is_read_up_to_its_damage(
     killed: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     content = (killed / "bag.db3-wal").read_bytes()
@@ -324,8 +321,8 @@ def test_a_log_is_read_up_to_its_damage(
     check()
 
 
-def test_a_type_that_nobody_knows(tmp_path: Path) -> None:
-    """Bags of Humble in sqlite3 bring no definitions."""
+def test_undefined_type_raises(tmp_path: Path) -> None:
+    """Humble's bags in sqlite3 have no definitions."""
     data = bytes(TYPES.serialize_cdr(header(0), "std_msgs/msg/Header"))
     kind = "vision_msgs/msg/Detection2DArray"
     path = write_bag(tmp_path / "bag", [("/boxes", 0, (kind, data))], SQLITE)
@@ -339,7 +336,7 @@ def test_a_type_that_nobody_knows(tmp_path: Path) -> None:
         bag.deserialize(message)
 
 
-def test_the_fingerprint_is_of_the_content(bags: dict[Any, Path], tmp_path: Path) -> None:
+def test_fingerprint_depends_on_the_content(bags: dict[Any, Path], tmp_path: Path) -> None:
     copy = tmp_path / "MCAP_NONE"
     shutil.copytree(bags[KINDS[0]], copy)
     assert Bag(copy).fingerprint() == Bag(bags[KINDS[0]]).fingerprint()
@@ -353,7 +350,7 @@ def test_the_fingerprint_is_of_the_content(bags: dict[Any, Path], tmp_path: Path
 
 
 def message(topic: str, time: float, stamp: float | None = None) -> Message:
-    """Recorded at `time`, of an image at `stamp`, seconds."""
+    """A message recorded at `time`, with the stamp `stamp`, seconds."""
     seconds, nanoseconds = divmod(round((time if stamp is None else stamp) * 1e9), 10**9)
     data = b"\0\1\0\0" + struct.pack("<iI", seconds, nanoseconds)
     return Message(topic, round(time * 1e9), data)
@@ -370,14 +367,14 @@ def stamps(frame: Frame) -> dict[str, float]:
     return {kind: (stamp_of(m.data) or 0) * 1e-9 for kind, m in frame.companions.items()}
 
 
-def test_every_message_passes_and_each_image_becomes_a_frame_at_once() -> None:
+def test_matching_passes_messages_and_yields_frames_at_once() -> None:
     messages = [message("image", 0.1), message("other", 0.2), message("image", 0.3)]
     events = list(matched(messages, "image", {}, {}, ALWAYS))
     assert [type(event) for event in events] == [Message, Frame, Message, Message, Frame]
     assert [event for event in events if isinstance(event, Message)] == messages
 
 
-def test_companions_are_found_whenever_they_come() -> None:
+def test_matching_finds_companions_before_and_after_the_image() -> None:
     late = [message("image", 0.0), message("image", 0.1), message("depth", 0.3, 0.0)]
     late += [message("depth", 0.35, 0.1), message("boxes", 0.4, 0.1), message("image", 0.5)]
     found = frames(late)
@@ -385,15 +382,15 @@ def test_companions_are_found_whenever_they_come() -> None:
     assert [frame.number for frame in found] == [0, 1, 2]
 
 
-def test_of_companions_with_other_stamps_the_nearest_is_taken() -> None:
+def test_matching_takes_the_nearest_stamp() -> None:
     near = [message("depth", 0.985), message("image", 1.0), message("depth", 1.01)]
     near += [message("depth", 1.04), message("image", 1.07)]
     found = frames(near, tolerance=20_000_000)
     assert [stamps(frame) for frame in found] == [{"depth": pytest.approx(1.01)}, {}]
 
 
-def test_nobody_waits_for_ever() -> None:
-    """What comes too late is not waited for: pictures would fill the memory."""
+def test_matching_does_not_wait_indefinitely() -> None:
+    """Late messages are not waited for: waiting images would fill the memory."""
     patience = PATIENCE * 1e-9
     messages = [message("image", 0.0), message("image", patience + 0.1), message("depth", 5.0, 0.0)]
     events = list(matched(messages, "image", {"depth": "depth"}, {}, ALWAYS))
@@ -401,20 +398,20 @@ def test_nobody_waits_for_ever() -> None:
     assert not frames(messages)[0].companions
 
 
-def test_calibration_holds_from_before_its_first_message() -> None:
+def test_matching_uses_calibration_before_its_first_message() -> None:
     messages = [message("image", 0.0), message("info", 0.2), message("image", 0.3)]
     messages += [message("info", 0.4), message("image", 0.5), message("image", 9.0)]
     found = [stamps(frame)["info"] for frame in frames(messages)]
     assert found == pytest.approx([0.2, 0.2, 0.4, 0.4])
 
 
-def test_every_third_image() -> None:
+def test_matching_takes_every_third_image() -> None:
     messages = [message("image", k / 10) for k in range(8)]
     found = frames(messages, every=3)
     assert [(f.number, f.image.time) for f in found] == [(0, 0), (1, 300000000), (2, 600000000)]
 
 
-def test_a_bag_played_twice_matches_within_each_round() -> None:
+def test_matching_separates_repeated_stamps() -> None:
     messages = [
         message(topic, 2.0 * turn + k / 10 + wait, k / 10)
         for turn in range(2)
@@ -428,7 +425,7 @@ def test_a_bag_played_twice_matches_within_each_round() -> None:
     assert [frame.companions["depth"].time - frame.image.time for frame in found] == 10 * [30000000]
 
 
-def test_messages_too_short_to_have_a_stamp() -> None:
+def test_matching_handles_messages_without_a_stamp() -> None:
     short = Message("image", 5, b"\0\1\0\0")
     (frame, _) = frames([short, message("depth", 0.1), message("image", 0.1)])
     assert frame.stamp is None and not frame.companions
@@ -439,7 +436,7 @@ def test_messages_too_short_to_have_a_stamp() -> None:
 # Work ahead
 
 
-def test_prefetched_is_in_order_and_stops() -> None:
+def test_prefetched_keeps_the_order_and_stops() -> None:
     done: list[int] = []
 
     def work(item: int) -> int:
@@ -453,14 +450,14 @@ def test_prefetched_is_in_order_and_stops() -> None:
     assert list(prefetched(range(5), work, 1)) == [0, 1, 4, 9, 16]
 
 
-def test_prefetched_raises_after_what_came_before() -> None:
+def test_prefetched_raises_after_earlier_results() -> None:
     results = prefetched([4, 2, 0, 1], lambda item: 8 // item, 9)
     assert [next(results), next(results)] == [2, 4]
     with pytest.raises(ZeroDivisionError):
         next(results)
 
 
-# Bags that can be gone on with
+# Resumable bags
 
 
 class Killed(BaseException):
@@ -476,7 +473,7 @@ def storage(request: pytest.FixtureRequest) -> str:
 
 
 def count_to(bag: ResumableBag, end: int) -> None:
-    """Writes numbers, two to a part; the last one is the state."""
+    """Write numbers, two to a part; the last one is the state."""
     start = bag.resume() or 0
     for k in range(start, end):
         data = bytes(TYPES.serialize_cdr(header(k), "std_msgs/msg/Header"))
@@ -498,14 +495,14 @@ def counted(tmp_path: Path, storage: str) -> dict[str, bytes]:
 
 
 @pytest.mark.parametrize("before", [False, True])
-def test_killed_at_any_step_it_goes_on(
+def test_resumable_bag_resumes_after_a_kill_at_any_step(
     tmp_path: Path,
     counted: dict[str, bytes],
     storage: str,
     before: bool,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Killed in each of the calls by which something becomes visible, before it or after it."""
+    """The writer is killed before or after each call that changes the file system."""
     replace, rmtree = os.replace, shutil.rmtree
     left = 0
 
@@ -541,10 +538,12 @@ def test_killed_at_any_step_it_goes_on(
         if ended:
             assert deadly > 8
             return
-    pytest.fail("there are more steps than thought")
+    pytest.fail("there are more steps than expected")
 
 
-def test_a_finished_bag_is_a_bag(tmp_path: Path, counted: dict[str, bytes], storage: str) -> None:
+def test_resumable_bag_is_a_bag_when_complete(
+    tmp_path: Path, counted: dict[str, bytes], storage: str
+) -> None:
     suffix = {"mcap": "mcap", "sqlite3": "db3"}[storage]
     assert set(counted) == {"metadata.yaml", *(f"n_{n}.{suffix}" for n in range(3))}
     with AnyReader([tmp_path / "whole"]) as reader:
@@ -555,7 +554,7 @@ def test_a_finished_bag_is_a_bag(tmp_path: Path, counted: dict[str, bytes], stor
         assert list(Bag(tmp_path / "whole" / f"n_{n}.{suffix}").messages())
 
 
-def test_another_bag_is_not_mixed_in(
+def test_resumable_bag_refuses_another_fingerprint(
     tmp_path: Path, counted: dict[str, bytes], storage: str
 ) -> None:
     folder = tmp_path / "whole"
@@ -566,7 +565,7 @@ def test_another_bag_is_not_mixed_in(
     begun.write(("/stamps", START, b"\0\1\0\0"), TOPICS)
     begun.end_part(1)
     begun.abandon()
-    with pytest.raises(ResumeError, match="begun in another way: to was '9' and is '8'"):
+    with pytest.raises(ResumeError, match="begun with other options: to was '9' and is '8'"):
         ResumableBag(tmp_path / "begun", "n", {"to": "8"}).resume()
     other = ResumableBag(tmp_path / "begun", "n", {"to": "5"}, storage)
     clear(tmp_path / "begun")
@@ -574,7 +573,7 @@ def test_another_bag_is_not_mixed_in(
     assert content(tmp_path / "begun") == counted
 
 
-def test_other_folders_are_left_alone(tmp_path: Path) -> None:
+def test_resumable_bag_leaves_other_folders_unchanged(tmp_path: Path) -> None:
     (tmp_path / "thesis.tex").touch()
     clear(tmp_path)
     bag = ResumableBag(tmp_path, "n", {})
@@ -583,10 +582,10 @@ def test_other_folders_are_left_alone(tmp_path: Path) -> None:
     assert (tmp_path / "thesis.tex").exists()
     recorded = write_bag(tmp_path / "recorded", [("/image", 0, raw(np.zeros((2, 2, 3)), 0))])
     clear(recorded)
-    assert Bag(recorded).topics, "a bag of somebody else"
+    assert Bag(recorded).topics, "a bag of another program"
 
 
-def test_one_writer_at_a_time(tmp_path: Path) -> None:
+def test_resumable_bag_has_one_writer_at_a_time(tmp_path: Path) -> None:
     first, second = (ResumableBag(tmp_path / "bag", "n", {"to": "5"}) for _ in range(2))
     first.resume()
     for attempt in (second.resume, lambda: clear(tmp_path / "bag")):

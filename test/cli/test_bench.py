@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`pear bench`: what is timed, that timing changes nothing, and what is said of it."""
+"""`pear bench`: the stages that it measures, unchanged results, and its report."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ WIDTH, HEIGHT = 64, 48
 
 
 class Clock:
-    """Time that passes only when somebody works."""
+    """A clock that advances only when a fake stage works."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now = 0.0
@@ -58,7 +58,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     return Clock(monkeypatch)
 
 
-def test_stages_within_are_not_counted_twice(clock: Clock) -> None:
+def test_stopwatch_counts_nested_stages_once(clock: Clock) -> None:
     watch = Stopwatch()
     with watch.stage("whole"):
         clock.work(1)
@@ -73,7 +73,7 @@ def test_stages_within_are_not_counted_twice(clock: Clock) -> None:
     assert watch.lap() == {}
 
 
-def test_a_stage_that_raises_is_counted_and_closed(clock: Clock) -> None:
+def test_stopwatch_counts_a_stage_that_raises(clock: Clock) -> None:
     watch = Stopwatch()
     with watch.stage("whole"):
         with pytest.raises(KeyError), watch.stage("bad"):
@@ -83,7 +83,7 @@ def test_a_stage_that_raises_is_counted_and_closed(clock: Clock) -> None:
     assert watch.lap() == {"whole": 1, "bad": 5}
 
 
-def test_other_threads_are_let_through(clock: Clock) -> None:
+def test_stopwatch_ignores_other_threads(clock: Clock) -> None:
     watch, done = Stopwatch(), []
 
     def elsewhere() -> None:
@@ -113,7 +113,7 @@ class Owner:
         self.part = Part()
 
 
-def test_a_watched_part_does_what_it_did(clock: Clock) -> None:
+def test_stopwatch_does_not_change_a_watched_part(clock: Clock) -> None:
     watch, owner = Stopwatch(), Owner()
     watch.watch(owner, "part", "calls")
     assert owner.part(1, b=2) == 3
@@ -128,7 +128,7 @@ def test_a_watched_part_does_what_it_did(clock: Clock) -> None:
 
 
 class Sleeper:
-    """An estimator that takes its time: one person, in the middle of the picture."""
+    """A slow estimator of one person in the centre of the image."""
 
     model_id = "sleeper/1"
     diagnostics: Mapping[str, str] = {"device": "CPU, 2 threads", "runtime": "none 1.0"}
@@ -170,7 +170,7 @@ class PointBody:
 
 
 class Still:
-    """The same picture over and over, each read in 2 ms."""
+    """The same image repeatedly, each read in 2 ms."""
 
     name = "a still"
 
@@ -197,7 +197,7 @@ def measured_sleeper(clock: Clock, there: int, wanted: int) -> Measured:
     return measure(pipeline, estimator, Still(there, clock), wanted, send)
 
 
-def test_every_stage_has_its_own_time(clock: Clock) -> None:
+def test_measure_separates_the_stages(clock: Clock) -> None:
     measured = measured_sleeper(clock, there=100, wanted=20)
     means = dict(zip(measured.stages, 1e3 * measured.seconds.mean(axis=0), strict=True))
     expected = {"decode": 2, "estimate": 40, "mesh": 5, "messages": 3}
@@ -213,7 +213,7 @@ def test_every_stage_has_its_own_time(clock: Clock) -> None:
 @pytest.mark.parametrize(
     ("there", "wanted", "left_out", "kept"), [(100, 20, 10, 20), (28, 50, 7, 21), (1, 9, 0, 1)]
 )
-def test_frames_to_warm_up_are_left_out(
+def test_measure_omits_frames_to_warm_up(
     there: int, wanted: int, left_out: int, kept: int, clock: Clock
 ) -> None:
     measured = measured_sleeper(clock, there, wanted)
@@ -222,8 +222,8 @@ def test_frames_to_warm_up_are_left_out(
     assert measured.size == (WIDTH, HEIGHT)
 
 
-def test_nothing_to_measure_is_told(clock: Clock) -> None:
-    with pytest.raises(SourceError, match="no picture in a still"):
+def test_measure_without_frames_raises(clock: Clock) -> None:
+    with pytest.raises(SourceError, match="no image in a still"):
         measured_sleeper(clock, 0, 5)
 
 
@@ -246,7 +246,7 @@ def clip() -> FrameSource:
     return FrameSource(str(demo_clip()))
 
 
-def test_the_landmarks_stages_are_told_apart_and_people_are_the_same() -> None:
+def test_measure_separates_stages_of_landmarks_and_keeps_results() -> None:
     frames = Some(5)
     plain = Pipeline(LandmarkEstimator())
     expected = [plain(image, frames.camera(1768, 994), stamp) for stamp, image in frames]
@@ -267,7 +267,7 @@ def test_the_landmarks_stages_are_told_apart_and_people_are_the_same() -> None:
             np.testing.assert_array_equal(a.joints, b.joints)
 
 
-def test_pears_stages_are_told_apart(pear_models: Path) -> None:
+def test_measure_separates_stages_of_pear(pear_models: Path) -> None:
     pytest.importorskip("torch", reason="PEAR needs torch")
     from pear_ros.estimators.factory import make_estimator
 
@@ -291,7 +291,7 @@ def write_bag(
     topics: Sequence[str] = ("/camera/image_raw",),
     focal: float = 50.0,
 ) -> Path:
-    """Three pictures a topic, 1, 2 and 3 bright, the second of them damaged; and a CameraInfo."""
+    """Three images a topic with values 1, 2 and 3, the second damaged, and a CameraInfo."""
     header = TYPES.types["std_msgs/msg/Header"]
     stamp = TYPES.types["builtin_interfaces/msg/Time"]
     writer = Writer(path, version=9, storage_plugin=storage)
@@ -344,7 +344,9 @@ def write_bag(
 
 @pytest.mark.parametrize("storage", [StoragePlugin.MCAP, StoragePlugin.SQLITE3])
 @pytest.mark.parametrize("topic", ["/camera/image_raw", "/camera/image_raw/compressed"])
-def test_a_bags_only_images_are_read(storage: StoragePlugin, topic: str, tmp_path: Path) -> None:
+def test_bag_frames_find_the_only_image_topic(
+    storage: StoragePlugin, topic: str, tmp_path: Path
+) -> None:
     path = write_bag(tmp_path / "bag", storage, [topic])
     for source in (path, next(file for file in path.iterdir() if file.suffix != ".yaml")):
         frames = open_frames(str(source))
@@ -354,12 +356,12 @@ def test_a_bags_only_images_are_read(storage: StoragePlugin, topic: str, tmp_pat
         assert (camera.fx, camera.source) == (50.0, IntrinsicsSource.CAMERA_INFO)
 
 
-def test_a_camera_that_is_not_calibrated_has_a_usual_field_of_view(tmp_path: Path) -> None:
+def test_bag_frames_without_calibration_have_a_common_field_of_view(tmp_path: Path) -> None:
     frames = open_frames(str(write_bag(tmp_path / "bag", focal=0.0)))
     assert frames.camera(WIDTH, HEIGHT).source is IntrinsicsSource.FIELD_OF_VIEW
 
 
-def test_of_several_topics_one_must_be_chosen(tmp_path: Path) -> None:
+def test_bag_frames_with_several_topics_are_refused(tmp_path: Path) -> None:
     path = str(write_bag(tmp_path / "bag", topics=["/left/image", "/right/image"]))
     with pytest.raises(SourceError, match=r"--image: /left/image \(3\), /right/image"):
         open_frames(path)
@@ -369,14 +371,14 @@ def test_of_several_topics_one_must_be_chosen(tmp_path: Path) -> None:
     assert isinstance(chosen, BagFrames) and chosen.topic == "/right/image"
 
 
-def test_of_several_bags_one_must_be_chosen(tmp_path: Path) -> None:
+def test_folder_with_several_bags_is_refused(tmp_path: Path) -> None:
     for name in ("a", "b"):
         write_bag(tmp_path / name)
     with pytest.raises(SourceError, match="holds 2 bags"):
         open_frames(str(tmp_path))
 
 
-def test_sources_that_cannot_be_measured_with(tmp_path: Path) -> None:
+def test_open_frames_refuses_unsuitable_sources(tmp_path: Path) -> None:
     cv2.imwrite(str(tmp_path / "still.png"), np.zeros((9, 9, 3), np.uint8))
     (tmp_path / "empty.mcap").write_bytes(b"")
     (tmp_path / "folder").mkdir()
@@ -408,18 +410,18 @@ def setting(load: float = 0.0) -> Setting:
     return Setting("a video", "sleeper/1", Sleeper.diagnostics, this_machine(), load)
 
 
-def test_percentiles_and_shares_of_stages() -> None:
+def test_report_has_percentiles_and_shares_of_stages() -> None:
     decode, estimate, _, total = rows(MEASURED)
     assert decode[:6] == ("decode", "50.5", "50.5", "95.0", "99.0", "25 %")
     assert estimate[5] == "50 %"
     assert total[:6] == ("total", "202.0", "202.0", "380.2", "396.0", "100 %")
 
 
-def test_the_report_says_what_was_measured_on_what() -> None:
+def test_report_describes_source_and_machine() -> None:
     report = as_markdown(MEASURED, setting(), "bench.png")
     for expected in (
-        "sleeper/1: 5.0 frames a second, 0.99 people a frame",
-        "100 frames of 640 x 480 pixels from a video; 10 frames before them were left out",
+        "sleeper/1: 5.0 frames per second, 0.99 people per frame",
+        "100 frames of 640 x 480 pixels from a video; 10 frames before them to warm up",
         f"{this_machine().cores} cores",
         "CPU, 2 threads",
         "the machine was idle",
@@ -433,7 +435,7 @@ def test_the_report_says_what_was_measured_on_what() -> None:
     assert as_text(rows(MEASURED)).count("\n") == 4
 
 
-def test_a_busy_machine_and_few_frames_are_told() -> None:
+def test_report_remarks_load_and_few_frames() -> None:
     cores = this_machine().cores
     assert "was not idle" in title(MEASURED, setting(load=0.4 * cores))[-1]
     assert "was idle" in title(MEASURED, setting(load=0.1 * cores))[-1]
@@ -449,7 +451,7 @@ def count_of(picture: Image, area: tuple[slice, slice], colour: tuple[int, int, 
     return int((picture[area] == colour).all(axis=2).sum())
 
 
-def test_areas_of_the_plot_are_those_of_the_stages() -> None:
+def test_plot_areas_are_proportional_to_stages() -> None:
     picture = plot.draw_plot(MEASURED, ["title", "below"])
     assert picture.shape == (plot._HEIGHT, plot._WIDTH, 3)
     frames = slice(100, 430), slice(90, plot._WIDTH - 40)
@@ -462,13 +464,13 @@ def test_areas_of_the_plot_are_those_of_the_stages() -> None:
 
 
 @pytest.mark.parametrize("seconds", [[[0.5]], [[1e-6], [1e-6]], [[0.0], [3600.0]]])
-def test_the_plot_of_little_or_odd_things(seconds: list[list[float]]) -> None:
+def test_plot_of_extreme_values(seconds: list[list[float]]) -> None:
     odd = Measured(("estimate",), np.array(seconds), np.ones(len(seconds), int), 0, (1, 1))
     assert (plot.draw_plot(odd, ["t"]) != 255).any()
 
 
 @given(st.floats(1e-3, 1e7), st.integers(2, 12))
-def test_steps_of_an_axis(largest: float, parts: int) -> None:
+def test_plot_steps_of_an_axis(largest: float, parts: int) -> None:
     step = plot.nice_step(largest, parts)
     assert largest / step <= parts * (1 + 1e-9)
     assert largest / step > parts / 2.6
@@ -478,7 +480,7 @@ def test_steps_of_an_axis(largest: float, parts: int) -> None:
 # The command
 
 
-def test_as_a_command_on_a_video(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_bench_command_on_a_video(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     film, folder = tmp_path / "film.mp4", tmp_path / "out"
     with VideoWriter(film) as writer:
         for (stamp, image), _ in zip(clip(), range(8), strict=False):
@@ -492,7 +494,9 @@ def test_as_a_command_on_a_video(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert cv2.imread(str(folder / "bench.png")) is not None
 
 
-def test_what_is_wrong_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_bench_command_prints_errors_in_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     for source in ("absent.mp4", "absent.mcap"):
         assert main(["bench", str(tmp_path / source), "--output", str(tmp_path / "out")]) == 1
         captured = capsys.readouterr()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The command `pear`: arguments, and what `pear run` leaves behind."""
+"""The command `pear`: arguments, and the files of `pear run`."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from pear_ros.io.video import FrameSource, VideoWriter
 
 
 class Known:
-    """A pipeline for pictures whose first pixel says how many people there are, 3 m away."""
+    """A pipeline for images whose first pixel is the number of people, 3 m away."""
 
     def __init__(self) -> None:
         self.body: BodyModel = load_open_body()
@@ -61,9 +61,7 @@ def picture(people: int) -> Image:
     return np.full((120, 160, 3), people, np.uint8)
 
 
-def test_a_picture_leaves_an_overlay_with_side_view_and_everyones_parameters(
-    tmp_path: Path, pipeline: Known
-) -> None:
+def test_run_writes_overlay_and_parameters_of_an_image(tmp_path: Path, pipeline: Known) -> None:
     file = tmp_path / "two.png"
     cv2.imwrite(str(file), picture(2))
     table, (overlay, arrays) = process(FrameSource(str(file)), pipeline, tmp_path, 60.0)
@@ -82,9 +80,7 @@ def test_a_picture_leaves_an_overlay_with_side_view_and_everyones_parameters(
     assert found["body_model"] == pipeline.body.name
 
 
-def test_a_video_leaves_a_video_and_rows_that_name_their_frames(
-    tmp_path: Path, pipeline: Known
-) -> None:
+def test_run_writes_a_video_and_rows_with_their_frames(tmp_path: Path, pipeline: Known) -> None:
     file = tmp_path / "clip.mp4"
     with VideoWriter(file) as writer:
         for index, people in enumerate([0, 16, 0]):
@@ -99,9 +95,7 @@ def test_a_video_leaves_a_video_and_rows_that_name_their_frames(
     np.testing.assert_allclose(found["stamp"], found["frame_stamp"][found["frame"]])
 
 
-def test_arrays_of_a_picture_without_people_keep_their_shapes(
-    tmp_path: Path, pipeline: Known
-) -> None:
+def test_run_keeps_array_shapes_without_people(tmp_path: Path, pipeline: Known) -> None:
     file = tmp_path / "empty.png"
     cv2.imwrite(str(file), picture(0))
     table, (overlay, arrays) = process(FrameSource(str(file)), pipeline, tmp_path, 60.0)
@@ -128,7 +122,7 @@ def test_arrays_of_a_picture_without_people_keep_their_shapes(
         ([], "SUBCOMMAND"),
     ],
 )
-def test_wrong_arguments_are_refused_with_the_reason(
+def test_run_refuses_wrong_arguments_with_the_reason(
     arguments: list[str], expected: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit) as raised:
@@ -137,7 +131,7 @@ def test_wrong_arguments_are_refused_with_the_reason(
     assert expected in capsys.readouterr().err
 
 
-def test_a_missing_file_is_one_line_of_error(
+def test_run_prints_one_line_for_a_missing_file(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     missing = tmp_path / "absent.mp4"
@@ -148,7 +142,7 @@ def test_a_missing_file_is_one_line_of_error(
     assert not (tmp_path / "out").exists()
 
 
-def test_help_lists_every_array_and_imports_nothing_heavy() -> None:
+def test_run_help_lists_every_array_and_imports_nothing_heavy() -> None:
     code = (
         "import sys, pear_ros.cli\n"
         "try: pear_ros.cli.main(['run', '--help'])\n"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The demo's parts: playing in step with the real node over DDS, the bag, pictures, the table."""
+"""`pear demo`: lockstep playback to a real node over DDS, the bag, images, the table."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ FRAMES = [
 
 
 class Stage:
-    """A node with a pipeline of ours, a recorder and a player, in one process."""
+    """A node with a fake pipeline, a recorder and a player in one process."""
 
     def __init__(self, bag: Path, pipeline: TinyPipeline) -> None:
         self._context = rclpy.Context()
@@ -89,7 +89,7 @@ def make_stage(tmp_path: Path) -> Iterator[Callable[[TinyPipeline], Stage]]:
 
 @pytest.fixture(scope="module")
 def recorded(tmp_path_factory: pytest.TempPathFactory) -> tuple[Answers, Path]:
-    """FRAMES through the node: what came back, and the bag."""
+    """The results of FRAMES through the node, and the bag."""
     bag = tmp_path_factory.mktemp("demo") / "bag"
     stage = Stage(bag, OpenPipeline())
     try:
@@ -98,7 +98,7 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> tuple[Answers, Path]:
         stage.close()
 
 
-def test_every_frame_is_answered_with_who_is_in_it(recorded: tuple[Answers, Path]) -> None:
+def test_lockstep_player_gets_ids_for_every_frame(recorded: tuple[Answers, Path]) -> None:
     answers, _ = recorded
     assert (answers.sent, answers.answered) == (4, 4)
     assert answers.ids == [["h1"], ["h1", "h3"], [], ["h3"]]
@@ -107,7 +107,7 @@ def test_every_frame_is_answered_with_who_is_in_it(recorded: tuple[Answers, Path
         assert min(latencies) > 0.0
 
 
-def test_the_bag_has_all_topics_at_the_pace_of_the_clip(recorded: tuple[Answers, Path]) -> None:
+def test_recorded_bag_has_all_topics_at_the_clips_rate(recorded: tuple[Answers, Path]) -> None:
     _, bag = recorded
     with AnyReader([bag]) as reader:
         counts = {connection.topic: connection.msgcount for connection in reader.connections}
@@ -147,7 +147,7 @@ def test_recorded_messages_are_those_of_the_node(recorded: tuple[Answers, Path])
                 np.testing.assert_array_equal(message.faces, load_open_body().faces.ravel())
 
 
-def test_the_bag_alone_makes_video_and_contact_sheet(
+def test_draw_bag_writes_video_and_contact_sheet(
     recorded: tuple[Answers, Path], tmp_path: Path
 ) -> None:
     _, bag = recorded
@@ -162,7 +162,7 @@ def test_the_bag_alone_makes_video_and_contact_sheet(
     assert drawn is not None and drawn.shape[1] == 3 * 640 + 8
 
 
-def test_a_node_that_does_not_answer_is_given_up(
+def test_lockstep_player_stops_without_results(
     make_stage: Callable[[TinyPipeline], Stage], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pipeline = TinyPipeline()
@@ -173,7 +173,7 @@ def test_a_node_that_does_not_answer_is_given_up(
         stage.player.play(FRAMES)
 
 
-def test_the_optical_frame_looks_along_the_links_x() -> None:
+def test_optical_frame_z_is_the_links_x() -> None:
     rotation = optical_transform(rclpy.time.Time().to_msg()).transform.rotation
     x, y, z, w = rotation.x, rotation.y, rotation.z, rotation.w
     forward = (2 * (x * z + w * y), 2 * (y * z - w * x), 1 - 2 * (x * x + y * y))
@@ -191,7 +191,7 @@ def test_table_counts_frames_people_and_time() -> None:
     assert lines["frames sent"].startswith("4 ")
     assert lines["frames with results"] == "3"
     assert lines["frames dropped"] == "1"
-    assert lines["people"].startswith("2 ids, 1.00 people a frame, 2 at most")
+    assert lines["people"].startswith("2 ids, 1.00 people per frame, 2 at most")
     assert lines["pace"].startswith("3.0 frames/s")
     assert lines["/humans"].split() == ["200", "290"]
     assert "failed" not in lines

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`pear doctor`: each check on a machine that is well and on one that is not."""
+"""`pear doctor`: each check on a working machine and on one with problems."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ TORCH = {"version": "2.8.0", "cuda": "12.6", "usable": True, "architectures": ["
 
 
 class Answers:
-    """Stands in for the probes: answers by question, and none to others."""
+    """A fake of the probes, with a result for each probe that a test expects."""
 
     def __init__(self, answers: dict[tuple[str, ...], dict[str, Any]]) -> None:
         self._answers = answers
@@ -49,14 +49,14 @@ class Answers:
 
 @pytest.fixture
 def installed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every library seems to be there."""
+    """Every library appears to be installed."""
     monkeypatch.setattr("importlib.util.find_spec", lambda name: name)
 
 
 def by_id(findings: Iterator[Finding]) -> dict[str, Finding]:
     found = list(findings)
     ids = [finding.id for finding in found]
-    assert len(set(ids)) == len(ids), "ids are told once"
+    assert len(set(ids)) == len(ids), "ids are unique"
     assert all(finding.advice for finding in found if finding.level is not OK), "what to do"
     return {finding.id: finding for finding in found}
 
@@ -68,7 +68,7 @@ def levels(findings: Iterator[Finding]) -> dict[str, Level]:
 # How checks are run and shown
 
 
-def test_a_check_that_raises_is_a_warning_and_keeps_what_it_found() -> None:
+def test_run_check_turns_an_exception_into_a_warning() -> None:
     def check() -> Iterator[Finding]:
         yield ok("a.first", "fine")
         raise KeyError("oops")
@@ -87,7 +87,7 @@ def test_a_check_that_raises_is_a_warning_and_keeps_what_it_found() -> None:
         ("import time; time.sleep(60)", "no answer within 1 s"),
     ],
 )
-def test_a_probe_that_crashes_or_hangs_says_how(
+def test_run_module_reports_crashes_and_timeouts(
     code: str, expected: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "rough_probe.py").write_text(code)
@@ -96,7 +96,7 @@ def test_a_probe_that_crashes_or_hangs_says_how(
         run_module("rough_probe", timeout=1.0 if "sleep" in code else 30.0)
 
 
-def test_home_is_not_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_output_hides_the_home_folder(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", "/home/al")
     text = "/home/al/models /home/alice/models /home/al"
     assert without_home(text) == "~/models /home/alice/models ~"
@@ -104,7 +104,7 @@ def test_home_is_not_told(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "/home/al" not in formatting.as_json([finding]) + formatting.lines(finding, 80, False)
 
 
-def test_lines_are_wrapped_but_words_are_whole() -> None:
+def test_output_lines_are_wrapped_between_words() -> None:
     advice = "python3 -m pip install " + "a-very-long-package-name " * 5
     text = formatting.lines(Finding("a.b", FAIL, "is not there", advice), 60, False)
     assert max(map(len, text.splitlines())) <= 60
@@ -132,7 +132,7 @@ def library(name: str) -> Any:
     [
         ("numpy", {"version": "2.2.6"}, OK, "2.2.6"),
         ("cv2", {"error": "ImportError: libGL.so.1: cannot open"}, FAIL, "libgl1"),
-        ("torch", {"error": "OSError: libcudnn.so.9"}, WARN, "install it anew"),
+        ("torch", {"error": "OSError: libcudnn.so.9"}, WARN, "reinstall it"),
         ("torch", {**TORCH, "cuda": None}, OK, "built without CUDA"),
         ("scipy", {"error": "_ARRAY_API not found", "crashed": True}, FAIL, "'numpy<2'"),
         ("tensorrt", {"version": "8.5", "unsupported": "TensorRT 8.5 is not"}, WARN, "8.5 is not"),
@@ -146,13 +146,13 @@ def test_libraries(name: str, answer: dict[str, Any], level: Level, expected: st
     assert expected in finding.text + finding.advice
 
 
-def test_a_missing_library_matters_if_it_is_required(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_library_fails_only_if_required(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     assert levels(libraries.check_library(library("scipy"), Answers({}))) == {"library.scipy": FAIL}
     assert levels(libraries.check_library(library("torch"), Answers({}))) == {"library.torch": OK}
 
 
-def test_several_opencv_overwrite_each_other(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_several_opencv_packages_are_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
     there = {"opencv-python": "4.10", "opencv-python-headless": "5.0"}
     monkeypatch.setattr(libraries, "_installed_version", lambda name: there.get(name, ""))
     assert levels(libraries.check_opencv()) == {"library.cv2_packages": WARN}
@@ -160,7 +160,7 @@ def test_several_opencv_overwrite_each_other(monkeypatch: pytest.MonkeyPatch) ->
     assert not levels(libraries.check_opencv())
 
 
-def test_real_libraries_answer() -> None:
+def test_library_probes_return_versions() -> None:
     assert probes.library("numpy")["version"] == __import__("numpy").__version__
     assert probes.main(["library", "no_such_library"]) == 0
 
@@ -182,7 +182,7 @@ def jetson(root: Path, l4t: str = "R36 (release), REVISION: 4.3") -> Path:
     return root
 
 
-def test_a_jetson_is_described(tmp_path: Path) -> None:
+def test_jetson_is_described(tmp_path: Path) -> None:
     machine = this_machine(jetson(tmp_path))
     assert str(machine.jetson) == ("NVIDIA Jetson AGX Orin (JetPack 6, L4T 36.4.3, power MODE_30W)")
     assert (machine.processor, machine.memory) == ("ARMv8", 65_536_000_000)
@@ -191,7 +191,7 @@ def test_a_jetson_is_described(tmp_path: Path) -> None:
     assert levels(gpu.check_machine(old, 0.5))["machine.jetson"] is FAIL
 
 
-def test_a_busy_machine_is_told() -> None:
+def test_machine_load_is_a_warning() -> None:
     machine = replace(this_machine(), cores=2)
     assert levels(gpu.check_machine(machine, 1.9))["machine.load"] is OK
     assert levels(gpu.check_machine(machine, 2.1))["machine.load"] is WARN
@@ -212,7 +212,7 @@ def test_a_busy_machine_is_told() -> None:
         ({("tensorrt_builder",): {"error": "CUDA is too new"}}, "gpu.tensorrt", FAIL),
     ],
 )
-def test_a_gpu_and_what_uses_it(changed: dict[Any, Any], id: str, level: Level) -> None:
+def test_gpu_and_its_libraries(changed: dict[Any, Any], id: str, level: Level) -> None:
     well = {
         ("gpu",): GPU,
         ("library", "torch"): TORCH,
@@ -224,28 +224,26 @@ def test_a_gpu_and_what_uses_it(changed: dict[Any, Any], id: str, level: Level) 
     assert set(found.values()) <= {OK}, "the rest is well"
 
 
-def test_a_gpu_that_is_built_in_but_cannot_be_used() -> None:
+def test_gpu_without_a_driver_is_a_warning() -> None:
     answers = Answers({("gpu",): {"missing": "there is no driver"}})
     assert levels(gpu.check_gpu(answers, built_in=True)) == {"gpu.device": WARN}
     assert levels(gpu.check_gpu(answers, built_in=False)) == {"gpu.device": OK}
 
 
-def test_binaries_run_on_later_gpus_of_the_same_kind() -> None:
+def test_runs_on_compares_compute_capabilities() -> None:
     assert gpu.runs_on(["sm_80"], "8.7") and gpu.runs_on(["sm_90a", "sm_86"], "8.6")
     assert not gpu.runs_on(["sm_89"], "8.7") and not gpu.runs_on(["sm_80"], "9.0")
     assert gpu.runs_on(["compute_80"], "12.1") and not gpu.runs_on(["sm_120"], "11.0")
 
 
-def test_the_probe_of_the_gpu_never_raises() -> None:
+def test_gpu_probe_does_not_raise() -> None:
     assert set(probes.gpu()) & {"missing", "name"}
 
 
 # Models and engines
 
 
-def test_assets_that_are_missing_or_damaged_fail(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_missing_or_damaged_assets_fail(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PEAR_ROS_CACHE", str(tmp_path))
     found = by_id(models.check_assets())
     assert found["models.landmarks"].level is FAIL
@@ -253,7 +251,7 @@ def test_assets_that_are_missing_or_damaged_fail(
     assert len(found["models.landmarks"].facts["missing"]) == 6
 
 
-def test_nothing_of_pear_is_no_fault_unless_it_was_asked_for(
+def test_missing_pear_files_fail_only_if_requested(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("PEAR_ROS_MODELS", raising=False)
@@ -262,7 +260,7 @@ def test_nothing_of_pear_is_no_fault_unless_it_was_asked_for(
     assert levels(models.check_pear_files(tmp_path)) == {"models.pear": FAIL}
 
 
-def test_pears_files_with_one_missing_one_empty_and_one_not_fetched(tmp_path: Path) -> None:
+def test_pear_files_missing_empty_and_not_fetched(tmp_path: Path) -> None:
     folder = tmp_path / "models"
     folder.mkdir()
     for name in ("pear_model.pt", "generic_model.pkl", "FLAME_masks.pkl", "l_eyelid.npy"):
@@ -280,7 +278,7 @@ def test_pears_files_with_one_missing_one_empty_and_one_not_fetched(tmp_path: Pa
     assert "git lfs pull" in found["models.pear_flame_vertices"].advice
 
 
-def test_a_graph_without_its_record_fails(tmp_path: Path) -> None:
+def test_graph_without_its_record_fails(tmp_path: Path) -> None:
     (tmp_path / "pear_01234567_fp16.onnx").write_bytes(b"graph")
     found = by_id(models.check_pear_files(tmp_path))
     assert found["models.pear_01234567_fp16"].level is FAIL
@@ -305,34 +303,34 @@ def judged(cache: EngineCache, answers: Answers = HERE) -> Finding:
     return finding
 
 
-def test_an_engine_for_this_machine_is_valid(cache: EngineCache) -> None:
+def test_engine_for_this_machine_is_valid(cache: EngineCache) -> None:
     finding = judged(cache)
     assert finding.level is OK and "valid" in finding.text
 
 
 @pytest.mark.parametrize(
-    ("gpu_answer", "tensorrt", "told"),
+    ("gpu_answer", "tensorrt", "expected"),
     [
         (GPU, "10.7.0", "TensorRT 10.3.0 instead of 10.7.0"),
         ({**GPU, "name": "Thor"}, "10.3.0", "device Orin instead of Thor"),
         ({**GPU, "compute_capability": "11.0"}, "10.3.0", "8.7 instead of 11.0"),
     ],
 )
-def test_an_engine_for_another_machine_is_not(
-    cache: EngineCache, gpu_answer: dict[str, Any], tensorrt: str, told: str
+def test_engine_for_another_machine_is_a_warning(
+    cache: EngineCache, gpu_answer: dict[str, Any], tensorrt: str, expected: str
 ) -> None:
     answers = Answers({("gpu",): gpu_answer, ("library", "tensorrt"): {"version": tensorrt}})
     finding = judged(cache, answers)
-    assert finding.level is WARN and told in finding.text
+    assert finding.level is WARN and expected in finding.text
 
 
-def test_without_a_gpu_an_engine_is_only_looked_through(cache: EngineCache) -> None:
+def test_engine_is_not_tried_without_a_gpu(cache: EngineCache) -> None:
     answers = Answers({("gpu",): {"missing": "none"}, ("library", "tensorrt"): {"error": "none"}})
     finding = judged(cache, answers)
     assert finding.level is OK and "not tried" in finding.text
 
 
-def test_a_corrupted_engine_is_found_and_left_as_it_is(cache: EngineCache) -> None:
+def test_corrupted_engine_is_reported_and_kept(cache: EngineCache) -> None:
     plan = cache.folder / f"{KEY.name}.plan"
     plan.write_bytes(b"pear" * 100)
     finding = judged(cache)
@@ -340,7 +338,7 @@ def test_a_corrupted_engine_is_found_and_left_as_it_is(cache: EngineCache) -> No
     assert plan.exists()
 
 
-def test_a_damaged_record_and_a_lonely_plan_are_found(cache: EngineCache) -> None:
+def test_damaged_record_and_plan_without_record_are_reported(cache: EngineCache) -> None:
     (cache.folder / f"{KEY.name}.json").write_text("{")
     assert "is damaged" in judged(cache).text
     (cache.folder / f"{KEY.name}.json").unlink()
@@ -348,7 +346,7 @@ def test_a_damaged_record_and_a_lonely_plan_are_found(cache: EngineCache) -> Non
     assert found == {"engine.cache": OK, "engine.lonely": WARN}
 
 
-def test_a_renamed_engine_is_found(cache: EngineCache) -> None:
+def test_renamed_engine_is_reported(cache: EngineCache) -> None:
     for suffix in ("json", "plan"):
         file = cache.folder / f"{KEY.name}.{suffix}"
         file.rename(file.with_stem("engine_0123"))
@@ -358,7 +356,7 @@ def test_a_renamed_engine_is_found(cache: EngineCache) -> None:
 # ROS 2
 
 
-def test_without_ros_it_says_what_to_source(
+def test_distribution_without_ros_says_what_to_source(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
@@ -385,7 +383,7 @@ class Spec:
         (None, ["humble", "jazzy"], WARN),
     ],
 )
-def test_a_sourced_distribution(
+def test_distribution_that_is_sourced(
     compiled: str | None,
     prefixes: list[str],
     level: Level,
@@ -433,7 +431,7 @@ def test_domain_and_discovery(environment: dict[str, str], id: str, level: Level
     assert levels(ros.check_domain(environment))[id] is level
 
 
-def test_peers_are_counted_not_named() -> None:
+def test_discovery_counts_peers_without_names() -> None:
     environment = {"ROS_STATIC_PEERS": "192.168.7.9;robot.local"}
     found = by_id(ros.check_domain(environment))["ros.discovery"]
     assert "2 machines" in found.text
@@ -463,7 +461,7 @@ def test_transports(environment: dict[str, str], level: Level) -> None:
     assert not levels(ros.check_transports("rmw_cyclonedds_cpp", environment))
 
 
-def test_settings_of_dds_that_are_not_there(tmp_path: Path) -> None:
+def test_missing_profiles_of_dds_fail(tmp_path: Path) -> None:
     (tmp_path / "there.xml").touch()
     for value, expected in {
         f"file://{tmp_path}/there.xml": {},
@@ -473,7 +471,7 @@ def test_settings_of_dds_that_are_not_there(tmp_path: Path) -> None:
         assert levels(ros.check_transports("rmw_x", {"CYCLONEDDS_URI": value})) == expected
 
 
-def test_node_and_messages_that_do_not_fit() -> None:
+def test_messages_of_another_version_fail() -> None:
     well = Answers({("node",): {}, ("pear_msgs",): {}})
     assert set(levels(ros.check_node(well)).values()) == {OK}
     old = Answers({("node",): {}, ("pear_msgs",): {"error": "AssertionError: no field scale"}})
@@ -513,7 +511,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("quick")
-def test_json_has_stable_keys_and_the_exit_code_tells_of_failures(
+def test_json_has_stable_keys_and_the_exit_code_shows_failures(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     code, report = run_json(capsys, "--models", str(tmp_path))
@@ -535,7 +533,7 @@ def test_json_has_stable_keys_and_the_exit_code_tells_of_failures(
 
 
 @pytest.mark.usefixtures("quick")
-def test_a_check_that_breaks_keeps_none_of_the_others(
+def test_check_that_raises_does_not_stop_the_others(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def broken(*_: object) -> Iterator[Finding]:
@@ -550,8 +548,8 @@ def test_a_check_that_breaks_keeps_none_of_the_others(
     assert "engine.cache" in {c["id"] for c in report["checks"]}
 
 
-def test_as_a_process_without_ros_nor_any_library() -> None:
-    """Not even NumPy: every check that needs something says so, and none crashes."""
+def test_doctor_runs_without_ros_and_libraries() -> None:
+    """Without NumPy every check reports what is missing, and none crashes."""
     program = """
 import importlib.abc, sys
 allowed = {"pear_ros"} | set(sys.stdlib_module_names)

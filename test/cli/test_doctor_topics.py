@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`pear doctor` on a ROS network: real publishers, and what is said of them."""
+"""`pear doctor` on a ROS network: findings about real publishers."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ RATE = 20.0
 
 
 class Cameras(Node):
-    """Publishes pictures on several topics, some of them amiss."""
+    """Publishes images on several topics, some of them with problems."""
 
     def __init__(self, context: rclpy.Context) -> None:
         super().__init__("cameras", context=context)
@@ -65,7 +65,7 @@ class Cameras(Node):
         }
         self._info = self.create_publisher(CameraInfo, "/good/camera_info", 1)
         self.create_publisher(ImageMessage, "/silent/image_raw", 1)
-        # Both hear nobody: one as nobody publishes, one as it asks for too much.
+        # Neither receives anything: one has no publisher, the other requests incompatible QoS.
         self.create_subscription(ImageMessage, "/awaited/image", lambda _: None, BEST_EFFORT)
         self.create_subscription(ImageMessage, "/good/image_raw", lambda _: None, 1)
         self.create_timer(1.0 / RATE, self._publish)
@@ -103,7 +103,7 @@ def checked(report: NetworkReport) -> dict[str, Finding]:
     return {finding.id: finding for finding in check_topics(report, 3.0)}
 
 
-def test_a_good_camera_with_its_rate_encoding_and_quality(observed: NetworkReport) -> None:
+def test_camera_is_described_by_rate_encoding_and_qos(observed: NetworkReport) -> None:
     found = checked(observed)
     good = found["topics./good/image_raw"]
     assert good.level is OK, good
@@ -117,7 +117,7 @@ def test_a_good_camera_with_its_rate_encoding_and_quality(observed: NetworkRepor
     assert NetworkReport.from_dict(json.loads(observed.to_json())) == observed
 
 
-def test_what_is_amiss_is_told(observed: NetworkReport) -> None:
+def test_problems_of_topics_are_reported(observed: NetworkReport) -> None:
     found = checked(observed)
     odd = found["topics./odd/image_raw"]
     assert odd.level is FAIL and "16UC3" in odd.text and "not supported" in odd.text
@@ -133,7 +133,7 @@ def test_what_is_amiss_is_told(observed: NetworkReport) -> None:
     assert not any("doctor" in node for node in observed.nodes)
 
 
-def test_who_cannot_hear_whom_is_told(observed: NetworkReport) -> None:
+def test_qos_conflicts_are_reported(observed: NetworkReport) -> None:
     (conflict,) = [one.text for one in observed.conflicts if "/good/image_raw" in one.text]
     assert "/cameras receives nothing from /cameras" in conflict and "reliab" in conflict.lower()
     assert checked(observed)["topics.qos"].level is FAIL
@@ -182,7 +182,7 @@ def test_report_comes_back_from_json() -> None:
 
 
 @pytest.mark.parametrize(
-    ("changed", "level", "told"),
+    ("changed", "level", "expected"),
     [
         ({}, OK, "30.0 Hz"),
         ({"publishers": (PUBLISHER,) * 2}, WARN, "several nodes publish it"),
@@ -193,9 +193,9 @@ def test_report_comes_back_from_json() -> None:
         ({"messages": 1, "rate": None}, OK, "1 message"),
     ],
 )
-def test_an_image_topic(changed: dict[str, Any], level: Level, told: str) -> None:
+def test_image_topic_findings(changed: dict[str, Any], level: Level, expected: str) -> None:
     finding = checked(report(topic(**changed)))["topics./image"]
-    assert finding.level is level and told in finding.text
+    assert finding.level is level and expected in finding.text
     assert finding.advice or level is OK
 
 
@@ -226,12 +226,12 @@ def test_clock(clock: dict[str, Any], level: Level) -> None:
     assert checked(report(**clock))["topics.clock"].level is level
 
 
-def test_stamps_of_simulated_time_are_not_held_against_this_clock() -> None:
+def test_simulated_stamps_are_not_compared_with_this_clock() -> None:
     simulated = report(topic(age=1e9), publishers=(PUBLISHER,), messages=10)
     assert checked(simulated)["topics./image"].level is OK
 
 
-def test_people_published_once_twice_or_in_vain() -> None:
+def test_humans_topic_findings() -> None:
     def level(**changed: Any) -> Level:
         humans = topic(topic="/humans", type="pear_msgs/msg/HumanArray", **changed)
         return checked(report(humans))["topics./humans"].level
@@ -242,7 +242,7 @@ def test_people_published_once_twice_or_in_vain() -> None:
     assert level(publishers=()) is WARN
 
 
-def test_overlays_are_not_taken_for_cameras() -> None:
+def test_overlays_are_not_cameras() -> None:
     pear = (replace(PUBLISHER, node="/pear"),)
     humans = topic(topic="/humans", type="pear_msgs/msg/HumanArray", publishers=pear)
     overlay = topic(topic="/overlay", publishers=pear, messages=0, camera_info=None)
@@ -254,13 +254,13 @@ def test_overlays_are_not_taken_for_cameras() -> None:
     assert "topics.images" not in found and found["topics./image"].level is OK
 
 
-def test_nothing_on_the_network() -> None:
+def test_empty_network_is_a_warning() -> None:
     nothing = checked(replace(report(), nodes=()))["topics.images"]
     assert nothing.level is WARN and "ROS_DOMAIN_ID" in nothing.advice
     assert "ROS_DOMAIN_ID" not in checked(report())["topics.images"].advice
 
 
-def test_calibration_is_looked_for_beside_the_image() -> None:
+def test_camera_info_topic_is_beside_the_image() -> None:
     assert camera_info_of("/camera/image_raw") == "/camera/camera_info"
     assert camera_info_of("/camera/image_raw/compressed") == "/camera/camera_info"
     assert camera_info_of("/camera/depth/compressedDepth") == "/camera/camera_info"
@@ -268,7 +268,7 @@ def test_calibration_is_looked_for_beside_the_image() -> None:
 
 
 @pytest.mark.parametrize("length", [3, 1000])
-def test_a_clock_that_goes_back_is_seen(length: int) -> None:
+def test_clock_that_jumps_back_is_detected(length: int) -> None:
     context = rclpy.Context()
     rclpy.init(context=context)
     node = Node("player", context=context)
@@ -300,7 +300,7 @@ def test_node_messages_and_middleware_of_this_environment() -> None:
     assert probes.cv_bridge().keys() >= {"works"}
 
 
-def test_messages_of_another_version_are_found() -> None:
+def test_pear_msgs_probe_detects_another_version() -> None:
     program = """
 import builtins, sys
 from pear_ros.cli.doctor import probes
@@ -319,8 +319,8 @@ sys.exit(probes.main(["pear_msgs"]))
     assert "AssertionError" in json.loads(done.stdout)["error"]
 
 
-def test_as_a_process(tmp_path: Path) -> None:
-    """As somebody would run it, with a middleware that is not there, and libraries that fail."""
+def test_doctor_as_a_process_prints_json(tmp_path: Path) -> None:
+    """The command with a missing middleware and with libraries that fail to import."""
     for name in ("torch", "onnxruntime", "openvino", "numba", "onnx", "onnxscript"):
         (tmp_path / f"{name}.py").write_text("raise ImportError('libcudnn.so.9 is missing')")
     command = [sys.executable, "-m", "pear_ros.cli", "doctor", "--json", "--seconds", "0.5"]

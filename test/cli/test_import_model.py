@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`pear import-model`: what a user is told and shown."""
+"""`pear import-model`: its output, and its image of the body."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ def test_everything_is_there(
     assert sum(line.startswith("  ✓") for line in lines) == len(FILES)
     assert "  ✓   121 kB  FLAME/l_eyelid.npy" in captured.out
     (cache,) = pear_folder.glob("pear_ros_body_*.npz")
-    for told in (
+    for expected in (
         *("10475 vertices, 20908 faces, 55 joints", "200 shape and 50 expression coefficients"),
         *("Lighter meshes: ", "FLAME, 300 shape and 50 expression", cache.name),
         f"Picture: {picture}",
         "Network: vision transformer of depth 2 and width 64",
         "Colours: joints of bundled people are ",
     ):
-        assert told in captured.out
+        assert expected in captured.out
     assert f"estimator:=pear model_folder:='{pear_folder}'" in lines[-1]
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`pear export`: what comes out is what was recorded, by readers of other makes."""
+"""`pear export`: other libraries read from its files what was recorded."""
 
 from __future__ import annotations
 
@@ -46,13 +46,13 @@ START = 1_700_000_000_023_456_789
 STEP = 100_000_000
 IMAGES = 8
 PRESENT = {"h1": [0, 1, 2, 3, 4, 5, 6, 7], "h2": [1, 2, 5, 6]}
-"""h2 is gone in images 3, 4 and 7; in 3 they are said to be lost."""
+"""h2 is absent in images 3, 4 and 7, and LOST in 3."""
 
 Images = list[tuple[int, People]]
 
 
 def run_file(path: Path, images: Images) -> Path:
-    """What `pear run` leaves behind."""
+    """An npz file of `pear run`."""
     table = ParameterTable(BODY)
     for stamp, found in images:
         there = [p for p in found.persons if p.state is not TrackingState.LOST]
@@ -62,7 +62,7 @@ def run_file(path: Path, images: Images) -> Path:
 
 
 def person(name: str, image: int, state: TrackingState | None = None) -> Person:
-    """Somebody who differs from image to image, in shape and size too."""
+    """A person who differs from image to image, including shape and size."""
     rng = np.random.default_rng([image, ord(name[-1])])
     shape = np.random.default_rng(ord(name[-1])).normal(0.0, 0.7, BODY.num_betas)
     pose = rng.normal(0.0, 0.3, (55, 3)).astype(np.float32)
@@ -138,7 +138,7 @@ def bag(tmp_path_factory: pytest.TempPathFactory, images: Images) -> Path:
 
 @pytest.fixture
 def export(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., Path]:
-    """Runs `pear export`, which must succeed; returns the folder."""
+    """Run `pear export`, which must succeed; return the folder."""
 
     def run(source: Path, file_format: str, *arguments: str) -> Path:
         out = tmp_path / "out"
@@ -151,7 +151,7 @@ def export(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., 
 
 @pytest.fixture
 def refusal(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
-    """Runs `pear export`, which must fail with one line; returns it."""
+    """Run `pear export`, which must fail with one line; return it."""
 
     def run(source: Path, file_format: str = "npz", *arguments: str) -> str:
         out = tmp_path / "refused"
@@ -176,7 +176,7 @@ def of(images: Images, name: str) -> list[Person]:
 
 
 @pytest.mark.parametrize("storage", list(StoragePlugin))
-def test_all_that_was_recorded_is_in_the_npz(
+def test_npz_contains_everything_recorded(
     tmp_path: Path, images: Images, storage: StoragePlugin, export: Callable[..., Path]
 ) -> None:
     out = export(write(tmp_path / "bag", images, storage=storage), "npz")
@@ -210,7 +210,7 @@ def test_all_that_was_recorded_is_in_the_npz(
             np.testing.assert_array_equal(found["camera"][0], [640, 480, 500, 510, 319.5, 239.5])
 
 
-def test_smplx_finds_the_joints_of_the_npz(
+def test_npz_gives_the_same_joints_with_smplx(
     tmp_path: Path, bag: Path, export: Callable[..., Path]
 ) -> None:
     pytest.importorskip("smplx")
@@ -232,7 +232,7 @@ def test_smplx_finds_the_joints_of_the_npz(
             np.testing.assert_allclose(joints, found["joints"], atol=1e-4)
 
 
-def test_flames_head_is_in_the_npz_where_there_is_one(
+def test_npz_contains_flame_parameters_if_recorded(
     tmp_path: Path, export: Callable[..., Path]
 ) -> None:
     sizes = {"shape": 5, "expression": 4, "jaw": 3, "eyes": 6, "eyelids": 2, "head_scale": 3}
@@ -251,7 +251,7 @@ def test_flames_head_is_in_the_npz_where_there_is_one(
                 assert found[f"flame_{key}"].tolist() == [[n] * size for n in range(3)]
 
 
-def test_the_table_has_every_joint_and_leaves_empty_what_is_not_known(
+def test_table_has_every_joint_and_empty_unknown_values(
     bag: Path, images: Images, export: Callable[..., Path]
 ) -> None:
     with (export(bag, "csv") / "joints.csv").open(newline="") as file:
@@ -285,7 +285,7 @@ def recorded_vertices(images: Images, name: str, row: int) -> Any:
     return scale * (BODY.vertices(**values)[0] - pelvis) + persons[row].joints[0]
 
 
-def test_the_animation_has_the_bodys_vertices(
+def test_animation_has_the_vertices_of_the_body(
     bag: Path, images: Images, export: Callable[..., Path]
 ) -> None:
     glb = Glb(export(bag, "glb") / "people.glb")
@@ -300,7 +300,7 @@ def test_the_animation_has_the_bodys_vertices(
 
 
 @pytest.mark.parametrize("detail", ["medium", "low"])
-def test_the_animation_of_a_lighter_mesh_has_these_vertices(
+def test_animation_of_a_reduced_mesh_has_its_vertices(
     bag: Path, images: Images, export: Callable[..., Path], detail: str
 ) -> None:
     glb = Glb(export(bag, "glb", "--mesh-detail", detail) / "people.glb")
@@ -322,7 +322,7 @@ def test_the_animation_of_a_lighter_mesh_has_these_vertices(
     np.testing.assert_allclose(found, np.stack([x, -y, -z], axis=1)[used], atol=1e-6)
 
 
-def test_nobody_spins_between_images_or_is_shown_while_away(
+def test_animation_interpolates_shortest_and_hides_absent_people(
     bag: Path, export: Callable[..., Path]
 ) -> None:
     glb = Glb(export(bag, "glb") / "people.glb")
@@ -336,7 +336,7 @@ def test_nobody_spins_between_images_or_is_shown_while_away(
         np.testing.assert_allclose(scale, size, atol=0.02)
 
 
-def test_the_animations_camera_sees_people_where_the_camera_did(
+def test_animation_camera_projects_people_onto_their_keypoints(
     bag: Path, images: Images, export: Callable[..., Path]
 ) -> None:
     glb = Glb(export(bag, "glb") / "people.glb")
@@ -351,13 +351,13 @@ def test_the_animations_camera_sees_people_where_the_camera_did(
     np.testing.assert_allclose(pixel, of(images, "h1")[0].keypoints[0], atol=0.01)
 
 
-def test_one_person_alone(bag: Path, export: Callable[..., Path]) -> None:
+def test_export_of_one_person(bag: Path, export: Callable[..., Path]) -> None:
     out = export(bag, "npz", "--person", "h2")
     assert [file.name for file in out.iterdir()] == ["h2.npz"]
     assert len(Glb(export(bag, "glb", "--person", "h2") / "people.glb").json["meshes"]) == 1
 
 
-def test_an_id_that_is_new_again_is_somebody_else(
+def test_tracks_begin_again_where_an_id_is_new_again(
     tmp_path: Path, images: Images, export: Callable[..., Path]
 ) -> None:
     again = [(stamp + IMAGES * STEP, people) for stamp, people in images]
@@ -367,7 +367,7 @@ def test_an_id_that_is_new_again_is_somebody_else(
         assert found["frame"].tolist() == list(range(IMAGES, 2 * IMAGES))
 
 
-def test_topics_are_found_by_type_and_several_are_to_be_chosen_from(
+def test_bag_topics_are_found_by_type(
     tmp_path: Path, images: Images, refusal: Callable[..., str], export: Callable[..., Path]
 ) -> None:
     path = tmp_path / "bag"
@@ -382,7 +382,9 @@ def test_topics_are_found_by_type_and_several_are_to_be_chosen_from(
         assert len(found["poses"]) == IMAGES
 
 
-def test_a_bag_without_definitions_is_read_by_our_own(tmp_path: Path, images: Images) -> None:
+def test_bag_without_definitions_is_read_with_those_of_pear_msgs(
+    tmp_path: Path, images: Images
+) -> None:
     path = write(tmp_path / "bag", images, storage=StoragePlugin.SQLITE3)
     (database,) = path.glob("*.db3")
     with sqlite3.connect(database) as connection:
@@ -392,7 +394,7 @@ def test_a_bag_without_definitions_is_read_by_our_own(tmp_path: Path, images: Im
     assert [track.id for track in recording.tracks] == ["h1", "h2"]
 
 
-def test_definitions_are_found_where_ros_installs_them(
+def test_definitions_are_found_in_the_share_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     packages = tmp_path / "lib" / "python3" / "site-packages"
@@ -409,32 +411,32 @@ def test_definitions_are_found_where_ros_installs_them(
     assert typestore is not None and "pear_msgs/msg/HumanArray" in typestore.fielddefs
 
 
-def test_a_bag_in_which_nobody_was_seen_leaves_a_head_alone(
+def test_table_without_people_has_only_a_heading(
     tmp_path: Path, export: Callable[..., Path], refusal: Callable[..., str]
 ) -> None:
     path = write(tmp_path / "bag", [(START, people()), (START + STEP, people())])
     assert not list(export(path, "npz").iterdir())
     assert len((export(path, "csv") / "joints.csv").read_text().splitlines()) == 1
-    assert "nobody" in refusal(path, "glb")
+    assert "no people" in refusal(path, "glb")
 
 
-def test_bodies_that_are_not_open_are_not_passed_on(
+def test_glb_is_refused_for_bodies_that_are_not_open(
     tmp_path: Path, refusal: Callable[..., str]
 ) -> None:
     licensed = [(START, people(person("h1", 0), body_model="ehm-s/1"))]
     said = refusal(write(tmp_path / "licensed", licensed), "glb")
-    assert "ehm-s/1" in said and "take npz or csv" in said
+    assert "ehm-s/1" in said and "use npz or csv" in said
     with ResultsBag(tmp_path / "other") as bag:
         bag.add_body(BODY, sha256="0" * 64)
         bag.add_images([(START, people(person("h1", 0)))])
     assert "another anny-smplx/1" in refusal(tmp_path / "other", "glb")
 
 
-def test_what_cannot_be_exported_is_refused_with_the_reason(
+def test_export_errors_give_the_reason(
     tmp_path: Path, bag: Path, images: Images, refusal: Callable[..., str]
 ) -> None:
     assert "does not exist" in refusal(tmp_path / "absent")
-    assert "there are: h1, h2" in refusal(bag, "npz", "--person", "h9")
+    assert "it has: h1, h2" in refusal(bag, "npz", "--person", "h9")
     assert "no metadata.yaml" in refusal(tmp_path)
     backwards = write(tmp_path / "backwards", [images[1], images[0]])
     assert "followed by 1700000000.023456789; export needs one run" in refusal(backwards)
@@ -449,7 +451,7 @@ def test_what_cannot_be_exported_is_refused_with_the_reason(
     assert "no topic of type pear_msgs/msg/HumanArray" in refusal(tmp_path / "nothing")
 
 
-def test_what_is_there_of_a_damaged_bag_is_exported(
+def test_damaged_bag_is_exported_as_far_as_readable(
     tmp_path: Path,
     images: Images,
     export: Callable[..., Path],
@@ -470,7 +472,7 @@ def test_what_is_there_of_a_damaged_bag_is_exported(
 
 @pytest.mark.parametrize("storage", list(StoragePlugin))
 @pytest.mark.parametrize("share", [0.0, 0.3])
-def test_bags_of_which_nothing_is_left_are_named(
+def test_unreadable_bag_is_named(
     tmp_path: Path,
     images: Images,
     storage: StoragePlugin,
@@ -483,8 +485,8 @@ def test_bags_of_which_nothing_is_left_are_named(
     assert f"{path} has no messages; {file} is cut off or damaged" in refusal(path)
 
 
-def test_other_topics_do_not_matter(tmp_path: Path, images: Images) -> None:
-    """Be their definitions of services, or of older messages with the names of ours."""
+def test_other_topics_are_ignored(tmp_path: Path, images: Images) -> None:
+    """They may be of services, or of older messages with equal names."""
     path = write(tmp_path / "bag", images, storage=StoragePlugin.SQLITE3)
     with closing(sqlite3.connect(path / "bag.db3")) as database:
         for kind, text in (
@@ -506,7 +508,7 @@ def test_other_topics_do_not_matter(tmp_path: Path, images: Images) -> None:
     assert [track.id for track in recording.tracks] == ["h1", "h2"] and not recording.damage
 
 
-def test_of_a_folder_with_several_bags_one_is_to_be_named(
+def test_folder_with_several_bags_is_refused(
     tmp_path: Path, images: Images, refusal: Callable[..., str]
 ) -> None:
     for name in "ab":
@@ -514,7 +516,7 @@ def test_of_a_folder_with_several_bags_one_is_to_be_named(
     assert "holds several bags; name one" in refusal(tmp_path)
 
 
-def test_messages_of_another_version_are_named(
+def test_messages_of_another_version_are_refused(
     tmp_path: Path, images: Images, monkeypatch: pytest.MonkeyPatch, refusal: Callable[..., str]
 ) -> None:
     path = write(tmp_path / "bag", images, storage=StoragePlugin.SQLITE3)
@@ -528,7 +530,7 @@ def test_messages_of_another_version_are_named(
     assert "another version of pear_msgs, which had no scale" in refusal(database)
 
 
-def test_results_of_pear_run_are_exported_too(
+def test_run_file_is_exported(
     tmp_path: Path, images: Images, export: Callable[..., Path], refusal: Callable[..., str]
 ) -> None:
     with np.load(export(run_file(tmp_path / "clip.npz", images), "npz") / "h2.npz") as arrays:
@@ -542,7 +544,7 @@ def test_results_of_pear_run_are_exported_too(
     assert "does not exist" in refusal(tmp_path / "absent.npz")
 
 
-def test_without_the_library_glb_says_what_to_install(
+def test_glb_without_its_library_says_what_to_install(
     bag: Path, monkeypatch: pytest.MonkeyPatch, refusal: Callable[..., str]
 ) -> None:
     monkeypatch.setitem(sys.modules, "pygltflib", None)
@@ -551,7 +553,7 @@ def test_without_the_library_glb_says_what_to_install(
     assert "pip install pygltflib" in refusal(bag, "glb")
 
 
-def test_reading_needs_no_ros(bag: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_read_bag_needs_no_ros(bag: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for module in ("rclpy", "pear_msgs"):
         monkeypatch.setitem(sys.modules, module, None)
     assert len(read_bag(bag).tracks) == 2

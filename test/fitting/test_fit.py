@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The fit: its derivatives, its solver, hands, face and facing, each against known truth."""
+"""Fitting: derivatives, solver, hands, face and root orientation, each against ground truth."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from pear_ros.estimators.landmark_estimator import LandmarkEstimator
 from pear_ros.fitting import BodyFit, BodyFitter
 from pear_ros.fitting.face_fitter import FaceFitter
 from pear_ros.fitting.hand_fitter import FINGERS, HandFitter
-from pear_ros.fitting.pose_prior import confidence, front_for_back, viewing_rotation
+from pear_ros.fitting.pose_prior import confidence, front_back_swapped, viewing_rotation
 from pear_ros.fitting.skeleton import NUM_BODY_JOINTS, AttachedPoints, BodyState, Skeleton
-from pear_ros.fitting.solver import BodySolver, Expectation, Observation, place
+from pear_ros.fitting.solver import BodySolver, GaussianPrior, Observation, fit_translation
 from pear_ros.landmarks.holistic import HolisticLandmarks
 from pear_ros.landmarks.pose import roi_from_box
 from pear_ros.landmarks.roi import Roi
@@ -89,9 +89,9 @@ def test_solver_finds_the_body_behind_the_pixels() -> None:
     )
     target = CAMERA.project(SKELETON.points(SKELETON.pose(truth), points))
     tight = np.full(len(truth.betas), 0.5)
-    expected = Expectation(start, np.full(NUM_BODY_JOINTS, 0.2), tight, np.full(3, np.inf))
-    seen = Observation(points, target, np.full(NUM_BODY_JOINTS, 2.0, np.float32))
-    solved = BodySolver(SKELETON)(start, seen, [expected], CAMERA)
+    prior = GaussianPrior(start, np.full(NUM_BODY_JOINTS, 0.2), tight, np.full(3, np.inf))
+    observed = Observation(points, target, np.full(NUM_BODY_JOINTS, 2.0, np.float32))
+    solved = BodySolver(SKELETON)(start, observed, [prior], CAMERA)
 
     def pixels_off(state: BodyState) -> float:
         found = CAMERA.project(SKELETON.points(SKELETON.pose(state), points))
@@ -106,7 +106,7 @@ def test_solver_finds_the_body_behind_the_pixels() -> None:
     )
 
 
-def test_solver_ignores_what_is_not_seen_and_survives_outliers() -> None:
+def test_solver_ignores_unobserved_points_and_resists_outliers() -> None:
     truth, points = random_state(5), points_everywhere()
     target = CAMERA.project(SKELETON.points(SKELETON.pose(truth), points))
     broken = target.copy()
@@ -115,20 +115,22 @@ def test_solver_ignores_what_is_not_seen_and_survives_outliers() -> None:
     error[3] = np.inf
     wide = np.full(NUM_BODY_JOINTS, 0.3)
     spread = np.full(len(truth.betas), 1.0)
-    expected = Expectation(truth, wide, spread, np.full(3, np.inf))
-    solved = BodySolver(SKELETON)(truth, Observation(points, broken, error), [expected], CAMERA)
+    prior = GaussianPrior(truth, wide, spread, np.full(3, np.inf))
+    solved = BodySolver(SKELETON)(truth, Observation(points, broken, error), [prior], CAMERA)
     found = CAMERA.project(SKELETON.points(SKELETON.pose(solved), points))
     off = np.linalg.norm(found - target, axis=1)
     assert np.median(off) < 2.0
     assert np.isfinite(solved.rotations).all()
 
 
-def test_place_inverts_projection() -> None:
+def test_fit_translation_inverts_projection() -> None:
     rng = np.random.default_rng(0)
     points = rng.normal(0, 0.5, (30, 3)).astype(np.float32)
     transl = np.array([0.3, -0.4, 5.0], np.float32)
     pixels = CAMERA.project(points + transl)
-    np.testing.assert_allclose(place(points, pixels, np.ones(30), CAMERA), transl, atol=1e-3)
+    np.testing.assert_allclose(
+        fit_translation(points, pixels, np.ones(30), CAMERA), transl, atol=1e-3
+    )
 
 
 @pytest.mark.parametrize(("x", "y"), [(320.0, 240.0), (10.0, 400.0), (630.0, 5.0)])
@@ -262,7 +264,7 @@ def test_people_face_where_they_face(estimator: LandmarkEstimator, yaw: int) -> 
     assert estimate.joint_confidence.max() <= 1.0
 
 
-def test_landmarks_that_take_front_for_back_are_not_believed_at_once(
+def test_landmarks_that_take_front_back_swapped_are_not_believed_at_once(
     estimator: LandmarkEstimator,
 ) -> None:
     person = SyntheticStudio().shoot(np.random.default_rng([7, 0]), "standing", 0, (480, 480))
@@ -270,7 +272,7 @@ def test_landmarks_that_take_front_for_back_are_not_believed_at_once(
     box = np.concatenate([pixels.min(axis=0), pixels.max(axis=0)])
     (seen,) = HolisticLandmarks(threads=1)(person.image, [roi_from_box(box)])
     assert seen is not None
-    confused = front_for_back(seen.pose)
+    confused = front_back_swapped(seen.pose)
     fitter = BodyFitter()
 
     def facing(fit: BodyFit) -> float:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Angles and points of REP-155's bodies, against the model that its tools move by them."""
+"""REP-155's joint angles and skeleton points against forward kinematics of its URDF model."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
 from pear_ros.core.people import Person
-from pear_ros.hri.joint_angles import ANGLES, joint_angles, orientations, whole
-from pear_ros.hri.skeleton import POINTS, Picture, skeletons
+from pear_ros.hri.joint_angles import ANGLES, complete, joint_angles, orientations
+from pear_ros.hri.skeleton import POINTS, ImageGeometry, skeletons
 from testing.open_people import CAMERA, JOINT, batch, open_body, person, pose_of, t_pose
 from testing.synthetic_people import KINDS, sample_rotations
 
-PICTURE = Picture(CAMERA.width, CAMERA.height, CAMERA.fx, CAMERA.fy)
+PICTURE = ImageGeometry(CAMERA.width, CAMERA.height, CAMERA.fx, CAMERA.fy)
 
 # The joints of human_description's URDF: child link, parent link, axis. None is turned where it is
 # attached, so that links are parallel when all angles are zero.
@@ -150,13 +150,13 @@ def test_hanging_arms_stay_within_the_models_limits() -> None:
             assert -1.1 <= angles[f"{side}_y_shoulder"] <= 1.9
 
 
-def test_who_is_whole() -> None:
+def test_complete_needs_finite_poses_and_limbs_of_some_length() -> None:
     one = person(t_pose())
     poses = np.stack([one.smplx.pose] * 3)
     joints = np.stack([one.joints] * 3)
     poses[1, 5] = np.nan
     joints[2, JOINT["left_elbow"]] = joints[2, JOINT["left_shoulder"]]
-    assert whole(poses, joints).tolist() == [True, False, False]
+    assert complete(poses, joints).tolist() == [True, False, False]
     assert joint_angles(poses[:0], joints[:0]).shape == (0, 20)
 
 

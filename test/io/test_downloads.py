@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Assets: found in the cache, verified, and refused with a sentence that says what to do."""
+"""Assets are found in the cache and verified, or refused with advice."""
 
 from __future__ import annotations
 
@@ -60,14 +60,14 @@ def test_every_pinned_file_is_in_the_cache() -> None:
     assert assets.demo_clip().name == "demo.mp4"
 
 
-def test_a_complete_cache_downloads_nothing(
+def test_complete_cache_downloads_nothing(
     registry: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     assert assets.main() == 0
     assert "Downloading" not in capfd.readouterr().out
 
 
-def test_a_missing_file_is_named_with_the_command_that_gets_it(empty_cache: Path) -> None:
+def test_missing_file_is_named_with_the_download_command(empty_cache: Path) -> None:
     with pytest.raises(FileNotFoundError) as error:
         assets.landmark_model("hand_recrop")
     assert str(error.value) == (
@@ -75,7 +75,7 @@ def test_a_missing_file_is_named_with_the_command_that_gets_it(empty_cache: Path
     )
 
 
-def test_a_corrupted_file_is_refused(empty_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_corrupted_file_is_refused(empty_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     empty_cache.mkdir()
     with monkeypatch.context() as default:
         default.delenv("PEAR_ROS_CACHE")
@@ -89,7 +89,7 @@ def test_a_corrupted_file_is_refused(empty_cache: Path, monkeypatch: pytest.Monk
         assets.landmark_model("hand_recrop")
 
 
-def test_a_failed_download_is_one_sentence_and_exit_code_1(
+def test_failed_download_prints_one_sentence_and_exits_with_1(
     empty_cache: Path, registry: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     assert assets.main() == 1
@@ -98,7 +98,7 @@ def test_a_failed_download_is_one_sentence_and_exit_code_1(
     assert "run again: python -m pear_ros.io.downloads" in line
 
 
-def test_a_wrong_archive_is_refused_and_nothing_of_it_kept(
+def test_wrong_archive_is_refused_and_discarded(
     empty_cache: Path, registry: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     _write_wheel(registry, assets.LANDMARK_MODELS["face_landmark"].member, b"not a model")

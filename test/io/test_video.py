@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reading pictures and videos, writing H.264, and what is said when that fails."""
+"""Reading of images and videos, writing of H.264, and their errors."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def shade_of_grey(value: int, height: int = 64, width: int = 96) -> Image:
 
 @pytest.fixture
 def clip(tmp_path: Path) -> Path:
-    """Five frames that get brighter, at an uneven pace."""
+    """Five frames of increasing brightness at a variable rate."""
     path = tmp_path / "clip.mp4"
     with VideoWriter(path, frame_rate=10.0) as writer:
         for index, stamp in enumerate([0.0, 0.1, 0.2, 0.5, 0.6]):
@@ -30,7 +30,7 @@ def clip(tmp_path: Path) -> Path:
     return path
 
 
-def test_an_image_is_one_frame(tmp_path: Path) -> None:
+def test_image_is_one_frame(tmp_path: Path) -> None:
     path = tmp_path / "picture.png"
     cv2.imwrite(str(path), shade_of_grey(77))
     source = FrameSource(str(path))
@@ -40,7 +40,7 @@ def test_an_image_is_one_frame(tmp_path: Path) -> None:
     np.testing.assert_array_equal(image, shade_of_grey(77))
 
 
-def test_a_written_video_reads_back_with_its_stamps_and_in_order(clip: Path) -> None:
+def test_video_writer_keeps_stamps_and_order(clip: Path) -> None:
     source = FrameSource(str(clip))
     assert (source.name, source.is_still, source.frame_count) == ("clip", False, 5)
     stamps, images = zip(*source, strict=True)
@@ -51,7 +51,7 @@ def test_a_written_video_reads_back_with_its_stamps_and_in_order(clip: Path) -> 
 def write_clip(
     path: Path, codec: str, stamps_ms: list[int], rotation: int = 0, **options: str
 ) -> list[Image]:
-    """Write a bright quarter on a ground that gets brighter; returns the frames as shown."""
+    """Write a bright quarter on an increasingly bright ground; return the frames as displayed."""
     images = []
     with av.open(str(path), "w", options=options) as container:
         stream = container.add_stream(codec, rate=30)
@@ -98,7 +98,7 @@ def test_frames_without_times_come_at_the_frame_rate(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("rotation", [0, 90, 180, 270])
-def test_a_video_is_turned_as_it_is_to_be_shown(tmp_path: Path, rotation: int) -> None:
+def test_video_is_rotated_as_the_file_specifies(tmp_path: Path, rotation: int) -> None:
     path = tmp_path / "clip.mp4"
     written = write_clip(path, "libx264", [0, 100], rotation)
     images = [image for _, image in FrameSource(str(path))]
@@ -106,7 +106,7 @@ def test_a_video_is_turned_as_it_is_to_be_shown(tmp_path: Path, rotation: int) -
     assert all(image.flags.c_contiguous for image in images)
 
 
-def test_of_a_damaged_video_the_rest_is_read(
+def test_damaged_video_is_read_as_far_as_possible(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     path = tmp_path / "clip.mp4"
@@ -120,7 +120,7 @@ def test_of_a_damaged_video_the_rest_is_read(
     assert message.startswith(f"{path} is damaged, frames are missing: ")
 
 
-def test_a_video_without_pictures_is_refused(tmp_path: Path) -> None:
+def test_video_without_frames_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "sound.mp4"
     with av.open(str(path), "w") as container:
         stream = container.add_stream("aac", rate=44100)
@@ -133,7 +133,7 @@ def test_a_video_without_pictures_is_refused(tmp_path: Path) -> None:
         FrameSource(str(path))
 
 
-def test_videos_play_everywhere(clip: Path) -> None:
+def test_video_writer_uses_a_portable_format(clip: Path) -> None:
     with av.open(str(clip)) as container:
         stream = container.streams.video[0]
         assert (stream.codec_context.name, stream.codec_context.pix_fmt) == ("h264", "yuv420p")
@@ -159,7 +159,7 @@ def test_odd_sizes_are_padded(tmp_path: Path) -> None:
         ("half.png", b"\x89PNG\r\n\x1a\n" + bytes(40), "damaged"),
     ],
 )
-def test_what_cannot_be_read_is_named_with_the_reason(
+def test_unreadable_source_is_named_with_the_reason(
     tmp_path: Path, name: str, content: bytes | None, expected: str
 ) -> None:
     path = tmp_path / name
@@ -170,14 +170,14 @@ def test_what_cannot_be_read_is_named_with_the_reason(
     assert str(path) in str(raised.value)
 
 
-def test_a_folder_and_an_absent_camera_are_refused(tmp_path: Path) -> None:
+def test_folder_and_absent_camera_are_refused(tmp_path: Path) -> None:
     with pytest.raises(VideoError, match="is a folder"):
         FrameSource(str(tmp_path))
     with pytest.raises(VideoError, match="camera 97 cannot be opened"):
         FrameSource("97")
 
 
-def test_a_video_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+def test_unwritable_video_is_named(tmp_path: Path) -> None:
     path = tmp_path / "no such folder" / "clip.mp4"
     with pytest.raises(VideoError, match="no such folder"):
         VideoWriter(path)

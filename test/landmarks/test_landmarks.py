@@ -19,10 +19,10 @@ from pear_ros.detection.blazepose import (
     PersonDetector,
     Proposal,
     same_person,
-    swept,
+    window_of_turn,
 )
 from pear_ros.io.downloads import AssetError, demo_clip, landmark_model
-from pear_ros.landmarks.holistic import RETRY_EVERY, HolisticLandmarks
+from pear_ros.landmarks.holistic import RETRY_INTERVAL, HolisticLandmarks
 from pear_ros.landmarks.pose import person_box, pose_distance, roi_from_box
 from pear_ros.landmarks.roi import Roi
 from pear_ros.landmarks.tflite_model import TfliteModel, pruned
@@ -174,7 +174,7 @@ def test_windows_of_each_size_cover_the_image(width: int, height: int) -> None:
 
 def test_a_sweep_visits_every_window_and_large_ones_more_often() -> None:
     windows = PersonDetector.windows(1768, 994)
-    visits = [swept(windows, turn) for turn in range(4 * len(windows))]
+    visits = [window_of_turn(windows, turn) for turn in range(4 * len(windows))]
     assert set(visits) == set(windows)
     assert visits.count(windows[0]) > visits.count(windows[-1])
 
@@ -337,7 +337,7 @@ def test_an_unseen_hand_is_looked_for_again_within_three_images(
     person = _find(landmarks, frames[172], WOMAN[172])
     assert person.left_hand is not None
     found = []
-    for age in range(RETRY_EVERY):
+    for age in range(RETRY_INTERVAL):
         (again,) = landmarks(frames[172], [replace(person, left_hand=None, age=age)])
         assert again is not None and again.right_hand is not None
         found.append(again.left_hand is not None)

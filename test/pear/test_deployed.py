@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The network as it is run says what PEAR's network says."""
+"""DeployedNetwork computes what PearNetwork computes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SMALL = recipe.CONFIG_SMALL
 VIT_S = {**SMALL, "depth": 12, "dim": 384, "heads": 6}
 
 
-def made_up(config: dict[str, int]) -> Any:
+def synthetic(config: dict[str, int]) -> Any:
     from pear_ros.pear.checkpoint import build_network
 
     state = recipe.fill_state_dict(recipe.network_layout(**config), seed=3)
@@ -35,7 +35,7 @@ def deployed(network: Any, precision: str = "fp32", explicit_attention: bool = T
 
 @pytest.fixture(scope="module")
 def network() -> Any:
-    return made_up(SMALL)
+    return synthetic(SMALL)
 
 
 @pytest.fixture(scope="module")
@@ -50,8 +50,8 @@ def as_pictures(crops: Any) -> Any:
 
 
 @pytest.mark.parametrize("config", [SMALL, VIT_S], ids=["small", "ViT-S"])
-def test_fp32_is_pears_network(config: dict[str, int], crops: Any) -> None:
-    network = made_up(config)
+def test_deployed_fp32_equals_pears_network(config: dict[str, int], crops: Any) -> None:
+    network = synthetic(config)
     pictures = as_pictures(crops)
     expected = network(pictures)
     assert (expected[0] - expected[1]).abs().max() > 0.01, "the crops differ"
@@ -61,7 +61,7 @@ def test_fp32_is_pears_network(config: dict[str, int], crops: Any) -> None:
         torch.testing.assert_close(ours.from_pictures(pictures), expected, atol=1e-5, rtol=0)
 
 
-def test_outputs_are_those_of_the_original() -> None:
+def test_deployed_outputs_equal_the_original() -> None:
     from testing.parity import candidate
 
     fixture = np.load(SET_A / "net_small.npz")
@@ -84,7 +84,7 @@ def test_outputs_are_those_of_the_original() -> None:
 
 @pytest.mark.parametrize(("precision", "most"), [("fp16", 0.005), ("bf16", 0.05)])
 @pytest.mark.parametrize("explicit_attention", [True, False])
-def test_half_precision_is_near(
+def test_deployed_half_precision_is_close(
     network: Any, crops: Any, precision: str, most: float, explicit_attention: bool
 ) -> None:
     ours = deployed(network, precision, explicit_attention)(crops)
@@ -93,21 +93,22 @@ def test_half_precision_is_near(
     assert most / 100 < error < most
 
 
-def test_body_is_in_the_precision_and_all_else_in_fp32(network: Any) -> None:
+def test_deployed_backbone_has_the_precision_and_all_else_fp32(network: Any) -> None:
     for name, weight in deployed(network, "fp16").named_parameters():
         wide = "norm" in name or name == "body.position" or name.startswith("decoder.")
         half = name == "decoder.to_kv.weight" or not wide
         assert weight.dtype == (torch.float16 if half else torch.float32), name
 
 
-def test_weights_are_shared(network: Any) -> None:
+def test_deployed_weights_are_shared_unless_folded(network: Any) -> None:
     ours = deployed(network)
     shared = {weight.data_ptr() for weight in network.parameters()}
-    kept = [*ours.body.blocks.parameters(), *ours.decoder.answers.parameters()]
-    assert all(weight.data_ptr() in shared for weight in kept)
+    kept = [*ours.body.blocks.named_parameters(), *ours.decoder.layers.named_parameters()]
+    folded = {name for name, weight in kept if weight.data_ptr() not in shared}
+    assert folded == {f"{n}.self_attention.weight" for n in range(1, 6)}
 
 
-def test_nobody_gives_no_numbers(network: Any) -> None:
-    nobody = torch.zeros((0, 256, 256, 3), dtype=torch.uint8)
+def test_deployed_batch_of_zero_people(network: Any) -> None:
+    empty = torch.zeros((0, 256, 256, 3), dtype=torch.uint8)
     for explicit_attention in (True, False):
-        assert deployed(network, "fp32", explicit_attention)(nobody).shape == (0, VECTOR_SIZE)
+        assert deployed(network, "fp32", explicit_attention)(empty).shape == (0, VECTOR_SIZE)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The documentation: reference pages are what the code says, its Python runs, the site builds."""
+"""The documentation: reference pages match the code, its Python runs, the site builds."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_reference_pages_are_what_the_code_says(name: str) -> None:
     )
 
 
-def test_a_parameter_is_told_in_full() -> None:
+def test_parameter_page_is_complete() -> None:
     page = parameters_page()
     for name, declaration in DECLARATIONS.items():
         section = page.split(f"\n## `{name}`\n")[1].split("\n## ")[0]
@@ -58,7 +58,7 @@ def test_a_parameter_is_told_in_full() -> None:
             assert f"from {declaration.low:g} to {declaration.high:g};" in section
 
 
-def test_a_command_is_told_in_full() -> None:
+def test_command_page_is_complete() -> None:
     parser = argparse.ArgumentParser(prog="pear")
     command = parser.add_subparsers().add_parser("cook", help="make a meal", description="Cooks.")
     command.add_argument("dish", help="what to cook")
@@ -72,7 +72,7 @@ def test_a_command_is_told_in_full() -> None:
     assert "| `--for N` | people (4) |\n" in page
 
 
-def test_a_launch_file_is_told_in_full(tmp_path: Path) -> None:
+def test_launch_page_is_complete(tmp_path: Path) -> None:
     (tmp_path / "cook.launch.py").write_text(
         '''"""Cooks.
 
@@ -90,7 +90,7 @@ DeclareLaunchArgument("by", default_value="", choices=["", *ESTIMATORS], descrip
     assert "| `by` | empty | Who. Values: `auto`, `pear`, `landmarks`. |" in page
 
 
-def test_messages_are_told_as_they_are(tmp_path: Path) -> None:
+def test_message_page_has_the_definitions(tmp_path: Path) -> None:
     for name in ("HumanArray", "Human", "SmplxParams", "FlameParams", "BodyModelInfo"):
         (tmp_path / f"{name}.msg").write_text(f"# About {name}.\nfloat32 value\n")
     page = messages_page(tmp_path)
@@ -101,7 +101,7 @@ def test_messages_are_told_as_they_are(tmp_path: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def somebody() -> Person:
+def example_person() -> Person:
     bent = person(
         t_pose(left_elbow=(0.3, 0.0, 1.0), jaw=(0.2, 0.0, 0.0), right_index1=(0.0, 0.4, 0.0))
     )
@@ -109,16 +109,16 @@ def somebody() -> Person:
     return dataclasses.replace(bent, smplx=dataclasses.replace(bent.smplx, betas=shape), scale=1.25)
 
 
-def test_python_about_messages_runs(somebody: Person) -> None:
-    people = People(CAMERA, "landmarks/1", open_body().name, (somebody,))
+def test_python_about_messages_runs(example_person: Person) -> None:
+    people = People(CAMERA, "landmarks/1", open_body().name, (example_person,))
     (human,) = human_array(people, Header()).humans
     text = (DOCS / "messages_and_frames.md").read_text()
     names: dict[str, Any] = {"human": human}
     for block in re.findall(r"```python\n(.*?)```", text, re.DOTALL):
         exec(block, names)
-    np.testing.assert_allclose([names[n] for n in "xyz"], somebody.joints[20])
-    np.testing.assert_allclose([names[n] for n in "uv"], somebody.keypoints[20])
-    smplx = somebody.smplx
+    np.testing.assert_allclose([names[n] for n in "xyz"], example_person.joints[20])
+    np.testing.assert_allclose([names[n] for n in "uv"], example_person.keypoints[20])
+    smplx = example_person.smplx
     posed = open_body().vertices(
         smplx.pose[None], smplx.betas[None], smplx.expression[None], smplx.transl[None]
     )[0]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The documentation's examples over real DDS, shown people who move as the maths here says."""
+"""The documentation's examples over real DDS, with synthetic moving people."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def human(
     source: int = Human.DEPTH_MEASURED,
     nearest: float | None = None,
 ) -> Human:
-    """Somebody with all joints at (x, 0, z), but for one wrist `nearest` from the camera."""
+    """A person with all joints at (x, 0, z), except one wrist at `nearest` from the camera."""
     joints = np.tile(np.array([x, 0.0, z], np.float32), (55, 1))
     if nearest is not None:
         joints[20] = (0.0, 0.0, nearest)
@@ -65,19 +65,19 @@ def human(
 
 
 class Bench:
-    """An example's node, and a client that shows it people and hears what it says."""
+    """An example's node, and a client that publishes people and collects its results."""
 
     def __init__(self, executor: SingleThreadedExecutor, example: str, name: str) -> None:
         self.seen = 0
 
-        def look(node: Any, message: HumanArray) -> None:
-            kind.look(node, message)
+        def on_humans(node: Any, message: HumanArray) -> None:
+            kind.on_humans(node, message)
             self.seen += 1
 
         kind = runpy.run_path(str(EXAMPLES / f"{example}.py"))[name]
         self.executor = executor
         self.client = Node("client")
-        self.node = type(name, (kind,), {"look": look})()
+        self.node = type(name, (kind,), {"on_humans": on_humans})()
         for node in (self.client, self.node):
             executor.add_node(node)
         self.humans = self.client.create_publisher(HumanArray, "humans", QoSProfile(depth=1))
@@ -90,7 +90,7 @@ class Bench:
             self.executor.spin_once(timeout_sec=0.02)
 
     def listen(self, kind: type, topic: str, depth: int = 10) -> list[Any]:
-        """The growing list of what arrives; returns once it is connected."""
+        """Subscribe and return the list of received messages once it is connected."""
         arrived: list[Any] = []
         self.client.create_subscription(kind, topic, arrived.append, QoSProfile(depth=depth))
         self.wait(
@@ -99,7 +99,7 @@ class Bench:
         return arrived
 
     def show(self, *humans: Human, age: float = 0.0, stamp: float | None = None) -> None:
-        """An image of these people, `age` seconds old or taken at `stamp`, until it is seen."""
+        """Publish these people, `age` seconds old or of `stamp`, until they are received."""
         if stamp is None:
             stamp = self.client.get_clock().now().nanoseconds / 1e9 - age
         header = Header(stamp=Time(nanoseconds=round(stamp * 1e9)).to_msg())
@@ -108,7 +108,7 @@ class Bench:
         self.wait(lambda: self.seen > count)
 
     def next(self, arrived: list[Any]) -> Any:
-        """What is published from now on."""
+        """Collect what is published from now on."""
         arrived.clear()
         self.wait(lambda: len(arrived) > 1)  # the first may have been under way
         return arrived[-1]
@@ -147,7 +147,7 @@ def example(executor: SingleThreadedExecutor) -> Iterator[Callable[[str, str], B
 
 
 class Drive:
-    """What the follower does when it is shown something."""
+    """The follower's commands for people."""
 
     def __init__(self, bench: Bench) -> None:
         self.bench = bench
@@ -214,8 +214,10 @@ def test_follower_keeps_to_one_person(drive: Drive) -> None:
 
 
 def arm(joints: tuple[int, int, int], upper: float, lower: float) -> dict[int, Any]:
-    """Shoulder, elbow and wrist of an arm; angles in the plane of the chest, 0 upwards, to the
-    person's left, which is the image's right."""
+    """Return shoulder, elbow and wrist of an arm.
+
+    Angles are in the plane of the chest, 0 upwards, to the person's left, the image's right.
+    """
     shoulder = np.array(STANDING[joints[0]])
     elbow = shoulder + 0.28 * np.array([math.sin(upper), -math.cos(upper)])
     wrist = elbow + 0.25 * np.array([math.sin(lower), -math.cos(lower)])
@@ -233,7 +235,7 @@ def waves(hertz: float = 1.5, swing: float = 0.5, joints: Any = RIGHT) -> Motion
 
 
 def waves_aside(t: float) -> dict[int, Any]:
-    """Upwards at first, then about 35 degrees aside."""
+    """Upwards at first, then at about 35 degrees."""
     return arm(LEFT, 1.7, min(0.6, 2 * t) + 0.35 * math.sin(9 * t))
 
 
@@ -294,7 +296,7 @@ def glimpses(t: float) -> dict[int, Any]:
 
 
 def figure(motion: Motion, t: float, turn: Rotation, metres: float, confidence: float) -> Human:
-    """Somebody who moves before the camera, turned out of the image plane, 3 to 4 m away."""
+    """A person who moves before the camera, turned out of the image plane, 3 to 4 m away."""
     places = STANDING | arm(LEFT, math.pi, math.pi) | arm(RIGHT, math.pi, math.pi) | motion(t)
     joints = np.full((55, 3), np.nan)
     for joint, (x, y) in places.items():
@@ -306,7 +308,7 @@ def figure(motion: Motion, t: float, turn: Rotation, metres: float, confidence: 
 
 
 def said(bench: Bench, waving: list[Any], frames: list[list[Human]]) -> list[str]:
-    """Ids that were said to wave in a sequence of images."""
+    """Ids of people detected as waving in a sequence of images."""
     for frame, humans in enumerate(frames):
         bench.show(*humans, stamp=100.0 + frame / RATE)
     count = len(waving)
@@ -402,7 +404,7 @@ def test_waving_of_several_people_with_pauses_and_gaps(
 
 
 class Distances:
-    """What is said of an image."""
+    """The results for an image."""
 
     def __init__(self, bench: Bench) -> None:
         self.bench = bench
@@ -414,7 +416,7 @@ class Distances:
         for _ in range(2):  # at first, what was under way may come
             for arrived in (self.nearest, *self.zones):
                 arrived.clear()
-            self.bench.node.tell()
+            self.bench.node.publish()
             self.bench.wait(lambda: all((self.nearest, *self.zones)))
         return self.nearest[-1].data, *(zone[-1].data for zone in self.zones)
 

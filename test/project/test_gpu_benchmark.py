@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What benchmarks.gpu compares with computes the same."""
+"""The reference of benchmarks.gpu computes the same vertices."""
 
 from __future__ import annotations
 

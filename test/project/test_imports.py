@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Importing never crashes: without its libraries a module raises ImportError, and names what."""
+"""Imports never crash: without its libraries, a module raises an ImportError that names one."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ print(json.dumps(found))
 
 
 def imported(*blocked: str) -> dict[str, str | None]:
-    """All modules of pear_ros, and what each misses; None where it is there."""
+    """All modules of pear_ros, with the library that each is missing, or None."""
     command = [sys.executable, "-c", PROGRAM, *blocked]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
@@ -66,7 +66,7 @@ def test_without_anything_heavy(without_all: dict[str, str | None]) -> None:
 
 
 def test_the_robots_path_needs_tensorrt_alone() -> None:
-    """With NumPy and OpenCV; a fake stands in for TensorRT, which is not to be had here."""
+    """It also needs NumPy and OpenCV; TensorRT is replaced by a fake."""
     program = """
 import sys
 from testing.fakes import fake_tensorrt

@@ -29,7 +29,7 @@ TOP = {"__init__.py", "pipeline.py"}
 
 @cache
 def imports() -> list[tuple[str, str]]:
-    """Folder (or module) of the package, and a module that it imports, in full."""
+    """Folders (or modules) of the package, with the full names of modules that they import."""
     return [
         (file.relative_to(PACKAGE).parts[0].removesuffix(".py"), name)
         for file in PACKAGE.rglob("*.py")
@@ -38,7 +38,7 @@ def imports() -> list[tuple[str, str]]:
 
 
 def imported(tree: ast.Module) -> Iterator[str]:
-    """Names of modules, in full."""
+    """Full names of the imported modules."""
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom):
             assert node.module and not node.level

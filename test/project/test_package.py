@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The package as colcon installs it, by whichever setuptools is there."""
+"""The package as colcon installs it, with the installed setuptools."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def setup_py(*arguments: str | Path) -> None:
 
 @pytest.fixture(scope="module")
 def prefix(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where `colcon build` would have installed the package."""
+    """The folder into which the package is installed, as by `colcon build`."""
     build = tmp_path_factory.mktemp("build")
     prefix = tmp_path_factory.mktemp("install")
     setup_py(
@@ -43,7 +43,7 @@ def packages_in(prefix: Path) -> Path:
     return package.parents[1]
 
 
-def test_ros_finds_programs_and_files(prefix: Path) -> None:
+def test_package_installs_programs_and_files_for_ros(prefix: Path) -> None:
     programs = {path.name for path in (prefix / "lib" / "pear_ros").iterdir()}
     assert programs == {"hri_bridge", "pear", "pear_node", "video_source"}
     share = prefix / "share"
@@ -54,7 +54,7 @@ def test_ros_finds_programs_and_files(prefix: Path) -> None:
         assert {path.name for path in (share / "pear_ros" / folder).iterdir()} == expected
 
 
-def test_modules_and_data_are_there(prefix: Path) -> None:
+def test_package_installs_modules_and_data(prefix: Path) -> None:
     def files(folder: Path) -> set[Path]:
         kept = (path for path in folder.rglob("*") if path.parent.name != "__pycache__")
         return {path.relative_to(folder) for path in kept if path.is_file()}
@@ -62,7 +62,7 @@ def test_modules_and_data_are_there(prefix: Path) -> None:
     assert files(packages_in(prefix) / "pear_ros") == files(ROOT / "pear_ros")
 
 
-def test_the_programs_run(prefix: Path, tmp_path: Path) -> None:
+def test_package_programs_run(prefix: Path, tmp_path: Path) -> None:
     environment = {**os.environ, "PYTHONPATH": str(packages_in(prefix))}
     program = prefix / "lib" / "pear_ros" / "pear"
     done = subprocess.run(
@@ -72,7 +72,7 @@ def test_the_programs_run(prefix: Path, tmp_path: Path) -> None:
     assert done.stdout.startswith("usage: pear ")
 
 
-def test_the_oldest_versions_are_those_that_are_tested(prefix: Path) -> None:
+def test_requirements_have_the_oldest_tested_versions(prefix: Path) -> None:
     (requires,) = packages_in(prefix).glob("*.egg-info/requires.txt")
     bounds = dict(
         line.split(">=") for line in requires.read_text().split("\n\n")[0].split() if line
@@ -111,7 +111,7 @@ def imported() -> set[str]:
     return tops - {"pear_ros"} - set(sys.stdlib_module_names) - newer
 
 
-def test_every_import_is_declared(prefix: Path) -> None:
+def test_requirements_declare_every_import(prefix: Path) -> None:
     names = {DISTRIBUTIONS.get(name, name).replace("_", "-").lower() for name in imported()}
     known = {name.replace("_", "-") for name in declared(prefix)}
     assert len(names) > 20

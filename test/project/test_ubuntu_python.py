@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The Pythons of Ubuntu releases are found where they are, and missed in a sentence."""
+"""The Pythons of Ubuntu releases are found, or named as missing in one sentence."""
 
 from __future__ import annotations
 
@@ -22,9 +22,7 @@ def program(path: Path, text: str) -> Path:
     return path
 
 
-def test_a_python_is_found_in_path_or_among_pyenvs(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_python_is_found_in_path_or_pyenv(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path / "bin"))
     monkeypatch.setenv("PYENV_ROOT", str(tmp_path / "pyenv"))
     assert find_python("3.98") is None
@@ -36,7 +34,7 @@ def test_a_python_is_found_in_path_or_among_pyenvs(
     assert find_python("3.98") == str(tmp_path / "bin" / "python3.98")
 
 
-def test_what_is_missing_is_said_in_a_sentence(tmp_path: Path) -> None:
+def test_missing_python_is_named_in_one_sentence(tmp_path: Path) -> None:
     nowhere = {"PATH": str(tmp_path), "PYENV_ROOT": str(tmp_path)}
     command = [sys.executable, "-m", "tools.ubuntu_python", "22.04"]
     done = subprocess.run(command, cwd=ROOT, env=nowhere, capture_output=True, text=True)

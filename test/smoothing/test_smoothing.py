@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Smoothing: what stands still stays, what moves is followed, what jitters calms down."""
+"""Smoother: jitter, lag, outliers, jumps and gaps on synthetic motion of the open body."""
 
 from __future__ import annotations
 
@@ -13,9 +13,8 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from pear_ros.body.scaled_bodies import ScaledBodies
-from pear_ros.core import quaternions
 from pear_ros.core.people import Array, DepthSource, FlameParams, Person, TrackingState, stack
-from pear_ros.smoothing.smoother import LONGEST_GAP, Smoother
+from pear_ros.smoothing.smoother import MAX_GAP, Smoother
 from testing.open_people import CAMERA, JOINT, open_body, person, t_pose
 
 RATE = 30.0
@@ -23,7 +22,7 @@ ELBOW = JOINT["left_elbow"]
 
 
 class OpenBodies:
-    """As much of an estimator as smoothing asks for."""
+    """The part of an estimator that the smoother uses."""
 
     calls = 0
 
@@ -37,21 +36,21 @@ def smoother() -> Smoother:
     return Smoother(ScaledBodies(OpenBodies()))  # type: ignore[arg-type]
 
 
-def changed(someone: Person, **parameters: np.ndarray) -> Person:
+def changed(one_person: Person, **parameters: np.ndarray) -> Person:
     smplx = dataclasses.replace(
-        someone.smplx, **{name: np.float32(value) for name, value in parameters.items()}
+        one_person.smplx, **{name: np.float32(value) for name, value in parameters.items()}
     )
-    return dataclasses.replace(someone, smplx=smplx)
+    return dataclasses.replace(one_person, smplx=smplx)
 
 
 def smoothed(persons: Sequence[Person], rate: float = RATE) -> list[Person]:
-    """One person, image by image."""
+    """Smooth the images of one person, `rate` per second."""
     smooth = smoother()
     return [smooth([one], CAMERA, n / rate)[0] for n, one in enumerate(persons)]
 
 
 def bent(angle: float) -> Person:
-    """By an angle at the elbow."""
+    """A person with the elbow bent by an angle, radians."""
     return person(t_pose(left_elbow=(0.0, -angle, 0.0)))
 
 
@@ -70,17 +69,17 @@ def same(one: Person, other: Person) -> bool:
     return all(np.array_equal(a, b, equal_nan=True) for a, b in arrays)
 
 
-def consistent(someone: Person) -> None:
-    """Joints and keypoints are those of the parameters."""
-    joints = ScaledBodies(OpenBodies()).joints([someone])[0]  # type: ignore[arg-type]
-    np.testing.assert_allclose(someone.joints, joints, atol=2e-5)
-    np.testing.assert_allclose(someone.keypoints, CAMERA.project(joints), atol=0.02)
+def consistent(one_person: Person) -> None:
+    """Assert that joints and keypoints are those of the parameters."""
+    joints = ScaledBodies(OpenBodies()).joints([one_person])[0]  # type: ignore[arg-type]
+    np.testing.assert_allclose(one_person.joints, joints, atol=2e-5)
+    np.testing.assert_allclose(one_person.keypoints, CAMERA.project(joints), atol=0.02)
 
 
-# What comes out as it went in
+# People who are returned unchanged
 
 
-def test_the_first_image_is_not_altered() -> None:
+def test_smoother_returns_the_first_image_unchanged() -> None:
     smooth, model = smoother(), bent(0.3)
     assert smooth([model], CAMERA, 0.0)[0] is model
     assert smooth([bent(0.4)], CAMERA, 0.1)[0] is not model
@@ -90,24 +89,24 @@ def test_the_first_image_is_not_altered() -> None:
 
 
 @pytest.mark.parametrize("state", [TrackingState.PREDICTED, TrackingState.LOST])
-def test_guesses_pass_through_and_teach_nothing(state: TrackingState) -> None:
-    smooth, doubting = smoother(), smoother()
+def test_smoother_ignores_people_who_are_not_measured(state: TrackingState) -> None:
+    smooth, reference = smoother(), smoother()
     for n in range(10):
         smooth([bent(0.1)], CAMERA, n / RATE)
-        doubting([bent(0.1)], CAMERA, n / RATE)
+        reference([bent(0.1)], CAMERA, n / RATE)
     guess = dataclasses.replace(bent(1.0), state=state)
     assert smooth([guess], CAMERA, 10 / RATE)[0] is guess
     back = bent(0.2)
     after = smooth([back], CAMERA, 11 / RATE)[0]
     if state is TrackingState.LOST:
-        assert after is back, "they were forgotten"
+        assert after is back, "the state was dropped"
     else:
-        assert same(after, doubting([back], CAMERA, 11 / RATE)[0])
+        assert same(after, reference([back], CAMERA, 11 / RATE)[0])
         assert 0.0 < angle_between(after, back) < 0.1
 
 
-@pytest.mark.parametrize("stamp", [1.0 + LONGEST_GAP + 0.01, 0.9])
-def test_a_long_gap_or_a_jump_back_in_time_starts_anew(stamp: float) -> None:
+@pytest.mark.parametrize("stamp", [1.0 + MAX_GAP + 0.01, 0.9])
+def test_smoother_starts_anew_after_a_gap_or_an_earlier_stamp(stamp: float) -> None:
     smooth = smoother()
     for n in range(31):
         smooth([bent(0.05 * n)], CAMERA, n / RATE)
@@ -116,17 +115,17 @@ def test_a_long_gap_or_a_jump_back_in_time_starts_anew(stamp: float) -> None:
     assert angle_between(smooth([bent(0.3)], CAMERA, stamp + 1 / RATE)[0], back) < 1e-3
 
 
-def test_a_short_gap_is_bridged() -> None:
+def test_smoother_bridges_a_short_gap() -> None:
     angles = 1.0 * np.arange(63) / RATE
     smooth = smoother()
     for n in (*range(50), 60, 61, 62):
         after = smooth([bent(angles[n])], CAMERA, n / RATE)[0]
-        assert n == 0 or angle_between(after, bent(angles[n])) > 1e-6, "not as it came"
+        assert n == 0 or angle_between(after, bent(angles[n])) > 1e-6, "filtered"
     assert angle_between(after, bent(angles[62])) < 0.05
 
 
 @pytest.mark.parametrize("part", ["pose", "betas", "expression", "transl"])
-def test_what_is_not_finite_passes_through_and_is_forgotten(part: str) -> None:
+def test_smoother_ignores_parameters_that_are_not_finite(part: str) -> None:
     rng = np.random.default_rng(0)
     persons = [bent(angle) for angle in rng.normal(0.5, 0.05, 12)]
     smooth, without = smoother(), smoother()
@@ -143,14 +142,14 @@ def test_what_is_not_finite_passes_through_and_is_forgotten(part: str) -> None:
             assert same(got[0], wanted[0])
 
 
-def test_nobody_behind_the_camera_is_filtered() -> None:
+def test_smoother_ignores_people_behind_the_camera() -> None:
     behind = person(t_pose(), (0.0, 0.0, -2.0))
     smooth = smoother()
     for n in range(3):
         assert smooth([behind], CAMERA, n / RATE)[0] is behind
 
 
-def test_box_score_state_and_scale_stay() -> None:
+def test_smoother_keeps_box_score_state_and_scale() -> None:
     smooth = smoother()
     for n in range(5):
         one = dataclasses.replace(bent(0.1 * n), score=0.1 * n, scale=0.9 + 0.01 * n)
@@ -171,7 +170,7 @@ def test_box_score_state_and_scale_stay() -> None:
 # Motion without noise
 
 
-def test_what_rests_stays_where_it_is() -> None:
+def test_smoother_keeps_a_resting_person() -> None:
     rng = np.random.default_rng(0)
     still = person(rng.normal(0, 0.8, (55, 3)).astype(np.float32), (0.3, -0.2, 3.0))
     for got in smoothed([still] * 20):
@@ -182,7 +181,7 @@ def test_what_rests_stays_where_it_is() -> None:
 
 
 @pytest.mark.parametrize("rate", [10.0, 30.0])
-def test_steady_motion_is_followed_without_lag(rate: float) -> None:
+def test_smoother_follows_steady_motion_without_lag(rate: float) -> None:
     stamps = np.arange(0.0, 8.0, 1 / rate)
     speed, turning = np.array([0.3, 0.1, -0.4]), 3.0
     persons = []
@@ -197,12 +196,12 @@ def test_steady_motion_is_followed_without_lag(rate: float) -> None:
         for joint in (0, ELBOW):
             assert angle_between(got, true, joint) / turning < 0.002, "seconds"
         lag = np.abs(got.joints[0] - true.joints[0]) / np.linalg.norm(speed)
-        assert (lag < (0.008, 0.008, 0.03)).all(), "seconds; depth is not trusted so soon"
+        assert (lag < (0.008, 0.008, 0.03)).all(), "seconds; depth has more measurement noise"
         consistent(got)
 
 
-def test_through_half_a_turn() -> None:
-    """Where rotation vectors change their sign."""
+def test_smoother_filters_rotations_around_pi() -> None:
+    """There, rotation vectors change their sign."""
     rng = np.random.default_rng(1)
     persons = []
     for _ in range(60):
@@ -220,7 +219,7 @@ def test_through_half_a_turn() -> None:
 
 
 def noisy(count: int, size: float, seed: int = 0) -> list[Person]:
-    """Somebody who stands still."""
+    """A person who stands still, measured with noise of `size` radians in each joint."""
     rng = np.random.default_rng(seed)
     rest = t_pose(left_elbow=(0.0, -0.5, 0.0))
     persons = []
@@ -238,33 +237,33 @@ def spread(values: Callable[[Person], np.ndarray], persons: Sequence[Person]) ->
 
 
 @pytest.mark.parametrize("size", [0.01, 0.05, 0.1])
-def test_noise_of_any_size_calms_down(size: float) -> None:
+def test_smoother_adapts_to_the_size_of_the_noise(size: float) -> None:
     persons = noisy(150, size)
-    calm = smoothed(persons)
-    assert spread(lambda p: p.smplx.pose[ELBOW], calm) < 0.4 * spread(
+    smooth = smoothed(persons)
+    assert spread(lambda p: p.smplx.pose[ELBOW], smooth) < 0.4 * spread(
         lambda p: p.smplx.pose[ELBOW], persons
     )
-    depth, calm_depth = (spread(lambda p: p.joints[0, 2:], ps) for ps in (persons, calm))
-    assert calm_depth < 0.4 * depth
+    depth, smooth_depth = (spread(lambda p: p.joints[0, 2:], ps) for ps in (persons, smooth))
+    assert smooth_depth < 0.4 * depth
 
 
-def test_depth_calms_down_and_the_picture_does_not_lag() -> None:
-    """Somebody walks across the image while their distance is hardly known."""
+def test_smoother_reduces_depth_noise_without_lag_in_the_image() -> None:
+    """A person walks across the image while the measured distance is noisy."""
     rng = np.random.default_rng(3)
     rays = np.stack([np.linspace(-0.3, 0.3, 90), np.full(90, 0.05), np.ones(90)], axis=1)
     depths = 4.0 * np.exp(0.03 * rng.normal(size=90))
     persons = [person(t_pose(), tuple(d * ray)) for d, ray in zip(depths, rays, strict=True)]
-    calm = smoothed(persons)
-    off = np.array([a.keypoints[0] - b.keypoints[0] for a, b in zip(calm, persons, strict=True)])
+    smooth = smoothed(persons)
+    off = np.array([a.keypoints[0] - b.keypoints[0] for a, b in zip(smooth, persons, strict=True)])
     assert np.abs(off[15:]).max() < 2.0, "pixels, of 100 a second"
     assert np.abs(off[60:]).max() < 0.5
-    assert spread(lambda p: p.joints[0, 2:], calm) < 0.4 * spread(
+    assert spread(lambda p: p.joints[0, 2:], smooth) < 0.4 * spread(
         lambda p: p.joints[0, 2:], persons
     )
 
 
 @pytest.mark.parametrize("rate", [10.0, 30.0])
-def test_an_outlier_hardly_gets_through(rate: float) -> None:
+def test_smoother_rejects_a_single_outlier(rate: float) -> None:
     persons = noisy(60, 0.03)
     jump = np.array(persons[40].smplx.pose)
     jump[ELBOW] = (
@@ -275,7 +274,7 @@ def test_an_outlier_hardly_gets_through(rate: float) -> None:
         assert angle_between(got, usual) < 0.06
 
 
-def test_a_jump_that_lasts_is_believed_at_once() -> None:
+def test_smoother_resets_at_the_second_of_two_outliers_that_agree() -> None:
     before, after = noisy(30, 0.02), noisy(30, 0.02, seed=1)
     there = []
     for one in after:
@@ -287,10 +286,10 @@ def test_a_jump_that_lasts_is_believed_at_once() -> None:
     got = smoothed([*before, *there])[30:]
     off = [angle_between(a, b) for a, b in zip(got, there, strict=True)]
     assert off[0] > 1.0, "taken for an outlier"
-    assert max(off[1:]) < 0.12, "and nothing swings past it"
+    assert max(off[1:]) < 0.12, "no overshoot"
 
 
-def test_a_person_who_leaps_is_followed_at_once_and_a_misread_hand_is_not() -> None:
+def test_smoother_resets_at_a_jump_of_the_body_and_not_of_a_hand() -> None:
     persons = noisy(40, 0.02)
     body, hand = slice(0, 22), slice(JOINT["left_index1"], JOINT["left_index1"] + 15)
     for joints in (body, hand, slice(0, 55)):
@@ -306,7 +305,7 @@ def test_a_person_who_leaps_is_followed_at_once_and_a_misread_hand_is_not() -> N
             assert off[hand].min() > 0.5
 
 
-def test_who_rushes_at_the_camera_stays_before_it() -> None:
+def test_smoother_keeps_an_approaching_person_in_front_of_the_camera() -> None:
     smooth = smoother()
     depths = [*np.linspace(20.0, 2.0, 60), 0.6, 0.6, 0.6, 0.6]
     stamps = [*np.arange(60) / RATE, *(59 / RATE + 0.45 + np.arange(4) / RATE)]
@@ -316,8 +315,8 @@ def test_who_rushes_at_the_camera_stays_before_it() -> None:
     assert abs(got.joints[0, 2] - 0.6) < 0.2
 
 
-def test_a_quick_motion_is_followed_within_few_images() -> None:
-    """An arm that goes up by 100 degrees in a third of a second, out of rest."""
+def test_smoother_follows_a_quick_motion_within_a_few_images() -> None:
+    """An arm rises by 100 degrees in a third of a second, from rest."""
     rng = np.random.default_rng(2)
     share = np.clip((np.arange(60) - 30) / 10, 0.0, 1.0)
     angles = np.radians(100) * share**3 * (10 - 15 * share + 6 * share**2)
@@ -329,7 +328,7 @@ def test_a_quick_motion_is_followed_within_few_images() -> None:
     assert max(off[46:]) < np.radians(3)
 
 
-def test_what_is_hardly_seen_counts_less() -> None:
+def test_smoother_weights_joints_by_their_confidence() -> None:
     seen, hidden = smoother(), smoother()
     for n, one in enumerate(noisy(40, 0.03)):
         seen([one], CAMERA, n / RATE)
@@ -347,7 +346,7 @@ def test_what_is_hardly_seen_counts_less() -> None:
 # Shape and face
 
 
-def test_shape_converges_and_a_wrong_start_is_forgotten() -> None:
+def test_smoother_averages_the_shape_and_recovers_from_a_wrong_start() -> None:
     rng = np.random.default_rng(0)
     truth = rng.normal(0, 1, 10)
     start = changed(bent(0.1), betas=truth + 3.0)
@@ -362,7 +361,7 @@ def test_shape_converges_and_a_wrong_start_is_forgotten() -> None:
     assert np.abs(changed_mind - truth - 1.0).max() < 0.2, "19 seconds later"
 
 
-def test_a_head_of_flame_is_filtered_too() -> None:
+def test_smoother_filters_flame_parameters() -> None:
     rng = np.random.default_rng(0)
     truth = FlameParams(
         shape=rng.normal(size=300),
@@ -381,15 +380,15 @@ def test_a_head_of_flame_is_filtered_too() -> None:
         )
 
     persons = [dataclasses.replace(bent(0.1), flame=head(0.05)) for _ in range(120)]
-    calm = smoothed(persons)
+    smooth = smoothed(persons)
     for name in names:
         before, after = (
             np.std([getattr(p.flame, name) for p in people[60:]], axis=0).mean()
-            for people in (persons, calm)
+            for people in (persons, smooth)
         )
         assert after < (0.4 if name in ("shape", "head_scale", "jaw", "eyes") else 0.75) * before
-        np.testing.assert_allclose(getattr(calm[-1].flame, name), getattr(truth, name), atol=0.15)
-        assert getattr(calm[-1].flame, name).shape == getattr(truth, name).shape
+        np.testing.assert_allclose(getattr(smooth[-1].flame, name), getattr(truth, name), atol=0.15)
+        assert getattr(smooth[-1].flame, name).shape == getattr(truth, name).shape
     still = smoothed([dataclasses.replace(bent(0.1), flame=head(0.0))] * 3)[-1].flame
     for name in names:
         np.testing.assert_allclose(getattr(still, name), getattr(truth, name), atol=1e-5)
@@ -398,8 +397,8 @@ def test_a_head_of_flame_is_filtered_too() -> None:
 # Several people
 
 
-def test_people_do_not_influence_each_other() -> None:
-    """Whoever else is there, and in whatever order."""
+def test_smoother_filters_people_independently() -> None:
+    """The others, and the order of people, change nothing."""
     rng = np.random.default_rng(5)
     tracks = {
         name: [dataclasses.replace(p, id=name) for p in noisy(15, 0.05, seed)]
@@ -419,7 +418,7 @@ def test_people_do_not_influence_each_other() -> None:
             np.testing.assert_allclose(one.smplx.transl, alone[name][n].smplx.transl, atol=1e-5)
 
 
-def test_joints_are_computed_in_one_batch() -> None:
+def test_smoother_computes_all_joints_in_one_batch() -> None:
     bodies = OpenBodies()
     smooth = Smoother(ScaledBodies(bodies))  # type: ignore[arg-type]
     for n in range(3):
@@ -440,8 +439,10 @@ def test_joints_are_computed_in_one_batch() -> None:
     )
 )
 @hypothesis.settings(max_examples=40)
-def test_whatever_comes_stays_a_body(images: list[tuple[float, int, float, float]]) -> None:
-    """Any time steps, equal stamps among them, any rotations, leaps through space."""
+def test_smoother_returns_a_consistent_body_for_any_input(
+    images: list[tuple[float, int, float, float]],
+) -> None:
+    """Any time steps, including zero, any rotations, and any jumps in position."""
     smooth, stamp = smoother(), 0.0
     for elapsed, seed, size, distance in images:
         stamp += elapsed
@@ -461,33 +462,11 @@ def test_whatever_comes_stays_a_body(images: list[tuple[float, int, float, float
         )
 
 
-# Quaternions
-
-vectors = st.lists(st.floats(-4.0, 4.0), min_size=3, max_size=3).map(np.array)
-tiny = st.lists(st.floats(-1e-9, 1e-9), min_size=3, max_size=3).map(np.array)
-
-
-@hypothesis.given(st.one_of(vectors, tiny), st.one_of(vectors, tiny))
-def test_quaternions_are_rotations(one: np.ndarray, other: np.ndarray) -> None:
-    a, b = (quaternions.from_vectors(v[None]) for v in (one, other))
-    first, second = Rotation.from_rotvec(one), Rotation.from_rotvec(other)
-
-    def off(found: np.ndarray, wanted: Rotation) -> float:
-        return float((Rotation.from_quat(found[0]).inv() * wanted).magnitude())
-
-    assert off(quaternions.product(a, b), first * second) < 1e-9
-    assert off(quaternions.difference(a, b), first.inv() * second) < 1e-9
-    for sign in (1.0, -1.0):
-        back = quaternions.to_vectors(sign * a)[0]
-        assert np.linalg.norm(back) < np.pi + 1e-9
-        assert (Rotation.from_rotvec(back).inv() * first).magnitude() < 1e-9
-
-
 # Scale
 
 
 def at_scale(scale: float, source: DepthSource) -> Person:
-    """A body from one picture, as far away as its scale says."""
+    """A body measured in one image, at the distance of its scale."""
     one = person(t_pose(), transl=(0.3, 0.0, 4.0))
     return dataclasses.replace(
         one,
@@ -499,7 +478,7 @@ def at_scale(scale: float, source: DepthSource) -> Person:
 
 
 @pytest.mark.parametrize("known", [DepthSource.MEASURED, DepthSource.BODY_HEIGHT])
-def test_a_size_that_becomes_known_is_no_motion(known: DepthSource) -> None:
+def test_smoother_applies_a_newly_known_scale_at_once(known: DepthSource) -> None:
     before = [at_scale(1.0, DepthSource.ASSUMED)] * 10
     after = at_scale(1.3, known)
     smooth = smoothed([*before, after, after])
@@ -507,13 +486,13 @@ def test_a_size_that_becomes_known_is_no_motion(known: DepthSource) -> None:
         np.testing.assert_allclose(one.joints, after.joints, atol=1e-3)
 
 
-def test_measured_depth_is_believed_sooner_than_guessed_depth() -> None:
-    """By the furthest that somebody who comes nearer is taken to lag behind."""
+def test_smoother_follows_measured_depth_sooner_than_estimated_depth() -> None:
+    """Largest depth error of a person who comes nearer."""
 
     def lag(source: DepthSource) -> float:
         scales = [1.0] * 5 + [1.0 - 0.0075 * n for n in range(12)]
         persons = [at_scale(scale, source) for scale in scales]
-        behind = zip(smoothed(persons), persons, strict=True)
-        return max(float(one.joints[0, 2] - other.joints[0, 2]) for one, other in behind)
+        pairs = zip(smoothed(persons), persons, strict=True)
+        return max(float(one.joints[0, 2] - other.joints[0, 2]) for one, other in pairs)
 
     assert 0.0 < lag(DepthSource.MEASURED) < 0.5 * lag(DepthSource.BODY_HEIGHT)

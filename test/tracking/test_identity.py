@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Who is who on the demo clip, and in the benchmark's scenes."""
+"""Identity of people on the demo clip and in the benchmark's scenes."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 import pytest
 
-from benchmarks.identity import IouTracker, OurTracker, Score, scene
+from benchmarks.identity import IouTracker, PackageTracker, Score, scene
 from pear_ros.core.camera import Camera
 from pear_ros.core.people import Image, Person, TrackingState
 from pear_ros.io.downloads import demo_clip
@@ -18,10 +18,10 @@ from pear_ros.landmarks.types import PoseLandmarks
 from pear_ros.pipeline import Pipeline
 
 FIRST, LAST = 140, 186
-"""In between the man does a backflip, in which he can hardly be told for a person."""
+"""Images of a backflip, in which the man is hardly recognised as a person."""
 
 
-def test_a_backflip_changes_nobodys_id() -> None:
+def test_pipeline_keeps_ids_during_a_backflip() -> None:
     pipeline = Pipeline()
     images: list[list[Person]] = []
     for n, (stamp, image) in enumerate(FrameSource(str(demo_clip()))):
@@ -35,50 +35,52 @@ def test_a_backflip_changes_nobodys_id() -> None:
     assert {person.id for persons in images for person in persons} == {"h1", "h2"}
     states = [{person.id: person.state for person in persons} for persons in images]
     assert all(TrackingState.LOST not in one.values() for one in states)
-    assert {"h1", "h2"} == set(states[0]) == set(states[-1]), "she is in sight, too"
+    assert {"h1", "h2"} == set(states[0]) == set(states[-1]), "the woman is in sight, too"
     assert set(states[-1].values()) == {TrackingState.TRACKED}
 
 
-class Reading(PoseModel):
-    """A landmark model that makes up one person."""
+class FakePoseModel(PoseModel):
+    """A landmark model that returns the same person for any image."""
 
     def __init__(self, score: float, x: float) -> None:
         points = np.full((33, 3), (x, 50.0, 0.0), np.float32)
-        certain = np.ones(33, np.float32)
-        self.pose = PoseLandmarks(points, points, certain, certain, score, Roi(x, 50.0, 80.0))
+        confidence = np.ones(33, np.float32)
+        self.pose = PoseLandmarks(points, points, confidence, confidence, score, Roi(x, 50.0, 80.0))
 
     def __call__(self, image: Image, roi: Roi) -> PoseLandmarks:
         return self.pose
 
 
 @pytest.mark.parametrize(
-    ("score", "x", "followed", "new"),
+    ("score", "x", "tracked", "new"),
     [(0.9, 50.0, True, True), (0.4, 50.0, True, False), (0.1, 50.0, False, False)]
     + [(0.9, x, False, False) for x in (-5.0, 105.0)],
 )
-def test_who_is_there(score: float, x: float, followed: bool, new: bool) -> None:
-    """Whoever is followed may be seen badly; nobody is there beyond the image."""
-    image, reading = np.zeros((100, 100, 3), np.uint8), Reading(score, x)
-    assert (reading.find(image, reading.pose.roi) is not None) is followed
-    assert (reading.find(image, reading.pose.roi, proposed=True) is not None) is new
+def test_pose_model_threshold_is_lower_for_tracked_people(
+    score: float, x: float, tracked: bool, new: bool
+) -> None:
+    """Nobody is found whose pelvis is outside the image."""
+    image, model = np.zeros((100, 100, 3), np.uint8), FakePoseModel(score, x)
+    assert (model.find(image, model.pose.roi) is not None) is tracked
+    assert (model.find(image, model.pose.roi, proposed=True) is not None) is new
 
 
-def test_ids_are_kept_better_than_by_overlap() -> None:
-    ours, iou = Score(), Score()
+def test_tracker_keeps_ids_better_than_the_iou_baseline() -> None:
+    package, iou = Score(), Score()
     for seed in (1, 2):
         frames = scene(4, 8.0, 10.0, seed)
-        ours.add(frames, OurTracker())
+        package.add(frames, PackageTracker())
         iou.add(frames, IouTracker())
-    assert ours.idf1 > 0.85 > 0.75 > iou.idf1
-    assert ours.switches < iou.switches / 2
+    assert package.idf1 > 0.85 > 0.75 > iou.idf1
+    assert package.switches < iou.switches / 2
     truth = Score()
-    truth.add(frames, Perfect())
+    truth.add(frames, PerfectTracker())
     assert truth.idf1 == 1.0
     assert truth.switches == 0
 
 
-class Perfect(IouTracker):
-    """Knows who is who."""
+class PerfectTracker(IouTracker):
+    """Returns the true boxes and identities."""
 
     def __call__(self, frame):  # type: ignore[no-untyped-def]
         return {f"p{person}": box for person, box in frame.truth.items()}

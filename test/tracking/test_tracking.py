@@ -12,13 +12,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pear_ros.bags.snapshot import dumps
 from pear_ros.body import load_open_body
 from pear_ros.core.boxes import iou_matrix, move_boxes, same_person
 from pear_ros.core.camera import Camera
 from pear_ros.core.estimator import Detection, Region
 from pear_ros.core.people import Estimate, Person, SmplxParams, TrackingState
 from pear_ros.tracking import MAX_COASTING_TIME, Tracker, TrackingPlan
-from pear_ros.tracking.kalman import RootStates
 
 CAMERA = Camera.from_field_of_view(1280, 720, 70.0)
 FRAME = 1 / 30
@@ -87,7 +87,7 @@ def estimate(regions: Sequence[Region], people: Sequence[Standing]) -> list[Esti
     return estimates
 
 
-def nobody(plan: TrackingPlan) -> list[None]:
+def no_estimates(plan: TrackingPlan) -> list[None]:
     """Estimates where no region shows a person."""
     return [None] * len(plan.regions)
 
@@ -136,6 +136,25 @@ def test_tracker_takes_a_track_from_new_to_lost() -> None:
     assert step(tracker, [], 3.6) == {}
     assert tracker.count == 0
     assert list(step(tracker, [one], 3.7)) == ["h2"], "no id is used twice"
+
+
+def test_plan_is_a_value_and_prediction_changes_no_track() -> None:
+    tracker, reference = Tracker(), Tracker()
+    for n in range(3):
+        step(tracker, [Standing(0.0)], n * FRAME)
+        step(reference, [Standing(0.0)], n * FRAME)
+    tracker.predict([], 5.0, max_humans=0)
+    plans = [one.predict([], 3 * FRAME) for one in (tracker, reference)]
+    for one, plan in zip((tracker, reference), plans, strict=True):
+        with pytest.raises(ValueError, match="longer"):
+            one.update(plan, [*no_estimates(plan), None], CAMERA)
+    (person,), (expected,) = (
+        one.update(plan, estimate(plan.regions, [Standing(0.0)]), CAMERA)
+        for one, plan in zip((tracker, reference), plans, strict=True)
+    )
+    assert person.state is expected.state is TrackingState.TRACKED
+    np.testing.assert_array_equal(person.joints, expected.joints)
+    assert dumps(tracker.state()) == dumps(reference.state())
 
 
 def test_tracker_coasts_no_longer_than_the_track_was_measured() -> None:
@@ -315,7 +334,7 @@ def test_plan_has_regions_of_coasting_tracks_for_two_images_only() -> None:
     for n in range(30, 36):
         plan = tracker.predict([], n * FRAME)
         counts.append(len(plan.regions))
-        tracker.update(plan, nobody(plan), CAMERA)
+        tracker.update(plan, no_estimates(plan), CAMERA)
     assert counts == [1, 1, 0, 0, 0, 0]
     (box,) = tracker.coasting_boxes()
     there = Standing(-1.0 + 35 * FRAME)
@@ -350,7 +369,7 @@ def test_plan_has_a_new_region_where_the_detection_is_elsewhere() -> None:
     for n in range(10):
         step(tracker, [Standing(0.0)], n * FRAME)
     plan = tracker.predict([], 10 * FRAME)
-    tracker.update(plan, nobody(plan), CAMERA)
+    tracker.update(plan, no_estimates(plan), CAMERA)
     after = tracker.predict([Detection(Standing(0.5).box, 0.9)], 11 * FRAME)
     assert [region.id == plan.regions[0].id for region in after.regions] == [False]
 
@@ -490,19 +509,6 @@ def test_track_states_of_each_id_are_in_order(
             assert after is not TrackingState.LOST or before is not TrackingState.LOST
 
 
-def box(x: float, y: float = 0.0, size: float = 100.0) -> np.ndarray:
-    return np.array([x, y, x + size, y + 2 * size], np.float32)
-
-
-@pytest.mark.parametrize(
-    ("other", "same"),
-    [(box(10), True), (box(300), False), (box(0, 400), False), (box(30, 40, 40), True)],
-)
-def test_same_person_of_boxes(other: np.ndarray, same: bool) -> None:
-    assert same_person(box(0), other) is same
-    assert same_person(other, box(0)) is same
-
-
 def test_move_boxes_follows_the_root() -> None:
     one = Standing(0.5, 4.0)
     places = np.array([one.root])
@@ -525,15 +531,3 @@ def test_tracker_ignores_a_detection_without_area() -> None:
     plan = tracker.predict([empty], 0.1)
     persons = tracker.update(plan, estimate(plan.regions, [Standing(0.0)]), CAMERA)
     assert [person.id for person in persons] == ["h1"]
-
-
-@given(st.floats(0.0, 3.0), st.floats(0.0, 3.0))
-def test_kalman_prediction_in_two_steps_equals_one(first: float, then: float) -> None:
-    roots = np.array([[0.5, 0.2, 4.0], [-2.0, 0.3, 6.0]])
-    moving = RootStates.initialise(roots, 0.0).predict(0.1).update([0, 1], roots + 0.1)
-    once = moving.predict(0.1 + first + then)
-    twice = moving.predict(0.1 + first).predict(0.1 + first + then)
-    for name in ("root", "velocity", "variance", "covariance", "velocity_variance"):
-        np.testing.assert_allclose(getattr(twice, name), getattr(once, name), atol=1e-9)
-    assert (once.variance >= moving.variance - 1e-12).all(), "prediction adds uncertainty"
-    assert (once.variance * once.velocity_variance >= once.covariance**2).all()

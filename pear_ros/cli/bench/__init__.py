@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How long each stage takes on somebody's own machine and pictures: the parts of `pear bench`."""
+"""`pear bench`: measurement of each stage's time on this machine, with any video or bag."""

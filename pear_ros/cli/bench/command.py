@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`pear bench`: how long each stage takes here, as a table and a plot."""
+"""`pear bench`: measure the time of each stage, and write a table and a plot."""
 
 from __future__ import annotations
 
@@ -23,11 +23,12 @@ from pear_ros.pipeline import Pipeline
 def bench(
     source: str | None, topic: str | None, count: int, folder: Path, choice: EstimatorChoice
 ) -> int:
-    """Measure `count` frames of `source`, the demo clip unless given, and write report and plot.
+    """Measure `count` frames of `source`, write report and plot, and return the exit code.
 
-    `topic`: of images, where `source` is a bag with several. Returns the exit code.
+    `source`: a video or bag, the demo clip unless given. `topic`: of images, needed only for a bag
+    with several.
     """
-    load = machine.load()  # Before the models are loaded, which is work, too.
+    load = machine.load()  # Before the models are loaded, which raises it.
     try:
         frames = open_frames(source or str(demo_clip()), topic)
         folder.mkdir(parents=True, exist_ok=True)

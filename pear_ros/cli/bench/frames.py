@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Pictures to measure with: of a video file, or of one topic of a bag (MCAP or sqlite3)."""
+"""Images to measure with: of a video file, or of one topic of a bag (MCAP or sqlite3)."""
 
 from __future__ import annotations
 
@@ -21,29 +21,29 @@ _READERS = {IMAGE: bgr_from_image, COMPRESSED_IMAGE: bgr_from_compressed}
 
 
 class SourceError(ValueError):
-    """A source that cannot be measured with; the text says why, and what to do."""
+    """A source that cannot be measured; the text gives the reason and says what to do."""
 
 
 class Frames(Protocol):
-    """Pictures of one camera."""
+    """Images of one camera."""
 
     name: str
-    """What they are of, for people."""
+    """Description of their source."""
 
     def __iter__(self) -> Iterator[tuple[float, Image]]:
-        """Seconds, ascending, and the picture (height, width, 3) uint8 BGR."""
+        """Iterate over stamps, ascending seconds, and images (height, width, 3) uint8 BGR."""
         ...
 
     def camera(self, width: int, height: int) -> Camera:
-        """Of pictures of that size."""
+        """Return the camera of images of this size, pixels."""
         ...
 
 
 def open_frames(source: str, topic: str | None = None) -> Frames:
-    """Pictures of a video file, or of a bag: a folder, or a file of it (.mcap, .db3).
+    """Open the images of a video file, or of a bag: a folder, or a file of it (.mcap, .db3).
 
-    `topic` is not needed where one alone has pictures. Raises SourceError; OSError where a file
-    cannot be read.
+    `topic`: needed only where several have images. Raises SourceError where the source is not
+    suitable; OSError where a file cannot be read.
     """
     path = Path(source)
     if path.is_dir() or path.suffix in (".mcap", ".db3"):
@@ -54,29 +54,29 @@ def open_frames(source: str, topic: str | None = None) -> Frames:
 
 
 class VideoFrames:
-    """Pictures of a video file."""
+    """Images of a video file."""
 
     def __init__(self, source: str) -> None:
-        """Raises SourceError; pear_ros.io.video.VideoError where it cannot be read."""
+        """Open a video. Raises SourceError for cameras and stills, VideoError for other files."""
         self._frames = FrameSource(source)
         self.name = f"video {Path(source).name}"
         if self._frames.is_camera or self._frames.is_still:
-            raise SourceError(f"{source} is no video: how fast it comes says nothing")
+            raise SourceError(f"{source} is no video: its own rate limits the measurement")
 
     def __iter__(self) -> Iterator[tuple[float, Image]]:
-        """See Frames; once."""
+        """Return the only iterator over stamps and images."""
         return iter(self._frames)
 
     def camera(self, width: int, height: int) -> Camera:
-        """See Frames: a usual field of view, as a video says nothing."""
+        """Return a camera with a common field of view, since a video has no calibration."""
         return Camera.from_field_of_view(width, height)
 
 
 class BagFrames:
-    """Pictures of one topic of a bag."""
+    """Images of one topic of a bag."""
 
     def __init__(self, path: Path, topic: str | None) -> None:
-        """See open_frames."""
+        """Open a bag; `topic`: None where one alone has images. Raises SourceError otherwise."""
         try:
             bags = find_bags(path)
             if len(bags) > 1:
@@ -92,20 +92,20 @@ class BagFrames:
         self._info = next(map(self._bag.deserialize, infos), None)
 
     def __iter__(self) -> Iterator[tuple[float, Image]]:
-        """See Frames. Pictures that cannot be read are left out."""
+        """Iterate over stamps and images; those that cannot be decoded are skipped."""
         last = float("-inf")
         for item in self._bag.messages([self.topic]):
             try:
                 message = self._bag.deserialize(item)
-                picture = self._read(message)
+                image = self._read(message)
             except Exception:  # What a corrupt message raises depends on the damage.
                 continue
             stamp = seconds_of(message.header)
             last = max(stamp, last + 1e-6)
-            yield last, picture
+            yield last, image
 
     def camera(self, width: int, height: int) -> Camera:
-        """See Frames: that of the bag, where it is calibrated."""
+        """Return the bag's calibrated camera, else one with a common field of view."""
         try:
             if self._info is None:
                 raise CalibrationError("the bag has none")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Runs a pipeline over pictures and keeps how long each stage of each frame took."""
+"""Measurement of the time that each stage of a pipeline takes for each frame."""
 
 from __future__ import annotations
 
@@ -20,31 +20,31 @@ from pear_ros.core.people import Array, People, TrackingState
 from pear_ros.pipeline import Pipeline
 
 WARM_UP = 10
-"""Frames that are left out, a quarter of all where there are no more than were asked for: the
-detector searches all of the first one, memory is taken, code is compiled, clocks go up."""
+"""Frames to warm up, which are not measured; at most a quarter of a short source. In them the
+detector searches the whole image, memory is allocated, code is compiled, clocks rise."""
 
 Send = Callable[[People, Array], object]
-"""What is to be done with people, all of them present, and their meshes (N, V, 3)."""
+"""Serialises people, all of them present, and their meshes (N, V, 3), metres."""
 
 
 @dataclass(frozen=True)
 class Measured:
-    """What was measured of F frames in S stages."""
+    """Times of F frames in S stages."""
 
     stages: tuple[str, ...]
-    """In the order of work."""
+    """Names, in the order of execution."""
     seconds: npt.NDArray[np.float64]
-    """(F, S); those of a frame add up to the time from its file to its messages."""
+    """(F, S) times; their sum over S is the time from reading a frame to its messages."""
     people: npt.NDArray[np.int64]
-    """(F,) present in each frame."""
+    """(F,) number of people present in each frame."""
     warm_up: int
-    """Frames before them, which are left out."""
+    """Number of frames before them, which are not included."""
     size: tuple[int, int]
-    """Width and height of the pictures, pixels."""
+    """Width and height of the images, pixels."""
 
     @property
     def totals(self) -> npt.NDArray[np.float64]:
-        """(F,) seconds of each frame."""
+        """(F,) time of each frame, seconds."""
         totals: npt.NDArray[np.float64] = self.seconds.sum(axis=1)
         return totals
 
@@ -52,10 +52,10 @@ class Measured:
 def measure(
     pipeline: Pipeline, estimator: Estimator, frames: Frames, count: int, send: Send | None
 ) -> Measured:
-    """Measure `count` frames, or as many as there are, after the warm-up.
+    """Return the times of up to `count` frames after the warm-up.
 
-    `estimator`: that of the pipeline. `send`: None leaves the stage of messages away. Raises
-    SourceError where there are too few frames.
+    `estimator`: that of the pipeline. `send`: serialises messages; None omits this stage. Raises
+    SourceError where there is no frame.
     """
     stopwatch = Stopwatch()
     watch_parts(pipeline, estimator, stopwatch)
@@ -69,9 +69,9 @@ def measure(
                 item = next(source, None)
             if item is None:
                 break
-            stamp, picture = item
-            size = picture.shape[1], picture.shape[0]
-            people = pipeline(picture, frames.camera(*size), stamp)
+            stamp, image = item
+            size = image.shape[1], image.shape[0]
+            people = pipeline(image, frames.camera(*size), stamp)
             present = [one for one in people.persons if one.state is not TrackingState.LOST]
             people = replace(people, persons=present)
             with stopwatch.stage(MESH):
@@ -82,7 +82,7 @@ def measure(
         laps.append(stopwatch.lap())
         counts.append(len(present))
     if not laps:
-        raise SourceError(f"there is no picture in {frames.name}")
+        raise SourceError(f"there is no image in {frames.name}")
     warm_up = max(min(WARM_UP, len(laps) // 4), len(laps) - count)
     kept = laps[warm_up:]
     stages = tuple(name for name in MEANINGS if any(name in lap for lap in kept))
@@ -91,7 +91,7 @@ def measure(
 
 
 def sender(body: Body) -> Send | None:
-    """Makes the node's messages of people, without sending them; None without ROS."""
+    """Return a function that serialises people as the node does; None without ROS."""
     if importlib.util.find_spec("rclpy") is None or importlib.util.find_spec("pear_msgs") is None:
         return None
     from rclpy.serialization import serialize_message

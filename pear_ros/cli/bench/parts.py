@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which parts of the pipeline and of its estimators are timed, and as what.
+"""The stages that are timed, and the attributes of the pipeline that implement them.
 
-Here alone their private parts are named, so that they need no timers of their own.
+Only this module names these private attributes, so that the pipeline needs no timers of its own.
 """
 
 from __future__ import annotations
@@ -15,28 +15,28 @@ from pear_ros.pipeline import Pipeline
 DECODE, MESH, MESSAGES, OTHER = "decode", "mesh", "messages", "other"
 
 MEANINGS = {
-    DECODE: "file to picture",
-    "detect": "waiting for the detector, which works beside the rest",
+    DECODE: "reading and decoding of the image",
+    "detect": "waiting for the detector, which runs in parallel",
     "landmarks": "landmarks of the bodies",
     "fit": "fit of the bodies",
     "fit parts": "fit of hands and faces",
-    "wait for parts": "for landmarks of hands and faces, which are looked for meanwhile",
-    "follow": "where the people are whom the network is to look at",
-    "network": "crops, PEAR's network, and its answer",
-    "place": "from the network's numbers to people before the camera",
+    "wait for parts": "for landmarks of hands and faces, detected in parallel",
+    "follow": "image regions for the network",
+    "network": "crops and PEAR's network",
+    "place": "placement of the network's results before the camera",
     "estimate": "all of the estimator",
-    "track": "ids",
+    "track": "identities",
     "true size": "size and distance",
-    "smooth": "freed of jitter",
-    MESH: "vertices of everybody",
+    "smooth": "smoothing",
+    MESH: "vertices of all people",
     MESSAGES: "HumanArray and mesh markers, serialised",
-    OTHER: "what lies between",
+    OTHER: "everything else",
 }
-"""Stages in the order of work, and what each is."""
+"""Stages in the order of execution, with their descriptions."""
 
 
 def watch_parts(pipeline: Pipeline, estimator: Estimator, stopwatch: Stopwatch) -> None:
-    """Time the parts of `pipeline` and of its `estimator`, from now on."""
+    """Let `stopwatch` time the stages of `pipeline` and of its `estimator`."""
     stopwatch.watch(pipeline, "_detector", "detect")
     stopwatch.watch(pipeline._tracker, "predict", "track")
     stopwatch.watch(pipeline._tracker, "update", "track")
@@ -44,9 +44,9 @@ def watch_parts(pipeline: Pipeline, estimator: Estimator, stopwatch: Stopwatch) 
     stopwatch.watch(pipeline, "_smoother", "smooth")
     rest = "estimate"
     if isinstance(estimator, LandmarkEstimator):
-        stopwatch.watch(estimator._landmarks, "look", "landmarks")
+        stopwatch.watch(estimator._landmarks, "submit", "landmarks")
         stopwatch.watch(estimator, "_fit", "fit")
-        stopwatch.watch(estimator, "_complete", "fit parts")
+        stopwatch.watch(estimator, "_fit_parts", "fit parts")
         rest = "wait for parts"
     elif isinstance(estimator, PearEstimator):
         stopwatch.watch(estimator, "_follow", "follow")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Draws what was measured: every frame, what a mean one consists of, and how times are spread."""
+"""The plot of a measurement: each frame, the mean of each stage, and the distribution."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ from pear_ros.cli.bench.measure import Measured
 from pear_ros.core.people import Image
 
 _WIDTH, _HEIGHT = 1400, 860
-_FINE = 2
-"""Drawn so many times as large, then made smaller, which smooths edges."""
+_FACTOR = 2
+"""Supersampling factor, for smooth edges."""
 _INK, _FAINT, _GRID, _PAPER = (60, 50, 45), (130, 120, 115), (228, 224, 222), (255, 255, 255)
 _PALETTE = (
     *((180, 119, 78), (61, 142, 242), (87, 161, 89), (87, 87, 225), (178, 183, 118)),
     *((72, 201, 237), (161, 122, 176), (167, 157, 255), (95, 117, 156), (172, 176, 186)),
     *((140, 86, 60), (60, 90, 140)),
 )
-"""BGR; neighbours differ."""
+"""BGR colours of the stages; neighbours differ."""
 _MARKS = ((50, "median"), (95, "95 %"), (99, "99 %"))
 _BINS = 40
 _LABEL = 135
-"""Pixels that the label of a mark takes."""
+"""Width of a percentile's label, pixels."""
 
 Rectangle = tuple[int, int, int, int]
 """x0 y0 x1 y1."""
 
 
 def draw_plot(measured: Measured, title: Sequence[str]) -> Image:
-    """A picture of it with a few lines of title, BGR."""
+    """Return the plot with lines of title above it, (H, W, 3) uint8 BGR."""
     canvas = _Canvas()
     for number, line in enumerate(title):
         colour = _FAINT if number else _INK
@@ -42,19 +42,21 @@ def draw_plot(measured: Measured, title: Sequence[str]) -> Image:
     top = 70 + 26 * len(title)
     _draw_frames(canvas, (90, top, _WIDTH - 40, top + 300), milliseconds, measured.warm_up)
     _draw_stages(canvas, (40, top + 390, 640, _HEIGHT - 40), milliseconds, measured.stages)
-    _draw_spread(canvas, (760, top + 390, _WIDTH - 40, _HEIGHT - 70), milliseconds.sum(axis=1))
+    _draw_distribution(
+        canvas, (760, top + 390, _WIDTH - 40, _HEIGHT - 70), milliseconds.sum(axis=1)
+    )
     return canvas.picture()
 
 
 class _Canvas:
-    """Lines, areas and text at the size of the finished picture."""
+    """Draws lines, areas and text in coordinates of the final image."""
 
     def __init__(self) -> None:
-        self._fine = np.full((_FINE * _HEIGHT, _FINE * _WIDTH, 3), _PAPER, np.uint8)
+        self._canvas = np.full((_FACTOR * _HEIGHT, _FACTOR * _WIDTH, 3), _PAPER, np.uint8)
 
     def picture(self) -> Image:
         smaller: Image = np.asarray(
-            cv2.resize(self._fine, (_WIDTH, _HEIGHT), interpolation=cv2.INTER_AREA), np.uint8
+            cv2.resize(self._canvas, (_WIDTH, _HEIGHT), interpolation=cv2.INTER_AREA), np.uint8
         )
         return smaller
 
@@ -66,38 +68,43 @@ class _Canvas:
         size: float = 0.5,
         align: float = 0.0,
     ) -> None:
-        """`place`: left end of the base line, or `align` (0 to 1) of its length further left."""
-        scale, thickness = _FINE * size, _FINE if size < 0.7 else _FINE + 1
+        """Draw text; `place`: the point at the fraction `align` (0: left end) of its baseline."""
+        scale, thickness = (
+            _FACTOR * size,
+            _FACTOR if size < 0.7 else _FACTOR + 1,
+        )
         (length, _), _ = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, scale, thickness)
-        at = (round(_FINE * place[0] - align * length), round(_FINE * place[1]))
+        at = (round(_FACTOR * place[0] - align * length), round(_FACTOR * place[1]))
         cv2.putText(
-            self._fine, text, at, cv2.FONT_HERSHEY_SIMPLEX, scale, colour, thickness, cv2.LINE_AA
+            self._canvas, text, at, cv2.FONT_HERSHEY_SIMPLEX, scale, colour, thickness, cv2.LINE_AA
         )
 
     def fitting(self, text: str, size: float, width: float) -> float:
-        """`size`, or what makes the text `width` long at most."""
-        (length, _), _ = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, _FINE * size, _FINE + 1)
-        return size * min(1.0, _FINE * width / length)
+        """Return `size`, reduced where the text would be longer than `width`."""
+        (length, _), _ = cv2.getTextSize(
+            text, cv2.FONT_HERSHEY_SIMPLEX, _FACTOR * size, _FACTOR + 1
+        )
+        return size * min(1.0, _FACTOR * width / length)
 
     def line(
         self, x0: float, y0: float, x1: float, y1: float, colour: tuple[int, int, int] = _GRID
     ) -> None:
-        begin, end = ((round(_FINE * x), round(_FINE * y)) for x, y in ((x0, y0), (x1, y1)))
-        cv2.line(self._fine, begin, end, colour, _FINE)
+        begin, end = ((round(_FACTOR * x), round(_FACTOR * y)) for x, y in ((x0, y0), (x1, y1)))
+        cv2.line(self._canvas, begin, end, colour, _FACTOR)
 
     def area(
         self, x0: float, y0: float, x1: float, y1: float, colour: tuple[int, int, int]
     ) -> None:
-        """A filled rectangle, without its right and lower edge."""
-        left, right = sorted((round(_FINE * x0), round(_FINE * x1)))
-        upper, lower = sorted((round(_FINE * y0), round(_FINE * y1)))
-        self._fine[upper:lower, left:right] = colour
+        """Fill a rectangle, without its right and lower edge."""
+        left, right = sorted((round(_FACTOR * x0), round(_FACTOR * x1)))
+        upper, lower = sorted((round(_FACTOR * y0), round(_FACTOR * y1)))
+        self._canvas[upper:lower, left:right] = colour
 
 
 def _draw_frames(
     canvas: _Canvas, place: Rectangle, milliseconds: npt.NDArray[np.float64], first: int
 ) -> None:
-    """A column for each frame, its stages on top of each other."""
+    """Draw a stacked bar for each frame."""
     x0, y0, x1, y1 = place
     canvas.text("each frame, stages on top of each other, ms", (x0 - 50, y0 - 14))
     count = len(milliseconds)
@@ -122,7 +129,7 @@ def _draw_frames(
 def _draw_stages(
     canvas: _Canvas, place: Rectangle, milliseconds: npt.NDArray[np.float64], names: Sequence[str]
 ) -> None:
-    """Which part of the mean frame is which stage, and the key to the colours."""
+    """Draw the stages of the mean frame, and the legend."""
     x0, y0, x1, _ = place
     means = milliseconds.mean(axis=0)
     canvas.text(f"mean frame: {means.sum():.1f} ms", (x0, y0 - 14))
@@ -140,10 +147,10 @@ def _draw_stages(
         canvas.text(f"{100 * mean / means.sum():.0f} %", (x + 250, y), _FAINT, align=1.0)
 
 
-def _draw_spread(canvas: _Canvas, place: Rectangle, totals: npt.NDArray[np.float64]) -> None:
-    """How many frames took how long."""
+def _draw_distribution(canvas: _Canvas, place: Rectangle, totals: npt.NDArray[np.float64]) -> None:
+    """Draw the histogram of the frames' times, with percentiles."""
     x0, y0, x1, y1 = place
-    canvas.text("frames by the time that they took", (x0 - 50, y0 - 14))
+    canvas.text("distribution of the frames' times", (x0 - 50, y0 - 14))
     step = nice_step(totals.max(), 8)
     end = _top(totals.max(), step)
     wide = float((x1 - x0) / end)
@@ -171,7 +178,7 @@ def _draw_spread(canvas: _Canvas, place: Rectangle, totals: npt.NDArray[np.float
 
 
 def _draw_rules(canvas: _Canvas, place: Rectangle, step: float, height: float) -> None:
-    """Horizontal lines every `step`, of which one is `height` pixels high."""
+    """Draw horizontal grid lines every `step`; a unit is `height` pixels high."""
     x0, y0, x1, y1 = place
     for number in range(round((y1 - y0) / (step * height)) + 1):
         y = y1 - number * step * height
@@ -180,13 +187,13 @@ def _draw_rules(canvas: _Canvas, place: Rectangle, step: float, height: float) -
 
 
 def nice_step(largest: float, parts: int) -> float:
-    """1, 2 or 5 times a power of ten that divides up to `largest` into at most `parts`."""
+    """Return 1, 2, 5 or 10 times a power of ten, so that `largest` has at most `parts` steps."""
     power = 10.0 ** np.floor(np.log10(max(largest, 1e-9) / parts))
     return float(next(f * power for f in (1, 2, 5, 10) if largest / (f * power) <= parts))
 
 
 def _top(largest: float, step: float) -> float:
-    """The next multiple of `step`."""
+    """Return the next multiple of `step`."""
     return float(step * np.ceil(largest / step))
 
 

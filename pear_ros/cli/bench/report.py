@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What was measured as a table for the terminal, and as Markdown with all that belongs to it."""
+"""Reports of a measurement: a table for the terminal, and a Markdown file."""
 
 from __future__ import annotations
 
@@ -16,29 +16,29 @@ from pear_ros.io.machine import Machine
 
 HEADINGS = ("stage", "mean", "median", "95 %", "99 %", "share", "")
 _FEW = 100
-"""Frames; of fewer, the 99th percentile is nearly the slowest alone."""
+"""Frames; with fewer, the 99th percentile is close to the maximum."""
 
 
 @dataclass(frozen=True)
 class Setting:
-    """What was measured, and where."""
+    """Source, estimator and machine of a measurement."""
 
     source: str
     model_id: str
     diagnostics: Mapping[str, str]
-    """Of the estimator: its runtime, device, precision."""
+    """Runtime, device and precision of the estimator."""
     machine: Machine
     load: float
-    """How many programs wanted a core in the minute before."""
+    """Load average of the minute before."""
 
     @property
     def was_busy(self) -> bool:
-        """Whether other programs may have been in the way."""
+        """Whether other programs may have increased the times."""
         return self.load > 0.25 * self.machine.cores
 
 
 def rows(measured: Measured) -> list[tuple[str, ...]]:
-    """A line for each stage, and the total; milliseconds."""
+    """Return the table's rows: one for each stage, and the total, in milliseconds."""
     shares = measured.seconds.mean(axis=0) / measured.totals.mean()
     lines = [
         _row(name, measured.seconds[:, n], f"{100 * shares[n]:.0f} %", MEANINGS[name])
@@ -48,48 +48,48 @@ def rows(measured: Measured) -> list[tuple[str, ...]]:
 
 
 def throughput(measured: Measured) -> float:
-    """Frames a second, one after the other."""
+    """Return the mean throughput, frames per second."""
     return float(1.0 / measured.totals.mean())
 
 
 def title(measured: Measured, setting: Setting) -> list[str]:
-    """What must be known of the figures, in a few lines."""
+    """Return lines that describe what was measured, and on what."""
     width, height = measured.size
     device = f"; {setting.diagnostics['device']}" if "device" in setting.diagnostics else ""
     return [
-        f"{setting.model_id}: {throughput(measured):.1f} frames a second, "
-        f"{measured.people.mean():.2f} people a frame",
+        f"{setting.model_id}: {throughput(measured):.1f} frames per second, "
+        f"{measured.people.mean():.2f} people per frame",
         f"{len(measured.seconds)} frames of {width} x {height} pixels from {setting.source}; "
-        f"{measured.warm_up} frames before them were left out to warm up",
+        f"{measured.warm_up} frames before them to warm up",
         f"{setting.machine}{device}",
         _busy(setting),
     ]
 
 
 def notes(measured: Measured, setting: Setting) -> list[str]:
-    """What else."""
-    told = ["Frames are worked on one after the other."]
+    """Return remarks about the measurement."""
+    remarks = ["Frames are processed sequentially."]
     if "runtime" in setting.diagnostics:
-        told.append(f"Runtime {setting.diagnostics['runtime']}.")
-    told.append(f"Measured by pear_ros {__version__}.")
+        remarks.append(f"Runtime {setting.diagnostics['runtime']}.")
+    remarks.append(f"Measured by pear_ros {__version__}.")
     if "messages" not in measured.stages:
-        told.append("Without messages, as ROS 2 or pear_msgs is not here.")
+        remarks.append("Without messages, since ROS 2 or pear_msgs is not installed.")
     if len(measured.seconds) < _FEW:
-        told.append("Of so few frames the 99th percentile is nearly the slowest one.")
-    return told
+        remarks.append("With so few frames, the 99th percentile is close to the maximum.")
+    return remarks
 
 
 def as_text(lines: Iterable[Sequence[str]]) -> str:
-    """A table for the terminal."""
-    shown = f"{HEADINGS[0]:15}" + "".join(f"{name:>9}" for name in HEADINGS[1:-1]) + "   [ms]"
+    """Return the table for a terminal."""
+    text = f"{HEADINGS[0]:15}" + "".join(f"{name:>9}" for name in HEADINGS[1:-1]) + "   [ms]"
     for name, *figures, meaning in lines:
-        shown += f"\n{name:15}" + "".join(f"{figure:>9}" for figure in figures)
-        shown += f"   {meaning}".rstrip()
-    return shown
+        text += f"\n{name:15}" + "".join(f"{figure:>9}" for figure in figures)
+        text += f"   {meaning}".rstrip()
+    return text
 
 
 def as_markdown(measured: Measured, setting: Setting, picture: str) -> str:
-    """The whole report; `picture`: path of the plot from where the report lies."""
+    """Return the report; `picture`: path of the plot relative to it."""
     rule = ["---"] + ["---:"] * (len(HEADINGS) - 2) + ["---"]
     table = [HEADINGS, rule, *rows(measured)]
     return "\n".join(
@@ -110,7 +110,7 @@ def _row(name: str, seconds: npt.NDArray[np.float64], share: str, meaning: str) 
 
 
 def _busy(setting: Setting) -> str:
-    text = f"In the minute before {setting.load:.1f} programs wanted a core on average"
+    text = f"Load average of the minute before: {setting.load:.1f}"
     if setting.was_busy:
-        return f"{text}: the machine was not idle, and times are longer for it"
-    return f"{text}: the machine was idle"
+        return f"{text}; the machine was not idle, which increases the times"
+    return f"{text}; the machine was idle"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Times the parts of a pipeline from outside: parts that are not measured do not change."""
+"""A stopwatch that wraps parts of a pipeline from outside, which need no code for it."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from typing import Any
 
 
 class Stopwatch:
-    """Seconds of each stage, without those of stages within it: all stages add up.
+    """Measures the time of each stage, without stages nested in it, so that stages add up.
 
-    Counts what its own thread does. What others do meanwhile shows as far as it is waited for.
+    It measures the thread that created it, including its waiting for other threads.
     """
 
     def __init__(self) -> None:
@@ -24,7 +24,7 @@ class Stopwatch:
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
-        """Times what is done within; the same stage may come several times."""
+        """Add the time of the with statement's body to a stage; stages may be repeated."""
         if threading.get_ident() != self._thread:
             yield
             return
@@ -39,20 +39,20 @@ class Stopwatch:
                 self._within[-1] += spent
 
     def watch(self, owner: object, part: str, stage: str) -> None:
-        """Times all calls of the attribute `part` of `owner`, a method or another part.
+        """Time all calls of the attribute `part` of `owner`, a method or another callable.
 
         Raises AttributeError where there is none.
         """
         setattr(owner, part, _Watched(getattr(owner, part), stage, self))
 
     def lap(self) -> dict[str, float]:
-        """Seconds of each stage since the last lap."""
+        """Return the seconds of each stage since the last lap."""
         seconds, self._seconds = dict(self._seconds), defaultdict(float)
         return seconds
 
 
 class _Watched:
-    """Stands in for a part: calls are timed, all else is the part's own."""
+    """A proxy of a part that times its calls."""
 
     def __init__(self, part: Any, stage: str, stopwatch: Stopwatch) -> None:
         self._part, self._stage, self._stopwatch = part, stage, stopwatch

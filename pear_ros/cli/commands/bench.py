@@ -10,8 +10,8 @@ from pear_ros.cli.options import add_estimator, estimator_choice, positive_integ
 
 HELP = "measure how long each stage takes on this machine"
 DESCRIPTION = """\
-Runs the pipeline over a video or a bag and writes how long each stage took, as a table
-(Markdown) and a plot (PNG), with what it was measured on.
+Runs the pipeline over a video or a bag and writes the time of each stage as a table
+(Markdown) and a plot (PNG), with a description of the machine.
 """
 
 
@@ -30,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=positive_integer,
         default=300,
         metavar="N",
-        help="how many to measure at most, those to warm up apart (default: %(default)s)",
+        help="maximum number of measured frames, without those to warm up (default: %(default)s)",
     )
     parser.add_argument(
         "--output",

@@ -11,8 +11,8 @@ from pear_ros.cli.parameter_options import add_parameters
 HELP = "build PEAR's TensorRT engine for this machine's GPU"
 DESCRIPTION = """\
 Builds the TensorRT engine that the node would otherwise build when it is configured,
-says how far its people are from those of the fp32 network, and keeps it. Takes minutes
-on a robot.
+reports the deviation of its results from those of the fp32 network, and keeps it. Takes
+minutes on a robot.
 """
 
 

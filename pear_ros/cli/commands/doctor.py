@@ -6,10 +6,10 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-HELP = "say what is here, what does not fit together, and what to do about it"
+HELP = "check this installation, and say what to do about problems"
 DESCRIPTION = """\
-Looks at this machine, its GPU, Python's libraries, models, engines, ROS 2 and the cameras
-on its network. The exit status is 1 where something FAILs.
+Checks this machine, its GPU, Python's libraries, models, engines, ROS 2 and the cameras on
+its network. The exit status is 1 where a check FAILs.
 """
 _MAX_SECONDS = 3600.0
 
@@ -27,9 +27,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=_seconds,
         default=5.0,
         metavar="N",
-        help="how long to listen to cameras; 0: not at all (default: %(default)g)",
+        help="how long cameras are observed; 0: not at all (default: %(default)g)",
     )
-    parser.add_argument("--json", action="store_true", help="the same as JSON, to go with an issue")
+    parser.add_argument("--json", action="store_true", help="print JSON, to attach to an issue")
 
 
 def run(options: argparse.Namespace) -> int:

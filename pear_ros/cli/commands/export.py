@@ -14,12 +14,12 @@ DESCRIPTION = """\
 Reads a bag with results (topics humans and body_model), or the NPZ of `pear run`,
 and writes
   npz  ID.npz for each person, named as in AMASS's SMPL-X files
-  csv  joints.csv, one row for each person in each image, metres; empty: not known
+  csv  joints.csv, one row for each person in each image, metres; empty: unknown
   glb  people.glb, an animation of the open body, for Blender and others
 """
 EPILOG = """\
-All is in the camera's optical frame (x right, y down, z forward), but for glb, where
-y is up as glTF wants it and the camera looks along -z.
+Positions are in the camera's optical frame (x right, y down, z forward). In glb, y is
+up and the camera looks along -z, as glTF requires.
 
 arrays of the NPZ, T images in which the person was present:
 """ + "\n".join(
@@ -42,7 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="where results go, made when missing (default: %(default)s)",
     )
     parser.add_argument(
-        "--person", nargs="+", default=[], metavar="ID", help="these alone (default: everybody)"
+        "--person", nargs="+", default=[], metavar="ID", help="only these people (default: all)"
     )
     parser.add_argument(
         "--topic", help="of type pear_msgs/HumanArray, where the bag has several of them"

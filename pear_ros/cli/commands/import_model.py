@@ -10,8 +10,8 @@ from pear_ros.cli.options import add_model_folder
 
 HELP = "check and convert the files that PEAR needs, and draw their body"
 DESCRIPTION = """\
-Looks for the files that PEAR needs, says which are missing and where to get them,
-converts the body models and draws them.
+Finds the files that PEAR needs, lists missing ones and where to get them, converts the
+body models and draws them.
 """
 
 

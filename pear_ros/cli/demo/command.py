@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`pear demo`: the demo clip through the real node over DDS, recorded, drawn and summed up."""
+"""`pear demo`: play the demo clip into the real node over DDS, record and draw the results."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ _STOP_SECONDS = 10.0
 
 
 def demo(folder: Path, choice: EstimatorChoice) -> int:
-    """Run the demo into `folder` and print where everything is; returns the exit code."""
+    """Run the demo, write its files into `folder`, print them, and return the exit code."""
     _isolate()
     bag, log = folder / "bag", folder / "node.log"
     try:
@@ -69,11 +69,11 @@ def demo(folder: Path, choice: EstimatorChoice) -> int:
 
 
 def _isolate() -> None:
-    """Keep demo and robots on the network apart, and let DDS carry pictures.
+    """Isolate the demo from other nodes on the network, and set transports for images.
 
-    Fast DDS's default shared memory of half a megabyte loses messages when a picture follows them;
-    its LARGE_DATA transports do not. They are ignored when ROS_AUTOMATIC_DISCOVERY_RANGE is set, so
-    a ROS domain does the isolation.
+    Fast DDS's default shared memory of half a megabyte loses messages that an image follows; its
+    LARGE_DATA transports do not. They are ignored where ROS_AUTOMATIC_DISCOVERY_RANGE is set, so a
+    ROS domain isolates the demo.
     """
     os.environ.setdefault("ROS_DOMAIN_ID", str(1 + os.getpid() % 100))
     os.environ.setdefault("FASTDDS_BUILTIN_TRANSPORTS", "LARGE_DATA")
@@ -81,7 +81,7 @@ def _isolate() -> None:
 
 
 def _clear(folder: Path) -> None:
-    """Make `folder` and remove what an earlier demo left in it."""
+    """Create `folder` and remove the files of an earlier demo from it."""
     folder.mkdir(parents=True, exist_ok=True)
     shutil.rmtree(folder / "bag", ignore_errors=True)
     for name in ("demo.mp4", "contact_sheet.png", "table.txt", "node.log"):
@@ -89,9 +89,9 @@ def _clear(folder: Path) -> None:
 
 
 def _record(clip: Path, bag: Path, log: Path, choice: EstimatorChoice) -> Answers:
-    """Play the clip through a node process and record everything into `bag`.
+    """Play the clip into a node process and record all topics into `bag`.
 
-    Raises NoResultsError, with the end of the node's log, when the node does not start or answer.
+    Raises NoResultsError, with the end of the node's log, where the node does not start or respond.
     """
     with _ros_node("pear_demo") as node:
         recorder = Recorder(node, bag, TOPICS)
@@ -112,16 +112,16 @@ def _record(clip: Path, bag: Path, log: Path, choice: EstimatorChoice) -> Answer
 
 
 def _prepare(choice: EstimatorChoice) -> None:
-    """Let the node make what PEAR's runtime needs, which may take minutes, before it must answer.
+    """Let a node build what PEAR's runtime needs, which may take minutes, before the demo.
 
-    Raises NoResultsError when it cannot; the node says why.
+    Raises NoResultsError where that fails; the node logs the reason.
     """
     if subprocess.run(_command(choice, build_only="true")).returncode:
         raise NoResultsError("the node cannot start")
 
 
 def _command(choice: EstimatorChoice, **parameters: str) -> list[str]:
-    """Starts the real node, as `ros2 run` would."""
+    """Return the command that starts the real node, as `ros2 run` does."""
     parameters |= {
         "estimator": choice.name,
         "pear_body": choice.pear_body,
@@ -150,7 +150,7 @@ def _ros_node(name: str) -> Iterator[Node]:
 
 @contextlib.contextmanager
 def spinning(node: Node) -> Iterator[None]:
-    """Callbacks of `node` run in a thread of their own."""
+    """Run the callbacks of `node` in a separate thread."""
     executor = SingleThreadedExecutor(context=node.context)
     executor.add_node(node)
 
@@ -169,7 +169,7 @@ def spinning(node: Node) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _node_process(log: Path, choice: EstimatorChoice) -> Iterator[subprocess.Popen[bytes]]:
-    """The real node with its output in `log`."""
+    """Run the real node with its output in `log`."""
     command = _command(choice, image_transport="compressed", publish_vertices="true")
     with log.open("wb") as output:
         process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Plays a clip into the node frame by frame: the next when all results of the last are there.
+"""Playback of a clip into the node in lockstep: a frame is sent when the last results arrived.
 
-So every frame is processed, whatever the machine's speed. Stamps are those of the clip.
+So every frame is processed at any speed of the machine. Stamps are those of the clip.
 """
 
 from __future__ import annotations
@@ -37,40 +37,42 @@ TF_STATIC = Topic("/tf_static", TFMessage, latched=True)
 DIAGNOSTICS = Topic("/diagnostics", DiagnosticArray)
 RESULTS = (HUMANS, MARKERS, OVERLAY)
 TOPICS = (IMAGE, CAMERA_INFO, *RESULTS, BODY_MODEL, TF_STATIC, DIAGNOSTICS)
-"""Everything that is worth recording."""
+"""The topics that are recorded."""
 
 _FRAME_SECONDS = 20.0
 _REPORT_SECONDS = 3.0
 """The node reports on /diagnostics every second."""
-_PATIENCE = 3
-"""Frames in a row without results after which playing stops."""
+_MAX_UNANSWERED = 3
+"""Consecutive frames without results after which playback stops."""
 
 
 class NoResultsError(RuntimeError):
-    """The node does not answer; the text says since when."""
+    """The node does not respond; the text gives the frame."""
 
 
 @dataclass
 class Answers:
-    """What came back for the frames that were sent."""
+    """The results for the frames that were sent."""
 
     sent: int = 0
+    """Number of frames."""
     answered: int = 0
+    """Number of frames with all results."""
     latencies: dict[str, list[float]] = field(
         default_factory=lambda: {topic.name: [] for topic in RESULTS}
     )
-    """Seconds from sending an image to the arrival of each result, by topic."""
+    """Seconds from sending an image to the reception of each result, by topic."""
     ids: list[list[str]] = field(default_factory=list)
-    """Of each answered frame, the track ids of those present."""
+    """Track ids of the people present in each answered frame."""
     figures: Mapping[str, float] = field(default_factory=dict)
-    """The node's own counts and medians, from /diagnostics."""
+    """Counts and median times that the node published on /diagnostics."""
 
 
 class LockstepPlayer:
     """Publishes images with the camera's static transform, and a CameraInfo without calibration."""
 
     def __init__(self, node: Node, recorder: Recorder) -> None:
-        """`recorder` records TOPICS; another thread spins `node`."""
+        """Create the player; `recorder` records TOPICS, and another thread spins `node`."""
         self._node = node
         self._recorder = recorder
         self._images = node.create_publisher(CompressedImage, IMAGE.name, 1)
@@ -79,9 +81,9 @@ class LockstepPlayer:
         self._transforms = node.create_publisher(TFMessage, TF_STATIC.name, latched)
 
     def wait_until_ready(self, alive: Callable[[], bool], timeout_seconds: float) -> bool:
-        """Wait until the node is active and everybody has found each other.
+        """Wait until the node is active and all endpoints are matched; return whether they are.
 
-        False when that takes too long or `alive` becomes false.
+        Returns False after `timeout_seconds`, or when `alive` returns False.
         """
         end = time.monotonic() + timeout_seconds
         while not self._is_ready():
@@ -101,21 +103,21 @@ class LockstepPlayer:
         )
 
     def play(self, frames: Iterable[tuple[float, Image]]) -> Answers:
-        """Send all frames (stamp_seconds, image).
+        """Send all frames, (seconds, (H, W, 3) uint8 BGR), and return the results.
 
-        Raises NoResultsError when nothing comes back any more.
+        Raises NoResultsError where the node stops responding.
         """
         answers = Answers()
-        silent = 0
+        unanswered = 0
         start_ns = self._recorder.stamp_ns
         for stamp_seconds, image in frames:
             stamp_ns = start_ns + round(stamp_seconds * 1e9)
             answers.sent += 1
-            silent = 0 if self._exchange(image, stamp_ns, answers) else silent + 1
-            if silent == _PATIENCE:
+            unanswered = 0 if self._exchange(image, stamp_ns, answers) else unanswered + 1
+            if unanswered == _MAX_UNANSWERED:
                 raise NoResultsError(
-                    f"the node gave no results for {_PATIENCE} frames in a row, the last of them "
-                    f"frame {answers.sent}"
+                    f"the node gave no results for {_MAX_UNANSWERED} frames in a row, "
+                    f"the last of them frame {answers.sent}"
                 )
         newer = {DIAGNOSTICS.name: self._recorder.count(DIAGNOSTICS.name) + 1}
         if self._recorder.wait_for(newer, _REPORT_SECONDS):
@@ -123,7 +125,7 @@ class LockstepPlayer:
         return answers
 
     def _exchange(self, image: Image, stamp_ns: int, answers: Answers) -> bool:
-        """Send one image and take in its results; False when they do not all come in time."""
+        """Send one image and wait for its results; return whether all were received in time."""
         seconds, nanoseconds = divmod(stamp_ns, 1_000_000_000)
         header = Header(stamp=Time(sec=seconds, nanosec=nanoseconds), frame_id=OPTICAL_FRAME)
         height, width = image.shape[:2]

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From the demo's bag alone to its video and contact sheet.
+"""The demo's video and contact sheet, drawn from its bag alone.
 
-What is seen from the side is what any subscriber of `humans` and `body_model` can draw.
+The side view shows that `humans` and `body_model` suffice to draw people.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from pear_ros.rendering.side_view import SideWindow, draw_side_view, side_width
 
 _SHEET_TILES, _SHEET_COLUMNS = 9, 3
 
-_GLIMPSE = 5
-"""Frames; whoever is there for fewer does not widen the side view."""
+_MIN_FRAMES = 5
+"""Frames in which a person must be present to widen the side view."""
 
 
 def draw_bag(
@@ -57,20 +57,20 @@ def draw_bag(
 
 
 def _window(reader: AnyReader, humans: str) -> SideWindow | None:
-    """What the side view shows: all the way that people go, but for glimpses of somebody."""
+    """Return the window of the side view: it contains all people but short detections."""
     seen: dict[str, list[Array]] = {}
     for connection, _, data in reader.messages(
         connections=[c for c in reader.connections if c.topic == humans]
     ):
         for human in _present(reader.deserialize(data, connection.msgtype)):
             seen.setdefault(human.id, []).append(human.joints.reshape(-1, 3))
-    joints = [place for places in seen.values() if len(places) >= _GLIMPSE for place in places]
-    flesh = 0.3  # farther than any part of a body is from a joint
-    return SideWindow.containing(np.stack(joints), flesh) if joints else None
+    joints = [place for places in seen.values() if len(places) >= _MIN_FRAMES for place in places]
+    margin = 0.3  # metres; no part of a body is farther from a joint
+    return SideWindow.containing(np.stack(joints), margin) if joints else None
 
 
 def _pairs(reader: AnyReader, humans: str, overlay: str) -> Iterator[tuple[int, Any, Image]]:
-    """Stamp, HumanArray and overlay of each frame that has both, in order."""
+    """Yield stamp, HumanArray and overlay of each frame that has both, in order."""
     waiting: dict[int, dict[str, Any]] = {}
     connections = [c for c in reader.connections if c.topic in (humans, overlay)]
     for connection, stamp_ns, data in reader.messages(connections=connections):
@@ -83,12 +83,12 @@ def _pairs(reader: AnyReader, humans: str, overlay: str) -> Iterator[tuple[int, 
 
 
 def _present(message: Any) -> list[Any]:
-    """Those of a HumanArray who are not lost."""
+    """Return the people of a HumanArray who are not lost."""
     return [human for human in message.humans if human.tracking_state != TrackingState.LOST]
 
 
 def _faces(reader: AnyReader, body_model: str) -> npt.NDArray[np.int32]:
-    """(F, 3) of the body that the bag describes."""
+    """Return the (F, 3) triangles of the body described in the bag."""
     connections = [c for c in reader.connections if c.topic == body_model]
     connection, _, data = next(reader.messages(connections=connections))
     message: Any = reader.deserialize(data, connection.msgtype)
@@ -97,7 +97,7 @@ def _faces(reader: AnyReader, body_model: str) -> npt.NDArray[np.int32]:
 
 
 def _meshes(people: Any, vertex_count: int) -> tuple[Array, list[str]]:
-    """(N, V, 3) of those present in a HumanArray, and their ids."""
+    """Return the meshes (N, V, 3) of the people present in a HumanArray, and their ids."""
     present = _present(people)
     meshes = np.array([human.vertices for human in present], np.float32)
     return meshes.reshape(len(present), vertex_count, 3), [human.id for human in present]

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Topics to an MCAP bag that Foxglove, RViz and `ros2 bag` open, without rosbag2 itself.
+"""Recording of topics into an MCAP bag for Foxglove, RViz and `ros2 bag`, without rosbag2.
 
-Messages are written as they came over the wire, never deserialised. Pictures alone are, on wish,
-written as JPEG: raw video would be some 150 MB a second.
+Messages are written in their serialised form. Raw images may be written as JPEG, since they would
+take about 150 MB per second.
 """
 
 from __future__ import annotations
@@ -35,8 +35,9 @@ class Topic:
     name: str
     message_type: type[Any]
     latched: bool = False
+    """Whether it is offered with transient local durability."""
     as_jpeg: bool = False
-    """Of sensor_msgs/Image: written as CompressedImage on the topic `name`/compressed."""
+    """Whether its sensor_msgs/Image are written as CompressedImage on `name`/compressed."""
 
     @property
     def recorded_name(self) -> str:
@@ -45,14 +46,14 @@ class Topic:
 
 
 class Recorder:
-    """Subscribes to topics and writes them to a bag; keeps when what arrived.
+    """Subscribes to topics, writes them to a bag, and keeps the times of reception.
 
-    Messages are filed under `stamp_ns`, set by the player, instead of the time of arrival: so a bag
-    that was recorded slowly plays at the pace of its source.
+    The recording time of messages is `stamp_ns`, which the player sets, not that of reception: so a
+    bag that was recorded slowly plays at the speed of its source.
     """
 
     def __init__(self, node: Node, folder: Path, topics: Sequence[Topic]) -> None:
-        """`folder` must not exist. Callbacks run in whichever thread spins `node`."""
+        """Begin to record into `folder`, which must not exist; another thread spins `node`."""
         self.stamp_ns = time.time_ns()
         self._arrivals: dict[str, list[float]] = {topic.name: [] for topic in topics}
         self._newest: dict[str, bytes] = {}
@@ -63,19 +64,19 @@ class Recorder:
         self._subscriptions = [self._subscribe(node, topic, typestore) for topic in topics]
 
     def count(self, name: str) -> int:
-        """How many messages arrived on a topic."""
+        """Return the number of messages received on a topic."""
         return len(self._arrivals[name])
 
     def last_arrival(self, name: str) -> float:
-        """When the newest message of a topic arrived, by time.perf_counter()."""
+        """Return the reception time of a topic's newest message, by time.perf_counter()."""
         return self._arrivals[name][-1]
 
     def newest(self, name: str, message_type: type[Any]) -> Any:
-        """The newest message of a topic, deserialised; the topic must not be `as_jpeg`."""
+        """Return the newest message of a topic, deserialised; not for `as_jpeg` topics."""
         return deserialize_message(self._newest[name], message_type)
 
     def wait_for(self, counts: dict[str, int], timeout_seconds: float) -> bool:
-        """Wait until each topic has at least so many messages; False when the time is over."""
+        """Wait until each topic has at least so many messages; return False on a timeout."""
         with self._arrived:
             return self._arrived.wait_for(
                 lambda: all(self.count(name) >= count for name, count in counts.items()),
@@ -83,7 +84,7 @@ class Recorder:
             )
 
     def close(self) -> None:
-        """Finish the bag. Nothing may spin the node any more."""
+        """Complete the bag; the node must no longer be spun."""
         self._writer.close()
 
     def _subscribe(self, node: Node, topic: Topic, typestore: Typestore) -> Any:

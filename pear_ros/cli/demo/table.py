@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The short table at the end of `pear demo`."""
+"""The table that `pear demo` prints."""
 
 from __future__ import annotations
 
@@ -15,15 +15,16 @@ def demo_table(
     latencies: Mapping[str, Sequence[float]],
     figures: Mapping[str, float],
 ) -> str:
-    """What happened to the frames of the clip, as lines of text.
+    """Return the table: frames, people, throughput, latencies and times of the node's stages.
 
-    `ids` are the track ids of each answered frame; `latencies` seconds from sending an image to the
-    arrival of its result, by topic; `figures` the node's own, as in pear_ros.ros.node.diagnostics.
+    `sent`: number of frames; `ids`: track ids in each answered frame; `latencies`: seconds from
+    sending an image to the reception of its result, by topic; `figures`: values that the node
+    published, as in pear_ros.ros.node.diagnostics.
     """
     answered = len(ids)
-    everyone = {track_id for present in ids for track_id in present}
+    all_ids = {track_id for present in ids for track_id in present}
     lines = [
-        f"frames sent           {sent} (each when the results of the one before had arrived)",
+        f"frames sent           {sent} (each after the results of the one before)",
         f"frames with results   {answered}",
         f"frames dropped        {sent - answered}",
     ]
@@ -31,7 +32,7 @@ def demo_table(
         busy = np.max(list(latencies.values()), axis=0).sum()
         counts = [len(present) for present in ids]
         lines += [
-            f"people                {len(everyone)} ids, {np.mean(counts):.2f} people a frame, "
+            f"people                {len(all_ids)} ids, {np.mean(counts):.2f} people per frame, "
             f"{max(counts)} at most",
             f"pace                  {answered / busy:.1f} frames/s from image sent to last result "
             f"received, on {os.cpu_count()} cores",

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a support thread would ask of a machine, looked up and judged: the checks of `pear doctor`.
+"""The checks of `pear doctor`: that this installation is complete, consistent and working.
 
-One module for each group of checks. Whatever may end or hang a process (libraries, drivers, DDS) is
-asked in a process of its own, see `pear_ros.cli.doctor.child`.
+There is one module for each group of checks. Libraries, drivers and DDS, which may crash or hang
+the process that uses them, are probed in separate processes (pear_ros.cli.doctor.probe_process).
 """

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""TensorRT's engines in the cache: which can be used here, and which would be built anew."""
+"""Check of the cached TensorRT engines: which can be used here, and which must be rebuilt."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
     from pear_ros.pear.runtimes.engine_cache import EngineCache
     from pear_ros.pear.runtimes.engine_record import EngineKey
 
-_BUILD = "it is built anew when the node is configured, which takes minutes: pear build-engine"
+_BUILD = "it is rebuilt when the node is configured, which takes minutes: pear build-engine"
 
 
 def check_engines(probe: Probe, folder: Path | None = None) -> Iterator[Finding]:
-    """Engines in `folder`, the cache unless given."""
+    """Check the engines in `folder`, by default the cache."""
     from pear_ros.pear.runtimes.engine_cache import EngineCache
     from pear_ros.pear.runtimes.engine_record import DamagedError, Record
     from pear_ros.pear.runtimes.private_files import PrivateFolder, UnsafeError
@@ -47,17 +47,17 @@ def check_engines(probe: Probe, folder: Path | None = None) -> Iterator[Finding]
         if name != f"{record.key.name}.json":
             yield warn(id, f"{name} was renamed, and is not used", f"remove it; {_BUILD}")
         else:
-            yield _judged(id, record.key, cache, probe)
-    lonely = [
+            yield _check_engine(id, record.key, cache, probe)
+    without_record = [
         name for name in names if name.endswith(".plan") and f"{Path(name).stem}.json" not in names
     ]
-    if lonely:
-        text = f"{', '.join(lonely)} without a record: of no use"
+    if without_record:
+        text = f"{', '.join(without_record)} have no record and are not used"
         yield warn("engine.lonely", text, f"remove from {cache.folder}")
 
 
-def _judged(id: str, key: EngineKey, cache: EngineCache, probe: Probe) -> Finding:
-    """What an engine is for, and whether it is in order and for this machine."""
+def _check_engine(id: str, key: EngineKey, cache: EngineCache, probe: Probe) -> Finding:
+    """Return the finding about one engine: whether it is intact, accurate and for this machine."""
     from pear_ros.pear.runtimes.engine_record import difference
 
     text = (
@@ -65,24 +65,24 @@ def _judged(id: str, key: EngineKey, cache: EngineCache, probe: Probe) -> Findin
         f"weights {key.weights[:8]}"
     )
     facts = {"precision": key.precision, "tensorrt": key.tensorrt, "device": key.device}
-    with _log_of(cache) as said:
+    with _log_of(cache) as messages:
         kept = cache.load(key)
     if kept is None:
-        return warn(id, f"{text}: {' '.join(said) or 'cannot be used'}", _BUILD, **facts)
+        return warn(id, f"{text}: {' '.join(messages) or 'cannot be used'}", _BUILD, **facts)
     if kept.plan is None:
-        fault = kept.verdict.fault if kept.verdict else "nobody looked"
+        fault = kept.verdict.fault if kept.verdict else "not verified"
         text = f"{text}: refused, as it was not accurate enough: {fault}"
         return ok(id, text, accurate=False, **facts)
     if (here := _for_this_machine(key, probe)) is None:
-        text = f"{text}: in order; not tried, as TensorRT or its GPU is not here"
+        text = f"{text}: intact; not tried, since TensorRT or its GPU is missing"
         return ok(id, text, **facts)
-    if told := difference(key, here):
-        return warn(id, f"{text}: is for {told}", _BUILD, **facts)
-    return ok(id, f"{text}: valid, {kept.verdict or 'its accuracy not judged yet'}", **facts)
+    if differences := difference(key, here):
+        return warn(id, f"{text}: is for {differences}", _BUILD, **facts)
+    return ok(id, f"{text}: valid, {kept.verdict or 'its accuracy not verified yet'}", **facts)
 
 
 def _for_this_machine(key: EngineKey, probe: Probe) -> EngineKey | None:
-    """The key that the same engine has here; None where it could not be run at all."""
+    """Return the key of the same engine on this machine; None where TensorRT cannot run."""
     gpu, tensorrt = probe("gpu"), probe("library", "tensorrt")
     if "name" not in gpu or not tensorrt.get("version"):
         return None
@@ -92,23 +92,23 @@ def _for_this_machine(key: EngineKey, probe: Probe) -> EngineKey | None:
         "compute_capability": gpu["compute_capability"],
     }
     same = {name: value for name, value in asdict(key).items() if name != "platform"}
-    return type(key)(**{**same, **here})  # The platform is this one's unless given.
+    return type(key)(**{**same, **here})  # The platform defaults to this one.
 
 
 @contextmanager
 def _log_of(cache: EngineCache) -> Iterator[list[str]]:
-    """What the cache says in its log, which is where its reasons are."""
-    said: list[str] = []
+    """Collect the cache's log messages, which give the reasons why it refuses an engine."""
+    messages: list[str] = []
 
-    class Listener(logging.Handler):
+    class Collector(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
-            said.append(record.getMessage())
+            messages.append(record.getMessage())
 
-    log, listener = logging.getLogger(type(cache).__module__), Listener()
-    passed_on, log.propagate = log.propagate, False
-    log.addHandler(listener)
+    log, handler = logging.getLogger(type(cache).__module__), Collector()
+    propagated, log.propagate = log.propagate, False
+    log.addHandler(handler)
     try:
-        yield said
+        yield messages
     finally:
-        log.removeHandler(listener)
-        log.propagate = passed_on
+        log.removeHandler(handler)
+        log.propagate = propagated

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What checks find, and how they are run: none of them can keep the others from being made."""
+"""Findings, the results of checks. A check that raises does not stop the others."""
 
 from __future__ import annotations
 
@@ -12,32 +12,32 @@ from typing import Any
 
 
 class Level(enum.Enum):
-    """How good something is."""
+    """The severity of a finding."""
 
     OK = "ok"
     WARN = "warn"
-    """Works, but not as well as it could, or only until something else is asked for."""
+    """It works, but with restrictions."""
     FAIL = "fail"
-    """Does not work."""
+    """It does not work."""
 
 
 @dataclass(frozen=True)
 class Finding:
-    """What one check found."""
+    """One result of a check."""
 
     id: str
-    """Stable, dotted, the group first: "library.numpy"."""
+    """Stable name, with dots, the group first: "library.numpy"."""
     level: Level
     text: str
-    """What is there, in one line."""
+    """The finding in one line."""
     advice: str = ""
-    """What to do about it; empty where nothing is to be done."""
+    """What to do about it; empty where there is nothing to do."""
     facts: Mapping[str, Any] = field(default_factory=dict)
-    """What programs may want to read: what JSON can hold."""
+    """Details for programs, which JSON can represent, by stable names."""
 
     @property
     def group(self) -> str:
-        """Of the id."""
+        """The first part of the id."""
         return self.id.partition(".")[0]
 
     @property
@@ -47,38 +47,39 @@ class Finding:
 
 
 def ok(id: str, text: str, **facts: Any) -> Finding:
-    """Nothing is to be done."""
+    """Return a finding of level OK."""
     return Finding(id, Level.OK, text, "", facts)
 
 
 def warn(id: str, text: str, advice: str, **facts: Any) -> Finding:
-    """Something may be better."""
+    """Return a finding of level WARN with advice."""
     return Finding(id, Level.WARN, text, advice, facts)
 
 
 def fail(id: str, text: str, advice: str, **facts: Any) -> Finding:
-    """Something does not work."""
+    """Return a finding of level FAIL with advice."""
     return Finding(id, Level.FAIL, text, advice, facts)
 
 
 Check = Callable[[], Iterable[Finding]]
+"""Examines one aspect of the installation."""
 
 
 def run_check(id: str, check: Check) -> Iterator[Finding]:
-    """What `check` finds; where it raises, what it found before and a warning named `id`."""
+    """Yield the findings of `check`; where it raises, a warning with the id given follows."""
     try:
         yield from check()
     except Exception as error:
         text = " ".join(str(error).split())
         yield warn(
             id,
-            f"could not be looked at: {type(error).__name__}{f': {text}' if text else ''}",
+            f"could not be checked: {type(error).__name__}{f': {text}' if text else ''}",
             "the other checks are not affected; please report this one",
         )
 
 
 def without_home(text: str) -> str:
-    """The text with ~ in place of the user's home folder."""
+    """Return the text with ~ in place of the user's home folder."""
     for home in {str(Path.home()), str(Path.home().resolve())}:
         if len(home) > 1:
             text = re.sub(rf"{re.escape(home)}(?![\w.-])", "~", text)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Findings as lines for people and as JSON for issues; neither names the user's home folder."""
+"""Output of findings as lines of text and as JSON, without the name of the user's home folder."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pear_ros import __version__
 from pear_ros.cli.doctor.findings import Finding, Level, without_home
 
 SCHEMA = 1
-"""Of the JSON: to be changed whenever keys change their meaning or go."""
+"""Version of the JSON format, to be raised when a key is removed or changes its meaning."""
 
 _TITLES = {
     "machine": "Machine",
@@ -28,24 +28,24 @@ _INDENT = 7
 
 
 def lines(finding: Finding, width: int, colour: bool) -> str:
-    """A finding as lines of at most `width` characters, its advice below."""
+    """Return a finding as lines of at most `width` characters, with its advice below."""
     label = f"{finding.level.name:4}"
     if colour:
         label = f"\x1b[{_COLOURS[finding.level]}m{label}\x1b[0m"
     text = _wrapped(f"{finding.name}: {without_home(finding.text)}", width, "")
-    shown = f"  {label} {text}"
+    block = f"  {label} {text}"
     if finding.advice:
-        shown += f"\n{' ' * _INDENT}{_wrapped(without_home(finding.advice), width, '-> ')}"
-    return shown
+        block += f"\n{' ' * _INDENT}{_wrapped(without_home(finding.advice), width, '-> ')}"
+    return block
 
 
 def title(group: str) -> str:
-    """Heading of a group of findings."""
+    """Return the heading of a group of findings."""
     return _TITLES.get(group, group)
 
 
 def summary(findings: Sequence[Finding]) -> str:
-    """The last line."""
+    """Return the last line of the output: the number of findings by level."""
     fails, warnings = (_count(findings, level) for level in (Level.FAIL, Level.WARN))
     if not fails and not warnings:
         return "All is well."
@@ -53,7 +53,7 @@ def summary(findings: Sequence[Finding]) -> str:
 
 
 def as_json(findings: Sequence[Finding]) -> str:
-    """One object; keys stay the same as long as its schema does."""
+    """Return all findings as one JSON object of the version SCHEMA."""
     report = {
         "schema": SCHEMA,
         "pear_ros": __version__,
@@ -77,7 +77,7 @@ def _count(findings: Sequence[Finding], level: Level) -> int:
 
 
 def _wrapped(text: str, width: int, mark: str) -> str:
-    """Never broken within a word, so that commands and paths can be copied."""
+    """Return wrapped text; words stay whole, so that commands and paths can be copied."""
     pieces = textwrap.wrap(
         f"{mark}{text}", max(width - _INDENT, 40), break_long_words=False, break_on_hyphens=False
     )

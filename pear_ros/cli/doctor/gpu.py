@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The machine and its GPU, and whether what is to use it fits it."""
+"""Checks of the machine, its GPU, and the libraries that use the GPU."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from pear_ros.cli.doctor.probe_process import Probe
 from pear_ros.io.machine import Machine, has_nvidia, load, this_machine
 
 _OLDEST_JETPACK = 6
-_LACKING = {("10.13.3", "8.7")}
-"""Versions of TensorRT, and GPUs that they name but were built without."""
+_UNSUPPORTED = {("10.13.3", "8.7")}
+"""Versions of TensorRT, and compute capabilities that they list but were built without."""
 
 
 def check_machine(machine: Machine | None = None, now: float | None = None) -> Iterator[Finding]:
-    """Processor, system and how busy it is; on a Jetson its software."""
+    """Check processor, system and load; on a Jetson its software, too."""
     machine = machine or this_machine()
     yield ok("machine.system", str(machine), cores=machine.cores, memory=machine.memory)
     busy = load() if now is None else now
-    text = f"{busy:.1f} programs on {machine.cores} cores wanted one in the last minute"
+    text = f"load average {busy:.1f} over the last minute on {machine.cores} cores"
     if busy > machine.cores:
-        yield warn("machine.load", text, "end other programs, or expect less speed", load=busy)
+        yield warn("machine.load", text, "stop other programs, or expect less speed", load=busy)
     else:
         yield ok("machine.load", text, load=busy)
     if (jetson := machine.jetson) is None:
@@ -38,13 +38,16 @@ def check_machine(machine: Machine | None = None, now: float | None = None) -> I
 
 
 def check_gpu(probe: Probe, built_in: bool | None = None) -> Iterator[Finding]:
-    """GPU, driver and CUDA's runtime. `built_in`: whether one of NVIDIA is; asked unless given."""
+    """Check GPU, driver, CUDA's runtime, torch and TensorRT.
+
+    `built_in`: whether the machine has an NVIDIA GPU; detected unless given.
+    """
     gpu = probe("gpu")
     if reason := gpu.get("error") or gpu.get("missing"):
         if built_in is None:
             built_in = has_nvidia()
         if built_in:
-            text = f"an NVIDIA GPU is built in, but cannot be used: {reason}"
+            text = f"there is an NVIDIA GPU, but it cannot be used: {reason}"
             yield warn("gpu.device", text, "PEAR's network runs on the processor until then")
         else:
             yield ok("gpu.device", "no NVIDIA GPU: PEAR's network runs on the processor", name=None)
@@ -66,7 +69,7 @@ def check_gpu(probe: Probe, built_in: bool | None = None) -> Iterator[Finding]:
 
 
 def check_torch(probe: Probe, gpu: dict[str, Any]) -> Iterator[Finding]:
-    """Whether torch can use the GPU."""
+    """Check that torch can use the GPU."""
     torch = _installed(probe, "torch")
     if torch is None:
         return
@@ -76,7 +79,7 @@ def check_torch(probe: Probe, gpu: dict[str, Any]) -> Iterator[Finding]:
     elif not torch["usable"]:
         text = f"torch {torch['version']} for CUDA {torch['cuda']} cannot use the GPU"
         driver = gpu.get("cuda_of_driver", "unknown")
-        advice = f"the driver knows CUDA {driver}: update it, or {_torch_advice(gpu)}"
+        advice = f"the driver supports CUDA {driver}: update it, or {_torch_advice(gpu)}"
         yield warn("gpu.torch", text, advice)
     elif not runs_on(torch["architectures"], gpu["compute_capability"]):
         text = (
@@ -89,29 +92,30 @@ def check_torch(probe: Probe, gpu: dict[str, Any]) -> Iterator[Finding]:
 
 
 def check_tensorrt(probe: Probe, gpu: dict[str, Any]) -> Iterator[Finding]:
-    """Whether TensorRT can use the GPU."""
+    """Check that TensorRT can use the GPU."""
     tensorrt = _installed(probe, "tensorrt")
     if tensorrt is None or "unsupported" in tensorrt:
         return
     version = tensorrt["version"]
     known = (".".join(version.split(".")[:3]), gpu["compute_capability"])
-    if known in _LACKING:
+    if known in _UNSUPPORTED:
         text = f"TensorRT {version} was built without compute capability {known[1]}"
         yield fail("gpu.tensorrt", text, "install another version of TensorRT, 10.3 to 11")
         return
     started = probe("tensorrt_builder")
     if reason := started.get("error"):
         text = f"TensorRT {version} does not start: {reason}"
-        advice = "its CUDA must not be newer than the driver's: update that, or take an older one"
+        advice = "its CUDA must not be newer than the driver's: update it, or use an older TensorRT"
         yield fail("gpu.tensorrt", text, advice)
     else:
         yield ok("gpu.tensorrt", f"TensorRT {version} starts")
 
 
 def runs_on(architectures: Sequence[str], capability: str) -> bool:
-    """Whether code for `architectures`, such as sm_86 and compute_90, runs on such a GPU.
+    """Return whether code for `architectures`, such as sm_86 and compute_90, runs on a GPU.
 
-    Binaries run on later GPUs of the same first number, what is compiled there on all later ones.
+    Binaries (sm) run on GPUs of the same major and at least the same minor compute capability, PTX
+    code (compute) on all later ones.
     """
     own = tuple(map(int, capability.split(".")))
     for architecture in architectures:
@@ -125,7 +129,7 @@ def runs_on(architectures: Sequence[str], capability: str) -> bool:
 
 
 def _installed(probe: Probe, name: str) -> dict[str, Any] | None:
-    """What a library says; None where it is missing or broken, which is told elsewhere."""
+    """Return facts about a library; None where it is missing or broken, which a check reports."""
     if importlib.util.find_spec(name) is None:
         return None
     answer = probe("library", name)

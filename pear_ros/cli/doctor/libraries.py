@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Python and the libraries: which are there, whether they work, and beside each other."""
+"""Checks of Python and its libraries: installed, working and compatible."""
 
 from __future__ import annotations
 
@@ -19,13 +19,14 @@ _OLDEST, _NEWEST = (3, 10), (3, 14)
 
 @dataclass(frozen=True)
 class _Library:
-    """A Python library of which something is to be said."""
+    """A Python library to check."""
 
     name: str
-    """As it is imported."""
+    """Name of the module."""
     package: str
-    """As it is installed by pip."""
+    """Name of the distribution, for pip."""
     purpose: str
+    """What pear_ros uses it for."""
     required: bool = False
 
 
@@ -52,7 +53,7 @@ LIBRARIES = (
 
 
 def check_python(version: tuple[int, int] = sys.version_info[:2]) -> Iterator[Finding]:
-    """The interpreter."""
+    """Check the version of the interpreter."""
     virtual = " in a virtual environment" if sys.prefix != sys.base_prefix else ""
     text = f"{platform.python_version()}{virtual}, {sys.executable}"
     facts = {"version": platform.python_version(), "executable": sys.executable}
@@ -64,7 +65,7 @@ def check_python(version: tuple[int, int] = sys.version_info[:2]) -> Iterator[Fi
 
 
 def check_library(library: _Library, probe: Probe) -> Iterator[Finding]:
-    """One library."""
+    """Check that a library can be imported."""
     id = f"library.{library.name}"
     bad = fail if library.required else warn
     install = f"python3 -m pip install {library.package}"
@@ -74,18 +75,18 @@ def check_library(library: _Library, probe: Probe) -> Iterator[Finding]:
         return
     answer = probe("library", library.name)
     if reason := answer.get("error"):
-        crash = "its import ends the process: " if answer.get("crashed") else "does not work: "
-        yield bad(id, f"{crash}{reason}", _mend(str(reason), install))
+        crash = "its import crashes: " if answer.get("crashed") else "does not work: "
+        yield bad(id, f"{crash}{reason}", _advice(str(reason), install))
         return
     answer["version"] = answer["version"] or _installed_version(library.package)
     if reason := answer.pop("unsupported", None):
-        yield warn(id, str(reason), "the others of PEAR's runtimes are used instead", **answer)
+        yield warn(id, str(reason), "PEAR uses its other runtimes", **answer)
         return
     yield ok(id, f"{answer['version']}{_extra(answer)}", **answer)
 
 
 def check_opencv() -> Iterator[Finding]:
-    """Several packages of OpenCV overwrite each other's files."""
+    """Check for several packages of OpenCV, which overwrite each other's files."""
     names = ("opencv-python", "opencv-contrib-python")
     found = [
         name
@@ -102,7 +103,7 @@ def check_opencv() -> Iterator[Finding]:
 
 
 def _extra(answer: dict[str, Any]) -> str:
-    """What else is worth a word."""
+    """Return further facts about a library for the text of a finding."""
     if "cuda" in answer:
         built = f"for CUDA {answer['cuda']}" if answer["cuda"] else "without CUDA"
         return f", built {built}"
@@ -112,8 +113,8 @@ def _extra(answer: dict[str, Any]) -> str:
     return ""
 
 
-def _mend(reason: str, install: str) -> str:
-    """What helps against the commonest reasons."""
+def _advice(reason: str, install: str) -> str:
+    """Return advice for the most frequent reasons of a failed import."""
     if "libGL" in reason or "libgthread" in reason:
         return "install opencv-python-headless instead, or apt install libgl1 libglib2.0-0"
     if "numpy" in reason.lower() or "_ARRAY_API" in reason:
@@ -121,7 +122,7 @@ def _mend(reason: str, install: str) -> str:
             "it was built for another NumPy: install a version of it that fits the NumPy here, or "
             "'numpy<2' where it comes with the system"
         )
-    return f"install it anew: {install}"
+    return f"reinstall it: {install}"
 
 
 def _installed_version(package: str) -> str:

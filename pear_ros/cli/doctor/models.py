@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Model files, with their licences: those that everybody needs, and PEAR's."""
+"""Checks of the model files and their licences: the default estimator's, and PEAR's."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from pear_ros.cli.doctor.findings import Finding, fail, ok, warn
 from pear_ros.io import downloads as assets
 
 _POINTER = b"version https://git-lfs"
-"""How a file begins that stands for one which Git LFS did not fetch."""
+"""The beginning of a pointer file, in place of a file that Git LFS did not fetch."""
 
 
 def check_assets() -> Iterator[Finding]:
-    """Landmark models, and the demo's clip."""
+    """Check the landmark models and the demo clip."""
     licences = {one: package.licence for package in assets.PACKAGES for one in package.assets}
     bad = []
     for name in assets.LANDMARK_MODELS:
@@ -38,7 +38,7 @@ def check_assets() -> Iterator[Finding]:
 
 
 def check_open_body() -> Iterator[Finding]:
-    """The body that comes along."""
+    """Check the open body, which is part of the package."""
     from pear_ros.body import load_open_body
 
     body = load_open_body()
@@ -46,7 +46,7 @@ def check_open_body() -> Iterator[Finding]:
 
 
 def check_pear_files(folder: Path | None) -> Iterator[Finding]:
-    """PEAR's files in `folder`, the default one unless given, and its graphs."""
+    """Check PEAR's files and graphs in `folder`, by default the model folder."""
     from pear_ros.pear.files import FILES, default_model_folder, find_model_files
 
     where = (folder or default_model_folder()).expanduser().absolute()
@@ -57,7 +57,7 @@ def check_pear_files(folder: Path | None) -> Iterator[Finding]:
         if asked_for:
             yield fail("models.pear", text, f"put them there: pear import-model {where}")
         else:
-            text = f"{text}: estimator auto takes the landmarks and the open body"
+            text = f"{text}: estimator auto uses landmarks and the open body"
             yield ok("models.pear", text, folder=str(where), missing=[f.name for f in FILES])
         return
     missing = [file.name for file in files.missing]
@@ -65,9 +65,7 @@ def check_pear_files(folder: Path | None) -> Iterator[Finding]:
     if missing:
         bad = fail if asked_for else warn
         text = f"{len(missing)} of PEAR's files are missing in {where}"
-        advice = (
-            f"estimator auto takes the landmarks until they are there: pear import-model {where}"
-        )
+        advice = f"estimator auto uses landmarks until they are there: pear import-model {where}"
         yield bad("models.pear", text, advice, **facts)
     else:
         yield ok("models.pear", f"complete in {where}", **facts)
@@ -82,19 +80,19 @@ def check_pear_files(folder: Path | None) -> Iterator[Finding]:
 
 
 def _check_file(id: str, path: Path, licence: str) -> Iterator[Finding]:
-    """What can be told without reading all of a file."""
+    """Check a file without reading all of it."""
     size = path.stat().st_size
     facts = {"path": str(path), "bytes": size, "licence": licence}
     try:
         with path.open("rb") as file:
             begin = file.read(len(_POINTER))
     except OSError as error:
-        yield fail(id, f"{path} cannot be read: {error.strerror}", "change its rights", **facts)
+        yield fail(id, f"{path} cannot be read: {error.strerror}", "change its mode", **facts)
         return
     if begin == _POINTER:
-        yield fail(id, f"{path} only stands for the file", "fetch it: git lfs pull", **facts)
+        yield fail(id, f"{path} is only a pointer to the file", "fetch it: git lfs pull", **facts)
     elif size == 0:
-        yield fail(id, f"{path} is empty", "get it anew", **facts)
+        yield fail(id, f"{path} is empty", "download it again", **facts)
     else:
         yield ok(id, f"{path.name}, {_megabytes(size)}, licence: {licence}", **facts)
 

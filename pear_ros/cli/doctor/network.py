@@ -49,7 +49,7 @@ class NetworkObserver:
     """Subscribes to images, calibrations, people and /clock as their topics appear."""
 
     def __init__(self, node: Node) -> None:
-        """`node` holds the subscriptions; the caller spins it."""
+        """Create the observer; `node` holds its subscriptions, and the caller spins it."""
         self._node = node
         self._own = node.get_fully_qualified_name()
         self._statistics: dict[str, TopicStatistics] = {}

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is asked in a process of its own: `python -m pear_ros.cli.doctor.probes NAME [ARGUMENT]`.
+"""Probes that run in a separate process: `python -m pear_ros.cli.doctor.probes NAME [ARGUMENT]`.
 
-Each answer is a JSON object of plain facts. What they mean is for the checks to say.
+Each prints a JSON object with facts, which the checks interpret.
 """
 
 from __future__ import annotations
@@ -14,18 +14,19 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-Answer = dict[str, Any]
+Result = dict[str, Any]
+"""What JSON can represent, by name."""
 
 
-def library(name: str) -> Answer:
-    """Version of a Python library that can be imported, and what else its extra says."""
+def library(name: str) -> Result:
+    """Import a Python library; return its version and the facts that its probe adds."""
     module = importlib.import_module(name)
     version = getattr(module, "__version__", None)
     extra = _EXTRAS.get(name)
     return {"version": str(version) if version else "", **(extra(module) if extra else {})}
 
 
-def _torch(torch: Any) -> Answer:
+def _torch(torch: Any) -> Result:
     usable = bool(torch.cuda.is_available())
     return {
         "cuda": torch.version.cuda,
@@ -34,15 +35,15 @@ def _torch(torch: Any) -> Answer:
     }
 
 
-def _onnxruntime(onnxruntime: Any) -> Answer:
+def _onnxruntime(onnxruntime: Any) -> Result:
     return {"providers": list(onnxruntime.get_available_providers())}
 
 
-def _openvino(openvino: Any) -> Answer:
+def _openvino(openvino: Any) -> Result:
     return {"devices": list(openvino.Core().available_devices)}
 
 
-def _tensorrt(tensorrt: Any) -> Answer:
+def _tensorrt(tensorrt: Any) -> Result:
     from pear_ros.pear.runtimes.engine import TensorRtError, tensorrt_version
 
     try:
@@ -52,19 +53,19 @@ def _tensorrt(tensorrt: Any) -> Answer:
     return {}
 
 
-def _scipy(_: Any) -> Answer:
-    # SciPy itself is imported whatever NumPy is beside it; its parts are not.
+def _scipy(_: Any) -> Result:
+    # The import of scipy alone succeeds with any NumPy; those of its parts may fail.
     importlib.import_module("scipy.optimize")
     importlib.import_module("scipy.spatial.transform")
     return {}
 
 
-def _litert(_: Any) -> Answer:
+def _litert(_: Any) -> Result:
     importlib.import_module("ai_edge_litert.interpreter")
     return {}
 
 
-_EXTRAS: dict[str, Callable[[Any], Answer]] = {
+_EXTRAS: dict[str, Callable[[Any], Result]] = {
     "ai_edge_litert": _litert,
     "onnxruntime": _onnxruntime,
     "openvino": _openvino,
@@ -74,8 +75,8 @@ _EXTRAS: dict[str, Callable[[Any], Answer]] = {
 }
 
 
-def gpu() -> Answer:
-    """The first GPU of NVIDIA, its driver, and CUDA's runtime; "missing" says what is not there."""
+def gpu() -> Result:
+    """Return the first NVIDIA GPU, its driver and CUDA's runtime; "missing" gives the reason."""
     from pear_ros.pear.runtimes.cuda import memory
     from pear_ros.pear.runtimes.cudart import CudaError, cudart
     from pear_ros.pear.runtimes.driver import NoGpuError, cuda_version, first_gpu
@@ -84,7 +85,7 @@ def gpu() -> Answer:
         found = first_gpu()
     except NoGpuError as error:
         return {"missing": str(error)}
-    answer: Answer = {
+    result: Result = {
         "name": found.name,
         "compute_capability": "{}.{}".format(*found.compute_capability),
         "memory": found.memory,
@@ -93,12 +94,12 @@ def gpu() -> Answer:
     }
     try:
         loaded = cudart()
-        answer["cuda_of_driver"] = cuda_version(loaded.version("cudaDriverGetVersion"))
-        answer["cuda_runtime"] = cuda_version(loaded.version("cudaRuntimeGetVersion"))
-        answer["memory_free"], _ = memory(found)
+        result["cuda_of_driver"] = cuda_version(loaded.version("cudaDriverGetVersion"))
+        result["cuda_runtime"] = cuda_version(loaded.version("cudaRuntimeGetVersion"))
+        result["memory_free"], _ = memory(found)
     except (NoGpuError, CudaError) as error:
-        answer["no_runtime"] = str(error)
-    return answer
+        result["no_runtime"] = str(error)
+    return result
 
 
 def _driver_version() -> str:
@@ -109,16 +110,16 @@ def _driver_version() -> str:
     return next((word for word in first.split() if word[0].isdigit() and "." in word), "")
 
 
-def tensorrt_builder() -> Answer:
-    """Whether TensorRT's builder starts on this GPU, which is where a driver too old shows."""
+def tensorrt_builder() -> Result:
+    """Start TensorRT's builder on this GPU, which fails with a driver that is too old."""
     from pear_ros.pear.runtimes.engine import make_builder, tensorrt_version
 
     make_builder(tensorrt_version())
     return {"starts": True}
 
 
-def rclpy() -> Answer:
-    """What carries messages."""
+def rclpy() -> Result:
+    """Start rclpy and return its RMW implementation."""
     import rclpy
     from rclpy.utilities import get_rmw_implementation_identifier
 
@@ -129,14 +130,14 @@ def rclpy() -> Answer:
         rclpy.shutdown()
 
 
-def node() -> Answer:
-    """Imports the node with all that it needs."""
+def node() -> Result:
+    """Import the node with everything that it needs."""
     importlib.import_module("pear_ros.ros.node.node")
     return {}
 
 
-def pear_msgs() -> Answer:
-    """Writes every message with all fields: those of another version lack some."""
+def pear_msgs() -> Result:
+    """Serialise every message with all fields, of which another version may have fewer."""
     import numpy as np
     from rclpy.serialization import serialize_message
     from std_msgs.msg import Header
@@ -165,8 +166,8 @@ def pear_msgs() -> Answer:
     return {}
 
 
-def cv_bridge() -> Answer:
-    """Whether cv_bridge converts a picture, as the node tries it."""
+def cv_bridge() -> Result:
+    """Return whether cv_bridge converts an image, as the node tests it."""
     from pear_ros.ros.conversion import images
 
     if images.cv_bridge() is not None:
@@ -177,26 +178,26 @@ def cv_bridge() -> Answer:
         CvBridge()
     except Exception as error:
         return {"works": False, "reason": f"{type(error).__name__}: {error}"}
-    return {"works": False, "reason": "it converts nothing"}
+    return {"works": False, "reason": "it converts no image"}
 
 
-_PROBES: dict[str, Callable[..., Answer]] = {
+_PROBES: dict[str, Callable[..., Result]] = {
     probe.__name__: probe
     for probe in (library, gpu, tensorrt_builder, rclpy, node, pear_msgs, cv_bridge)
 }
 
 
 def main(arguments: list[str]) -> int:
-    """Print the answer of the probe named first. What an import raises is part of the answer."""
-    # Else messages take fields that they do not have and say nothing (from Jazzy on). Read when
+    """Print the result of the probe named first; an exception becomes its key "error"."""
+    # From Jazzy on, messages otherwise accept unknown fields silently. They read the variable when
     # they are imported.
     os.environ["ROS_PYTHON_CHECK_FIELDS"] = "1"
     name, *rest = arguments
     try:
-        answer = _PROBES[name](*rest)
+        result = _PROBES[name](*rest)
     except Exception as error:
-        answer = {"error": f"{type(error).__name__}: {' '.join(str(error).split())}"}
-    print(json.dumps(answer), flush=True)
+        result = {"error": f"{type(error).__name__}: {' '.join(str(error).split())}"}
+    print(json.dumps(result), flush=True)
     return 0
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""ROS 2: which one, what carries its messages, and whether the node can be started on it."""
+"""Checks of ROS 2: distribution, middleware, discovery, and whether the node can start."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pear_ros.cli.doctor.probe_process import Probe
 from pear_ros.ros.environment import INSTALLED, is_compiled_for_this_python
 
 _OF_WHEELS = {7: "jazzy", 9: "kilted"}
-"""Distributions by the first number of rclpy's wheel."""
+"""Distributions by the major version of rclpy's wheel."""
 _RANGES = ("SUBNET", "LOCALHOST", "OFF", "SYSTEM_DEFAULT")
 _TRANSPORTS = (
     *("NONE", "DEFAULT", "DEFAULTv6", "SHM", "UDPv4", "UDPv6", "LARGE_DATA", "LARGE_DATAv6"),
@@ -26,17 +26,18 @@ _LARGEST_DOMAIN, _SAFE_DOMAIN = 232, 101
 _PROFILES = ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE", "CYCLONEDDS_URI")
 
 Environment = Mapping[str, str]
+"""Environment variables."""
 
 
 def has_rclpy() -> bool:
-    """Whether this Python finds ROS 2."""
+    """Return whether this Python finds rclpy."""
     return importlib.util.find_spec("rclpy") is not None
 
 
 def check_distribution(
     environment: Environment = os.environ, installed: Path = INSTALLED
 ) -> Iterator[Finding]:
-    """Where ROS 2 comes from, and whether it is made for this Python."""
+    """Check where ROS 2 is installed, and that it is compiled for this Python."""
     id, sourced = "ros.distribution", environment.get("ROS_DISTRO", "")
     spec = importlib.util.find_spec("rclpy")
     here = sorted(setup.parent.name for setup in installed.glob("*/setup.bash"))
@@ -78,12 +79,12 @@ def check_distribution(
 
 
 def check_rmw(probe: Probe, environment: Environment = os.environ) -> Iterator[Finding]:
-    """What carries the messages."""
+    """Check the RMW implementation and its transports."""
     wanted = environment.get("RMW_IMPLEMENTATION", "")
     asked = f"RMW_IMPLEMENTATION={wanted}" if wanted else "RMW_IMPLEMENTATION is not set"
     answer = probe("rclpy")
     if reason := answer.get("error"):
-        advice = "unset RMW_IMPLEMENTATION, or install it" if wanted else "see what it says"
+        advice = "unset RMW_IMPLEMENTATION, or install it" if wanted else "see its message"
         text = f"rclpy does not start ({asked}): {reason}"
         yield fail("ros.rmw", text, advice, wanted=wanted, used=None)
         return
@@ -98,19 +99,19 @@ def check_rmw(probe: Probe, environment: Environment = os.environ) -> Iterator[F
 
 
 def check_transports(rmw: str, environment: Environment = os.environ) -> Iterator[Finding]:
-    """How Fast DDS carries large messages, and settings of DDS that lead nowhere."""
+    """Check Fast DDS's transports for large messages, and that the profiles of DDS exist."""
     for name in _PROFILES:
         value = environment.get(name, "")
         for part in () if "<" in value else filter(None, value.split(",")):
             if not Path(part.removeprefix("file://")).is_file():
-                yield fail(f"ros.{name}", f"{part} is not there", f"unset {name}, or correct it")
+                yield fail(f"ros.{name}", f"{part} does not exist", f"unset {name}, or correct it")
     if not rmw.startswith("rmw_fastrtps"):
         return
     id, value = "ros.transports", environment.get("FASTDDS_BUILTIN_TRANSPORTS", "")
     text = f"FASTDDS_BUILTIN_TRANSPORTS={value}" if value else "FASTDDS_BUILTIN_TRANSPORTS not set"
-    # LARGE_DATA takes settings behind a question mark.
+    # LARGE_DATA may have options behind a question mark.
     if value and value.partition("?")[0] not in _TRANSPORTS:
-        yield warn(id, f"{text} is none", f"one of {', '.join(_TRANSPORTS)}", value=value)
+        yield warn(id, f"{text} is no valid value", f"one of {', '.join(_TRANSPORTS)}", value=value)
     elif value and environment.get("ROS_AUTOMATIC_DISCOVERY_RANGE") == "LOCALHOST":
         advice = "set a ROS_DOMAIN_ID of your own instead of the discovery range"
         text = f"{text} is ignored, as ROS_AUTOMATIC_DISCOVERY_RANGE is LOCALHOST"
@@ -118,19 +119,19 @@ def check_transports(rmw: str, environment: Environment = os.environ) -> Iterato
     elif value:
         yield ok(id, text, value=value)
     else:
-        text = f"{text}: pictures and meshes above half a megabyte may be lost on the way"
-        advice = "where they are, FASTDDS_BUILTIN_TRANSPORTS=LARGE_DATA for all nodes that meet"
+        text = f"{text}: images and meshes above half a megabyte may be lost on the way"
+        advice = "if so, set FASTDDS_BUILTIN_TRANSPORTS=LARGE_DATA for all communicating nodes"
         yield Finding(id, ok(id, "").level, text, advice, {"value": None})
 
 
 def check_domain(environment: Environment = os.environ) -> Iterator[Finding]:
-    """Whom it can see."""
+    """Check the ROS domain and the discovery range."""
     text = environment.get("ROS_DOMAIN_ID", "")
     domain = int(text) if text.isdecimal() else None
     if not text:
         yield ok("ros.domain", "0, as ROS_DOMAIN_ID is not set", domain=0)
     elif domain is None or domain > _LARGEST_DOMAIN:
-        text = f"ROS_DOMAIN_ID={text} is no domain"
+        text = f"ROS_DOMAIN_ID={text} is no valid domain"
         yield fail("ros.domain", text, f"a number from 0 to {_SAFE_DOMAIN}", domain=None)
     elif domain > _SAFE_DOMAIN:
         text = f"ROS_DOMAIN_ID={domain}: its ports may be taken by other programs"
@@ -143,11 +144,11 @@ def check_domain(environment: Environment = os.environ) -> Iterator[Finding]:
     known = f", and {peers} machines of ROS_STATIC_PEERS" if peers else ""
     facts = {"range": wanted, "static_peers": peers}
     if wanted and wanted not in _RANGES:
-        text = f"ROS_AUTOMATIC_DISCOVERY_RANGE={wanted} is none"
+        text = f"ROS_AUTOMATIC_DISCOVERY_RANGE={wanted} is no valid value"
         yield fail(id, text, f"one of {', '.join(_RANGES)}", **facts)
     elif wanted == "OFF":
-        text = f"ROS_AUTOMATIC_DISCOVERY_RANGE=OFF: nobody is found{known}"
-        yield warn(id, text, "SUBNET or LOCALHOST finds the others", **facts)
+        text = f"ROS_AUTOMATIC_DISCOVERY_RANGE=OFF: no node is discovered{known}"
+        yield warn(id, text, "set SUBNET or LOCALHOST to discover other nodes", **facts)
     elif wanted == "LOCALHOST":
         yield ok(id, f"ROS_AUTOMATIC_DISCOVERY_RANGE=LOCALHOST: this machine{known}", **facts)
     elif environment.get("ROS_LOCALHOST_ONLY", "0") == "1":
@@ -157,7 +158,7 @@ def check_domain(environment: Environment = os.environ) -> Iterator[Finding]:
 
 
 def check_node(probe: Probe) -> Iterator[Finding]:
-    """Whether the node and its messages are there and fit together."""
+    """Check that the node and its messages are installed and compatible."""
     if reason := probe("node").get("error"):
         advice = (
             "source the workspace in which pear_ros and pear_msgs are built; for other packages: "
@@ -168,32 +169,32 @@ def check_node(probe: Probe) -> Iterator[Finding]:
         yield ok("ros.node", "can be imported")
     if reason := probe("pear_msgs").get("error"):
         advice = "build and source those of this pear_ros: colcon build --packages-select pear_msgs"
-        yield fail("ros.pear_msgs", f"do not fit this pear_ros: {reason}", advice)
+        yield fail("ros.pear_msgs", f"do not match this pear_ros: {reason}", advice)
     else:
-        yield ok("ros.pear_msgs", "have all that this pear_ros writes")
+        yield ok("ros.pear_msgs", "match this pear_ros")
 
 
 def check_cv_bridge(probe: Probe) -> Iterator[Finding]:
-    """Whether cv_bridge works beside this NumPy; the node does without."""
+    """Check that cv_bridge works with this NumPy; the node works without it."""
     id = "ros.cv_bridge"
     if importlib.util.find_spec("cv_bridge") is None:
-        yield ok(id, "not installed: the node converts pictures itself", works=None)
+        yield ok(id, "not installed: the node converts images itself", works=None)
         return
     answer = probe("cv_bridge")
     if answer.get("works"):
         yield ok(id, "works", works=True)
     elif answer.get("crashed"):
-        text = f"ends every program that uses it: {answer['error']}"
+        text = f"crashes every program that uses it: {answer['error']}"
         advice = "remove it, or install the NumPy that it was compiled for (apt's python3-numpy)"
         yield fail(id, text, advice, works=False)
     else:
         text = f"does not work: {answer.get('reason') or answer.get('error')}"
-        advice = "the node converts pictures itself; other nodes want the NumPy it was compiled for"
+        advice = "the node converts images itself; other nodes need the NumPy it was compiled for"
         yield warn(id, text, advice, works=False)
 
 
 def check_optional() -> Iterator[Finding]:
-    """Messages that only some need."""
+    """Check packages of optional messages."""
     for name, purpose in (
         ("vision_msgs", "detector: topic"),
         ("hri_msgs", "hri_bridge"),
@@ -204,7 +205,7 @@ def check_optional() -> Iterator[Finding]:
 
 
 def _wheel_of_rclpy(folder: Path) -> str:
-    """Version of the wheel that rclpy comes from; empty where it comes from none."""
+    """Return the version of rclpy's wheel; empty where it is not from a wheel."""
     try:
         wheel = metadata.distribution("ros-rclpy")
     except metadata.PackageNotFoundError:

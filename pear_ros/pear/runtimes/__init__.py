@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What runs PEAR's network: TensorRT, PyTorch, ONNX Runtime or OpenVINO, behind one interface.
+"""Runtimes of PEAR's network: TensorRT, PyTorch, ONNX Runtime and OpenVINO, with one interface.
 
 Each `with_*` module needs the library that it is named after, and is imported only when that
 runtime is tried.

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How far a runtime's people are from those of the fp32 network, in units that people understand.
+"""Accuracy of a runtime: errors of its people against the network in fp32, in degrees and mm.
 
-Lower precision and a compiler's rearrangements change the network's numbers. Whether that matters
-is judged on a few real people, once, when an engine is built or a runtime is made.
+Lower precision and a compiler's rearrangements change the network's outputs. Their effect is
+measured on a few real people, once, when an engine is built or a runtime is made.
 """
 
 from __future__ import annotations
@@ -20,86 +20,87 @@ from pear_ros.core.people import Array
 from pear_ros.pear.body import PearBody, body_vertices
 from pear_ros.pear.prediction import VECTOR_SIZE, Prediction
 
-# Vertices: a tenth of what PEAR itself is off the truth, 59 mm on average (AGORA). Rotations: what
-# goes with it, as a degree at the shoulder moves the hand by 10 mm. The extremes are over hundreds
-# of joints and some hundred thousand vertices, fingers among them: they are there to find a joint,
-# or a person, of which a runtime makes something else.
+# Vertices: a tenth of PEAR's own mean error, 59 mm (AGORA). Rotations correspond: a degree at the
+# shoulder moves the hand by 10 mm. The maxima are over hundreds of joints and some hundred thousand
+# vertices, fingers included: they find a single joint or person that is wrong.
 MAX_MEAN_ROTATION_DEG = 1.0
 MAX_ROTATION_DEG = 10.0
 MAX_MEAN_VERTEX_MM = 5.0
 MAX_VERTEX_MM = 50.0
 MAX_PLACE_MM = 30.0
-"""One percent of the distance at which it is told; how tall somebody is makes more."""
+"""One percent of the distance at which it is measured; the unknown body height has more effect."""
 
 _DISTANCE_MM = 3000.0
-"""Distance of the people whose place is compared."""
+"""Distance of people at which errors of position are measured."""
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """Differences over the bundled crops between a runtime and the network in fp32.
+    """Errors of a runtime against the network in fp32, over the bundled crops.
 
-    NaN: not known. That is so for all of them where a runtime's numbers are not finite.
+    NaN: unknown. All are NaN where an output of the runtime is not finite.
     """
 
     mean_rotation_deg: float
-    """Angle between the rotations of a joint, mean over joints and crops."""
+    """Mean angle between rotations of a joint, over joints and crops, degrees."""
     max_rotation_deg: float
+    """Largest angle between rotations of a joint, degrees."""
     mean_vertex_mm: float
-    """Distance between the places of a vertex, relative to the pelvis, mean over all. NaN where
-    there was no body to compute vertices of."""
+    """Mean distance of vertices, relative to the pelvis, from those of fp32, mm; NaN: no body."""
     max_vertex_mm: float
+    """Largest distance between positions of a vertex relative to the pelvis, mm."""
     max_place_mm: float
-    """Distance between the places of somebody who stands three metres away."""
+    """Largest distance between positions of a person who is three metres away, mm."""
 
     @property
     def passed(self) -> bool:
-        """Whether it may be used."""
+        """Whether the runtime may be used: no error exceeds its bound."""
         return not self.fault
 
     @property
     def fault(self) -> str:
-        """What of it is more than is allowed; empty when nothing is."""
+        """The errors that exceed their bounds, as a text; empty if there are none."""
         if not math.isfinite(self.mean_rotation_deg):
-            return "there is NaN or infinity in its numbers"
+            return "its outputs contain NaN or infinity"
         found = {
             "degrees on average": (self.mean_rotation_deg, MAX_MEAN_ROTATION_DEG),
             "degrees at one joint": (self.max_rotation_deg, MAX_ROTATION_DEG),
             "mm on average": (self.mean_vertex_mm, MAX_MEAN_VERTEX_MM),
             "mm at one vertex": (self.max_vertex_mm, MAX_VERTEX_MM),
-            "mm in somebody's place": (self.max_place_mm, MAX_PLACE_MM),
+            "mm in a person's position": (self.max_place_mm, MAX_PLACE_MM),
         }
-        # What is not known of vertices, as there is no body, does not count.
-        beyond = [
-            f"{_told(value)} {unit} (allowed: {most:g})"
+        # NaN, of vertices without a body, exceeds no bound.
+        exceeded = [
+            f"{_rounded(value)} {unit} (allowed: {most:g})"
             for unit, (value, most) in found.items()
             if value > most
         ]
-        return ", ".join(beyond)
+        return ", ".join(exceeded)
 
     def __str__(self) -> str:
         if not math.isfinite(self.mean_rotation_deg):
-            return "not comparable with fp32: there is NaN or infinity in its numbers"
+            return "not comparable with fp32: its outputs contain NaN or infinity"
         mean, most = (
-            f"{_told(angle)} degrees" for angle in (self.mean_rotation_deg, self.max_rotation_deg)
+            f"{_rounded(angle)} degrees"
+            for angle in (self.mean_rotation_deg, self.max_rotation_deg)
         )
         if math.isfinite(self.mean_vertex_mm):
-            mean += f" and {_told(self.mean_vertex_mm)} mm"
-            most += f" and {_told(self.max_vertex_mm)} mm"
+            mean += f" and {_rounded(self.mean_vertex_mm)} mm"
+            most += f" and {_rounded(self.max_vertex_mm)} mm"
         return (
-            f"{mean} off fp32 on average (at most {most}), people who are 3 m away at most "
-            f"{_told(self.max_place_mm)} mm"
+            f"{mean} off fp32 on average (at most {most}), positions at 3 m at most "
+            f"{_rounded(self.max_place_mm)} mm"
         )
 
     def as_json(self) -> dict[str, float | None]:
-        """All fields, None for NaN, which JSON does not know."""
+        """Return all fields by name, with None for NaN, which JSON does not have."""
         return {
             name: value if math.isfinite(value) else None for name, value in asdict(self).items()
         }
 
     @classmethod
     def from_json(cls, content: Mapping[str, object]) -> Verdict:
-        """What `as_json` gave. Raises ValueError when it is something else."""
+        """Return the verdict of a result of `as_json`. Raises ValueError for anything else."""
         names = [field.name for field in fields(cls)]
         if set(content) != set(names):
             raise ValueError(f"a verdict has {', '.join(names)}")
@@ -109,32 +110,33 @@ class Verdict:
         return cls(*(math.nan if value is None else float(value) for value in values))  # type: ignore[arg-type]
 
 
-def _told(value: float) -> str:
-    """As exactly as somebody wants to know it."""
+def _rounded(value: float) -> str:
+    """Format to two significant digits."""
     if value < 0.01:
         return "under 0.01"
     return f"{value:.2g}" if value < 100.0 else f"{value:.0f}"
 
 
 def judge(vectors: Array, reference: Array, body: PearBody | None) -> Verdict:
-    """How far `vectors` (N, VECTOR_SIZE) are from `reference`, those of the network in fp32.
+    """Return the errors of `vectors` (N, VECTOR_SIZE) against `reference`, the network's in fp32.
 
-    `body`: on NumPy; None where there is none, then of vertices nothing is known. Raises ValueError
-    when the shapes differ or the reference is not finite.
+    `body`: on NumPy; None: errors of vertices are NaN.
+
+    Raises ValueError when the shapes differ or the reference is not finite.
     """
     if vectors.shape != reference.shape or reference.shape[1:] != (VECTOR_SIZE,):
         raise ValueError(
-            f"numbers of shape {vectors.shape} cannot be compared with a reference of shape "
+            f"outputs of shape {vectors.shape} cannot be compared with a reference of shape "
             f"{reference.shape}"
         )
     if not np.isfinite(reference).all():
-        raise ValueError("there is NaN or infinity in what the network in fp32 says")
+        raise ValueError("outputs of the network in fp32 contain NaN or infinity")
     if not np.isfinite(vectors).all():
         return Verdict(*[math.nan] * len(fields(Verdict)))
     found, wanted = (Prediction.from_vectors(numbers) for numbers in (vectors, reference))
     with np.errstate(over="ignore", invalid="ignore"):
         apart = _vertex_distances(found, wanted, body) if body else np.array(math.nan)
-    if body and not np.isfinite(apart).all():  # Numbers too large for a body.
+    if body and not np.isfinite(apart).all():  # Parameters too large for a body.
         return Verdict(*[math.nan] * len(fields(Verdict)))
     angles = _angles(found, wanted)
     return Verdict(
@@ -147,16 +149,16 @@ def judge(vectors: Array, reference: Array, body: PearBody | None) -> Verdict:
 
 
 def _angles(found: Prediction, wanted: Prediction) -> npt.NDArray[np.float64]:
-    """(N, 55) degrees between the rotations of SMPL-X's joints, FLAME's jaw and FLAME's eyes."""
+    """Angles (N, 55) between rotations of SMPL-X's joints and FLAME's jaw and eyes, degrees."""
     difference = _rotations(found) - _rotations(wanted)
-    # Good to rounding for small angles, which the trace of the product is not.
+    # |R - S|_F = sqrt(8) sin(angle / 2): unlike the trace of R^T S exact for small angles.
     sine = np.linalg.norm(difference, axis=(2, 3)) / math.sqrt(8.0)
     angles: npt.NDArray[np.float64] = np.degrees(2.0 * np.arcsin(np.minimum(sine, 1.0)))
     return angles
 
 
 def _rotations(people: Prediction) -> npt.NDArray[np.float64]:
-    """(N, 55, 3, 3)"""
+    """Rotations (N, 55, 3, 3) of SMPL-X's joints, then FLAME's jaw and eyes."""
     of_head = np.concatenate([people.jaw, people.eyes], axis=1).reshape(-1, 3, 3)
     parts = (
         *(people.global_orient, people.body_pose, people.left_hand_pose, people.right_hand_pose),
@@ -166,27 +168,27 @@ def _rotations(people: Prediction) -> npt.NDArray[np.float64]:
 
 
 def _vertex_distances(found: Prediction, wanted: Prediction, body: PearBody) -> Array:
-    """(N, V) millimetres between vertices, relative to the pelvis."""
+    """Distances (N, V) between vertices relative to the pelvis, mm."""
     distance: Array = np.linalg.norm(_centred(found, body) - _centred(wanted, body), axis=2)
     return 1000.0 * distance
 
 
 def _centred(people: Prediction, body: PearBody) -> Array:
-    """(N, V, 3) vertices in metres, the pelvis at the origin."""
+    """Vertices (N, V, 3) in metres, the pelvis at the origin."""
     parameters = people.parameters()
     if isinstance(body, EhmBody):
         joints = body.rest_joints(parameters)
     else:
         joints = body.rest_joints(people.betas, people.expression)
-    # The pelvis is where it is at rest: it turns about itself.
+    # Rotations leave the pelvis, the root, at its rest position.
     centred: Array = body_vertices(body, parameters) - joints[:, :1]
     return centred
 
 
 def _place_distances(found: Prediction, wanted: Prediction) -> npt.NDArray[np.float64]:
-    """(N,) millimetres between the places of people who are _DISTANCE_MM away.
+    """Distances (N,) between positions of people who are _DISTANCE_MM away, mm.
 
-    The distance of a person goes with one over the camera's scale; tx and ty are in metres.
+    A person's distance is proportional to one over the camera's scale; tx and ty are in metres.
     """
     difference = found.camera.astype(np.float64) - wanted.camera
     along = _DISTANCE_MM * difference[:, 2] / np.maximum(np.abs(wanted.camera[:, 2]), 1e-6)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How far the building of an engine is. Imports nothing of TensorRT."""
+"""Progress of building a TensorRT engine. Does not import TensorRT."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ import time
 from dataclasses import dataclass
 
 _ENOUGH = 0.02
-"""Part of a build after which the time that is left can be guessed."""
+"""Fraction of a build after which the remaining time is estimated."""
 
 
 @dataclass(frozen=True)
 class BuildProgress:
-    """How far the building of an engine is."""
+    """Progress of a build at one moment."""
 
     phase: str
-    """What TensorRT says that it does."""
+    """TensorRT's name of the current phase."""
     done: float
-    """From 0 to 1; never less than before."""
+    """Fraction from 0 to 1; it never decreases."""
     seconds_left: float
-    """As if all steps took the same time, and the one at hand as long again as it took so far; NaN
-    where nothing can be said yet. Steps differ much: this is rough."""
+    """Estimated remaining time, seconds; NaN at the beginning. Rough: it assumes that all steps
+    take the same time, and the current one as long again as it has taken."""
 
 
 @dataclass
@@ -33,7 +33,7 @@ class _Phase:
 
 
 class Phases:
-    """Phases of a build, one in another, told by any thread and asked by any other."""
+    """Nested phases of a build and their progress. Thread-safe."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -43,14 +43,14 @@ class Phases:
         self._start = self._last_step = time.monotonic()
 
     def start(self, name: str, parent: str | None, steps: int) -> None:
-        """Phase `name` of `steps` steps begins, as one step of `parent`."""
+        """Begin phase `name` of `steps` steps, as one step of phase `parent`."""
         with self._lock:
             self._active[name] = _Phase(max(steps, 1), parent)
             self._name = name
             self._measure()
 
     def step(self, name: str, number: int) -> None:
-        """Step `number`, from 0, of phase `name` is done."""
+        """Count step `number`, from 0, of phase `name` as done."""
         with self._lock:
             if phase := self._active.get(name):
                 phase.done = number + 1
@@ -58,12 +58,12 @@ class Phases:
                 self._measure()
 
     def finish(self, name: str) -> None:
-        """Phase `name` is over."""
+        """End phase `name`."""
         with self._lock:
             self._active.pop(name, None)
 
     def progress(self) -> BuildProgress:
-        """How far all of it is."""
+        """Return the progress of the whole build."""
         with self._lock:
             return BuildProgress(self._name, self._done, self._seconds_left())
 
@@ -74,9 +74,9 @@ class Phases:
         return max((now - self._start) * (1.0 - self._done) / self._done, now - self._last_step)
 
     def _measure(self) -> None:
-        """A phase is as far as its own steps, and the farthest of those inside it, tell."""
+        """Update the fraction done: of each phase its steps, plus its furthest nested phase."""
         within: dict[str | None, float] = {}
-        # Phases begin after those that they are part of.
+        # Nested phases begin after their parents.
         for name, phase in reversed(self._active.items()):
             part = min((phase.done + within.get(name, 0.0)) / phase.steps, 1.0)
             within[phase.parent] = max(within.get(phase.parent, 0.0), part)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which runtime to take, and why. Every library is imported only when its turn comes."""
+"""Choice of the runtime. Each library is imported only when its runtime is tried."""
 
 from __future__ import annotations
 
@@ -22,27 +22,27 @@ logger = get_logger(__name__)
 
 @dataclass(frozen=True)
 class Chosen:
-    """A runtime, ready to work."""
+    """The chosen runtime, warmed up."""
 
     runtime: Runtime
     reason: str
-    """Why this one: what stood against those that would have come first, or that it was named."""
+    """Why it was chosen: the faults of all that precede it, or that it was named."""
 
 
 def choose_runtime(weights: Weights, body: PearBody, choice: RuntimeChoice) -> Chosen:
-    """The runtime that is wanted, or the first that can be had; which one and why goes to the log.
+    """Return the wanted runtime, or the first that is available, and log the choice.
 
     `auto` tries TensorRT, torch on the GPU, onnxruntime, OpenVINO and torch on the CPU, in that
-    order. Another name comes first, the same order behind it. `body` tells what differences in
-    precision mean in millimetres.
+    order; a named runtime is tried first, then the others. `body`: see
+    pear_ros.pear.runtimes.accuracy.judge.
 
-    Raises RuntimeUnavailableError with all reasons when there is none, or, with `choice.strict`,
-    when the one that was named cannot be had.
+    Raises RuntimeUnavailableError with all reasons when none is available, or, with
+    `choice.strict`, when the named one is not.
     """
     if choice.strict and choice.name == "auto":
         raise RuntimeUnavailableError(
-            "strict asks for one runtime and no other, but auto names none: set runtime to "
-            "tensorrt, torch, onnxruntime or openvino, or leave strict away"
+            "strict requires one named runtime, but runtime is auto: set runtime to "
+            "tensorrt, torch, onnxruntime or openvino, or do not set strict"
         )
     obstacles: list[str] = []
     for name, make in _candidates(choice):
@@ -51,22 +51,22 @@ def choose_runtime(weights: Weights, body: PearBody, choice: RuntimeChoice) -> C
         except RuntimeUnavailableError as error:
             obstacles.append(f"{name}: {error}")
             continue
-        reason = "; ".join(obstacles) or ("asked for" if choice.name != "auto" else "the quickest")
-        unasked = choice.name not in ("auto", name)
+        reason = "; ".join(obstacles) or ("named" if choice.name != "auto" else "the fastest")
+        is_fallback = choice.name not in ("auto", name)
         info = runtime.info
         logger.log(
-            logging.WARNING if unasked else logging.INFO,
+            logging.WARNING if is_fallback else logging.INFO,
             "PEAR runs on %s (%s)%s",
             info,
             reason,
-            f", not on {choice.name} as asked for" if unasked else "",
+            f", not on {choice.name}, which was named" if is_fallback else "",
         )
         return Chosen(runtime, reason)
     raise RuntimeUnavailableError("; ".join(obstacles))
 
 
 def _ready(runtime: Runtime, people: int) -> Runtime:
-    """Warmed up; closed where that fails, for example for want of memory."""
+    """Warm up `runtime`; close it where that fails, for example for lack of memory."""
     try:
         runtime.warmup(people)
     except RuntimeUnavailableError:
@@ -82,7 +82,6 @@ def _tensorrt(weights: Weights, body: PearBody, choice: RuntimeChoice) -> Runtim
 
 
 def _torch(weights: Weights, body: PearBody, choice: RuntimeChoice) -> Runtime:
-    """On the GPU where there is one."""
     if _import("torch").cuda.is_available():
         return _torch_on_gpu(weights, body, choice)
     return _torch_on_cpu(weights, body, choice)
@@ -91,7 +90,7 @@ def _torch(weights: Weights, body: PearBody, choice: RuntimeChoice) -> Runtime:
 def _torch_on_gpu(weights: Weights, body: PearBody, choice: RuntimeChoice) -> Runtime:
     torch = _import("torch")
     if not torch.cuda.is_available():
-        raise RuntimeUnavailableError(f"torch {torch.__version__} sees no NVIDIA GPU")
+        raise RuntimeUnavailableError(f"torch {torch.__version__} finds no NVIDIA GPU")
     from pear_ros.pear.runtimes.with_torch import TorchRuntime
 
     device = torch.device("cuda")
@@ -130,7 +129,7 @@ def _of_graph(
     body: PearBody,
     choice: RuntimeChoice,
 ) -> Runtime:
-    """On the CPU, by the graph in fp32, which is exported where it is not there yet."""
+    """A runtime on the CPU of the fp32 graph, which is exported if there is none."""
 
     def make(precision: str) -> Runtime:
         try:
@@ -147,7 +146,7 @@ def _judged(
     weights: Weights,
     body: PearBody,
 ) -> Runtime:
-    """In the first of `precisions` that is accurate enough; fp32 is what others are judged by."""
+    """The runtime in the first of `precisions` that is accurate enough; fp32 is the reference."""
 
     def made(precision: str) -> Runtime:
         runtime = make(precision)
@@ -159,12 +158,12 @@ def _judged(
 
 
 def _precisions(choice: RuntimeChoice, *own: str) -> tuple[str, ...]:
-    """Those to try: the one that was asked for, else a runtime's `own`, the quickest first."""
+    """Precisions to try: the chosen one, or all of a runtime's `own`, the fastest first."""
     return own if choice.precision == "auto" else (choice.precision,)
 
 
 def _import(library: str) -> Any:
-    """Raises RuntimeUnavailableError where it is not installed, or does not work."""
+    """Import a library. Raises RuntimeUnavailableError where it is missing or broken."""
     try:
         return importlib.import_module(library)
     except ModuleNotFoundError as error:
@@ -186,7 +185,6 @@ _AUTO: tuple[tuple[str, _Maker], ...] = (
 
 
 def _candidates(choice: RuntimeChoice) -> list[tuple[str, _Maker]]:
-    """In the order in which they are tried."""
     named = dict(_AUTO) | {"torch": _torch}
     first = [] if choice.name == "auto" else [(choice.name, named[choice.name])]
     if choice.strict:

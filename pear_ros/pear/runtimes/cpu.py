@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What runtimes on the CPU share: how many threads pay, quick number formats, kept crops."""
+"""Common parts of runtimes on the CPU: number of threads, instruction sets, buffer of crops."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ _INFO = Path("/proc/cpuinfo")
 
 
 class CropBuffer:
-    """Crops people into memory that is kept from one image to the next."""
+    """Crops people into a buffer that is reused for each image."""
 
     def __init__(self) -> None:
         self._crops = self._room(1)
 
     def __call__(self, image: Image, places: Squares) -> Crops:
-        """(B, 256, 256, 3) of the squares `places`, valid until the next call.
+        """Return crops (B, 256, 256, 3) of the squares `places` (B, 3), valid until the next call.
 
         Raises ValueError for squares with NaN.
         """
@@ -38,10 +38,10 @@ class CropBuffer:
 
 
 def thread_count() -> int:
-    """Physical cores that this process may use, at least 1.
+    """Return the number of physical cores that this process may use, at least 1.
 
-    A core's second hyper-thread adds nothing to matrix products. Cores that the process is kept
-    from by its affinity, or by the quota of its container, do not count.
+    A core's second hyper-thread adds nothing to matrix products. Affinity and the quota of a
+    container are considered.
     """
     allowed = os.sched_getaffinity(0)
     cores = {_core(cpu) for cpu in allowed}
@@ -49,20 +49,20 @@ def thread_count() -> int:
 
 
 def has_bf16() -> bool:
-    """Whether bfloat16 is computed by instructions of its own: else it is slower than float32."""
+    """Return whether the CPU has bfloat16 instructions; without, it is slower than float32."""
     return bool(_features() & {"amx_bf16", "avx512_bf16", "bf16"})
 
 
 def has_int8_dot_product() -> bool:
-    """Whether products of bytes with and without sign are summed without saturation.
+    """Return whether products of signed and unsigned bytes are summed without saturation.
 
-    x86 before VNNI sums pairs of them in 16 bits, where large ones saturate.
+    x86 before VNNI sums pairs of them in 16 bits, where large sums saturate.
     """
     return bool(_features() & {"avx512_vnni", "avx_vnni", "amx_int8", "asimddp"})
 
 
 def _core(cpu: int) -> str:
-    """The hyper-threads that share a core with `cpu`, which tell the core."""
+    """The hyper-threads of the core of `cpu`, which identify it."""
     try:
         return (_CPUS / f"cpu{cpu}" / "topology" / "thread_siblings_list").read_text()
     except OSError:
@@ -70,7 +70,7 @@ def _core(cpu: int) -> str:
 
 
 def _quota() -> int:
-    """Cores' worth of time that a container may use."""
+    """CPU quota of the container, in cores."""
     try:
         quota, period = _QUOTA.read_text().split()
         return os.cpu_count() or 1 if quota == "max" else math.ceil(int(quota) / int(period))
@@ -79,7 +79,7 @@ def _quota() -> int:
 
 
 def _features() -> set[str]:
-    """What /proc/cpuinfo says of the first processor: flags on x86, features on ARM."""
+    """Flags (x86) or features (ARM) of the first processor in /proc/cpuinfo."""
     try:
         lines = _INFO.read_text().splitlines()
     except OSError:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The people on whom runtimes are judged."""
+"""Bundled crops of real people, with which the accuracy of runtimes is measured."""
 
 from __future__ import annotations
 
@@ -13,13 +13,15 @@ from pear_ros.pear.crop import INPUT_SIZE, Crops
 from pear_ros.pear.runtimes.runtime import Runtime
 
 CROPS_FILE = Path(__file__).with_name("reference_crops.npz")
+"""The file of the bundled crops."""
 
 
 @cache
 def bundled_crops() -> Crops:
-    """(8, 256, 256, 3) real people: whole, close, half out of the image, hidden and in the dark.
+    """Return 8 crops (8, 256, 256, 3) of real people: blue, green and red; read-only.
 
-    Read-only. See tools/build_reference_crops.py.
+    Whole, close, truncated by the image's border, occluded and in the dark. They are made by
+    tools/build_reference_crops.py.
     """
     with np.load(CROPS_FILE, allow_pickle=False) as data:
         crops: Crops = data["crops"]
@@ -28,9 +30,12 @@ def bundled_crops() -> Crops:
 
 
 def infer_bundled(runtime: Runtime) -> Array:
-    """(8, VECTOR_SIZE) numbers of `runtime` on the bundled crops. Raises what `infer` does."""
+    """Return outputs (8, VECTOR_SIZE) of `runtime` for the bundled crops.
+
+    Raises what `runtime.infer` raises.
+    """
     crops = bundled_crops()
-    # Side by side in one image, so that each square shows one crop as it is.
+    # Side by side in one image: each square is exactly one crop.
     image = np.concatenate(list(crops), axis=1)
     sides = np.full(len(crops), float(INPUT_SIZE))
     starts = np.arange(len(crops)) * sides

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The interface of all runtimes. Imports none of their libraries."""
+"""The interface of all runtimes of PEAR's network. Imports none of their libraries."""
 
 from __future__ import annotations
 
@@ -12,66 +12,73 @@ from pear_ros.pear.runtimes.accuracy import Verdict
 
 
 class RuntimeUnavailableError(Exception):
-    """A runtime cannot be had here; the text says why, and what to do where something can be."""
+    """A runtime is not available on this machine; the text has the reason and a remedy."""
 
 
 @dataclass(frozen=True)
 class RuntimeInfo:
-    """What a runtime is and where it runs, for logs, diagnostics and the messages' model id."""
+    """Description of a runtime for logs, diagnostics and the messages' model id."""
 
     name: str
     """One of pear_ros.core.choice.RUNTIMES: tensorrt, torch, onnxruntime or openvino."""
     version: str
-    """Of the library."""
+    """Version of the library."""
     device: str
     """Such as "NVIDIA H200, compute capability 9.0" or "CPU, 2 threads"."""
     precision: str
-    """Of the network's body: fp32, fp16, bf16 or int8."""
+    """Precision of the network's backbone: fp32, fp16, bf16 or int8."""
     weights: str
     """Fingerprint of the weights, hexadecimal."""
     verdict: Verdict | None
-    """How far it is from fp32; None where it is fp32 itself and needs no verdict."""
+    """Its accuracy against fp32; None where it is fp32 itself."""
 
     def __str__(self) -> str:
         return f"{self.name} {self.version} in {self.precision} on {self.device}"
 
 
 class Runtime(Protocol):
-    """PEAR's network on some device. Not thread-safe: one thread at a time."""
+    """PEAR's network on a device. Not thread-safe: one thread at a time."""
 
     info: RuntimeInfo
-    """What it is; whoever judges it puts the verdict in."""
+    """Its description; `require_accurate` adds the verdict."""
 
     def infer(self, image: Image, places: Squares) -> Array:
-        """(B, VECTOR_SIZE) float32 numbers on the people in the squares `places` of `image`.
+        """Return outputs (B, VECTOR_SIZE) float32 for the people in squares of an image.
 
-        See pear_ros.pear.prediction for the numbers. The result is the caller's to keep. NaN or
-        infinity, where a half-precision network overflows, are left in.
+        `image` (H, W, 3): blue, green and red; `places` (B, 3): squares, see pear_ros.pear.crop.
+        See pear_ros.pear.prediction for the outputs, which are a new array. They contain NaN or
+        infinity where a half-precision network overflows.
+
+        Raises ValueError for squares with NaN, RuntimeUnavailableError where a device fails.
         """
         ...
 
     def warmup(self, people: int) -> None:
-        """Make ready for 1 to `people` people at once, so that no image has to wait for it."""
+        """Prepare batches of 1 to `people` people, so that the first images are not delayed.
+
+        Raises RuntimeUnavailableError where a device fails, for example for lack of memory.
+        """
         ...
 
     def memory(self) -> tuple[int, int] | None:
-        """Bytes of the GPU that are free, and all that it has; None on the CPU, or where the GPU
-        does not say. Any thread may ask at any time.
+        """Return free and total bytes of the GPU's memory; None on the CPU or if unknown.
+
+        Thread-safe.
         """
         ...
 
     def close(self) -> None:
-        """Free the device's memory; nothing may be asked of it afterwards. May be called twice."""
+        """Free the device's memory. May be called twice; nothing else may be called afterwards."""
         ...
 
 
 @runtime_checkable
 class CropRuntime(Runtime, Protocol):
-    """A runtime that also takes people who have been cropped already."""
+    """A runtime that also takes crops."""
 
     def infer_crops(self, crops: Crops) -> Array:
-        """What `infer` gives for the squares that `crops` were made of, to the last bit.
+        """Return outputs (B, VECTOR_SIZE) float32 for contiguous `crops` (B, 256, 256, 3).
 
-        They are contiguous and stay as they are.
+        Bit by bit what `infer` returns for the squares of these crops, which are not changed.
         """
         ...

@@ -26,8 +26,8 @@ from tf2_msgs.msg import TFMessage
 from pear_msgs.msg import Human, HumanArray
 from pear_ros.body.joint_frames import Float64, root_frames
 from pear_ros.core.people import NUM_JOINTS, Array
-from pear_ros.hri.joint_angles import ANGLES, joint_angles, whole
-from pear_ros.hri.skeleton import Picture, skeletons
+from pear_ros.hri.joint_angles import ANGLES, complete, joint_angles
+from pear_ros.hri.skeleton import ImageGeometry, skeletons
 from pear_ros.ros.conversion.transforms import TRANSFORMS_QOS, TransformMessages
 from pear_ros.ros.running import StartError, run
 
@@ -97,7 +97,7 @@ class HriBridge(Node):
             for body, skeleton in zip(bodies, points, strict=True):
                 body.skeleton.publish(_skeleton(header, skeleton))
 
-        known = whole(poses, joints)
+        known = complete(poses, joints)
         poses, joints = poses[known], joints[known]
         bodies = [body for body, is_known in zip(bodies, known, strict=True) if is_known]
         if self._tf is not None and bodies and self._tf.get_subscription_count():
@@ -171,7 +171,7 @@ def _region(human: Human, image: HumanArray) -> NormalizedRegionOfInterest2D:
 
 
 def _skeletons(image: HumanArray, humans: Sequence[Human], poses: Array, joints: Array) -> Array:
-    picture = Picture(image.image_width, image.image_height, image.fx, image.fy)
+    picture = ImageGeometry(image.image_width, image.image_height, image.fx, image.fy)
     keypoints = _rows(humans, "keypoints", NUM_JOINTS, 2)
     confidence = _rows(humans, "joint_confidence", NUM_JOINTS)
     scores = np.array([human.score for human in humans], np.float32)

@@ -151,11 +151,11 @@ def test_available_memory() -> None:
 @pytest.mark.parametrize(
     ("machine", "sentence"),
     [
-        ({"start": NO_DEVICE}, "NVIDIA's driver finds no GPU: see what nvidia-smi"),
-        ({"devices": 0}, "NVIDIA's driver finds no GPU: see what nvidia-smi"),
+        ({"start": NO_DEVICE}, "NVIDIA's driver finds no GPU: check nvidia-smi"),
+        ({"devices": 0}, "NVIDIA's driver finds no GPU: check nvidia-smi"),
         ({"start": OUT_OF_MEMORY}, r"NVIDIA's driver does not start: out of memory \(2\)"),
-        ({"driver": 11040}, "driver is too old: it knows CUDA 11.4 at most, and 12.0"),
-        ({"driver": 12060}, "is of CUDA 13.0, newer than the driver, which knows CUDA 12.6"),
+        ({"driver": 11040}, "driver is too old: it supports CUDA 11.4 at most, and 12.0"),
+        ({"driver": 12060}, "is of CUDA 13.0, newer than the driver, which supports CUDA 12.6"),
         ({"runtime": 11080}, r"no CUDA runtime library \(libcudart.so.12 or libcudart.so.13\):"),
         ({"runtime": 14000}, "no CUDA runtime library"),
     ],
@@ -170,7 +170,7 @@ def test_without_a_gpu_it_says_what_is_missing(
 
 def test_a_driver_that_fails_later(fake: FakeCuda) -> None:
     fake.fail("cuDeviceGetName", 1, NO_DEVICE)
-    with pytest.raises(NoGpuError, match="cannot say which GPU: cuDeviceGetName: no CUDA-capable"):
+    with pytest.raises(NoGpuError, match="cannot query the GPU: cuDeviceGetName: no CUDA-capable"):
         cuda.gpu()
 
 

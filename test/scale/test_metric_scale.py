@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""True size and distance, on rendered depth of which the truth is known."""
+"""Metric scale on rendered depth images of known scenes."""
 
 from __future__ import annotations
 
@@ -16,29 +16,40 @@ from pear_ros.core.camera import Camera, IntrinsicsSource
 from pear_ros.core.distortion import Distortion
 from pear_ros.core.people import Array, DepthSource, Person, TrackingState
 from pear_ros.scale.metric_scale import MetricScale
-from pear_ros.scale.scale_fit import Expected, fit_log_factor
-from pear_ros.scale.surface import Surface, median_depth, visible_surface
-from testing.synthetic_depth import CAMERA, DepthStudio, OpenPeople, Scene, Spoilt, Wrongness
+from pear_ros.scale.visible_surface import SurfacePoints, median_depth, visible_surface
+from testing.synthetic_depth import (
+    CAMERA,
+    DepthErrors,
+    EstimateErrors,
+    OpenBodyEstimator,
+    Scene,
+    SceneRenderer,
+)
 
-PEOPLE = OpenPeople()
-BODIES = ScaledBodies(PEOPLE)
-STUDIO = DepthStudio(PEOPLE)
-NEARLY_RIGHT = Wrongness(degrees=1.5, betas=0.3, pixels=1.0)
-RIGHT = Wrongness(0.0, 0.0, 0.0)
-CLEAN = Spoilt(0.0, 0.0, 0.0)
+ESTIMATOR = OpenBodyEstimator()
+BODIES = ScaledBodies(ESTIMATOR)
+RENDERER = SceneRenderer(ESTIMATOR)
+SMALL_ERRORS = EstimateErrors(degrees=1.5, betas=0.3, pixels=1.0)
+EXACT = EstimateErrors(0.0, 0.0, 0.0)
+CLEAN = DepthErrors(0.0, 0.0, 0.0)
 NO_DEPTH = np.full((CAMERA.height, CAMERA.width), np.nan, np.float32)
 UNCALIBRATED = replace(CAMERA, source=IntrinsicsSource.FIELD_OF_VIEW)
 
 
 def scene(seed: int = 0, occluder: str = "nothing", cover: float = 0.0, **others: object) -> Scene:
-    """Somebody who stands 4 m away and is 1.9 m tall, which is more than is estimated."""
-    arguments: dict[str, object] = {"distance": 4.0, "height": 1.9, "wrong": NEARLY_RIGHT, **others}
-    return STUDIO.scene(
+    """A person at 4 m who is 1.9 m tall, taller than estimated."""
+    arguments: dict[str, object] = {
+        "distance": 4.0,
+        "height": 1.9,
+        "estimate_errors": SMALL_ERRORS,
+        **others,
+    }
+    return RENDERER.scene(
         np.random.default_rng(seed), "standing", occluder=occluder, cover=cover, **arguments
     )
 
 
-STANDING = scene(1, wrong=RIGHT, spoilt=CLEAN)
+STANDING = scene(1, estimate_errors=EXACT, depth_errors=CLEAN)
 
 
 def measure(
@@ -53,8 +64,8 @@ def measure(
     return metric(persons, camera, stamp, depth, body_height)
 
 
-def distance_error(person: Person, of: Scene) -> float:
-    return abs(float(person.joints[0, 2]) / of.distance - 1.0)
+def distance_error(person: Person, case: Scene) -> float:
+    return abs(float(person.joints[0, 2]) / case.distance - 1.0)
 
 
 def height(person: Person) -> float:
@@ -62,32 +73,32 @@ def height(person: Person) -> float:
 
 
 @pytest.mark.parametrize("occluder", ["nothing", "board", "table", "person"])
-def test_distance_whatever_is_wrong_with_the_depth_image(occluder: str) -> None:
+def test_metric_scale_measures_distance_with_occluders_and_noise(occluder: str) -> None:
     errors = []
     for seed in range(5):
-        of = scene(seed, occluder, 0.08 * seed, height=(1.4, 1.6, 1.75, 1.9, 2.0)[seed])
-        [person] = measure(MetricScale(BODIES), of.person, of.depth)
+        case = scene(seed, occluder, 0.08 * seed, height=(1.4, 1.6, 1.75, 1.9, 2.0)[seed])
+        [person] = measure(MetricScale(BODIES), case.person, case.depth)
         assert person.depth_source is DepthSource.MEASURED
-        errors.append(distance_error(person, of))
+        errors.append(distance_error(person, case))
     assert max(errors) < 0.02
     assert np.median(errors) < 0.01
 
 
-def test_a_right_estimate_is_measured_exactly() -> None:
+def test_metric_scale_is_exact_for_a_right_estimate() -> None:
     [person] = measure(MetricScale(BODIES), STANDING.person, STANDING.depth)
     assert distance_error(person, STANDING) < 0.001
     assert height(person) == pytest.approx(1.9, rel=0.002)
 
 
-def test_somebody_whom_a_lens_bends() -> None:
+def test_metric_scale_with_lens_distortion() -> None:
     lens = replace(CAMERA, distortion=Distortion("plumb_bob", (-0.3, 0.1, 0.001, -0.001, 0.0)))
     for seed in range(3):
-        of = scene(seed, camera=lens, distance=2.5, spoilt=CLEAN, wrong=RIGHT)
-        [person] = measure(MetricScale(BODIES), of.person, of.depth, lens)
-        assert distance_error(person, of) < 0.002
+        case = scene(seed, camera=lens, distance=2.5, depth_errors=CLEAN, estimate_errors=EXACT)
+        [person] = measure(MetricScale(BODIES), case.person, case.depth, lens)
+        assert distance_error(person, case) < 0.002
 
 
-def test_a_scaled_person_is_the_same_picture() -> None:
+def test_metric_scale_leaves_the_projection_unchanged() -> None:
     before = STANDING.person
     [person] = measure(MetricScale(BODIES), before, STANDING.depth)
     factor = person.scale
@@ -107,19 +118,19 @@ def test_a_scaled_person_is_the_same_picture() -> None:
 
 @given(factor=st.floats(0.8, 1.25), seed=st.integers(0, 2))
 @settings(max_examples=15)
-def test_depth_times_anything_is_distance_times_the_same(factor: float, seed: int) -> None:
-    of = scene(seed, "table", 0.3, height=1.7)
-    [once] = measure(MetricScale(BODIES), of.person, of.depth)
-    [times] = measure(MetricScale(BODIES), of.person, of.depth * np.float32(factor))
+def test_metric_scale_is_proportional_to_depth(factor: float, seed: int) -> None:
+    case = scene(seed, "table", 0.3, height=1.7)
+    [once] = measure(MetricScale(BODIES), case.person, case.depth)
+    [times] = measure(MetricScale(BODIES), case.person, case.depth * np.float32(factor))
     assert times.depth_source is DepthSource.MEASURED
     assert times.joints[0, 2] / once.joints[0, 2] == pytest.approx(factor, rel=0.005)
 
 
 class CountedBodies(ScaledBodies):
-    """Bodies that tell how many meshes were asked for in each call."""
+    """Bodies that record the number of meshes of each call."""
 
     def __init__(self) -> None:
-        super().__init__(PEOPLE)
+        super().__init__(ESTIMATOR)
         self.calls: list[int] = []
 
     def meshes(self, persons: Sequence[Person]) -> Array:
@@ -127,7 +138,7 @@ class CountedBodies(ScaledBodies):
         return super().meshes(persons)
 
 
-def test_nothing_is_done_for_nothing() -> None:
+def test_metric_scale_computes_meshes_only_with_depth() -> None:
     bodies = CountedBodies()
     metric = MetricScale(bodies)
     [same] = measure(metric, STANDING.person, None)
@@ -141,24 +152,24 @@ def test_nothing_is_done_for_nothing() -> None:
 
 
 @pytest.mark.parametrize("value", [np.nan, 0.0, np.inf, -1.0])
-def test_an_image_that_knows_no_depth(value: float) -> None:
+def test_metric_scale_without_valid_depth(value: float) -> None:
     [person] = measure(MetricScale(BODIES), STANDING.person, np.full_like(NO_DEPTH, value))
     assert person.depth_source is DepthSource.ASSUMED
     assert person.scale == 1.0
 
 
-def test_an_image_without_pixels() -> None:
+def test_metric_scale_of_an_empty_image() -> None:
     nowhere = replace(CAMERA, width=0, height=0)
     [person] = measure(MetricScale(BODIES), STANDING.person, np.empty((0, 0), np.float32), nowhere)
     assert person.depth_source is DepthSource.ASSUMED
 
 
-def test_depth_of_another_size_is_refused() -> None:
+def test_metric_scale_refuses_depth_of_another_size() -> None:
     with pytest.raises(ValueError, match="320 x 240 pixels and the image 640 x 480"):
         measure(MetricScale(BODIES), STANDING.person, NO_DEPTH[::2, ::2])
 
 
-def test_somebody_out_of_sight_or_unknown_is_not_measured() -> None:
+def test_metric_scale_does_not_measure_people_outside_the_image() -> None:
     smplx = STANDING.person.smplx
     for transl in (smplx.transl + 50.0, -smplx.transl, smplx.transl * np.float32(np.nan)):
         moved = replace(
@@ -170,18 +181,18 @@ def test_somebody_out_of_sight_or_unknown_is_not_measured() -> None:
         assert person.depth_source is DepthSource.ASSUMED
 
 
-def test_a_wall_alone_has_nobodys_size() -> None:
-    # 1.9 m tall at 4 m: at 40 m a giant, at 0.5 m a doll.
+def test_metric_scale_does_not_measure_a_wall() -> None:
+    # At these distances a person of this apparent size would be 19 m or 0.24 m tall.
     for wall in (0.5, 40.0):
         depth = np.full_like(NO_DEPTH, wall)
         [person] = measure(MetricScale(BODIES), STANDING.person, depth)
         assert person.depth_source is DepthSource.ASSUMED
 
 
-def test_a_learnt_height_serves_without_depth() -> None:
+def test_metric_scale_uses_a_measured_height_without_depth() -> None:
     metric = MetricScale(BODIES)
     [measured] = measure(metric, STANDING.person, STANDING.depth)
-    later = scene(7, distance=6.0, height=1.9, wrong=RIGHT)
+    later = scene(7, distance=6.0, height=1.9, estimate_errors=EXACT)
     for depth in (None, NO_DEPTH):
         [person] = measure(metric, later.person, depth, stamp=1.0)
         assert person.depth_source is DepthSource.BODY_HEIGHT
@@ -192,60 +203,60 @@ def test_a_learnt_height_serves_without_depth() -> None:
     assert stranger.scale == 1.0
 
 
-def test_a_height_is_learnt_over_images_and_not_from_the_last_alone() -> None:
+def test_height_is_the_median_of_many_images() -> None:
     metric = MetricScale(BODIES)
-    for image, wrong in enumerate([1.0] * 12 + [1.2]):
+    for image, factor in enumerate([1.0] * 12 + [1.2]):
         [person] = measure(
-            metric, STANDING.person, STANDING.depth * np.float32(wrong), stamp=image / 10
+            metric, STANDING.person, STANDING.depth * np.float32(factor), stamp=image / 10
         )
-        assert person.joints[0, 2] == pytest.approx(4.0 * wrong, rel=0.005), "measured directly"
+        assert person.joints[0, 2] == pytest.approx(4.0 * factor, rel=0.005), "measured directly"
     [person] = measure(metric, STANDING.person, None, stamp=2.0)
     assert height(person) == pytest.approx(1.9, rel=0.01)
 
 
-def test_a_height_learnt_wrongly_is_corrected() -> None:
+def test_height_recovers_from_wrong_measurements() -> None:
     metric = MetricScale(BODIES)
     for image in range(33):
-        wrong = np.float32(0.75 if image < 3 else 1.0)
-        measure(metric, STANDING.person, STANDING.depth * wrong, stamp=image / 10)
+        factor = np.float32(0.75 if image < 3 else 1.0)
+        measure(metric, STANDING.person, STANDING.depth * factor, stamp=image / 10)
     [person] = measure(metric, STANDING.person, None, stamp=4.0)
     assert height(person) == pytest.approx(1.9, rel=0.03)
 
 
-def test_a_known_height_tells_the_person_from_what_hides_them() -> None:
-    of = scene(8, "board", 0.5, height=1.7)
-    depth = np.where(of.depth < 3.5, np.float32(3.2), of.depth)
+def test_known_height_resolves_an_ambiguous_occluder() -> None:
+    case = scene(8, "board", 0.5, height=1.7)
+    depth = np.where(case.depth < 3.5, np.float32(3.2), case.depth)
     metric = MetricScale(BODIES)
-    [person] = measure(metric, of.person, depth)
-    assert person.depth_source is DepthSource.ASSUMED, "either might be the person"
+    [person] = measure(metric, case.person, depth)
+    assert person.depth_source is DepthSource.ASSUMED, "ambiguous"
     free = scene(4, height=1.7)
     measure(metric, free.person, free.depth)
-    [person] = measure(metric, of.person, depth)
+    [person] = measure(metric, case.person, depth)
     assert person.depth_source is DepthSource.MEASURED
-    assert distance_error(person, of) < 0.01
+    assert distance_error(person, case) < 0.01
 
 
-def test_what_is_expected_is_the_true_size_not_the_estimated() -> None:
-    of = scene(8, "board", 0.55, height=2.05)
-    depth = np.where(of.depth < 3.5, np.float32(3.2), of.depth)
+def test_prior_is_of_the_true_height_not_the_estimated_one() -> None:
+    case = scene(8, "board", 0.55, height=2.05)
+    depth = np.where(case.depth < 3.5, np.float32(3.2), case.depth)
     metric = MetricScale(BODIES)
     free = scene(4, height=2.05)
     measure(metric, free.person, free.depth)
-    [person] = measure(metric, of.person, depth)
+    [person] = measure(metric, case.person, depth)
     assert person.depth_source is DepthSource.MEASURED
-    assert distance_error(person, of) < 0.01
+    assert distance_error(person, case) < 0.01
 
 
-def test_images_shortly_after_one_another_count_as_one() -> None:
+def test_height_uses_one_measurement_per_interval() -> None:
     metric = MetricScale(BODIES)
     for image in range(9):
-        wrong = np.float32(1.1 if image > 3 else 1.0)
-        measure(metric, STANDING.person, STANDING.depth * wrong, stamp=1.0 + 0.01 * image)
+        factor = np.float32(1.1 if image > 3 else 1.0)
+        measure(metric, STANDING.person, STANDING.depth * factor, stamp=1.0 + 0.01 * image)
     [person] = measure(metric, STANDING.person, None, stamp=2.0)
     assert height(person) == pytest.approx(1.9, rel=0.005)
 
 
-def test_a_given_height() -> None:
+def test_body_height_determines_the_scale() -> None:
     metric = MetricScale(BODIES)
     [person] = measure(metric, STANDING.person, None, body_height=1.9)
     assert person.depth_source is DepthSource.BODY_HEIGHT
@@ -256,7 +267,7 @@ def test_a_given_height() -> None:
     assert height(person) == pytest.approx(1.9, rel=1e-5)
 
 
-def test_what_was_measured_goes_before_what_is_given() -> None:
+def test_measured_height_has_precedence_over_body_height() -> None:
     metric = MetricScale(BODIES)
     [person] = measure(metric, STANDING.person, STANDING.depth, body_height=1.6)
     assert person.depth_source is DepthSource.MEASURED
@@ -266,17 +277,17 @@ def test_what_was_measured_goes_before_what_is_given() -> None:
     assert height(person) == pytest.approx(1.9, rel=0.005)
 
 
-def test_depth_serves_with_a_wrong_field_of_view() -> None:
-    # Twice the focal length: seen from the same picture, people are thought twice as far away.
+def test_metric_scale_measures_with_a_wrong_field_of_view() -> None:
+    # Twice the focal length: from the same picture, people are estimated twice as far away.
     wide = replace(UNCALIBRATED, fx=2 * CAMERA.fx, fy=2 * CAMERA.fy)
-    far = scene(1, wrong=RIGHT, spoilt=CLEAN, camera=wide, distance=8.0)
+    far = scene(1, estimate_errors=EXACT, depth_errors=CLEAN, camera=wide, distance=8.0)
     [person] = measure(MetricScale(BODIES), far.person, far.depth / 2, wide)
     assert person.depth_source is DepthSource.MEASURED
     assert person.joints[0, 2] == pytest.approx(4.0, rel=0.01)
 
 
 @pytest.mark.parametrize("state", [TrackingState.PREDICTED, TrackingState.LOST])
-def test_a_guessed_place_is_not_measured(state: TrackingState) -> None:
+def test_metric_scale_does_not_measure_predicted_people(state: TrackingState) -> None:
     metric = MetricScale(BODIES)
     guessed = replace(STANDING.person, state=state)
     [person] = measure(metric, guessed, STANDING.depth)
@@ -287,14 +298,14 @@ def test_a_guessed_place_is_not_measured(state: TrackingState) -> None:
     assert person.scale == pytest.approx(measured.scale, rel=1e-5)
 
 
-def test_who_is_lost_is_forgotten() -> None:
+def test_height_is_dropped_with_a_lost_track() -> None:
     def learnt(person: Person) -> bool:
         return measure(metric, person, None)[0].depth_source is DepthSource.BODY_HEIGHT
 
     metric = MetricScale(BODIES)
     lost = replace(STANDING.person, state=TrackingState.LOST)
     measure(metric, STANDING.person, STANDING.depth)
-    assert learnt(lost), "once more"
+    assert learnt(lost), "for the last time"
     assert not learnt(STANDING.person)
     measure(metric, STANDING.person, STANDING.depth)
     measure(metric, [], None)
@@ -305,9 +316,11 @@ def test_who_is_lost_is_forgotten() -> None:
 
 
 def two_people() -> tuple[list[Person], Array]:
-    """One 2.5 m away before another 4 m away, both tall; the nearer hides half of the further."""
-    far = scene(1, wrong=RIGHT, spoilt=CLEAN)
-    near = replace(scene(5, distance=2.5, wrong=RIGHT, spoilt=CLEAN).person, id="h2")
+    """A person at 2.5 m hides half of another one at 4 m; both are tall."""
+    far = scene(1, estimate_errors=EXACT, depth_errors=CLEAN)
+    near = replace(
+        scene(5, distance=2.5, estimate_errors=EXACT, depth_errors=CLEAN).person, id="h2"
+    )
     aside = float(far.person.joints[0, 0] / far.person.joints[0, 2]) + 0.05
     shift = np.float32([aside * near.joints[0, 2] - near.joints[0, 0], 0, 0])
     near = replace(
@@ -323,7 +336,7 @@ def two_people() -> tuple[list[Person], Array]:
     return [far.person, near], depth
 
 
-def test_of_two_people_each_has_their_own_distance() -> None:
+def test_metric_scale_measures_two_people_separately() -> None:
     persons, depth = two_people()
     for order in (1, -1):
         found = {p.id: p for p in measure(MetricScale(BODIES), persons[::order], depth)}
@@ -332,7 +345,7 @@ def test_of_two_people_each_has_their_own_distance() -> None:
         assert found["h2"].joints[0, 2] == pytest.approx(2.5, rel=0.01)
 
 
-def test_the_surface_is_what_the_camera_sees() -> None:
+def test_visible_surface_projects_to_its_pixels_and_hides_occluded_points() -> None:
     persons, _ = two_people()
     vertices = BODIES.meshes(persons)
     alone = visible_surface(vertices[:1], BODIES.faces, CAMERA, 3)
@@ -341,12 +354,12 @@ def test_the_surface_is_what_the_camera_sees() -> None:
     np.testing.assert_allclose(pixels, np.column_stack([both.column, both.row]), atol=1e-3)
     assert 0.2 * len(alone.row) < (both.person == 0).sum() < 0.9 * len(alone.row)
     assert (both.person == 1).any()
-    # What is seen faces the camera: nearer than the body's middle, and none of it twice.
+    # Visible points face the camera, and no pixel has two of them.
     assert (alone.points[:, 2] < vertices[0, :, 2].max()).all()
     assert len(np.unique(both.row * CAMERA.width + both.column)) == len(both.row)
 
 
-def test_points_on_the_rim_are_left_out() -> None:
+def test_visible_surface_leaves_out_the_outline() -> None:
     vertices = BODIES.meshes([STANDING.person])
     fine = visible_surface(vertices, BODIES.faces, CAMERA, 1)
     covered = np.zeros((CAMERA.height, CAMERA.width), bool)
@@ -356,7 +369,7 @@ def test_points_on_the_rim_are_left_out() -> None:
         assert covered[coarse.row + down, coarse.column + right].mean() > 0.97
 
 
-def test_depth_around_a_point() -> None:
+def test_median_depth() -> None:
     depth = np.full((3, 18), np.nan, np.float32)
     depth[:, :3] = 2.0
     depth[1, 1] = 9.0  # an outlier
@@ -364,54 +377,8 @@ def test_depth_around_a_point() -> None:
     depth[:, 6:9] = 2.0
     depth[1, 7] = np.nan  # a hole
     depth[:, 9:12], depth[:, 12:15] = 2.0, 4.0  # an edge
-    depth[1, 15:18], depth[0, 16] = (2.0, 2.0, 4.0), 4.0  # as much of either
+    depth[1, 15:18], depth[0, 16] = (2.0, 2.0, 4.0), 4.0  # two values on each side
     columns = np.array([1, 4, 7, 11, 12, 16])
     rows = np.ones(6, int)
-    surface = Surface(0 * rows, rows, columns, np.zeros((6, 3), np.float32))
+    surface = SurfacePoints(0 * rows, rows, columns, np.zeros((6, 3), np.float32))
     np.testing.assert_array_equal(median_depth(depth, surface), [2, np.nan, np.nan, 2, 4, 2])
-
-
-NEUTRAL = Expected(0.0, 0.12)
-
-
-def beams(*groups: tuple[int, float], spread: float = 0.02) -> tuple[np.ndarray, np.ndarray]:
-    """Log ratios, so many around each value."""
-    rng = np.random.default_rng(0)
-    ratios = np.concatenate([rng.normal(value, spread, count) for count, value in groups])
-    return rng.permutation(ratios), np.full(len(ratios), spread)
-
-
-def test_one_group_is_the_answer_however_unlikely() -> None:
-    assert fit_log_factor(*beams((200, 0.1)), NEUTRAL) == pytest.approx(0.1, abs=0.005)
-    assert fit_log_factor(*beams((200, -0.5)), NEUTRAL) == pytest.approx(-0.5, abs=0.005)
-
-
-def test_few_or_scattered_beams_say_nothing() -> None:
-    assert fit_log_factor(*beams((20, 0.1)), NEUTRAL) is None
-    assert fit_log_factor(np.empty(0), np.empty(0), NEUTRAL) is None
-    scattered = np.linspace(-0.9, 0.9, 300)
-    assert fit_log_factor(scattered, np.full(300, 0.02), NEUTRAL) is None
-
-
-def test_a_group_of_too_few_says_nothing() -> None:
-    ratios, spreads = beams((40, 0.1))
-    in_front = np.linspace(-0.9, -0.2, 160)
-    assert fit_log_factor(ratios, spreads, NEUTRAL) is not None
-    both = np.concatenate([ratios, in_front])
-    assert fit_log_factor(both, np.full(200, 0.02), NEUTRAL) is None
-
-
-def test_what_is_in_front_is_rather_an_occluder_than_what_is_behind_a_hole() -> None:
-    ratios, spreads = beams((120, -0.15), (100, 0.15))
-    assert fit_log_factor(ratios, spreads, NEUTRAL) == pytest.approx(0.15, abs=0.005)
-
-
-def test_what_is_expected_decides_between_equals() -> None:
-    ratios, spreads = beams((130, -0.3), (88, 0.3))
-    assert fit_log_factor(ratios, spreads, Expected(0.3, 0.05)) == pytest.approx(0.3, abs=0.005)
-    assert fit_log_factor(ratios, spreads, Expected(-0.3, 0.05)) != pytest.approx(0.3, abs=0.1)
-
-
-def test_outliers_do_not_pull() -> None:
-    ratios, spreads = beams((200, 0.1), (60, -0.1), (40, 0.2), (20, 0.7))
-    assert fit_log_factor(ratios, spreads, NEUTRAL) == pytest.approx(0.1, abs=0.01)
