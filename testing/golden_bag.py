@@ -22,7 +22,7 @@ import numpy as np
 from pear_ros import __version__
 from pear_ros.cli import main as pear
 from pear_ros.core.people import FlameParams, People, Person
-from pear_ros.replay.here import replay_here
+from pear_ros.replay.in_threads import replay_in_threads
 from testing.image_bags import write_bag
 from testing.replaying import recorded, replayed
 from testing.tiny_pipeline import TinyPipeline
@@ -69,7 +69,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         temporary = Path(name)
         images = write_bag(temporary / "images", recorded(SQUARES))
-        run = partial(replay_here, build=lambda _, count: [RandomPeople() for _ in range(count)])
+        run = partial(
+            replay_in_threads, build=lambda _, count: [RandomPeople() for _ in range(count)]
+        )
         bag, arrays = temporary / "bag", temporary / "export"
         assert replayed([images], bag, run).code == 0
         assert pear(["export", str(bag), "--format", "npz", "--output", str(arrays)]) == 0
