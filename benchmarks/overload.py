@@ -79,7 +79,7 @@ def latencies(baseline: Run, overload: Run) -> Table:
     way = float(np.percentile(baseline.other_ms, 95))
     columns = [
         [
-            f"{len(run.sent)}, {(len(run.sent) - 1) / run.seconds:.1f} a second",
+            f"{len(run.sent)}, {(len(run.sent) - 1) / run.seconds:.1f} per second",
             f"{run.counts['processed']:.0f}",
             f"{run.counts['dropped']:.0f}",
             f"{len(run.sent) - run.counts['received']:.0f}",
