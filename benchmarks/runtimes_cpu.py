@@ -1,23 +1,24 @@
 # SPDX-License-Identifier: Apache-2.0
-"""PEAR's runtimes on the CPU, and what the estimator adds to its runtime.
+"""PEAR's runtimes on the CPU, and the overhead of the estimator.
 
-    PYTHONPATH=test python -m benchmarks.runtimes_cpu [ViT-S ViT-B ViT-H]
+    python -m benchmarks.runtimes_cpu [ViT-S ViT-B ViT-H]
 
-One person of the demo clip; weights and body are made up by the recipe of the parity tests. All
-that is in one table takes turns in the same run; times are medians of wall time, in milliseconds.
+One person of the demo clip; weights and body are synthetic, by the recipe of the parity tests.
+Entries of one table alternate in the same run; times are medians of wall time, in milliseconds.
 
-Whole estimator: picture and region in, placed person out (PearEstimator.estimate: crop, network,
-parameters, placement), by the fp32 graph on ONNX Runtime. Beside it a bare `session.run` of the
-same graph on a crop made before: once with ONNX Runtime's own default settings, once with ours.
-Ratios are medians of those of each round. Following the person by BlazePose, which comes before the
-crop, is not part of it and stated on its own.
+Whole estimator: from image and region to the placed person (PearEstimator.estimate: crop, network,
+parameters, placement), by the fp32 graph on ONNX Runtime. For comparison a bare `session.run` of
+the same graph on a crop made before: once with ONNX Runtime's default settings, once with those of
+pear_ros. Ratios are medians of those of each round. Person detection by BlazePose, which precedes
+the crop, is not included and listed separately.
 
 Runtimes: crop and network. Differences from torch in fp32 are over the bundled crops: the largest
-of any number, and what the accuracy gate looks at, angles between rotations and distances between
-vertices. With trained weights they will be others: there the gate decides. bf16 by torch is
+of any number, and what the accuracy check compares, angles between rotations and distances between
+vertices. With trained weights they will be others: there the check decides. bf16 by torch is
 measured, but not offered on the CPU.
 
-Busy: alone and beside a process that keeps one core busy, in turns, as nodes of a robot do.
+Busy: alone and beside a process that keeps one core busy, alternating, as other nodes of a robot
+do.
 
 Writes benchmarks/results/runtimes_cpu.md; takes 18 minutes, 6 GB of disk and 16 GB of memory.
 """
@@ -68,34 +69,34 @@ SIZES = {"ViT-S": (12, 384, 6), "ViT-B": (12, 768, 12), "ViT-H": (32, 1280, 16)}
 ROUNDS = {"ViT-S": 31, "ViT-B": 15, "ViT-H": 7}
 BUSY_SIZE = "ViT-B"
 FRAME = 50
-"""A picture of the demo clip, and a man in it."""
+"""Frame of the demo clip in which MAN is."""
 MAN = Region("man", np.array([452, 29, 841, 459], np.float32))
 CPU = torch.device("cpu")
 WHOLE = np.array([[0.0, 0.0, 256.0]])
 REST_S = 0.05
-"""Between two turns, until the threads of the one before have gone to sleep."""
+"""Pause between calls, until the threads of the one before are idle."""
 
 Infer = Callable[[Image, Squares], Array]
 
 
 class Timed:
-    """Looks for people as `follow` does, and remembers how long that took."""
+    """Calls a person detector and measures its time, seconds, as `spent`."""
 
     def __init__(
-        self, follow: Callable[[Image, Sequence[Region]], list[DetectedPerson | None]]
+        self, detect: Callable[[Image, Sequence[Region]], list[DetectedPerson | None]]
     ) -> None:
-        self._follow = follow
+        self._detect = detect
         self.spent = 0.0
 
     def __call__(self, image: Image, regions: Sequence[Region]) -> list[DetectedPerson | None]:
         start = time.perf_counter()
-        found = self._follow(image, regions)
+        found = self._detect(image, regions)
         self.spent = time.perf_counter() - start
         return found
 
 
 def take_turns(calls: Mapping[str, Callable[[], float]], rounds: int) -> dict[str, list[float]]:
-    """Milliseconds of each call, which returns seconds; its first turn does not count."""
+    """Return milliseconds of each call in each round; calls return seconds, round 0 is warm-up."""
     times: dict[str, list[float]] = {name: [] for name in calls}
     for turn in range(rounds + 1):
         for name, call in calls.items():
@@ -107,14 +108,14 @@ def take_turns(calls: Mapping[str, Callable[[], float]], rounds: int) -> dict[st
 
 
 def seconds(call: Callable[[], object]) -> float:
-    """How long a call takes."""
+    """Return the duration of `call` in seconds."""
     start = time.perf_counter()
     call()
     return time.perf_counter() - start
 
 
 def make_network(size: str) -> PearNetwork:
-    """Made-up weights of that size."""
+    """Return PEAR's network of a size in SIZES with synthetic weights."""
     depth, width, heads = SIZES[size]
     layout = recipe.network_layout(
         **{**recipe.CONFIG_SMALL, "depth": depth, "dim": width, "heads": heads}
@@ -124,7 +125,7 @@ def make_network(size: str) -> PearNetwork:
 
 
 def torch_bf16(network: PearNetwork) -> Infer:
-    """What TorchRuntime refuses."""
+    """Return inference in bf16 by torch on the CPU, which TorchRuntime refuses."""
     deployed = DeployedNetwork(network, "bf16", explicit_attention=False)
 
     @torch.inference_mode()
@@ -138,23 +139,23 @@ def torch_bf16(network: PearNetwork) -> Infer:
 def measure_estimator(
     size: str, graph: Graph, body: PearBody, image: Image, camera: Camera
 ) -> list[str]:
-    """A row: the whole estimator and the bare session."""
+    """Return a table row: the whole estimator against the session alone."""
     runtime = OnnxRuntime(graph)
     estimator = PearEstimator(runtime, "measured", body, NumpyMesh(body))
-    follow = Timed(estimator._follow)
-    estimator._follow = follow  # type: ignore[assignment]
+    detect = Timed(estimator._detect)
+    estimator._detect = detect  # type: ignore[assignment]
     providers = ["CPUExecutionProvider"]
     default = onnxruntime.InferenceSession(graph.path, providers=providers)
     ours = onnxruntime.InferenceSession(
         graph.path, session_options(thread_count()), providers=providers
     )
     crops = crop_pixels(image, squares(MAN.box[None], image.shape[1], image.shape[0]))
-    following = []
+    detecting = []
 
     def estimate() -> float:
         spent = seconds(lambda: estimator.estimate(image, camera, [MAN], 0.0))
-        following.append(1000 * follow.spent)
-        return spent - follow.spent
+        detecting.append(1000 * detect.spent)
+        return spent - detect.spent
 
     times = take_turns(
         {
@@ -170,7 +171,7 @@ def measure_estimator(
     estimator.close()
     return [
         *(size, *(f"{value:.1f}" for value in medians), *(f"{ratio:.3f}" for ratio in ratios)),
-        f"{np.median(following):.1f}",
+        f"{np.median(detecting):.1f}",
     ]
 
 
@@ -231,9 +232,9 @@ def measure_busy(found: Mapping[tuple[str, str], Infer | str], image: Image) -> 
     places = squares(MAN.box[None], image.shape[1], image.shape[0])
     process = subprocess.Popen([sys.executable, "-c", "while True: pass"])
 
-    def beside(call: Callable[[], float], told: signal.Signals) -> Callable[[], float]:
+    def beside(call: Callable[[], float], number: signal.Signals) -> Callable[[], float]:
         def timed() -> float:
-            process.send_signal(told)
+            process.send_signal(number)
             return call()
 
         return timed
@@ -294,7 +295,7 @@ def main() -> None:
         "Whole estimator on ONNX Runtime, fp32, one person": (
             [
                 *("network", "bare session ms", "bare, our settings ms", "estimator ms"),
-                *("estimator / bare", "estimator / bare, our settings", "following beside it ms"),
+                *("estimator / bare", "estimator / bare, our settings", "detecting beside it ms"),
             ],
             whole,
         ),

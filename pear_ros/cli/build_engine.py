@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`pear build-engine`: the TensorRT engine that the node would otherwise build when it starts."""
+"""`pear build-engine`: builds the TensorRT engine that the node would build when it starts."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ from pear_ros.pear.weights import Weights
 
 
 def build_engine(folder: Path | None, pear_body: str, precision: str) -> int:
-    """Build the engine of the files below `folder`, or find it built, and say how accurate it is.
+    """Build the engine of the files below `folder`, unless cached, and print its accuracy.
 
-    `folder`: the default model folder unless given; `pear_body` and `precision`: see
-    pear_ros.core.choice. Returns the exit code: 0 when there is an engine, else 1, after standard
-    error has said why not.
+    `folder`: by default the default model folder; `pear_body` and `precision`: see
+    pear_ros.core.choice. Return the exit code: 0 when there is an engine, otherwise 1, with the
+    reason on standard error.
     """
     choice = RuntimeChoice("tensorrt", strict=True, precision=precision)
     try:
@@ -46,7 +46,7 @@ def _build(folder: Path, pear_body: str, choice: RuntimeChoice) -> None:
     files = find_model_files(folder)
     files.require()
     body = load_body(files, pear_body)
-    with _shown() as progress:
+    with _progress() as progress:
         runtime = tensorrt_runtime(Weights(files), body, choice, progress)
     runtime.close()
     print(f"Ready: {runtime.info}, {runtime.info.verdict}")
@@ -70,7 +70,7 @@ class _AboveBars(logging.Handler):
 
 @contextlib.contextmanager
 def _log_printed() -> Iterator[None]:
-    """The package's log on standard output: it tells each step and its reason."""
+    """Print the package's log, with each step and its reason, on standard output."""
     level, printed = package_logger.level, _AboveBars()
     package_logger.addHandler(printed)
     package_logger.setLevel(logging.INFO)
@@ -82,8 +82,8 @@ def _log_printed() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _shown() -> Iterator[Progress]:
-    """Progress as a bar on a terminal, else in the log."""
+def _progress() -> Iterator[Progress]:
+    """Show progress as a bar on a terminal, otherwise in the log."""
     if not sys.stderr.isatty():
         yield ProgressLog()
         return

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`pear export-graph`: PEAR's network as ONNX graphs, for machines without torch."""
+"""`pear export-graph`: exports PEAR's network as ONNX graphs, for machines without torch."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from pear_ros.pear.graph import data_file, record_file
 
 
 def export_graph(folder: Path | None, precisions: Sequence[str]) -> int:
-    """Write a graph in each of `precisions` below `folder` and say where; returns the exit code.
+    """Write a graph in each of `precisions` below `folder` and print where; return the exit code.
 
-    `folder`: the default model folder unless given. A graph that is there already is left as it is.
+    `folder`: by default the default model folder. Existing graphs are kept.
     """
     files = find_model_files(folder or default_model_folder())
     try:

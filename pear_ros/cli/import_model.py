@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`pear import-model`: the files that PEAR needs, checked, converted and shown."""
+"""`pear import-model`: checks and converts the files that PEAR needs, and draws their body."""
 
 from __future__ import annotations
 
@@ -42,11 +42,11 @@ _PAPER = 246
 
 
 def import_model(folder: Path | None, picture: Path) -> int:
-    """Check and convert the files below `folder`, say what was found and draw their body.
+    """Check and convert the files below `folder`, print the findings and draw their body.
 
-    `folder`: the default model folder unless given. `picture`: the PNG to write. Returns the exit
-    code: 0 when PEAR can be run, else 1, after standard error has said what is missing or wrong. A
-    checkpoint that is missing or wrong does not keep the body from being converted and drawn.
+    `folder`: by default the default model folder. `picture`: the PNG to write. Return the exit
+    code: 0 when PEAR can be run, otherwise 1, with what is missing or wrong on standard error. The
+    body is converted and drawn even if the checkpoint is missing or wrong.
     """
     files = find_model_files((folder or default_model_folder()).expanduser().absolute())
     _print_found(files)
@@ -106,16 +106,16 @@ def _print_body(files: ModelFiles, body: BodyModel) -> None:
 
 
 def _print_network(checkpoint: Path, body: EhmBody) -> None:
-    """Load the network, say what it is and which order of colours suits it.
+    """Load the network and print its size and its errors in both colour orders.
 
-    Raises what load_checkpoint does.
+    Raises what load_checkpoint raises.
     """
     try:
         from pear_ros.pear.checkpoint import load_checkpoint
     except ModuleNotFoundError as error:
         raise ModuleNotFoundError(
             f"PEAR needs the Python package {error.name}, which is not installed; the checkpoint "
-            "was not looked into"
+            "was not checked"
         ) from error
     network = load_checkpoint(checkpoint)
     backbone = network.backbone
@@ -140,13 +140,13 @@ def _print_colour_order(network: PearNetwork, body: EhmBody) -> None:
 
     order = compare_orders(infer, body)
     print(
-        f"Colours: joints of bundled people are {order.rgb:.1f} pixels of the crop off in RGB, "
+        f"Colours: reprojection error of bundled people {order.rgb:.1f} pixels of the crop in RGB, "
         f"{order.bgr:.1f} in BGR"
     )
     if order.is_bgr:
         print(
             "warning: these weights fit better with BGR, but pear_ros gives the network RGB, as in "
-            "PEAR's training: were they trained in another way?",
+            "PEAR's training: were they trained differently?",
             file=sys.stderr,
         )
 
@@ -197,9 +197,9 @@ def _mean_person(body: BodyModel, eyelids: float) -> EhmParameters:
 
 
 def _draw(vertices: Array, shown: Array, faces: Faces, label: str, *, side: bool = False) -> Image:
-    """A picture of a mesh (V, 3), y up, from the front or from its left `side`.
+    """Render a mesh (V, 3), y up, from the front or from its left `side`.
 
-    All of the points `shown` fit in, whatever the side.
+    The points `shown` determine the scale, for both views alike.
     """
     low, high = shown.min(axis=0), shown.max(axis=0)
     x, y, z = (vertices - (low + high) / 2).T

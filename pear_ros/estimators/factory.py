@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which estimator to take, and why."""
+"""Choice and construction of the estimator."""
 
 from __future__ import annotations
 
@@ -20,19 +20,22 @@ logger = get_logger(__name__)
 
 
 def make_estimator(choice: EstimatorChoice) -> Estimator:
-    """The estimator that is wanted; which one `auto` takes, and why, goes to the log.
+    """Return the estimator of `choice`; which one `auto` selects, and why, is logged.
 
-    Raises EstimatorError where PEAR was asked for and cannot be had, or where its files are there
-    but damaged; pear_ros.io.downloads.AssetError when the landmark models have not been downloaded.
+    Raises EstimatorError where PEAR is selected but not available, for example because a file is
+    damaged; pear_ros.io.downloads.AssetError when the landmark models have not been downloaded.
     """
     (estimator,) = make_estimators(choice, 1)
     return estimator
 
 
 def make_estimators(choice: EstimatorChoice, count: int) -> list[Estimator]:
-    """`count` estimators like that of `make_estimator`, each for a thread of its own.
+    """Return `count` estimators of `choice`, each for a thread of its own.
 
-    PEAR's share network and body; what each says of an image is the same whatever the count.
+    Those of PEAR share network and body; results are the same for any count.
+
+    Raises EstimatorError where PEAR is selected but not available; pear_ros.io.downloads.AssetError
+    when the landmark models have not been downloaded.
     """
     if choice.name == "landmarks":
         return _landmarks(count)
@@ -44,11 +47,11 @@ def make_estimators(choice: EstimatorChoice, count: int) -> list[Estimator]:
     try:
         return [*load_pear(_files(choice), choice, count)]
     except (MissingFilesError, RuntimeUnavailableError, ValueError) as error:
-        raise EstimatorError(f"PEAR cannot be had: {error}") from error
+        raise EstimatorError(f"PEAR is not available: {error}") from error
 
 
 def pear_obstacle(choice: EstimatorChoice) -> str:
-    """Which of PEAR's files are missing where `choice` looks for them; empty when none is."""
+    """Return which of PEAR's files are missing in the folder of `choice`; empty if none is."""
     files = _files(choice)
     names = ", ".join(file.name for file in files.missing)
     return f"PEAR's {names} are not in {files.folder}" if names else ""

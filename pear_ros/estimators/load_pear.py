@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""PEAR from a user's files: network, body, and what runs them."""
+"""Loading of PEAR from a user's files: network, body and runtime."""
 
 from __future__ import annotations
 
@@ -14,11 +14,13 @@ from pear_ros.pear.weights import Weights
 
 
 def load_pear(files: ModelFiles, choice: EstimatorChoice, count: int) -> list[PearEstimator]:
-    """`count` times PEAR as `choice` wants it, each for a thread of its own: they share network and
-    body, and what each says of an image is the same whatever the count.
+    """Return `count` estimators by PEAR according to `choice`, each for a thread of its own.
 
-    Raises pear_ros.pear.files.MissingFilesError; ValueError, with file and reason, where a file is
-    not what it should be; RuntimeUnavailableError where nothing that was asked for can run it.
+    They share network and body; results are the same for any count.
+
+    Raises pear_ros.pear.files.MissingFilesError where files are missing; ValueError, with file and
+    reason, where one is not what it should be; RuntimeUnavailableError where no runtime is
+    available.
     """
     files.require()
     body = load_body(files, choice.pear_body)

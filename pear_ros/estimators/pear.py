@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""PEAR behind the interface of all estimators: everybody in an image as one batch.
+"""PEAR as an Estimator: all people in an image are one batch.
 
-Knows nothing of what runs the network, nor of where meshes are computed.
+Independent of the runtime of the network and of the device on which meshes are computed.
 """
 
 from __future__ import annotations
@@ -37,11 +37,10 @@ from pear_ros.pear.runtimes.runtime import Runtime
 
 
 class PearEstimator:
-    """PEAR's network and body."""
+    """PEAR's network and body model: a pear_ros.core.estimator.Estimator."""
 
     def __init__(self, runtime: Runtime, reason: str, body: PearBody, mesh: MeshStep) -> None:
-        """`runtime` runs the network, for the `reason` told; `body` computes joints by NumPy, and
-        `mesh` that body's meshes.
+        """`runtime` of the network and the `reason` of its choice; `body` on NumPy; `mesh` of it.
 
         Raises pear_ros.io.downloads.AssetError when a landmark model has not been downloaded.
         """
@@ -58,11 +57,11 @@ class PearEstimator:
         self.body = body
         self._runtime = runtime
         self._mesh = mesh
-        self._follow = RegionPersonDetector()
+        self._detect = RegionPersonDetector()
 
     @property
     def diagnostics(self) -> Mapping[str, str]:
-        """See Estimator; with the GPU's memory as it is now, whoever uses it."""
+        """Description of the runtime for diagnostics, with the GPU's free memory at this moment."""
         memory = self._runtime.memory()
         if memory is None:
             return self._diagnostics
@@ -72,71 +71,74 @@ class PearEstimator:
     def estimate(
         self, image: Image, camera: Camera, regions: Sequence[Region], stamp: float
     ) -> list[Estimate | None]:
-        """The person in each region, in the regions' order; None where there is nobody."""
-        sightings = self._follow(image, regions)
+        """Return the person in each of `regions`, in their order; None where there is none.
+
+        `image` (H, W, 3): blue, green and red, of `camera`; `stamp` in seconds, not used.
+        """
+        detected = self._detect(image, regions)
         nowhere = np.full(4, np.nan, np.float32)
-        boxes = np.array([sighting.box if sighting else nowhere for sighting in sightings])
+        boxes = np.array([person.box if person else nowhere for person in detected])
         places = squares(boxes.reshape(-1, 4), image.shape[1], image.shape[0])
         seen = np.flatnonzero(np.isfinite(places).all(axis=1))
         estimates: list[Estimate | None] = [None] * len(regions)
         if len(seen):
-            people = [sighting for index in seen if (sighting := sightings[index])]
-            found = self._look(image, camera, places[seen], people)
+            people = [person for index in seen if (person := detected[index])]
+            found = self._infer(image, camera, places[seen], people)
             for index, estimate in zip(seen, found, strict=True):
                 estimates[index] = estimate
         return estimates
 
     def joints(self, persons: Sequence[Person]) -> Array:
-        """See Estimator."""
+        """Return joints (N, 55, 3) of `persons` in the optical frame, metres."""
         joints: Array = _joints(self.body, _parameters(persons))
         return joints
 
     def heights(self, persons: Sequence[Person]) -> Array:
-        """See Estimator."""
+        """Return body heights (N,) of `persons` when standing, metres."""
         return self.body.heights(stack([person.smplx for person in persons]).betas)
 
     def meshes(self, persons: Sequence[Person]) -> Array:
-        """See Estimator."""
+        """Return vertices (N, V, 3) of `persons` in the optical frame, metres."""
         return self._mesh(_parameters(persons))
 
     def reset(self) -> None:
-        """Forget everybody."""
-        self._follow.reset()
+        """End all tracks of the person detector."""
+        self._detect.reset()
 
     def state(self) -> Any:
-        """See Estimator."""
-        return self._follow.state()
+        """Return the state of the person detector, see pear_ros.core.state."""
+        return self._detect.state()
 
     def restore(self, state: Any) -> None:
-        """See Estimator."""
-        self._follow.restore(state)
+        """Continue from a result of `state`."""
+        self._detect.restore(state)
 
     def close(self) -> None:
-        """Free what network and meshes hold on a device."""
+        """Free the device memory of network and meshes."""
         self._runtime.close()
         self._mesh.close()
 
-    def _look(
+    def _infer(
         self, image: Image, camera: Camera, places: Squares, people: Sequence[DetectedPerson]
     ) -> list[Estimate | None]:
-        """One estimate for each square; None where the network's numbers make no person."""
+        """One estimate for each square; None where the network's outputs are not a person."""
         vectors = self._runtime.infer(image, places)
         usable = np.asarray(np.isfinite(vectors).all(axis=1))
         seen = Prediction.from_vectors(np.where(usable[:, None], vectors, 0.0))
         parameters = seen.parameters()
         joints = _joints(self.body, parameters)
-        turn, transl = place_people(joints, seen.camera, places, camera)
+        rotation, transl = place_people(joints, seen.camera, places, camera)
         pelvis = joints[:, :1]
-        joints = (joints - pelvis) @ turn.swapaxes(1, 2) + pelvis + transl[:, None]
+        joints = (joints - pelvis) @ rotation.swapaxes(1, 2) + pelvis + transl[:, None]
         keypoints = camera.project(joints)
         rotations = parameters.pose
-        rotations[:, 0] = turn @ rotations[:, 0]
+        rotations[:, 0] = rotation @ rotations[:, 0]
         with np.errstate(invalid="ignore"):
-            turned = (np.linalg.det(rotations) > 0.5).all(axis=1)
-        usable &= np.isfinite(transl).all(axis=1) & turned
+            proper = (np.linalg.det(rotations) > 0.5).all(axis=1)
+        usable &= np.isfinite(transl).all(axis=1) & proper
         rotations[~usable] = np.eye(3)
-        flat = Rotation.from_matrix(rotations.reshape(-1, 3, 3)).as_rotvec()
-        pose = flat.reshape(-1, NUM_JOINTS, 3).astype(np.float32)
+        vectors3 = Rotation.from_matrix(rotations.reshape(-1, 3, 3)).as_rotvec()
+        pose = vectors3.reshape(-1, NUM_JOINTS, 3).astype(np.float32)
         placed = unstack(SmplxParams(pose, seen.betas, seen.expression, transl))
         heads = unstack(_heads(seen))
         return [
@@ -167,7 +169,7 @@ def _heads(seen: Prediction) -> FlameParams:
 
 
 def _parameters(persons: Sequence[Person]) -> EhmParameters:
-    """Parameters of several people, as EHM-s takes them."""
+    """Return the parameters of `persons` in the form of EHM-s."""
     smplx = stack([person.smplx for person in persons])
     flame = stack([_flame(person) for person in persons])
     return EhmParameters(
@@ -191,5 +193,5 @@ def _joints(body: PearBody, people: EhmParameters) -> Tensor:
 
 
 def _flame(person: Person) -> FlameParams:
-    assert person.flame is not None, "PEAR gives everybody a FLAME head"
+    assert person.flame is not None, "PEAR estimates a FLAME head for each person"
     return person.flame

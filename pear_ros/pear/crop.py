@@ -23,7 +23,8 @@ Crops: TypeAlias = npt.NDArray[np.uint8]
 Squares = npt.NDArray[np.float64]
 """(B, 3) squares in pixels of the image: x0 and y0 of the top left corner, and the side.
 
-Pixel (u, v) of the crop is at x0 + u side / 256, y0 + v side / 256. NaN where there is nothing to crop."""
+Pixel (u, v) of the crop is at x0 + u side / 256, y0 + v side / 256 of the image. NaN where there is
+nothing to crop."""
 
 _MARGIN = 1.25
 """Side of the square over the longer side of the box."""

@@ -147,8 +147,8 @@ def _place(points: Floats, rays: Doubles, weight: Doubles) -> Doubles:
     """Translations t (B, 3) with which points (B, N, 3) lie best on rays (B, N, 2), x/z and y/z.
 
     Linear least squares (direct linear transformation, Hartley and Zisserman):
-    x + t_x = u (z + t_z) and y + t_y = v (z + t_z). Solved twice: the second time each equation is divided by its depth,
-    so that the residual is that in the image.
+    x + t_x = u (z + t_z) and y + t_y = v (z + t_z). Solved twice: the second time each equation is
+    divided by its depth, so that the residual is that in the image.
     """
     rows = np.zeros((*rays.shape, 3))
     rows[..., 0, 0] = rows[..., 1, 1] = 1.0

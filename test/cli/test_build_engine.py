@@ -44,17 +44,17 @@ def test_an_engine_is_built_and_then_found(
     assert main(["build-engine", str(models)]) == 0
     first = capsys.readouterr()
     assert first.err == ""
-    assert "An engine in fp16 is built by TensorRT 10.3.0 for" in first.out
+    assert "Building an engine in fp16 by TensorRT 10.3.0 for" in first.out
     ready, where = first.out.splitlines()[-2:]
     assert ready.startswith("Ready: tensorrt 10.3.0 in fp16 on ")
     assert ready.endswith(
         "under 0.01 degrees and under 0.01 mm off fp32 on average (at most under 0.01 degrees and "
-        "under 0.01 mm), people who are 3 m away at most under 0.01 mm"
+        "under 0.01 mm), positions at 3 m at most under 0.01 mm"
     )
     assert where == f"Engines are in {models.parent / 'cache' / 'engines'}"
     assert main(["build-engine", str(models), "--pear-body", "ehm-s"]) == 0
     again = capsys.readouterr().out
-    assert "is taken from" in again and "is built" not in again
+    assert "Using the fp16 engine" in again and "Building" not in again
     assert again.splitlines()[-2:] == [ready, where]
     assert machine.live == 0
     assert package_logger.handlers == before

@@ -28,7 +28,7 @@ MAX_ROTATION_DEG = 10.0
 MAX_MEAN_VERTEX_MM = 5.0
 MAX_VERTEX_MM = 50.0
 MAX_PLACE_MM = 30.0
-"""One percent of the distance at which it is measured; a person's unknown height has more effect."""
+"""One percent of the distance at which it is measured; the unknown body height has more effect."""
 
 _DISTANCE_MM = 3000.0
 """Distance of people at which errors of position are measured."""
@@ -46,7 +46,7 @@ class Verdict:
     max_rotation_deg: float
     """Largest angle between rotations of a joint, degrees."""
     mean_vertex_mm: float
-    """Mean distance between positions of a vertex relative to the pelvis, mm; NaN without a body."""
+    """Mean distance of vertices, relative to the pelvis, from those of fp32, mm; NaN: no body."""
     max_vertex_mm: float
     """Largest distance between positions of a vertex relative to the pelvis, mm."""
     max_place_mm: float
@@ -81,7 +81,8 @@ class Verdict:
         if not math.isfinite(self.mean_rotation_deg):
             return "not comparable with fp32: its outputs contain NaN or infinity"
         mean, most = (
-            f"{_rounded(angle)} degrees" for angle in (self.mean_rotation_deg, self.max_rotation_deg)
+            f"{_rounded(angle)} degrees"
+            for angle in (self.mean_rotation_deg, self.max_rotation_deg)
         )
         if math.isfinite(self.mean_vertex_mm):
             mean += f" and {_rounded(self.mean_vertex_mm)} mm"
@@ -148,7 +149,7 @@ def judge(vectors: Array, reference: Array, body: PearBody | None) -> Verdict:
 
 
 def _angles(found: Prediction, wanted: Prediction) -> npt.NDArray[np.float64]:
-    """Angles (N, 55) between rotations of SMPL-X's joints, FLAME's jaw and FLAME's eyes, degrees."""
+    """Angles (N, 55) between rotations of SMPL-X's joints and FLAME's jaw and eyes, degrees."""
     difference = _rotations(found) - _rotations(wanted)
     # |R - S|_F = sqrt(8) sin(angle / 2): unlike the trace of R^T S exact for small angles.
     sine = np.linalg.norm(difference, axis=(2, 3)) / math.sqrt(8.0)

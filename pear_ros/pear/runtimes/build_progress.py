@@ -21,8 +21,8 @@ class BuildProgress:
     done: float
     """Fraction from 0 to 1; it never decreases."""
     seconds_left: float
-    """Estimated remaining time, seconds; NaN at the beginning. Rough: it assumes that all steps take
-    the same time, and the current one as long again as it has taken."""
+    """Estimated remaining time, seconds; NaN at the beginning. Rough: it assumes that all steps
+    take the same time, and the current one as long again as it has taken."""
 
 
 @dataclass

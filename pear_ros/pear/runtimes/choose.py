@@ -90,7 +90,7 @@ def _torch(weights: Weights, body: PearBody, choice: RuntimeChoice) -> Runtime:
 def _torch_on_gpu(weights: Weights, body: PearBody, choice: RuntimeChoice) -> Runtime:
     torch = _import("torch")
     if not torch.cuda.is_available():
-        raise RuntimeUnavailableError(f"torch {torch.__version__} sees no NVIDIA GPU")
+        raise RuntimeUnavailableError(f"torch {torch.__version__} finds no NVIDIA GPU")
     from pear_ros.pear.runtimes.with_torch import TorchRuntime
 
     device = torch.device("cuda")

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Memory, streams and graphs of CUDA on the first GPU.
 
-What is made here is freed by its close(), which may be called twice, and by nothing else.
+Objects are freed by close(), which may be called twice, and never automatically.
 """
 
 from __future__ import annotations
@@ -23,36 +23,36 @@ from pear_ros.pear.runtimes.driver import Gpu, first_gpu
 _NON_BLOCKING = 1
 _HOST_TO_DEVICE, _DEVICE_TO_HOST = 1, 2
 _THREAD_LOCAL = 1
-"""Way of capturing: other threads, such as those of PyTorch, may do meanwhile what they want."""
+"""Capture mode that lets other threads, such as those of PyTorch, use CUDA meanwhile."""
 
 
 def gpu() -> Gpu:
-    """The GPU that is used. Raises NoGpuError with what is missing."""
+    """Return the GPU that is used. Raises NoGpuError with what is missing."""
     found = first_gpu()
     cudart()
     return found
 
 
 def memory(gpu: Gpu) -> tuple[int, int]:
-    """Bytes that can be had on `gpu`, and all that it has. Raises CudaError."""
+    """Return free and total bytes of the memory of `gpu`. Raises CudaError."""
     free, total = c_size_t(), c_size_t()
     cudart()("cudaMemGetInfo", byref(free), byref(total))
     if gpu.integrated:
-        # CUDA does not count what the system keeps of files, and gives back when it is needed.
+        # CUDA does not count the page cache, which the kernel frees on demand.
         return max(free.value, _available_memory()), total.value
     return free.value, total.value
 
 
 class _Owned:
-    """Something of CUDA's that is to be freed."""
+    """A CUDA resource that must be freed."""
 
     def __init__(self, handle: int | None, free: str) -> None:
-        """`free`: the function that frees `handle`."""
+        """`free`: name of the CUDA function that frees `handle`."""
         self._handle, self._free = handle, free
 
     @property
     def handle(self) -> int | None:
-        """Address of what CUDA made; None once it is freed."""
+        """CUDA's handle or address; None once it is freed."""
         return self._handle
 
     def close(self) -> None:
@@ -66,20 +66,20 @@ class DeviceBuffer(_Owned):
     """Memory on the GPU."""
 
     def __init__(self, nbytes: int) -> None:
-        """Raises CudaError."""
+        """Allocate `nbytes`. Raises CudaError."""
         address = c_void_p()
         cudart()("cudaMalloc", byref(address), nbytes)
         super().__init__(address.value, "cudaFree")
 
 
 class PinnedBuffer(_Owned):
-    """Memory of the host that the GPU reads and writes directly."""
+    """Pinned memory of the host, which the GPU reads and writes directly."""
 
     array: npt.NDArray[Any]
-    """The memory itself; it must not be used after close()."""
+    """The memory; it must not be used after close()."""
 
     def __init__(self, shape: tuple[int, ...], dtype: npt.DTypeLike) -> None:
-        """Room for an array of `shape` and `dtype`. Raises CudaError."""
+        """Allocate an array of `shape` and `dtype`. Raises CudaError."""
         address, kind = c_void_p(), np.dtype(dtype)
         nbytes = math.prod(shape) * kind.itemsize
         cudart()("cudaHostAlloc", byref(address), nbytes, 0)
@@ -94,10 +94,10 @@ class PinnedBuffer(_Owned):
 
 
 class Graph(_Owned):
-    """Work for the GPU that was captured once and can be started again by one call."""
+    """A CUDA graph: captured work that is launched by one call."""
 
     def __init__(self, captured: int | None) -> None:
-        """`captured`: CUDA's graph, which is this object's from now on. Raises CudaError."""
+        """Instantiate the graph `captured`, which this object owns now. Raises CudaError."""
         with ExitStack() as stack:
             stack.callback(_Owned(captured, "cudaGraphDestroy").close)
             executable = c_void_p()
@@ -111,34 +111,34 @@ class Graph(_Owned):
 
 
 class Stream(_Owned):
-    """Work for the GPU, done one after the other."""
+    """A CUDA stream: work that the GPU does in order."""
 
     def __init__(self) -> None:
-        """Raises CudaError."""
+        """Create the stream. Raises CudaError."""
         handle = c_void_p()
         cudart()("cudaStreamCreateWithFlags", byref(handle), _NON_BLOCKING)
         super().__init__(handle.value, "cudaStreamDestroy")
 
     def upload(self, source: PinnedBuffer, target: DeviceBuffer, nbytes: int) -> None:
-        """Copy the first `nbytes` to the GPU, at some time. Raises CudaError."""
+        """Enqueue a copy of the first `nbytes` to the GPU. Raises CudaError."""
         self._copy(target, source, nbytes, _HOST_TO_DEVICE)
 
     def download(self, source: DeviceBuffer, target: PinnedBuffer, nbytes: int) -> None:
-        """Copy the first `nbytes` from the GPU, at some time. Raises CudaError."""
+        """Enqueue a copy of the first `nbytes` from the GPU. Raises CudaError."""
         self._copy(target, source, nbytes, _DEVICE_TO_HOST)
 
     def launch(self, graph: Graph) -> None:
-        """Start `graph`. Raises CudaError."""
+        """Enqueue `graph`. Raises CudaError."""
         cudart()("cudaGraphLaunch", graph.handle, self.handle)
 
     def synchronize(self) -> None:
-        """Wait until all is done. Raises CudaError, for calls before as well."""
+        """Wait until all work is done. Raises CudaError, also for errors of earlier calls."""
         cudart()("cudaStreamSynchronize", self.handle)
 
     def capture(self, work: Callable[[], None]) -> Graph:
-        """What `work` puts into this stream, as a graph; it is not started.
+        """Return what `work` enqueues in this stream as a graph, which is not launched.
 
-        Raises CudaError, and what `work` raises; the stream can be used as before.
+        Raises CudaError, and what `work` raises; the stream stays usable.
         """
         captured = c_void_p()
         cudart()("cudaStreamBeginCapture", self.handle, _THREAD_LOCAL)
@@ -158,7 +158,7 @@ class Stream(_Owned):
 
 
 def _available_memory() -> int:
-    """Bytes that Linux says can be had without swapping; 0 where it does not say."""
+    """Bytes of MemAvailable in /proc/meminfo; 0 if unknown."""
     try:
         lines = Path("/proc/meminfo").read_text().splitlines()
     except OSError:

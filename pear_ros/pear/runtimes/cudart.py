@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""CUDA's runtime library of CUDA 12 or 13, through ctypes.
+"""CUDA's runtime library, of CUDA 12 or 13, through ctypes (CUDA Runtime API reference).
 
-Nothing is loaded before it is asked for. See the reference of CUDA's runtime API.
+It is loaded on first use.
 """
 
 from __future__ import annotations
@@ -37,33 +37,34 @@ FUNCTIONS: dict[str, tuple[Any, ...]] = {
     "cudaGraphExecDestroy": (c_void_p,),
     "cudaGraphDestroy": (c_void_p,),
 }
-"""What is called, with the types of its arguments; each returns an error, 0 for none."""
+"""Functions in use, with the types of their arguments; each returns an error code, 0 for none."""
 TEXTS = ("cudaGetErrorName", "cudaGetErrorString")
+"""Functions from an error code to a text."""
 
 _MAJORS = (13, 12)
 _FOLDER = Path("/usr/local/cuda/lib64")
 _ADVICE = {
     2: "end other programs that use the GPU, or allow fewer people at once",
     35: "update NVIDIA's driver, or install the CUDA runtime of an older version",
-    46: "another program may have the GPU to itself",
+    46: "another program may have exclusive use of the GPU",
 }
 
 
 class CudaError(RuntimeUnavailableError):
-    """A call to CUDA failed; the text says which, why, and what can be done."""
+    """A call to CUDA failed; the text has the function, the reason and a remedy."""
 
     def __init__(self, call: str, code: int, name: str, text: str) -> None:
-        """`call`: the function; `code`, `name` and `text`: CUDA's error."""
+        """`call`: name of the function; `code`, `name` and `text`: CUDA's error."""
         advice = f"; {_ADVICE[code]}" if code in _ADVICE else ""
         super().__init__(f"{call} failed: {text} ({name}){advice}")
         self.code = code
 
 
 class Cudart:
-    """CUDA's runtime library."""
+    """The loaded CUDA runtime library."""
 
     def __init__(self, library: str) -> None:
-        """Raises OSError where `library` is not there, AttributeError where it lacks a function."""
+        """Load `library`. Raises OSError if that fails, AttributeError if a function is missing."""
         self._library = ctypes.CDLL(library)
         for name, types in FUNCTIONS.items():
             function = getattr(self._library, name)
@@ -76,13 +77,13 @@ class Cudart:
         """Call the function `name` of FUNCTIONS. Raises CudaError."""
         code = int(getattr(self._library, name)(*arguments))
         if code:
-            # Or it would be found by whoever asks for the last error next, such as TensorRT.
+            # Clears the error, or TensorRT would find it as the last one.
             self._library.cudaGetLastError()
             texts = (getattr(self._library, text)(code) for text in TEXTS)
             raise CudaError(name, code, *(text.decode(errors="replace") for text in texts))
 
     def version(self, name: str) -> int:
-        """What `cudaRuntimeGetVersion` or `cudaDriverGetVersion` says; 0 without a driver."""
+        """Return the version by `cudaRuntimeGetVersion` or `cudaDriverGetVersion`; 0: no driver."""
         version = c_int()
         self(name, byref(version))
         return version.value
@@ -90,7 +91,7 @@ class Cudart:
 
 @functools.cache
 def cudart() -> Cudart:
-    """The newest CUDA runtime here that is supported and not newer than the driver.
+    """Return the newest supported CUDA runtime that is not newer than the driver.
 
     Raises NoGpuError.
     """
@@ -107,8 +108,8 @@ def cudart() -> Cudart:
         if not known or version // 1000 <= known // 1000:
             return loaded
         too_new = (
-            f"; {library} is of CUDA {cuda_version(version)}, newer than the driver, which knows"
-            f" CUDA {cuda_version(known)}"
+            f"; {library} is of CUDA {cuda_version(version)}, newer than the driver, which"
+            f" supports CUDA {cuda_version(known)}"
         )
     wanted = " or ".join(f"libcudart.so.{major}" for major in reversed(_MAJORS))
     raise NoGpuError(
@@ -117,7 +118,7 @@ def cudart() -> Cudart:
 
 
 def _libraries() -> Iterator[str]:
-    """Where CUDA's runtime may be, the newest first: installed, from a wheel, and in its folder."""
+    """Candidates of CUDA's runtime, the newest first: installed, of a wheel, in CUDA's folder."""
     wheels = importlib.util.find_spec("nvidia")
     folders = wheels.submodule_search_locations if wheels else None
     for major in _MAJORS:

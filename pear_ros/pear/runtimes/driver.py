@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which GPU there is, asked of NVIDIA's driver through ctypes.
+"""Detection of the GPU by NVIDIA's driver, through ctypes (CUDA Driver API reference).
 
-To be asked before TensorRT is, which may end the process where there is no driver. Nothing is
-loaded before it is asked. See the reference of CUDA's driver API.
+Call it before TensorRT is used, which may end the process where there is no driver. The library is
+loaded on first use.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pear_ros.pear.runtimes.runtime import RuntimeUnavailableError
 
 OLDEST_CUDA = 12000
-"""The oldest CUDA that is supported, as CUDA counts: 1000 major + 10 minor."""
+"""The oldest supported CUDA, as 1000 major + 10 minor."""
 
 _LIBRARY = "libcuda.so.1"
 _FUNCTIONS = {
@@ -29,23 +29,25 @@ _FUNCTIONS = {
 }
 _NO_DEVICE = 100
 _INTEGRATED, _MAJOR, _MINOR = 18, 75, 76
-"""Attributes of a device."""
+"""Device attributes."""
 _NAME_LENGTH = 256
-_NO_GPU = "NVIDIA's driver finds no GPU: see what nvidia-smi and CUDA_VISIBLE_DEVICES say"
+_NO_GPU = "NVIDIA's driver finds no GPU: check nvidia-smi and CUDA_VISIBLE_DEVICES"
 
 
 class NoGpuError(RuntimeUnavailableError):
-    """There is no GPU that can be used; the text says what is missing."""
+    """No GPU can be used; the text says what is missing."""
 
 
 @dataclass(frozen=True)
 class Gpu:
-    """A GPU of NVIDIA."""
+    """An NVIDIA GPU."""
 
     name: str
+    """Its name by the driver."""
     compute_capability: tuple[int, int]
+    """Major and minor number."""
     memory: int
-    """Of the device, or of the board where it shares the host's memory, bytes."""
+    """Total memory, bytes; of the board if it shares the host's memory."""
     integrated: bool
     """Whether it shares the host's memory, as on a Jetson."""
 
@@ -55,7 +57,7 @@ class Gpu:
 
 
 def first_gpu() -> Gpu:
-    """The first GPU that the driver shows; CUDA_VISIBLE_DEVICES decides which that is.
+    """Return the first GPU of the driver, which CUDA_VISIBLE_DEVICES selects.
 
     Raises NoGpuError.
     """
@@ -69,8 +71,8 @@ def first_gpu() -> Gpu:
     call("cuDriverGetVersion", byref(version))
     if version.value < OLDEST_CUDA:
         raise NoGpuError(
-            f"NVIDIA's driver is too old: it knows CUDA {cuda_version(version.value)} at most, and"
-            f" {cuda_version(OLDEST_CUDA)} is the oldest that is supported; update the driver"
+            f"NVIDIA's driver is too old: it supports CUDA {cuda_version(version.value)} at most,"
+            f" and {cuda_version(OLDEST_CUDA)} is required; update the driver"
         )
     count, device = c_int(), c_int()
     call("cuDeviceGetCount", byref(count))
@@ -91,12 +93,12 @@ def first_gpu() -> Gpu:
 
 
 def cuda_version(number: int) -> str:
-    """Such as "12.6" of 12060."""
+    """Return CUDA's version as a text, such as "12.6" for 12060."""
     return f"{number // 1000}.{number % 1000 // 10}"
 
 
 class _Driver:
-    """The driver's library. Raises NoGpuError where it cannot be loaded."""
+    """The driver's library; the constructor raises NoGpuError where it cannot be loaded."""
 
     def __init__(self) -> None:
         try:
@@ -111,16 +113,16 @@ class _Driver:
             ) from error
 
     def code(self, name: str, *arguments: object) -> int:
-        """What the function `name` returns: 0, or an error."""
+        """Return the error code of a call of the function `name`, 0 for none."""
         return int(getattr(self._library, name)(*arguments))
 
     def __call__(self, name: str, *arguments: object) -> None:
         """Call the function `name`. Raises NoGpuError with the driver's text where it fails."""
         if code := self.code(name, *arguments):
-            raise NoGpuError(f"NVIDIA's driver cannot say which GPU: {name}: {self.text(code)}")
+            raise NoGpuError(f"NVIDIA's driver cannot query the GPU: {name}: {self.text(code)}")
 
     def text(self, code: int) -> str:
-        """What the driver says of an error."""
+        """Return the driver's text for an error code."""
         text = c_char_p()
         self.code("cuGetErrorString", code, byref(text))
         return f"{(text.value or b'unknown error').decode(errors='replace')} ({code})"

@@ -2,7 +2,7 @@
 """TensorRT engines: PEAR's network compiled for the GPU of this machine. TensorRT 10.3 to 11.
 
 Precision is that of the graph: networks are strongly typed. A plan, as TensorRT calls a serialized
-engine, is machine code: read none that somebody else could have written.
+engine, is machine code: load none that another user could have written.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ _OLDEST, _TOO_NEW = (10, 3), (12, 0)
 _LEAST_WORKSPACE = 256 << 20
 _WORKSPACE_SHARE = 4
 _TICK = 0.2
-"""Seconds between two reports of progress."""
+"""Interval between reports of progress, seconds."""
 _KEPT_ERRORS = 16
 _MEMORY_ADVICE = (
-    "; end other programs, above all on the GPU, allow fewer people at once, or take a smaller"
+    "; end other programs, above all on the GPU, allow fewer people at once, or use a smaller"
     " network"
 )
 
@@ -39,23 +39,22 @@ logger = get_logger(__name__)
 
 
 class TensorRtError(RuntimeUnavailableError):
-    """TensorRT cannot do what it should; the text says what, and why."""
+    """TensorRT failed; the text has the operation and the reason."""
 
 
 @dataclass(frozen=True)
 class BuildSettings:
-    """How an engine is built."""
+    """Settings for building an engine."""
 
     max_people: int
-    """Most people in one batch; the engine is made for any number up to it, and best for one."""
+    """Largest batch; the engine takes all sizes up to it and is optimised for one person."""
     workspace: int
-    """Bytes of the GPU's memory that the network's layers may use beside weights; see
-    `workspace_of`."""
+    """Bytes of GPU memory that layers may use besides weights, see `workspace_of`."""
     level: int = 3
     """TensorRT's builder_optimization_level, 0 to 5: higher takes longer to build."""
     timing_cache: bytes = b""
-    """What an earlier build measured, to build quicker; one of another GPU or TensorRT is left
-    out."""
+    """TensorRT's timing cache of an earlier build, to build faster; one of another GPU or version
+    is ignored."""
 
 
 @dataclass(frozen=True)
@@ -63,21 +62,21 @@ class Built:
     """A new engine."""
 
     plan: memoryview
-    """The engine, serialized, byte by byte."""
+    """The serialized engine."""
     timing_cache: bytes
-    """What was measured, for the next build."""
+    """TensorRT's timing cache, for the next build."""
 
 
 def workspace_of(free: int) -> int:
-    """BuildSettings.workspace for a GPU with `free` bytes: a quarter, at least 256 MiB.
+    """Return BuildSettings.workspace for `free` bytes of GPU memory: a quarter, at least 256 MiB.
 
-    The rest is for weights, which the build holds twice, and for what else runs on a robot.
+    The rest is for weights, which the build holds twice, and for other programs of a robot.
     """
     return max(free // _WORKSPACE_SHARE, _LEAST_WORKSPACE)
 
 
 def tensorrt_version() -> str:
-    """The version of TensorRT. Raises TensorRtError unless it is one that is supported."""
+    """Return TensorRT's version. Raises TensorRtError if it is not supported."""
     version = str(trt.__version__)
     numbers = re.match(r"(\d+)\.(\d+)", version)
     if not numbers or not _OLDEST <= (int(numbers[1]), int(numbers[2])) < _TOO_NEW:
@@ -89,13 +88,13 @@ def tensorrt_version() -> str:
 
 
 class Log(trt.ILogger):  # type: ignore[misc]  # TensorRT has no type hints.
-    """TensorRT's log: to Python's, and errors also kept to say why something failed."""
+    """TensorRT's logger: forwards to Python's and keeps errors, as reasons of failures."""
 
     def __init__(self) -> None:
         trt.ILogger.__init__(self)
         self._errors: deque[str] = deque(maxlen=_KEPT_ERRORS)
-        # Its errors may be of something that it tries and can do without; those that count are
-        # raised. What it calls verbose is of use to its makers only.
+        # TensorRT also logs errors of tactics that it tries and does without: failures are raised
+        # separately. Its verbose messages are left out.
         self._levels = {
             trt.ILogger.INTERNAL_ERROR: logging.WARNING,
             trt.ILogger.ERROR: logging.WARNING,
@@ -104,7 +103,7 @@ class Log(trt.ILogger):  # type: ignore[misc]  # TensorRT has no type hints.
         }
 
     def log(self, severity: object, msg: str) -> None:
-        """Called by TensorRT, from any thread."""
+        """Log `msg` of `severity`; called by TensorRT from any thread."""
         level = self._levels.get(severity)
         if level is None:
             return
@@ -113,20 +112,20 @@ class Log(trt.ILogger):  # type: ignore[misc]  # TensorRT has no type hints.
         logger.log(level, "TensorRT: %s", msg)
 
     def forget(self) -> None:
-        """Begin something new."""
+        """Drop the kept errors, before another operation."""
         self._errors.clear()
 
     def reason(self) -> str:
-        """The first error since `forget`, from which the others follow, on one line."""
-        return one_line(next(iter(self._errors), "it does not say why"))
+        """Return the first error since `forget`, from which the others follow, on one line."""
+        return one_line(next(iter(self._errors), "it gives no reason"))
 
 
 LOG = Log()
-"""TensorRT wants one log for all that it does."""
+"""The logger of all of TensorRT, which supports only one."""
 
 
 class _Monitor(trt.IProgressMonitor):  # type: ignore[misc]
-    """Told by TensorRT, from any thread, how far a build is; can end it."""
+    """Receives progress of a build from TensorRT, in any thread, and can cancel it."""
 
     def __init__(self) -> None:
         trt.IProgressMonitor.__init__(self)
@@ -147,10 +146,12 @@ class _Monitor(trt.IProgressMonitor):  # type: ignore[misc]
 def build_plan(
     graph: Path, settings: BuildSettings, progress: Callable[[BuildProgress], None]
 ) -> Built:
-    """Build the engine of the ONNX file `graph`; takes minutes.
+    """Build the engine of the ONNX file `graph`, which takes minutes.
 
-    `progress` is called now and then, by the caller's thread. What it raises ends the build, and so
-    does Ctrl-C, as soon as TensorRT can be stopped. Raises TensorRtError.
+    `progress` is called regularly in the caller's thread. What it raises cancels the build, and so
+    does Ctrl-C, as soon as TensorRT can be stopped.
+
+    Raises TensorRtError, and what `progress` raises.
     """
     version = tensorrt_version()
     LOG.forget()
@@ -164,7 +165,7 @@ def build_plan(
     config: trt.IBuilderConfig = builder.create_builder_config()
     config.builder_optimization_level = settings.level
     config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, settings.workspace)
-    # Where fp32 is asked for, nothing less will do.
+    # fp32 means fp32.
     config.clear_flag(trt.BuilderFlag.TF32)
     cache = _attach_timing_cache(config, settings.timing_cache)
     _add_profile(builder, config, settings.max_people)
@@ -179,7 +180,7 @@ def build_plan(
 
 
 def make_builder(version: str) -> trt.Builder:
-    """TensorRT's builder on this GPU. Raises TensorRtError where it does not start."""
+    """Return TensorRT's builder for this GPU. Raises TensorRtError where it does not start."""
     try:
         return trt.Builder(LOG)
     except (RuntimeError, TypeError) as error:
@@ -188,7 +189,7 @@ def make_builder(version: str) -> trt.Builder:
 
 
 def _add_profile(builder: trt.Builder, config: trt.IBuilderConfig, max_people: int) -> None:
-    """For 1 to `max_people` people, best for one."""
+    """Optimise for one person, and support batches of up to `max_people`."""
     profile: trt.IOptimizationProfile = builder.create_optimization_profile()
     crop = (INPUT_SIZE, INPUT_SIZE, 3)
     profile.set_shape(INPUT, (1, *crop), (1, *crop), (max_people, *crop))
@@ -196,10 +197,10 @@ def _add_profile(builder: trt.Builder, config: trt.IBuilderConfig, max_people: i
 
 
 def _attach_timing_cache(config: trt.IBuilderConfig, measured: bytes) -> trt.ITimingCache:
-    """A cache that begins with what was `measured`, where that can be used."""
+    """Attach a timing cache with the content `measured`, where that can be used."""
     cache: trt.ITimingCache | None = config.create_timing_cache(measured)
     if cache is None or not config.set_timing_cache(cache, False):
-        logger.info("What earlier builds measured is of another GPU or TensorRT and left out.")
+        logger.info("The timing cache is of another GPU or TensorRT and ignored.")
         cache = config.create_timing_cache(b"")
         config.set_timing_cache(cache, False)
     return cache
@@ -208,7 +209,7 @@ def _attach_timing_cache(config: trt.IBuilderConfig, measured: bytes) -> trt.ITi
 def _watched(
     build: Callable[[], object], monitor: _Monitor, progress: Callable[[BuildProgress], None]
 ) -> object:
-    """What `build` returns. This thread does not wait inside TensorRT, so signals reach it."""
+    """Return the result of `build`, run in another thread so that signals reach this one."""
     with ThreadPoolExecutor(max_workers=1, thread_name_prefix="tensorrt") as pool:
         building = pool.submit(build)
         try:
@@ -222,11 +223,11 @@ def _watched(
 
 
 def _bytes_of(memory: object) -> memoryview:
-    """TensorRT's memory as bytes, not copied; it lives as long as what is returned."""
-    # TensorRT calls the items floats, but they are bytes.
+    """TensorRT's memory as bytes, not copied; it lives as long as the result."""
+    # TensorRT declares the items as floats, but they are bytes.
     return memoryview(memory).cast("B")  # type: ignore[arg-type]
 
 
 def one_line(reason: object) -> str:
-    """As a part of a sentence."""
+    """Return the text of `reason` on one line."""
     return " ".join(str(reason).split())

@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A TensorRT engine of PEAR's network for the GPU at hand: kept from before, or built and judged.
+"""TensorRT engines of PEAR's network for this machine's GPU: cached, or built and measured.
 
-Imports TensorRT only after the driver was asked for a GPU: without one, TensorRT may end the
-process.
+TensorRT is imported only after a GPU was found: without one it may end the process.
 """
 
 from __future__ import annotations
@@ -34,11 +33,10 @@ if TYPE_CHECKING:
     from pear_ros.pear.runtimes.engine import Built
 
 Progress: TypeAlias = Callable[[BuildProgress], None]
-"""Told now and then how far something is: a file that is read or written, or an engine. What it
-raises ends that."""
+"""Called regularly with the progress of a file or an engine; an exception cancels the operation."""
 
 PRECISIONS = ("fp16", "bf16", "fp32")
-"""The quickest first. fp16 has more digits than bf16; bf16 and fp32 have more range."""
+"""Precisions to try, the fastest first. fp16 has more digits than bf16, bf16 more range."""
 
 _LEVEL = 3
 """TensorRT's builder_optimization_level: its default."""
@@ -47,19 +45,19 @@ logger = get_logger(__name__)
 
 
 class Graphs(Protocol):
-    """Where graphs come from: pear_ros.pear.weights.Weights."""
+    """Source of graphs, such as pear_ros.pear.weights.Weights."""
 
     def graph(self, precision: str, progress: FileProgress | None = None) -> Graph:
-        """The network in a precision. Raises GraphError where there is none."""
+        """Return the network in `precision`. Raises GraphError if there is none."""
         ...
 
 
 class Compiler(Protocol):
-    """What makes engines for one GPU of graphs, and runtimes of engines."""
+    """Builds engines for one GPU from graphs, and loads them."""
 
     @property
     def version(self) -> str:
-        """TensorRT's."""
+        """TensorRT's version."""
         ...
 
     @property
@@ -70,19 +68,19 @@ class Compiler(Protocol):
     def build(
         self, graph: Path, max_people: int, level: int, measured: bytes, progress: Progress
     ) -> Built:
-        """An engine. `measured`: what earlier builds did. Raises RuntimeUnavailableError."""
+        """Build an engine; `measured`: timing cache. Raises RuntimeUnavailableError."""
         ...
 
     def load(self, plan: Bytes, info: RuntimeInfo) -> Runtime:
-        """A runtime. Raises RuntimeUnavailableError; CudaError when it is not the plan's fault."""
+        """Load an engine. Raises RuntimeUnavailableError; CudaError if the plan is not at fault."""
         ...
 
 
 class TensorRt:
-    """The Compiler of this machine."""
+    """The Compiler of this machine's GPU, by TensorRT."""
 
     def __init__(self) -> None:
-        """Raises RuntimeUnavailableError where there is no GPU or no TensorRT for it."""
+        """Find GPU and TensorRT. Raises RuntimeUnavailableError where one is missing."""
         self.gpu = gpu()
         try:
             from pear_ros.pear.runtimes import engine, with_tensorrt
@@ -96,29 +94,31 @@ class TensorRt:
     def build(
         self, graph: Path, max_people: int, level: int, measured: bytes, progress: Progress
     ) -> Built:
-        """See Compiler."""
+        """Build an engine of the ONNX file `graph` with the timing cache `measured`."""
         free, _ = memory(self.gpu)
         workspace = self._engine.workspace_of(free)
         settings = self._engine.BuildSettings(max_people, workspace, level, measured)
         return self._engine.build_plan(graph, settings, progress)
 
     def load(self, plan: Bytes, info: RuntimeInfo) -> Runtime:
-        """See Compiler."""
+        """Load the engine `plan` as a runtime with the description `info`."""
         return self._with_tensorrt.TensorRtRuntime(plan, info)
 
 
 def tensorrt_runtime(
     weights: Graphs, body: PearBody | None, choice: RuntimeChoice, progress: Progress | None = None
 ) -> Runtime:
-    """PEAR's network on this machine's GPU by TensorRT, as accurate as it has to be.
+    """Return PEAR's network on this machine's GPU by TensorRT, in the first accurate precision.
 
-    `body`: see `judge`. `progress`: by default it goes to the log. The first time takes minutes.
-    Raises RuntimeUnavailableError; what `progress` raises; ValueError and MissingFilesError where
-    the weights are not what they should be.
+    `body`: see pear_ros.pear.runtimes.accuracy.judge. `progress`: by default it is logged. An
+    engine takes minutes to build and is cached.
+
+    Raises RuntimeUnavailableError where no engine can be used; what `progress` raises; ValueError
+    and MissingFilesError where the weights are damaged or missing.
     """
     if choice.precision not in ("auto", *GRAPH_PRECISIONS):
         raise RuntimeUnavailableError(
-            f"TensorRT is not run in {choice.precision} here: set precision to auto or one of "
+            f"TensorRT does not run in {choice.precision} here: set precision to auto or one of "
             f"{', '.join(PRECISIONS)}"
         )
     precisions = PRECISIONS if choice.precision == "auto" else (choice.precision,)
@@ -130,27 +130,28 @@ def tensorrt_runtime(
 
 @dataclass(frozen=True)
 class Engines:
-    """Engines for one GPU."""
+    """Engines for one GPU, from the cache or newly built."""
 
     compiler: Compiler
     graphs: Graphs
     cache: EngineCache
     body: PearBody | None
-    """On which they are judged; None: by their rotations alone."""
+    """Body with which accuracy is measured; None: by rotations alone."""
     max_people: int
+    """Largest batch."""
     progress: Progress
 
     def runtime(self, precision: str) -> Runtime:
-        """The network in `precision`, its engine found in the cache or built now, and judged.
+        """Return the network in `precision`, by an engine of the cache or a new one.
 
-        Raises RuntimeUnavailableError where that cannot be or is not accurate enough; what
-        `progress` raises.
+        Raises RuntimeUnavailableError where that fails or is not accurate enough; what `progress`
+        raises.
         """
         try:
             graph = self.graphs.graph(precision, self._file_progress)
             key = self._key(graph)
             with self.cache.lock(key):
-                return self._kept(key, graph) or self._new(key, graph)
+                return self._load_cached(key, graph) or self._build(key, graph)
         except GraphError as error:
             raise RuntimeUnavailableError(str(error)) from error
 
@@ -167,13 +168,12 @@ class Engines:
             compute_capability=f"{major}.{minor}",
         )
 
-    def _kept(self, key: EngineKey, graph: Graph) -> Runtime | None:
-        """That of the cache; None where it has to be built."""
+    def _load_cached(self, key: EngineKey, graph: Graph) -> Runtime | None:
         kept = self.cache.load(key)
         if kept is None:
             return None
         if kept.plan is None:
-            fault = kept.verdict.fault if kept.verdict else "nobody looked"
+            fault = kept.verdict.fault if kept.verdict else "unknown"
             raise RuntimeUnavailableError(
                 f"it was not accurate enough when it was built: {fault}; to build it again, remove "
                 f"{kept.path}"
@@ -183,19 +183,18 @@ class Engines:
         except CudaError:
             raise
         except RuntimeUnavailableError as error:
-            logger.warning("The engine %s is built anew, as %s", kept.path, error)
+            logger.warning("The engine %s is rebuilt: %s", kept.path, error)
             return None
         if kept.verdict is None or not kept.verdict.passed or kept.body != self._body_name:
-            return self._judged(runtime, key, graph)
-        logger.info("The engine in %s is taken from %s", key.precision, kept.path)
+            return self._measured(runtime, key, graph)
+        logger.info("Using the %s engine %s", key.precision, kept.path)
         runtime.info = replace(runtime.info, verdict=kept.verdict)
         return runtime
 
-    def _new(self, key: EngineKey, graph: Graph) -> Runtime:
-        """One that is built now."""
+    def _build(self, key: EngineKey, graph: Graph) -> Runtime:
         graph.verify(self._file_progress)
         logger.info(
-            "An engine in %s is built by TensorRT %s for %s, which may take minutes",
+            "Building an engine in %s by TensorRT %s for %s, which may take minutes",
             *(key.precision, key.tensorrt, self.compiler.gpu),
         )
         start = time.monotonic()
@@ -205,18 +204,18 @@ class Engines:
         self.cache.store_timing_cache(key, built.timing_cache)
         plan: Bytes = built.plan
         if self.cache.store(key, plan) and (kept := self.cache.load(key)) and kept.plan:
-            # The file can leave memory again, of which a robot has little.
+            # A mapped file can be paged out: a robot has little memory.
             plan = kept.plan
             del built
             logger.info("The engine is kept in %s", kept.path)
-        return self._judged(self.compiler.load(plan, self._info(key)), key, graph)
+        return self._measured(self.compiler.load(plan, self._info(key)), key, graph)
 
-    def _judged(self, runtime: Runtime, key: EngineKey, graph: Graph) -> Runtime:
-        def remember(verdict: Verdict) -> None:
+    def _measured(self, runtime: Runtime, key: EngineKey, graph: Graph) -> Runtime:
+        def store(verdict: Verdict) -> None:
             logger.info("The engine in %s is %s", key.precision, verdict)
             self.cache.store_verdict(key, verdict, self._body_name)
 
-        return require_accurate(runtime, graph.reference, self.body, remember)
+        return require_accurate(runtime, graph.reference, self.body, store)
 
     @property
     def _body_name(self) -> str:
@@ -231,15 +230,15 @@ class Engines:
 
 
 class ProgressLog:
-    """Progress as a line in the log now and then."""
+    """Logs progress at intervals."""
 
     def __init__(self, interval: float = 15.0) -> None:
-        """`interval`: seconds between two lines."""
+        """`interval` between two lines, seconds."""
         self._interval = interval
         self._last = time.monotonic()
 
     def __call__(self, progress: BuildProgress) -> None:
-        """Told how far something is."""
+        """Log `progress`, if the interval has passed."""
         if (now := time.monotonic()) - self._last >= self._interval:
             self._last = now
             left = progress.seconds_left
@@ -248,5 +247,5 @@ class ProgressLog:
 
 
 def time_left(seconds: float) -> str:
-    """In words, as exactly as a guess can be."""
+    """Format an estimated remaining time in seconds as minutes or seconds."""
     return f"{seconds / 60.0:.0f} min" if seconds >= 90.0 else f"{seconds:.0f} s"

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The graph in int8, for ONNX Runtime on the CPU: made of that in fp32 and kept beside it.
+"""The graph in int8 for ONNX Runtime on the CPU: quantised from that in fp32 and kept beside it.
 
-The body's linear layers only, as quantising more costs accuracy and gains nothing: weights with a
-scale for each channel, activations with one that is found at run time.
+Only linear layers of the backbone, as quantising more costs accuracy and gains nothing: weights
+with a scale for each channel, activations with a dynamic scale.
 """
 
 from __future__ import annotations
@@ -21,15 +21,16 @@ if TYPE_CHECKING:
     import onnx
 
 _FORMAT = "1"
-"""To be changed whenever another graph is made of the same one."""
+"""Version of the result; change it whenever the same graph is quantised differently."""
 _NAME = "graph.onnx"
 
 
 def quantised(graph: Graph, progress: Progress | None = None) -> Path:
-    """The .onnx file in int8 of `graph`, which is in fp32; made when it is not there.
+    """Return the .onnx file in int8 of `graph`, which is in fp32; quantise it if there is none.
 
-    It lies in a folder of its own beside the graph, whose name tells what it was made of. Raises
-    RuntimeUnavailableError when it cannot be made.
+    It is in a folder of its own beside the graph, whose name contains a hash of its origin.
+
+    Raises RuntimeUnavailableError when it cannot be made.
     """
     # Without the instructions for it, products of signed and unsigned bytes saturate.
     signed = has_int8_dot_product()
@@ -46,14 +47,14 @@ def quantised(graph: Graph, progress: Progress | None = None) -> Path:
             made = Path(scratch) / "made"
             made.mkdir()
             _quantise(graph.path, Path(scratch), made / _NAME, signed)
-            # All or nothing.
+            # Atomic.
             made.rename(folder)
     except ImportError as error:
         raise RuntimeUnavailableError(
-            f"int8 is made by the package onnx, which is missing ({error}): pip install onnx"
+            f"int8 needs the package onnx, which is missing ({error}): pip install onnx"
         ) from error
     except OSError as error:
-        if not path.exists():  # Another process may have been quicker.
+        if not path.exists():  # Another process may have made it.
             raise RuntimeUnavailableError(
                 f"the graph in int8 cannot be written to {graph.path.parent} "
                 f"({error.strerror or error})"
@@ -62,17 +63,17 @@ def quantised(graph: Graph, progress: Progress | None = None) -> Path:
 
 
 def _quantise(source: Path, scratch: Path, target: Path, signed: bool) -> None:
-    """Write `target`, and its weights beside it; `scratch`: a folder to work in."""
+    """Write `target`, and its weights beside it; `scratch`: a temporary folder."""
     import onnx
     from onnxruntime.quantization import QuantType, quantize_dynamic
     from onnxruntime.quantization.quant_utils import add_pre_process_metadata
 
     model = onnx.load(source, load_external_data=False)
     nodes = _linear_layers(model)
-    # Shapes are inferred anew; not every version bears those of torch's exporter beside its own.
+    # Shapes are inferred again; not every version accepts those of torch's exporter as well.
     del model.graph.value_info[:]
     add_pre_process_metadata(model)
-    # The weights must lie beside it, and onnx accepts no links to them.
+    # The weights must be beside it, and onnx accepts no links.
     data = source.name + ".data"
     shutil.copyfile(source.with_name(data), scratch / data)
     onnx.save(model, scratch / source.name)
@@ -87,7 +88,7 @@ def _quantise(source: Path, scratch: Path, target: Path, signed: bool) -> None:
 
 
 def _linear_layers(model: onnx.ModelProto) -> list[str]:
-    """Names of the body's: constant weights, and many tokens where the decoder has one."""
+    """Names of the backbone's linear layers: constant weights, and more than one token."""
     shapes = {value.name: value.type.tensor_type.shape.dim for value in model.graph.value_info}
     weights = {weight.name for weight in model.graph.initializer}
     return [

@@ -30,7 +30,10 @@ def bundled_crops() -> Crops:
 
 
 def infer_bundled(runtime: Runtime) -> Array:
-    """Return outputs (8, VECTOR_SIZE) of `runtime` for the bundled crops. Raises what `infer` does."""
+    """Return outputs (8, VECTOR_SIZE) of `runtime` for the bundled crops.
+
+    Raises what `runtime.infer` raises.
+    """
     crops = bundled_crops()
     # Side by side in one image: each square is exactly one crop.
     image = np.concatenate(list(crops), axis=1)

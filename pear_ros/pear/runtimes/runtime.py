@@ -77,7 +77,7 @@ class CropRuntime(Runtime, Protocol):
     """A runtime that also takes crops."""
 
     def infer_crops(self, crops: Crops) -> Array:
-        """Return outputs (B, VECTOR_SIZE) float32 for `crops` (B, 256, 256, 3), which are contiguous.
+        """Return outputs (B, VECTOR_SIZE) float32 for contiguous `crops` (B, 256, 256, 3).
 
         Bit by bit what `infer` returns for the squares of these crops, which are not changed.
         """

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""PEAR's network by ONNX Runtime on the CPU: the runtime where there is no GPU."""
+"""PEAR's network by ONNX Runtime on the CPU: the default where there is no GPU."""
 
 from __future__ import annotations
 
@@ -15,22 +15,25 @@ from pear_ros.pear.runtimes.quantise import quantised
 from pear_ros.pear.runtimes.runtime import RuntimeInfo, RuntimeUnavailableError
 
 PRECISIONS = ("fp32", "int8")
+"""Precisions of the network's backbone."""
 _ERRORS_ONLY = 3
 
 
 class OnnxRuntime:
-    """A pear_ros.pear.runtimes.runtime.CropRuntime."""
+    """PEAR's network by ONNX Runtime on the CPU: a pear_ros.pear.runtimes.runtime.CropRuntime."""
 
     info: RuntimeInfo
-    """What it is; whoever judges it puts the verdict in."""
+    """Its description; `require_accurate` adds the verdict."""
 
     def __init__(
         self, graph: Graph, precision: str = "fp32", progress: Progress | None = None
     ) -> None:
-        """`graph` in fp32; `precision`: one of PRECISIONS. int8 is made of the graph the first
-        time, which takes minutes for ViT-H and is told to `progress`, and kept beside it.
+        """Load `graph`, which is in fp32, in `precision`, one of PRECISIONS.
 
-        Raises RuntimeUnavailableError where that cannot be had.
+        For int8 the graph is quantised the first time, which takes minutes for ViT-H and is
+        reported to `progress`, and kept beside it.
+
+        Raises RuntimeUnavailableError where that fails.
         """
         if precision not in PRECISIONS:
             raise RuntimeUnavailableError(
@@ -47,7 +50,7 @@ class OnnxRuntime:
             reason = str(error).partition("\n")[0]
             raise RuntimeUnavailableError(
                 f"onnxruntime {onnxruntime.__version__} cannot load {path}, which may be damaged "
-                f"({reason}): remove the file, it is made anew"
+                f"({reason}): remove the file, it will be made again"
             ) from error
         self._crop = CropBuffer()
         self.info = RuntimeInfo(
@@ -60,40 +63,43 @@ class OnnxRuntime:
         )
 
     def infer(self, image: Image, places: Squares) -> Array:
-        """See Runtime. Raises ValueError for squares with NaN."""
+        """Return outputs (B, VECTOR_SIZE) float32 for squares `places` (B, 3) of `image` (H, W, 3).
+
+        Raises ValueError for squares with NaN.
+        """
         return self.infer_crops(self._crop(image, places))
 
     def infer_crops(self, crops: Crops) -> Array:
-        """See CropRuntime."""
+        """Return outputs (B, VECTOR_SIZE) float32 for `crops` (B, 256, 256, 3)."""
         assert self._session is not None, "closed"
         if len(crops) == 0:
             return np.empty((0, VECTOR_SIZE), np.float32)
-        # It reads the crops where they are; bindings would save a copy of 4 kB for each person.
+        # Crops are not copied; bindings would save a copy of 4 kB for each person.
         vectors: Array = self._session.run([OUTPUT], {INPUT: crops})[0]
         return vectors
 
     def warmup(self, people: int) -> None:
-        """See Runtime. Nothing depends on the number of people: one makes everything ready."""
+        """Infer one person; other batch sizes need no preparation."""
         self.infer(np.zeros((1, 1, 3), np.uint8), np.array([[0.0, 0.0, 1.0]]))
 
     def memory(self) -> None:
-        """See Runtime."""
+        """Return None: there is no GPU."""
 
     def close(self) -> None:
-        """See Runtime."""
+        """Free the network; may be called twice."""
         self._session = None
 
 
 def session_options(threads: int) -> onnxruntime.SessionOptions:
-    """How sessions run beside the many other nodes of a robot."""
+    """Return options for sessions on a robot, where many other processes run."""
     options = onnxruntime.SessionOptions()
-    # A number of our own: with its default it would also bind each thread to one core, where
-    # another process may be busy.
+    # With the default number, onnxruntime would also bind each thread to one core, where another
+    # process may be busy.
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
-    # Threads that wait for work sleep instead of keeping the others' cores busy.
+    # Idle threads sleep instead of spinning.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    # One block of memory for each number of people would be kept; ViT-H takes 0.2 GB less without.
+    # It would keep a block of memory for each batch size; ViT-H takes 0.2 GB less without.
     options.enable_mem_pattern = False
     options.log_severity_level = _ERRORS_ONLY
     return options

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""PEAR's network by OpenVINO on the CPU: quick where the processor has bf16.
+"""PEAR's network by OpenVINO on the CPU: fast where the processor has bf16.
 
 No int8: the graph that ONNX Runtime computes in int8 takes OpenVINO longer than fp32, and one with
 fixed ranges of activations is several times less accurate.
@@ -19,18 +19,19 @@ from pear_ros.pear.runtimes.cpu import CropBuffer, has_bf16, thread_count
 from pear_ros.pear.runtimes.runtime import RuntimeInfo, RuntimeUnavailableError
 
 PRECISIONS = {"fp32": openvino.Type.f32, "bf16": openvino.Type.bf16}
+"""Precisions of the network's backbone."""
 
 
 class OpenVinoRuntime:
-    """A pear_ros.pear.runtimes.runtime.CropRuntime."""
+    """PEAR's network by OpenVINO on the CPU: a pear_ros.pear.runtimes.runtime.CropRuntime."""
 
     info: RuntimeInfo
-    """What it is; whoever judges it puts the verdict in."""
+    """Its description; `require_accurate` adds the verdict."""
 
     def __init__(self, graph: Graph, precision: str = "fp32") -> None:
-        """`graph` in fp32; `precision`: one of PRECISIONS.
+        """Load `graph`, which is in fp32, in `precision`, one of PRECISIONS.
 
-        Raises RuntimeUnavailableError where that cannot be had.
+        Raises RuntimeUnavailableError where that fails.
         """
         if precision not in PRECISIONS:
             raise RuntimeUnavailableError(
@@ -49,7 +50,7 @@ class OpenVinoRuntime:
             properties.hint.performance_mode: properties.hint.PerformanceMode.LATENCY,
             properties.hint.inference_precision: PRECISIONS[precision],
             properties.inference_num_threads: threads,
-            # A thread that is bound to a core waits for whoever else is busy there.
+            # A thread that is bound to a core waits for other processes there.
             properties.hint.enable_cpu_pinning: False,
         }
         try:
@@ -72,11 +73,14 @@ class OpenVinoRuntime:
         )
 
     def infer(self, image: Image, places: Squares) -> Array:
-        """See Runtime. Raises ValueError for squares with NaN."""
+        """Return outputs (B, VECTOR_SIZE) float32 for squares `places` (B, 3) of `image` (H, W, 3).
+
+        Raises ValueError for squares with NaN.
+        """
         return self.infer_crops(self._crop(image, places))
 
     def infer_crops(self, crops: Crops) -> Array:
-        """See CropRuntime."""
+        """Return outputs (B, VECTOR_SIZE) float32 for `crops` (B, 256, 256, 3)."""
         assert self._request is not None, "closed"
         if len(crops) == 0:
             return np.empty((0, VECTOR_SIZE), np.float32)
@@ -85,20 +89,18 @@ class OpenVinoRuntime:
         return vectors
 
     def warmup(self, people: int) -> None:
-        """See Runtime. The first run takes several times as long as others; with another number of
-        people none takes noticeably longer, so one makes everything ready.
-        """
+        """Infer one person: only the first run of all, of any batch size, takes longer."""
         self.infer(np.zeros((1, 1, 3), np.uint8), np.array([[0.0, 0.0, 1.0]]))
 
     def memory(self) -> None:
-        """See Runtime."""
+        """Return None: there is no GPU."""
 
     def close(self) -> None:
-        """See Runtime."""
+        """Free the network; may be called twice."""
         self._request = None
 
 
 def _has_bf16(core: openvino.Core) -> bool:
-    # OpenVINO also emulates it, where it takes longer than fp32.
+    # OpenVINO emulates bf16 elsewhere, which takes longer than fp32.
     can = core.get_property("CPU", properties.device.capabilities)
     return properties.device.Capability.BF16 in can and has_bf16()

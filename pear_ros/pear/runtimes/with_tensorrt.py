@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """PEAR's network on the GPU by TensorRT 10.3 to 11. Needs NumPy, TensorRT and CUDA's runtime.
 
-Crops are made in pinned memory. From there everything of a batch is one CUDA graph: to the GPU,
-through the network and back.
+Crops are made in pinned memory. Upload, network and download of a batch are one CUDA graph.
 """
 
 from __future__ import annotations
@@ -28,21 +27,21 @@ _CROP = (INPUT_SIZE, INPUT_SIZE, 3)
 _CROP_BYTES = INPUT_SIZE * INPUT_SIZE * 3
 _VECTOR_BYTES = 4 * VECTOR_SIZE
 _CAPTURES = 3
-"""So many captures may fail before no more is tried."""
+"""Failed captures after which no more are tried."""
 
 logger = get_logger(__name__)
 
 
 class TensorRtRuntime:
-    """A pear_ros.pear.runtimes.runtime.CropRuntime."""
+    """PEAR's network by TensorRT on the GPU: a pear_ros.pear.runtimes.runtime.CropRuntime."""
 
     info: RuntimeInfo
-    """What it is; whoever judges it puts the verdict in."""
+    """Its description; `require_accurate` adds the verdict."""
     max_people: int
-    """Most people in one batch; more are taken in several."""
+    """Largest batch of the engine; more people are inferred in several batches."""
 
     def __init__(self, plan: bytes | memoryview | mmap, info: RuntimeInfo) -> None:
-        """Load the engine `plan`, built here by pear_ros.pear.runtimes.engine, and what it needs.
+        """Load the engine `plan`, built on this machine by pear_ros.pear.runtimes.engine.
 
         Raises NoGpuError, CudaError and TensorRtError.
         """
@@ -60,32 +59,38 @@ class TensorRtRuntime:
             self._owned = owned.pop_all()
 
     def infer(self, image: Image, places: Squares) -> Array:
-        """See Runtime. Raises CudaError and TensorRtError; ValueError for squares with NaN."""
+        """Return outputs (B, VECTOR_SIZE) float32 for squares `places` (B, 3) of `image` (H, W, 3).
+
+        Raises CudaError and TensorRtError; ValueError for squares with NaN.
+        """
         return self._infer(len(places), lambda batch, out: crop_pixels(image, places[batch], out))
 
     def infer_crops(self, crops: Crops) -> Array:
-        """See CropRuntime. Raises CudaError and TensorRtError."""
+        """Return outputs (B, VECTOR_SIZE) float32 for `crops` (B, 256, 256, 3).
+
+        Raises CudaError and TensorRtError.
+        """
         return self._infer(len(crops), lambda batch, out: np.copyto(out, crops[batch]))
 
     def warmup(self, people: int) -> None:
-        """See Runtime. Raises CudaError and TensorRtError."""
+        """Capture CUDA graphs for batches of 1 to `people`. Raises CudaError and TensorRtError."""
         for number in range(1, min(people, self.max_people) + 1):
             for _ in ("as it is", "as a graph"):
                 self._run(number)
 
     def memory(self) -> tuple[int, int] | None:
-        """See Runtime."""
+        """Return free and total bytes of the GPU's memory; None if unknown."""
         with suppress(RuntimeUnavailableError):
             return memory(gpu())
         return None
 
     def close(self) -> None:
-        """See Runtime."""
+        """Free the GPU's memory; may be called twice."""
         self._owned.close()
         self._engine = None
 
     def _infer(self, count: int, crop: Callable[[slice, Crops], object]) -> Array:
-        """(count, VECTOR_SIZE); `crop` writes the crops of some of them to where it is told."""
+        """Outputs (count, VECTOR_SIZE); `crop` writes the crops of a slice to an array."""
         vectors = np.empty((count, VECTOR_SIZE), np.float32)
         for first in range(0, count, self.max_people):
             batch = slice(first, min(first + self.max_people, count))
@@ -96,18 +101,18 @@ class TensorRtRuntime:
         return vectors
 
     def _free_batches(self) -> None:
-        with suppress(CudaError):  # What was started may go on, if an error came between.
+        with suppress(CudaError):  # After an error, work may still run.
             self._stream.synchronize()
         for batch in self._batches.values():
             batch.close()
 
     def _run(self, people: int) -> None:
-        """The crops of the first `people` in pinned memory to vectors, there as well."""
+        """Infer the first `people` crops in pinned memory; outputs are in pinned memory as well."""
         batch = self._batches.get(people)
         if batch is None:
             batch = _Batch(people, self._engine, self._memory, self._stream)
             self._batches[people] = batch
-        # TensorRT makes ready in the first run, which cannot be captured.
+        # TensorRT initialises in the first run, which cannot be captured.
         if batch.ran and batch.graph is None and self._captures_left:
             self._capture(batch)
         if batch.graph is None:
@@ -124,17 +129,17 @@ class TensorRtRuntime:
             self._captures_left -= 1
             if not self._captures_left:
                 logger.warning(
-                    "The network cannot be captured as a CUDA graph (%s): it is started step by"
-                    " step for each image, which is slower.",
+                    "The network cannot be captured as a CUDA graph (%s): its kernels are"
+                    " launched one by one for each image, which is slower.",
                     error,
                 )
 
 
 class _Memory:
-    """Where crops, vectors and what the network computes in between are."""
+    """Memory of crops, outputs and the network's activations."""
 
     def __init__(self, people: int, engine: trt.ICudaEngine, owned: ExitStack) -> None:
-        """Room for batches of up to `people`; `owned` frees it. Raises CudaError."""
+        """Allocate for batches of up to `people`; `owned` frees it. Raises CudaError."""
         self.scratch_bytes = max(int(engine.device_memory_size_v2), 1)
         self.crops = PinnedBuffer((people, *_CROP), np.uint8)
         owned.callback(_free, self.crops)
@@ -149,25 +154,25 @@ class _Memory:
 
 
 class _Batch:
-    """What it takes to run a certain number of people.
+    """Execution context and CUDA graph for one batch size.
 
-    A graph holds only for an execution context that stays as it was, so each number has its own;
-    they share the memory for what the network computes.
+    A graph is only valid for an unchanged execution context, so each batch size has its own; they
+    share the memory of activations.
     """
 
     def __init__(
         self, people: int, engine: trt.ICudaEngine, memory: _Memory, stream: Stream
     ) -> None:
-        """Raises TensorRtError."""
+        """Create the execution context. Raises TensorRtError."""
         self.graph: Graph | None = None
         self.ran = False
-        """Whether it ran at all."""
+        """Whether it has run before."""
         self._people, self._memory, self._stream = people, memory, stream
         LOG.forget()
         strategy = trt.ExecutionContextAllocationStrategy.USER_MANAGED
         context: trt.IExecutionContext | None = engine.create_execution_context(strategy)
         if context is None:
-            raise TensorRtError(f"TensorRT makes no context for {people} people: {LOG.reason()}")
+            raise TensorRtError(f"TensorRT creates no context for {people} people: {LOG.reason()}")
         context.set_device_memory(memory.scratch.handle, memory.scratch_bytes)
         ready = (
             context.set_input_shape(INPUT, (people, *_CROP)),
@@ -179,7 +184,7 @@ class _Batch:
         self._context = context
 
     def enqueue(self) -> None:
-        """Put the work into the stream. Raises CudaError and TensorRtError."""
+        """Enqueue upload, network and download. Raises CudaError and TensorRtError."""
         memory, stream = self._memory, self._stream
         stream.upload(memory.crops, memory.crops_gpu, self._people * _CROP_BYTES)
         LOG.forget()
@@ -208,7 +213,7 @@ def _load(plan: bytes | memoryview | mmap) -> trt.ICudaEngine:
 
 
 def _check(engine: trt.ICudaEngine) -> int:
-    """Most people that `engine` takes at once. Raises TensorRtError when it is another network."""
+    """Largest batch of `engine`. Raises TensorRtError when it is of another network."""
     names = [engine.get_tensor_name(number) for number in range(int(engine.num_io_tensors))]
     found = {
         name: (engine.get_tensor_dtype(name), tuple(engine.get_tensor_shape(name)))
@@ -229,4 +234,4 @@ def _free(owned: Stream | DeviceBuffer | PinnedBuffer | Graph) -> None:
     try:
         owned.close()
     except CudaError as error:
-        logger.warning("Memory of the GPU may be lost: %s", error)
+        logger.warning("GPU memory may leak: %s", error)

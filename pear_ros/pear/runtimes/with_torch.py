@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""PEAR's network by torch: on an NVIDIA GPU, or on the CPU, where it is the last resort.
+"""PEAR's network by torch: on an NVIDIA GPU, or on the CPU, as the last choice.
 
-On a GPU the crops are made there too, out of one piece of the image that is uploaded for everybody,
-and one CUDA graph for each number of people does all from the crop to the numbers. That has not yet
-been run on a GPU, only on a stand-in for one.
+On a GPU, crops are made there, from one upload of the part of the image that they cover, and one
+CUDA graph for each batch size computes crops and network. Not yet run on a GPU, only on a stand-in
+for one.
 """
 
 from __future__ import annotations
@@ -24,24 +24,25 @@ from pear_ros.pear.torch_crop import GEOMETRY, covered, crop_people, warp
 from pear_ros.pear.torch_graphs import TorchGraphs, device_name
 
 _ROOM = 3840 * 2160
-"""Pixels of an image for which there is room from the start."""
+"""Pixels of an image for which memory is allocated at the start."""
 _BF16 = 8
-"""Compute capability from which on NVIDIA's GPUs have bf16."""
+"""Least compute capability of GPUs with bf16."""
 
 
 class TorchRuntime:
-    """A pear_ros.pear.runtimes.runtime.Runtime."""
+    """PEAR's network by torch: a pear_ros.pear.runtimes.runtime.Runtime."""
 
     info: RuntimeInfo
-    """What it is; whoever judges it puts the verdict in."""
+    """Its description; `require_accurate` adds the verdict."""
 
     def __init__(
         self, network: PearNetwork, precision: str, device: torch.device, max_people: int
     ) -> None:
-        """`network` in fp32 on the CPU, which stays as it is; `precision`: fp32, fp16 or bf16, on
-        the CPU fp32 alone; `max_people`: the most in one batch.
+        """Prepare `network`, in fp32 on the CPU and not changed, for `device`.
 
-        Raises RuntimeUnavailableError where that cannot be had.
+        `precision`: fp32, fp16 or bf16, on the CPU fp32 alone; `max_people`: largest batch.
+
+        Raises RuntimeUnavailableError where that fails.
         """
         if precision not in PRECISIONS:
             raise RuntimeUnavailableError(
@@ -51,7 +52,7 @@ class TorchRuntime:
         if device.type == "cpu":
             if precision != "fp32":
                 raise RuntimeUnavailableError(
-                    f"torch on the CPU is quick in fp32 alone, not in {precision}: set precision "
+                    f"torch on the CPU is fast in fp32 alone, not in {precision}: set precision "
                     "to auto"
                 )
             name = f"CPU, {torch.get_num_threads()} threads"
@@ -69,30 +70,33 @@ class TorchRuntime:
         self.info = RuntimeInfo("torch", version, name, precision, network.fingerprint, None)
 
     def infer(self, image: Image, places: Squares) -> Array:
-        """See Runtime. Raises ValueError for squares with NaN."""
+        """Return outputs (B, VECTOR_SIZE) float32 for squares `places` (B, 3) of `image` (H, W, 3).
+
+        Raises ValueError for squares with NaN.
+        """
         assert self._path is not None, "closed"
         if len(places) == 0:
             return np.empty((0, VECTOR_SIZE), np.float32)
         return self._path.infer(image, places)
 
     def warmup(self, people: int) -> None:
-        """See Runtime."""
+        """Record the CUDA graphs of batches of 1 to `people`; on the CPU there are none."""
         assert self._path is not None, "closed"
         self._path.warmup(people)
 
     def memory(self) -> tuple[int, int] | None:
-        """See Runtime."""
+        """Return free and total bytes of the GPU's memory; None on the CPU or if unknown."""
         return self._path.memory() if self._path is not None else None
 
     def close(self) -> None:
-        """See Runtime."""
+        """Free the network and the GPU's memory; may be called twice."""
         if self._path is not None:
             self._path.close()
             self._path = None
 
 
 class _OnCpu:
-    """Half precision takes longer there, except by instructions that few processors have."""
+    """In fp32: half precision takes longer, except with instructions that few processors have."""
 
     def __init__(self, network: PearNetwork) -> None:
         self._network = network
@@ -104,13 +108,13 @@ class _OnCpu:
         return vectors
 
     def warmup(self, people: int) -> None:
-        """There is nothing to prepare."""
+        """Prepare nothing."""
 
     def memory(self) -> None:
-        """There is no GPU."""
+        """Return None: there is no GPU."""
 
     def close(self) -> None:
-        """Nothing is held."""
+        """Free nothing."""
 
 
 class _OnCuda:
@@ -119,9 +123,9 @@ class _OnCuda:
     ) -> None:
         deployed = DeployedNetwork(network, precision, explicit_attention=False)
         self._network = deployed.to(device)
-        # Something to look at in the first run: a picture of one pixel.
+        # Input of the first run: an image of one pixel.
         self._geometry = torch.ones((max_people, GEOMETRY), dtype=torch.float64, device=device)
-        self._make_room(_ROOM)
+        self._allocate(_ROOM)
         self._graphs.record(1)
 
     def infer(self, image: Image, places: Squares) -> Array:
@@ -129,7 +133,7 @@ class _OnCuda:
         pixels = piece.shape[0] * piece.shape[1]
         if pixels > len(self._pixels):
             self._graphs.close()
-            self._make_room(image.shape[0] * image.shape[1])
+            self._allocate(image.shape[0] * image.shape[1])
         staged = self._staging[:pixels]
         np.copyto(staged.numpy().reshape(piece.shape), piece)
         with torch.cuda.stream(self._graphs.stream):
@@ -148,8 +152,8 @@ class _OnCuda:
         del self._network, self._pixels
         self._graphs.close()
 
-    def _make_room(self, pixels: int) -> None:
-        """For images of so many pixels. Graphs are recorded anew, as they read from one place."""
+    def _allocate(self, pixels: int) -> None:
+        """Allocate for images of `pixels` and drop the graphs, which read from fixed memory."""
         device = self._geometry.device
         self._staging = torch.empty((pixels, 3), dtype=torch.uint8, pin_memory=True)
         self._pixels = torch.empty((pixels, 3), dtype=torch.uint8, device=device)
@@ -161,11 +165,11 @@ class _OnCuda:
 
 
 def _require(device: torch.device, precision: str) -> str:
-    """The GPU's name; raises RuntimeUnavailableError where it is not there, or is too old."""
+    """The GPU's name. Raises RuntimeUnavailableError where there is none, or it is too old."""
     if device.type != "cuda" or not torch.cuda.is_available():
         raise RuntimeUnavailableError(
-            f"torch {torch.__version__} sees no NVIDIA GPU: nvidia-smi tells whether there is one, "
-            "and a build of torch for CUDA is needed"
+            f"torch {torch.__version__} finds no NVIDIA GPU: check nvidia-smi, and install "
+            "a build of torch for CUDA"
         )
     if precision == "bf16" and torch.cuda.get_device_capability(device)[0] < _BF16:
         raise RuntimeUnavailableError(

@@ -236,7 +236,7 @@ def test_what_cannot_be_compared_is_refused() -> None:
         ("max_rotation_deg", MAX_ROTATION_DEG, "degrees at one joint"),
         ("mean_vertex_mm", MAX_MEAN_VERTEX_MM, "mm on average"),
         ("max_vertex_mm", MAX_VERTEX_MM, "mm at one vertex"),
-        ("max_place_mm", MAX_PLACE_MM, "mm in somebody's place"),
+        ("max_place_mm", MAX_PLACE_MM, "mm in a person's position"),
     ],
 )
 def test_every_bound_counts(field: str, bound: float, said: str) -> None:
@@ -249,11 +249,11 @@ def test_every_bound_counts(field: str, bound: float, said: str) -> None:
 def test_a_verdict_is_a_sentence() -> None:
     assert str(GOOD) == (
         "0.04 degrees and 0.2 mm off fp32 on average (at most 0.3 degrees and 1.1 mm), "
-        "people who are 3 m away at most 2 mm"
+        "positions at 3 m at most 2 mm"
     )
     assert str(Verdict(0.0, 123.4, 1e-5, 99.0, 1234.5)) == (
         "under 0.01 degrees and under 0.01 mm off fp32 on average (at most 123 degrees and 99 mm), "
-        "people who are 3 m away at most 1234 mm"
+        "positions at 3 m at most 1234 mm"
     )
     without_body = replace(GOOD, mean_vertex_mm=math.nan, max_vertex_mm=math.nan)
     assert without_body.passed

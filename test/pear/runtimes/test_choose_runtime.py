@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which runtime is taken, and what is told of it."""
+"""Choice of the runtime, and its diagnostics."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_auto_takes_onnxruntime_where_there_is_no_gpu(
     assert chosen.runtime.info.precision == "fp32"
     assert chosen.runtime.info.weights == weights.fingerprint
     assert "tensorrt: there is no driver of NVIDIA" in chosen.reason
-    assert "torch: " in chosen.reason and "sees no NVIDIA GPU" in chosen.reason
+    assert "torch: " in chosen.reason and "finds no NVIDIA GPU" in chosen.reason
     assert "PEAR runs on onnxruntime" in caplog.text and chosen.reason in caplog.text
     assert not [record for record in caplog.records if record.levelno > logging.INFO]
     chosen.runtime.close()
@@ -60,7 +60,7 @@ def test_a_runtime_that_is_named_is_taken(weights: Weights, body: PearBody, name
         pytest.importorskip("openvino")
     chosen = choose_runtime(weights, body, RuntimeChoice(name, strict=True, precision="fp32"))
     assert chosen.runtime.info.name == name
-    assert chosen.reason == "asked for"
+    assert chosen.reason == "named"
     chosen.runtime.close()
 
 
@@ -70,14 +70,14 @@ def test_another_one_is_taken_with_a_warning(
     chosen = choose_runtime(weights, body, RuntimeChoice("tensorrt"))
     assert chosen.runtime.info.name == "onnxruntime"
     (warning,) = (record for record in caplog.records if record.levelno == logging.WARNING)
-    assert "not on tensorrt as asked for" in warning.message
+    assert "not on tensorrt, which was named" in warning.message
     chosen.runtime.close()
 
 
 def test_strict_forbids_that(weights: Weights, body: PearBody) -> None:
     with pytest.raises(RuntimeUnavailableError, match=r"^tensorrt: there is no driver of NVIDIA"):
         choose_runtime(weights, body, RuntimeChoice("tensorrt", strict=True))
-    with pytest.raises(RuntimeUnavailableError, match="auto names none"):
+    with pytest.raises(RuntimeUnavailableError, match="but runtime is auto"):
         choose_runtime(weights, body, RuntimeChoice("auto", strict=True))
 
 
@@ -104,11 +104,11 @@ def test_messages_tell_what_ran_the_network(pear_models: Path) -> None:
     name, weights, runtime = estimator.model_id.split("/")
     assert (name, runtime) == ("pear", "torch-fp32")
     assert estimator.diagnostics["weights"].startswith(weights)
-    assert estimator.diagnostics["chosen because"] == "asked for"
+    assert estimator.diagnostics["chosen because"] == "named"
     estimator.close()
 
 
 def test_an_estimator_that_nothing_may_run_says_why(pear_models: Path) -> None:
     choice = EstimatorChoice("pear", pear_models, runtime=RuntimeChoice("tensorrt", strict=True))
-    with pytest.raises(EstimatorError, match="PEAR cannot be had: tensorrt: there is no driver"):
+    with pytest.raises(EstimatorError, match="PEAR is not available: tensorrt: there is no driver"):
         make_estimator(choice)

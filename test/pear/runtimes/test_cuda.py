@@ -40,10 +40,10 @@ def test_bytes_go_to_the_gpu_and_come_back(fake: FakeCuda) -> None:
     there.array[:] = np.arange(15).reshape(3, 5)
     stream.upload(there, device, 15)
     stream.download(device, back, 10)
-    assert (back.array != np.arange(15)).all(), "nothing is done before somebody waits"
+    assert (back.array != np.arange(15)).all(), "nothing is done before synchronize()"
     stream.synchronize()
     np.testing.assert_array_equal(back.array[:10], np.arange(10))
-    assert (back.array[10:] != np.arange(10, 15)).all(), "only what was asked for"
+    assert (back.array[10:] != np.arange(10, 15)).all(), "only the bytes of the copy"
     assert fake.live == 4
     for owner in (device, there, back, stream):
         owner.close()
@@ -101,7 +101,7 @@ def test_errors_say_what_to_do(fake: FakeCuda) -> None:
         " the GPU, or allow fewer people at once"
     )
     assert error.value.code == OUT_OF_MEMORY
-    assert fake.library.cudaGetLastError() == 0, "nobody else finds the error"
+    assert fake.library.cudaGetLastError() == 0, "the error is cleared"
 
 
 def test_freeing_goes_on_where_cuda_is_broken(fake: FakeCuda) -> None:
@@ -151,11 +151,11 @@ def test_available_memory() -> None:
 @pytest.mark.parametrize(
     ("machine", "sentence"),
     [
-        ({"start": NO_DEVICE}, "NVIDIA's driver finds no GPU: see what nvidia-smi"),
-        ({"devices": 0}, "NVIDIA's driver finds no GPU: see what nvidia-smi"),
+        ({"start": NO_DEVICE}, "NVIDIA's driver finds no GPU: check nvidia-smi"),
+        ({"devices": 0}, "NVIDIA's driver finds no GPU: check nvidia-smi"),
         ({"start": OUT_OF_MEMORY}, r"NVIDIA's driver does not start: out of memory \(2\)"),
-        ({"driver": 11040}, "driver is too old: it knows CUDA 11.4 at most, and 12.0"),
-        ({"driver": 12060}, "is of CUDA 13.0, newer than the driver, which knows CUDA 12.6"),
+        ({"driver": 11040}, "driver is too old: it supports CUDA 11.4 at most, and 12.0"),
+        ({"driver": 12060}, "is of CUDA 13.0, newer than the driver, which supports CUDA 12.6"),
         ({"runtime": 11080}, r"no CUDA runtime library \(libcudart.so.12 or libcudart.so.13\):"),
         ({"runtime": 14000}, "no CUDA runtime library"),
     ],
@@ -170,7 +170,7 @@ def test_without_a_gpu_it_says_what_is_missing(
 
 def test_a_driver_that_fails_later(fake: FakeCuda) -> None:
     fake.fail("cuDeviceGetName", 1, NO_DEVICE)
-    with pytest.raises(NoGpuError, match="cannot say which GPU: cuDeviceGetName: no CUDA-capable"):
+    with pytest.raises(NoGpuError, match="cannot query the GPU: cuDeviceGetName: no CUDA-capable"):
         cuda.gpu()
 
 

@@ -48,7 +48,7 @@ FINE, WRONG = 1e-4, 1.0
 
 @dataclass
 class Runner:
-    """Says of the bundled crops what REFERENCE does, with some error."""
+    """Returns REFERENCE for the bundled crops, with some error."""
 
     error: float
     info: RuntimeInfo
@@ -133,7 +133,7 @@ def test_an_engine_is_built_once(engines: Engines, caplog: pytest.LogCaptureFixt
     again = later.runtime("fp16")
     assert maker_of(later).built == []
     assert repr(again.info) == repr(first.info)  # There are NaN in it.
-    assert "is taken from" in caplog.text
+    assert "Using the fp16 engine" in caplog.text
     assert not maker_of(later).runners[0].closed
 
 
@@ -189,7 +189,7 @@ def test_without_an_accurate_engine_all_reasons_are_told(engines: Engines) -> No
         first_available(PRECISIONS, engines.runtime)
     fp16, bf16, fp32 = str(caught.value).split("; ")
     assert fp16.startswith("fp16 cannot be used: it is not accurate enough: ")
-    assert bf16.endswith("there is NaN or infinity in its numbers")
+    assert bf16.endswith("its outputs contain NaN or infinity")
     assert fp32 == "fp32 cannot be used: full"
 
 
@@ -247,7 +247,7 @@ def test_an_engine_that_does_not_load_is_built_once_more(
     maker_of(later).unloadable = RuntimeUnavailableError("TensorRT cannot load the engine: magic")
     assert later.runtime("fp16").info.verdict is not None
     assert maker_of(later).built == ["fp16"]
-    assert "is built anew, as TensorRT cannot load the engine: magic" in caplog.text
+    assert "is rebuilt: TensorRT cannot load the engine: magic" in caplog.text
 
 
 def test_a_gpu_that_is_full_is_no_reason_to_build(engines: Engines) -> None:
@@ -280,10 +280,10 @@ def test_what_a_build_measured_is_there_for_the_next(engines: Engines) -> None:
 
 
 def test_progress_is_told_and_can_end_it(engines: Engines) -> None:
-    told: list[BuildProgress] = []
-    replace(engines, progress=told.append).runtime("fp16")
-    assert [progress.done for progress in told] == [1.0, 1.0, 0.5]
-    assert "hashing" in told[0].phase and told[2].phase == "tactics"
+    reported: list[BuildProgress] = []
+    replace(engines, progress=reported.append).runtime("fp16")
+    assert [progress.done for progress in reported] == [1.0, 1.0, 0.5]
+    assert "hashing" in reported[0].phase and reported[2].phase == "tactics"
 
     def stop(progress: BuildProgress) -> None:
         if progress.phase == "tactics":

@@ -160,7 +160,7 @@ def test_it_is_captured_again_where_it_failed(
 def test_without_graphs_it_runs_all_the_same(
     module: ModuleType, fake: FakeCuda, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """And says so once."""
+    """And logs it once."""
     runtime = module.TensorRtRuntime(fake_tensorrt.plan(2), INFO)
     for number in range(1, 9):
         fake.fail("cudaStreamBeginCapture", number, CAPTURE_INVALIDATED)
@@ -236,7 +236,7 @@ def test_what_cannot_be_freed_is_told_and_the_rest_is_freed(
     runtime.close()
     assert fake.live == 1
     [record] = caplog.records
-    assert record.getMessage().startswith(f"Memory of the GPU may be lost: {name} failed: out of")
+    assert record.getMessage().startswith(f"GPU memory may leak: {name} failed: out of")
 
 
 def test_a_gpu_that_breaks_down(module: ModuleType, fake: FakeCuda) -> None:
@@ -256,7 +256,7 @@ def test_a_gpu_that_breaks_down(module: ModuleType, fake: FakeCuda) -> None:
     [
         ("Runtime", "TensorRT 10.3.0 cannot be used here: Runtime was refused"),
         ("deserialize_cuda_engine", "TensorRT 10.3.0 cannot load the engine: deserialize_cuda"),
-        ("create_execution_context", "TensorRT makes no context for 2 people: create_execution"),
+        ("create_execution_context", "TensorRT creates no context for 2 people: create_execution"),
         ("set_input_shape", "TensorRT does not take 2 people: set_input_shape was refused"),
         ("set_tensor_address", "TensorRT does not take 2 people: set_tensor_address was refused"),
         ("execute_async_v3", "TensorRT does not run 2 people: execute_async_v3 was refused"),
@@ -296,7 +296,7 @@ def test_without_a_gpu_tensorrt_is_not_touched(module: ModuleType, fake: FakeCud
 
 
 def test_memory_of_the_gpu(module: ModuleType, fake: FakeCuda) -> None:
-    """Also where it is broken: whoever asks for diagnostics must not fail."""
+    """Also where it is broken: diagnostics must not fail."""
     runtime = module.TensorRtRuntime(fake_tensorrt.plan(1), INFO)
     free, total = runtime.memory()
     assert free > 0 and total == 8 << 30
@@ -329,7 +329,7 @@ def test_tensorrts_log_goes_to_pythons(
     ]
     assert log.reason() == "said INTERNAL_ERROR"
     log.forget()
-    assert log.reason() == "it does not say why"
+    assert log.reason() == "it gives no reason"
 
 
 def test_the_fake_has_nothing_that_tensorrt_lacks() -> None:

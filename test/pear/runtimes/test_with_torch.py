@@ -74,8 +74,8 @@ def test_on_the_cpu_it_is_the_network(network: Any) -> None:
     [
         ("cpu", "fp16", "fp32 alone"),
         ("cpu", "int8", "torch has no int8"),
-        ("cuda", "fp16", "sees no NVIDIA GPU"),
-        ("meta", "fp32", "sees no NVIDIA GPU"),
+        ("cuda", "fp16", "finds no NVIDIA GPU"),
+        ("meta", "fp32", "finds no NVIDIA GPU"),
     ],
 )
 def test_what_cannot_be_had(network: Any, device: str, precision: str, message: str) -> None:
