@@ -68,8 +68,10 @@ class HriBridge(Node):
         )
         descriptor = ParameterDescriptor(description=description, read_only=True)
         self.declare_parameter("transforms", True, descriptor)
-        wanted = self.get_parameter("transforms").get_parameter_value().bool_value
-        self._tf = self.create_publisher(TFMessage, "/tf", TRANSFORMS_QOS) if wanted else None
+        with_transforms = self.get_parameter("transforms").get_parameter_value().bool_value
+        self._tf = (
+            self.create_publisher(TFMessage, "/tf", TRANSFORMS_QOS) if with_transforms else None
+        )
         self._transforms = TransformMessages(["body"], np.array([-1]))
         self._tracked = self.create_publisher(IdsList, "/humans/bodies/tracked", _NEWEST)
         self._bodies: dict[str, _Body] = {}

@@ -20,24 +20,24 @@ def people_in(message: Any, classes: str, min_score: float) -> list[Detection]:
     the image; a rotated box becomes the upright box around it. Boxes that are empty or not finite
     are left out.
     """
-    wanted = {name.strip() for name in classes.split(",") if name.strip()}
+    person_classes = {name.strip() for name in classes.split(",") if name.strip()}
     found = []
     for detection in message.detections:
-        score = _score(detection.results, wanted)
+        score = _score(detection.results, person_classes)
         box = _box(detection.bbox)
         if box is not None and score is not None and not score < min_score:
             found.append(Detection(box, score))
     return sorted(found, key=lambda one: 0.0 if math.isnan(one.score) else -one.score)
 
 
-def _score(results: Any, wanted: set[str]) -> float | None:
+def _score(results: Any, person_classes: set[str]) -> float | None:
     """Score of the best hypothesis of a person; NaN if unknown, None if there is none."""
     if not results:
-        return None if wanted else math.nan
+        return None if person_classes else math.nan
     scores = [
         float(result.hypothesis.score)
         for result in results
-        if not wanted or result.hypothesis.class_id in wanted
+        if not person_classes or result.hypothesis.class_id in person_classes
     ]
     return max(scores, default=None)
 

@@ -84,7 +84,7 @@ ENCODINGS = tuple(_ENCODINGS)
 """Encodings of sensor_msgs/Image that can be read."""
 
 # bgr8 is not among them, as it needs no conversion; nor are 16 bit, which cv_bridge cuts off, and
-# what older versions of it do not know.
+# what its older versions do not support.
 _BRIDGED = frozenset(
     ("rgb8", "bgra8", "rgba8", "mono8", "yuv422", "yuv422_yuy2", *(f"bayer_{n}8" for n in _BAYER))
 )
