@@ -12,7 +12,7 @@ from pear_ros.core.blas import OneBlasThread
 from pear_ros.replay.events import Event, Piece
 from pear_ros.replay.job import Build, Job
 from pear_ros.replay.worker import Worker
-from pear_ros.ros.node.node import build_pipelines
+from pear_ros.ros.pipelines import build_pipelines
 
 
 def replay_in_threads(

@@ -23,7 +23,7 @@ from threadpoolctl import threadpool_limits
 from pear_ros.replay.events import Event, Failed, Finished, Piece
 from pear_ros.replay.job import Build, Job, WorkersError
 from pear_ros.replay.worker import Worker
-from pear_ros.ros.node.node import build_pipelines
+from pear_ros.ros.pipelines import build_pipelines
 
 _RETRIES = 3
 """Attempts after a worker was lost; more would not help if the piece itself kills workers."""

@@ -22,7 +22,8 @@ from pear_ros.core.parameters import Parameters
 from pear_ros.io.downloads import demo_clip
 from pear_ros.io.video import FrameSource
 from pear_ros.ros.conversion.messages import jpeg_message
-from pear_ros.ros.node.node import PearNode, build_pipeline
+from pear_ros.ros.node.node import PearNode
+from pear_ros.ros.pipelines import build_pipeline
 from pear_ros.ros.running import StartError
 from testing.ros_bench import Bench, header
 

@@ -12,7 +12,6 @@ from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackRet
 from rclpy.parameter import Parameter
 from std_srvs.srv import SetBool
 
-from pear_ros.core.configuration import EstimatorChoice
 from pear_ros.core.parameters import Parameters
 from pear_ros.ros.environment import missing
 from pear_ros.ros.node.core_logs import CoreLogs
@@ -28,6 +27,7 @@ from pear_ros.ros.node.parameters import (
 from pear_ros.ros.node.processor import ImageProcessor
 from pear_ros.ros.node.reporter import Reporter
 from pear_ros.ros.node.throttled_logger import ThrottledLogger
+from pear_ros.ros.pipelines import build_pipeline
 from pear_ros.ros.running import StartError, run
 
 if TYPE_CHECKING:
@@ -236,33 +236,6 @@ class PearNode(LifecycleNode):
     def _validate_parameters(self, parameters: list[Parameter[Any]]) -> SetParametersResult:
         reason = refusal(parameters, live_only=self._pipeline is not None)
         return SetParametersResult(successful=not reason, reason=reason)
-
-
-def build_pipeline(parameters: Parameters) -> Pipeline:
-    """Return a pipeline as configured by the parameters."""
-    (pipeline,) = build_pipelines(parameters, 1)
-    return pipeline
-
-
-def build_pipelines(parameters: Parameters, count: int) -> list[Pipeline]:
-    """Return `count` pipelines as configured by the parameters, each for a thread of its own.
-
-    They share PEAR's network, and results are the same whatever the count.
-    """
-    # Imported late: not before parameters have been checked, since the models' runtime takes time.
-    from pear_ros.detection.detectors import make_detector
-    from pear_ros.estimators.factory import make_estimators
-    from pear_ros.pipeline import Pipeline
-
-    return [
-        Pipeline(
-            estimator,
-            make_detector(parameters.detector),
-            parameters,
-            parameters.id_prefix,
-        )
-        for estimator in make_estimators(EstimatorChoice.of(parameters), count)
-    ]
 
 
 def main(
