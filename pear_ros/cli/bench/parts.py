@@ -49,7 +49,7 @@ def watch_parts(pipeline: Pipeline, estimator: Estimator, stopwatch: Stopwatch) 
         stopwatch.watch(estimator, "_fit_parts", "fit parts")
         rest = "wait for parts"
     elif isinstance(estimator, PearEstimator):
-        stopwatch.watch(estimator, "_follow", "follow")
+        stopwatch.watch(estimator, "_detect", "follow")
         stopwatch.watch(estimator._runtime, "infer", "network")
         rest = "place"
     stopwatch.watch(estimator, "estimate", rest)
