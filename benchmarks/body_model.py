@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Our bodies against the `smplx` package: one person, and four, on the CPU.
+"""The package's body models against the `smplx` package: one person, and four, on the CPU.
 
     python -m benchmarks.body_model
 
-Vertices from the same parameters in the same run, in turns. The open body has no pose-corrective
-offsets (the package computes with zeros there). SMPL-X and EHM-s are made up by the recipe of the
-parity tests, with 200 shape and 50 expression coefficients as PEAR has them; for EHM-s, which the
-package does not have, it computes its plain SMPL-X on the same file. The largest difference of any
-vertex is given where both compute the same. `smplx` runs on torch with all cores; ours with one
-thread of BLAS, as in the pipeline, and Numba with all cores. Writes
+Vertices from the same parameters, alternating in the same run. The open body has no pose-corrective
+offsets (`smplx` computes with zeros there). SMPL-X and EHM-s are synthetic, by the recipe of the
+parity tests, with 200 shape and 50 expression coefficients as in PEAR; instead of EHM-s, which
+`smplx` does not have, it computes plain SMPL-X on the same file. The difference is the largest of
+any vertex, where both compute the same body. `smplx` runs on torch with all cores; pear_ros with
+one thread of BLAS, as in the pipeline, and Numba with all cores. Writes
 benchmarks/results/body_model.md.
 """
 
@@ -37,7 +37,7 @@ WARM_UP = 3
 
 
 @dataclass(frozen=True)
-class Contest:
+class Comparison:
     """One of our bodies and the file on which the package runs."""
 
     name: str
@@ -49,8 +49,10 @@ class Contest:
 
 
 def medians(*calls: Callable[[], Any]) -> list[float]:
-    """Median milliseconds of each call. They take turns, some runs each and with a rest in
-    between, as torch's threads keep cores busy for a moment after its calls.
+    """Return the median milliseconds of each call.
+
+    Calls alternate, some runs each, with a pause in between, as torch's threads keep cores busy for
+    a moment after its calls.
     """
     times: list[list[float]] = [[] for _ in calls]
     for _ in range(ROUNDS):
@@ -96,8 +98,8 @@ def with_head(body: EhmBody) -> Callable[[dict[str, Array]], Array]:
     return vertices
 
 
-def contests(folder: Path) -> list[Contest]:
-    """The bodies, with files made up in `folder`."""
+def comparisons(folder: Path) -> list[Comparison]:
+    """Return the pairs to compare, with synthetic files in `folder`."""
     open_body = load_open_body()
     recipe.write_assets(folder / "models", 5)
     smplx, flame = load_body_files(find_model_files(folder / "models"))
@@ -107,9 +109,9 @@ def contests(folder: Path) -> list[Contest]:
     (folder / "open").mkdir()
     open_file = write_smplx_file(open_body, folder / "open", 0.0)
     return [
-        Contest("open body", open_file, open_body, plain(open_body), True),
-        Contest("SMPL-X", smplx_file, smplx, plain(smplx), True),
-        Contest("EHM-s", smplx_file, smplx, with_head(EhmBody(smplx, flame)), False),
+        Comparison("open body", open_file, open_body, plain(open_body), True),
+        Comparison("SMPL-X", smplx_file, smplx, plain(smplx), True),
+        Comparison("EHM-s", smplx_file, smplx, with_head(EhmBody(smplx, flame)), False),
     ]
 
 
@@ -118,28 +120,28 @@ def main() -> None:
     rng = np.random.default_rng(0)
     rows, ratios = [], []
     with tempfile.TemporaryDirectory() as folder, threadpool_limits(1, "blas"):
-        for contest in contests(Path(folder)):
+        for comparison in comparisons(Path(folder)):
             times = []
             for people in (1, 4):
-                body = contest.body
+                body = comparison.body
                 shapes = {"pose": (55, 3), "betas": (body.num_betas,)}
                 shapes |= {"expression": (body.num_expression,), "transl": (3,)}
                 values = {
                     key: rng.normal(0, 0.4, (people, *shape)).astype(np.float32)
                     for key, shape in shapes.items()
                 }
-                theirs = smplx_forward(contest.path, body, values)
-                off = np.abs(contest.ours(values) - theirs().vertices.numpy()).max()
-                fast, slow = medians(lambda: contest.ours(values), theirs)  # noqa: B023
+                theirs = smplx_forward(comparison.path, body, values)
+                off = np.abs(comparison.ours(values) - theirs().vertices.numpy()).max()
+                fast, slow = medians(lambda: comparison.ours(values), theirs)  # noqa: B023
                 times.append(fast)
-                told = f"{1e6 * off:.1f}" if contest.same else "-"
+                difference = f"{1e6 * off:.1f}" if comparison.same else "-"
                 rows.append(
                     [
-                        *(contest.name, str(people), f"{slow:.1f}", f"{fast:.2f}"),
-                        *(f"{slow / fast:.1f} x", told),
+                        *(comparison.name, str(people), f"{slow:.1f}", f"{fast:.2f}"),
+                        *(f"{slow / fast:.1f} x", difference),
                     ]
                 )
-            ratios.append([contest.name, f"{times[1] / times[0]:.2f}"])
+            ratios.append([comparison.name, f"{times[1] / times[0]:.2f}"])
     head = ["body", "people", "smplx ms", "ours ms", "ratio", "largest difference, micrometres"]
     tables = {
         "Vertices from parameters": (head, rows),

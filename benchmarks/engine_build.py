@@ -3,13 +3,13 @@
 
     python -m benchmarks.engine_build [size ...]
 
-PEAR's network with made-up weights is exported as an ONNX graph, and an engine is built of it for
-up to eight people, as on a robot, but by TensorRT-RTX: it has NVIDIA's parser and a builder of
-theirs, for desktop GPUs, and needs none here. That an engine comes out shows that the graph is one
-that TensorRT takes; how fast and how accurate it is does not show. TensorRT itself takes longer, as
-it measures on the GPU. Each step is a process of its own; memory is its largest resident size. The
-machine may have had other work meanwhile: take seconds as upper bounds. The largest, ViT-H, is as
-released. Writes benchmarks/results/engine_build.md.
+PEAR's network with synthetic weights is exported as an ONNX graph, and an engine of it is built for
+up to eight people, as on a robot, but by TensorRT-RTX: it has NVIDIA's parser and a builder for
+desktop GPUs, and needs none here. The result shows that TensorRT accepts the graph, but not how
+fast and how accurate its engine is. TensorRT itself takes longer, as it measures on the GPU. Each
+step is a process of its own; memory is its largest resident size. Other load of the machine is
+possible: take seconds as upper bounds. The largest size, ViT-H, is that of the release. Writes
+benchmarks/results/engine_build.md.
 """
 
 from __future__ import annotations

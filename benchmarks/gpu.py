@@ -1,15 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""PEAR on an NVIDIA GPU by torch, against the way the original goes.
+"""PEAR on an NVIDIA GPU by torch, against the original's implementation.
 
     python -m benchmarks.gpu
 
-Ends within nine minutes and says what it had no time for. Weights and bodies are made up, in full
-size (ViT-H, 671 M parameters). Times are milliseconds from the host's call to the result on the
-host, calls one after the other. `bound` is what the GPU needs at least: to read the weights once,
-or for the arithmetic, whichever takes longer by its maker's figures. Needs nothing of ROS, but
+Ends within nine minutes and lists what it had no time for. Weights and bodies are synthetic, in
+full size (ViT-H, 671 M parameters). Times are milliseconds from the host's call to the result on
+the host, calls one after the other. `bound` is the least time of the GPU: to read the weights once,
+or for the arithmetic, whichever is longer by its maker's figures. Needs nothing of ROS, but
 array_api_compat, numpy, opencv (opencv-python-headless), scipy, smplx, threadpoolctl, torch for
-CUDA and tqdm; wheels of those that are pure Python can be named in PYTHONPATH. `--smoke` tries the
-script itself in a small size on a machine without a GPU, with pytest, and writes nothing. Writes
+CUDA and tqdm; wheels that are pure Python can be named in PYTHONPATH. `--smoke` runs the script in
+a small size on a machine without a GPU, with pytest, and writes nothing. Writes
 benchmarks/results/gpu.md.
 """
 

@@ -54,10 +54,10 @@ Times = NDArray[np.float64]
 
 
 class Bench:
-    """All measurements on one GPU; with `smoke`, all code on none."""
+    """All measurements on one GPU; with `smoke`, the code runs without a GPU."""
 
     def __init__(self, smoke: bool, folder: Path, until: float) -> None:
-        """Make up network and bodies, in `folder`; nothing is begun after `until`."""
+        """Make a synthetic network and bodies in `folder`; nothing is started after `until`."""
         self.left_out: list[str] = []
         self.failed: list[str] = []
         self._smoke, self._folder, self._until = smoke, folder, until
@@ -65,7 +65,7 @@ class Bench:
         self._most = self._people[-1]
         self._device = torch.device("cpu" if smoke else "cuda")
         self.gpu = device_name(self._device)
-        print(f"{self.gpu}: making up weights and bodies", flush=True)
+        print(f"{self.gpu}: making synthetic weights and bodies", flush=True)
         self._network = network(recipe.CONFIG_SMALL if smoke else recipe.CONFIG_VITH)
         recipe.write_assets(folder, 5)
         self._smplx, self._flame = load_body_files(find_model_files(folder))
@@ -75,7 +75,7 @@ class Bench:
         self._image = np.random.default_rng(0).integers(0, 256, (1080, 1920, 3), np.uint8)
 
     def measure(self) -> None:
-        """What matters most comes first; a measurement that fails does not end the others."""
+        """Run all measurements, the most important first; a failure does not end the others."""
         measurements: dict[str, Callable[[], None]] = {
             "network in fp16": lambda: self._run_network("fp16"),
             "mesh": self._run_mesh,
@@ -101,7 +101,7 @@ class Bench:
                 self.failed.append(name)
 
     def tables(self) -> dict[str, Table]:
-        """By heading."""
+        """Return the tables by heading."""
         aims = [
             [name, f"{most:g}", f"{value:.2f}", "yes" if value <= most else "no"]
             for name, most, value in self._aims
@@ -115,7 +115,7 @@ class Bench:
         print(" ", *row, flush=True)
 
     def _latencies(self, call: Callable[[], object]) -> Times:
-        """Of calls one after the other, once it runs as it will."""
+        """Return latencies of consecutive calls, after warm-up."""
         for _ in range(0 if self._smoke else 10):
             call()
         taken: list[float] = []
@@ -128,7 +128,7 @@ class Bench:
         return np.array(taken)
 
     def _run_network(self, precision: str) -> None:
-        """From pictures that are on the GPU, one by one and as a graph."""
+        """Measure the network on images on the GPU, by kernels and as a CUDA graph."""
         deployed = DeployedNetwork(self._network, precision, False).to(self._device)
         flop = operations(deployed, self._pictures(1))
         bound = self._bound(deployed, precision, flop)
@@ -144,7 +144,7 @@ class Bench:
             self._aims.append(("network, five people / one", 2.0, five / one))
 
     def _run_compiled(self) -> None:
-        """The same with each block compiled by torch."""
+        """Measure the network with each block compiled by torch."""
         deployed = DeployedNetwork(self._network, "fp16", False).to(self._device)
         bound = self._bound(deployed, "fp16", operations(deployed, self._pictures(1)))
         if not self._smoke:
@@ -181,7 +181,7 @@ class Bench:
     def _bound(
         self, deployed: DeployedNetwork, precision: str, flop: float
     ) -> Callable[[int], float]:
-        """Milliseconds for a number of people; NaN on a GPU of which nothing is known."""
+        """Return the least milliseconds for a number of people; NaN on an unknown GPU."""
         known = [peaks for name, peaks in PEAKS.items() if name in self.gpu]
         bandwidth, rates = known[0] if known else (np.nan, {precision: np.nan})
         weights = sum(weight.nbytes for weight in deployed.parameters())
@@ -206,7 +206,7 @@ class Bench:
         mesh.close()
 
     def _run_crops(self) -> None:
-        """Upload and warp by the runtime's own code, with a network that looks at one pixel."""
+        """Measure upload and warp by the runtime's code, with a network that reads one pixel."""
         crops = Crops(network(recipe.CONFIG_SMALL), "fp32", self._device, self._most)
         for people in self._people:
             places = squares(boxes(people), 1920, 1080)
@@ -246,8 +246,8 @@ class Bench:
             off = 1e3 * np.abs(mesh(parameters(Prediction.from_vectors(seen))) - wanted).max()
             ratio = float(np.median(slow) / np.median(fast))
             head = ["people", "way", *DISTRIBUTION, "ratio", "largest difference, mm"]
-            for way, taken, told in (("ours", fast, f"{ratio:.1f} x"), ("original", slow, "")):
-                cells = [str(people), way, *distribution(taken), told, f"{off:.2f}"]
+            for way, taken, cell in (("ours", fast, f"{ratio:.1f} x"), ("original", slow, "")):
+                cells = [str(people), way, *distribution(taken), cell, f"{off:.2f}"]
                 self._row("1080p image to parameters and vertices", head, cells)
             if people == 1:
                 median = float(np.median(fast))
@@ -259,18 +259,18 @@ class Bench:
         mesh.close()
 
     def _run_accuracy(self) -> None:
-        """Against the network in fp32 on the CPU."""
+        """Measure the accuracy against the network in fp32 on the CPU."""
         reference = infer_bundled(TorchRuntime(self._network, "fp32", torch.device("cpu"), 1))
         for precision in ("fp32", "bf16", "fp16"):
             runtime = self._runtime(precision)
             verdict = judge(infer_bundled(runtime), reference, self._body)
             runtime.close()
-            head = ["precision", "passes", "made-up weights, eight bundled crops"]
-            told = "yes" if verdict.passed else "no"
-            self._row("Accuracy", head, [precision, told, str(verdict)])
+            head = ["precision", "passes", "synthetic weights, eight bundled crops"]
+            passed = "yes" if verdict.passed else "no"
+            self._row("Accuracy", head, [precision, passed, str(verdict)])
 
     def _run_rtx(self) -> None:
-        """It is not made for GPUs of data centres: what does it say there?"""
+        """Try TensorRT-RTX, which is not made for GPUs of data centres."""
         self._row("TensorRT-RTX, ViT-S in fp16", ["", ""], ["", self._ask_rtx()])
 
     def _ask_rtx(self) -> str:
@@ -295,8 +295,8 @@ class Bench:
         if plan is None:
             return f"{trt.__version__} builds no engine"
         engine = trt.Runtime(log).deserialize_cuda_engine(plan)
-        told = "loads it" if engine is not None else "does not load it on this GPU"
-        return f"{trt.__version__} builds an engine of {plan.nbytes / 1e6:.0f} MB and {told}"
+        outcome = "loads it" if engine is not None else "does not load it on this GPU"
+        return f"{trt.__version__} builds an engine of {plan.nbytes / 1e6:.0f} MB and {outcome}"
 
     def _runtime(self, precision: str) -> Any:
         if self._smoke:
@@ -316,27 +316,27 @@ class Crops(_OnCuda):
 
 
 def network(config: Mapping[str, Any]) -> PearNetwork:
-    """Made up by the recipe of the parity tests."""
+    """Return a network with synthetic weights, by the recipe of the parity tests."""
     weights = recipe.iter_state_dict(recipe.network_layout(**config), 5)
     return build_network({key: torch.from_numpy(value) for key, value in weights}, config["heads"])
 
 
 def operations(deployed: DeployedNetwork, pictures: Tensor) -> float:
-    """Floating-point operations of the matrix products."""
+    """Return the floating-point operations of the matrix products."""
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
         deployed.from_pictures(pictures)
     return float(counter.get_total_flops())
 
 
 def boxes(people: int) -> Array:
-    """(B, 4) of people who stand side by side in an image of 1920 x 1080."""
+    """Return boxes (B, 4) of people side by side in an image of 1920 x 1080 pixels."""
     left = 60.0 + 220.0 * np.arange(people)
     top, right, bottom = (np.full(people, edge) for edge in (240.0, 220.0, 840.0))
     return np.stack([left, top, left + right, bottom], axis=1).astype(np.float32)
 
 
 def parameters(seen: Prediction) -> EhmParameters:
-    """What the network says, not placed in space, with its pose as axis-angle."""
+    """Return the network's parameters, not placed in space, with the pose as axis-angle."""
     people = len(seen.betas)
     still = np.broadcast_to(np.eye(3, dtype=np.float32), (people, 3, 3, 3))
     parts = (seen.global_orient, seen.body_pose, still, seen.left_hand_pose, seen.right_hand_pose)
@@ -357,7 +357,7 @@ def parameters(seen: Prediction) -> EhmParameters:
 
 
 def some_people(people: int) -> EhmParameters:
-    """Made up, each another."""
+    """Return parameters of different random people."""
     rng = np.random.default_rng(people)
     vectors = rng.normal(0.0, 0.3, (people, VECTOR_SIZE)).astype(np.float32)
     vectors[:, : LAYOUT["rotations"]] += np.tile([1, 0, 0, 0, 1, 0], LAYOUT["rotations"] // 6)
@@ -365,20 +365,20 @@ def some_people(people: int) -> EhmParameters:
 
 
 def turned(people: EhmParameters, turn: Array) -> EhmParameters:
-    """With another rotation (B, 3, 3) before the global one."""
+    """Return the people with a rotation (B, 3, 3) applied before the global orientation."""
     pose = people.pose.copy()
     pose[:, 0] = (Rotation.from_matrix(turn) * Rotation.from_rotvec(pose[:, 0])).as_rotvec()
     return replace(people, pose=pose)
 
 
 def distribution(taken: Times) -> list[str]:
-    """Median, 90 % and 99 %."""
+    """Return median, 90th and 99th percentile, formatted."""
     return [f"{value:.3f}" for value in np.percentile(taken, [50, 90, 99])]
 
 
 @contextmanager
 def tf32() -> Iterator[None]:
-    """Products and convolutions of float32 in TF32, as the original has them."""
+    """Compute float32 products and convolutions in TF32 in this context, as the original does."""
     before = torch.get_float32_matmul_precision()
     torch.set_float32_matmul_precision("high")
     try:

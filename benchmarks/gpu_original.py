@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The way the original goes, for benchmarks.gpu: one person after the other, each step on its own.
+"""The original's implementation, for benchmarks.gpu: one person after the other, step by step.
 
-A crop by OpenCV, copied to the GPU as float32; the network as it stands, in float32 and batch 1;
-then FLAME and SMPL-X by the dense functions of the `smplx` package, whose joint tree lies on the
-GPU as in the package, and the vertices copied back.
+A crop by OpenCV, copied to the GPU as float32; the network unchanged, in float32 and batch 1; then
+FLAME and SMPL-X by the dense functions of the `smplx` package, whose joint tree is on the GPU as in
+the package, and the vertices copied back.
 """
 
 from __future__ import annotations

@@ -3,12 +3,13 @@
 
     python -m benchmarks.image_transport [--images 50] [--rate 5] [--name image_transport]
 
-A camera and a subscriber are processes of their own on one machine. Each row is a size, what the
-camera offers and what the subscriber requests: best_effort is the baseline, auto is the node's
-default, which requests what is offered. Columns are the middleware's transports and the kernel's
-receive buffers (net.core.rmem_max and rmem_default), which only root can change: without that the
-columns of large buffers are left out. A cell has the images that arrived and the median latency
-from before publishing to the callback. UDPv4 has no shared memory: it is what two machines use.
+A camera and a subscriber are separate processes on one machine. Each row is an image size, the
+reliability that the camera offers and the one that the subscriber requests: best_effort is the
+baseline, auto is the node's default, which requests what is offered. Columns are the middleware's
+transports and the kernel's receive buffers (net.core.rmem_max and rmem_default), which only root
+can change: otherwise the columns of large buffers are omitted. A cell has the number of received
+images and the median latency from before publishing to the callback. UDPv4, without shared memory,
+is what two machines use.
 
 The middleware is that of RMW_IMPLEMENTATION; transports other than the default are Fast DDS's.
 Writes benchmarks/results/NAME.md.
@@ -87,9 +88,9 @@ def receive_buffers(size: int) -> Iterator[None]:
 def main() -> None:
     """Measure and write the report."""
     parser = argparse.ArgumentParser(description="Raw images from a camera to the node")
-    parser.add_argument("--images", type=int, default=50, help="of each cell")
-    parser.add_argument("--rate", type=float, default=5.0, help="images a second")
-    parser.add_argument("--name", default="image_transport", help="of the result file")
+    parser.add_argument("--images", type=int, default=50, help="number of images for each cell")
+    parser.add_argument("--rate", type=float, default=5.0, help="frame rate, Hz")
+    parser.add_argument("--name", default="image_transport", help="name of the result file")
     arguments = parser.parse_args()
     # rmw_fastrtps ignores FASTDDS_BUILTIN_TRANSPORTS where this is set.
     os.environ.pop("ROS_AUTOMATIC_DISCOVERY_RANGE", None)
@@ -110,7 +111,7 @@ def main() -> None:
                             )
                             bar.update()
             except OSError as error:
-                print(f"{buffers} left out: {error}", file=sys.stderr)
+                print(f"{buffers} omitted: {error}", file=sys.stderr)
     columns = [(t, b) for b in BUFFERS for t in transports if any(k[1] == b for k in cells)]
     headings = ["image", "offered", "requested", *(f"{t}, {b}" for t, b in columns)]
     table = [
@@ -121,7 +122,7 @@ def main() -> None:
         ]
         for row in rows
     ]
-    heading = f"{middleware}: of {arguments.images} images at {arguments.rate:g} Hz arrived"
+    heading = f"{middleware}: of {arguments.images} images at {arguments.rate:g} Hz were received"
     write_report(arguments.name, __doc__ or "", {heading: (headings, table)})
 
 

@@ -3,10 +3,10 @@
 
     python -m benchmarks.mesh_step
 
-Vertices of the same people from the same parameters in the same run, in turns. The body is made up
-in full size; the graph is that of pear_ros.body's own code, exported by torch for each number of
-people. `int8`: its matrices of blend shapes quantised by onnxruntime, all else in float32. Both
-sides have all cores. The largest difference is from NumPy in float64. Writes
+Vertices of the same people from the same parameters, alternating in the same run. The body is
+synthetic, in full size; the graph is exported by torch from pear_ros.body for each number of
+people. `int8`: its matrices of blend shapes are quantised by onnxruntime, all else is float32. Both
+use all cores. The difference is the largest from NumPy in float64. Writes
 benchmarks/results/mesh_step.md.
 """
 
@@ -41,7 +41,7 @@ _LARGE = 1_000_000
 
 
 class Step(torch.nn.Module):
-    """Rows of parameters -> vertices."""
+    """Rows of parameters -> vertices, as a module for export."""
 
     def __init__(self, body: EhmBody) -> None:
         super().__init__()
@@ -49,13 +49,13 @@ class Step(torch.nn.Module):
         self._rows = ParameterRows(body)
 
     def forward(self, rows: torch.Tensor) -> torch.Tensor:
-        """(B, V, 3) of (B, W)."""
+        """Return vertices (B, V, 3) of rows (B, W)."""
         vertices: torch.Tensor = self._body.vertices(self._rows.unpack(rows))
         return vertices
 
 
 def export(step: Step, rows: Array, path: Path) -> Path:
-    """The step for as many people as there are rows."""
+    """Export the step for as many people as `rows`; return the file."""
     example = torch.from_numpy(rows)
     step(example)
     # Not optimised: torch's optimiser takes the small number that keeps angles of 0 from making
@@ -114,8 +114,8 @@ def main() -> None:
             persons = some_people(people)
             path = export(step, layout.pack(persons), folder / f"{people}.onnx")
             ways: dict[str, Callable[[EhmParameters], Any]] = {"NumPy, Numba": body.vertices}
-            for told, file in (("float32", path), ("int8", in_int8(path))):
-                ways[f"onnxruntime, {told}"] = by_onnxruntime(file, layout)
+            for precision, file in (("float32", path), ("int8", in_int8(path))):
+                ways[f"onnxruntime, {precision}"] = by_onnxruntime(file, layout)
             cases.append((persons, ways))
         for persons, ways in cases:
             times = medians(*(partial(way, persons) for way in ways.values()))

@@ -3,11 +3,11 @@
 
     python -m benchmarks.network
 
-Both have the same weights and look at the same pictures, 256 x 192 pixels, in turns in the same
-run. The equal one is torch's patch convolution and `nn.TransformerEncoder`: once as it chooses to
-run (its fused inference path, where it has one), once with that path switched off. The largest
-difference of any number of the two backbones is given. `whole` is our network with its head. Torch
-uses all cores. Writes benchmarks/results/network.md.
+Both have the same weights and infer the same images, 256 x 192 pixels, alternating in the same run.
+The equal one is torch's patch convolution and `nn.TransformerEncoder`: once with torch's default
+(its fused inference path, where it has one), once with that path switched off. The difference is
+the largest of any number of the two backbones. `whole` is PEAR's network with its head. Torch uses
+all cores. Writes benchmarks/results/network.md.
 """
 
 from __future__ import annotations

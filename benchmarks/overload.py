@@ -3,15 +3,15 @@
 
     python -m benchmarks.overload [--images 20000]
 
-The node with the open default pipeline is a process of its own; another one publishes the demo
-clip's pictures (JPEG, over and over) on real DDS and listens to `humans`. First each picture is
-sent when the results of the last are there, which gives the rate that the node can process; then
-half that rate, the baseline; then four times that rate.
+The node with the open default pipeline runs in a separate process; another one publishes the demo
+clip's images (JPEG, repeatedly) on real DDS and subscribes to `humans`. First each image is sent
+after the results of the last one, which gives the rate that the node can process; then at half that
+rate, the baseline; then at four times that rate.
 
-Latency is from before an image is published to the arrival of its HumanArray. Its bound is the
-image's own processing time, as the node reports it, plus one period of the images; the way there
-and back over DDS is not part of it. The camera is not calibrated, of which the log may remind once
-a minute. Writes benchmarks/results/overload.md and overload.svg.
+Latency is the time from before an image is published to the reception of its HumanArray. Its bound
+is the image's own processing time, as the node publishes it, plus one period of the images; the
+transport over DDS is not part of it. The camera is not calibrated, which the log may repeat once a
+minute. Writes benchmarks/results/overload.md and overload.svg.
 """
 
 from __future__ import annotations
@@ -38,13 +38,15 @@ BASELINE_IMAGES, IMAGES = 200, 2000
 SETTLED = 0.1
 """Fraction of the run after which memory should no longer grow."""
 BINS = 100
-"""Size of the chart, pixels."""
+"""Number of bins of the chart."""
 
 
 def main() -> None:
     """Measure and write the report."""
     parser = argparse.ArgumentParser(description="The node under more images than it can process")
-    parser.add_argument("--images", type=int, default=IMAGES, help="how many, in the overload")
+    parser.add_argument(
+        "--images", type=int, default=IMAGES, help="number of images in the overload"
+    )
     images = parser.parse_args().images
     os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
     os.environ["ROS_DOMAIN_ID"] = str(1 + os.getpid() % 100)
@@ -62,9 +64,11 @@ def main() -> None:
     (RESULTS / "overload.svg").write_text(plot(overload))
     picture = "![Memory and latency over the run](overload.svg)"
     tables = {
-        f"Latency (the node can process {rate:.1f} images a second)": latencies(baseline, overload),
+        f"Latency (the node can process {rate:.1f} images per second)": latencies(
+            baseline, overload
+        ),
         f"Memory of the node at {OVERLOAD:g} times that rate": memory(overload),
-        "What it wrote into its log meanwhile": log_lines(overload),
+        "Log messages during the run": log_lines(overload),
     }
     write_report("overload", f"{__doc__}\n{picture}", tables)
 
@@ -75,7 +79,7 @@ def latencies(baseline: Run, overload: Run) -> Table:
     way = float(np.percentile(baseline.other_ms, 95))
     columns = [
         [
-            f"{len(run.sent)}, {(len(run.sent) - 1) / run.seconds:.1f} a second",
+            f"{len(run.sent)}, {(len(run.sent) - 1) / run.seconds:.1f} per second",
             f"{run.counts['processed']:.0f}",
             f"{run.counts['dropped']:.0f}",
             f"{len(run.sent) - run.counts['received']:.0f}",
@@ -94,13 +98,13 @@ def latencies(baseline: Run, overload: Run) -> Table:
         "processed",
         "dropped by the node for a newer one",
         "dropped by DDS for a newer one, or lost",
-        "latency, ms: median / 95 % / 99 % / longest",
-        "of that, the image's own processing",
-        "the rest: waiting for its turn, and DDS",
+        "latency, ms: median / 95 % / 99 % / maximum",
+        "processing of the image itself",
+        "remainder: waiting, and DDS",
         "period of the images, ms",
         "latency within the bound",
         f"within the bound and {way:.1f} ms for DDS, its 95 % at {BASELINE:g} times the rate",
-        "beyond the bound, ms: median / 95 % / 99 % / most",
+        "beyond the bound, ms: median / 95 % / 99 % / maximum",
     )
     head = ["", f"{BASELINE:g} times the rate", f"{OVERLOAD:g} times the rate"]
     return head, list(zip(names, *columns, strict=True))
@@ -116,8 +120,8 @@ def memory(run: Run) -> Table:
         ["images sent", f"{len(run.sent)} in {run.seconds / 60:.1f} minutes"],
         ["images processed", f"{run.counts['processed']:.0f}"],
         ["resident MB, mean of each tenth of the run", " ".join(tenths)],
-        ["most", f"{kilobytes.max() / 1e3:.1f}"],
-        ["kB more for 1000 images sent, after the first tenth", f"{1000 * slope:+.1f}"],
+        ["maximum", f"{kilobytes.max() / 1e3:.1f}"],
+        ["growth in kB per 1000 images sent, after the first tenth", f"{1000 * slope:+.1f}"],
     ]
     return ["", ""], rows
 

@@ -1,23 +1,23 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How nearly bodies from PEAR's crops project to where the network saw them.
+"""Reprojection error of bodies from PEAR's crops after their placement before a robot's camera.
 
     python -m benchmarks.placement
 
-Bodies in random poses, seen from all sides, fill crops as they do in PEAR's training. Each crop is
-put at the centre, at an edge and in a corner of an image of 1280 x 720 pixels, such that the
-person's box ends at the image's border, and the body is placed before cameras of different focal
-length. The figures are the mean distance over all vertices between where the network put them in
-the image and where the camera sees the placed mesh, in percent of the longer side of the person's
-box (the crop's side is a quarter larger). "worst 5 %": what one person in twenty exceeds.
+Bodies in random poses, seen from all sides, fill crops as in PEAR's training. Each crop is put at
+the centre, at an edge and in a corner of an image of 1280 x 720 pixels, such that the person's box
+ends at the image's border, and the body is placed before cameras of different focal length. The
+figures are the mean distance over all vertices between the network's projection into the image and
+that of the placed mesh, in percent of the longer side of the person's box (the crop's side is a
+quarter larger). "worst 5 %": the 95th percentile over people.
 
 - authors: the closed form of PEAR's authors, the fallback for cameras without calibration
-- translation: the best translation for the vertices, without turning
-- placed: what the package does (pear_ros.pear.placement), from the joints alone
-- best: the best rotation and translation for the vertices, by least squares. No rigid motion comes
-  nearer, and a larger body further away looks the same: what remains here is the perspective of a
+- translation: the best translation for the vertices, without rotation
+- placed: pear_ros.pear.placement, from the joints alone
+- best: the best rotation and translation for the vertices, by least squares. No rigid motion has a
+  smaller error, and a larger body further away looks the same: what remains is the perspective of a
   body that was seen nearly without any. In the middle of the image that is 1 % at a distance of
-  about 4.3 m; beside it, the stretch of a perspective image towards its borders comes on top
-- "-": some body would come to lie partly behind the camera
+  about 4.3 m; beside it, the stretch of a perspective image towards its borders adds to it
+- "-": a body would be partly behind the camera
 """
 
 from __future__ import annotations
@@ -62,22 +62,23 @@ NETWORK_CAMERA = Camera(256, 256, 3072.0, 3072.0, 128.0, 128.0)
 
 
 @dataclass(frozen=True)
-class Crowd:
-    """People as a network says that they are, each in the middle of a crop."""
+class PredictedPeople:
+    """People as predicted by a network, each in the middle of a crop."""
 
     kinds: Sequence[str]
+    """Kind of pose of each."""
     joints: Doubles
-    """(B, 55, 3)"""
+    """(B, 55, 3) metres."""
     vertices: npt.NDArray[np.float32]
-    """(B, V, 3)"""
+    """(B, V, 3) metres."""
     cameras: Doubles
     """(B, 3) tx, ty and s of the network's camera."""
     shape: Doubles
     """(B, 2) width and height of the person's box over the longer of the two."""
 
 
-def crowd(rng: np.random.Generator) -> Crowd:
-    """Some people of each kind of pose, turned and tilted at random."""
+def sample_people(rng: np.random.Generator) -> PredictedPeople:
+    """Return people of each kind of pose, in random orientations."""
     body = load_open_body()
     kinds = [kind for kind in KINDS for _ in range(PEOPLE_OF_A_KIND)]
     poses = []
@@ -95,11 +96,11 @@ def crowd(rng: np.random.Generator) -> Crowd:
         np.zeros((count, 3), np.float32),
     )
     joints, vertices = body.joints(*arguments), body.vertices(*arguments)
-    return Crowd(kinds, joints.astype(float), vertices, *filling(vertices))
+    return PredictedPeople(kinds, joints.astype(float), vertices, *filling(vertices))
 
 
 def filling(vertices: npt.NDArray[np.floating]) -> tuple[Doubles, Doubles]:
-    """Cameras that see (B, V, 3) in the middle of a crop, filling it, and the boxes' shapes."""
+    """Return crop cameras (B, 3) in which vertices (B, V, 3) fill the crop, and box shapes."""
     cameras = np.tile([0.0, 0.0, 1.0], (len(vertices), 1))
     crop = np.tile([0.0, 0.0, 256.0], (len(vertices), 1))
     for _ in range(10):
@@ -111,8 +112,8 @@ def filling(vertices: npt.NDArray[np.floating]) -> tuple[Doubles, Doubles]:
     return cameras, sides / sides.max(axis=1, keepdims=True)
 
 
-def squares(people: Crowd, side: float, where: tuple[int, int]) -> Doubles:
-    """(B, 3) crops whose box touches the borders on one side of the image, or is in the centre."""
+def squares(people: PredictedPeople, side: float, where: tuple[int, int]) -> Doubles:
+    """Return squares (B, 3) whose box touches the image's borders at one side, or is centred."""
     rng = np.random.default_rng(2)
     direction = rng.choice((-1, 1), (len(people.kinds), 2)) * where
     room = np.maximum(np.array(SIZE) - people.shape * side, 0.0) / 2
@@ -122,7 +123,7 @@ def squares(people: Crowd, side: float, where: tuple[int, int]) -> Doubles:
 
 
 def camera(focal: float, distortion: Distortion | None = None) -> Camera:
-    """Camera of a focal length in image widths."""
+    """Return a camera with a focal length in image widths."""
     width, height = SIZE
     f = focal * width
     return Camera(width, height, f, f, (width - 1) / 2, (height - 1) / 2, distortion=distortion)
@@ -130,18 +131,20 @@ def camera(focal: float, distortion: Distortion | None = None) -> Camera:
 
 @dataclass(frozen=True)
 class Motion:
-    """Where B bodies are put, as pear_ros.pear.placement.place_people says it."""
+    """Rigid motions of B bodies, in the convention of pear_ros.pear.placement.place_people."""
 
     turn: npt.NDArray[np.floating]
     transl: npt.NDArray[np.floating]
 
     def moved(self, change: Doubles) -> Motion:
-        """Turned further by rotation vectors and shifted, `change` (6,) or (B, 6)."""
+        """Return the motions after a change (6,) or (B, 6): rotation vectors and translations."""
         turn = Rotation.from_rotvec(change[..., :3]).as_matrix() @ self.turn
         return Motion(turn, self.transl + change[..., 3:])
 
-    def __call__(self, people: Crowd, points: npt.NDArray[np.floating]) -> npt.NDArray[np.floating]:
-        """Points (B, N, 3) of the bodies, moved."""
+    def __call__(
+        self, people: PredictedPeople, points: npt.NDArray[np.floating]
+    ) -> npt.NDArray[np.floating]:
+        """Return points (B, N, 3) of the bodies after the motions."""
         pelvis = people.joints[:, :1]
         shift = pelvis + self.transl[:, None] - pelvis @ self.turn.swapaxes(1, 2)
         turned = points @ self.turn.swapaxes(1, 2).astype(points.dtype)
@@ -153,12 +156,12 @@ def fitted(points: npt.NDArray[np.floating]) -> Doubles:
     return np.asarray(points[:, ::FITTED], np.float64)
 
 
-def best_motion(people: Crowd, pixels: Doubles, seen_by: Camera, start: Motion) -> Motion:
+def best_motion(people: PredictedPeople, pixels: Doubles, target: Camera, start: Motion) -> Motion:
     """The rigid motions with which the vertices project best to pixels (B, V, 2)."""
     points, wanted = fitted(people.vertices), fitted(pixels)
 
     def off(motion: Motion) -> Doubles:
-        found = seen_by.project(motion(people, points)).astype(float)
+        found = target.project(motion(people, points)).astype(float)
         return np.asarray((found - wanted).reshape(len(points), -1))
 
     motion, step = start, 1e-3
@@ -186,22 +189,22 @@ class Result:
     """Of the placed pelvis, metres."""
 
 
-def measure(people: Crowd, side: float, where: tuple[int, int], seen_by: Camera) -> Result:
-    """All ways of placing everybody in one place of the image."""
+def measure(people: PredictedPeople, side: float, where: tuple[int, int], target: Camera) -> Result:
+    """Return the errors of all methods of placement, for one position of the crops in the image."""
     crops = squares(people, side, where)
     wanted = image_points(people.vertices, people.cameras, crops)
 
     def off(motion: Motion) -> Doubles:
-        found = seen_by.project(motion(people, people.vertices))
+        found = target.project(motion(people, people.vertices))
         return np.asarray(np.linalg.norm(found - wanted, axis=2).mean(axis=1) / side)
 
     upright = np.tile(np.eye(3), (len(crops), 1, 1))
-    placed = Motion(*place_people(people.joints, people.cameras, crops, seen_by))
+    placed = Motion(*place_people(people.joints, people.cameras, crops, target))
     return Result(
-        authors=off(Motion(upright, closed_form(people.cameras, crops, seen_by))),
-        translation=off(Motion(upright, place(fitted(people.vertices), fitted(wanted), seen_by))),
+        authors=off(Motion(upright, closed_form(people.cameras, crops, target))),
+        translation=off(Motion(upright, place(fitted(people.vertices), fitted(wanted), target))),
         placed=off(placed),
-        best=off(best_motion(people, wanted, seen_by, placed)),
+        best=off(best_motion(people, wanted, target, placed)),
         distance=(people.joints[:, 0] + placed.transl)[:, 2],
     )
 
@@ -223,15 +226,18 @@ def number(percent: float) -> str:
     return "-" if np.isnan(percent) else f"{percent:.2f}"
 
 
-def recovery(people: Crowd, side: float, where: tuple[int, int], focal: float) -> list[str]:
-    """Whether truth is found again from what a network says that sees every vertex where it is.
+def recovery(
+    people: PredictedPeople, side: float, where: tuple[int, int], focal: float
+) -> list[str]:
+    """Return errors of the pelvis and the root's rotation for an ideal network, as table cells.
 
-    The people as placed are the truth. The network knows pose and shape and turns and shifts the
-    body such that its own camera sees it, as nearly as it can, as the real camera sees the truth.
+    The placed people are the ground truth. The ideal network has their pose and shape, and rotates
+    and translates the body such that its own camera projects the vertices, as nearly as possible,
+    to where the real camera projects those of the ground truth.
     """
-    seen_by, crops = camera(focal), squares(people, side, where)
-    truth = Motion(*place_people(people.joints, people.cameras, crops, seen_by))
-    seen = seen_by.project(truth(people, people.vertices)).astype(float)
+    target, crops = camera(focal), squares(people, side, where)
+    truth = Motion(*place_people(people.joints, people.cameras, crops, target))
+    seen = target.project(truth(people, people.vertices)).astype(float)
     in_crop = (seen - crops[:, None, :2]) * (NETWORK_CAMERA.width / crops[:, None, 2:])
     upright = np.tile(np.eye(3), (len(crops), 1, 1))
     start = Motion(upright, place(fitted(people.vertices), fitted(in_crop), NETWORK_CAMERA))
@@ -240,8 +246,8 @@ def recovery(people: Crowd, side: float, where: tuple[int, int], focal: float) -
     joints = replace(network, transl=np.zeros((len(crops), 3)))(people, people.joints)
     cells = []
     for turn, transl in (
-        (upright, place(joints, image_points(joints, cameras, crops), seen_by)),
-        place_people(joints, cameras, crops, seen_by),
+        (upright, place(joints, image_points(joints, cameras, crops), target)),
+        place_people(joints, cameras, crops, target),
     ):
         error = Rotation.from_matrix(turn @ network.turn @ truth.turn.swapaxes(1, 2)).magnitude()
         moved = np.linalg.norm(transl - truth.transl, axis=1)
@@ -249,21 +255,21 @@ def recovery(people: Crowd, side: float, where: tuple[int, int], focal: float) -
     return cells
 
 
-def milliseconds(people: Crowd, count: int, seen_by: Camera) -> float:
-    """Median time in which `count` people are placed."""
+def milliseconds(people: PredictedPeople, count: int, target: Camera) -> float:
+    """Return the median time to place `count` people, milliseconds."""
     crops = squares(people, 200.0, PLACES["edge"])[:count]
     joints, cameras = people.joints[:count].astype(np.float32), people.cameras[:count]
     times = []
     for _ in range(RUNS):
         start = time.perf_counter()
-        place_people(joints, cameras, crops, seen_by)
+        place_people(joints, cameras, crops, target)
         times.append(time.perf_counter() - start)
     return 1000 * float(np.median(times))
 
 
 def main() -> None:
     """Measure and write the report."""
-    people = crowd(np.random.default_rng([2026, 11]))
+    people = sample_people(np.random.default_rng([2026, 11]))
     cases = [(focal, side, name) for focal in FOCALS for side in SIDES for name in PLACES]
     results = {
         (focal, side, name): measure(people, side, PLACES[name], camera(focal))
@@ -285,7 +291,7 @@ def main() -> None:
         ]
         for kind in KINDS
     ]
-    found_again = [
+    recovered = [
         [f"{focal:g}", f"{side}", name, *recovery(people, side, where, focal)]
         for focal in (0.8, 1.4)
         for side in (200, 400)
@@ -293,8 +299,8 @@ def main() -> None:
     ]
     cameras = {"pinhole": camera(1.0)} | {name: camera(f, d) for name, (f, d) in LENSES.items()}
     speed = [
-        [name, *(f"{milliseconds(people, count, seen_by):.2f}" for count in (1, 8))]
-        for name, seen_by in cameras.items()
+        [name, *(f"{milliseconds(people, count, target):.2f}" for count in (1, 8))]
+        for name, target in cameras.items()
     ]
     head = ("focal length, widths", "box, pixels", "where")
     write_report(
@@ -307,13 +313,13 @@ def main() -> None:
                 ("pose", *(f"focal length {f:g} widths" for f in FOCALS)),
                 by_pose,
             ),
-            "Found again: what a network says that sees every vertex where it is": (
+            "Recovery of the ground truth by an ideal network": (
                 (
                     *head,
                     *("translation: root off, degrees", "pelvis off, mm"),
                     *("placed: root off, degrees", "pelvis off, mm"),
                 ),
-                found_again,
+                recovered,
             ),
             "Time of place_people, ms": (("camera", "1 person", "8 people"), speed),
         },

@@ -1,15 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """Throughput of `pear replay`: one piece at a time, several at once, and on Ray.
 
-    PYTHONPATH=test python -m benchmarks.replay
+    python -m benchmarks.replay
 
-The demo clip as a bag (JPEG, 640 x 360), by the open default, in chunks of two seconds. The
-baseline is the bare pipeline on the same pictures, decoded beforehand, in chunks, too: what is
-missing from 1 is what reading, decoding, writing and the start of each chunk take. Loading models
-and starting Ray are left out. The ways take turns; medians. All ways of replaying write the same
-bytes, which is checked.
+It replays the demo clip as a bag (JPEG, 640 x 360) with the open default, in chunks of two seconds.
+The baseline is the pipeline alone on the same images, decoded beforehand, in chunks, too: the
+difference from 1 is the share of reading, decoding, writing and the start of each chunk. Loading of
+models and the start of Ray are not included. The variants alternate; values are medians. All
+variants must write the same bytes.
 
-Writes benchmarks/results/replay.md; takes 4 minutes.
+It writes benchmarks/results/replay.md and takes 4 minutes.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ WAYS: dict[str, Replay] = {
 }
 
 
-def bare_rate(clip: Sequence[tuple[float, Image]]) -> float:
+def pipeline_rate(clip: Sequence[tuple[float, Image]]) -> float:
     """Return the throughput of the pipeline alone, images per second."""
     pipeline = Pipeline()
     height, width = clip[0][1].shape[:2]
@@ -103,18 +103,18 @@ def main() -> None:
         for stamp, image in FrameSource(str(demo_clip()))
     ]
     decoded = [(1e-9 * at, bgr_from_compressed(message)) for _, at, message in messages]
-    rates: dict[str, list[float]] = {"bare pipeline": [], **{name: [] for name in WAYS}}
+    rates: dict[str, list[float]] = {"pipeline alone": [], **{name: [] for name in WAYS}}
     written = set()
     with tempfile.TemporaryDirectory() as scratch:
         bag = write_bag(Path(scratch) / "clip", messages)
         for turn in range(ROUNDS):
-            rates["bare pipeline"].append(bare_rate(decoded))
+            rates["pipeline alone"].append(pipeline_rate(decoded))
             for number, (name, replay) in enumerate(WAYS.items()):
                 rate, content = replay_rate(replay, bag, Path(scratch) / f"{turn}_{number}")
                 rates[name].append(rate)
                 written.add(content)
-    assert len(written) == 1, "results depend on who replays"
-    base = np.array(rates["bare pipeline"])
+    assert len(written) == 1, "results depend on the variant"
+    base = np.array(rates["pipeline alone"])
     hours = ROBOT_HOURS * RATE
     rows = [
         [
@@ -125,9 +125,9 @@ def main() -> None:
         ]
         for name, found in rates.items()
     ]
-    headings = ["", "images/s", "of the bare pipeline", "hours of this machine"]
+    headings = ["", "images/s", "relative to the pipeline alone", "hours of this machine"]
     about = (__doc__ or "") + (
-        f"\nThe last column: for {ROBOT_HOURS} hours of a camera with {RATE} images a second, with "
+        f"\nThe last column: for {ROBOT_HOURS} hours of a camera with {RATE} Hz, with "
         "as many people as in the clip (1.8)."
     )
     write_report("replay", about, {"Speed": (headings, rows)})

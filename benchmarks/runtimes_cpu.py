@@ -1,23 +1,24 @@
 # SPDX-License-Identifier: Apache-2.0
-"""PEAR's runtimes on the CPU, and what the estimator adds to its runtime.
+"""PEAR's runtimes on the CPU, and the overhead of the estimator.
 
-    PYTHONPATH=test python -m benchmarks.runtimes_cpu [ViT-S ViT-B ViT-H]
+    python -m benchmarks.runtimes_cpu [ViT-S ViT-B ViT-H]
 
-One person of the demo clip; weights and body are made up by the recipe of the parity tests. All
-that is in one table takes turns in the same run; times are medians of wall time, in milliseconds.
+One person of the demo clip; weights and body are synthetic, by the recipe of the parity tests.
+Entries of one table alternate in the same run; times are medians of wall time, in milliseconds.
 
-Whole estimator: picture and region in, placed person out (PearEstimator.estimate: crop, network,
-parameters, placement), by the fp32 graph on ONNX Runtime. Beside it a bare `session.run` of the
-same graph on a crop made before: once with ONNX Runtime's own default settings, once with ours.
-Ratios are medians of those of each round. Following the person by BlazePose, which comes before the
-crop, is not part of it and stated on its own.
+Whole estimator: from image and region to the placed person (PearEstimator.estimate: crop, network,
+parameters, placement), by the fp32 graph on ONNX Runtime. For comparison a bare `session.run` of
+the same graph on a crop made before: once with ONNX Runtime's default settings, once with those of
+pear_ros. Ratios are medians of those of each round. Person detection by BlazePose, which precedes
+the crop, is not included and listed separately.
 
 Runtimes: crop and network. Differences from torch in fp32 are over the bundled crops: the largest
-of any number, and what the accuracy gate looks at, angles between rotations and distances between
-vertices. With trained weights they will be others: there the gate decides. bf16 by torch is
+of any number, and what the accuracy check compares, angles between rotations and distances between
+vertices. With trained weights they will be others: there the check decides. bf16 by torch is
 measured, but not offered on the CPU.
 
-Busy: alone and beside a process that keeps one core busy, in turns, as nodes of a robot do.
+Busy: alone and beside a process that keeps one core busy, alternating, as other nodes of a robot
+do.
 
 Writes benchmarks/results/runtimes_cpu.md; takes 18 minutes, 6 GB of disk and 16 GB of memory.
 """
@@ -231,9 +232,9 @@ def measure_busy(found: Mapping[tuple[str, str], Infer | str], image: Image) -> 
     places = squares(MAN.box[None], image.shape[1], image.shape[0])
     process = subprocess.Popen([sys.executable, "-c", "while True: pass"])
 
-    def beside(call: Callable[[], float], told: signal.Signals) -> Callable[[], float]:
+    def beside(call: Callable[[], float], number: signal.Signals) -> Callable[[], float]:
         def timed() -> float:
-            process.send_signal(told)
+            process.send_signal(number)
             return call()
 
         return timed

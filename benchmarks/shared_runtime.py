@@ -47,28 +47,28 @@ LIBRARIES = {"onnxruntime": OnnxRuntime, "OpenVINO": OpenVinoRuntime}
 AT_ONCE = (1, 2, 4, 8)
 """Images, and people in a batch."""
 MOST = max(AT_ONCE)
-LOOKS = 8
-"""At people, in a turn."""
+INFERENCES = 8
+"""In a round, over all threads."""
 ROUNDS = {"ViT-S": 5, "ViT-B": 3}
 
 
-def look(
+def infer_all(
     runtimes: Sequence[Runtime], images: Sequence[Image], places: Squares
 ) -> tuple[float, float]:
-    """Seconds of wall time and of processors for a person, of threads with a runtime each."""
+    """Return wall time and CPU time per person, seconds, of threads with a runtime each."""
 
-    def look_again(runtime: Runtime, image: Image) -> None:
-        for _ in range(LOOKS // len(runtimes)):
+    def infer_repeatedly(runtime: Runtime, image: Image) -> None:
+        for _ in range(INFERENCES // len(runtimes)):
             runtime.infer(image, places)
 
     with ThreadPoolExecutor(len(runtimes)) as pool:
         wall, busy = time.perf_counter(), time.process_time()
-        list(pool.map(look_again, runtimes, images))
-        return (time.perf_counter() - wall) / LOOKS, (time.process_time() - busy) / LOOKS
+        list(pool.map(infer_repeatedly, runtimes, images))
+        return (time.perf_counter() - wall) / INFERENCES, (time.process_time() - busy) / INFERENCES
 
 
 def same_bits(runtimes: Sequence[Runtime], images: Sequence[Image], places: Squares) -> bool:
-    """Whether images at the same time give what each gives alone."""
+    """Return whether concurrent images give bit by bit what each gives alone."""
     with ThreadPoolExecutor(len(runtimes)) as pool:
         together = list(pool.map(lambda one, image: one.infer(image, places), runtimes, images))
     alone = [runtimes[0].infer(image, places) for image in images]
@@ -78,18 +78,18 @@ def same_bits(runtimes: Sequence[Runtime], images: Sequence[Image], places: Squa
 
 
 def measure(size: str, library: str, graph: Graph, images: list[Image]) -> list[list[str]]:
-    """A row for each number of images at once."""
+    """Return a table row for each number of images at once."""
     runtime: CropRuntime = LIBRARIES[library](graph)
     places = squares(MAN.box[None], images[0].shape[1], images[0].shape[0])
     start = time.perf_counter()
     assert is_batch_invariant(runtime, MOST), f"{library} depends on the batch"
-    looked_up = time.perf_counter() - start
+    measuring = time.perf_counter() - start
     shared = {count: share_runtime(runtime, count, MOST) for count in AT_ONCE}
     assert all(same_bits(sharing, images, places) for sharing in shared.values())
     times: dict[int, list[list[tuple[float, float]]]] = {count: [] for count in AT_ONCE}
     for turn in range(ROUNDS[size] + 1):
         for count, sharing in shared.items():
-            pair = [look(one, images, places) for one in ([runtime], sharing)]
+            pair = [infer_all(one, images, places) for one in ([runtime], sharing)]
             if turn > 0:
                 times[count].append(pair)
     rows = []
@@ -100,7 +100,7 @@ def measure(size: str, library: str, graph: Graph, images: list[Image]) -> list[
             [
                 *(size, library, str(count), f"{1 / wall_alone:.1f}", f"{1 / wall:.1f}"),
                 *(f"{gains[0]:.2f}", f"{1000 * busy_alone:.0f}", f"{1000 * busy:.0f}"),
-                *(f"{gains[1]:.2f}", f"{looked_up:.0f}"),
+                *(f"{gains[1]:.2f}", f"{measuring:.0f}"),
             ]
         )
     return rows
@@ -111,7 +111,7 @@ def main() -> None:
     frames = [frame for _, frame in FrameSource(str(demo_clip()))]
     images = frames[FRAME : FRAME + MOST]
     rows = []
-    with tempfile.TemporaryDirectory(prefix="pear_joined_") as folder:
+    with tempfile.TemporaryDirectory(prefix="pear_shared_") as folder:
         for size in sys.argv[1:] or SIZES:
             graph = export_graph(make_network(size), "fp32", Path(folder))
             for library in LIBRARIES:
@@ -119,8 +119,8 @@ def main() -> None:
                 print(*rows[-len(AT_ONCE) :], sep="\n", flush=True)
     headings = [
         *("network", "library", "images at once", "one by one, people/s", "shared, people/s"),
-        *("ratio", "one by one, processor ms", "shared, processor ms", "ratio"),
-        "looking it up, s",
+        *("ratio", "one by one, CPU ms", "shared, CPU ms", "ratio"),
+        "measuring batch invariance, s",
     ]
     table = {"The network alone, one person an image": (headings, rows)}
     write_report("shared_runtime", __doc__ or "", table)

@@ -6,13 +6,13 @@ ros2 launch pear_ros cameras.launch.py cameras:=front,rear image:=image_raw
 Topics are relative names below the camera's namespace, here /front/image_raw and /rear/image_raw,
 or patterns: {camera} in any argument stands for the camera's name, as in image:=/color_{camera}.
 
-Each node is a process, as Python's threads would take turns in one, and loads the model for itself:
-of ViT-H in fp16, 1.4 GB of the GPU's memory for each camera. An engine that several nodes need is
-built by one of them, and the others wait for it; a graph is best made beforehand, by pear.launch.py
-with build_only:=true.
+Each node is a process, as Python's threads would not run in parallel, and loads its own model: of
+ViT-H in fp16, 1.4 GB of GPU memory for each camera. An engine that several nodes need is built by
+one of them while the others wait; a graph is best made beforehand, by pear.launch.py with
+build_only:=true.
 
 People's ids begin with the camera's name (front_h1), so that their frames in /tf and their topics
-below /humans do not meet.
+below /humans differ.
 """
 
 from pathlib import Path

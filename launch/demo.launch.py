@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Plays a video into the node as a camera would, with RViz when wanted.
+"""Plays a video as the node's camera, optionally with RViz.
 
 ros2 launch pear_ros demo.launch.py rviz:=true
 """

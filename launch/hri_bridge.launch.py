@@ -28,7 +28,7 @@ def generate_launch_description() -> LaunchDescription:
             "transforms",
             default_value="true",
             choices=["true", "false"],
-            description="Whether the bridge sends body_<id> to /tf; false where the node does.",
+            description="Whether the bridge publishes body_<id> on /tf; false if the node does.",
         ),
     ]
     bridge = Node(

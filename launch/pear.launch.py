@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Starts the node on a camera's topics, with RViz when wanted.
+"""Starts the node on a camera's topics, optionally with RViz.
 
 ros2 launch pear_ros pear.launch.py image:=/camera/image_raw camera_info:=/camera/camera_info
 """
@@ -38,14 +38,14 @@ def generate_launch_description() -> LaunchDescription:
         DeclareLaunchArgument(
             "detections",
             default_value="",
-            description="Topic of vision_msgs/Detection2DArray that says who is in the image; "
-            "empty: what the parameter file says, by default the built-in detector.",
+            description="Topic of vision_msgs/Detection2DArray with the people in the image; "
+            "empty: as in the parameter file, by default the built-in detector.",
         ),
         DeclareLaunchArgument(
             "depth",
             default_value="",
             description="Topic of depth images aligned with the image, for true distances; "
-            "empty: what the parameter file says, by default none.",
+            "empty: as in the parameter file, by default none.",
         ),
         DeclareLaunchArgument(
             "params_file",
@@ -56,7 +56,7 @@ def generate_launch_description() -> LaunchDescription:
             "log_level",
             default_value="info",
             choices=["debug", "info", "warn", "error"],
-            description="Least severity that the node logs; debug shows its figures.",
+            description="Minimum severity of the node's log; debug includes its statistics.",
         ),
         DeclareLaunchArgument(
             "rviz",

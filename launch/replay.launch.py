@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Plays a bag into the node as if it were now: with the bag's clock, in a loop when wanted.
+"""Plays a bag into the node as live input, with the bag's clock, optionally in a loop.
 
 ros2 launch pear_ros replay.launch.py bag:=walk image:=/camera/image_raw
 
-Images that come while the node is busy are dropped, as live ones are; `pear replay` takes all.
-After a loop or a jump of the clock the node begins with new tracks. Arguments of pear.launch.py
-are arguments here, too.
+Images that arrive while the node is busy are dropped, as live ones; `pear replay` processes all.
+After a loop or a jump of the clock the node resets all tracks. The arguments of pear.launch.py are
+arguments of this file, too.
 """
 
 from pathlib import Path
@@ -32,28 +32,28 @@ def generate_launch_description() -> LaunchDescription:
         DeclareLaunchArgument(
             "rate",
             default_value="1.0",
-            description="How fast to play; below 1 a slow machine sees more images.",
+            description="Playback rate; below 1 a slow machine processes more images.",
         ),
         DeclareLaunchArgument(
             "loop",
             default_value="false",
             choices=["true", "false"],
-            description="Whether to begin again at the end.",
+            description="Whether to start again at the end.",
         ),
         DeclareLaunchArgument(
             "start_offset",
             default_value="0.0",
-            description="Seconds of the bag to leave out at its beginning.",
+            description="Seconds of the bag to skip at its beginning.",
         ),
         DeclareLaunchArgument(
             "delay",
             default_value="5.0",
-            description="Seconds to wait before playing, in which the node loads its models.",
+            description="Seconds before playback starts, for the node to load its models.",
         ),
         DeclareLaunchArgument(
             "qos_overrides",
             default_value="",
-            description="File with the QoS of topics to be played, for --qos-profile-overrides-"
+            description="File with the QoS of the topics, for --qos-profile-overrides-"
             "path of `ros2 bag play`; empty: as recorded.",
         ),
     ]

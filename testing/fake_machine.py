@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A machine with a GPU and TensorRT, and graphs for it, with nothing real in them."""
+"""A fake machine with a GPU and TensorRT, and graphs for it."""
 
 from __future__ import annotations
 
@@ -50,14 +50,14 @@ class FakeGraphs:
         return self.folder / graph_name(WEIGHTS, precision)
 
     def graph(self, precision: str, progress: Progress | None = None) -> Graph:
-        """As of Weights."""
+        """Return the graph in `precision`, as Weights.graph does."""
         if not self.path(precision).exists():
             raise GraphError(f"there is no {precision} graph: `pear export-graph` makes one")
         return read_graph(self.path(precision))
 
 
 def fake_reference() -> Array:
-    """What the network of FakeMachine says of the bundled crops."""
+    """Outputs of FakeMachine's network for the bundled crops."""
     return fake_tensorrt.network(np.array(bundled_crops()))
 
 

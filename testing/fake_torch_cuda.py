@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A GPU for torch that is none: what CUDA graphs demand, checked with tensors on the CPU.
 
-As on a GPU, work on a stream is done when somebody waits for it and not before; what is recorded is
+As on a GPU, work on a stream is done when the host waits for it and not before; what is recorded is
 not computed, and computed by each replay from what lies in the same memory; what one graph leaves
 behind is lost when another of the same pool is replayed. While a graph is recorded, anything that
 brings numbers from the host or asks for numbers fails, and so does a tensor that the run before the
@@ -24,7 +24,7 @@ FORBIDDEN = {"_local_scalar_dense", "nonzero", "masked_select", "equal", "lift_f
 
 
 class FakeGpu(TorchDispatchMode):
-    """Takes the place of torch.cuda as long as it is entered."""
+    """Replaces torch.cuda in this context."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         super().__init__()
@@ -32,9 +32,9 @@ class FakeGpu(TorchDispatchMode):
         self.recording: FakeGraph | None = None
         self.graphs: list[FakeGraph] = []
         self.waits = 0
-        """How often the host has waited for a stream."""
+        """Number of times that the host has waited for a stream."""
         self.copies = 0
-        """How many copies between host and GPU have been asked for."""
+        """Number of copies between host and GPU."""
         self._seen: list[Tensor] = []  # Kept, so that no other storage gets their addresses.
         self._known: set[int] = set()
         for name, value in {
@@ -101,7 +101,9 @@ class FakeGpu(TorchDispatchMode):
             for tensor in given:
                 assert _storage(tensor) in self._known, f"{name} is given a tensor of the host"
             masks = [tensor for tensor in given if tensor.dtype == torch.bool]
-            assert name != "index" or not masks, "how many a mask takes is asked of the GPU"
+            assert name != "index" or not masks, (
+                "the size of a masked result needs a synchronisation"
+            )
             self.recording.note(func, args, kwargs, given, result)
         for tensor in [*given, *_tensors(result)]:
             self._seen.append(tensor)
@@ -110,7 +112,7 @@ class FakeGpu(TorchDispatchMode):
 
 
 class FakeStream:
-    """Work in order, done when somebody waits."""
+    """Work in order, done when the host waits."""
 
     def __init__(self, gpu: FakeGpu | None = None, device: torch.device | None = None) -> None:
         self.device = device

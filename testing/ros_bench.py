@@ -34,7 +34,7 @@ def header(second: float) -> Header:
 
 
 def image(second: float, *squares: int) -> ImageMessage:
-    """A picture taken at `second` in which the tiny pipeline finds somebody in each square."""
+    """Return an image stamped `second` in which the tiny pipeline finds a person in each square."""
     return image_message(picture(*squares), header(second))
 
 
@@ -67,7 +67,7 @@ class Bench:
         """Spins until the condition holds."""
         deadline = time.monotonic() + TIMEOUT_SECONDS
         while not condition():
-            assert time.monotonic() < deadline, f"waited in vain; {self.node.statistics}"
+            assert time.monotonic() < deadline, f"timed out; {self.node.statistics}"
             self.executor.spin_once(timeout_sec=0.02)
 
     def wait_for(self, count: int, *collections: list[Any]) -> None:

@@ -16,7 +16,7 @@ EXPRESSION_DIRECTIONS = 100
 
 
 def write_smplx_file(body: BodyModel, folder: Path, posedirs_scale: float = 1e-3) -> Path:
-    """Write the body as SMPLX_NEUTRAL.npz into `folder`, with pose-corrective offsets made up."""
+    """Write the body as SMPLX_NEUTRAL.npz into `folder`, with synthetic pose-corrective offsets."""
     rng = np.random.default_rng(0)
     vertices, joints = body.vertex_count, len(body.parents)
     shapedirs = np.zeros((vertices, 3, SHAPE_DIRECTIONS + EXPRESSION_DIRECTIONS), np.float32)

@@ -34,7 +34,7 @@ class TinyBody:
 
     name: str = "tetrahedron/1"
     sha256: str = "0" * 64
-    license_note: str = "nobody's"
+    license_note: str = "none"
     joint_names: tuple[str, ...] = SMPLX_JOINT_NAMES
     expression_names: tuple[str, ...] = ("smile",)
     num_betas: int = 2

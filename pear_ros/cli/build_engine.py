@@ -28,7 +28,7 @@ def build_engine(folder: Path | None, pear_body: str, precision: str) -> int:
     """Build the engine of the files below `folder`, unless cached, and print its accuracy.
 
     `folder`: by default the default model folder; `pear_body` and `precision`: see
-    pear_ros.core.choice. Return the exit code: 0 when there is an engine, otherwise 1, with the
+    pear_ros.core.parameters. Return the exit code: 0 when there is an engine, otherwise 1, with the
     reason on standard error.
     """
     choice = RuntimeChoice("tensorrt", strict=True, precision=precision)

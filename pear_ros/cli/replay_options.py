@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The command line of `pear replay`. Imports nothing heavy."""
+"""Arguments of `pear replay`; imports nothing heavy."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from pear_ros.core.configuration import STORAGES
 from pear_ros.core.parameters import Parameters
 
 DESCRIPTION = """\
-Finds people in every image of bags (rosbag2: MCAP or sqlite3, compressed, split or cut
-off) and writes bags with the results at the images' stamps: humans, body_model and, on
-wish, mesh_markers and all that was recorded. Runs need ROS 2's Python packages, no node.
+Finds people in every image of bags (rosbag2: MCAP or sqlite3, also compressed, split or
+truncated) and writes bags with the results at the images' stamps: humans, body_model and,
+optionally, mesh_markers and the recorded topics. Needs ROS 2's Python packages, no node.
 
-Killed or stopped, the same command goes on where it was, to the same result. A run that
-is complete is left as it is.
+After an interruption or a kill, the same command resumes the replay, with the same
+results. A complete replay is not changed.
 """
 
 
 def add_replay(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments of `pear replay` but those of the estimator."""
+    """Add the arguments of `pear replay` except those of the estimator."""
     parser.add_argument(
         "bags",
         type=Path,
@@ -37,28 +37,26 @@ def add_replay(parser: argparse.ArgumentParser) -> None:
         type=Path,
         required=True,
         metavar="OUT",
-        help="the bag to be written; of several bags, the folder of those to be written",
+        help="bag to write; for several bags, the folder for them",
     )
     parser.add_argument("--overwrite", action="store_true", help="replace an earlier replay in OUT")
     parser.add_argument(
-        "--with-inputs", action="store_true", help="copy what was recorded into the new bag, too"
+        "--with-inputs", action="store_true", help="copy the recorded topics into the new bag"
     )
-    parser.add_argument("--markers", action="store_true", help="write meshes for RViz, too")
+    parser.add_argument("--markers", action="store_true", help="write mesh_markers for RViz")
     parser.add_argument(
         "--storage",
         choices=STORAGES,
         default="mcap",
-        help="format of the bag to be written; Humble reads sqlite3 without further packages "
+        help="format of the bag to write; Humble reads sqlite3 without further packages "
         "(default: %(default)s)",
     )
     parser.add_argument(
-        "--start", type=_number(0.0), default=0.0, metavar="S", help="leave out the first S seconds"
+        "--start", type=_number(0.0), default=0.0, metavar="S", help="skip the first S seconds"
     )
+    parser.add_argument("--end", type=_number(0.0), metavar="S", help="stop after second S")
     parser.add_argument(
-        "--end", type=_number(0.0), metavar="S", help="leave out what is after second S"
-    )
-    parser.add_argument(
-        "--every", type=positive_integer, default=1, metavar="N", help="take every Nth image only"
+        "--every", type=positive_integer, default=1, metavar="N", help="take only every Nth image"
     )
     _add_workers(parser)
     _add_topics(parser)
@@ -77,40 +75,46 @@ def _add_workers(parser: argparse.ArgumentParser) -> None:
         "--chunk",
         type=_number(1.0),
         metavar="SECONDS",
-        help="replay each bag in chunks that know nothing of each other, side by side where "
-        "--batch or --ray allow it; ids then begin with the chunk, as in c0_h1",
+        help="replay each bag in independent chunks, in parallel with --batch or --ray; ids then "
+        "begin with the chunk, as in c0_h1",
     )
     group.add_argument(
         "--batch",
         type=positive_integer,
         default=1,
         metavar="N",
-        help="bags or chunks replayed at once; PEAR sees the people of their images as one batch. "
-        "Changes no result (default: %(default)s)",
+        help="bags or chunks replayed at once; PEAR processes the people of their images as one "
+        "batch. Results do not depend on it (default: %(default)s)",
     )
     group.add_argument(
         "--ray",
         nargs="?",
         const="",
         metavar="ADDRESS",
-        help="let workers of Ray replay, which see bags and OUT under the same paths (default: "
-        "of this machine). Changes no result",
+        help="replay by workers of Ray, which need bags and OUT under the same paths (default: "
+        "those of this machine). Results do not depend on it",
     )
     group.add_argument(
         "--workers",
         type=positive_integer,
         metavar="N",
-        help="how many of them (default: one for each GPU, else for every two processors)",
+        help="number of Ray workers (default: one for each GPU, else for every two processors)",
     )
 
 
 def _add_topics(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("topics of the bag")
     group.add_argument(
-        "--image", default="", metavar="TOPIC", help="images (default: the only one with pictures)"
+        "--image",
+        default="",
+        metavar="TOPIC",
+        help="images (default: the only topic with pictures)",
     )
     group.add_argument(
-        "--camera-info", default="", metavar="TOPIC", help="default: camera_info beside the images"
+        "--camera-info",
+        default="",
+        metavar="TOPIC",
+        help="calibration (default: camera_info in the namespace of the images)",
     )
     group.add_argument(
         "--depth", default="", metavar="TOPIC", help="depth images aligned with the images"
@@ -119,7 +123,7 @@ def _add_topics(parser: argparse.ArgumentParser) -> None:
         "--detections",
         default="",
         metavar="TOPIC",
-        help="vision_msgs/Detection2DArray: who is in the images (default: find out)",
+        help="vision_msgs/Detection2DArray with the people in the images (default: detect them)",
     )
 
 

@@ -17,7 +17,7 @@ PearBody: TypeAlias = EhmBody | BodyModel
 def load_body(files: ModelFiles, pear_body: str) -> PearBody:
     """Return the body model of a user's files, on NumPy.
 
-    `pear_body`: one of pear_ros.core.choice.PEAR_BODIES.
+    `pear_body`: one of pear_ros.core.parameters.PEAR_BODIES.
 
     Raises pear_ros.pear.files.MissingFilesError when a file is missing, ValueError when one is
     damaged or another than it should be, OSError when one cannot be read.

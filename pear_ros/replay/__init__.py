@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Recorded bags through the node's pipeline: every image, into new bags, by one process or many."""
+"""Replay of recorded bags through the node's pipeline, in one process or many."""

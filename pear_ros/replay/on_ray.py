@@ -83,12 +83,12 @@ def _run(
 
 
 def _start_workers(
-    pieces: int, job: Job, count: int, build: Build, wanted: int | None
+    pieces: int, job: Job, count: int, build: Build, requested: int | None
 ) -> dict[Any, Any]:
     """Workers by the reference that becomes ready when they have started."""
     resources: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
     gpus, cpus = resources.get("GPU", 0), resources.get("CPU", 1)
-    number = min(wanted or int(gpus or max(cpus // 2, 1)), pieces)
+    number = min(requested or int(gpus or max(cpus // 2, 1)), pieces)
     kind: Any = ray.remote(_Actor)
     kind = kind.options(
         num_cpus=1,

@@ -115,11 +115,11 @@ def _with_pictures(bag: Bag, names: Sequence[str]) -> list[str]:
 
 
 def _encoding(image: Any) -> str:
-    """Of a compressed one, that before it was compressed; bgr8 where it does not say."""
+    """Encoding of an image, of a compressed one that before compression; bgr8 by default."""
     if image.__msgtype__ == IMAGE:
         return str(image.encoding)
-    before, told, _ = image.format.partition(";")
-    return before.strip() if told else "bgr8"
+    encoding, found, _ = image.format.partition(";")
+    return encoding.strip() if found else "bgr8"
 
 
 def _of_types(bag: Bag, types: Sequence[str]) -> list[str]:

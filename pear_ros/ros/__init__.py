@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Everything that knows ROS: messages, parameters and the nodes. The core does not import it."""
+"""The ROS nodes, and the conversion of messages; no lower floor imports it."""

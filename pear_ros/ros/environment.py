@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whether the ROS 2 of this terminal suits this package: what is missing, in one sentence.
+"""Check of the ROS 2 environment: what is missing for this package, in one sentence.
 
-Imports no ROS package, so that it can tell when there is none.
+Imports no ROS package, so that it works without ROS 2.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import sysconfig
 from pathlib import Path
 
 INSTALLED = Path("/opt/ros")
-"""Where apt installs ROS 2, a folder for each distribution."""
+"""Folder in which apt installs ROS 2, with a folder for each distribution."""
 BUILD = "colcon build, then source install/setup.bash"
 _LINK = "ln -s pear_ros/pear_msgs src/pear_msgs"
 _REQUIREMENTS = "python3 -m pip install --no-deps -r requirements/robot.txt"
@@ -21,13 +21,13 @@ _ROSDEP = "rosdep install --from-paths src --ignore-src -y"
 
 
 class RosMissingError(RuntimeError):
-    """Something that a ROS program needs is missing; the text says what, and the remedy."""
+    """A ROS program cannot run; the text says what is missing and what to do."""
 
 
 def require_ros() -> None:
-    """Import what every ROS program of this package needs: rclpy and pear_msgs.
+    """Import rclpy and pear_msgs, which every ROS program of this package needs.
 
-    Raises RosMissingError where they cannot be used.
+    Raises RosMissingError if they cannot be used.
     """
     try:
         import rclpy  # noqa: F401
@@ -48,7 +48,7 @@ def require_ros() -> None:
 
 
 def missing(error: ImportError, installed: Path = INSTALLED) -> str:
-    """What an import that failed is about, and the remedy.
+    """Return what is missing after a failed import, and what to do.
 
     `installed`: the folder with installed distributions of ROS 2.
     """
@@ -72,7 +72,7 @@ def missing(error: ImportError, installed: Path = INSTALLED) -> str:
 
 
 def is_compiled_for_this_python(rclpy: Path) -> bool:
-    """Whether the extension module of rclpy, in the folder `rclpy`, suits this interpreter."""
+    """Return whether the extension module in the folder `rclpy` was compiled for this Python."""
     compiled = [path.name for path in rclpy.glob("_rclpy_pybind11*.so")]
     suffix = str(sysconfig.get_config_var("EXT_SUFFIX"))
     return not compiled or any(name.endswith(suffix) for name in compiled)

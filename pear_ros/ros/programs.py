@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Entry points of the ROS programs. What is missing is said in a sentence, without a traceback."""
+"""Entry points of the ROS programs; a missing package is reported without a traceback."""
 
 from __future__ import annotations
 
@@ -10,18 +10,17 @@ from pear_ros.ros.environment import RosMissingError, missing, require_ros
 
 
 def pear_node() -> int:
-    """Run the node (pear_ros.ros.node.node). Returns the exit status."""
+    """Run the node (pear_ros.ros.node.node); return the exit status."""
     return _run("pear_ros.ros.node.node")
 
 
 def hri_bridge() -> int:
-    """Run the bridge to ROS 4 HRI (pear_ros.ros.bridges.hri_bridge). Returns the exit status."""
+    """Run the bridge to ROS 4 HRI (pear_ros.ros.bridges.hri_bridge); return the exit status."""
     return _run("pear_ros.ros.bridges.hri_bridge")
 
 
 def video_source() -> int:
-    """Run the node that plays a video (pear_ros.ros.bridges.video_source). Returns the exit
-    status."""
+    """Run the video player (pear_ros.ros.bridges.video_source); return the exit status."""
     return _run("pear_ros.ros.bridges.video_source")
 
 

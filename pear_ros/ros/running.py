@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Runs a node as a program: ROS arguments, signals, exit status."""
+"""Run a node as a program: ROS arguments, signals, exit status."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ _STOP_SECONDS = 0.2
 
 
 class StartError(RuntimeError):
-    """A node that cannot start; the text says why and what to do."""
+    """The node cannot start; the text says why and what to do."""
 
 
 def run(make_node: Callable[[], Node | None], arguments: list[str] | None = None) -> int:
-    """Makes a node and spins it until SIGINT (Ctrl-C) or SIGTERM. Returns the exit status.
+    """Make a node and spin it until SIGINT (Ctrl-C) or SIGTERM; return the exit status.
 
-    A StartError raised by `make_node` is printed, and the status is 1. Where it returns None there
-    is nothing to spin, and the status is 0.
+    The status is 1 after a StartError of `make_node`, which is printed. If `make_node` returns
+    None, nothing is spun and the status is 0.
     """
-    # rclpy's own handlers shut the context down while executor and threads are using it, which now
-    # and then ends in a traceback, or not at all.
+    # rclpy's own handlers shut down the context while the executor and threads use it, which
+    # sometimes causes a traceback or a hang.
     stop = threading.Event()
     spinning = False
 

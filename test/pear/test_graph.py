@@ -151,12 +151,12 @@ def test_only_graphs_are_found_the_least_deep_first(tmp_path: Path) -> None:
 
 def test_references_are_of_the_crops_that_they_were_made_of() -> None:
     crops = hashlib.sha256(bundled_crops().tobytes()).hexdigest()
-    told = "graphs on users' disks hold what the network says of the crops: change SCHEMA with them"
-    assert (SCHEMA, crops[:16]) == (1, "1946ce959bbeab08"), told
+    found = "graphs on users' disks hold outputs for the crops: change SCHEMA with them"
+    assert (SCHEMA, crops[:16]) == (1, "1946ce959bbeab08"), found
 
 
 class Exported:
-    """A small network, and its graphs by precision, each exported when it is first asked for."""
+    """A small network, and its graphs by precision, each exported on first use."""
 
     def __init__(self, folder: Path) -> None:
         torch = pytest.importorskip("torch", reason="graphs are exported by torch")
@@ -200,13 +200,13 @@ def test_a_graph_says_what_it_is(exported: Exported, precision: str) -> None:
     os.umask(umask)
     assert all(stat.S_IMODE(file.stat().st_mode) == 0o666 & ~umask for file in files)
     model = onnx.load(graph.path, load_external_data=False)
-    told = {entry.key: entry.value for entry in model.metadata_props}
-    assert told["pear_ros.weights"] == graph.weights == exported.network.fingerprint
-    assert told["pear_ros.precision"] == graph.precision == precision
-    assert sum(json.loads(told["pear_ros.layout"]).values()) == VECTOR_SIZE
+    found = {entry.key: entry.value for entry in model.metadata_props}
+    assert found["pear_ros.weights"] == graph.weights == exported.network.fingerprint
+    assert found["pear_ros.precision"] == graph.precision == precision
+    assert sum(json.loads(found["pear_ros.layout"]).values()) == VECTOR_SIZE
     (people,) = {value.type.tensor_type.shape.dim[0].dim_param for value in model.graph.input}
     assert people == "people"
-    assert model.ir_version <= 10, "of which TensorRT 10.3 knows"
+    assert model.ir_version <= 10, "which TensorRT 10.3 supports"
     assert str(Path.cwd()).encode() not in graph.path.read_bytes(), "where it was made"
 
 

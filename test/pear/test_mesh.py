@@ -48,8 +48,8 @@ def test_by_numpy(body: PearBody) -> None:
     mesh = NumpyMesh(body)
     vertices = mesh(people)
     assert vertices.shape == (2, 10475, 3) and vertices.dtype == np.float32
-    nobody = random_people(0)
-    assert mesh(nobody).shape == (0, 10475, 3)
+    empty = random_people(0)
+    assert mesh(empty).shape == (0, 10475, 3)
     mesh.close()
 
 

@@ -65,7 +65,7 @@ def test_images_that_are_views_or_must_not_be_written_to() -> None:
     assert torch.equal(crop_people(mirrored, place, CPU), expected)
 
 
-def test_nobody_gives_no_crops() -> None:
+def test_crop_of_zero_people() -> None:
     assert squares(np.zeros((0, 4), np.float32), WIDTH, HEIGHT).shape == (0, 3)
     assert crop_people(picture(), np.zeros((0, 3)), CPU).shape == (0, 3, 256, 256)
 

@@ -121,7 +121,7 @@ def test_of_several_files_the_choice_is_the_same_each_time(tmp_path: Path) -> No
     found = find_model_files(tmp_path).found
     assert found["left_eyelid"] == tmp_path / "a/l_eyelid.npy", "the first by name"
     assert found["checkpoint"] == newer, "the later release"
-    assert found["flame"] == flame_2020, "the edition of 2020 before one that says nothing"
+    assert found["flame"] == flame_2020, "the edition of 2020 before one without a year"
     assert "right_eyelid" not in found, "a folder is no file"
 
 

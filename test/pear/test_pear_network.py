@@ -32,7 +32,7 @@ def pictures(people: int) -> Any:
     return torch.rand(people, 3, 256, 256, generator=torch.Generator().manual_seed(people))
 
 
-def test_everybody_is_seen_as_if_alone(network: Any) -> None:
+def test_network_output_is_independent_of_the_batch(network: Any) -> None:
     images = pictures(3)
     together = network(images)
     assert together.shape == (3, VECTOR_SIZE)
@@ -41,7 +41,7 @@ def test_everybody_is_seen_as_if_alone(network: Any) -> None:
     assert (together[0] - together[1]).abs().max() > 1e-3
 
 
-def test_nobody_gives_no_numbers(network: Any) -> None:
+def test_network_batch_of_zero_people(network: Any) -> None:
     vectors = network(pictures(0))
     assert vectors.shape == (0, VECTOR_SIZE)
     assert Prediction.from_vectors(vectors.numpy()).body_pose.shape == (0, 21, 3, 3)

@@ -123,7 +123,7 @@ def test_arrays_of_chumpy_and_sparse_matrices_become_arrays(
     found = load_pickle(path)
     for name in ("v_template", "shapedirs", "csc", "csr"):
         np.testing.assert_array_equal(found[name], MATRIX)
-    assert isinstance(found["posedirs"], Unread), "formulas are nobody's business"
+    assert isinstance(found["posedirs"], Unread), "formulas are not read"
     assert "chumpy" not in sys.modules, "nothing is imported"
 
 

@@ -56,8 +56,8 @@ def difference(
     points: Array, pelvis: Array, placed: tuple[Array, Array], pixels: Array, seen_by: Camera
 ) -> npt.NDArray[np.float64]:
     """(B,) mean distance in pixels of the placed points from `pixels`."""
-    turn, transl = placed
-    moved = (points - pelvis) @ turn.swapaxes(1, 2) + pelvis + transl[:, None]
+    rotation, transl = placed
+    moved = (points - pelvis) @ rotation.swapaxes(1, 2) + pelvis + transl[:, None]
     distance = np.linalg.norm(seen_by.project(moved) - pixels, axis=2)
     return np.asarray(distance.mean(axis=1))
 
@@ -136,8 +136,10 @@ def test_meshes_project_to_where_the_network_saw_them(
     placed = place_people(joints, crop_camera, squares, seen_by)
     off = difference(vertices, pelvis, placed, pixels, seen_by) / side
     assert off.mean() < 0.01, "of the box's side"
-    turn = placed[0]
-    np.testing.assert_allclose(turn @ turn.swapaxes(1, 2), np.tile(np.eye(3), (6, 1, 1)), atol=1e-5)
+    rotation = placed[0]
+    np.testing.assert_allclose(
+        rotation @ rotation.swapaxes(1, 2), np.tile(np.eye(3), (6, 1, 1)), atol=1e-5
+    )
 
 
 def test_turning_is_what_makes_people_beside_the_axis_fit() -> None:
@@ -165,15 +167,15 @@ def test_a_distant_camera_needs_no_turning() -> None:
     crop_camera, squares = seen_in_crops(vertices, np.tile((639.5, 359.5), (3, 1)), 200.0)
     # The network's own camera, in this image.
     far = Camera(WIDTH, HEIGHT, 12 * 250.0, 12 * 250.0, 639.5, 359.5)
-    turn, transl = place_people(joints, crop_camera, squares, far)
-    assert np.degrees(Rotation.from_matrix(turn).magnitude()).max() < 0.05
+    rotation, transl = place_people(joints, crop_camera, squares, far)
+    assert np.degrees(Rotation.from_matrix(rotation).magnitude()).max() < 0.05
     np.testing.assert_allclose(transl[:, :2], -crop_camera[:, :2], atol=1e-3)
     np.testing.assert_allclose(transl[:, 2], 24 / crop_camera[:, 2], rtol=1e-3)
 
 
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("scale", [-1.0, 0.0, np.nan, 1e9], ids=str)
-def test_nobody_keeps_others_from_their_place(scale: float) -> None:
+def test_placement_of_one_person_does_not_affect_others(scale: float) -> None:
     joints, vertices = people(3)
     middles = np.array([(300, 300), (900, 200), (1100, 650)])
     crop_camera, squares = seen_in_crops(vertices, middles, 300.0)
@@ -189,11 +191,11 @@ def test_nobody_keeps_others_from_their_place(scale: float) -> None:
         assert np.isnan(together[1][1]).all()
 
 
-def test_nobody_is_no_problem() -> None:
-    nobody = np.empty((0, 55, 3)), np.empty((0, 3)), np.empty((0, 3))
+def test_placement_of_zero_people() -> None:
+    empty = np.empty((0, 55, 3)), np.empty((0, 3)), np.empty((0, 3))
     for source in IntrinsicsSource:
-        turn, transl = place_people(*nobody, replace(camera(1.0), source=source))
-        assert turn.shape == (0, 3, 3)
+        rotation, transl = place_people(*empty, replace(camera(1.0), source=source))
+        assert rotation.shape == (0, 3, 3)
         assert transl.shape == (0, 3)
 
 
@@ -201,8 +203,8 @@ def test_without_calibration_the_authors_form_serves() -> None:
     joints, vertices = people(2)
     crop_camera, squares = seen_in_crops(vertices, np.tile((300, 300), (2, 1)), 300.0)
     guessed = Camera.from_field_of_view(WIDTH, HEIGHT)
-    turn, transl = place_people(joints, crop_camera, squares, guessed)
-    np.testing.assert_array_equal(turn, np.tile(np.eye(3), (2, 1, 1)))
+    rotation, transl = place_people(joints, crop_camera, squares, guessed)
+    np.testing.assert_array_equal(rotation, np.tile(np.eye(3), (2, 1, 1)))
     np.testing.assert_array_equal(transl, closed_form(crop_camera, squares, guessed))
     crop_camera[0, 2] = -1.0
     _, transl = place_people(joints, crop_camera, squares, guessed)

@@ -30,8 +30,8 @@ def weights(folder: Path) -> Weights:
     return Weights(find_model_files(folder))
 
 
-def made_up(folder: Path, fingerprint: str, precision: str) -> Path:
-    """A graph that nobody has opened yet."""
+def unread_graph(folder: Path, fingerprint: str, precision: str) -> Path:
+    """Write a graph that has not been read yet."""
     folder.mkdir(exist_ok=True)
     path = folder / graph_name(fingerprint, precision)
     path.write_bytes(b"graph")
@@ -41,7 +41,7 @@ def made_up(folder: Path, fingerprint: str, precision: str) -> Path:
 
 
 def test_graphs_alone_will_do(tmp_path: Path) -> None:
-    paths = [made_up(tmp_path, ONE, precision) for precision in ("bf16", "fp16")]
+    paths = [unread_graph(tmp_path, ONE, precision) for precision in ("bf16", "fp16")]
     robot = weights(tmp_path)
     assert robot.fingerprint == ONE
     assert [robot.graph(precision).path for precision in ("bf16", "fp16")] == paths
@@ -53,7 +53,7 @@ def test_graphs_alone_will_do(tmp_path: Path) -> None:
 
 
 def test_a_robot_imports_neither_torch_nor_onnx(tmp_path: Path) -> None:
-    made_up(tmp_path, ONE, "fp16")
+    unread_graph(tmp_path, ONE, "fp16")
     program = f"""
 import sys
 from pathlib import Path
@@ -75,7 +75,7 @@ def test_nothing_at_all_is_missing_files(tmp_path: Path) -> None:
 
 
 def test_graphs_of_several_weights_are_named(tmp_path: Path) -> None:
-    paths = [made_up(tmp_path / part, part * 64, "fp16") for part in "12"]
+    paths = [unread_graph(tmp_path / part, part * 64, "fp16") for part in "12"]
     with pytest.raises(
         GraphError, match=r"different weights are in .*move the others away"
     ) as error:
@@ -83,15 +83,15 @@ def test_graphs_of_several_weights_are_named(tmp_path: Path) -> None:
     assert all(str(path) in str(error.value) for path in paths)
 
 
-def test_a_broken_graph_stands_in_nobodys_way(tmp_path: Path) -> None:
-    made_up(tmp_path, ONE, "fp16")
-    broken = made_up(tmp_path, ONE, "bf16")
+def test_weights_ignore_a_damaged_graph(tmp_path: Path) -> None:
+    unread_graph(tmp_path, ONE, "fp16")
+    broken = unread_graph(tmp_path, ONE, "bf16")
     data_file(broken).unlink()
     robot = weights(tmp_path)
     assert robot.graph("fp16").weights == ONE
     with pytest.raises(GraphError, match=r"no usable bf16 graph .*onnx\.data cannot be read"):
         robot.graph("bf16")
-    made_up(tmp_path, ONE, "fp16").unlink()
+    unread_graph(tmp_path, ONE, "fp16").unlink()
     with pytest.raises(GraphError, match=r"onnx\.data cannot be read"):
         weights(tmp_path).graph("bf16")
 
@@ -104,7 +104,7 @@ def folder(pear_checkpoint: Path, tmp_path: Path) -> Path:
 
 
 def test_a_checkpoint_is_read_once_and_decides(folder: Path) -> None:
-    other = made_up(folder, OTHER, "fp16")
+    other = unread_graph(folder, OTHER, "fp16")
     user = weights(folder)
     assert user.network() is user.network()
     assert user.fingerprint == user.network().fingerprint != OTHER
@@ -113,7 +113,7 @@ def test_a_checkpoint_is_read_once_and_decides(folder: Path) -> None:
 
 
 def test_the_reference_of_a_graph_spares_its_computation(folder: Path) -> None:
-    made_up(folder, weights(folder).fingerprint, "fp16")
+    unread_graph(folder, weights(folder).fingerprint, "fp16")
     assert (weights(folder).reference() == 1.0).all()
 
 
@@ -122,7 +122,7 @@ def test_a_graph_is_exported_once(folder: Path, caplog: pytest.LogCaptureFixture
     from pear_ros.pear.export import reference
 
     caplog.set_level(logging.DEBUG)
-    data_file(made_up(folder, weights(folder).fingerprint, "fp16")).unlink()
+    data_file(unread_graph(folder, weights(folder).fingerprint, "fp16")).unlink()
     user = weights(folder)
     stages: list[str] = []
     graph = user.graph("fp16", lambda stage, done, total: stages.append(stage))
@@ -151,5 +151,5 @@ def test_without_torch_the_graphs_decide(folder: Path, monkeypatch: pytest.Monke
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(GraphError, match=r"pear_model\.pt cannot be read without torch: install"):
         _ = weights(folder).fingerprint
-    made_up(folder, OTHER, "fp16")
+    unread_graph(folder, OTHER, "fp16")
     assert weights(folder).graph("fp16").weights == OTHER

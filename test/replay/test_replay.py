@@ -146,7 +146,7 @@ def test_results_as_sqlite3(replay: Replay, bag: Path) -> None:
 
 @pytest.mark.parametrize("storage", STORAGES)
 def test_humble_reads_the_metadata(replay: Replay, bag: Path, storage: str) -> None:
-    """Its rosbag2 wants QoS as a string of YAML with numbers, and skips what it does not know."""
+    """Its rosbag2 reads QoS as a string of YAML with numbers and ignores unknown fields."""
     folder = replay(bag, storage=storage).folder
     metadata = YAML(typ="safe").load((folder / "metadata.yaml").read_text())
     metadata = metadata["rosbag2_bagfile_information"]
@@ -186,10 +186,10 @@ def test_compressed_images_of_both_storages(
 # Which topics
 
 
-def topics_of(tmp_path: Path, *messages: tuple[str, Any], **wanted: str) -> TopicSelection:
+def topics_of(tmp_path: Path, *messages: tuple[str, Any], **given: str) -> TopicSelection:
     shutil.rmtree(tmp_path / "topics", ignore_errors=True)
     times = [(topic, k, message) for k, (topic, message) in enumerate(messages)]
-    return select_topics(Bag(write_bag(tmp_path / "topics", times)), TopicSelection(**wanted))
+    return select_topics(Bag(write_bag(tmp_path / "topics", times)), TopicSelection(**given))
 
 
 def test_the_image_topic_is_found(tmp_path: Path) -> None:
@@ -230,7 +230,7 @@ def test_several_or_no_image_topics(tmp_path: Path, replay: Replay, capsys: Any)
 
 @pytest.mark.parametrize("storage", list(StoragePlugin))
 def test_topics_without_messages_are_not_in_the_way(tmp_path: Path, storage: StoragePlugin) -> None:
-    """A recorder of all topics has those, too, on which nobody published."""
+    """A recorder of all topics lists those without a message, too."""
     messages = [("/a/image/compressed", 0, jpeg(picture(0), 0))]
     silent = ["/a/image", "/b/image"]
     bag = Bag(write_bag(tmp_path / "quiet", messages, storage, silent=silent))
@@ -297,7 +297,7 @@ def test_what_was_latched_before_the_start_is_copied(
         assert len(run.messages()) == 7
 
 
-def test_topics_of_which_nobody_can_make_sense_are_not_copied(
+def test_topics_without_a_usable_definition_are_not_copied(
     replay: Replay, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     service = {"std_msgs/msg/Header": ("ros2msg", f"{'=' * 80}\nSRV: a/srv/B\nint64 a\n---\n")}
@@ -313,7 +313,7 @@ def test_topics_of_which_nobody_can_make_sense_are_not_copied(
         assert "/odd is not copied: no definition" in capsys.readouterr().err
 
 
-def test_stamps_that_go_back_begin_anew(
+def test_stamps_that_jump_backwards_reset_all_tracks(
     replay: Replay, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     messages = [
@@ -330,7 +330,7 @@ def test_stamps_that_go_back_begin_anew(
 # What is damaged
 
 
-def test_bad_images_are_told_and_counted(
+def test_bad_images_are_reported_and_counted(
     replay: Replay, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     messages = list(recorded())
@@ -341,10 +341,10 @@ def test_bad_images_are_told_and_counted(
     run = replay(write_bag(tmp_path / "bad", messages))
     assert run.code == 1
     assert run.ids == ids_of(SQUARES[:4] + SQUARES[8:])
-    told = capsys.readouterr()
-    assert "refused               4: 3 corrupt message, 1 encoding strange" in told.out
-    assert "images                12" in told.out and "with results          8" in told.out
-    assert told.err.count("corrupt") == 1 and "encoding 'strange'" in told.err
+    printed = capsys.readouterr()
+    assert "refused               4: 3 corrupt message, 1 encoding strange" in printed.out
+    assert "images                12" in printed.out and "with results          8" in printed.out
+    assert printed.err.count("corrupt") == 1 and "encoding 'strange'" in printed.err
 
 
 def test_an_image_that_fails_does_not_stop_the_others(
@@ -373,15 +373,15 @@ def test_a_bag_that_was_cut_off(
     run = replay(cut)
     assert run.code == 0 and 20 <= len(run.ids) <= 40
     assert run.ids == ids_of([(k % 4,) for k in range(len(run.ids))])
-    told = capsys.readouterr()
+    printed = capsys.readouterr()
     text = f"{cut} is cut off or damaged: it ends before its recording does"
-    assert f"warning: {text}" in told.err and f"damage                {text}" in told.out
+    assert f"warning: {text}" in printed.err and f"damage                {text}" in printed.out
 
 
 # Several bags
 
 
-def test_bags_do_not_know_of_each_other(
+def test_bags_are_independent(
     replay: Replay, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for name in ("a", "b", "c"):
@@ -453,7 +453,7 @@ def test_markers_have_the_triangles_of_mesh_detail(
     assert points == {corners}
 
 
-# Killed, and gone on with
+# Killed and resumed
 
 
 def test_markers_are_removed_across_parts(replay: Replay, tmp_path: Path) -> None:
@@ -479,7 +479,7 @@ def test_other_options_are_not_mixed_in(
     assert content(replay(bag).folder) == whole
 
 
-def test_stopped_by_ctrl_c_it_says_how_to_go_on(
+def test_ctrl_c_prints_how_to_resume(
     replay: Replay, bag: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     whole = content(replay(bag, output="whole").folder)
@@ -518,7 +518,7 @@ class Slow(TinyPipeline):
         return super().__call__(*arguments, **more)
 
 
-def test_killed_at_random_it_goes_on_to_the_same_bytes(tmp_path: Path, replay: Replay) -> None:
+def test_killed_at_random_it_resumes_to_the_same_bytes(tmp_path: Path, replay: Replay) -> None:
     """By SIGKILL, each time a little later."""
     squares = [tuple(np.flatnonzero(np.random.default_rng(k).random(4) < 0.5)) for k in range(40)]
     bag = write_bag(tmp_path / "walk", recorded(squares))
@@ -542,10 +542,10 @@ def test_killed_at_random_it_goes_on_to_the_same_bytes(tmp_path: Path, replay: R
     assert kills > 1 and len(done) > 1
 
 
-def test_the_real_pipeline_goes_on_to_the_same_bytes(
+def test_the_real_pipeline_resumes_to_the_same_bytes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """All that tracker, detector, estimator, smoother and true size remember is in the snapshot."""
+    """The whole state of tracker, detector, estimator, smoother and scale is in the snapshot."""
     try:
         clip = FrameSource(str(demo_clip()))
     except AssetError as error:
@@ -589,7 +589,7 @@ def test_the_real_pipeline_goes_on_to_the_same_bytes(
 
 
 @pytest.mark.parametrize(
-    ("options", "told"),
+    ("options", "expected"),
     [
         ("--start 3 --end 2", "--end 2 is not after --start"),
         ("--end 0", "--end 0 is not after --start"),
@@ -598,11 +598,11 @@ def test_the_real_pipeline_goes_on_to_the_same_bytes(
     ],
 )
 def test_times_that_make_no_sense(
-    bag: Path, options: str, told: str, capsys: pytest.CaptureFixture[str]
+    bag: Path, options: str, expected: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with contextlib.suppress(SystemExit):
         assert main(["replay", str(bag), "--output", "out", *options.split()]) == 1
-    assert told in capsys.readouterr().err
+    assert expected in capsys.readouterr().err
 
 
 def test_options_become_parameters(monkeypatch: pytest.MonkeyPatch) -> None:

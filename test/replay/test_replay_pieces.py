@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`pear replay` in pieces, side by side and on Ray: the same results, whoever replays."""
+"""`pear replay` in pieces, in threads and on Ray: the same results."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def bag(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize(("storage", "suffix"), [("mcap", "mcap"), ("sqlite3", "db3")])
-def test_chunks_begin_anew_and_are_one_bag(
+def test_chunks_have_new_tracks_and_become_one_bag(
     replay: Replay, bag: Path, capsys: pytest.CaptureFixture[str], storage: str, suffix: str
 ) -> None:
     run = replay(bag, chunk=CHUNK, markers=True, storage=storage)
@@ -98,19 +98,19 @@ def test_chunks_begin_anew_and_are_one_bag(
     assert run.ids == expected
     _, sixth = run.messages()[5]
     states = [human.tracking_state == human.NEW for human in sixth.humans]
-    assert states == [True, True], "nobody is known from the chunk before"
+    assert states == [True, True], "no track of the chunk before continues"
     assert len(run.messages("/mesh_markers")) == 12
     assert set(content(run.folder)) == {
         *(f"humans_{n}_0.{suffix}" for n in range(3)),
         "metadata.yaml",
     }
-    told = capsys.readouterr().out
-    assert "images                12" in told and told.count("images          ") == 1
+    printed = capsys.readouterr().out
+    assert "images                12" in printed and printed.count("images          ") == 1
     assert replay(bag, chunk=CHUNK, markers=True, storage=storage).code == 0
     assert "complete already" in capsys.readouterr().out
 
 
-def test_what_was_refused_is_told_again(
+def test_what_was_refused_is_printed_again(
     replay: Replay, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     messages = list(recorded())
@@ -140,7 +140,7 @@ def test_the_same_bytes_however_many_at_once(replay: Replay, tmp_path: Path) -> 
 def test_what_belongs_to_images_is_found_beyond_the_ends_of_a_chunk(
     replay: Replay, tmp_path: Path
 ) -> None:
-    """Its camera is told once, at the beginning; detections and depth come late."""
+    """CameraInfo is recorded once, at the beginning; detections and depth are late."""
     messages: list[Recorded] = [(INFO, 0, camera_info(64, 48, 90.0, 0))]
     for k in range(30):
         stamp, late = k * PERIOD, k * PERIOD + 350_000_000
@@ -204,8 +204,8 @@ def test_chunks_and_the_whole_are_not_mixed(
     assert replay(bag, output="out/of").code == 1
     assert "was begun with --chunk" in capsys.readouterr().err
     assert replay(bag, output="out/of", chunk=0.4).code == 1
-    told = capsys.readouterr().err
-    assert "chunk was '0.5' and is '0.4'" in told
+    printed = capsys.readouterr().err
+    assert "chunk was '0.5' and is '0.4'" in printed
     rest = replay(bag, output="out/of", chunk=CHUNK)
     assert rest.code == 0
     whole = replay(bag, output="whole", chunk=CHUNK)

@@ -62,7 +62,7 @@ def test_vertices_of_all_people() -> None:
 
 
 @pytest.mark.usefixtures("way")
-def test_nobody() -> None:
+def test_cloud_without_people() -> None:
     cloud = vertex_cloud(HEADER, [], np.empty((0, 5, 3), np.float32))
     assert (cloud.height, cloud.width, len(cloud.data)) == (1, 0, 0)
     assert points_of(cloud).dtype.names == ("x", "y", "z", "person")
@@ -90,7 +90,7 @@ def test_points_from_the_node(bench: Bench) -> None:
 
 
 @pytest.mark.usefixtures("way")
-def test_nobody_stays_in_the_cloud(bench: Bench) -> None:
+def test_lost_people_leave_the_cloud(bench: Bench) -> None:
     arrived = bench.subscribe(PointCloud2, "points")
     for second, squares in ((1, (0,)), (2, ())):
         bench.publish(image(second, *squares))

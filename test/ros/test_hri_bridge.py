@@ -44,7 +44,7 @@ def humans(second: float, *persons: Person) -> HumanArray:
 
 
 class Listener:
-    """The bridge, somebody who publishes `humans`, and a tool of ROS 4 HRI."""
+    """The bridge, a publisher of `humans`, and a tool of ROS 4 HRI."""
 
     def __init__(self, executor: Any, **values: Any) -> None:
         self.executor = executor
@@ -78,7 +78,7 @@ class Listener:
         topics = {name: f"/humans/bodies/{track_id}/{name}" for name in KINDS}
         return {name: self.listen(KINDS[name], topic) for name, topic in topics.items()}
 
-    def tell(self, message: HumanArray) -> None:
+    def send(self, message: HumanArray) -> None:
         """Publishes; returns once the bridge has passed it on."""
         before = len(self.tracked)
         self.publisher.publish(message)
@@ -121,18 +121,18 @@ def body_topics(*ids: str) -> set[str]:
 def test_bodies_come_and_go(listener: Listener) -> None:
     one, two = person(t_pose()), person(t_pose(), (0.8, 0.0, 4.0), "h2")
     expected = humans(1, one, two)
-    listener.tell(expected)
+    listener.send(expected)
     assert listener.tracked[0].header == expected.header
     assert listener.tracked[0].ids == ["h1", "h2"]
     listener.wait(lambda: listener.topics() == body_topics("h1", "h2"))
 
     lost = person(t_pose(), track_id="h1", state=TrackingState.LOST)
     predicted = person(t_pose(), track_id="h2", state=TrackingState.PREDICTED)
-    listener.tell(humans(2, lost, predicted))
+    listener.send(humans(2, lost, predicted))
     assert listener.tracked[1].ids == ["h2"]
     listener.wait(lambda: listener.topics() == body_topics("h2"))
 
-    listener.tell(humans(3))  # even if the image in which h2 was lost has not arrived
+    listener.send(humans(3))  # even if the image in which h2 was lost has not arrived
     assert listener.tracked[2].ids == []
     listener.wait(lambda: listener.topics() == body_topics())
 
@@ -141,9 +141,9 @@ def test_what_is_told_of_a_body(listener: Listener) -> None:
     one = person(t_pose(left_elbow=(0.0, -1.0, 0.0)), (0.3, 0.1, 4.0))
     two = person(t_pose(), (-0.8, 0.0, 5.0), "h2")
     message = humans(12.25, one, two)
-    listener.tell(message)
+    listener.send(message)
     arrived = listener.listen_to_body("h1")
-    listener.tell(message)
+    listener.send(message)
     listener.wait(lambda: all(arrived.values()))
 
     (region,), (skeleton,), (state,) = arrived.values()
@@ -174,9 +174,9 @@ def test_points_are_in_the_order_of_the_message() -> None:
 def test_confidence_that_is_not_said_is_the_persons(listener: Listener) -> None:
     message = humans(1, person(t_pose()))
     message.humans[0].joint_confidence = np.full(55, np.nan, np.float32)
-    listener.tell(message)
+    listener.send(message)
     skeletons = listener.listen(Skeleton2D, "/humans/bodies/h1/skeleton2d")
-    listener.tell(message)
+    listener.send(message)
     listener.wait(lambda: skeletons)
     assert {point.c for point in skeletons[0].skeleton} == {0.75}
 
@@ -186,9 +186,9 @@ def test_what_is_not_known_is_not_told(listener: Listener) -> None:
     transforms = listener.listen(TFMessage, "/tf")
     message = humans(1, person(t_pose()), person(t_pose(), track_id="h2"))
     message.humans[0].joints = np.full(165, np.nan, np.float32)
-    listener.tell(message)
+    listener.send(message)
     first, second = listener.listen_to_body("h1"), listener.listen_to_body("h2")
-    listener.tell(message)
+    listener.send(message)
     listener.wait(lambda: first["roi"] and first["skeleton2d"] and second["joint_states"])
     assert first["joint_states"] == []
     assert {t.child_frame_id for m in transforms for t in m.transforms} == {"body_h2"}
@@ -198,7 +198,7 @@ def test_frame_of_the_body(listener: Listener) -> None:
     transforms = listener.listen(TFMessage, "/tf")
     one = person(t_pose(), (0.3, 0.1, 4.0))
     message = humans(12.25, one)
-    listener.tell(message)
+    listener.send(message)
     listener.wait(lambda: transforms)
     (root,) = transforms[0].transforms
     assert (root.header, root.child_frame_id) == (message.header, "body_h1")
@@ -210,15 +210,15 @@ def test_frame_of_the_body(listener: Listener) -> None:
 def test_frames_are_left_to_the_main_node(make_listener: Callable[..., Listener]) -> None:
     listener = make_listener(transforms=False)
     assert listener.tool.count_publishers("/tf") == 0
-    listener.tell(humans(1, person(t_pose())))
+    listener.send(humans(1, person(t_pose())))
 
 
-def test_silence_means_that_nobody_is_there(
+def test_silence_ends_all_bodies(
     make_listener: Callable[..., Listener], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(hri_bridge, "_SILENCE_SECONDS", 0.3)
     listener = make_listener()
-    listener.tell(humans(1, person(t_pose())))
+    listener.send(humans(1, person(t_pose())))
     listener.wait(lambda: len(listener.tracked) == 2)
     assert [list(message.ids) for message in listener.tracked] == [["h1"], []]
     listener.wait(lambda: listener.topics() == body_topics())

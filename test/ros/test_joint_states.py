@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""MultiDOFJointState of everybody: as rclpy would serialise it, and from the real node."""
+"""MultiDOFJointState of all people: as rclpy would serialise it, and from the real node."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def test_roots_on_tf_beside_all_joints(make_bench: Callable[..., Bench]) -> None
     assert len(states[0].joint_names) == len(states[0].transforms) == 110
 
 
-def test_nobody_is_said_to_be_there(bench: Bench) -> None:
+def test_image_without_people_has_no_joints(bench: Bench) -> None:
     states = bench.subscribe(MultiDOFJointState, "body_joint_states")
     bench.publish(image(1))
     bench.wait_for(1, states)

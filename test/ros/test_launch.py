@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The launch files, with a program in place of node and RViz that tells how it was called."""
+"""The launch files, with a program in place of node and RViz that records its arguments."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ ROOT = Path(__file__).parents[2]
 PROGRAM = f"""#!{sys.executable}
 import json, os, sys
 files = [sys.argv[n + 1] for n, argument in enumerate(sys.argv) if argument == "--params-file"]
-told = dict(arguments=sys.argv, parameters=[open(file).read() for file in files])
-open(os.path.join(os.environ["TOLD"], str(os.getpid())), "w").write(json.dumps(told))
+recorded = dict(arguments=sys.argv, parameters=[open(file).read() for file in files])
+open(os.path.join(os.environ["RECORDED"], str(os.getpid())), "w").write(json.dumps(recorded))
 """
 LAUNCH = """
 import sys
@@ -43,14 +43,14 @@ TIMEOUT_SECONDS = 60.0
 class Started:
     """A process that a launch file started."""
 
-    def __init__(self, told: Any) -> None:
-        program, *arguments = told["arguments"]
+    def __init__(self, recorded: Any) -> None:
+        program, *arguments = recorded["arguments"]
         self.program = Path(program).name
         self.arguments = arguments
         rules = [after for before, after in pairwise(arguments) if before == "-r"]
         self.rules = dict(rule.split(":=", 1) for rule in rules)
         self.parameters: dict[str, Any] = {}
-        for file in told["parameters"]:
+        for file in recorded["parameters"]:
             for section in (yaml.safe_load(file) or {}).values():
                 self.parameters |= section["ros__parameters"]
 
@@ -80,13 +80,17 @@ def launch(tmp_path: Path) -> Launch:
         (share / folder).symlink_to(ROOT / folder)
 
     def run(file: str, *arguments: str) -> list[Started]:
-        told = tmp_path / "told"
-        told.mkdir()
+        recorded = tmp_path / "recorded"
+        recorded.mkdir()
         prefixes = os.pathsep.join((str(prefix), os.environ.get("AMENT_PREFIX_PATH", "")))
         done = subprocess.run(
             [sys.executable, "-c", LAUNCH, str(share / "launch" / file), *arguments],
             env=os.environ
-            | {"AMENT_PREFIX_PATH": prefixes, "TOLD": str(told), "ROS_LOG_DIR": str(tmp_path)},
+            | {
+                "AMENT_PREFIX_PATH": prefixes,
+                "RECORDED": str(recorded),
+                "ROS_LOG_DIR": str(tmp_path),
+            },
             cwd=tmp_path,  # Where no folder is called launch.
             capture_output=True,
             text=True,
@@ -94,7 +98,7 @@ def launch(tmp_path: Path) -> Launch:
         )
         if done.returncode:
             raise RuntimeError(done.stdout + done.stderr)
-        started = [Started(json.loads(path.read_text())) for path in told.iterdir()]
+        started = [Started(json.loads(path.read_text())) for path in recorded.iterdir()]
         return sorted(started, key=lambda process: (process.program, process.namespace))
 
     return run

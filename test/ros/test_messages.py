@@ -43,7 +43,7 @@ CAMERA = Camera(640, 480, 500.0, 510.0, 320.5, 240.5)
 
 
 def person(seed: int = 0, track_id: str = "h1", flame: bool = False) -> Person:
-    """Somebody whose every number is another one, a few of them not known."""
+    """A person whose numbers are all different, a few of them unknown."""
     rng = np.random.default_rng(seed)
 
     def numbers(*shape: int) -> np.ndarray:
@@ -159,7 +159,7 @@ def test_root_pose_is_the_pelvis(turn: tuple[float, float, float]) -> None:
     np.testing.assert_allclose(turned, expected, atol=1e-6)
 
 
-def test_nobody_is_an_empty_array_with_all_the_rest() -> None:
+def test_image_without_people_has_an_empty_array() -> None:
     message = sent(human_array(people(), HEADER))
     assert message.humans == []
     assert message.header == HEADER

@@ -160,7 +160,7 @@ def test_vertices_only_when_asked_for(bench: Bench) -> None:
     np.testing.assert_array_equal(vertices, TETRAHEDRON + np.float32([1, 0, 5]))
 
 
-def test_nothing_is_computed_for_nobody(bench: Bench) -> None:
+def test_nothing_is_computed_without_subscribers(bench: Bench) -> None:
     bench.publish(image(1, 0))
     bench.wait_statistic("unwatched", 1)
     assert bench.pipeline.stamps == []
@@ -292,7 +292,7 @@ def test_camera_that_stops_and_comes_back(bench: Bench) -> None:
     assert [stamp(message) for message in humans] == [(1, 0), (100, 0)]
 
 
-def test_stamps_that_jump_back_start_tracks_anew(bench: Bench) -> None:
+def test_stamps_that_jump_backwards_reset_all_tracks(bench: Bench) -> None:
     humans = bench.subscribe(HumanArray, "humans")
     begun = bench.pipeline.resets
     for count, second in enumerate([10, 10, 11, 3], start=1):

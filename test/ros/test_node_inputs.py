@@ -25,7 +25,7 @@ LONG = 10.0
 
 
 def detections(second: float, *scores: float, class_id: str = "person") -> Detection2DArray:
-    """Somebody at pixel 10 n, 20 for the n-th score."""
+    """Detections with these scores, the n-th at pixel (10 n, 20)."""
     found = []
     for number, score in enumerate(scores):
         one = Detection2D()
@@ -69,7 +69,7 @@ def test_an_image_without_detections_is_processed_all_the_same(make_bench: MakeB
     humans = bench.subscribe(HumanArray, "humans")
     bench.publish(image(1))
     bench.wait_for(1, humans)
-    assert bench.pipeline.detections == [()], "nobody new, whoever is followed is followed on"
+    assert bench.pipeline.detections == [()], "no new people, tracks continue"
     bench.publish(detections(1, 0.9), "detections")
     bench.wait_statistic("late_detections", 1)
     assert bench.node.statistics.missing_detections == 1

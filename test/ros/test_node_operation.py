@@ -69,7 +69,7 @@ def test_work_is_switched_off_and_on_with_models_loaded(bench: Bench) -> None:
     assert enable(bench, True).message == "enabled"
     bench.publish(image(2, 0))
     bench.wait_for(2, humans)
-    assert bench.pipeline.resets == resets + 1, "tracks begin anew"
+    assert bench.pipeline.resets == resets + 1, "all tracks are reset"
     assert not bench.pipeline.closed
 
 
@@ -86,7 +86,7 @@ def test_what_is_disabled_stays_so_through_the_life_cycle(make_bench: MakeBench)
     assert bench.node.count_subscribers("image") == 0, "it is not active"
 
 
-def test_a_transition_that_fails_leaves_a_node_that_can_be_configured_anew(
+def test_a_transition_that_fails_leaves_a_node_that_can_be_configured_again(
     make_bench: MakeBench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bench = make_bench(autostart=False)
@@ -228,17 +228,17 @@ def test_parameters_that_are_refused_by_rclpy_are_not_applied(bench: Bench) -> N
     def refuse(_: list[Parameter]) -> SetParametersResult:
         return SetParametersResult(successful=False, reason="by another callback")
 
-    wanted = [Parameter("max_humans", value=3), Parameter("smoothing", value=False)]
+    changes = [Parameter("max_humans", value=3), Parameter("smoothing", value=False)]
     bench.node.add_on_set_parameters_callback(refuse)
-    assert not bench.node.set_parameters_atomically(wanted).successful
+    assert not bench.node.set_parameters_atomically(changes).successful
     bench.node.remove_on_set_parameters_callback(refuse)
-    mixed = [*wanted, Parameter("max_humans", value=99)]
+    mixed = [*changes, Parameter("max_humans", value=99)]
     assert "from 1 to 32, not 99" in bench.node.set_parameters_atomically(mixed).reason
     humans = bench.subscribe(HumanArray, "humans")
     bench.publish(image(1))
     bench.wait_for(1, humans)
     assert bench.pipeline.settings[-1] == Parameters()
-    assert bench.node.set_parameters_atomically(wanted).successful
+    assert bench.node.set_parameters_atomically(changes).successful
     bench.publish(image(2))
     bench.wait_for(2, humans)
     assert bench.pipeline.settings[-1] == Parameters(max_humans=3, smoothing=False)

@@ -108,7 +108,7 @@ def test_lost_people_are_not_sent(make_bench: MakeBench) -> None:
     assert [t.child_frame_id for t in transforms[1].transforms] == ["body_h2"]
 
 
-def test_nobody_is_not_sent(make_bench: MakeBench) -> None:
+def test_image_without_people_sends_no_transforms(make_bench: MakeBench) -> None:
     bench = make_bench(transforms="roots")
     transforms = bench.subscribe(TFMessage, "tf")
     bench.publish(image(1))
@@ -133,7 +133,7 @@ def test_joints_on_demand(make_bench: MakeBench) -> None:
 
 
 def test_off_means_off(bench: Bench) -> None:
-    """Somebody always listens to /tf on a robot: that alone makes nothing be computed."""
+    """/tf always has subscribers on a robot; they alone cause no computation."""
     arrived: list[TFMessage] = []
     bench.client.create_subscription(TFMessage, "/tf", arrived.append, QoSProfile(depth=10))
     bench.wait(lambda: bench.node.count_subscribers("/tf") == 1)

@@ -38,7 +38,7 @@ class FakeCuda:
         self.reset()
 
     def reset(self) -> None:
-        """As at the start."""
+        """Reset to the initial state."""
         cudart.cudart.cache_clear()
         self.library.fakeReset()
 
@@ -55,22 +55,22 @@ class FakeCuda:
         self.library.fakeMachine(runtime, driver, start, devices, size)
 
     def fail(self, call: str, number: int, code: int) -> None:
-        """Have the `number`-th of the calls to come, from 1, fail."""
+        """Let the `number`-th of the next calls, from 1, fail."""
         self.library.fakeFail(call.encode(), number, code)
 
     def break_down(self, code: int = 700) -> None:
-        """Have all calls fail from now on."""
+        """Let all calls fail from now on."""
         self.library.fakeBreak(code)
 
     def calls(self) -> list[str]:
-        """All calls since this was asked last."""
+        """Return all calls since the last call of this method."""
         return self.library.fakeLog().decode().splitlines()
 
     def counted(self) -> Counter[str]:
-        """How often each was called since this was asked last."""
+        """Return the number of calls of each function since the last call of this method."""
         return Counter(call.split()[0] for call in self.calls())
 
     @property
     def live(self) -> int:
-        """Of all that was made, how much is not freed."""
+        """Return the number of resources that are not freed."""
         return int(self.library.fakeLive())

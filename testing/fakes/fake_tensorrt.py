@@ -19,7 +19,7 @@ import numpy as np
 __version__ = "10.3.0"
 
 cuda: ctypes.CDLL = None  # type: ignore[assignment]
-"""The fake; whoever uses this module sets it."""
+"""The fake CUDA in use; set by the user of this module."""
 refusal = ""
 """Name of a method that fails, with an error in the log."""
 

@@ -20,7 +20,7 @@ class RuntimeInfo:
     """Description of a runtime for logs, diagnostics and the messages' model id."""
 
     name: str
-    """One of pear_ros.core.choice.RUNTIMES: tensorrt, torch, onnxruntime or openvino."""
+    """One of pear_ros.core.parameters.RUNTIMES: tensorrt, torch, onnxruntime or openvino."""
     version: str
     """Version of the library."""
     device: str

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A node that tells the tools of ROS 4 HRI about people, as REP-155 wants it.
+"""A node that publishes people for the tools of ROS 4 HRI, as REP-155 specifies.
 
 Subscribes to `humans`. Publishes `/humans/bodies/tracked` and, for each body, below
 `/humans/bodies/<id>/`: `roi`, `skeleton2d` and `joint_states`, from the image in which the body
-appears to the one in which it is lost; and body_<id> to /tf, where the main node does not.
+appears to the one in which it is lost; and body_<id> to /tf, unless the main node does.
 """
 
 from __future__ import annotations
@@ -41,18 +41,21 @@ try:
 except ImportError:
     IdsList = None
 
-# Reliable, which suits every subscriber; the newest only.
+# Reliable, which every subscriber can receive; only the newest message is kept.
 _NEWEST = QoSProfile(depth=1)
 
 _SILENCE_SECONDS = 2.0
-"""After this time without news of anybody, everybody is gone."""
+"""Time without a message after which no body is tracked any more."""
 
 
 class HriBridge(Node):
-    """Publishes the people of `humans` as bodies of REP-155."""
+    """Publish the people of `humans` as bodies of REP-155."""
 
     def __init__(self, **node_options: Any) -> None:
-        """`node_options` go to rclpy's Node. Raises StartError when hri_msgs is missing."""
+        """Create the node with `node_options` of rclpy's Node.
+
+        Raises StartError if hri_msgs is missing.
+        """
         if IdsList is None:
             distribution = os.environ.get("ROS_DISTRO", "<distro>")
             raise StartError(
@@ -60,24 +63,26 @@ class HriBridge(Node):
             )
         super().__init__("hri_bridge", **node_options)
         description = (
-            "Whether body_<id> of each person goes to /tf; to be switched off where the parameter "
-            "transforms of the main node is on."
+            "Publish body_<id> of each person on /tf. Set it to false if the parameter transforms "
+            "of the main node is not off."
         )
         descriptor = ParameterDescriptor(description=description, read_only=True)
         self.declare_parameter("transforms", True, descriptor)
-        wanted = self.get_parameter("transforms").get_parameter_value().bool_value
-        self._tf = self.create_publisher(TFMessage, "/tf", TRANSFORMS_QOS) if wanted else None
+        with_transforms = self.get_parameter("transforms").get_parameter_value().bool_value
+        self._tf = (
+            self.create_publisher(TFMessage, "/tf", TRANSFORMS_QOS) if with_transforms else None
+        )
         self._transforms = TransformMessages(["body"], np.array([-1]))
         self._tracked = self.create_publisher(IdsList, "/humans/bodies/tracked", _NEWEST)
         self._bodies: dict[str, _Body] = {}
-        self._newest = time.monotonic()
-        self.create_subscription(HumanArray, "humans", self._take, _NEWEST)
+        self._last_message = time.monotonic()
+        self.create_subscription(HumanArray, "humans", self._publish_people, _NEWEST)
         clock = Clock(clock_type=ClockType.STEADY_TIME)  # simulated time may stand still
         self.create_timer(_SILENCE_SECONDS / 2, self._check_silence, clock=clock)
 
-    def _take(self, message: HumanArray) -> None:
-        """Passes on everybody in one image."""
-        self._newest = time.monotonic()
+    def _publish_people(self, message: HumanArray) -> None:
+        """Publish all people of one image."""
+        self._last_message = time.monotonic()
         header = message.header
         humans = [human for human in message.humans if human.tracking_state != Human.LOST]
         self._track(header, [human.id for human in humans])
@@ -107,9 +112,9 @@ class HriBridge(Node):
                 body.joint_states.publish(_joint_state(header, body.track_id, angles))
 
     def _track(self, header: Header, ids: Sequence[str]) -> None:
-        """Says who is there, with topics for those who have come and without those who have gone.
+        """Publish the `ids` that are tracked; create topics of new ids, remove those of lost ones.
 
-        Topics come before their ids are told and go after, so that nobody waits for them in vain.
+        Topics exist before their ids are published and until after, so that each id has its topics.
         """
         for track_id in ids:
             if track_id not in self._bodies:
@@ -119,8 +124,10 @@ class HriBridge(Node):
             self._bodies.pop(track_id).destroy(self)
 
     def _check_silence(self) -> None:
-        if self._bodies and time.monotonic() - self._newest > _SILENCE_SECONDS:
-            self.get_logger().info(f"No news of anybody for {_SILENCE_SECONDS:g} s")
+        if self._bodies and time.monotonic() - self._last_message > _SILENCE_SECONDS:
+            self.get_logger().info(
+                f"No message on humans for {_SILENCE_SECONDS:g} s, no one is tracked"
+            )
             self._track(Header(stamp=self.get_clock().now().to_msg()), [])
 
 
@@ -140,7 +147,7 @@ class _Body:
 
 
 def _pose(human: Human) -> Array:
-    """(22, 3) of the body, without face and fingers."""
+    """(22, 3) axis-angle pose of the body, without face and fingers."""
     smplx = human.smplx
     pose: Array = np.concatenate([smplx.global_orient, smplx.body_pose]).reshape(-1, 3)
     return pose
@@ -187,7 +194,7 @@ def _joint_state(header: Header, track_id: str, angles: Float64) -> JointState:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Bridges until Ctrl-C. Returns the exit status."""
+    """Run the bridge until Ctrl-C; return the exit status."""
     return run(HriBridge, arguments)
 
 

@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""People's vertices as sensor_msgs/PointCloud2.
+"""Vertices of people as sensor_msgs/PointCloud2.
 
-The message is made by sensor_msgs_py where an installed ROS 2 has it, else here: all that remains
-is to hand over the bytes. Of the packages that pip offers for this, pointcloud2 knows no ROS
-messages and ros2-numpy asks for one old NumPy.
+The message is made by sensor_msgs_py if an installed ROS 2 has it, else here. Of the packages that
+pip offers for this, pointcloud2 does not support ROS messages and ros2-numpy requires an old NumPy.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ from std_msgs.msg import Header
 from pear_ros.core.people import Array
 
 POINT = np.dtype([("x", "<f4"), ("y", "<f4"), ("z", "<f4"), ("person", "<u4")])
-"""A point: metres in the image's frame, and the number in the person's track id."""
+"""One point: position in metres in the image's frame, and the number in the track id."""
 
 _FIELDS = [
     *(
@@ -33,7 +32,10 @@ _FIELDS = [
 
 
 def vertex_cloud(header: Header, ids: Sequence[str], meshes: Array) -> PointCloud2:
-    """PointCloud2 of `meshes` (N, V, 3), one for each of `ids`; `header` is the image's."""
+    """Return the PointCloud2 of `meshes` (N, V, 3), metres, one for each of `ids`.
+
+    `header`: that of the image, in whose frame the vertices are.
+    """
     people, vertices = meshes.shape[:2]
     points = np.empty((people, vertices), POINT)
     points.view("<f4").reshape(people, vertices, 4)[..., :3] = meshes
@@ -42,13 +44,13 @@ def vertex_cloud(header: Header, ids: Sequence[str], meshes: Array) -> PointClou
 
 
 def person_number(track_id: str) -> int:
-    """The number at the end of a track id; 0 where it has none."""
+    """Return the number at the end of a track id; 0 if it has none."""
     found = re.search(r"\d+$", track_id, re.ASCII)
     return int(found[0]) % 2**32 if found else 0
 
 
 def cloud_message(header: Header, points: npt.NDArray[np.void]) -> PointCloud2:
-    """PointCloud2 of `points` (n,) of the type POINT."""
+    """Return the PointCloud2 of `points` (n,) of the type POINT."""
     create_cloud = sensor_msgs_py_create_cloud()
     if create_cloud is not None:
         return create_cloud(header, _FIELDS, points)
@@ -69,7 +71,7 @@ def cloud_message(header: Header, points: npt.NDArray[np.void]) -> PointCloud2:
 
 @cache
 def sensor_msgs_py_create_cloud() -> Any | None:
-    """An installed ROS 2's sensor_msgs_py.point_cloud2.create_cloud; None where it is missing."""
+    """Return sensor_msgs_py.point_cloud2.create_cloud of an installed ROS 2; None if missing."""
     try:
         from sensor_msgs_py.point_cloud2 import create_cloud
     except ImportError:

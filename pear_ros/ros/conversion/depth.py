@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Depth images (REP-118) as the core's depth: metres, NaN where not known."""
+"""Conversion of depth images (REP-118) to metres, NaN where unknown."""
 
 from __future__ import annotations
 
@@ -12,13 +12,12 @@ from pear_ros.ros.conversion.images import ImageError, pixels_of
 
 
 def depth_from_image(message: Any, width: int, height: int) -> Array:
-    """(height, width) float32 metres along the optical axis, NaN where not known.
+    """Return (height, width) float32 metres along the optical axis, NaN where unknown.
 
-    `message` is an Image aligned with a picture of `width` x `height`: 16UC1 or mono16 in
-    millimetres, 0 where not known, or 32FC1 in metres, NaN where not known; what is infinite or not
-    before the camera is not known either. Metres in this machine's byte order are a view of the
-    message's data, not a copy, where all that is not known is NaN. Raises ImageError when the
-    encoding is another one, or sizes do not agree.
+    `message`: an Image aligned with a picture of `width` x `height`, in 16UC1 or mono16
+    (millimetres, 0 where unknown) or 32FC1 (metres, NaN where unknown). Infinite, zero and negative
+    metres are unknown, too. Metres in native byte order are a view of the message's data if all
+    unknown ones are NaN. Raises ImageError if the encoding is another one or sizes differ.
     """
     if (message.width, message.height) != (width, height):
         raise ImageError(
@@ -28,7 +27,7 @@ def depth_from_image(message: Any, width: int, height: int) -> Array:
         )
     if message.encoding == "32FC1":
         metres: Array = pixels_of(message, "f4", 1, height)[..., 0]
-        # fmin and fmax pass over NaN.
+        # fmin and fmax ignore NaN.
         nearest, furthest = np.fmin.reduce(metres, axis=None), np.fmax.reduce(metres, axis=None)
         if nearest <= 0.0 or furthest == np.inf:
             known = (metres > 0.0) & (metres < np.inf)

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""sensor_msgs Image and CompressedImage to the core's BGR pictures.
+"""Conversion of sensor_msgs Image and CompressedImage to BGR pictures.
 
-Colours are converted by cv_bridge where an installed ROS 2 has one that works, else by OpenCV; here
-are the meaning of the encoding names (sensor_msgs/image_encodings.hpp), the memory layout and the
-checks. Camera drivers pad rows, send 16 bit in either byte order and sometimes half a picture: none
-of this may reach the estimator.
+Colours are converted by cv_bridge if an installed ROS 2 has one that works, else by OpenCV. This
+module has the meaning of the encoding names (sensor_msgs/image_encodings.hpp), the memory layout
+and the checks: camera drivers pad rows, send 16 bit in either byte order and sometimes half a
+picture.
+
 Messages are read by their fields, so those of rclpy and of the `rosbags` package both serve.
 """
 
@@ -37,7 +38,7 @@ class _Encoding(NamedTuple):
     to_bgr: Callable[[Pixels], Pixels]
     even_width: bool = False
     planar: bool = False
-    """Whether height / 2 rows of colour follow the rows of brightness."""
+    """Whether height / 2 rows of chroma follow the rows of luma."""
 
 
 def _converted(code: int) -> Callable[[Pixels], Pixels]:
@@ -48,8 +49,8 @@ def _same(pixels: Pixels) -> Pixels:
     return np.ascontiguousarray(pixels)
 
 
-# OpenCV names a Bayer pattern by its second row's second and third pixel, ROS by the first row's
-# first two.
+# OpenCV names a Bayer pattern by the second and third pixel of the second row, ROS by the first
+# two of the first row.
 _BAYER = {
     "rggb": cv2.COLOR_BayerBG2BGR,
     "bggr": cv2.COLOR_BayerRG2BGR,
@@ -83,7 +84,7 @@ ENCODINGS = tuple(_ENCODINGS)
 """Encodings of sensor_msgs/Image that can be read."""
 
 # bgr8 is not among them, as it needs no conversion; nor are 16 bit, which cv_bridge cuts off, and
-# what older versions of it do not know.
+# what its older versions do not support.
 _BRIDGED = frozenset(
     ("rgb8", "bgra8", "rgba8", "mono8", "yuv422", "yuv422_yuy2", *(f"bayer_{n}8" for n in _BAYER))
 )
@@ -91,9 +92,9 @@ _BRIDGED = frozenset(
 
 @cache
 def cv_bridge() -> Any | None:
-    """An installed ROS 2's cv_bridge.CvBridge; None where it is missing or does not work.
+    """Return cv_bridge.CvBridge of an installed ROS 2; None if it is missing or does not work.
 
-    Those built for NumPy 1 can be imported beside NumPy 2, but fail when they are used.
+    One built for NumPy 1 can be imported beside NumPy 2, but fails when it is used.
     """
     try:
         from cv_bridge import CvBridge
@@ -108,7 +109,7 @@ def cv_bridge() -> Any | None:
 
 
 def bgr_from_image(message: Any) -> Image:
-    """Picture (height, width, 3) uint8 BGR of a sensor_msgs/Image.
+    """Return the picture (height, width, 3) uint8 BGR of a sensor_msgs/Image.
 
     Unpadded bgr8 is a view of the message's data, not a copy. 16 bit is scaled so that 65535 is
     white. Raises ImageError when the encoding is not one of ENCODINGS, the sizes do not agree, or
@@ -146,10 +147,10 @@ def bgr_from_image(message: Any) -> Image:
 
 
 def pixels_of(message: Any, dtype: str, channels: int, rows: int) -> Pixels:
-    """(rows, width, channels) numbers of a sensor_msgs/Image, in this machine's byte order.
+    """Return the (rows, width, channels) numbers of a sensor_msgs/Image, in native byte order.
 
-    A view of the message's data, not a copy, unless their byte order is another one. `dtype` as
-    NumPy names it, without byte order. Raises ImageError when the sizes do not agree.
+    They are a view of the message's data, unless its byte order is the other one. `dtype`: NumPy's
+    name without byte order. Raises ImageError when the sizes do not agree.
     """
     width, height, step = message.width, message.height, message.step
     what = f"{width} x {height} image in {message.encoding}"
@@ -173,15 +174,15 @@ def pixels_of(message: Any, dtype: str, channels: int, rows: int) -> Pixels:
 
 
 def bgr_from_compressed(message: Any) -> Image:
-    """Picture (height, width, 3) uint8 BGR of a sensor_msgs/CompressedImage (JPEG, PNG).
+    """Return the picture (height, width, 3) uint8 BGR of a sensor_msgs/CompressedImage (JPEG, PNG).
 
-    Any orientation noted in the picture is ignored, since CameraInfo speaks of the sensor's rows
-    and columns. Raises ImageError when the data are empty, cut short or not a picture.
+    An EXIF orientation is ignored, since CameraInfo refers to the sensor's rows and columns.
+    Raises ImageError when the data are empty, cut short or not a picture.
     """
     data = bytes(message.data)
     what = f"compressed image of {len(data)} bytes (format {message.format!r})"
-    # Some versions of OpenCV fill up a JPEG that was cut short with grey and say nothing. The end
-    # marker cannot occur inside a scan, so a whole JPEG has one behind its last start of scan.
+    # Some versions of OpenCV fill a truncated JPEG with grey and report nothing. The end marker
+    # cannot occur inside a scan, so a complete JPEG has one after its last start of scan.
     if data.startswith(b"\xff\xd8") and data.rfind(b"\xff\xd9") < data.rfind(b"\xff\xda"):
         raise ImageError("truncated", f"{what} ends before its picture does")
     picture: Pixels | None = None

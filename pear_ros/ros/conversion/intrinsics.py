@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""sensor_msgs/CameraInfo to the core's camera."""
+"""Conversion of sensor_msgs/CameraInfo to a camera."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from pear_ros.core.camera import Camera, IntrinsicsSource
 from pear_ros.core.distortion import Distortion
 
 _ASPECT_TOLERANCE = 0.01
-"""Greatest relative difference of horizontal and vertical scale taken for a resized image."""
+"""Greatest relative difference of horizontal and vertical scale in a resized image."""
 
 
 class CalibrationError(ValueError):
-    """A CameraInfo that says nothing about this image; the text says why."""
+    """A CameraInfo that does not describe this image; the text says why."""
 
 
 def is_rectified(calibration: str, image_topic: str) -> bool:
-    """Whether images on `image_topic` are rectified, going by the parameter `calibration`.
+    """Return whether images on `image_topic` are rectified, by the parameter `calibration`.
 
-    "raw" or "rectified" say so; with "auto" it shows in the topic's name, as image_proc gives it:
-    image_rect, image_rect_color.
+    With "auto" the topic's name decides: image_proc publishes rectified images on image_rect or
+    image_rect_color.
     """
     if calibration == "auto":
         return image_topic.rpartition("/")[2].startswith("image_rect")
@@ -30,12 +30,12 @@ def is_rectified(calibration: str, image_topic: str) -> bool:
 
 
 def camera_from_info(info: Any, width: int, height: int, rectified: bool) -> Camera:
-    """Camera of an image of width x height pixels from its sensor_msgs/CameraInfo.
+    """Return the camera of an image of width x height pixels from its sensor_msgs/CameraInfo.
 
-    For a raw image the matrix K and the distortion D serve. For a `rectified` one it is P, or K
-    where P is not filled in, and there is no distortion. Matrices are for the whole sensor, so the
-    region of interest is subtracted and the rest scaled to the image's size, which also covers
-    binning and drivers that resize.
+    A raw image has the matrix K and the distortion D. A `rectified` one has P, or K if P is not
+    filled in, and no distortion. The matrices are those of the full sensor: the offset of the
+    region of interest is subtracted, and the result is scaled to the size of the image, which also
+    covers binning and drivers that resize.
 
     Raises CalibrationError when the camera is not calibrated (K[0] == 0, REP-104), the matrix holds
     no usable numbers, the distortion is unknown, or the image's proportions are others than the
@@ -47,7 +47,7 @@ def camera_from_info(info: Any, width: int, height: int, rectified: bool) -> Cam
         raise CalibrationError(f"the camera is not calibrated ({name}[0] is 0)")
     if not np.isfinite([fx, fy, cx, cy]).all() or fx < 0.0 or fy <= 0.0:
         raise CalibrationError(f"{name} is unusable (fx {fx}, fy {fy}, cx {cx}, cy {cy})")
-    # 0 means: for the region, that it is the whole sensor; for the sensor, that nobody said.
+    # 0 means the full sensor in the region, and unknown in the size of the sensor.
     seen_width = info.roi.width or info.width or width
     seen_height = info.roi.height or info.height or height
     scale_x, scale_y = width / seen_width, height / seen_height
@@ -70,7 +70,7 @@ def camera_from_info(info: Any, width: int, height: int, rectified: bool) -> Cam
 
 
 def _distortion(info: Any) -> Distortion | None:
-    """None where the lens is as good as a pinhole."""
+    """None for a pinhole camera."""
     # Simulators and rectifying drivers leave D empty or zero, and often the model's name, too.
     # Only of a fisheye zeros do not make a pinhole.
     if info.distortion_model != "equidistant" and not any(info.d):

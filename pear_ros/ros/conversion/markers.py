@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Meshes as a serialised visualization_msgs/MarkerArray, without one Python object per point.
+"""Meshes as a serialised visualization_msgs/MarkerArray, without a Python object for each point.
 
-The ordinary way makes some 80,000 geometry_msgs/Point objects a person and takes hundreds of
-milliseconds. Here the message is laid out once for a set of ids; every further image only gathers
-the triangles' corners into it. The bytes are those that rclpy's own serialiser gives.
+About 80,000 geometry_msgs/Point objects for each person would take hundreds of milliseconds. Here
+the message is serialised once for a set of ids; for each image only the corners of the triangles
+are copied into it. The bytes are those of rclpy's own serialiser.
 
-What RViz needs: one opaque TRIANGLE_LIST per person with always the same number of points (its
-fast update path), `ns` telling people apart, and DELETE only for those who are gone.
+RViz needs one opaque TRIANGLE_LIST per person with a constant number of points (its fast update
+path), a `ns` for each person, and DELETE for people who are lost.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from pear_ros.rendering.colours import id_colour
 from pear_ros.ros.conversion.cdr import ENCAPSULATION, CdrWriter
 
 LIFETIME_SECONDS = 0.5
-"""RViz forgets a marker after this time without news, so nobody stays when the node stops."""
+"""RViz removes a marker that is not updated within this time, as when the node stops."""
 
 _TRIANGLE_LIST = 11
 _ADD, _DELETE = 0, 2
@@ -33,7 +33,7 @@ Float64 = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class _Layout:
-    """The serialised message for one set of ids, with views of what changes."""
+    """The serialised message for one set of ids, with views of the numbers that change."""
 
     message: npt.NDArray[np.uint8]
     stamps: list[npt.NDArray[np.int32]]
@@ -43,12 +43,12 @@ class _Layout:
 
 
 class MeshMarkers:
-    """Serialises the meshes of one body model; not to be shared between threads."""
+    """Serialise the meshes of one body model; not thread-safe."""
 
     def __init__(self, faces: npt.NDArray[np.integer], vertex_count: int) -> None:
-        """`faces` (F, 3) are vertex indices, all below `vertex_count`, F at least 1.
+        """Take the `faces` (F, 3): indices of vertices, all below `vertex_count`, F at least 1.
 
-        Raises ValueError otherwise: RViz takes a marker without points for an error.
+        Raises ValueError otherwise; RViz reports a marker without points as an error.
         """
         corners = np.asarray(faces).astype(np.intp).ravel()
         if corners.size == 0 or corners.size % 3:
@@ -68,10 +68,10 @@ class MeshMarkers:
         meshes: Array,
         lost: Sequence[str] = (),
     ) -> bytes:
-        """A MarkerArray that shows `meshes` (N, V, 3), one for each of `ids`, and removes `lost`.
+        """Return a MarkerArray with `meshes` (N, V, 3), one for each of `ids`, that deletes `lost`.
 
-        `frame_id` and `stamp` (seconds, nanoseconds) are the image's. Non-finite vertices are
-        passed on as they are.
+        Vertices are in metres in the frame `frame_id`; NaN and infinities are kept. `frame_id` and
+        `stamp` (seconds, nanoseconds): those of the image.
         """
         key = (frame_id, tuple(ids), tuple(lost))
         if key != self._key:
@@ -81,7 +81,7 @@ class MeshMarkers:
         for field in layout.stamps:
             field[:] = stamp
         for points, mesh in zip(layout.points, meshes, strict=True):
-            # To float64 before the gather: each vertex is used six times.
+            # Converted before the gather: each vertex is used six times.
             self._vertices[:] = mesh
             # Any mode but "raise" lets NumPy write straight into `out`; indices were checked.
             np.take(self._vertices, self._corners, axis=0, out=points, mode="clip")
@@ -97,7 +97,7 @@ class MeshMarkers:
         for track_id in lost:
             self._lay_out_marker(writer, frame_id, track_id, _DELETE, stamps, points)
 
-        # Four bytes further in memory than in the message, so that float64 lie on multiples of 8.
+        # Offset by four bytes, so that float64 are aligned in memory as they are in the body.
         head = len(ENCAPSULATION)
         memory = np.zeros(head + head + len(writer), np.uint8)
         message = memory[head:]
@@ -120,7 +120,7 @@ class MeshMarkers:
         stamps: list[int],
         points: list[int],
     ) -> None:
-        """One visualization_msgs/Marker, field by field."""
+        """Write one visualization_msgs/Marker, field by field."""
         shown = action == _ADD
         writer.align(4)
         stamps.append(writer.reserve(8))

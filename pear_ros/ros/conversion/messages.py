@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The core's people and body as messages of pear_msgs."""
+"""People and body models as messages of pear_msgs, and pictures as images."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ _JPEG_QUALITY = 92
 def human_array(
     people: core.People, header: Header, meshes: Mapping[str, core.Array] | None = None
 ) -> HumanArray:
-    """HumanArray of everyone in one image.
+    """Return the HumanArray of all people in one image.
 
-    `header` is the image's, carried over as it is; `meshes`, (V, 3) by track id, fills the
-    vertices, which stay empty for everyone who is not in it.
+    `header`: that of the image, which is copied. `meshes`: vertices (V, 3) by track id, in metres;
+    the field `vertices` stays empty for all other people.
     """
     camera = people.camera
     message = HumanArray(
@@ -53,7 +53,7 @@ def human_array(
 
 
 def body_model_info(body: Body) -> BodyModelInfo:
-    """BodyModelInfo of a body model: what is needed to draw meshes from parameters alone."""
+    """Return the BodyModelInfo of `body`: faces, joints and sizes, for drawing meshes."""
     return BodyModelInfo(
         name=body.name,
         sha256=body.sha256,
@@ -69,7 +69,7 @@ def body_model_info(body: Body) -> BodyModelInfo:
 
 
 def image_message(picture: core.Image, header: Header) -> ImageMessage:
-    """sensor_msgs/Image (bgr8) of a picture."""
+    """Return the sensor_msgs/Image (bgr8) of a picture (height, width, 3) uint8 BGR."""
     height, width, channels = picture.shape
     message = ImageMessage(
         header=header, height=height, width=width, encoding="bgr8", step=width * channels
@@ -80,7 +80,7 @@ def image_message(picture: core.Image, header: Header) -> ImageMessage:
 
 
 def jpeg_message(picture: core.Image, header: Header) -> CompressedImage:
-    """sensor_msgs/CompressedImage (JPEG) of a picture."""
+    """Return the sensor_msgs/CompressedImage (JPEG) of a picture (height, width, 3) uint8 BGR."""
     _, encoded = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
     message = CompressedImage(header=header, format="bgr8; jpeg compressed bgr8")
     message.data.frombytes(encoded.data)
@@ -150,12 +150,12 @@ def _pose(position: core.Array, rotation: core.Array) -> Pose:
 
 
 def _flat(values: core.Array) -> core.Array:
-    """For fixed-size arrays, which are NumPy in rclpy."""
+    """Value of a fixed-size array, which is NumPy in rclpy."""
     return np.asarray(values, np.float32).ravel()
 
 
 def _floats(values: core.Array) -> array.array[Any]:
-    """For float32[]; array.array is the one type that rclpy takes without a loop."""
+    """Value of a float32[]; array.array is the only type that rclpy accepts without a loop."""
     floats = array.array("f")
     floats.frombytes(np.ascontiguousarray(values, np.float32).view(np.uint8).data)
     return floats

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""People's frames as a serialised tf2_msgs/TFMessage, without one Python object per joint.
+"""Frames of people as a serialised tf2_msgs/TFMessage, without a Python object for each joint.
 
-`body_<id>` is REP-155's, a child of the image's frame; `body_<id>_<joint>` are children of their
-joint's parent, since a tree of bones is what tools for /tf show, and a joint's rotation is then
-what SMPL-X calls it. The frames are those of pear_ros.body.joint_frames.
+`body_<id>` (REP-155) is a child of the image's frame. `body_<id>_<joint>` is a child of the frame
+of its parent joint, so that tools for /tf show a skeleton and rotations are those of SMPL-X.
+The frames are those of pear_ros.body.joint_frames.
 """
 
 from __future__ import annotations
@@ -15,46 +15,47 @@ import numpy.typing as npt
 from rclpy.qos import QoSProfile
 
 from pear_ros.body.joint_frames import Float64
-from pear_ros.ros.conversion.cdr import CdrWriter, Form, places
+from pear_ros.ros.conversion.cdr import CdrWriter, MessageTemplate, number_indices
 
 TRANSFORMS_QOS = QoSProfile(depth=100)
-"""As tf2_ros has it."""
+"""The QoS of tf2_ros."""
 
 
 def frame_names(track_id: str, joint_names: Sequence[str]) -> list[str]:
-    """Names of a person's frames; of `joint_names` the first is the root, the body itself."""
+    """Return the names of a person's frames; the first of `joint_names` is the root, body_<id>."""
     body = f"body_{track_id}"
     return [body, *(f"{body}_{name}" for name in joint_names[1:])]
 
 
 class TransformMessages:
-    """Serialises frames of people with one body; not to be shared between threads."""
+    """Serialise the frames of people with one body model; not thread-safe."""
 
     def __init__(self, joint_names: Sequence[str], parents: npt.NDArray[np.integer]) -> None:
-        """`joint_names` and `parents` as in pear_ros.core.estimator.Body."""
+        """Take the `joint_names` (J) of the body model and the index of each parent (J,)."""
         self._names = list(joint_names)
         self._parents = np.asarray(parents)
         self._key: tuple[str, tuple[str, ...], int] | None = None
-        self._form: Form
+        self._template: MessageTemplate
         self._stamps: npt.NDArray[np.intp]
         self._numbers: npt.NDArray[np.intp]
 
     def serialize(
         self, frame_id: str, stamp: tuple[int, int], ids: Sequence[str], frames: Float64
     ) -> bytes:
-        """A TFMessage of `frames` (N, J, 7) as in pear_ros.body.joint_frames, of each of `ids` (N).
+        """Return the TFMessage of `frames` (N, J, 7), one row for each of `ids` (N).
 
-        J is 1 for roots alone, else the number of joints. `frame_id` and `stamp` (seconds,
-        nanoseconds) are the image's.
+        `frames`: position in metres and quaternion x y z w of each joint in the frame of its
+        parent, as JointFrames returns them, or J = 1 for the roots only. `frame_id` and `stamp`
+        (seconds, nanoseconds): those of the image.
         """
         count = frames.shape[1]
         key = (frame_id, tuple(ids), count)
         if key != self._key:
             self._lay_out(frame_id, ids, count)
             self._key = key
-        self._form.int32[self._stamps] = stamp
-        self._form.float64[self._numbers] = frames.reshape(-1, 7)
-        return self._form.tobytes()
+        self._template.int32[self._stamps] = stamp
+        self._template.float64[self._numbers] = frames.reshape(-1, 7)
+        return self._template.tobytes()
 
     def _lay_out(self, frame_id: str, ids: Sequence[str], count: int) -> None:
         writer = CdrWriter()
@@ -70,6 +71,6 @@ class TransformMessages:
                 writer.string(name)
                 writer.align(8)
                 numbers.append(writer.reserve(56))
-        self._form = Form(writer)
-        self._stamps = places(stamps, 2, 4)
-        self._numbers = places(numbers, 7, 8)
+        self._template = MessageTemplate(writer)
+        self._stamps = number_indices(stamps, 2, 4)
+        self._numbers = number_indices(numbers, 7, 8)

@@ -35,12 +35,14 @@ class Report:
     model_id: str = ""
     """Name and version of the estimator; empty while none is loaded."""
     diagnostics: Mapping[str, str] = field(default_factory=dict)
-    """What the estimator tells of itself."""
+    """Descriptions of the estimator by name, such as its runtime."""
 
 
 def diagnostic_array(report: Report, name: str, stamp: Time) -> DiagnosticArray:
-    """Three statuses of the node `name`: images, with all counts, rates and the median of each
-    stage; topics, a warning where there is trouble; and the estimator.
+    """Return three statuses of the node `name`: images, topics and estimator.
+
+    Images have all counts, rates and the median duration of each stage. Topics have the level WARN
+    if there are warnings.
     """
     statistics = report.statistics
     images = {count: str(getattr(statistics, count)) for count in _COUNTS}
@@ -56,7 +58,7 @@ def diagnostic_array(report: Report, name: str, stamp: Time) -> DiagnosticArray:
 
 
 def figures(message: DiagnosticArray) -> dict[str, float]:
-    """Counts and, under "<stage> [ms]" and "<rate> [Hz]", figures of a `diagnostic_array`."""
+    """Return the counts, stages ("<stage> [ms]") and rates ("<rate> [Hz]") of a message."""
     (status,) = (status for status in message.status if status.name.endswith(f": {_IMAGES}"))
     return {pair.key: float(pair.value) for pair in status.values}
 

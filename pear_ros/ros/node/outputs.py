@@ -28,7 +28,7 @@ from pear_ros.ros.node.image_statistics import StatisticsCollector
 if TYPE_CHECKING:
     from pear_ros.pipeline import Pipeline
 
-# Reliable, which suits every subscriber; the newest only, since a late result is worth nothing.
+# Reliable, which every subscriber can receive; only the newest, since a late result is useless.
 _NEWEST = QoSProfile(depth=1)
 _LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 
@@ -71,9 +71,9 @@ class Outputs:
         self._overlay = create(ImageMessage, "overlay", _NEWEST)
         self._overlay_compressed = create(CompressedImage, "overlay/compressed", _NEWEST)
         self._points = create(PointCloud2, "points", _NEWEST)
-        # Not joint_states, which is the robot's own, nor of its type.
+        # Not joint_states: that topic, with another type, is the robot's own.
         self._joint_states = create(MultiDOFJointState, "body_joint_states", _NEWEST)
-        # Transforms are of the whole system, so their topic is in no namespace.
+        # Transforms concern the whole system, so their topic has no namespace.
         self._tf = create(TFMessage, "/tf", TRANSFORMS_QOS)
         self._of_images = (
             *(self._humans, self._markers, self._overlay, self._overlay_compressed),

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which runtime is taken, and what is told of it."""
+"""Choice of the runtime, and its diagnostics."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The network by every runtime that computes on a CPU: what torch and the original say."""
+"""The network by every runtime that computes on a CPU: equal to torch and the original."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ WHOLE = np.array([[0.0, 0.0, 256.0]])
 
 @pytest.fixture(scope="module")
 def fixture() -> Any:
-    """Outputs of the original, on weights and pictures that its `meta` tells."""
+    """Outputs of the original, on the weights and images of its `meta`."""
     with np.load(SET_A / "net_small.npz") as data:
         return dict(data)
 
@@ -146,7 +146,7 @@ def test_people_who_are_cropped_already(runtime: Runtime) -> None:
     np.testing.assert_array_equal(found, kept, "results are the caller's to keep")
 
 
-def test_nobody_and_nothing_to_crop(runtime: Runtime) -> None:
+def test_runtime_zero_people_and_nan_squares(runtime: Runtime) -> None:
     assert runtime.infer(picture(), PLACES[:0]).shape == (0, VECTOR_SIZE)
     with pytest.raises(ValueError, match="NaN"):
         runtime.infer(picture(), PLACES * np.nan)
@@ -167,15 +167,15 @@ def test_read_only_and_strided_images(runtime: Runtime) -> None:
 
 
 def test_int8_is_near_and_kept(graph: Graph, monkeypatch: pytest.MonkeyPatch) -> None:
-    told: list[str] = []
-    runtime = OnnxRuntime(graph, "int8", lambda stage, done, total: told.append(stage))
-    assert runtime.info.precision == "int8" and len(told) == 1
+    stages: list[str] = []
+    runtime = OnnxRuntime(graph, "int8", lambda stage, done, total: stages.append(stage))
+    assert runtime.info.precision == "int8" and len(stages) == 1
     off = np.abs(infer_bundled(runtime) - graph.reference)
     assert 1e-4 < off.max() < 0.2
     (made,) = graph.path.parent.glob("pear_*_int8_*/graph.onnx")
     times = made.stat().st_mtime_ns
-    OnnxRuntime(graph, "int8", lambda stage, done, total: told.append(stage)).close()
-    assert len(told) == 1 and made.stat().st_mtime_ns == times
+    OnnxRuntime(graph, "int8", lambda stage, done, total: stages.append(stage)).close()
+    assert len(stages) == 1 and made.stat().st_mtime_ns == times
     left = {path.name for path in graph.path.parent.iterdir()} - {made.parent.name}
     assert all(name.startswith(graph.path.stem) for name in left), "nothing is left lying about"
     # On a processor of the other kind it is another one.
@@ -296,7 +296,7 @@ CpuFiles = Callable[..., None]
 
 @pytest.fixture
 def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CpuFiles:
-    """Writes what Linux tells of a made-up machine."""
+    """Write the files of Linux for a fictitious machine."""
 
     def write(allowed: set[int], siblings: dict[int, str], quota: str = "", info: str = "") -> None:
         for number, shared in siblings.items():

@@ -40,10 +40,10 @@ def test_bytes_go_to_the_gpu_and_come_back(fake: FakeCuda) -> None:
     there.array[:] = np.arange(15).reshape(3, 5)
     stream.upload(there, device, 15)
     stream.download(device, back, 10)
-    assert (back.array != np.arange(15)).all(), "nothing is done before somebody waits"
+    assert (back.array != np.arange(15)).all(), "nothing is done before synchronize()"
     stream.synchronize()
     np.testing.assert_array_equal(back.array[:10], np.arange(10))
-    assert (back.array[10:] != np.arange(10, 15)).all(), "only what was asked for"
+    assert (back.array[10:] != np.arange(10, 15)).all(), "only the bytes of the copy"
     assert fake.live == 4
     for owner in (device, there, back, stream):
         owner.close()
@@ -101,7 +101,7 @@ def test_errors_say_what_to_do(fake: FakeCuda) -> None:
         " the GPU, or allow fewer people at once"
     )
     assert error.value.code == OUT_OF_MEMORY
-    assert fake.library.cudaGetLastError() == 0, "nobody else finds the error"
+    assert fake.library.cudaGetLastError() == 0, "the error is cleared"
 
 
 def test_freeing_goes_on_where_cuda_is_broken(fake: FakeCuda) -> None:

@@ -140,11 +140,11 @@ def test_pears_network_with_vit_s(
 ) -> None:
     """NVIDIA's parser takes our graph as it is meant, and the builder makes an engine of it."""
     monkeypatch.setattr(engine, "_TICK", 0.01)
-    told: list[BuildProgress] = []
+    reported: list[BuildProgress] = []
     threads = set()
 
     def progress(now: BuildProgress) -> None:
-        told.append(now)
+        reported.append(now)
         threads.add(threading.get_ident())
 
     chosen = settings(engine, level=2, max_people=8)
@@ -164,9 +164,9 @@ def test_pears_network_with_vit_s(
     assert seen["strongly_typed"] and not seen["tf32"]
     assert (seen["level"], seen["workspace"], seen["profiles"]) == (2, 512 << 20, 1)
     assert threads == {threading.get_ident()}
-    done = [now.done for now in told]
+    done = [now.done for now in reported]
     assert done == sorted(done) and 0 < done[-1] <= 1
-    assert told[-1].phase != Phases().progress().phase
+    assert reported[-1].phase != Phases().progress().phase
 
 
 def test_a_build_can_be_ended(
@@ -187,7 +187,7 @@ def test_a_build_can_be_ended(
 
 
 def test_ctrl_c_ends_a_build(vit_s: Graph) -> None:
-    """In a process of its own, whose signals nobody else handles."""
+    """In a process of its own, with its own signal handling."""
     program = f"""
 import logging, os, pathlib, signal, sys, threading
 sys.path.insert(0, {str(Path(__file__).parents[3])!r})
@@ -417,4 +417,4 @@ def test_time_that_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
     phases.step("all", 2)
     assert phases.progress().seconds_left == pytest.approx(10 / 3)
     now = 150.0
-    assert phases.progress().seconds_left == 40.0, "nothing was heard for so long"
+    assert phases.progress().seconds_left == 40.0, "no step for so long"

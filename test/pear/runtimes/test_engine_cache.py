@@ -52,7 +52,7 @@ def plan_of(cache: EngineCache, key: EngineKey = KEY) -> bytes | None:
 
 
 def in_process(code: str, cache: EngineCache) -> subprocess.Popen[str]:
-    """Another process with `cache`, KEY and PLAN at hand."""
+    """Another process with `cache`, KEY and PLAN defined."""
     start = (
         "import logging, sys, time; from pathlib import Path;"
         "from pear_ros.pear.runtimes.engine_cache import EngineCache;"
@@ -67,7 +67,7 @@ def in_process(code: str, cache: EngineCache) -> subprocess.Popen[str]:
 
 
 def lines(child: subprocess.Popen[str], last: str) -> None:
-    """Read what a process says until it says `last`."""
+    """Read the output of a process until the line `last`."""
     assert child.stdout is not None
     assert any(line.rstrip() == last for line in child.stdout), "it ended before"
 

@@ -48,7 +48,7 @@ FINE, WRONG = 1e-4, 1.0
 
 @dataclass
 class Runner:
-    """Says of the bundled crops what REFERENCE does, with some error."""
+    """Returns REFERENCE for the bundled crops, with some error."""
 
     error: float
     info: RuntimeInfo
@@ -280,10 +280,10 @@ def test_what_a_build_measured_is_there_for_the_next(engines: Engines) -> None:
 
 
 def test_progress_is_told_and_can_end_it(engines: Engines) -> None:
-    told: list[BuildProgress] = []
-    replace(engines, progress=told.append).runtime("fp16")
-    assert [progress.done for progress in told] == [1.0, 1.0, 0.5]
-    assert "hashing" in told[0].phase and told[2].phase == "tactics"
+    reported: list[BuildProgress] = []
+    replace(engines, progress=reported.append).runtime("fp16")
+    assert [progress.done for progress in reported] == [1.0, 1.0, 0.5]
+    assert "hashing" in reported[0].phase and reported[2].phase == "tactics"
 
     def stop(progress: BuildProgress) -> None:
         if progress.phase == "tactics":

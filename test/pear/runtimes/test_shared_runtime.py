@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Several threads share a network: bits, batches, errors and ends."""
+"""A runtime shared by several threads: bits, batches, errors and closing."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from pear_ros.pear.runtimes.shared_runtime import is_batch_invariant, share_runt
 
 IMAGE = np.random.default_rng(1).integers(0, 256, (300, 400, 3), np.uint8)
 FOREVER = 30.0
-"""Seconds; so long does nothing here take unless somebody waits in vain."""
+"""Seconds that nothing here takes unless a thread waits in vain."""
 
 
 class Fake:
-    """Says of everybody what some pixels are; in use by one thread at a time."""
+    """Returns some pixels of each person; used by one thread at a time."""
 
     info = RuntimeInfo("onnxruntime", "1", "CPU", "fp32", "0123", None)
 
@@ -62,28 +62,28 @@ class Fake:
 
 
 class FakeOfCrops(Fake):
-    """The same whatever the batch."""
+    """A batch-invariant runtime."""
 
     def infer_crops(self, crops: Crops) -> Array:
         return self.numbers(crops)
 
 
 class DependentOnSize(FakeOfCrops):
-    """Takes another way for five."""
+    """Computes differently for a batch of five."""
 
     def seen(self, crops: Crops) -> Array:
         return super().seen(crops) * np.float32(1.0 + 1e-7 * (len(crops) == 5))
 
 
 class DependentOnCompany(FakeOfCrops):
-    """Has one scale for all, as quantised networks do."""
+    """Has one scale for the batch, as quantised networks have."""
 
     def seen(self, crops: Crops) -> Array:
         return super().seen(crops) / np.float32(crops.mean())
 
 
 class DependentOnPlace(FakeOfCrops):
-    """Treats the last of six otherwise."""
+    """Computes the sixth person differently."""
 
     def seen(self, crops: Crops) -> Array:
         vectors = super().seen(crops)
@@ -100,7 +100,7 @@ def places(people: int, seed: int = 0) -> Squares:
 
 
 def ask(runtimes: Sequence[Runtime], people: Sequence[int]) -> list[Future[Array]]:
-    """One request by each runtime, all at the same time, in threads; when all are answered."""
+    """Run one request by each runtime, concurrently; return when all have finished."""
     together = threading.Barrier(len(runtimes))
 
     def infer(runtime: Runtime, count: int) -> Array:
@@ -118,7 +118,7 @@ def close(runtimes: Sequence[Runtime]) -> None:
 
 @pytest.fixture
 def window(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
-    """Sets how long others are waited for."""
+    """Set the time that a request waits for others."""
     return lambda seconds: monkeypatch.setattr(shared_runtime, "_BATCH_WINDOW", seconds)
 
 
@@ -131,14 +131,14 @@ def network() -> FakeOfCrops:
 def three(
     network: FakeOfCrops, window: Callable[[float], None]
 ) -> Iterator[tuple[FakeOfCrops, list[Runtime]]]:
-    """Three that share a network for batches of four, and wait for each other."""
+    """Three runtimes that share a network, with batches of up to four, and wait for each other."""
     window(FOREVER)
     runtimes = share_runtime(network, 3, 4)
     network.batches.clear()
     start = time.monotonic()
     yield network, runtimes
     close(runtimes)
-    assert time.monotonic() - start < FOREVER, "somebody waited in vain"
+    assert time.monotonic() - start < FOREVER, "a thread waited in vain"
     assert network.closed == 1
     assert "network" not in {thread.name for thread in threading.enumerate()}
 
@@ -146,7 +146,7 @@ def three(
 Three = tuple[FakeOfCrops, list[Runtime]]
 
 
-def test_those_who_ask_at_the_same_time_are_a_batch(three: Three) -> None:
+def test_shared_concurrent_requests_are_one_batch(three: Three) -> None:
     network, runtimes = three
     for people in ([1, 1, 1], [2, 1, 1], [1, 2, 1]):
         for count, answer in zip(people, ask(runtimes, people), strict=True):
@@ -155,8 +155,8 @@ def test_those_who_ask_at_the_same_time_are_a_batch(three: Three) -> None:
     assert network.batches == [3, 4, 4]
 
 
-def test_batches_have_their_limit(three: Three) -> None:
-    """And those with whom it would be passed come next."""
+def test_shared_batches_have_a_largest_size(three: Three) -> None:
+    """Requests that exceed it come next."""
     network, runtimes = three
     with ThreadPoolExecutor() as pool:
         first = [pool.submit(runtime.infer, IMAGE, places(3)) for runtime in runtimes[:2]]
@@ -166,13 +166,15 @@ def test_batches_have_their_limit(three: Three) -> None:
     assert network.batches == [3, 4]
 
 
-def test_a_crowd_is_left_to_the_runtime(three: Three) -> None:
+def test_shared_images_with_many_people_are_batches_of_their_own(three: Three) -> None:
     network, runtimes = three
     assert [len(answer.result()) for answer in ask(runtimes, [5, 9, 4])] == [5, 9, 4]
     assert sorted(network.batches) == [4, 5, 9]
 
 
-def test_nobody_waits_for_long(network: FakeOfCrops, window: Callable[[float], None]) -> None:
+def test_shared_request_waits_for_the_window_only(
+    network: FakeOfCrops, window: Callable[[float], None]
+) -> None:
     window(0.001)
     runtimes = share_runtime(network, 3, 4)
     network.batches.clear()
@@ -185,7 +187,7 @@ def test_nobody_waits_for_long(network: FakeOfCrops, window: Callable[[float], N
     close(runtimes)
 
 
-def test_nobody_waits_for_those_who_have_left(three: Three) -> None:
+def test_shared_requests_do_not_wait_for_closed_runtimes(three: Three) -> None:
     network, runtimes = three
     runtimes[2].close()
     runtimes[2].close()
@@ -199,7 +201,7 @@ def test_nobody_waits_for_those_who_have_left(three: Three) -> None:
         runtimes[1].infer(IMAGE, places(1))
 
 
-def test_an_error_reaches_all_whom_it_concerns(three: Three) -> None:
+def test_shared_error_reaches_all_of_the_batch(three: Three) -> None:
     network, runtimes = three
     network.fault = RuntimeError("out of memory")
     for answer in ask(runtimes, [1, 1, 1]):
@@ -208,7 +210,7 @@ def test_an_error_reaches_all_whom_it_concerns(three: Three) -> None:
     assert [len(answer.result()) for answer in ask(runtimes, [2, 1, 1])] == [2, 1, 1]
 
 
-def test_an_image_without_a_place_concerns_nobody_else(three: Three) -> None:
+def test_shared_request_with_nan_affects_no_other(three: Three) -> None:
     _, runtimes = three
     with pytest.raises(ValueError, match="NaN"):
         runtimes[0].infer(IMAGE, places(2) * np.nan)
@@ -218,7 +220,7 @@ def test_an_image_without_a_place_concerns_nobody_else(three: Three) -> None:
 @pytest.mark.parametrize(
     "make", [DependentOnSize, DependentOnCompany, DependentOnPlace, Fake], ids=lambda m: m.__name__
 )
-def test_what_depends_on_the_batch_is_run_alone(
+def test_shared_runtime_that_is_not_batch_invariant_runs_images_alone(
     make: type[Fake], caplog: pytest.LogCaptureFixture
 ) -> None:
     network = make()
@@ -238,12 +240,12 @@ def test_what_depends_on_the_batch_is_run_alone(
     assert network.closed == 1
 
 
-def test_sizes_that_are_not_used_do_not_count(network: FakeOfCrops) -> None:
+def test_batch_invariance_is_measured_up_to_the_largest_size(network: FakeOfCrops) -> None:
     assert is_batch_invariant(network, 20)
     assert is_batch_invariant(DependentOnSize(), 4)
     assert not is_batch_invariant(DependentOnSize(), 5)
 
 
-def test_one_needs_nothing(caplog: pytest.LogCaptureFixture) -> None:
+def test_shared_by_one_is_the_runtime_itself(caplog: pytest.LogCaptureFixture) -> None:
     network = Fake()
     assert share_runtime(network, 1, 8) == [network] and not network.batches and not caplog.text

@@ -3,8 +3,8 @@
 
 tensorrt_api_surface.json lists classes and members of NVIDIA's Python bindings. From it a stub is
 made for each version, in which a class has these members and no others, and mypy walks through all
-modules that import tensorrt. The list does not say what methods return: that is a thing without
-members. So whatever comes out of TensorRT must be annotated before anything is asked of it:
+modules that import tensorrt. The list does not contain what methods return: that has no members.
+So results of TensorRT must be annotated before they are used:
 
     network: trt.INetworkDefinition = builder.create_network(flags)
 """
@@ -81,7 +81,7 @@ def missing(modules: list[Path], version: str, folder: Path) -> dict[str, list[s
     """What `modules` use that TensorRT `version` lacks, by module."""
     write_stubs(folder / version, version)
     stub = folder / version / "tensorrt.pyi"
-    # All else is left out, which would take long and is not asked for.
+    # All else is left out, which would take long.
     config = folder / "mypy.ini"
     config.write_text(
         "[mypy]\nfollow_imports = skip\nfollow_imports_for_stubs = True\n"

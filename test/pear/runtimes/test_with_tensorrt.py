@@ -160,7 +160,7 @@ def test_it_is_captured_again_where_it_failed(
 def test_without_graphs_it_runs_all_the_same(
     module: ModuleType, fake: FakeCuda, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """And says so once."""
+    """And logs it once."""
     runtime = module.TensorRtRuntime(fake_tensorrt.plan(2), INFO)
     for number in range(1, 9):
         fake.fail("cudaStreamBeginCapture", number, CAPTURE_INVALIDATED)
@@ -296,7 +296,7 @@ def test_without_a_gpu_tensorrt_is_not_touched(module: ModuleType, fake: FakeCud
 
 
 def test_memory_of_the_gpu(module: ModuleType, fake: FakeCuda) -> None:
-    """Also where it is broken: whoever asks for diagnostics must not fail."""
+    """Also where it is broken: diagnostics must not fail."""
     runtime = module.TensorRtRuntime(fake_tensorrt.plan(1), INFO)
     free, total = runtime.memory()
     assert free > 0 and total == 8 << 30
