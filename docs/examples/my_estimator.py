@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A minimal estimator: the open body, standing, in every box.
+"""The least that an estimator is: the open body, standing, put into every box.
 
     python3 docs/examples/my_estimator.py --ros-args -r image:=/camera/image_raw
 
-runs the node with it. Ids, smoothing, metric size, meshes, messages and /tf come from the package.
+runs the node with it. Ids, smoothing, true size, meshes, messages and /tf come from the package.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from pear_ros.ros.node.node import main
 
 
 class StandingPeople:
-    """Puts a person who stands upright and faces the camera into every region."""
+    """Believes every detection, and that everybody stands upright and faces the camera."""
 
     model_id = "standing/1"  # name/version, published with every result
     diagnostics: dict[str, str] = {}  # noqa: RUF012  # shown in /diagnostics
@@ -44,7 +44,7 @@ class StandingPeople:
     def estimate(
         self, image: Image, camera: Camera, regions: Sequence[Region], stamp: float
     ) -> list[Estimate | None]:
-        """Return one Estimate per region, in order; None would mean that it shows no person."""
+        """One Estimate for each region, in order; None would mean that nobody is there."""
         return [self._stand(camera, region) for region in regions]
 
     def _stand(self, camera: Camera, region: Region) -> Estimate:
@@ -55,47 +55,47 @@ class StandingPeople:
         smplx = SmplxParams(self._rest.pose, self._rest.betas, self._rest.expression, transl)
         joints = self._make(self.body.joints, [smplx])[0]
         return Estimate(
-            score=1.0 if math.isnan(region.score) else region.score,  # NaN: a proposal
+            score=1.0 if math.isnan(region.score) else region.score,  # NaN: merely proposed
             box=region.box,
             smplx=smplx,
             joints=joints,
-            joint_confidence=np.full(NUM_JOINTS, np.nan, np.float32),  # NaN: unknown
+            joint_confidence=np.full(NUM_JOINTS, np.nan, np.float32),  # NaN: cannot tell
             keypoints=camera.project(joints),
         )
 
     def joints(self, persons: Sequence[Person]) -> Array:
-        """Return the joints (N, 55, 3) of parameters that the tracker and the smoother changed."""
+        """(N, 55, 3): the tracker and the smoother change parameters and ask again."""
         return self._make(self.body.joints, [person.smplx for person in persons])
 
     def meshes(self, persons: Sequence[Person]) -> Array:
-        """Return the vertices (N, V, 3); called only for subscribers."""
+        """(N, V, 3), asked for only while somebody looks."""
         return self._make(self.body.vertices, [person.smplx for person in persons])
 
     def heights(self, persons: Sequence[Person]) -> Array:
-        """Return the standing heights (N,) in metres, for metric size."""
+        """(N,) metres, by which true size is found."""
         return self.body.heights(np.stack([person.smplx.betas for person in persons]))
 
     def _make(self, what: Callable[..., Array], people: Sequence[SmplxParams]) -> Array:
         smplx = stack(people)
         return what(smplx.pose, smplx.betas, smplx.expression, smplx.transl)
 
-    # The state of an estimator between images: this one has none.
+    # What an estimator remembers of earlier images; this one, nothing.
 
     def reset(self) -> None:
-        """Clear the state."""
+        """Forget everybody."""
 
     def state(self) -> None:
-        """Return the state: none."""
+        """Nothing to keep."""
 
     def restore(self, state: None) -> None:
-        """Set the state: none."""
+        """Nothing to go on from."""
 
     def close(self) -> None:
-        """Release the device: none."""
+        """Nothing is held on a device."""
 
 
 def build_pipeline(parameters: Parameters) -> Pipeline:
-    """Build the pipeline; the node calls this when it is configured."""
+    """What the node calls when it is configured."""
     detector = make_detector(parameters.detector)
     return Pipeline(StandingPeople(), detector, parameters, parameters.id_prefix)
 
