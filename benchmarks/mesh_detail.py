@@ -7,10 +7,10 @@ The open body in each mesh_detail. Messages: one person's visualization_msgs/Mar
 vertices to published, with a subscriber in a second process; decoded as Foxglove and Lichtblick do
 it, by the npm packages @foxglove/rosmsg and @foxglove/rosmsg2-serialization in Node.js, which are
 installed into a temporary folder. Overlays: of people whom the default finds in the demo clip, at
-two sizes of picture. Errors: from every vertex of the full mesh to the lighter mesh's surface, of
+two image sizes. Errors: from every vertex of the full mesh to the reduced mesh's surface, of
 24 people of random shape, expression and pose with bent limbs and curled fingers. Links: images a
 second that fit into a link of that many bits, if nothing else were sent; wireless links give half
-to two thirds of their nominal rate. Where npm is missing, its column says so. Writes
+to two thirds of their nominal rate. Without npm its column is empty but for a note. Writes
 benchmarks/results/mesh_detail.md.
 """
 
@@ -136,16 +136,16 @@ def decode_times(messages: list[bytes]) -> list[str]:
 
 
 @dataclass(frozen=True)
-class Seen:
-    """People in a picture of the demo clip."""
+class Frame:
+    """People in an image of the demo clip."""
 
-    picture: Image
+    image: Image
     people: People
     meshes: Array
 
 
-def see(width: int, height: int) -> list[Seen]:
-    """Some pictures of the clip, scaled."""
+def see(width: int, height: int) -> list[Frame]:
+    """Return some images of the clip, scaled, with their people and meshes."""
     pipeline = Pipeline()
     found = []
     for number, (stamp, image) in enumerate(FrameSource(str(demo_clip()))):
@@ -154,17 +154,17 @@ def see(width: int, height: int) -> list[Seen]:
         picture = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA).astype(np.uint8)
         people = pipeline(picture, Camera.from_field_of_view(width, height), stamp)
         if number % EVERY == 0 and people.persons:
-            found.append(Seen(picture, people, pipeline.meshes(people)))
+            found.append(Frame(picture, people, pipeline.meshes(people)))
     return found
 
 
-def overlay_times(body: BodyModel, seen: list[Seen]) -> list[float]:
-    """Mean of the pictures' median milliseconds, for each of MESH_DETAILS, measured in turns."""
+def overlay_times(body: BodyModel, seen: list[Frame]) -> list[float]:
+    """Return the mean of the images' median milliseconds for each of MESH_DETAILS, alternating."""
     meshes = [shown(body, detail) for detail in MESH_DETAILS]
 
-    def draw(one: Seen, mesh: SubMesh) -> None:
+    def draw(one: Frame, mesh: SubMesh) -> None:
         ids = [person.id for person in one.people.persons]
-        draw_overlay(one.picture, one.people.camera, mesh.take(one.meshes), mesh.faces, ids)
+        draw_overlay(one.image, one.people.camera, mesh.take(one.meshes), mesh.faces, ids)
 
     spent = np.empty((len(seen), OVERLAY_RUNS, len(meshes)))
     for index, one in enumerate(seen):
@@ -260,7 +260,7 @@ def main() -> int:
     one = next(one for one in seen[SIZES[0]] if len(one.people.persons) >= 2)
     ids = [person.id for person in one.people.persons]
     header = Header(frame_id=FRAME)
-    drawn_on = draw_overlay(one.picture, one.people.camera, one.meshes, body.faces, ids)
+    drawn_on = draw_overlay(one.image, one.people.camera, one.meshes, body.faces, ids)
     two = People(
         one.people.camera, one.people.model_id, one.people.body_model, one.people.persons[:2]
     )

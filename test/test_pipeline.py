@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Image to people on the demo clip: who is there, where, with which id."""
+"""Pipeline on the demo clip: people, places, ids."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def camera_of(image: Image) -> Camera:
     return Camera.from_field_of_view(image.shape[1], image.shape[0])
 
 
-def test_both_people_keep_their_ids(results: list[People]) -> None:
+def test_people_keep_their_ids(results: list[People]) -> None:
     ids = [{person.id for person in people.persons} for people in results]
     assert all(len(present) == 2 for present in ids)
     assert set.union(*ids) == ids[0]
@@ -46,7 +46,7 @@ def test_both_people_keep_their_ids(results: list[People]) -> None:
     assert {p.state for p in results[-1].persons} == {TrackingState.TRACKED}
 
 
-def test_results_say_what_made_them(results: list[People], pipeline: Pipeline) -> None:
+def test_results_name_estimator_and_body(results: list[People], pipeline: Pipeline) -> None:
     people = results[0]
     assert people.model_id.startswith("landmarks/")
     assert people.body_model == pipeline.body.name == "anny-smplx/1"
@@ -54,7 +54,7 @@ def test_results_say_what_made_them(results: list[People], pipeline: Pipeline) -
     assert {p.depth_source for p in people.persons} == {DepthSource.ASSUMED}
 
 
-def test_people_are_where_the_picture_shows_them(results: list[People]) -> None:
+def test_people_are_where_the_image_shows_them(results: list[People]) -> None:
     for people in results:
         man, woman = sorted(people.persons, key=lambda p: p.keypoints[0, 0])
         assert man.keypoints[15, 1] < woman.keypoints[15, 1] - 200, "he stands on a roof"
@@ -71,9 +71,7 @@ def test_people_are_where_the_picture_shows_them(results: list[People]) -> None:
             assert np.isfinite(person.smplx.pose).all()
 
 
-def test_he_faces_the_camera_and_she_walks_to_the_left(
-    results: list[People], pipeline: Pipeline
-) -> None:
+def test_root_orientations_of_both_people(results: list[People], pipeline: Pipeline) -> None:
     for people in results:
         man, woman = sorted(people.persons, key=lambda p: p.keypoints[0, 0])
         facing = [
@@ -107,7 +105,7 @@ def test_meshes_are_the_bodies(results: list[People], pipeline: Pipeline) -> Non
     assert pipeline.meshes(nobody).shape == (0, pipeline.body.vertex_count, 3)
 
 
-def test_an_empty_scene_holds_nobody(pipeline: Pipeline) -> None:
+def test_empty_scene_has_no_people(pipeline: Pipeline) -> None:
     pipeline.reset()
     rng = np.random.default_rng(0)
     noise = rng.integers(0, 255, (360, 480, 3)).astype(np.uint8)
@@ -115,13 +113,13 @@ def test_an_empty_scene_holds_nobody(pipeline: Pipeline) -> None:
         assert pipeline(image, camera_of(image)).persons == ()
 
 
-def test_a_picture_smaller_than_any_person(pipeline: Pipeline) -> None:
+def test_image_smaller_than_any_person(pipeline: Pipeline) -> None:
     pipeline.reset()
     image = np.full((3, 5, 3), 128, np.uint8)
     assert pipeline(image, camera_of(image)).persons == ()
 
 
-def test_pictures_of_changing_size(pipeline: Pipeline, frames: list[tuple[float, Image]]) -> None:
+def test_images_of_changing_size(pipeline: Pipeline, frames: list[tuple[float, Image]]) -> None:
     pipeline.reset()
     stamp, image = frames[0]
     assert len(pipeline(image, camera_of(image), stamp).persons) == 2
@@ -131,7 +129,7 @@ def test_pictures_of_changing_size(pipeline: Pipeline, frames: list[tuple[float,
     assert len(pipeline(half, camera_of(half), stamp + 0.2).persons) == 2
 
 
-def test_whoever_is_hidden_for_a_second_keeps_the_id(
+def test_occluded_person_keeps_the_id(
     pipeline: Pipeline, frames: list[tuple[float, Image]]
 ) -> None:
     """In slow motion, something moves before the man, and away again."""

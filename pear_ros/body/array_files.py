@@ -61,15 +61,15 @@ def require_names(path: Path, arrays: Iterable[str], names: Iterable[str], what:
 
 def check_shapes(path: Path, arrays: Mapping[str, Any], shapes: Mapping[str, Shape]) -> None:
     """Raise ValueError, naming the first at fault, unless all are numbers of these shapes."""
-    for name, wanted in shapes.items():
+    for name, expected in shapes.items():
         array = arrays[name]
         if not isinstance(array, np.ndarray) or array.dtype.kind not in "biuf":
             raise ValueError(f"{path}: {name} is not an array of numbers")
-        fits = len(array.shape) == len(wanted) and all(
-            size in (found, None) for found, size in zip(array.shape, wanted, strict=True)
+        fits = len(array.shape) == len(expected) and all(
+            size in (found, None) for found, size in zip(array.shape, expected, strict=True)
         )
         if not fits:
-            raise ValueError(f"{path}: {name} is {_size(array.shape)}, not {_size(wanted)}")
+            raise ValueError(f"{path}: {name} is {_size(array.shape)}, not {_size(expected)}")
 
 
 def check_indices(path: Path, name: str, indices: npt.NDArray[Any], count: int) -> None:

@@ -106,7 +106,7 @@ def _best(vertices: Array, faces: Faces, count: int, shapes: list[tuple[Array, A
         return best
     for trial in range(_TRIALS):
         found = _unfolded(_simplified(vertices, faces, count - trial * _FEWER), shapes)
-        flaws = int((_upright(found, shapes) < 0.0).sum()) + _crowded_edges(found)
+        flaws = int((_upright(found, shapes) < 0.0).sum()) + _non_manifold_edges(found)
         if flaws < fewest:
             best, fewest = found, flaws
         if not flaws or flaws > _MANY_FLAWS * count:
@@ -114,7 +114,7 @@ def _best(vertices: Array, faces: Faces, count: int, shapes: list[tuple[Array, A
     return best
 
 
-def _crowded_edges(faces: Faces) -> int:
+def _non_manifold_edges(faces: Faces) -> int:
     """Return the number of edges with more than two triangles, of which a surface has none."""
     edges = np.sort(np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]]), axis=1)
     _, counts = np.unique(edges, axis=0, return_counts=True)

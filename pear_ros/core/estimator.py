@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The interface of all estimators: regions of an image in, people out.
 
-The pipeline knows an estimator, be it a fit to landmarks or a network on a GPU, by this alone.
+The pipeline depends on nothing else of an estimator, be it a fit to landmarks or a network.
 """
 
 from __future__ import annotations

@@ -147,7 +147,7 @@ class _Stateless:
 
 
 class NoDetector(_Stateless):
-    """Detects nobody: for pipelines that get detections with each image."""
+    """Detects no one: for pipelines that get detections with each image."""
 
     def __call__(self, image: Image, tracked: int, coasting: Sequence[Array]) -> list[Detection]:
         """Return no detection."""

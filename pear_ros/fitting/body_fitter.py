@@ -35,7 +35,7 @@ _MIN_BETAS_ERROR = 0.1
 _MAX_TURN = np.radians(110.0)
 """Greatest turn of the root from one image to the next: people pass through the angles between."""
 _MAX_SWAPPED_TIME = 0.5
-"""Seconds for which landmarks may be taken for swapped front and back; then they are believed."""
+"""Seconds for which landmarks may be taken for swapped front and back; then they are accepted."""
 _TURN_RATE = 4.0
 """Standard deviation of the rate at which a joint rotates, radians per second."""
 _DEPTH_RATE = 1.5

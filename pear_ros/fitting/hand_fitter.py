@@ -57,8 +57,8 @@ class HandFitter:
         above = np.tile(orientation.as_matrix(), (len(FINGERS), 1, 1))
         pose = np.empty((len(FINGERS), 3, 3))
         for phalanx in range(3):
-            wanted = np.einsum("fji,fj->fi", above, directions[:, phalanx])
-            bend = _shortest_rotations(self._bones[:, phalanx], wanted)
+            direction = np.einsum("fji,fj->fi", above, directions[:, phalanx])
+            bend = _shortest_rotations(self._bones[:, phalanx], direction)
             pose[:, phalanx] = bend
             above = above @ Rotation.from_rotvec(bend).as_matrix()
         return wrist.astype(np.float32), pose.reshape(-1, 3).astype(np.float32)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Our skinning against the independent `smplx` package, and properties that any body must have."""
+"""Our skinning against the independent `smplx` package, and properties of any body."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def test_rest_pose_is_the_template() -> None:
     )
 
 
-def test_nobody_gives_no_mesh() -> None:
+def test_vertices_of_no_people_are_empty() -> None:
     body = load_open_body()
     nobody = {key: value[:0] for key, value in random_parameters(body, 1, 0).items()}
     assert body.vertices(**nobody).shape == (0, body.vertex_count, 3)
@@ -92,11 +92,11 @@ def test_rotation_matrices_agree_with_scipy(vectors: Array) -> None:
 
 @settings(max_examples=100, deadline=None)
 @given(hnp.arrays(np.float32, (2, 3), elements=st.floats(-1.5, 1.5, width=32)))
-def test_rotation_vectors_undo_rotation_matrices(vectors: Array) -> None:
+def test_rotation_vectors_invert_rotation_matrices(vectors: Array) -> None:
     np.testing.assert_allclose(rotation_vectors(rotation_matrices(vectors)), vectors, atol=3e-4)
 
 
-def test_a_file_that_is_not_smplx_is_named(tmp_path: Path) -> None:
+def test_load_smplx_names_files_that_are_not_smplx(tmp_path: Path) -> None:
     path = tmp_path / "other.npz"
     np.savez(path, v_template=np.zeros((3, 3)))
     with pytest.raises(ValueError, match=r"other\.npz is not an SMPL-X file: it lacks f,"):

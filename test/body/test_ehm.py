@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""EHM-s: what it owes to SMPL-X and to FLAME. Its outputs as a whole are held in test_parity.py."""
+"""EHM-s against SMPL-X and FLAME; test_parity.py compares its outputs as a whole."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def test_joints_and_vertices_equal_the_smplx_package(models: Models, body: EhmBo
     np.testing.assert_allclose(body.vertices(people), vertices, atol=1e-5)
 
 
-def test_below_the_neck_the_body_is_smplx(models: Models, body: EhmBody) -> None:
+def test_ehm_below_the_neck_is_smplx(models: Models, body: EhmBody) -> None:
     smplx, flame = models
     people = at_rest(random_people())
     plain = smplx.vertices(people.pose, people.betas, people.expression, people.transl)
@@ -72,7 +72,7 @@ def test_below_the_neck_the_body_is_smplx(models: Models, body: EhmBody) -> None
     assert difference.max() > 1e-2, "the head is FLAME's"
 
 
-def test_the_head_alone_obeys_flame(models: Models, body: EhmBody) -> None:
+def test_flame_parameters_move_the_head_alone(models: Models, body: EhmBody) -> None:
     _, flame = models
     people = at_rest(random_people())
     before = body.vertices(people)
@@ -85,7 +85,7 @@ def test_the_head_alone_obeys_flame(models: Models, body: EhmBody) -> None:
         assert moved[rest].max() < 1e-6, name
 
 
-def test_matrices_and_vectors_are_the_same_pose(body: EhmBody) -> None:
+def test_ehm_takes_matrices_and_axis_angle_alike(body: EhmBody) -> None:
     people = random_people()
     matrices = Rotation.from_rotvec(people.pose.reshape(-1, 3)).as_matrix()
     same = dataclasses.replace(people, pose=float32_array(matrices.reshape(PEOPLE, 55, 3, 3)))
@@ -93,7 +93,7 @@ def test_matrices_and_vectors_are_the_same_pose(body: EhmBody) -> None:
     np.testing.assert_allclose(body.vertices(same), body.vertices(people), atol=1e-5)
 
 
-def test_each_person_is_computed_alone(body: EhmBody) -> None:
+def test_ehm_batch_equals_single_people(body: EhmBody) -> None:
     people = random_people(6)
     together = body.vertices(people), body.joints(people)
     for n in range(6):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Frames of joints: REP-103's axes, REP-155's root, and a tree that ends where the joints are."""
+"""Joint frames: axes of REP-103, root of REP-155, and a tree that ends at the joints."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def frames_of(*persons: Person) -> np.ndarray:
     return JointFrames(open_body().parents)(*arrays(persons))
 
 
-def test_axes_of_somebody_who_faces_the_camera() -> None:
+def test_root_axes_of_a_person_facing_the_camera() -> None:
     (frame,) = root_frames(*arrays([person(t_pose())]))[0]
     axes = Rotation.from_quat(frame[3:]).as_matrix()
     expected = np.transpose([X_TO_CAMERA, Y_TO_PICTURES_RIGHT, Z_UP])
@@ -62,7 +62,7 @@ def test_frames_are_parallel_at_rest() -> None:
     np.testing.assert_allclose(turns, np.tile(turns[0], (55, 1, 1)), atol=1e-9)
 
 
-def test_turns_are_the_joints_own() -> None:
+def test_rotations_are_about_the_joints_own_axes() -> None:
     """An elbow that bends forward turns about the vertical: down on the left (right hand rule)."""
     frames = frames_of(person(t_pose(left_elbow=(0.0, -0.5, 0.0))))[0]
     turn = Rotation.from_quat(frames[JOINT["left_elbow"], 3:]).as_rotvec()
@@ -71,7 +71,7 @@ def test_turns_are_the_joints_own() -> None:
 
 @settings(max_examples=30)
 @given(one=people)
-def test_the_tree_ends_at_the_joints(one: Person) -> None:
+def test_frames_end_at_the_joints(one: Person) -> None:
     turns, places = composed(frames_of(one)[0])
     np.testing.assert_allclose(places[1:], one.joints[1:], atol=1e-5)
 
@@ -85,7 +85,7 @@ def test_the_tree_ends_at_the_joints(one: Person) -> None:
 
 @settings(max_examples=10)
 @given(some=st.lists(people, max_size=4))
-def test_people_do_not_mix(some: list[Person]) -> None:
+def test_frames_of_several_people_equal_single_ones(some: list[Person]) -> None:
     together = frames_of(*some)
     assert together.shape == (len(some), 55, 7)
     for one, frames in zip(some, together, strict=True):
@@ -94,12 +94,12 @@ def test_people_do_not_mix(some: list[Person]) -> None:
 
 
 @pytest.mark.parametrize("state", TrackingState)
-def test_lost_people_are_nowhere(state: TrackingState) -> None:
+def test_placed_leaves_out_lost_people(state: TrackingState) -> None:
     one = person(t_pose(), state=state)
     assert placed([one]) == ([] if state is TrackingState.LOST else [one])
 
 
-def test_who_is_not_known_in_full_is_nowhere() -> None:
+def test_placed_leaves_out_people_who_are_not_finite() -> None:
     one = person(t_pose())
     joints = one.joints.copy()
     joints[40, 1] = np.nan

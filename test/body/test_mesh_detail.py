@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Lighter meshes: what they are made of, how close they are to the body, and how they are made."""
+"""Reduced meshes: their vertices, their distance from the body, and their computation."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def upright(body: BodyModel, faces: np.ndarray, vertices: np.ndarray) -> np.ndar
 
 
 @pytest.mark.parametrize("detail", LIGHT)
-def test_lighter_meshes_are_of_the_bodys_own_vertices(detail: str) -> None:
+def test_reduced_meshes_use_the_bodys_vertices(detail: str) -> None:
     body = open_body()
     faces = body.faces_of(detail)
     assert faces.dtype == np.int32
@@ -74,14 +74,14 @@ def test_lighter_meshes_are_of_the_bodys_own_vertices(detail: str) -> None:
     assert len(np.unique(np.sort(faces, axis=1), axis=0)) == len(faces), "none is there twice"
 
 
-def test_full_is_all_that_the_body_has() -> None:
+def test_full_detail_has_all_faces() -> None:
     body = open_body()
     assert body.faces_of("full") is body.faces
     assert replace(body, reduced_faces={}).faces_of("low") is body.faces
 
 
 @pytest.mark.parametrize("detail", LIGHT)
-def test_the_surface_stays_closed_and_faces_outwards(detail: str) -> None:
+def test_reduced_surface_is_closed_and_faces_outwards(detail: str) -> None:
     body = open_body()
     faces = body.faces_of(detail)
     forth, back = (np.unique(e, axis=0) for e in (edges(faces), edges(faces)[:, ::-1]))
@@ -92,7 +92,7 @@ def test_the_surface_stays_closed_and_faces_outwards(detail: str) -> None:
 
 
 @pytest.mark.parametrize("detail", LIGHT)
-def test_no_triangle_is_degenerate_or_folded(detail: str) -> None:
+def test_reduced_meshes_have_no_degenerate_or_folded_triangle(detail: str) -> None:
     body = open_body()
     faces = body.faces_of(detail)
     assert areas(body.v_template, faces).min() > 1e-6
@@ -101,7 +101,7 @@ def test_no_triangle_is_degenerate_or_folded(detail: str) -> None:
 
 @pytest.mark.parametrize("detail", LIGHT)
 @pytest.mark.parametrize("bends", [{}, BENT], ids=["straight", "bent"])
-def test_lighter_meshes_are_close_to_the_body(detail: str, bends: dict[str, tuple]) -> None:
+def test_reduced_meshes_are_close_to_the_body(detail: str, bends: dict[str, tuple]) -> None:
     body = open_body()
     vertices = body.vertices(*batch(t_pose(**bends), (0.0, 0.0, 3.0)))[0]
     found = 1000.0 * distances(vertices, vertices, body.faces_of(detail))
@@ -114,7 +114,7 @@ def test_lighter_meshes_are_close_to_the_body(detail: str, bends: dict[str, tupl
 
 
 @pytest.mark.parametrize("detail", LIGHT)
-def test_every_finger_is_there(detail: str) -> None:
+def test_reduced_meshes_keep_every_finger(detail: str) -> None:
     """Its tip is, within a few millimetres, and its last phalanx has triangles all around."""
     body = open_body()
     faces = body.faces_of(detail)
@@ -127,14 +127,14 @@ def test_every_finger_is_there(detail: str) -> None:
             assert (owner[faces] == joint).any(axis=1).sum() >= 8
 
 
-def test_lighter_meshes_are_of_the_body_that_is_there() -> None:
+def test_reduced_meshes_belong_to_the_bodys_hash() -> None:
     with np.load(REDUCED_OPEN_BODY_FILE) as data:
         assert str(data["body_sha256"]) == open_body().sha256, "run tools/reduce_open_body.py"
     assert REDUCED_OPEN_BODY_FILE.parent == OPEN_BODY_FILE.parent
     assert set(open_body().reduced_faces) == set(MESH_DETAILS) - {"full"}
 
 
-def test_a_part_of_a_mesh_has_its_vertices_alone() -> None:
+def test_submesh_has_only_the_vertices_it_uses() -> None:
     points = np.arange(30.0).reshape(2, 5, 3)
     faces = np.array([[4, 1, 2], [2, 1, 4]])
     part = SubMesh.of(faces, 5)
@@ -144,7 +144,7 @@ def test_a_part_of_a_mesh_has_its_vertices_alone() -> None:
     assert whole.take(points) is points
 
 
-def test_folded_triangles_are_mended() -> None:
+def test_folded_triangles_are_flipped() -> None:
     """Of two triangles one lies upside down upon the other; the other diagonal is right."""
     points = np.array([[0, 0, 0], [2, 0, 0], [0, 2, 0], [0.5, 0.5, 0]], np.float32)
     up = np.tile(np.float32([0, 0, 1]), (4, 1))
@@ -161,7 +161,7 @@ def meshoptimizer() -> None:
 
 
 @pytest.mark.usefixtures("meshoptimizer")
-def test_the_open_bodys_can_be_made_again() -> None:
+def test_reduce_faces_reproduces_the_open_body() -> None:
     """Not to the same triangles on every machine, but as good ones."""
     body = open_body()
     for detail, faces in mesh_reduction.reduce_faces(body).items():
@@ -170,7 +170,7 @@ def test_the_open_bodys_can_be_made_again() -> None:
 
 
 @pytest.mark.usefixtures("meshoptimizer")
-def test_holes_stay_as_they_are() -> None:
+def test_reduce_faces_keeps_holes() -> None:
     """SMPL-X's surface is not closed."""
     body = open_body()
     owner = body.weights.toarray().argmax(axis=1)
@@ -182,14 +182,14 @@ def test_holes_stay_as_they_are() -> None:
 
 
 @pytest.mark.usefixtures("meshoptimizer")
-def test_a_body_of_few_triangles_keeps_them() -> None:
+def test_reduce_faces_keeps_a_small_mesh() -> None:
     body = open_body()
     small = replace(body, faces=body.faces[:500])
     np.testing.assert_array_equal(mesh_reduction.reduce_faces(small)["low"], small.faces)
 
 
 @pytest.mark.usefixtures("meshoptimizer")
-def test_imported_bodies_have_them(pear_folder: Path) -> None:
+def test_imported_bodies_have_reduced_meshes(pear_folder: Path) -> None:
     smplx, flame = load_body_files(find_model_files(pear_folder))
     body = EhmBody(smplx, flame)
     for detail in LIGHT:
@@ -203,7 +203,7 @@ def test_imported_bodies_have_them(pear_folder: Path) -> None:
 
 
 @pytest.mark.usefixtures("meshoptimizer")
-def test_they_are_added_to_a_cache_without_them(
+def test_reduced_meshes_are_added_to_an_older_cache(
     pear_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as missing:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""OneBlasThread: one BLAS thread while people are estimated, and what was found afterwards."""
+"""OneBlasThread: one BLAS thread while people are estimated, the original number afterwards."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def two_threads() -> Iterator[None]:
 
 
 class Waiting:
-    """An estimator that finds nobody, and takes as long as the test wants."""
+    """An estimator that finds no person and blocks until the test continues it."""
 
     model_id, body = "waiting/1", load_open_body()
 
@@ -50,7 +50,7 @@ class Waiting:
         return [None]
 
 
-def test_pipelines_that_overlap_all_use_one_thread() -> None:
+def test_overlapping_pipelines_all_use_one_thread() -> None:
     """The one that ends first does not lift the limit of the other, nor does the last keep it."""
     estimators = Waiting(), Waiting()
     pipelines = [Pipeline(one, FullFrame()) for one in estimators]  # type: ignore[arg-type]
@@ -64,7 +64,7 @@ def test_pipelines_that_overlap_all_use_one_thread() -> None:
     assert [one.threads_at_the_end for one in estimators] == [{1}, {1}]
 
 
-def test_a_caller_can_set_the_limit_once_for_many_images(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_context_around_many_images_sets_the_limit_once(monkeypatch: pytest.MonkeyPatch) -> None:
     estimator = Waiting()
     estimator.go_on.set()
     pipeline = Pipeline(estimator, FullFrame())  # type: ignore[arg-type]
@@ -75,7 +75,7 @@ def test_a_caller_can_set_the_limit_once_for_many_images(monkeypatch: pytest.Mon
         assert estimator.threads_at_the_end == blas_threads() == {1}
 
 
-def test_contexts_can_be_nested_and_survive_errors() -> None:
+def test_contexts_nest_and_restore_after_errors() -> None:
     context = OneBlasThread()
     with pytest.raises(ZeroDivisionError), context, context:
         assert blas_threads() == {1}

@@ -49,7 +49,7 @@ def camera(lens: Distortion | None, focal: float = 0.8) -> Camera:
     depth=st.floats(0.1, 100.0),
     focal=st.floats(0.8, 2.0),
 )
-def test_what_lies_on_a_pixels_ray_is_seen_at_the_pixel(
+def test_project_inverts_rays(
     lens: Distortion | None, u: float, v: float, depth: float, focal: float
 ) -> None:
     seen_by = camera(lens, focal)
@@ -59,7 +59,7 @@ def test_what_lies_on_a_pixels_ray_is_seen_at_the_pixel(
 
 
 @pytest.mark.parametrize("lens", LENSES.values(), ids=LENSES)
-def test_pixels_are_those_of_opencv(lens: Distortion) -> None:
+def test_project_agrees_with_opencv(lens: Distortion) -> None:
     seen_by = camera(lens)
     points = np.random.default_rng(3).uniform((-1.0, -0.6, 1.9), (1.0, 0.6, 4.0), (50, 3))
     matrix = np.array([[seen_by.fx, 0, seen_by.cx], [0, seen_by.fy, seen_by.cy], [0, 0, 1]])
@@ -77,7 +77,7 @@ def test_pixels_are_those_of_opencv(lens: Distortion) -> None:
     np.testing.assert_allclose(seen_by.rays(pixels), points[:, :2] / points[:, 2:], atol=1e-5)
 
 
-def test_without_distortion_pixels_are_plain_arithmetic() -> None:
+def test_project_without_distortion_is_a_pinhole() -> None:
     seen_by = Camera(640, 480, 500.0, 400.0, 320.0, 240.0)
     np.testing.assert_array_equal(seen_by.project(np.array([[1.0, 0.5, 2.0]])), [[570.0, 340.0]])
     np.testing.assert_array_equal(seen_by.rays(np.array([[570.0, 340.0]])), [[0.5, 0.25]])
@@ -85,13 +85,13 @@ def test_without_distortion_pixels_are_plain_arithmetic() -> None:
 
 
 @pytest.mark.parametrize("lens", [None, *LENSES.values()], ids=["none", *LENSES])
-def test_nothing_is_seen_behind_the_camera(lens: Distortion | None) -> None:
+def test_project_is_nan_behind_the_camera(lens: Distortion | None) -> None:
     behind = np.array([[[0.1, 0.1, -1.0], [0.1, 0.1, 0.0]]], np.float32)
     assert np.isnan(camera(lens).project(behind)).all()
 
 
 @pytest.mark.parametrize("lens", [None, *LENSES.values()], ids=["none", *LENSES])
-def test_shapes_are_kept_and_may_be_empty(lens: Distortion | None) -> None:
+def test_project_and_rays_keep_shapes_also_empty_ones(lens: Distortion | None) -> None:
     seen_by = camera(lens)
     assert seen_by.project(np.ones((2, 0, 3), np.float32)).shape == (2, 0, 2)
     assert seen_by.rays(np.ones((0, 2), np.float32)).shape == (0, 2)
@@ -114,9 +114,7 @@ def test_shapes_are_kept_and_may_be_empty(lens: Distortion | None) -> None:
         (Distortion("equidistant", (0.0, 0.0, 0.0, 0.0)), math.inf),
     ],
 )
-def test_points_beyond_the_polynomials_turning_point_are_not_shown(
-    lens: Distortion, reach: float
-) -> None:
+def test_project_is_nan_beyond_the_reach_of_the_lens(lens: Distortion, reach: float) -> None:
     assert lens.reach == pytest.approx(reach)
     outside = min(1.01 * reach, 1e3)
     shown = lens.distort(np.array([[0.99 * min(reach, 1e3), 0.0], [outside, 0.0]]))
@@ -124,7 +122,7 @@ def test_points_beyond_the_polynomials_turning_point_are_not_shown(
     assert np.isnan(shown[1]).all() == math.isfinite(reach)
 
 
-def test_pixels_that_the_lens_cannot_show_have_no_ray() -> None:
+def test_rays_are_nan_where_the_lens_has_none() -> None:
     folding = Camera(
         1000, 1000, 500.0, 500.0, 500.0, 500.0, distortion=Distortion("plumb_bob", (-0.3, 0, 0, 0))
     )
@@ -144,7 +142,7 @@ def test_pixels_that_the_lens_cannot_show_have_no_ray() -> None:
         ("plumb_bob", (0.1, math.nan, 0.0, 0.0), "not all finite"),
     ],
 )
-def test_distortion_that_cannot_be_is_refused(
+def test_distortion_refuses_unknown_models_and_wrong_coefficients(
     model: str, coefficients: tuple[float, ...], says: str
 ) -> None:
     with pytest.raises(ValueError, match=says):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The package's log arrives, whatever has been done to Python's logging before."""
+"""The package's loggers propagate, whatever was done to Python's logging before."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def as_under_launch() -> Iterator[None]:
     logging.setLoggerClass(before)
 
 
-def test_records_arrive_once_launch_is_imported(
+def test_get_logger_propagates_after_launch_is_imported(
     as_under_launch: None, caplog: pytest.LogCaptureFixture
 ) -> None:
     logger = get_logger(f"pear_ros.{uuid.uuid4().hex}")
@@ -47,18 +47,18 @@ def test_records_arrive_once_launch_is_imported(
     assert caplog.messages == ["attention"]
 
 
-def test_others_keep_their_class_of_loggers(as_under_launch: None) -> None:
+def test_get_logger_leaves_the_logger_class(as_under_launch: None) -> None:
     get_logger(f"pear_ros.{uuid.uuid4().hex}")
     assert logging.getLoggerClass() is Mute
 
 
-def test_a_logger_that_is_configured_stays_so() -> None:
+def test_get_logger_keeps_the_configuration_of_loggers() -> None:
     logger = logging.getLogger(f"pear_ros.{uuid.uuid4().hex}")
     logger.propagate = False
     assert get_logger(logger.name) is logger and not logger.propagate
 
 
-def test_all_modules_take_their_loggers_there() -> None:
+def test_modules_use_get_logger() -> None:
     files = {file for file in PACKAGE.rglob("*.py") if "get_logger(__name__)" in file.read_text()}
     assert len(files) > 10
     assert not [file for file in PACKAGE.rglob("*.py") if "getLogger(__name__)" in file.read_text()]

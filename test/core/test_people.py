@@ -15,7 +15,7 @@ from pear_ros.core.people import Estimate, Person, TrackingState
 HUMAN = Path(__file__).parents[2] / "pear_msgs" / "msg" / "Human.msg"
 
 
-def test_a_person_has_all_fields_of_the_estimate() -> None:
+def test_person_has_all_fields_of_its_estimate() -> None:
     estimate = Estimate(*(object() for _ in fields(Estimate)))  # type: ignore[arg-type]
     person = Person.of(estimate, id="h1", state=TrackingState.NEW)
     assert (person.id, person.state, person.scale) == ("h1", TrackingState.NEW, 1.0)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the pipeline remembers is all in its state: who goes on from it does as if never stopped."""
+"""The state of a pipeline is complete: a restored one continues with the same results."""
 
 from __future__ import annotations
 
@@ -47,7 +47,9 @@ def run(pipeline: Pipeline, frames: list[tuple[float, Image]], **depth: Any) -> 
     return [pipeline(image, CAMERA, stamp, **depth) for stamp, image in frames]
 
 
-def test_going_on_from_a_snapshot(frames: list[tuple[float, Image]]) -> None:
+def test_restored_pipeline_continues_with_the_same_results(
+    frames: list[tuple[float, Image]],
+) -> None:
     first, second = Pipeline(), Pipeline()
     fresh = {name: dumps(state) for name, state in first.state().items()}
     run(first, frames[:5], depth=DEPTH)
@@ -65,8 +67,8 @@ def test_going_on_from_a_snapshot(frames: list[tuple[float, Image]]) -> None:
     assert dumps(forgetful) != dumps(expected), "what was remembered matters"
 
 
-def test_what_was_found_beside_the_last_image(frames: list[tuple[float, Image]]) -> None:
-    """The built-in detector tells it with the next image, also after a restart."""
+def test_detector_state_includes_the_pending_search(frames: list[tuple[float, Image]]) -> None:
+    """Its proposals come with the next image, also after a restart."""
     detector, other = make_detector("built_in"), make_detector("built_in")
     images = [image for _, image in frames]
     for image in images[:4]:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""People seen through a distorting lens come out as those that a pinhole camera sees."""
+"""Landmarks and people in distorted images agree with those of a pinhole camera."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def pose_at(pixels: Array, roi: Roi) -> PoseLandmarks:
 
 
 @LENSES
-def test_landmarks_move_to_where_a_pinhole_sees_them(lens: Distortion) -> None:
+def test_undistorted_landmarks_are_those_of_a_pinhole(lens: Distortion) -> None:
     camera = Camera(640, 480, 500.0, 510.0, 310.0, 250.0, distortion=lens)
     points = np.random.default_rng(0).uniform((-1, -0.8, 2.0), (1, 0.8, 3.0), (33, 3))
     middle = camera.project(np.array([0.5, 0.3, 2.0]))
@@ -46,12 +46,12 @@ def test_landmarks_move_to_where_a_pinhole_sees_them(lens: Distortion) -> None:
     np.testing.assert_allclose(ideal.image[:, 2], 10.0 * ideal.roi.size / 80.0, rtol=1e-5)
 
 
-def test_without_distortion_nothing_is_done() -> None:
+def test_undistorted_pose_without_distortion_is_the_same() -> None:
     seen = pose_at(np.zeros((33, 2)), Roi(0.0, 0.0, 10.0))
     assert undistorted_pose(seen, Camera(640, 480, 500.0, 500.0, 320.0, 240.0)) is seen
 
 
-def test_what_no_lens_shows_is_not_seen() -> None:
+def test_landmarks_without_a_ray_are_invisible() -> None:
     camera = Camera(
         640, 480, 300.0, 300.0, 320.0, 240.0, distortion=Distortion("plumb_bob", (-0.3, 0, 0, 0))
     )
@@ -68,7 +68,7 @@ def test_what_no_lens_shows_is_not_seen() -> None:
 
 
 def through(lens_camera: Camera, image: Image) -> Image:
-    """A pinhole's image as the lens would show it."""
+    """Return a pinhole's image as distorted by the lens."""
     column, row = np.meshgrid(np.arange(lens_camera.width), np.arange(lens_camera.height))
     rays = lens_camera.rays(np.stack([column, row], axis=-1).astype(np.float32))
     pinhole = lens_camera.pinhole
@@ -76,7 +76,7 @@ def through(lens_camera: Camera, image: Image) -> Image:
     return np.asarray(cv2.remap(image, where, None, cv2.INTER_LINEAR), np.uint8)
 
 
-def test_the_same_person_is_found_through_a_lens() -> None:
+def test_estimate_through_a_lens_agrees_with_a_pinhole() -> None:
     person = SyntheticStudio().shoot(np.random.default_rng([7, 0]), "standing", 0, (480, 480))
     pinhole, estimator = person.camera, LandmarkEstimator(threads=1)
     bent = replace(pinhole, distortion=Distortion("plumb_bob", (-1.2, 1.0, 0.0, 0.0)))

@@ -19,7 +19,7 @@ IMAGE: Image = np.zeros((480, 640, 3), np.uint8)
 
 @pytest.fixture
 def windows(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[list[Roi]]]:
-    """The windows of each search; nobody is found in any."""
+    """The windows of each search; no person is found in any."""
     searches: list[list[Roi]] = []
 
     def detect(self: PersonDetector, image: Image, windows: list[Roi]) -> list[Proposal]:
@@ -31,7 +31,9 @@ def windows(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[list[Roi]]]:
 
 
 @pytest.mark.parametrize("images", range(1, 7))
-def test_a_reset_detector_searches_like_a_new_one(windows: list[list[Roi]], images: int) -> None:
+def test_built_in_detector_after_reset_searches_like_a_new_one(
+    windows: list[list[Roi]], images: int
+) -> None:
     missing = [np.array([100, 100, 200, 400], np.float32)]
     fresh, used = BuiltInDetector(), BuiltInDetector()
 
@@ -50,7 +52,7 @@ def test_a_reset_detector_searches_like_a_new_one(windows: list[list[Roi]], imag
         detector.close()
 
 
-def test_a_closed_detector_has_no_threads() -> None:
+def test_built_in_detector_stops_its_thread_when_closed() -> None:
     before = set(threading.enumerate())
     detector = BuiltInDetector()
     for _ in range(2):
@@ -60,13 +62,13 @@ def test_a_closed_detector_has_no_threads() -> None:
     assert not set(threading.enumerate()) - before
 
 
-def test_full_frame_is_one_box_until_somebody_is_tracked() -> None:
+def test_full_frame_is_one_box_until_a_person_is_tracked() -> None:
     detector = FullFrame()
     (found,) = detector(IMAGE, 0, [])
     assert found.box.tolist() == [0, 0, 640, 480] and np.isnan(found.score)
     assert detector(IMAGE, 1, []) == []
 
 
-def test_detectors_by_name() -> None:
+def test_make_detector_by_name() -> None:
     assert isinstance(make_detector("full_frame"), FullFrame)
     assert make_detector("topic")(IMAGE, 0, []) == []

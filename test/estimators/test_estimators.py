@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which estimator is taken, and what is said when PEAR cannot be had."""
+"""Choice of the estimator, and errors when PEAR is not available."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def test_auto_takes_the_landmarks_where_there_are_no_files(
     assert "SMPLX_NEUTRAL_2020.npz" in caplog.text and str(tmp_path) in caplog.text
 
 
-def test_pear_without_files_says_what_is_missing(tmp_path: Path) -> None:
+def test_pear_without_files_names_what_is_missing(tmp_path: Path) -> None:
     with pytest.raises(EstimatorError, match=r"7 files are missing[\s\S]*smpl-x\.is\.tue\.mpg\.de"):
         make_estimator(EstimatorChoice("pear", tmp_path))
 
@@ -42,8 +42,8 @@ def test_the_default_folder_is_named_by_the_environment(
         make_estimator(EstimatorChoice("pear"))
 
 
-def test_pipelines_in_threads_do_not_disturb_each_other() -> None:
-    """On different pictures, with nothing of another's in any bit."""
+def test_pipelines_in_threads_have_the_same_results() -> None:
+    """On different images, equal to the last bit."""
     clip = FrameSource(str(demo_clip()))
     pictures = [image for _, (_, image) in zip(range(62), clip, strict=False)]
     videos = pictures[30:35], pictures[57:]

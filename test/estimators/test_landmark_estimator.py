@@ -12,7 +12,7 @@ from pear_ros.core.estimator import Region
 from pear_ros.estimators.landmark_estimator import LandmarkEstimator
 
 
-def test_a_closed_estimator_has_no_threads() -> None:
+def test_landmark_estimator_stops_its_threads_when_closed() -> None:
     before = set(threading.enumerate())
     estimator = LandmarkEstimator()
     region = Region("region1", np.array([0, 0, 64, 48], np.float32))

@@ -49,7 +49,7 @@ def test_people_stand_in_their_boxes_and_keep_their_ids(example: dict[str, Any])
         assert left > right, "who faces the camera has the left shoulder on the picture's right"
 
 
-def test_true_size_comes_from_the_package(example: dict[str, Any]) -> None:
+def test_scale_comes_from_the_package(example: dict[str, Any]) -> None:
     pipeline = Pipeline(example["StandingPeople"](), NoDetector(), Settings(body_height=1.9))
     people = pipeline(PICTURE, CAMERA, 0.0, detections=[Detection(BOXES[0], 0.8)])
     (person,) = people.persons
@@ -57,7 +57,7 @@ def test_true_size_comes_from_the_package(example: dict[str, Any]) -> None:
     assert np.ptp(pipeline.meshes(people)[0, :, 1]) == pytest.approx(1.9, rel=0.05)
 
 
-def test_the_node_takes_it(example: dict[str, Any]) -> None:
+def test_node_runs_the_estimator(example: dict[str, Any]) -> None:
     parameters = Parameters(detector="full_frame", id_prefix="front_h")
     pipeline = example["build_pipeline"](parameters)
     people = pipeline(PICTURE, CAMERA)

@@ -80,7 +80,7 @@ def test_people_of_the_demo_clip(
         )
 
 
-def test_the_network_sees_what_is_published(
+def test_published_parameters_are_those_of_the_crop(
     estimator: PearEstimator, frames: list[tuple[float, Image]]
 ) -> None:
     """Parameters and places are those of the network's own crop camera."""
@@ -100,7 +100,7 @@ def test_the_network_sees_what_is_published(
     assert off[:22].mean() < 0.05
 
 
-def test_facts_tell_of_the_gpus_memory(
+def test_diagnostics_contain_the_gpus_free_memory(
     estimator: PearEstimator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     diagnostics = dict(estimator.diagnostics)
@@ -158,7 +158,9 @@ def test_no_mesh_is_computed_for_parameters_alone(
     assert "_body_skin" in vars(estimator.body)
 
 
-def test_nobody_in_a_region(estimator: PearEstimator, frames: list[tuple[float, Image]]) -> None:
+def test_region_without_a_person(
+    estimator: PearEstimator, frames: list[tuple[float, Image]]
+) -> None:
     _, image = frames[0]
     camera = camera_of(image)
     assert estimator.estimate(image, camera, [], 0.0) == []
@@ -167,7 +169,7 @@ def test_nobody_in_a_region(estimator: PearEstimator, frames: list[tuple[float, 
     assert found[0] is None and found[1] is not None
 
 
-def test_numbers_that_are_none_make_nobody(
+def test_predictions_that_are_not_finite_make_no_person(
     estimator: PearEstimator, frames: list[tuple[float, Image]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _, image = frames[0]
@@ -176,7 +178,7 @@ def test_numbers_that_are_none_make_nobody(
     assert estimator.estimate(image, camera_of(image), [MAN], 0.0) == [None]
 
 
-def test_several_share_network_and_body(
+def test_several_estimators_share_network_and_body(
     pear_models: Path, frames: list[tuple[float, Image]]
 ) -> None:
     """And each says of an image what a single one says, to the last bit."""
@@ -214,13 +216,13 @@ def test_auto_takes_pear_where_its_files_are(
     assert "auto takes PEAR" in caplog.text and str(pear_models) in caplog.text
 
 
-def test_damaged_files_are_no_reason_for_the_default(pear_folder: Path) -> None:
+def test_auto_refuses_damaged_files(pear_folder: Path) -> None:
     (pear_folder / "pear_model.pt").write_bytes(b"<html>not found</html>")
     with pytest.raises(EstimatorError, match=r"pear_model\.pt is no checkpoint of PEAR"):
         make_estimator(EstimatorChoice("auto", pear_folder))
 
 
-def test_a_detector_that_is_sure_is_believed(
+def test_detections_with_a_score_need_no_pose_model(
     estimator: PearEstimator, frames: list[tuple[float, Image]]
 ) -> None:
     """And BlazePose, which sees nobody in a black picture, is not asked."""

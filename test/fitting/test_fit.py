@@ -65,7 +65,7 @@ def test_skeleton_has_the_joints_of_the_body() -> None:
     np.testing.assert_allclose(SKELETON.pose(state).position, joints[:NUM_BODY_JOINTS], atol=1e-4)
 
 
-def test_derivatives_agree_with_differences() -> None:
+def test_jacobian_agrees_with_finite_differences() -> None:
     state, points, step = random_state(2), points_everywhere(), 1e-2
     posed = SKELETON.pose(state)
     jacobian = SKELETON.jacobian(posed, points, SKELETON.points(posed, points))
@@ -188,7 +188,7 @@ def test_hand_is_posed_as_its_landmarks(side: str) -> None:
     assert off.max() < 0.006, "metres"
 
 
-def test_hand_that_contradicts_the_forearm_is_refused() -> None:
+def test_hand_that_contradicts_the_forearm_is_rejected() -> None:
     tips = load_surface_points().vertices
     fitter = HandFitter(BODY, np.array([tips[f"left_{f}_tip"] for f in FINGERS]), "left")
     world = hand_landmarks("left", np.zeros((NUM_JOINTS, 3), np.float32))
@@ -215,7 +215,7 @@ def face_landmarks(pose: Array, expression: Array, camera_from_body: Array) -> A
 
 
 @pytest.mark.parametrize("name", ["mouthSmileLeft", "eyeBlinkRight", "browInnerUp", "cheekPuff"])
-def test_expressions_are_told_apart(name: str) -> None:
+def test_face_fitter_separates_expressions(name: str) -> None:
     expression = np.zeros(BODY.num_expression, np.float32)
     expression[BODY.expression_names.index(name)] = 0.8
     facing = np.diag([1.0, -1.0, -1.0])
@@ -226,7 +226,7 @@ def test_expressions_are_told_apart(name: str) -> None:
     assert fit.jaw < 0.05
 
 
-def test_open_jaw_and_turned_head() -> None:
+def test_face_fitter_finds_jaw_and_head_orientation() -> None:
     pose = np.zeros((NUM_JOINTS, 3), np.float32)
     pose[INDEX["jaw"], 0] = 0.25
     turn = Rotation.from_euler("yx", [25, 10], degrees=True).as_matrix() @ np.diag([1.0, -1, -1])
@@ -244,7 +244,7 @@ def estimator() -> LandmarkEstimator:
 
 
 @pytest.mark.parametrize("yaw", [0, 90, 180, 270])
-def test_people_face_where_they_face(estimator: LandmarkEstimator, yaw: int) -> None:
+def test_root_orientation_follows_the_yaw(estimator: LandmarkEstimator, yaw: int) -> None:
     rng = np.random.default_rng([7, yaw])
     person = SyntheticStudio().shoot(rng, "standing", yaw, (480, 480))
     pixels = person.camera.project(person.vertices)
@@ -264,7 +264,7 @@ def test_people_face_where_they_face(estimator: LandmarkEstimator, yaw: int) -> 
     assert estimate.joint_confidence.max() <= 1.0
 
 
-def test_landmarks_that_take_front_back_swapped_are_not_believed_at_once(
+def test_body_fitter_rejects_a_sudden_front_back_swap(
     estimator: LandmarkEstimator,
 ) -> None:
     person = SyntheticStudio().shoot(np.random.default_rng([7, 0]), "standing", 0, (480, 480))

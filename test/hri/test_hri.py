@@ -74,7 +74,7 @@ def standing(seed: int, kind: str) -> Person:
 
 @settings(max_examples=60)
 @given(seed=st.integers(0, 2**31), kind=st.sampled_from(list(KINDS)))
-def test_limbs_and_head_of_the_model_point_where_ours_do(seed: int, kind: str) -> None:
+def test_joint_angles_reproduce_directions_of_limbs_and_head(seed: int, kind: str) -> None:
     one = standing(seed, kind)
     links = model_links(angles_of(one))
     body = Rotation.from_rotvec(one.smplx.pose[0]).as_matrix()[:, [2, 0, 1]]
@@ -119,14 +119,16 @@ UP, FORWARD = np.pi / 2, np.pi / 2
         ({"left_hip": (0.0, 0.0, 0.5)}, {"l_p_hip": 0.5, "r_p_hip": 0.0}),
     ],
 )
-def test_signs(bends: dict[str, tuple[float, float, float]], expected: dict[str, float]) -> None:
+def test_joint_angles_have_the_models_signs(
+    bends: dict[str, tuple[float, float, float]], expected: dict[str, float]
+) -> None:
     """Within 0.12 radians, as arms and legs of the mean body are not quite straight."""
     angles = angles_of(person(t_pose(**bends)))
     found = {name: angles[name] for name in expected}
     assert found == pytest.approx(expected, abs=0.12)
 
 
-def test_a_bent_elbow_says_how_the_arm_is_twisted() -> None:
+def test_bent_elbow_determines_the_twist_of_the_arm() -> None:
     """The same forearm, be it by the elbow's own axis or by a twist above it."""
     twisted = person(t_pose(left_shoulder=(0.6, 0.0, 0.0), left_elbow=(0.0, -1.0, 0.0)))
     turn = Rotation.from_rotvec([0.6, 0.0, 0.0])
@@ -137,7 +139,7 @@ def test_a_bent_elbow_says_how_the_arm_is_twisted() -> None:
     )
 
 
-def test_hanging_arms_stay_within_the_models_limits() -> None:
+def test_angles_of_hanging_arms_are_within_the_models_limits() -> None:
     """Of two ways to say the same, the one that the model can show."""
     for inwards in (-0.1, 0.0, 0.1):
         down = 1.5 + inwards
@@ -177,7 +179,7 @@ def pixels(point: np.ndarray) -> np.ndarray:
     return point[:2] * (CAMERA.width, CAMERA.height) - 0.5
 
 
-def test_joints_in_the_picture() -> None:
+def test_skeleton_points_are_the_keypoints() -> None:
     one = person(t_pose(), (0.2, -0.1, 4.0))
     skeleton = skeleton_of(one)
     for name in ("left_wrist", "right_knee", "left_shoulder", "right_ankle"):
@@ -215,7 +217,7 @@ def one_head_height() -> float:
     return float(open_body().joints(*batch(pose, (0.0, 0.0, 0.0)))[0, JOINT["head"], 1])
 
 
-def test_what_is_not_in_the_picture_has_no_confidence() -> None:
+def test_skeleton_points_outside_the_image_have_no_confidence() -> None:
     one = person(t_pose(), (0.0, 0.0, 1.0))  # so near that arms and legs are outside
     skeleton = skeleton_of(one)
     assert skeleton["left_wrist"][2] == skeleton["right_ankle"][2] == 0.0
@@ -223,7 +225,7 @@ def test_what_is_not_in_the_picture_has_no_confidence() -> None:
     assert skeleton["left_hip"][2] == 0.5
 
 
-def test_what_is_not_known_has_no_confidence() -> None:
+def test_unknown_skeleton_points_have_no_confidence() -> None:
     one = person(t_pose())
     keypoints = one.keypoints.copy()
     keypoints[JOINT["left_knee"]] = np.nan

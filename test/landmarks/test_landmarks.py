@@ -45,7 +45,7 @@ WOMAN = {
     172: (145, 525, 425, 955),
 }
 MARGIN = 20
-"""Of what the eye and the landmarks may differ, pixels."""
+"""Tolerance between annotations by eye and landmarks, pixels."""
 
 
 @pytest.fixture(scope="module")
@@ -115,20 +115,20 @@ def _to_crop(roi: Roi, image_points: Array, pixels: int) -> Array:
 
 
 @given(rois, points, st.sampled_from([192, 224, 256]))
-def test_uncrop_undoes_cropping(roi: Roi, image_points: Array, pixels: int) -> None:
+def test_uncrop_inverts_crop(roi: Roi, image_points: Array, pixels: int) -> None:
     crop = _to_crop(roi, image_points, pixels)
     assert np.allclose(roi.uncrop(crop, pixels), image_points, atol=0.05)
 
 
 @given(points, st.floats(-math.pi, math.pi), st.floats(1, 3))
-def test_a_region_around_points_holds_them(image_points: Array, angle: float, scale: float) -> None:
+def test_roi_around_points_contains_them(image_points: Array, angle: float, scale: float) -> None:
     roi = Roi.around(image_points, angle, scale)
     offset = _to_crop(Roi(roi.x, roi.y, 1.0, angle), image_points, 1) - 0.5
     assert np.abs(offset).max() <= roi.size / 2.0 + 0.01
 
 
 @given(rois)
-def test_the_top_of_a_circle_is_the_top_of_its_region(roi: Roi) -> None:
+def test_roi_of_a_circle_has_its_top(roi: Roi) -> None:
     centre = np.array([roi.x, roi.y])
     top = roi.uncrop(np.array([[0.5, 0.0]]), 1)[0]
     again = Roi.from_centre_and_top(centre, top)
@@ -137,7 +137,7 @@ def test_the_top_of_a_circle_is_the_top_of_its_region(roi: Roi) -> None:
 
 
 @pytest.mark.parametrize("angle", [0.0, 0.7, -2.0, math.pi / 2])
-def test_a_spot_in_a_crop_is_where_it_is_in_the_image(angle: float) -> None:
+def test_crop_shows_a_spot_where_it_is_in_the_image(angle: float) -> None:
     image = np.zeros((400, 500, 3), np.uint8)
     cv2.circle(image, (230, 160), 6, (255, 255, 255), -1)
     roi = Roi(250.0, 180.0, 150.0, angle)
@@ -147,7 +147,7 @@ def test_a_spot_in_a_crop_is_where_it_is_in_the_image(angle: float) -> None:
     assert np.allclose(found, [[230.0, 160.0]], atol=0.5)
 
 
-def test_depth_is_scaled_with_the_region_and_not_turned() -> None:
+def test_uncrop_scales_depth() -> None:
     roi = Roi(100.0, 100.0, 512.0, 1.0)
     assert roi.uncrop(np.array([[128.0, 128.0, -10.0]]), 256)[0, 2] == pytest.approx(-20.0)
     assert np.allclose(
@@ -172,7 +172,7 @@ def test_windows_of_each_size_cover_the_image(width: int, height: int) -> None:
         assert (distances.min(axis=1) <= size / 2.0 + 0.01).all()
 
 
-def test_a_sweep_visits_every_window_and_large_ones_more_often() -> None:
+def test_window_of_turn_visits_all_windows_and_large_ones_more_often() -> None:
     windows = PersonDetector.windows(1768, 994)
     visits = [window_of_turn(windows, turn) for turn in range(4 * len(windows))]
     assert set(visits) == set(windows)
@@ -180,7 +180,7 @@ def test_a_sweep_visits_every_window_and_large_ones_more_often() -> None:
 
 
 @pytest.mark.parametrize(("frame", "boxes"), [(60, 2), (100, 2), (10, 1)])
-def test_everyone_is_found_once(
+def test_detector_finds_every_person_once(
     frames: dict[int, Image],
     detector: PersonDetector,
     landmarks: HolisticLandmarks,
@@ -196,7 +196,7 @@ def test_everyone_is_found_once(
         assert sum(x0 < x < x1 and y0 < y < y1 for x, y in noses) == 1
 
 
-def test_nobody_is_found_where_nobody_is(
+def test_detector_and_pose_model_find_no_person_in_empty_images(
     frames: dict[int, Image], detector: PersonDetector, landmarks: HolisticLandmarks
 ) -> None:
     grey = np.full((480, 640, 3), 127, np.uint8)
@@ -208,7 +208,7 @@ def test_nobody_is_found_where_nobody_is(
     assert [p for p in landmarks(trees, [d.roi for d in proposals]) if p is not None] == []
 
 
-def test_a_detection_and_the_landmarks_from_it_are_the_same_person(
+def test_proposal_and_its_landmarks_are_the_same_person(
     frames: dict[int, Image], detector: PersonDetector, landmarks: HolisticLandmarks
 ) -> None:
     proposals = _all_people(detector, frames[60])
@@ -243,7 +243,7 @@ def test_body_landmarks_lie_on_the_person(
     assert pose.image.dtype == pose.world.dtype == pose.visibility.dtype == np.float32
 
 
-def test_a_mirrored_person_has_left_and_right_exchanged(
+def test_pose_of_a_mirrored_person_has_left_and_right_exchanged(
     frames: dict[int, Image], landmarks: HolisticLandmarks
 ) -> None:
     image = frames[10]
@@ -272,7 +272,7 @@ def _other_side(landmark: Pose) -> Pose:
     return Pose[name.replace("RIGHT", "LEFT")]
 
 
-def test_landmarks_turn_with_the_picture(
+def test_pose_rotates_with_the_image(
     frames: dict[int, Image], landmarks: HolisticLandmarks
 ) -> None:
     image = frames[60]
@@ -288,7 +288,7 @@ def test_landmarks_turn_with_the_picture(
     assert _mean_distance(lying.pose.world, world) < 0.06
 
 
-def test_people_are_followed_from_frame_to_frame(
+def test_landmarks_track_people_from_image_to_image(
     frames: dict[int, Image], landmarks: HolisticLandmarks
 ) -> None:
     first = _find(landmarks, frames[140], WOMAN[140])
@@ -300,7 +300,7 @@ def test_people_are_followed_from_frame_to_frame(
     assert pose_distance(second.pose, twice.pose) < 1e-6
 
 
-def test_the_number_of_threads_changes_nothing(
+def test_landmarks_do_not_depend_on_the_number_of_threads(
     frames: dict[int, Image], landmarks: HolisticLandmarks
 ) -> None:
     starts = [roi_from_box(np.array(box[60], np.float32)) for box in (MAN, WOMAN)]
@@ -331,7 +331,7 @@ def test_hands_are_at_the_wrists_of_their_side(
         assert 0.05 < length < 0.13
 
 
-def test_an_unseen_hand_is_looked_for_again_within_three_images(
+def test_missing_hand_is_detected_again_within_three_images(
     frames: dict[int, Image], landmarks: HolisticLandmarks
 ) -> None:
     person = _find(landmarks, frames[172], WOMAN[172])
@@ -364,9 +364,7 @@ def test_mirrored_hands_change_sides(
         assert _mean_distance(back[:, :2], hand.image[:, :2]) < 8.0
 
 
-def test_a_face_is_found_in_the_head(
-    frames: dict[int, Image], landmarks: HolisticLandmarks
-) -> None:
+def test_face_is_in_the_head(frames: dict[int, Image], landmarks: HolisticLandmarks) -> None:
     person = _find(landmarks, frames[40], MAN[40])
     assert person.face is not None
     assert person.face.image.shape == (NUM_FACE, 3)
@@ -375,7 +373,7 @@ def test_a_face_is_found_in_the_head(
     assert 25.0 < np.ptp(person.face.image[:, 0]) < 60.0
 
 
-def test_what_is_too_small_to_be_read_is_not_guessed(
+def test_hands_and_faces_that_are_too_small_are_not_detected(
     frames: dict[int, Image], landmarks: HolisticLandmarks
 ) -> None:
     small = cv2.resize(frames[140], None, fx=0.25, fy=0.25, interpolation=cv2.INTER_AREA)
@@ -384,7 +382,7 @@ def test_what_is_too_small_to_be_read_is_not_guessed(
     assert person.left_hand is None and person.right_hand is None and person.face is None
 
 
-def test_a_face_turned_away_is_not_guessed(
+def test_face_turned_away_is_not_detected(
     frames: dict[int, Image], landmarks: HolisticLandmarks
 ) -> None:
     assert _find(landmarks, frames[60], WOMAN[60]).face is None
@@ -394,7 +392,7 @@ def test_a_face_turned_away_is_not_guessed(
 # --- models ----------------------------------------------------------------------------------
 
 
-def test_a_pruned_model_computes_the_same() -> None:
+def test_pruned_model_has_the_same_outputs() -> None:
     path = landmark_model("pose_landmark_full")
     crop = np.random.default_rng(0).integers(0, 256, (256, 256, 3), np.uint8)
     full = TfliteModel(path.read_bytes(), (4, 0))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Shading, overlays and side views: who is drawn where, in which colour and facing which way."""
+"""Shading, overlays, side views and contact sheets: place, colour and orientation of people."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_normals_of_unused_vertices_are_zero() -> None:
 
 
 @pytest.mark.parametrize(("light", "expected"), [((0, 0, -1), 200.0), ((0, 0, 1), 50.0)])
-def test_light_from_the_camera_shows_the_colour_and_from_behind_only_the_ambient_part(
+def test_shade_is_full_towards_the_light_and_ambient_behind(
     light: tuple[float, float, float], expected: float
 ) -> None:
     vertices = np.array([(-1, -1, 2), (-1, 1, 2), (1, 1, 2)], np.float32)
@@ -59,7 +59,7 @@ def test_light_from_the_camera_shows_the_colour_and_from_behind_only_the_ambient
     np.testing.assert_allclose(lit, lit * 0 + np.array([1.0, 0.5, 0.0]) * expected, atol=1e-4)
 
 
-def test_vertex_colours_are_blended_over_a_triangle() -> None:
+def test_shade_interpolates_vertex_colours() -> None:
     vertices = np.array([(-1, -1, 2), (-1, 1, 2), (1, 1, 2)], np.float32)
     faces = np.array([(0, 1, 2)])
     raster = rasterize(vertices, faces, CAMERA)
@@ -108,7 +108,7 @@ def test_side_view_has_depth_to_the_right_and_height_to_scale() -> None:
     assert far[1].start - near[1].start == pytest.approx(2 * width, abs=2)
 
 
-def test_side_view_looks_from_the_right_of_the_camera() -> None:
+def test_side_view_is_from_the_right_of_the_camera() -> None:
     """Of two bodies at the same depth and height the one further to the right is seen."""
     meshes = np.stack([cube(1, 0, 3), cube(-1, 0, 3, size=0.9)])
     window = SideWindow(2.0, 4.0, -1.0, 1.0)

@@ -55,7 +55,7 @@ point = st.tuples(coordinate, coordinate, st.floats(0.5, 4.0, width=32))
 
 @settings(deadline=None)
 @given(st.lists(st.tuples(point, point, point), min_size=1, max_size=4), st.integers(1, 400))
-def test_agrees_with_the_reference_wherever_that_is_certain(
+def test_rasterize_agrees_with_the_reference_off_edges(
     triangles: list[tuple[tuple[float, float, float], ...]], chunk_pixels: int
 ) -> None:
     vertices = np.array(triangles, np.float32).reshape(-1, 3)
@@ -76,7 +76,7 @@ def test_agrees_with_the_reference_wherever_that_is_certain(
 
 @settings(deadline=None)
 @given(st.lists(st.tuples(point, point, point), min_size=1, max_size=4))
-def test_barycentrics_give_back_the_point_that_is_seen(
+def test_barycentric_coordinates_reproduce_the_surface_point(
     triangles: list[tuple[tuple[float, float, float], ...]],
 ) -> None:
     vertices = np.array(triangles, np.float32).reshape(-1, 3)
@@ -98,7 +98,9 @@ def test_barycentrics_give_back_the_point_that_is_seen(
 
 
 @given(st.floats(-30, 30), st.floats(-30, 30), st.floats(0.01, 30))
-def test_a_cut_square_has_no_crack_and_no_pixel_twice(u: float, v: float, size: float) -> None:
+def test_rasterize_has_no_crack_and_no_pixel_twice_along_an_edge(
+    u: float, v: float, size: float
+) -> None:
     """Two triangles together cover exactly the half-open square that they share a diagonal of."""
     low, high = np.array([u, v], np.float32), np.array([u + size, v + size], np.float32)
     camera = Camera(24, 18, 1.0, 1.0, 0.0, 0.0)
@@ -111,7 +113,7 @@ def test_a_cut_square_has_no_crack_and_no_pixel_twice(u: float, v: float, size: 
     assert len(joined.pixel) == sum(len(rasterize(vertices, f[None], camera).pixel) for f in QUAD)
 
 
-def test_the_nearer_of_two_overlapping_meshes_hides_the_other() -> None:
+def test_nearer_mesh_occludes_the_other() -> None:
     vertices = np.concatenate([quad(3.0), quad(2.0, size=0.3)])
     faces = np.concatenate([QUAD, QUAD + 4])
     for order in ([0, 1, 2, 3], [2, 3, 0, 1]):
@@ -123,7 +125,7 @@ def test_the_nearer_of_two_overlapping_meshes_hides_the_other() -> None:
         assert 0 < near.sum() < len(near)
 
 
-def test_back_faces_are_culled_unless_wanted() -> None:
+def test_back_faces_are_culled_by_default() -> None:
     turned = QUAD[:, ::-1]
     assert len(rasterize(quad(2.0), QUAD, CAMERA).pixel) > 0
     assert len(rasterize(quad(2.0), turned, CAMERA).pixel) == 0
@@ -147,7 +149,7 @@ def test_a_huge_near_triangle_fills_the_image() -> None:
 
 
 @pytest.mark.parametrize("aside", [(-9.0, 0.0), (9.0, 0.0), (0.0, -9.0), (0.0, 9.0)])
-def test_what_lies_outside_the_image_draws_nothing(aside: tuple[float, float]) -> None:
+def test_triangles_outside_the_image_cover_no_pixel(aside: tuple[float, float]) -> None:
     vertices = quad(2.0)
     vertices[:, :2] += aside
     raster = rasterize(vertices, QUAD, CAMERA)
@@ -156,7 +158,7 @@ def test_what_lies_outside_the_image_draws_nothing(aside: tuple[float, float]) -
     assert raster.interpolate(vertices, QUAD).shape == (0, 3)
 
 
-def test_no_faces_at_all() -> None:
+def test_rasterize_without_faces() -> None:
     raster = rasterize(quad(2.0), np.empty((0, 3), np.int64), CAMERA)
     assert (raster.face_map() == -1).all()
 
@@ -168,7 +170,7 @@ def test_no_faces_at_all() -> None:
         Distortion("equidistant", (-0.01, 0.02, -0.01, 0.002)),
     ],
 )
-def test_a_lens_shows_the_surface_where_it_projects(lens: Distortion) -> None:
+def test_rasterize_with_lens_distortion_agrees_with_project(lens: Distortion) -> None:
     camera = Camera(160, 120, 80.0, 82.0, 78.0, 61.0, distortion=lens)
     count = 60
     x, y = np.meshgrid(np.linspace(-1.2, 1.2, count), np.linspace(-0.9, 0.9, count), indexing="ij")

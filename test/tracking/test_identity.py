@@ -61,8 +61,8 @@ def test_pose_model_threshold_is_lower_for_tracked_people(
 ) -> None:
     """Nobody is found whose pelvis is outside the image."""
     image, model = np.zeros((100, 100, 3), np.uint8), FakePoseModel(score, x)
-    assert (model.find(image, model.pose.roi) is not None) is tracked
-    assert (model.find(image, model.pose.roi, proposed=True) is not None) is new
+    assert (model.detect(image, model.pose.roi) is not None) is tracked
+    assert (model.detect(image, model.pose.roi, proposed=True) is not None) is new
 
 
 def test_tracker_keeps_ids_better_than_the_iou_baseline() -> None:
