@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from pear_ros.cli import main
-from pear_ros.cli.build_engine import _log_printed, _shown
+from pear_ros.cli.build_engine import _log_printed, _progress
 from pear_ros.core.log import package_logger
 from pear_ros.pear.runtimes.build_progress import BuildProgress
 from testing.fake_machine import FakeGraphs, fake_machine, fake_reference, forget_modules
@@ -114,7 +114,7 @@ def test_on_a_terminal_there_is_a_bar_with_the_time_left(monkeypatch: pytest.Mon
     with os.fdopen(writer, "w") as terminal, monkeypatch.context() as patch:
         patch.setattr("sys.stderr", terminal)
         patch.setattr("sys.stdout", terminal)
-        with _log_printed(), _shown() as progress:
+        with _log_printed(), _progress() as progress:
             progress(BuildProgress("hashing", 1.0, math.nan))
             progress(BuildProgress("tactics", 0.25, 150.0))
             package_logger.info("an engine is built")

@@ -36,7 +36,7 @@ def test_everything_is_there(
         *("Lighter meshes: ", "FLAME, 300 shape and 50 expression", cache.name),
         f"Picture: {picture}",
         "Network: vision transformer of depth 2 and width 64",
-        "Colours: joints of bundled people are ",
+        "Colours: reprojection error of bundled people ",
     ):
         assert told in captured.out
     assert f"estimator:=pear model_folder:='{pear_folder}'" in lines[-1]
