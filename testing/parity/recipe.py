@@ -649,7 +649,7 @@ def synthetic_extras(seed: int = 0, smplx: dict | None = None) -> dict:
     J14_regressor (14,10475) f8, rows sum to 1 |
     extra_joint_faces (22,) i8, extra_joint_bary (22,3) f8
 
-    Pass the dictionary of synthetic_smplx(seed), if at hand, to save its making.
+    Pass the dictionary of synthetic_smplx(seed), if available, to save its making.
     """
     v, _ = _flame_template(seed)
     v = _f32(v)
