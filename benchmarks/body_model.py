@@ -26,7 +26,8 @@ from threadpoolctl import threadpool_limits
 
 from benchmarks.report import write_report
 from pear_ros.body import BodyModel, load_open_body
-from pear_ros.body.ehm import EhmBody, EhmParameters
+from pear_ros.body.ehm import EhmBody
+from pear_ros.body.ehm_parameters import EhmParameters
 from pear_ros.core.people import Array
 from pear_ros.pear.files import find_model_files, load_body_files
 from testing.parity import recipe

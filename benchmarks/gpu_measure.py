@@ -22,7 +22,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.gpu_original import Original
 from benchmarks.report import Table
-from pear_ros.body.ehm import EhmBody, EhmParameters
+from pear_ros.body.ehm import EhmBody
+from pear_ros.body.ehm_parameters import EhmParameters
 from pear_ros.core.camera import Camera, IntrinsicsSource
 from pear_ros.core.people import Array
 from pear_ros.pear.checkpoint import build_network

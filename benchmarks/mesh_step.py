@@ -29,7 +29,8 @@ from threadpoolctl import threadpool_limits
 from benchmarks.body_model import medians
 from benchmarks.gpu_measure import some_people
 from benchmarks.report import write_report
-from pear_ros.body.ehm import EhmBody, EhmParameters
+from pear_ros.body.ehm import EhmBody
+from pear_ros.body.ehm_parameters import EhmParameters
 from pear_ros.body.kinematics import float32_array
 from pear_ros.core.people import Array
 from pear_ros.pear.cuda_mesh import ParameterRows

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from pear_ros.body.ehm import EhmParameters
+from pear_ros.body.ehm_parameters import EhmParameters
 from pear_ros.body.kinematics import float32_array
 
 

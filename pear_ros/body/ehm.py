@@ -10,13 +10,13 @@ coefficients, and on the few vertices of the head that they are regressed from.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 
 from pear_ros.body.ehm_head import FlameHead, PosedSkull, Skull, regressed_points
+from pear_ros.body.ehm_parameters import EhmParameters
 from pear_ros.body.flame import FlameModel
 from pear_ros.body.kinematics import (
     AsArray,
@@ -35,33 +35,6 @@ _EYES = slice(23, 25)
 """SMPL-X's joints of the left and the right eye."""
 _BENDING = [joint for joint in range(1, 55) if joint not in (22, 23, 24)]
 """Joints of SMPL-X that rotate: not jaw and eyes, which FLAME has."""
-
-
-@dataclass(frozen=True)
-class EhmParameters:
-    """Parameters of B people, as NumPy arrays or as torch tensors."""
-
-    pose: Tensor
-    """(B, 55, 3, 3) rotations of SMPL-X's joints relative to their parents, or (B, 55, 3)
-    axis-angle; jaw and eyes at rest."""
-    betas: Tensor
-    """(B, num_betas) shape of SMPL-X."""
-    expression: Tensor
-    """(B, num_expression) expression of SMPL-X."""
-    flame_shape: Tensor
-    """(B, 300) shape of FLAME."""
-    flame_expression: Tensor
-    """(B, 50) expression of FLAME."""
-    jaw: Tensor
-    """(B, 3) axis-angle, FLAME's."""
-    eyes: Tensor
-    """(B, 6) axis-angle, FLAME's left eye, then its right."""
-    eyelids: Tensor
-    """(B, 2) left, right; 0: as in the template, 1: closed."""
-    head_scale: Tensor
-    """(B, 3) factors along FLAME's axes, about its origin."""
-    transl: Tensor
-    """(B, 3) metres, added to the posed body."""
 
 
 class EhmBody:

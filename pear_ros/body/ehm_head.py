@@ -7,18 +7,16 @@ Works on NumPy arrays and on torch tensors alike, batched over people.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from pear_ros.body.blending import Directions, RestPoints
+from pear_ros.body.ehm_parameters import EhmParameters
 from pear_ros.body.flame import FlameModel
 from pear_ros.body.kinematics import AsArray, Tensor, namespace
 from pear_ros.body.skinning import make_skin
-
-if TYPE_CHECKING:
-    from pear_ros.body.ehm import EhmParameters
 
 _FLAME_EYES = slice(3, 5)
 """Joints of FLAME's eyes."""

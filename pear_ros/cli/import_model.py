@@ -12,7 +12,8 @@ import cv2
 import numpy as np
 
 from pear_ros.body import BodyModel
-from pear_ros.body.ehm import EhmBody, EhmParameters
+from pear_ros.body.ehm import EhmBody
+from pear_ros.body.ehm_parameters import EhmParameters
 from pear_ros.body.flame import NUM_EXPRESSION, NUM_SHAPE, FlameModel
 from pear_ros.body.model_files import relaxed_hands
 from pear_ros.core.camera import Camera

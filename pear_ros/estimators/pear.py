@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from pear_ros.body.ehm import EhmBody, EhmParameters
+from pear_ros.body.ehm import EhmBody
+from pear_ros.body.ehm_parameters import EhmParameters
 from pear_ros.body.kinematics import Tensor
 from pear_ros.core.camera import Camera
 from pear_ros.core.estimator import Region

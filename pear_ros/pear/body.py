@@ -6,7 +6,8 @@ from __future__ import annotations
 from typing import TypeAlias
 
 from pear_ros.body import BodyModel
-from pear_ros.body.ehm import EhmBody, EhmParameters
+from pear_ros.body.ehm import EhmBody
+from pear_ros.body.ehm_parameters import EhmParameters
 from pear_ros.body.kinematics import Tensor
 from pear_ros.pear.files import ModelFiles, load_body_files
 

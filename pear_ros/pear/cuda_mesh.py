@@ -15,7 +15,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from pear_ros.body.ehm import EhmParameters
+from pear_ros.body.ehm_parameters import EhmParameters
 from pear_ros.body.flame import NUM_EXPRESSION, NUM_SHAPE
 from pear_ros.body.kinematics import float32_array
 from pear_ros.core.people import Array

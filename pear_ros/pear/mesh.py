@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from pear_ros.body.ehm import EhmParameters
+from pear_ros.body.ehm_parameters import EhmParameters
 from pear_ros.body.skinning import packed_skin
 from pear_ros.core.log import get_logger
 from pear_ros.core.people import Array

@@ -8,7 +8,7 @@ from itertools import accumulate
 
 import numpy as np
 
-from pear_ros.body.ehm import EhmParameters
+from pear_ros.body.ehm_parameters import EhmParameters
 from pear_ros.body.kinematics import Tensor
 from pear_ros.pear.rotation6d import matrices_from_6d
 

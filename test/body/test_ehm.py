@@ -11,7 +11,8 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from pear_ros.body import BodyModel
-from pear_ros.body.ehm import EhmBody, EhmParameters
+from pear_ros.body.ehm import EhmBody
+from pear_ros.body.ehm_parameters import EhmParameters
 from pear_ros.body.flame import FlameModel
 from pear_ros.body.kinematics import float32_array
 from pear_ros.pear.files import find_model_files, load_body_files

@@ -14,7 +14,7 @@ from typing import ClassVar
 import numpy as np
 import pytest
 
-from pear_ros.body.ehm import EhmParameters
+from pear_ros.body.ehm_parameters import EhmParameters
 from pear_ros.core.people import Array
 from pear_ros.pear.body import PearBody, load_body
 from pear_ros.pear.files import find_model_files

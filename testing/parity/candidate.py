@@ -9,7 +9,8 @@ import cv2
 import numpy as np
 import torch
 
-from pear_ros.body.ehm import EhmBody, EhmParameters
+from pear_ros.body.ehm import EhmBody
+from pear_ros.body.ehm_parameters import EhmParameters
 from pear_ros.body.flame import FlameModel
 from pear_ros.body.kinematics import float32_array
 from pear_ros.body.model_files import smplx_body
