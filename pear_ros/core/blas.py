@@ -27,7 +27,11 @@ class OneBlasThread:
     _limiter: ClassVar[Any] = None
 
     def __init__(self) -> None:
-        """Find the BLAS libraries that are loaded by now, which takes tens of milliseconds."""
+        """Find the BLAS libraries that are loaded by now, which takes tens of milliseconds.
+
+        Do not call it while another thread may import an extension module: threadpoolctl waits for the GIL
+        while it holds the loader's lock, and the import does the reverse, so that both block.
+        """
         self._libraries = ThreadpoolController()
 
     def __enter__(self) -> None:

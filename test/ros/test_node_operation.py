@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -20,6 +21,7 @@ from std_msgs.msg import Float64
 from std_srvs.srv import SetBool
 
 from pear_msgs.msg import HumanArray
+from pear_ros.core import blas
 from pear_ros.core.log import get_logger
 from pear_ros.core.parameters import Parameters
 from pear_ros.ros.node import reporter
@@ -242,3 +244,23 @@ def test_parameters_that_are_refused_by_rclpy_are_not_applied(bench: Bench) -> N
     bench.publish(image(2))
     bench.wait_for(2, humans)
     assert bench.pipeline.settings[-1] == Parameters(max_humans=3, smoothing=False)
+
+
+def test_blas_libraries_are_found_in_the_thread_that_imports(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Elsewhere, threadpoolctl and an import of an extension module could block each other."""
+    threads: list[str] = []
+    find = blas.ThreadpoolController
+
+    def record() -> Any:
+        threads.append(threading.current_thread().name)
+        return find()
+
+    monkeypatch.setattr(blas, "ThreadpoolController", record)
+    bench.node.trigger_deactivate()
+    bench.node.trigger_activate()
+    humans = bench.subscribe(HumanArray, "humans")
+    bench.publish(image(1))
+    bench.wait_for(1, humans)
+    assert set(threads) == {threading.current_thread().name}

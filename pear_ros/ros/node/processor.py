@@ -69,6 +69,7 @@ class ImageProcessor:
         self._camera_info: CameraInfo | None = None
         kinds = [kind for kind in (DETECTIONS, DEPTH) if kind in topics]
         self._synchronizer = ImageSynchronizer(statistics, kinds)
+        self._one_blas_thread = OneBlasThread()
         self._thread = threading.Thread(target=self._run, name="pear images", daemon=True)
         self._last_stamp = float("-inf")
         self.parameters = parameters
@@ -122,7 +123,7 @@ class ImageProcessor:
         self._synchronizer.add(kind, message, nanoseconds_of(message.header))
 
     def _run(self) -> None:
-        with OneBlasThread():
+        with self._one_blas_thread:
             self._process_all()
 
     def _process_all(self) -> None:
