@@ -29,8 +29,8 @@ class OneBlasThread:
     def __init__(self) -> None:
         """Find the BLAS libraries that are loaded by now, which takes tens of milliseconds.
 
-        Do not call it while another thread may import an extension module: threadpoolctl waits for the GIL
-        while it holds the loader's lock, and the import does the reverse, so that both block.
+        Do not call it while another thread may import an extension module: threadpoolctl waits for
+        the GIL while it holds the loader's lock, an import does the reverse, and both block.
         """
         self._libraries = ThreadpoolController()
 
