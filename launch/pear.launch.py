@@ -106,7 +106,8 @@ def _pear(context: LaunchContext) -> list[Node]:
             parameters=[
                 LaunchConfiguration("params_file"),
                 {
-                    name: ParameterValue(value, value_type=type(DEFAULTS[name]))
+                    # A substitution: ParameterValue does not take the text of a boolean.
+                    name: ParameterValue(LaunchConfiguration(name), value_type=type(DEFAULTS[name]))
                     for name, value in values.items()
                     if value
                 },
