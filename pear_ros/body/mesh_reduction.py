@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reduced meshes of a body, computed once: for the open body when it is built, for SMPL-X when its
-files are converted.
+"""Reduced meshes of a body.
+
+Computed once: for the open body when it is built, for SMPL-X when its files are converted.
 
 Edges are collapsed by meshoptimizer (quadric error metric, Garland and Heckbert, SIGGRAPH 1997)
 onto one of their own ends, so that a reduced mesh uses a subset of the body's vertices. Hands and
