@@ -379,7 +379,7 @@ _FLAME_JOINTS = np.array(
 
 
 def _spiral(n: int, a, b, radii, cap: bool) -> tuple[np.ndarray, np.ndarray]:
-    """N points winding about the segment a-b, and the triangles between the windings.
+    """Make n points winding about the segment a-b, and the triangles between the windings.
 
     ``cap`` rounds the radius off towards both ends (an ellipsoid).
     """
