@@ -16,7 +16,7 @@ IN_VENV = $(if $(AMENT_PREFIX_PATH),. .venv/local_setup.sh &&) PATH="$(CURDIR)/.
 .PHONY: help setup demo test test-humble test-jazzy test-lyrical docs parity bench bench-gpu clean lock
 
 help:
-	@echo 'make demo    see real people in a real video as body meshes'
+	@echo 'make demo    run the node on a real video: overlay video, contact sheet, bag'
 	@echo 'make test    check style, types and behaviour'
 	@echo 'make test-humble, test-jazzy, test-lyrical'
 	@echo '             check behaviour with the libraries of Ubuntu 22.04, 24.04, 26.04'
@@ -43,7 +43,7 @@ test:
 	$(IN_VENV) python -m pytest $(ARGS)
 
 # On the Python and the library versions of an Ubuntu release, as a robot has them. Humble's and
-# Lyrical's rclpy do not exist as wheels: that of the nearest distribution stands in for it.
+# Lyrical's rclpy do not exist as wheels: that of the nearest distribution is used instead.
 test-humble: ; $(call test_on_ubuntu,22.04,jazzy)
 test-jazzy: ; $(call test_on_ubuntu,24.04,jazzy)
 test-lyrical: ; $(call test_on_ubuntu,26.04,kilted)

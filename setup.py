@@ -10,7 +10,7 @@ NAME = "pear_ros"
 setup(
     name=NAME,
     version="0.1.0",
-    description="Perceive people in full: body, hands and face, from camera images",
+    description="Whole-body human pose and shape estimation (SMPL-X) from camera images",
     license="Apache-2.0",
     python_requires=">=3.10",
     packages=find_packages(include=[NAME, f"{NAME}.*"]),

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Transport of raw images from a camera to the node: losses and latency.
 
-    python -m benchmarks.image_transport [--images 50] [--rate 5] [--name image_transport]
+    python -m benchmarks.image_transport [--images 50] [--rate 10] [--name image_transport]
 
 A camera and a subscriber are separate processes on one machine. Each row is an image size, the
 reliability that the camera offers and the one that the subscriber requests: best_effort is the
@@ -89,7 +89,7 @@ def main() -> None:
     """Measure and write the report."""
     parser = argparse.ArgumentParser(description="Raw images from a camera to the node")
     parser.add_argument("--images", type=int, default=50, help="number of images for each cell")
-    parser.add_argument("--rate", type=float, default=5.0, help="frame rate, Hz")
+    parser.add_argument("--rate", type=float, default=10.0, help="frame rate, Hz")
     parser.add_argument("--name", default="image_transport", help="name of the result file")
     arguments = parser.parse_args()
     # rmw_fastrtps ignores FASTDDS_BUILTIN_TRANSPORTS where this is set.

@@ -1,4 +1,4 @@
-# Not yet built: no Docker was available; checked with hadolint, its shell steps by hand.
+# Not yet built; checked with hadolint.
 # SPDX-License-Identifier: Apache-2.0
 #
 # An environment for development, with ROS 2 from apt; the code stays outside. From the repository's root:

@@ -1,4 +1,4 @@
-# Not yet built: no Docker was available; checked with hadolint, its shell steps by hand.
+# Not yet built; checked with hadolint.
 # SPDX-License-Identifier: Apache-2.0
 #
 # The node for a robot, with ROS 2 from apt. From the repository's root:

@@ -28,7 +28,7 @@ _NODE = Path(__file__).with_name("pear.launch.py")
 def generate_launch_description() -> LaunchDescription:
     """`ros2 bag play`, and pear.launch.py on the bag's clock."""
     arguments = [
-        DeclareLaunchArgument("bag", description="Bag: a folder, or a file with storage."),
+        DeclareLaunchArgument("bag", description="Bag: a folder, or a file (.mcap or .db3)."),
         DeclareLaunchArgument(
             "rate",
             default_value="1.0",

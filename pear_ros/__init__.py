@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""People in full from camera images: body, hands and face as SMPL-X, for ROS 2 and for scripts.
+"""Whole-body human pose and shape (SMPL-X) from camera images, for ROS 2 and for scripts.
 
 Begin with a picture:
 
@@ -13,7 +13,7 @@ Begin with a picture:
 
 For a video keep the Pipeline and pass each image's stamp in seconds; ids then stay with people.
 
-What there is:
+Public names:
 
     Pipeline, Settings                  images in, people out
     Camera, Distortion                  intrinsics, with which people are placed in space

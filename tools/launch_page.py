@@ -72,7 +72,7 @@ def _choices(node: ast.expr | None) -> tuple[str, ...]:
 
 def _row(argument: LaunchArgument) -> str:
     if argument.default is None:
-        default = "has to be given"
+        default = "required"
     else:
         default = f"`{argument.default}`" if argument.default else "empty"
     text = argument.description.replace("|", "\\|").replace("<", "&lt;")

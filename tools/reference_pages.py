@@ -255,7 +255,9 @@ def _yaml(value: Any) -> str:
 def _marked(text: str) -> str:
     """A description with names, values, paths and types set as code."""
     quoted = re.sub(r"(?<!\w)'([^' ]+)'(?!\w)", r"`\1`", text)
-    return re.sub(r"(?<![\w`])~?[\w<>]*[/_<][\w/<>.]*[\w>](?!`)", r"`\g<0>`", quoted)
+    name = r"(?<![\w`])~?\$?[\w<>]*[/_<][\w/<>.]*[\w>]"
+    parts = re.split(r"(`[^`]*`)", quoted)  # odd ones are code already
+    return "".join(p if n % 2 else re.sub(name, r"`\g<0>`", p) for n, p in enumerate(parts))
 
 
 if __name__ == "__main__":

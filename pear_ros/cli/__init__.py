@@ -48,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def make_parser() -> argparse.ArgumentParser:
     """Return the parser of the whole command line, from which the reference page is made."""
     parser = argparse.ArgumentParser(
-        prog="pear", description="Perceive people in full: body, hands and face."
+        prog="pear", description="Whole-body human pose and shape estimation: body, hands and face."
     )
     parser.add_argument("--version", action="version", version=f"pear_ros {__version__}")
     subparsers = parser.add_subparsers(title="subcommands", required=True, metavar="SUBCOMMAND")

@@ -83,7 +83,7 @@ class Settings:
 
     max_humans: int = _parameter(
         8,
-        "Greatest number of people tracked at once. Each person costs time.",
+        "Maximum number of people tracked at once. Each person costs time.",
         low=1,
         high=32,
         live=True,
@@ -189,7 +189,7 @@ class Parameters(Settings):
     )
     sync_tolerance: float = _parameter(
         0.02,
-        "Greatest difference in seconds between the stamp of an image and those of its detections "
+        "Maximum difference in seconds between the stamp of an image and those of its detections "
         "and depth image.",
         low=0.0,
         high=1.0,
@@ -198,7 +198,7 @@ class Parameters(Settings):
     )
     sync_timeout: float = _parameter(
         0.2,
-        "Greatest time in seconds that an image waits for its detections and depth image. Then it "
+        "Maximum time in seconds that an image waits for its detections and depth image. Then it "
         "is processed without them.",
         low=0.0,
         high=10.0,
@@ -247,8 +247,8 @@ class Parameters(Settings):
         "auto",
         "Reliability of the subscriptions to images, camera_info, detections and depth: 'auto' for "
         "reliable if all publishers offer it and best effort if one does not; 'reliable', which "
-        "loses no raw image but needs reliable publishers; or 'best_effort'. rclpy's parameters "
-        "qos_overrides.<topic>.subscription.<reliability, history or depth> override it.",
+        "loses no raw image but needs reliable publishers; or 'best_effort'. It is overridden by "
+        "rclpy's parameter qos_overrides.<topic>.subscription.reliability (also history, depth).",
         choices=RELIABILITIES,
         live=True,
         affects_results=False,

@@ -19,7 +19,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-COMMAND = "python -m pear_ros.io.downloads"
+COMMAND = "pear download"
 
 
 class AssetError(FileNotFoundError):

@@ -70,9 +70,7 @@ def test_complete_cache_downloads_nothing(
 def test_missing_file_is_named_with_the_download_command(empty_cache: Path) -> None:
     with pytest.raises(FileNotFoundError) as error:
         assets.landmark_model("hand_recrop")
-    assert str(error.value) == (
-        f"{empty_cache}/hand_recrop.tflite is missing; run: python -m pear_ros.io.downloads"
-    )
+    assert str(error.value) == (f"{empty_cache}/hand_recrop.tflite is missing; run: pear download")
 
 
 def test_corrupted_file_is_refused(empty_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -85,7 +83,7 @@ def test_corrupted_file_is_refused(empty_cache: Path, monkeypatch: pytest.Monkey
     data = bytearray(copy.read_bytes())
     data[len(data) // 2] ^= 1
     copy.write_bytes(data)
-    with pytest.raises(assets.AssetError, match=r"hand_recrop\.tflite is damaged; run: python -m"):
+    with pytest.raises(assets.AssetError, match=r"hand_recrop\.tflite is damaged; run: pear download"):
         assets.landmark_model("hand_recrop")
 
 
@@ -95,7 +93,7 @@ def test_failed_download_prints_one_sentence_and_exits_with_1(
     assert assets.main() == 1
     (line,) = capfd.readouterr().err.splitlines()
     assert "mediapipe==0.10.21 could not be downloaded" in line
-    assert "run again: python -m pear_ros.io.downloads" in line
+    assert "run again: pear download" in line
 
 
 def test_wrong_archive_is_refused_and_discarded(

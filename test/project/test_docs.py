@@ -85,7 +85,7 @@ DeclareLaunchArgument("by", default_value="", choices=["", *ESTIMATORS], descrip
     )
     page = launch_page(tmp_path)
     assert "## `cook.launch.py`\n\nCooks.\n\n    ros2 launch pear_ros cook.launch.py" in page
-    assert "| `dish` | has to be given | What to cook. |" in page
+    assert "| `dish` | required | What to cook. |" in page
     assert "| `book` | `soups.yaml` | With &lt;b>. |" in page
     assert "| `by` | empty | Who. Values: `auto`, `pear`, `landmarks`. |" in page
 

@@ -3,7 +3,7 @@
 
 BEST_EFFORT receives from every publisher, but loses most raw images, which DDS sends in fragments;
 RELIABLE has lost fragments sent again, but receives nothing from a best-effort publisher (REP-2003,
-docs/node.md has measurements).
+docs/troubleshooting.md has measurements).
 """
 
 from __future__ import annotations
