@@ -94,7 +94,7 @@ class ResumableBag:
         self._lock = BagLock(self._folder)
         try:
             return self._last_state()
-        except ResumeError:
+        except BaseException:
             self._release()
             raise
 
@@ -146,7 +146,9 @@ class ResumableBag:
         if not self._snapshot.exists():
             return None
         try:
-            found: _Progress = loads(self._snapshot.read_bytes(), self._classes)
+            found = loads(self._snapshot.read_bytes(), self._classes)
+            if not isinstance(found, _Progress) or not isinstance(found.fingerprint, dict):
+                raise SnapshotError("it holds something else")
         except SnapshotError as error:
             raise ResumeError(
                 f"{self._snapshot} cannot be used: {error}; give --overwrite to start again"

@@ -27,6 +27,7 @@ import io
 import json
 import math
 import struct
+import zipfile
 from collections import deque
 from collections.abc import Collection
 from typing import Any
@@ -73,6 +74,10 @@ def loads(snapshot: bytes, classes: Collection[type] = ()) -> Any:
     try:
         end = _LENGTH.size + _LENGTH.unpack_from(content)[0]
         tree = json.loads(content[_LENGTH.size : end])
+        with zipfile.ZipFile(io.BytesIO(content[end:])) as members:
+            # `dumps` stores arrays as they are: compressed ones could be of any size.
+            if any(one.compress_type != zipfile.ZIP_STORED for one in members.infolist()):
+                raise SnapshotError("it is of another version (compressed arrays)")
         with np.load(io.BytesIO(content[end:]), allow_pickle=False) as arrays:
             return _Decoder(classes, [arrays[name] for name in arrays.files]).decode(tree)
     except SnapshotError:

@@ -55,6 +55,9 @@ class ReplayStatistics:
         return json.dumps(asdict(self))
 
     @classmethod
-    def loads(cls, text: str) -> ReplayStatistics:
-        """Return the statistics that `dumps` wrote as this `text`."""
-        return cls(**json.loads(text))
+    def loads(cls, text: str) -> ReplayStatistics | None:
+        """Return the statistics that `dumps` wrote as this `text`; None for any other text."""
+        try:
+            return cls(**json.loads(text))
+        except (ValueError, TypeError):
+            return None

@@ -83,7 +83,9 @@ def test_corrupted_file_is_refused(empty_cache: Path, monkeypatch: pytest.Monkey
     data = bytearray(copy.read_bytes())
     data[len(data) // 2] ^= 1
     copy.write_bytes(data)
-    with pytest.raises(assets.AssetError, match=r"hand_recrop\.tflite is damaged; run: pear download"):
+    with pytest.raises(
+        assets.AssetError, match=r"hand_recrop\.tflite is damaged; run: pear download"
+    ):
         assets.landmark_model("hand_recrop")
 
 

@@ -514,7 +514,7 @@ class Slow(TinyPipeline):
     """Takes some time, so that a replay is killed in the middle."""
 
     def __call__(self, *arguments: Any, **more: Any) -> Any:
-        time.sleep(0.005)
+        time.sleep(0.03)
         return super().__call__(*arguments, **more)
 
 

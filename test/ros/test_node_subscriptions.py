@@ -14,6 +14,7 @@ import pytest
 pytest.importorskip("rclpy", reason="needs ROS 2")
 
 import rclpy
+from rclpy.lifecycle import TransitionCallbackReturn
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 from rclpy.qos import QoSProfile, ReliabilityPolicy
@@ -23,6 +24,7 @@ from sensor_msgs.msg import Image as ImageMessage
 from pear_msgs.msg import HumanArray
 from pear_ros.ros.node import reporter
 from pear_ros.ros.node.graph import silence_reason
+from pear_ros.ros.running import StartError
 from testing.ros_bench import Bench, image
 
 MakeBench = Callable[..., Bench]
@@ -130,6 +132,18 @@ def test_qos_overrides_come_first(make_bench: MakeBench) -> None:
         bench.wait(reliable.get_subscription_count)
         bench.node._inputs._update_qos()
         assert requested(bench) == [BEST_EFFORT]
+
+
+@pytest.mark.parametrize("topic", ["/image", "/camera_info"])
+def test_a_refused_override_is_the_reason_of_the_failure(make_bench: MakeBench, topic: str) -> None:
+    name = f"qos_overrides.{topic}.subscription.reliability"
+    with pytest.raises(StartError, match="best-effort"):
+        make_bench(**{name: "best-effort"})
+    bench = make_bench(autostart=False, **{name: "best-effort"})
+    for _ in range(2):
+        bench.node.trigger_configure()
+        assert bench.node.trigger_activate() != TransitionCallbackReturn.SUCCESS
+        assert not requested(bench, "/image") and not requested(bench, "/camera_info")
 
 
 @pytest.mark.parametrize(

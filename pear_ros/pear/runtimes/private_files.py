@@ -97,7 +97,8 @@ class PrivateFolder:
         self._make_folder()
         # Created here: not every version of filelock makes it private, or refuses a link.
         with self._open(name, os.O_RDWR | os.O_CREAT):
-            lock = FileLock(self.path / name)
+            # No soft lock where the file system has none: it would take this file for a lock.
+            lock = FileLock(self.path / name, fallback_to_soft=False)
         try:
             lock.acquire(timeout=0)
         except Timeout:

@@ -34,5 +34,6 @@ class CoreLogs(logging.Handler):
         """Stop forwarding; may be called twice."""
         if self in package_logger.handlers:
             package_logger.removeHandler(self)
-            package_logger.setLevel(self._level)
+            if not any(isinstance(handler, CoreLogs) for handler in package_logger.handlers):
+                package_logger.setLevel(self._level)
         super().close()

@@ -40,6 +40,16 @@ class Inputs:
         self._node = node
         self._processor = processor
         self._subscriptions: list[FollowingSubscription] = []
+        clock = Clock(clock_type=ClockType.STEADY_TIME)  # simulated time may stand still
+        self._timer = node.create_timer(_QOS_PERIOD_SECONDS, self._update_qos, clock=clock)
+        try:
+            self._subscribe_all(parameters, topics)
+        except Exception:
+            self.destroy()
+            raise
+
+    def _subscribe_all(self, parameters: Parameters, topics: Mapping[str, str]) -> None:
+        processor = self._processor
         kind = CompressedImage if parameters.image_transport == "compressed" else ImageMessage
         self._subscribe(kind, topics[IMAGE], processor.add_image, _QUEUE_SIZE, processor.count_lost)
         self._subscribe(CameraInfo, CAMERA_INFO, processor.set_camera_info, _LATEST)
@@ -49,8 +59,6 @@ class Inputs:
             )
         if DEPTH in topics:
             self._subscribe(ImageMessage, topics[DEPTH], processor.add_depth, _QUEUE_SIZE)
-        clock = Clock(clock_type=ClockType.STEADY_TIME)  # simulated time may stand still
-        self._timer = node.create_timer(_QOS_PERIOD_SECONDS, self._update_qos, clock=clock)
 
     def _subscribe(
         self,

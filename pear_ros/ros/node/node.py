@@ -52,7 +52,6 @@ class PearNode(LifecycleNode):
         """
         super().__init__("pear", **node_options)
         self._build_pipeline = build_pipeline
-        self._core_logs = CoreLogs(self.get_logger())
         self._statistics = StatisticsCollector()
         self._throttled_logger = ThrottledLogger(self.get_logger())
         self._reporter = Reporter(self, self._statistics, self._throttled_logger)
@@ -64,6 +63,7 @@ class PearNode(LifecycleNode):
         self._enabled = True
         self._failure = ""
         self._values = declare_parameters(self)
+        self._core_logs = CoreLogs(self.get_logger())
         self.add_on_set_parameters_callback(self._validate_parameters)
         self.create_service(SetBool, "~/enable", self._enable)
 
@@ -129,14 +129,14 @@ class PearNode(LifecycleNode):
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Load the models and create the publishers."""
+        self._failure = ""
         try:
             if self._values.detector == "topic":
                 detections_type()  # Now, before models are loaded.
             self._pipeline = self._build_pipeline(self._values)
             self._outputs = Outputs(self, self._pipeline)
         except Exception as error:
-            self._failure = missing(error) if isinstance(error, ImportError) else str(error)
-            self.get_logger().error(f"Cannot be configured: {self._failure}")
+            self._log_failure("Cannot be configured", error)
             self._release()
             return TransitionCallbackReturn.FAILURE
         pipeline = self._pipeline
@@ -148,13 +148,14 @@ class PearNode(LifecycleNode):
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Subscribe and start processing, unless disabled by the service `enable`."""
         assert self._outputs is not None
+        self._failure = ""
         result = super().on_activate(state)
         self._outputs.publish_body_model()
-        self._active = True
-        if self._enabled:
-            self._start()
-        else:
+        if not self._enabled:
             self._reporter.set_state("active, but disabled")
+        elif not self._start_processing():
+            return TransitionCallbackReturn.ERROR
+        self._active = True
         return result
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -185,6 +186,21 @@ class PearNode(LifecycleNode):
         self._stop()
         self._core_logs.close()
         super().destroy_node()
+
+    def _log_failure(self, what: str, error: Exception) -> None:
+        """Log why a transition or service fails, and keep it for StartError."""
+        self._failure = missing(error) if isinstance(error, ImportError) else str(error)
+        self.get_logger().error(f"{what}: {self._failure}")
+
+    def _start_processing(self) -> bool:
+        """Subscribe and start processing; return whether that succeeded, after logging why not."""
+        try:
+            self._start()
+        except Exception as error:  # Such as a QoS override that rclpy refuses.
+            self._log_failure("Cannot start to process images", error)
+            self._stop()
+            return False
+        return True
 
     def _start(self) -> None:
         assert self._pipeline is not None and self._outputs is not None
@@ -225,7 +241,10 @@ class PearNode(LifecycleNode):
         """Start or stop processing while the models stay loaded; a start begins with new tracks."""
         self._enabled = request.data
         if self._active and self._enabled and self._processor is None:
-            self._start()
+            if not self._start_processing():
+                self._enabled = response.success = False
+                response.message = self._failure
+                return response
         elif not self._enabled and self._processor is not None:
             self._stop()
             self._reporter.set_state("active, but disabled")
