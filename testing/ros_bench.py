@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import gc
 import time
 from collections.abc import Callable
 from typing import Any
@@ -44,6 +45,8 @@ class Bench:
     def __init__(
         self, executor: SingleThreadedExecutor, pipeline: Any = None, **values: Any
     ) -> None:
+        # Nodes of earlier tests have the same names: the ROS graph mixes them up until they are gone.
+        gc.collect()
         self.executor = executor
         self.pipeline = pipeline or TinyPipeline()
         self.client = Node("client", context=executor.context)

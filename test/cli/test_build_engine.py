@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import math
 import os
@@ -108,6 +109,15 @@ def test_what_is_missing_is_said(
     assert "Traceback" not in said.err + said.out
 
 
+def read_all(reader: int) -> bytes:
+    """Read what was written to a pseudo-terminal that is closed; one read may return a part."""
+    drawn = b""
+    with os.fdopen(reader, "rb", buffering=0) as terminal, contextlib.suppress(OSError):
+        while part := terminal.read(1 << 16):
+            drawn += part
+    return drawn
+
+
 def test_on_a_terminal_there_is_a_bar_with_the_time_left(monkeypatch: pytest.MonkeyPatch) -> None:
     reader, writer = pty.openpty()
     fcntl.ioctl(writer, termios.TIOCSWINSZ, struct.pack("4H", 24, 100, 0, 0))
@@ -119,9 +129,7 @@ def test_on_a_terminal_there_is_a_bar_with_the_time_left(monkeypatch: pytest.Mon
             progress(BuildProgress("tactics", 0.25, 150.0))
             package_logger.info("an engine is built")
             progress(BuildProgress("tactics", 1.2, 1.0))
-        terminal.flush()
-        drawn = os.read(reader, 1 << 16).decode()
-    os.close(reader)
+    drawn = read_all(reader).decode()
     lines = [line.strip() for line in drawn.split("\r") if line.strip()]
     assert any(line.startswith("25 %") and "2 min left tactics" in line for line in lines)
     assert any(line.startswith("100 %") and "hashing" in line for line in lines)

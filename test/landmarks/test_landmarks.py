@@ -403,7 +403,9 @@ def test_pruned_model_has_the_same_outputs() -> None:
 
 def test_missing_models_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PEAR_ROS_CACHE", str(tmp_path))
-    with pytest.raises(AssetError, match=r"pose_landmark_full\.tflite is missing; run: python -m"):
+    with pytest.raises(
+        AssetError, match=r"pose_landmark_full\.tflite is missing; run: pear download"
+    ):
         HolisticLandmarks(threads=1)
-    with pytest.raises(AssetError, match=r"pose_detection\.tflite is missing; run: python -m"):
+    with pytest.raises(AssetError, match=r"pose_detection\.tflite is missing; run: pear download"):
         PersonDetector()

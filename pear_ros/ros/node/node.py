@@ -62,6 +62,7 @@ class PearNode(LifecycleNode):
         self._active = False
         self._enabled = True
         self._failure = ""
+        self._core_logs: CoreLogs | None = None
         self._values = declare_parameters(self)
         self._core_logs = CoreLogs(self.get_logger())
         self.add_on_set_parameters_callback(self._validate_parameters)
@@ -184,7 +185,8 @@ class PearNode(LifecycleNode):
     def destroy_node(self) -> None:
         """Stop processing before rclpy destroys the publishers."""
         self._stop()
-        self._core_logs.close()
+        if self._core_logs is not None:
+            self._core_logs.close()
         super().destroy_node()
 
     def _log_failure(self, what: str, error: Exception) -> None:
