@@ -45,7 +45,7 @@ class Bench:
     def __init__(
         self, executor: SingleThreadedExecutor, pipeline: Any = None, **values: Any
     ) -> None:
-        # Nodes of earlier tests have the same names: the ROS graph mixes them up until they are gone.
+        # Nodes of earlier tests have the same names, by which the ROS graph mixes them up.
         gc.collect()
         self.executor = executor
         self.pipeline = pipeline or TinyPipeline()
