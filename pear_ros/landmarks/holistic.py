@@ -10,7 +10,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TypeVar
 
-from pear_ros.core.people import Image
+from pear_ros.core.people import Array, Image
+from pear_ros.landmarks.detected_pose import LENGTHS, follow_pose, read_pose
 from pear_ros.landmarks.face import FaceModel
 from pear_ros.landmarks.hands import HandModel
 from pear_ros.landmarks.pose import PoseModel
@@ -37,6 +38,23 @@ class _Models:
 
 
 @dataclass(frozen=True)
+class DetectedPerson:
+    """A person whom a detector found in this image."""
+
+    box: Array
+    """(4,) x0 y0 x1 y1 around the visible part of the person, pixels."""
+    landmarks: PersonLandmarks | None = None
+    """Landmarks in the image before; None: unknown."""
+    lengths: tuple[float, ...] = LENGTHS
+    """Where they are unknown: lengths of the body, over the height of the box, to try."""
+
+
+PersonStart = Roi | PersonLandmarks | DetectedPerson
+"""What is known of a person before landmarks are detected: a proposed region of interest, the
+landmarks in the image before, or a detection in this image."""
+
+
+@dataclass(frozen=True)
 class PendingLandmarks:
     """One person's landmarks: the body's, and futures of hands and face."""
 
@@ -45,6 +63,7 @@ class PendingLandmarks:
     right_hand: Future[HandLandmarks | None]
     face: Future[FaceLandmarks | None]
     age: int
+    vouched: bool
 
     def result(self) -> PersonLandmarks:
         """Wait for hands and face and return all landmarks."""
@@ -54,6 +73,7 @@ class PendingLandmarks:
             self.right_hand.result(),
             self.face.result(),
             self.age,
+            self.vouched,
         )
 
 
@@ -74,37 +94,42 @@ class HolisticLandmarks:
         """Stop the threads; nothing can be detected afterwards."""
         self._pool.shutdown()
 
-    def __call__(
-        self, image: Image, people: Sequence[Roi | PersonLandmarks]
-    ) -> list[PersonLandmarks | None]:
+    def __call__(self, image: Image, people: Sequence[PersonStart]) -> list[PersonLandmarks | None]:
         """Return the landmarks of each of `people`, in their order; None: no person was found.
 
-        A new person is given by a region of interest (Proposal.roi or roi_from_box), a known one by
-        the landmarks in the previous image.
+        A new person is given by a region of interest (Proposal.roi or roi_from_box) or a detection,
+        a known one by the landmarks in the previous image.
         """
         return [None if one is None else one.result() for one in self.submit(image, people)]
 
     def submit(
-        self, image: Image, people: Sequence[Roi | PersonLandmarks]
+        self, image: Image, people: Sequence[PersonStart | None]
     ) -> list[PendingLandmarks | None]:
         """Return the bodies' landmarks while hands and faces are detected in the background.
 
-        A new person is given by a region of interest, a known one by the landmarks in the previous
-        image; None: no person was found.
+        A new person is given by a region of interest or a detection, a known one by the landmarks
+        in the previous image; None: no person was found, or landmarks do not fill the detection.
+        Those of `people` who are None are passed over.
         """
-        bodies = [self._pool.submit(self._pose, image, start) for start in people]
+        bodies = [
+            None if start is None else self._pool.submit(self._pose, image, start)
+            for start in people
+        ]
         return [
-            self._submit_parts(image, body.result(), start)
+            None if start is None or body is None else self._submit_parts(image, body, start)
             for start, body in zip(people, bodies, strict=True)
         ]
 
     def _submit_parts(
-        self, image: Image, pose: PoseLandmarks | None, start: Roi | PersonLandmarks
+        self, image: Image, body: Future[PoseLandmarks | None], start: PersonStart
     ) -> PendingLandmarks | None:
+        pose = body.result()
         if pose is None:
             return None
-        if isinstance(start, PersonLandmarks):
-            last, age = start, start.age + 1
+        detected = isinstance(start, DetectedPerson)
+        known = start.landmarks if isinstance(start, DetectedPerson) else start
+        if isinstance(known, PersonLandmarks):
+            last, age = known, known.age + 1
         else:
             last, age = PersonLandmarks(pose), 0
 
@@ -113,9 +138,9 @@ class HolisticLandmarks:
         ) -> Future[_Part]:
             if age == 0 or _due(part, age + turn):
                 return self._pool.submit(detect, image, pose, part, *side)
-            known: Future[_Part] = Future()
-            known.set_result(part)
-            return known
+            kept: Future[_Part] = Future()
+            kept.set_result(part)
+            return kept
 
         return PendingLandmarks(
             pose,
@@ -123,6 +148,7 @@ class HolisticLandmarks:
             submit(self._hand, last.right_hand, 1, "RIGHT"),
             submit(self._face, last.face, 2),
             age,
+            detected or last.vouched,
         )
 
     @contextmanager
@@ -133,11 +159,17 @@ class HolisticLandmarks:
         finally:
             self._idle.put(models)
 
-    def _pose(self, image: Image, person: Roi | PersonLandmarks) -> PoseLandmarks | None:
+    def _pose(self, image: Image, person: PersonStart) -> PoseLandmarks | None:
         with self._models() as models:
             if isinstance(person, PersonLandmarks):
-                return models.pose.detect(image, person.pose.roi)
-            return models.pose.detect(image, person, proposed=True)
+                return models.pose.detect(image, person.pose.roi, vouched=person.vouched)
+            if isinstance(person, Roi):
+                return models.pose.detect(image, person, proposed=True)
+            if person.landmarks is not None:
+                read = follow_pose(image, person.box, person.landmarks.pose.roi, models.pose)
+            else:
+                read = read_pose(image, person.box, models.pose, models.pose, person.lengths)
+            return read.pose if read.believed else None
 
     def _hand(
         self, image: Image, pose: PoseLandmarks, previous: HandLandmarks | None, side: str

@@ -27,10 +27,12 @@ MIN_PRESENCE = 0.25
 
 A face alone has 11 of the 33 landmarks.
 """
+MIN_PRESENCE_VOUCHED = 0.1
+"""The same for a person whom a detector found in an earlier image: a part of a face is enough."""
 
 _PERSON_WIDTH = 0.4
 """Width of a person's box over its length."""
-_MARGIN = 0.08
+VISIBLE_MARGIN = 0.08
 """From the landmarks to the edge of the person, over the longer side of the landmarks' box."""
 
 _NUM_RAW = 39
@@ -60,7 +62,7 @@ def visible_box(pose: PoseLandmarks) -> Array:
     if not len(visible):
         return person_box(pose.roi)
     low, high = visible.min(axis=0), visible.max(axis=0)
-    margin = _MARGIN * float((high - low).max())
+    margin = VISIBLE_MARGIN * float((high - low).max())
     return np.asarray(np.concatenate([low - margin, high + margin]), np.float32)
 
 
@@ -104,10 +106,13 @@ class PoseModel:
             roi=Roi.from_centre_and_top(points[NUM_POSE, :2], points[NUM_POSE + 1, :2], ROI_SCALE),
         )
 
-    def detect(self, image: Image, roi: Roi, proposed: bool = False) -> PoseLandmarks | None:
+    def detect(
+        self, image: Image, roi: Roi, proposed: bool = False, vouched: bool = False
+    ) -> PoseLandmarks | None:
         """Return the landmarks of the person in the region; None: there is no person.
 
-        `proposed`: the region comes from a detector, not from the landmarks in the image before.
+        `proposed`: the region comes from a detector's proposal, not from the landmarks in the image
+        before; `vouched`: a detector found the person in an earlier image.
         """
         if proposed:
             # A detector's region is inaccurate, most of all where the image's edge cuts a person.
@@ -118,7 +123,8 @@ class PoseModel:
         height, width = image.shape[:2]
         x, y = pose.image[:, 0], pose.image[:, 1]
         inside = (x >= 0.0) & (x < width) & (y >= 0.0) & (y < height)
-        seen = pose.score >= min_score and float((pose.presence * inside).mean()) >= MIN_PRESENCE
+        min_presence = MIN_PRESENCE_VOUCHED if vouched else MIN_PRESENCE
+        seen = pose.score >= min_score and float((pose.presence * inside).mean()) >= min_presence
         return pose if seen else None
 
 
