@@ -12,6 +12,7 @@ import numpy as np
 from pear_ros.body import BodyModel
 from pear_ros.core.camera import Camera
 from pear_ros.core.estimator import Region
+from pear_ros.core.parameters import Parameters
 from pear_ros.core.people import NUM_JOINTS, Array, Estimate, Image, Person, SmplxParams, stack
 from pear_ros.core.state import Stateful
 from pear_ros.fitting import BodyFit, BodyFitter, PartFitter
@@ -38,6 +39,10 @@ _HALVING_MISMATCH_VOUCHED = 0.04
 """The same for a person whom a detector found: it does not tell right landmarks from wrong ones."""
 _MAX_MISMATCH = 0.1
 """Mismatch above which the fit shows nothing of a person whom a detector found."""
+_DOUBTFUL_MISMATCH = 0.015
+"""Mismatch above which a fit is in doubt."""
+_MAX_ACCURATE = 4
+"""Number of new people in one image who get the more accurate model at most: it takes longer."""
 _MAX_UNREAD_TIME = 1.5
 """Seconds for which a person whose body cannot be read keeps the last known pose; then the body is
 at rest."""
@@ -66,12 +71,13 @@ class LandmarkEstimator(Stateful):
     model_id = "landmarks/1"
     diagnostics: Mapping[str, str] = {}
 
-    def __init__(self, threads: int = 2) -> None:
+    def __init__(self, threads: int = 2, model: str = Parameters.landmarks) -> None:
         """Load the landmark models, for `threads` threads, and the open body.
 
-        Raises pear_ros.io.downloads.AssetError when a landmark model has not been downloaded.
+        `model`: the model of body landmarks, one of LANDMARKS in pear_ros.core.parameters. Raises
+        pear_ros.io.downloads.AssetError when a landmark model has not been downloaded.
         """
-        self._landmarks = HolisticLandmarks(threads)
+        self._landmarks = HolisticLandmarks(threads, model)
         self._fit = BodyFitter()
         self._fit_parts = PartFitter(self._fit.body)
         self._in_box = BodyInBox(self._fit.body)
@@ -92,7 +98,9 @@ class LandmarkEstimator(Stateful):
         """
         known = [self._states.get(region.id) for region in regions]
         # Bodies are fitted while hands and faces are still being detected.
-        pending = self._landmarks.submit(image, list(map(_start, regions, known)))
+        pending = self._landmarks.submit(
+            image, list(map(_start, regions, known)), _doubtful(regions, known)
+        )
         bodies = [
             None if person is None else self._fit_body(person.pose, camera, state, stamp)
             for state, person in zip(known, pending, strict=True)
@@ -211,6 +219,27 @@ def _start(region: Region, state: _RegionState | None) -> PersonStart | None:
     if state and state.unread:
         return None  # Without a detector the body can be read even less.
     return landmarks or roi_from_box(region.box)
+
+
+def _doubtful(regions: Sequence[Region], states: Sequence[_RegionState | None]) -> set[int]:
+    """Return the indices of those who get the more accurate model, which takes longer.
+
+    They are the largest of the detected people who are new, and the one who fitted worst in the
+    last image, if badly.
+    """
+    new = [
+        n
+        for n, (region, state) in enumerate(zip(regions, states, strict=True))
+        if state is None and not math.isnan(region.score)
+    ]
+    new.sort(key=lambda n: float(regions[n].box[1] - regions[n].box[3]))
+    mismatch = {
+        n: state.body.mismatch
+        for n, state in enumerate(states)
+        if state and state.landmarks and state.body and state.body.mismatch > _DOUBTFUL_MISMATCH
+    }
+    worst = {max(mismatch, key=lambda n: mismatch[n])} if mismatch else set()
+    return {*new[:_MAX_ACCURATE], *worst}
 
 
 def _is_person(person: PendingLandmarks, body: BodyFit, detected: bool, known: bool) -> bool:

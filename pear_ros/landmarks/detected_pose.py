@@ -5,7 +5,7 @@ BlazePose needs a square around the whole body, hidden parts included, and other
 it astray. So everything outside the detector's box is black, and a body is first taken to be longer
 than its box: in a tighter region half a body becomes a whole, squeezed one. The landmarks are
 believed where their visible part fills the box. The score of the pose model tells less: dogs,
-vases and neighbours get 0.99.
+vases and neighbours get 0.99, only a surface without any structure gets next to nothing.
 """
 
 from __future__ import annotations
@@ -27,6 +27,8 @@ LENGTHS = (1.45, 2.0)
 MIN_AGREEMENT = 0.5
 """Agreement from which on landmarks are believed."""
 
+_MIN_SCORE = 0.1
+"""Least score of the pose model: a bare board in place of a person has less."""
 _FRAME_MARGIN = 0.1
 """Margin around the box that is not black, over the box's longer side."""
 _CENTRE = 0.53
@@ -49,7 +51,8 @@ class ReadPose:
 
     pose: PoseLandmarks
     agreement: float
-    """Intersection over union of the detector's box and the visible part of the body, 0 to 1."""
+    """Intersection over union of the detector's box and the visible part of the body, 0 to 1; 0
+    where the pose model sees no person at all."""
 
     @property
     def believed(self) -> bool:
@@ -103,27 +106,29 @@ def agreement(pose: PoseLandmarks, box: Array, image: Image) -> float:
 def read_pose(
     image: Image,
     box: Array,
-    first: PoseDetection,
-    second: PoseDetection,
+    detect: PoseDetection,
     lengths: Sequence[float] = LENGTHS,
+    refine: PoseDetection | None = None,
 ) -> ReadPose:
     """Return the landmarks of the person in a box (4,), pixels, that fill the box best.
 
-    For each of `lengths`, until landmarks are believed, `first` looks at the region of a body of
-    this length, and `second` at the region that its landmarks give.
+    For each of `lengths`, until landmarks are believed, `detect` looks at the region of a body of
+    this length, and at the region that its landmarks give. `refine`, a more accurate model, looks
+    once more at the region of the result; its landmarks are taken unless only others are believed.
     """
     best: ReadPose | None = None
     for length in lengths:
-        pose = first(image, framed(roi_of_length(box, length), box, image))
-        if _ROI_SIZES[0] < pose.roi.size < _ROI_SIZES[1] * max(image.shape):
-            pose = second(image, framed(pose.roi, box, image))
-        read = ReadPose(pose, agreement(pose, box, image))
+        rough = _look(image, box, roi_of_length(box, length), detect)
+        read = _look_again(image, box, rough, detect)
         if best is None or read.agreement > best.agreement:
             best = read
         if best.believed:
             break
     assert best is not None
-    return best
+    if refine is None:
+        return best
+    refined = _look_again(image, box, best, refine)
+    return refined if refined.agreement >= min(best.agreement, MIN_AGREEMENT) else best
 
 
 def follow_pose(image: Image, box: Array, roi: Roi, detect: PoseDetection) -> ReadPose:
@@ -141,4 +146,11 @@ def follow_pose(image: Image, box: Array, roi: Roi, detect: PoseDetection) -> Re
 
 def _look(image: Image, box: Array, roi: Roi, detect: PoseDetection) -> ReadPose:
     pose = detect(image, framed(roi, box, image))
-    return ReadPose(pose, agreement(pose, box, image))
+    return ReadPose(pose, agreement(pose, box, image) if pose.score >= _MIN_SCORE else 0.0)
+
+
+def _look_again(image: Image, box: Array, read: ReadPose, detect: PoseDetection) -> ReadPose:
+    """Look at the region that landmarks give; the same landmarks where it is out of all range."""
+    if not _ROI_SIZES[0] < read.pose.roi.size < _ROI_SIZES[1] * max(image.shape):
+        return read
+    return _look(image, box, read.pose.roi, detect)

@@ -4,19 +4,24 @@
 from __future__ import annotations
 
 import queue
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TypeVar
 
+from pear_ros.core.log import get_logger
+from pear_ros.core.parameters import Parameters
 from pear_ros.core.people import Array, Image
+from pear_ros.io.downloads import AssetError
 from pear_ros.landmarks.detected_pose import LENGTHS, follow_pose, read_pose
 from pear_ros.landmarks.face import FaceModel
 from pear_ros.landmarks.hands import HandModel
 from pear_ros.landmarks.pose import PoseModel
 from pear_ros.landmarks.roi import Roi
 from pear_ros.landmarks.types import FaceLandmarks, HandLandmarks, PersonLandmarks, PoseLandmarks
+
+_logger = get_logger(__name__)
 
 RETRY_INTERVAL = 3
 """Images between two detections of a hand or face that was not found the last time."""
@@ -33,6 +38,8 @@ class _Models:
     """The models of one thread."""
 
     pose: PoseModel
+    accurate_pose: PoseModel
+    """For new people and those in doubt; the same as `pose` where there is only one."""
     hand: HandModel
     face: FaceModel
 
@@ -80,15 +87,17 @@ class PendingLandmarks:
 class HolisticLandmarks:
     """Detects the landmarks of given people; holds threads and models, stateless."""
 
-    def __init__(self, threads: int = 2) -> None:
+    def __init__(self, threads: int = 2, model: str = Parameters.landmarks) -> None:
         """Start `threads` threads and load the models once for each.
 
-        Raises pear_ros.io.downloads.AssetError when a model's file is missing.
+        `model`: one of LANDMARKS in pear_ros.core.parameters. Raises
+        pear_ros.io.downloads.AssetError when a model's file is missing; where it is the heavy one
+        and `model` is auto, a warning is logged and the full one is used.
         """
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="landmarks")
         self._idle: queue.SimpleQueue[_Models] = queue.SimpleQueue()
         for _ in range(threads):
-            self._idle.put(_Models(PoseModel(), HandModel(), FaceModel()))
+            self._idle.put(_Models(*_pose_models(model), HandModel(), FaceModel()))
 
     def close(self) -> None:
         """Stop the threads; nothing can be detected afterwards."""
@@ -103,17 +112,23 @@ class HolisticLandmarks:
         return [None if one is None else one.result() for one in self.submit(image, people)]
 
     def submit(
-        self, image: Image, people: Sequence[PersonStart | None]
+        self,
+        image: Image,
+        people: Sequence[PersonStart | None],
+        doubtful: Collection[int] = (),
     ) -> list[PendingLandmarks | None]:
         """Return the bodies' landmarks while hands and faces are detected in the background.
 
         A new person is given by a region of interest or a detection, a known one by the landmarks
         in the previous image; None: no person was found, or landmarks do not fill the detection.
-        Those of `people` who are None are passed over.
+        Those of `people` who are None are passed over; those with an index in `doubtful` get the
+        more accurate model, if there is one.
         """
         bodies = [
-            None if start is None else self._pool.submit(self._pose, image, start)
-            for start in people
+            None
+            if start is None
+            else self._pool.submit(self._pose, image, start, index in doubtful)
+            for index, start in enumerate(people)
         ]
         return [
             None if start is None or body is None else self._submit_parts(image, body, start)
@@ -159,16 +174,18 @@ class HolisticLandmarks:
         finally:
             self._idle.put(models)
 
-    def _pose(self, image: Image, person: PersonStart) -> PoseLandmarks | None:
+    def _pose(self, image: Image, person: PersonStart, doubtful: bool) -> PoseLandmarks | None:
         with self._models() as models:
+            model = models.accurate_pose if doubtful else models.pose
+            refine = model if model is not models.pose else None
             if isinstance(person, PersonLandmarks):
-                return models.pose.detect(image, person.pose.roi, vouched=person.vouched)
+                return model.detect(image, person.pose.roi, vouched=person.vouched)
             if isinstance(person, Roi):
-                return models.pose.detect(image, person, proposed=True)
+                return model.detect(image, person, proposed=True)
             if person.landmarks is not None:
-                read = follow_pose(image, person.box, person.landmarks.pose.roi, models.pose)
+                read = follow_pose(image, person.box, person.landmarks.pose.roi, model)
             else:
-                read = read_pose(image, person.box, models.pose, models.pose, person.lengths)
+                read = read_pose(image, person.box, models.pose, person.lengths, refine)
             return read.pose if read.believed else None
 
     def _hand(
@@ -182,6 +199,20 @@ class HolisticLandmarks:
     ) -> FaceLandmarks | None:
         with self._models() as models:
             return models.face(image, pose, previous)
+
+
+def _pose_models(model: str) -> tuple[PoseModel, PoseModel]:
+    """Return the pose models for known people, and for new ones and those in doubt."""
+    if model == "heavy":
+        heavy = PoseModel(variant="heavy")
+        return heavy, heavy
+    full = PoseModel()
+    if model == "auto":
+        try:
+            return full, PoseModel(variant="heavy")
+        except AssetError as error:
+            _logger.warning("New people get the full landmark model, too: %s", error)
+    return full, full
 
 
 def _due(part: HandLandmarks | FaceLandmarks | None, turn: int) -> bool:
