@@ -101,8 +101,8 @@ def test_meshes_are_the_bodies(results: list[People], pipeline: Pipeline) -> Non
         regressed = pipeline.body.joint_regressor @ mesh
         off = np.linalg.norm(regressed[:22] - person.joints[:22], axis=1)
         assert off.max() < 0.08, "metres; regressed from a posed mesh, so not exact"
-    nobody = dataclasses.replace(people, persons=())
-    assert pipeline.meshes(nobody).shape == (0, pipeline.body.vertex_count, 3)
+    empty = dataclasses.replace(people, persons=())
+    assert pipeline.meshes(empty).shape == (0, pipeline.body.vertex_count, 3)
 
 
 def test_empty_scene_has_no_people(pipeline: Pipeline) -> None:
@@ -139,8 +139,8 @@ def test_occluded_person_keeps_the_id(
     stamps = iter(0.1 * np.arange(100))
 
     def watched(images: list[Image]) -> list[dict[str, TrackingState]]:
-        looks = [pipeline(image, camera, float(next(stamps))) for image in images]
-        return [{person.id: person.state for person in people.persons} for people in looks]
+        results = [pipeline(image, camera, float(next(stamps))) for image in images]
+        return [{person.id: person.state for person in people.persons} for people in results]
 
     watched(images)
     man, woman = sorted(

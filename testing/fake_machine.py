@@ -86,7 +86,7 @@ def fake_machine(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Fake
 
 
 def forget_modules(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have those that import TensorRT imported anew."""
+    """Remove the modules that import TensorRT, so that they are imported again."""
     for name in MODULES:
         monkeypatch.delitem(sys.modules, f"pear_ros.pear.runtimes.{name}", raising=False)
         monkeypatch.delattr(runtimes, name, raising=False)

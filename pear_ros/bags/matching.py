@@ -21,12 +21,13 @@ class Frame:
     """An image and what belongs to it."""
 
     number: int
-    """From 0 on, of those chosen."""
+    """Number of the image among those that are replayed, from 0 on."""
     image: Message
+    """Message with the image."""
     stamp: int | None
-    """Of the image's header, nanoseconds; None where the message is too short to have one."""
+    """Stamp in the image's header, nanoseconds; None where the message is too short for one."""
     companions: Mapping[str, Message]
-    """By kind, without those that the bag does not have."""
+    """Messages that belong to the image, by kind; kinds that the bag does not have are absent."""
 
 
 def matched(

@@ -30,10 +30,10 @@ class PeoplePipeline(Protocol):
         """The body model of the people's parameters."""
 
     def __call__(self, image: Image, camera: Camera, stamp: float, /) -> People:
-        """Everyone in an image."""
+        """Return the people in an image."""
 
     def meshes(self, people: People) -> Array:
-        """(N, V, 3) of everyone in `people`."""
+        """Return the meshes (N, V, 3) of `people`, metres."""
 
 
 def run(source: str, folder: Path, parameters: Parameters) -> int:

@@ -33,8 +33,9 @@ class Declaration:
     help: str
     """Sentences for the user, in English, for terminals and pages."""
     low: float | None = None
+    """Least value of a number; None: no limit."""
     high: float | None = None
-    """Range of a number, both ends included."""
+    """Greatest value of a number; None: no limit."""
     choices: tuple[str, ...] = ()
     """Values of a text; empty: any text."""
     pattern: str = ""

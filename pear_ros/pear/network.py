@@ -38,7 +38,7 @@ DECODER_MLP = 1024
 MEAN_POSE = 6 * 22
 """Numbers of the mean pose that are added to the prediction: those of global and body rotations."""
 MEAN_SCALE = 1.5
-"""Added to the predicted scale of the crop's camera."""
+"""Mean scale of the crop's camera, which is added to the predicted one."""
 
 # Statistics of ImageNet, red, green and blue.
 _MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)

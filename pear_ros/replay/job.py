@@ -38,7 +38,7 @@ class Job:
     """What to do with every bag."""
 
     options: ReplayOptions
-    """As the user gave them, not resolved for a bag."""
+    """Options as the user gave them, not resolved for a bag."""
     parameters: Parameters
     frames_per_part: int = FRAMES_PER_PART
 

@@ -35,7 +35,7 @@ class _State:
     """All that the results of an image depend on beside the image."""
 
     pipeline: dict[str, Any]
-    """Pipeline.state()."""
+    """State of the pipeline, as Pipeline.state() returns it."""
     statistics: ReplayStatistics = field(default_factory=ReplayStatistics)
     last_stamp: float = float("-inf")
     """Stamp of the last image, seconds."""
@@ -51,7 +51,7 @@ class Source:
 
     bag: Bag
     options: ReplayOptions
-    """Those that `resolve` has returned for the bag."""
+    """Options that `resolve` has returned for the bag."""
     parameters: Parameters
     chunk: int = 0
     """Number of the chunk; 0 if there is one piece."""

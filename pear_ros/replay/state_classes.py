@@ -18,7 +18,7 @@ _PACKAGES = (
     "pear_ros.smoothing",
     "pear_ros.tracking",
 )
-"""Those that define stateful components of the pipeline, or what they keep."""
+"""Packages that define stateful components of the pipeline, or the classes of their state."""
 
 
 def state_classes() -> frozenset[type]:

@@ -292,9 +292,9 @@ def test_landmarks_track_people_from_image_to_image(
     frames: dict[int, Image], landmarks: HolisticLandmarks
 ) -> None:
     first = _find(landmarks, frames[140], WOMAN[140])
-    second, twice, nobody = landmarks(frames[141], [first, first, Roi(1500.0, 300.0, 300.0)])
+    second, twice, absent = landmarks(frames[141], [first, first, Roi(1500.0, 300.0, 300.0)])
     assert second is not None and twice is not None
-    assert nobody is None
+    assert absent is None
     assert (first.age, second.age) == (0, 1)
     assert pose_distance(second.pose, first.pose) < 0.1
     assert pose_distance(second.pose, twice.pose) < 1e-6

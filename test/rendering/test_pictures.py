@@ -87,8 +87,8 @@ def test_overlay_labels_people_inside_the_picture_and_only_those_in_it() -> None
 
 
 def test_overlay_of_nobody_is_the_image() -> None:
-    nobody = np.empty((0, 8, 3), np.float32)
-    np.testing.assert_array_equal(draw_overlay(GREY, CAMERA, nobody, CUBE_FACES, []), GREY)
+    empty = np.empty((0, 8, 3), np.float32)
+    np.testing.assert_array_equal(draw_overlay(GREY, CAMERA, empty, CUBE_FACES, []), GREY)
 
 
 def test_side_view_has_depth_to_the_right_and_height_to_scale() -> None:

@@ -62,7 +62,7 @@ class Listener:
     def wait(self, condition: Callable[[], object]) -> None:
         deadline = time.monotonic() + TIMEOUT_SECONDS
         while not condition():
-            assert time.monotonic() < deadline, "waited in vain"
+            assert time.monotonic() < deadline, "timed out"
             self.executor.spin_once(timeout_sec=0.02)
 
     def listen(self, kind: type, topic: str, publishers: int = 1) -> list[Any]:

@@ -111,7 +111,7 @@ def depth_image(second: float, millimetres: np.ndarray) -> ImageMessage:
 
 
 def test_detections_depth_and_transforms_of_a_real_person(make_real_bench: MakeBench) -> None:
-    """A detector tells of the woman alone; a depth image tells that she is 1.2 times as far away
+    """A detector reports the woman alone; in the depth image she is 1.2 times as far away
     as her assumed size had it, before a wall; /tf has her there.
     """
     pytest.importorskip("vision_msgs", reason="needs the messages of vision_msgs")

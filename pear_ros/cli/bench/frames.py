@@ -28,7 +28,7 @@ class Frames(Protocol):
     """Images of one camera."""
 
     name: str
-    """Description of their source."""
+    """Description of the frames' source, such as a file name."""
 
     def __iter__(self) -> Iterator[tuple[float, Image]]:
         """Iterate over stamps, ascending seconds, and images (height, width, 3) uint8 BGR."""

@@ -28,6 +28,7 @@ class Finding:
     id: str
     """Stable name, with dots, the group first: "library.numpy"."""
     level: Level
+    """Whether it works."""
     text: str
     """The finding in one line."""
     advice: str = ""

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 Result = dict[str, Any]
-"""What JSON can represent, by name."""
+"""Values that JSON can represent, by name."""
 
 
 def library(name: str) -> Result:

@@ -35,19 +35,21 @@ class TopicStatistics:
     """Statistics of the serialised messages of one topic, updated with each message."""
 
     type_name: str
+    """Message type, as in sensor_msgs/msg/Image."""
     first: bytes = b""
-    """The first message."""
+    """First message received, serialised; empty without messages."""
     count: int = 0
+    """Number of messages received."""
     total_size: int = 0
-    """Of all messages, bytes."""
+    """Size of all messages together, bytes."""
     lost: int = 0
-    """Messages that the middleware reported as lost."""
+    """Number of messages that the middleware reported as lost."""
     first_time: float = 0.0
     """Monotonic time at which the first message was received, seconds."""
     last_time: float = 0.0
     """Monotonic time at which the last message was received, seconds."""
     ages: list[float] = field(default_factory=list)
-    """Time from each message's stamp to its reception, seconds."""
+    """Time from the stamp of each message to its reception, seconds."""
 
     def add(self, message: bytes) -> None:
         """Add a serialised message that begins with a std_msgs/Header."""
@@ -61,18 +63,18 @@ class TopicStatistics:
 
     @property
     def rate(self) -> float | None:
-        """Messages per second; None for fewer than two messages."""
+        """Mean rate of the messages, Hz; None for fewer than two messages."""
         span = self.last_time - self.first_time
         return (self.count - 1) / span if self.count > 1 and span > 0.0 else None
 
     @property
     def mean_size(self) -> int | None:
-        """Bytes of a message; None without messages."""
+        """Mean size of a message, bytes; None without messages."""
         return self.total_size // self.count if self.count else None
 
     @property
     def median_age(self) -> float | None:
-        """Seconds; None without messages."""
+        """Median time from a stamp to the reception, seconds; None without messages."""
         return sorted(self.ages)[len(self.ages) // 2] if self.ages else None
 
 

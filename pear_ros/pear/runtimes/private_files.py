@@ -82,7 +82,7 @@ class PrivateFolder:
             os.unlink(self.path / name)
 
     def remove_parts(self, name: str) -> None:
-        """Remove what killed processes left behind of writing `name`; nobody may write it now."""
+        """Remove temporary files of `name` that killed processes left; none may write it now."""
         for other in self.names():
             if other.startswith(f".{name}.") and other.endswith(_PART):
                 self.remove(other)

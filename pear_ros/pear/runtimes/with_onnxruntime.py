@@ -23,7 +23,7 @@ class OnnxRuntime:
     """PEAR's network by ONNX Runtime on the CPU: a pear_ros.pear.runtimes.runtime.CropRuntime."""
 
     info: RuntimeInfo
-    """Its description; `require_accurate` adds the verdict."""
+    """Description of the runtime; `require_accurate` adds the verdict."""
 
     def __init__(
         self, graph: Graph, precision: str = "fp32", progress: Progress | None = None

@@ -26,7 +26,7 @@ class OpenVinoRuntime:
     """PEAR's network by OpenVINO on the CPU: a pear_ros.pear.runtimes.runtime.CropRuntime."""
 
     info: RuntimeInfo
-    """Its description; `require_accurate` adds the verdict."""
+    """Description of the runtime; `require_accurate` adds the verdict."""
 
     def __init__(self, graph: Graph, precision: str = "fp32") -> None:
         """Load `graph`, which is in fp32, in `precision`, one of PRECISIONS.

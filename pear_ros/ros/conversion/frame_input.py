@@ -52,10 +52,10 @@ class FrameInput:
     """One image with all that the pipeline takes besides."""
 
     image: Image
-    """(height, width, 3) uint8 BGR."""
+    """(height, width, 3) uint8 image, blue, green and red."""
     camera: Camera
     stamp: float
-    """Seconds, from the image's header."""
+    """Stamp in the image's header, seconds."""
     detections: Sequence[Detection] | None
     """People in the image; None if the pipeline has to detect them."""
     depth: Array | None

@@ -328,7 +328,7 @@ def test_tensorrts_log_goes_to_pythons(
         ("DEBUG", "TensorRT: said INFO"),
     ]
     assert log.reason() == "said INTERNAL_ERROR"
-    log.forget()
+    log.clear()
     assert log.reason() == "it gives no reason"
 
 
