@@ -14,7 +14,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pear_ros.pear.network import DECODER_WIDTH, PearNetwork
+from pear_ros.pear.decoder import DECODER_WIDTH
+from pear_ros.pear.network import PearNetwork
 
 NOT_KEPT: dict[str, tuple[int, ...]] = {
     "head.smplx_joint_decoder.weight": (165, DECODER_WIDTH),
