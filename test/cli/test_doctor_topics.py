@@ -325,7 +325,7 @@ def test_doctor_as_a_process_prints_json(tmp_path: Path) -> None:
         (tmp_path / f"{name}.py").write_text("raise ImportError('libcudnn.so.9 is missing')")
     command = [sys.executable, "-m", "pear_ros.cli", "doctor", "--json", "--seconds", "0.5"]
     path = os.pathsep.join((str(tmp_path), os.environ.get("PYTHONPATH", "")))
-    environment = {"RMW_IMPLEMENTATION": "rmw_of_nobody_cpp", "PYTHONPATH": path}
+    environment = {"RMW_IMPLEMENTATION": "rmw_missing_cpp", "PYTHONPATH": path}
     done = subprocess.run(
         command, capture_output=True, text=True, env={**os.environ, **environment}
     )
@@ -336,6 +336,6 @@ def test_doctor_as_a_process_prints_json(tmp_path: Path) -> None:
     assert checks["library.torch"]["level"] == "warn"
     assert "libcudnn" in checks["library.torch"]["text"]
     assert checks["ros.rmw"]["level"] == "fail"
-    assert "rmw_of_nobody_cpp" in checks["ros.rmw"]["text"]
+    assert "rmw_missing_cpp" in checks["ros.rmw"]["text"]
     assert checks["topics.images"]["level"] == "fail"
     assert str(Path.home()) not in done.stdout

@@ -347,7 +347,7 @@ def sequence(
         pytest.param(sequence(waves(), metres=0.25), id="small"),
     ],
 )
-def test_waving_is_told_once(
+def test_waving_is_published_once(
     example: Callable[[str, str], Bench], frames: list[list[Human]]
 ) -> None:
     bench = example("wave", "WaveDetector")
@@ -374,7 +374,7 @@ def test_waving_is_told_once(
         pytest.param(sequence(glimpses, seconds=6.0), id="glimpses"),
     ],
 )
-def test_what_is_not_waving_is_not_told(
+def test_other_movements_are_not_published(
     example: Callable[[str, str], Bench], frames: list[list[Human]]
 ) -> None:
     bench = example("wave", "WaveDetector")
@@ -451,7 +451,7 @@ def test_the_nearest_point_of_all_people_counts(keep: Distances) -> None:
     assert keep(partly) == (3.0, False, False)
 
 
-def test_at_first_somebody_at_the_edge_is_in_the_zone(keep: Distances) -> None:
+def test_a_person_at_the_edge_is_at_first_in_the_zone(keep: Distances) -> None:
     assert keep(human("h1", nearest=1.1))[1:] == (True, True)
 
 

@@ -121,7 +121,7 @@ def test_what_was_refused_is_printed_again(
         assert "refused               1: 1 encoding strange" in capsys.readouterr().out
 
 
-def test_a_start_beyond_the_end_is_not_remembered(replay: Replay, bag: Path) -> None:
+def test_a_start_beyond_the_end_leaves_no_state(replay: Replay, bag: Path) -> None:
     assert replay(bag, chunk=CHUNK, start=99.0).code == 1
     assert replay(bag, chunk=CHUNK).code == 0
 

@@ -258,7 +258,7 @@ def test_bf16_is_near(graph: Graph) -> None:
 
 @pytest.mark.parametrize("name", ["onnxruntime", "openvino"])
 @pytest.mark.parametrize("damage", ["cut", "text", "weights", "gone"])
-def test_a_damaged_graph_is_told(name: str, damage: str, graph: Graph, tmp_path: Path) -> None:
+def test_a_damaged_graph_is_reported(name: str, damage: str, graph: Graph, tmp_path: Path) -> None:
     path = tmp_path / graph.path.name
     content = graph.path.read_bytes()
     if damage != "gone":

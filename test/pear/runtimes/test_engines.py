@@ -37,7 +37,7 @@ from pear_ros.pear.runtimes.engines import (
 from pear_ros.pear.runtimes.precision_fallback import first_available
 from pear_ros.pear.runtimes.reference_crops import bundled_crops
 from pear_ros.pear.runtimes.runtime import RuntimeInfo, RuntimeUnavailableError
-from testing.fake_machine import WEIGHTS, FakeGraphs, fake_machine, fake_reference, forget_modules
+from testing.fake_machine import WEIGHTS, FakeGraphs, fake_machine, fake_reference, unload_modules
 from testing.fakes import FakeCuda
 
 ORIN = Gpu("Orin", (8, 7), 8 << 30, True)
@@ -183,7 +183,7 @@ def test_precisions_in_which_nothing_can_be_built_are_passed_over(engines: Engin
     assert maker_of(engines).built == ["fp16", "bf16", "fp32"]
 
 
-def test_without_an_accurate_engine_all_reasons_are_told(engines: Engines) -> None:
+def test_without_an_accurate_engine_all_reasons_are_given(engines: Engines) -> None:
     maker_of(engines).errors.update(fp16=WRONG, bf16=math.nan, fp32=RuntimeUnavailableError("full"))
     with pytest.raises(RuntimeUnavailableError) as caught:
         first_available(PRECISIONS, engines.runtime)
@@ -279,7 +279,7 @@ def test_what_a_build_measured_is_there_for_the_next(engines: Engines) -> None:
     assert maker_of(engines).measured == [b"", b"1 builds", b"2 builds"]
 
 
-def test_progress_is_told_and_can_end_it(engines: Engines) -> None:
+def test_progress_is_reported_and_can_end_it(engines: Engines) -> None:
     reported: list[BuildProgress] = []
     replace(engines, progress=reported.append).runtime("fp16")
     assert [progress.done for progress in reported] == [1.0, 1.0, 0.5]
@@ -362,7 +362,7 @@ def test_without_a_gpu_tensorrt_is_not_imported(
     machine: FakeCuda, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     machine.machine(devices=0)
-    forget_modules(monkeypatch)
+    unload_modules(monkeypatch)
     monkeypatch.setitem(sys.modules, "tensorrt", None)
     with pytest.raises(RuntimeUnavailableError, match="finds no GPU"):
         tensorrt_runtime(None, None, RuntimeChoice())  # type: ignore[arg-type]

@@ -92,7 +92,7 @@ def test_old_gpus_have_no_bf16(network: Any, monkeypatch: pytest.MonkeyPatch) ->
             TorchRuntime(network, "bf16", torch.device("cuda"), 2)
 
 
-def test_a_gpu_without_memory_is_told(network: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_gpu_without_memory_is_reported(network: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: object) -> None:
         raise torch.OutOfMemoryError("CUDA out of memory.\nDetails")
 
