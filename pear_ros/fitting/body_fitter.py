@@ -17,7 +17,8 @@ from pear_ros.core.camera import Camera
 from pear_ros.core.people import Array
 from pear_ros.fitting.pose_prior import PosePrior, confidence, front_back_swapped
 from pear_ros.fitting.skeleton import AttachedPoints, BodyState, Skeleton
-from pear_ros.fitting.solver import BodySolver, GaussianPrior, Observation, fit_translation
+from pear_ros.fitting.solver import BodySolver, GaussianPrior, Observation
+from pear_ros.fitting.translation import fit_translation
 from pear_ros.landmarks.types import PoseLandmarks
 
 _MIN_VISIBILITY = 0.1

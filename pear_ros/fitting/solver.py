@@ -249,22 +249,3 @@ def _doubles(values: npt.NDArray[Any]) -> Any:
 def _single_precision(R: npt.NDArray[Any], betas: npt.NDArray[Any], t: Any) -> BodyState:
     """Return the state with these rotations, betas and translation in single precision."""
     return BodyState(*(np.asarray(value, np.float32) for value in (R, betas, t)))
-
-
-def fit_translation(points: Array, pixels: Array, weights: Array, camera: Camera) -> Array:
-    """Return the translation (3,), metres, with which points project best onto pixels.
-
-    `points` (N, 3) metres, `pixels` (N, 2), `weights` (N,) of the points. Weighted linear least
-    squares of x + tx = u (z + tz) and y + ty = v (z + tz), with (u, v) the pixels in normalised
-    image coordinates of the pinhole `camera`.
-    """
-    uv = (pixels - (camera.cx, camera.cy)) / (camera.fx, camera.fy)  # (N, 2)
-    A = np.zeros((len(points), 2, 3))
-    A[:, 0, 0] = A[:, 1, 1] = 1.0
-    A[:, :, 2] = -uv
-    b = uv * points[:, 2:] - points[:, :2]  # (N, 2)
-    weighted = A * weights[:, None, None]
-    solution, *_ = np.linalg.lstsq(
-        weighted.reshape(-1, 3), (b * weights[:, None]).ravel(), rcond=None
-    )
-    return np.asarray(solution, np.float32)
