@@ -157,10 +157,13 @@ class BodyFitter:
 
 
 def _median_distance(points: Array, observed: Observation, camera: Camera) -> float:
-    """Return the median distance, pixels, between projected points (N, 3) and observed ones."""
-    distance = np.linalg.norm(camera.project(points) - observed.pixels, axis=1)
+    """Return the median distance, pixels, between projected points (N, 3) and observed ones.
+
+    It is infinite for points behind the camera, and if nothing is observed.
+    """
     used = np.isfinite(observed.error)
-    return float(np.median(distance[used])) if used.any() else np.inf
+    distance = np.linalg.norm(camera.project(points[used]) - observed.pixels[used], axis=1)
+    return float(np.median(np.nan_to_num(distance, nan=np.inf))) if used.any() else np.inf
 
 
 def _turn(state: BodyState, before: BodyState) -> float:

@@ -12,10 +12,13 @@ from scipy.spatial.transform import Rotation
 from pear_ros.body import load_open_body
 from pear_ros.core.camera import Camera
 from pear_ros.core.people import Array
+from pear_ros.fitting.body_fitter import BodyFitter
 from pear_ros.fitting.pose_prior import PosePrior
 from pear_ros.fitting.skeleton import NUM_BODY_JOINTS, AttachedPoints, BodyState, Skeleton
 from pear_ros.fitting.translation import fit_translation
+from pear_ros.landmarks.roi import Roi
 from pear_ros.landmarks.topology import Pose
+from pear_ros.landmarks.types import PoseLandmarks
 
 CAMERA = Camera(640, 480, 600.0, 610.0, 320.0, 240.0)
 FACING = np.diag([1.0, -1.0, -1.0])
@@ -85,3 +88,17 @@ def test_whatever_is_observed_is_placed_in_front_of_the_camera(
     assert np.isfinite(found).all()
     depth = (where + found)[weights > 0.0, 2]
     assert (depth > 0.1 - 1e-4 * (1.0 + np.abs(found[2]))).all()
+
+
+def test_a_body_behind_the_camera_is_a_bad_fit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Landmarks that project nowhere are infinitely far off: NaN would pass any bound."""
+    points = landmarks_of(Rotation.identity())
+    image = np.zeros((33, 3), np.float32)
+    image[:, :2] = CAMERA.project(points + np.float32([0.0, 0.0, 4.0]))
+    seen = np.ones(33, np.float32)
+    pose = PoseLandmarks(image, points, seen, seen, 1.0, Roi(320.0, 240.0, 300.0))
+    assert BodyFitter()(pose, CAMERA, None, 0.0).mismatch < 0.02
+    behind = np.float32([0.0, 0.0, -4.0])
+    monkeypatch.setattr("pear_ros.fitting.body_fitter.fit_translation", lambda *_: behind)
+    monkeypatch.setattr("pear_ros.fitting.solver._MAX_STEPS", 0)
+    assert BodyFitter()(pose, CAMERA, None, 0.0).mismatch == np.inf
