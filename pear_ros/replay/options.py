@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING
 
 import cv2
@@ -83,8 +83,17 @@ def versions_of(pipeline: Pipeline) -> dict[str, str]:
         "pear_ros": __version__,
         "numpy": np.__version__,
         "opencv": cv2.__version__,
+        "numba": _version_if_installed("numba"),
         "rosbags": version("rosbags"),
         "model": pipeline.model_id,
         "body": f"{pipeline.body.name} {pipeline.body.sha256}",
         **{name: found[name] for name in ("runtime", "device") if name in found},
     }
+
+
+def _version_if_installed(library: str) -> str:
+    """Return the version of a library without which results are computed in another way."""
+    try:
+        return version(library)
+    except PackageNotFoundError:
+        return "not installed"

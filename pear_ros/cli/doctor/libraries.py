@@ -44,7 +44,11 @@ LIBRARIES = (
     _Library("torch", "torch", "PEAR on a GPU, and the export of its graphs"),
     _Library("onnxruntime", "onnxruntime", "PEAR on the processor"),
     _Library("openvino", "openvino", "PEAR on the processor"),
-    _Library("numba", "numba", "PEAR's meshes without torch on a GPU"),
+    _Library(
+        "numba",
+        "numba",
+        "faster fits, and PEAR's meshes without torch on a GPU",
+    ),
     _Library("meshoptimizer", "meshoptimizer", "lighter meshes of PEAR's bodies"),
     _Library("onnx", "onnx", "the export of PEAR's graphs"),
     _Library("onnxscript", "onnxscript", "the export of PEAR's graphs"),
