@@ -4,10 +4,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 
-from pear_ros.evaluation.detection_metrics import counts
+from pear_ros.evaluation.detection_metrics import KEYPOINT_COUNTS, counts
 from pear_ros.evaluation.figures import Figure, Figures, mean, median, percentage
 from pear_ros.evaluation.keypoint_names import COCO_KEYPOINTS
 from pear_ros.evaluation.labels import Doubles, LabelledPerson
@@ -62,36 +63,49 @@ def is_right(distances: Doubles) -> bool:
 def keypoint_figures(pictures: Sequence[MatchedPicture]) -> Figures:
     """Return PCK, PCKh, OKS, OKS-AP and the share of people whose fit is right."""
     pairs = [pair for pair in _pairs(pictures) if pair[0].labelled.any()]
-    off = _stack([errors(person, one) for person, one in pairs])
-    position = [Figure(f"PCK@{t:g} of the box, %", 100.0 * pck(off, t), _count(off)) for t in PCK]
-    position.append(median("median distance, % of the box", 100.0 * off, 2))
-    for part, indices in _PARTS.items():
-        position.append(median(f"  {part}", 100.0 * off[:, list(indices)], 2))
-    with_head = [(person, one) for person, one in pairs if person.head is not None]
-    if with_head:
-        by_head = _stack([_errors_by_head(person, one) for person, one in with_head])
-        position += [
-            Figure(f"PCKh@{t:g}, %", 100.0 * pck(by_head, t), _count(by_head)) for t in PCKH
-        ]
+    tables = {"Keypoints of the found": _position(pairs)}
+    seen = [(person, one) for person, one in pairs if np.isfinite(one.landmarks).any()]
+    if seen:
+        raw = [(person, replace(one, keypoints=one.landmarks)) for person, one in seen]
+        tables["Their landmarks, before the fit"] = _position(raw)
     hands = _stack([_hand_errors(person, one) for person, one in pairs], 42)
     if (~np.isnan(hands)).any():
-        position.append(median("hands, median distance, % of the box", 100.0 * hands, 2))
-    similarity = [
-        keypoint_similarity(one.keypoints, person.keypoints, person.area) for person, one in pairs
-    ]
-    position.append(mean("OKS of the found", similarity, 3))
-    tables = {"Keypoints of the found": position, "All people": _all_people(pictures)}
+        tables["Keypoints of the found"].append(
+            median("hands, median distance, % of the box", 100.0 * hands, 2)
+        )
+    tables["All people"] = _all_people(pictures)
     return {name: figures for name, figures in tables.items() if figures}
 
 
+def _position(pairs: Sequence[tuple[LabelledPerson, FoundPerson]]) -> list[Figure]:
+    off = _stack([errors(person, one) for person, one in pairs])
+    figures = [Figure(f"PCK@{t:g} of the box, %", 100.0 * pck(off, t), _count(off)) for t in PCK]
+    figures.append(median("median distance, % of the box", 100.0 * off, 2))
+    for part, indices in _PARTS.items():
+        figures.append(median(f"  {part}", 100.0 * off[:, list(indices)], 2))
+    with_head = [(person, one) for person, one in pairs if person.head is not None]
+    if with_head:
+        by_head = _stack([_errors_by_head(person, one) for person, one in with_head])
+        figures += [
+            Figure(f"PCKh@{t:g}, %", 100.0 * pck(by_head, t), _count(by_head)) for t in PCKH
+        ]
+    similarity = [
+        keypoint_similarity(one.keypoints, person.keypoints, person.area) for person, one in pairs
+    ]
+    figures.append(mean("OKS of the found", similarity, 3))
+    return figures
+
+
 def _all_people(pictures: Sequence[MatchedPicture]) -> list[Figure]:
-    judged = list(_right(pictures))
     people = [(picture.people, picture.found) for picture in pictures]
     figures = []
     if any(person.labelled.any() for one, _ in people for person in one):
-        figures.append(
-            percentage(f"fit right, of people with {MIN_KEYPOINTS}+ keypoints, %", judged)
-        )
+        most = KEYPOINT_COUNTS[-1][1]
+        for low, high in ((MIN_KEYPOINTS, most), *KEYPOINT_COUNTS):
+            judged = list(_right(pictures, low, high))
+            if judged:
+                name = f"fit right, of people with {low} to {high} keypoints, %"
+                figures.append(percentage(name, judged))
         average = oks_average_precision(people)
         total = average.people
         figures += [
@@ -109,9 +123,10 @@ def _all_people(pictures: Sequence[MatchedPicture]) -> list[Figure]:
     return figures
 
 
-def _right(pictures: Sequence[MatchedPicture]) -> Iterator[bool]:
+def _right(pictures: Sequence[MatchedPicture], low: int, high: int) -> Iterator[bool]:
+    """Yield for people with `low` to `high` labelled keypoints whether their fit is right."""
     for person, found in _everybody(pictures):
-        if person.labelled.sum() >= MIN_KEYPOINTS:
+        if low <= person.labelled.sum() <= high:
             yield found is not None and is_right(errors(person, found))
 
 

@@ -35,8 +35,16 @@ class FoundPerson:
     """(17, 2) COCO's keypoints, pixels."""
     hands: Doubles = field(default_factory=lambda: np.full((42, 2), np.nan))
     """(42, 2) keypoints of left and right hand in COCO-WholeBody's order, pixels."""
+    landmarks: Doubles = field(default_factory=lambda: np.full((17, 2), np.nan))
+    """(17, 2) COCO's keypoints as the landmark model saw them, before the fit of a body, pixels."""
     joints: Doubles = field(default_factory=lambda: np.full((17, 3), np.nan))
     """(17, 3) COCO's keypoints in space, metres; axes are those of the optical frame."""
+    placed: bool = True
+    """Whether joints are where the person is, not only relative to the hips."""
+    orientation: Doubles | None = None
+    """(3, 3) from body axes (left, up, forward) to the optical frame; None: only joints are."""
+    vertices: Doubles | None = None
+    """(V, 3) of the mesh in the optical frame, metres; None: not computed."""
     name: str = ""
     """Name in pictures: the id of the track."""
 

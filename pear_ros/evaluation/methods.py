@@ -4,14 +4,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Protocol
 
 import numpy as np
+from scipy.optimize import linear_sum_assignment
+from scipy.spatial.transform import Rotation
 
+from pear_ros.core.boxes import iou_matrix
 from pear_ros.core.camera import Camera
-from pear_ros.core.people import Image, People, Person, TrackingState
-from pear_ros.evaluation.keypoint_names import coco_joints, hand_keypoints
-from pear_ros.evaluation.matching import FoundPerson
+from pear_ros.core.people import Array, Image, People, Person, TrackingState
+from pear_ros.evaluation.keypoint_names import COCO_OF_POSE, coco_joints, hand_keypoints
+from pear_ros.evaluation.matching import MIN_IOU, FoundPerson
+from pear_ros.landmarks.pose import visible_box
+from pear_ros.landmarks.types import PersonLandmarks
 
 
 class Method(Protocol):
@@ -41,6 +47,9 @@ class PeoplePipeline(Protocol):
     def __call__(self, image: Image, camera: Camera, stamp: float, /) -> People:
         """Return everyone in an image."""
 
+    def meshes(self, people: People) -> Array:
+        """Return the meshes (N, V, 3) of everyone in `people`."""
+
     def reset(self) -> None:
         """Forget earlier images."""
 
@@ -48,21 +57,41 @@ class PeoplePipeline(Protocol):
         """Free what the pipeline holds."""
 
 
+class LandmarkSource(Protocol):
+    """An estimator that shows the landmarks to which it fits bodies."""
+
+    @property
+    def landmarks(self) -> Sequence[PersonLandmarks]:
+        """The landmarks of everyone estimated in the last image, in any order."""
+
+
 class PipelineMethod:
     """The package's pipeline as a method."""
 
-    def __init__(self, pipeline: PeoplePipeline) -> None:
-        """Take over `pipeline`, which `close` closes."""
-        self._pipeline = pipeline
+    def __init__(
+        self,
+        pipeline: PeoplePipeline,
+        landmarks: LandmarkSource | None = None,
+        meshes: bool = False,
+    ) -> None:
+        """Take over `pipeline`, which `close` closes.
+
+        `landmarks`: its estimator, where it shows its landmarks; `meshes`: whether to compute them.
+        """
+        self._pipeline, self._landmarks, self._meshes = pipeline, landmarks, meshes
         self.name = pipeline.model_id
-        self.persons: Sequence[Person] = ()
-        """People of the last image, in the order of the found."""
 
     def __call__(self, image: Image, camera: Camera, stamp: float) -> list[FoundPerson]:
         """Return the people in an image; tracks that end with it are not among them."""
         people = self._pipeline(image, camera, stamp)
-        self.persons = [one for one in people.persons if one.state is not TrackingState.LOST]
-        return [found_person(one, camera) for one in self.persons]
+        persons = [one for one in people.persons if one.state is not TrackingState.LOST]
+        found = [found_person(one, camera) for one in persons]
+        if self._landmarks is not None:
+            found = _with_landmarks(found, self._landmarks.landmarks)
+        if self._meshes and found:
+            meshes = self._pipeline.meshes(replace(people, persons=persons)).astype(np.float64)
+            found = [replace(one, vertices=v) for one, v in zip(found, meshes, strict=True)]
+        return found
 
     def reset(self) -> None:
         """Forget earlier images."""
@@ -82,5 +111,22 @@ def found_person(person: Person, camera: Camera) -> FoundPerson:
         keypoints=camera.project(joints).astype(np.float64),
         hands=hand_keypoints(person),
         joints=joints,
+        orientation=Rotation.from_rotvec(person.smplx.pose[0]).as_matrix(),
         name=person.id,
     )
+
+
+def _with_landmarks(
+    found: Sequence[FoundPerson], landmarks: Sequence[PersonLandmarks]
+) -> list[FoundPerson]:
+    """Give each found person the landmarks whose box overlaps theirs most."""
+    if not found or not landmarks:
+        return list(found)
+    boxes = np.array([visible_box(one.pose) for one in landmarks])
+    overlap = iou_matrix(np.array([one.box for one in found]), boxes)
+    result = list(found)
+    for person, index in zip(*linear_sum_assignment(overlap, maximize=True), strict=True):
+        if overlap[person, index] >= MIN_IOU:
+            points = landmarks[index].pose.image[COCO_OF_POSE, :2].astype(np.float64)
+            result[person] = replace(found[person], landmarks=points)
+    return result
