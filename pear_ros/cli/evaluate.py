@@ -16,7 +16,9 @@ from pear_ros.core.parameters import Parameters
 from pear_ros.evaluation.calibrations import read_calibration
 from pear_ros.evaluation.clips import Clip, read_clip, write_clip
 from pear_ros.evaluation.figures import Figures
+from pear_ros.evaluation.keypoint_metrics import common_figures
 from pear_ros.evaluation.labels import LabelError, LabelledPictures
+from pear_ros.evaluation.matching import MatchedPicture
 from pear_ros.evaluation.mediapipe import VARIANTS, BaselineError, MediaPipePose
 from pear_ros.evaluation.methods import Method, PipelineMethod
 from pear_ros.evaluation.pictures import find_people, picture_figures
@@ -73,35 +75,28 @@ def evaluate(task: Task) -> int:
     return 0
 
 
-def evaluate_pictures(
-    labels: LabelledPictures, method: Method, field_of_view: float
-) -> tuple[Figures, Callable[[Path, int], list[Path]]]:
-    """Return a method's figures, and a function that writes its picture sheets."""
-    pictures = tqdm(labels.pictures, unit="picture", desc=method.name)
-    results = find_people(method, pictures, field_of_view)
-    return picture_figures(labels, results), lambda folder, most: write_sheets(
-        labels, results, folder, most
-    )
-
-
 def _evaluate_pictures(task: Task, labels: LabelledPictures) -> Report:
     view = task.parameters.field_of_view
     figures: dict[str, Figures] = {}
-    sheets: list[Path] = []
+    results: list[list[MatchedPicture]] = []
     for make in _methods(task, still=True):
         method = make()
         try:
-            figures[method.name], write = evaluate_pictures(labels, method, view)
+            pictures = tqdm(labels.pictures, unit="picture", desc=method.name)
+            results.append(find_people(method, pictures, view))
         finally:
             method.close()
-        if not sheets:
-            sheets = write(task.folder, task.worst)
+        figures[method.name] = picture_figures(labels, results[-1])
+    if len(results) > 1 and labels.has_keypoints:
+        names = zip(figures, common_figures(results), strict=True)
+        figures = {name: {**figures[name], **shared} for name, shared in names}
     people = sum(len(picture.people) for picture in labels.pictures)
     about = [
         f"{labels.name}: {len(labels.pictures)} pictures with {people} labelled people",
         f"Each picture on its own, field of view {view:g} degrees",
         *labels.ignored,
     ]
+    sheets = write_sheets(labels, results[0], task.folder, task.worst)
     return Report(labels.name, about, figures, sheets)
 
 

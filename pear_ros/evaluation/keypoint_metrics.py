@@ -77,6 +77,34 @@ def keypoint_figures(pictures: Sequence[MatchedPicture]) -> Figures:
     return {name: figures for name, figures in tables.items() if figures}
 
 
+def common_figures(methods: Sequence[Sequence[MatchedPicture]]) -> list[Figures]:
+    """Return for each method the figures of keypoints of those people whom all methods find.
+
+    `methods`: the results of each on the same pictures.
+    """
+    shared = [
+        np.logical_and.reduce([one.match >= 0 for one in results])
+        for results in zip(*methods, strict=True)
+    ]
+    return [
+        {
+            "Keypoints of people whom all find": _position(
+                [
+                    pair
+                    for pair in _pairs(
+                        [
+                            replace(one, match=np.where(both, one.match, -1))
+                            for one, both in zip(results, shared, strict=True)
+                        ]
+                    )
+                    if pair[0].labelled.any()
+                ]
+            )
+        }
+        for results in methods
+    ]
+
+
 def _position(pairs: Sequence[tuple[LabelledPerson, FoundPerson]]) -> list[Figure]:
     off = _stack([errors(person, one) for person, one in pairs])
     figures = [Figure(f"PCK@{t:g} of the box, %", 100.0 * pck(off, t), _count(off)) for t in PCK]

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from scipy.signal import butter, filtfilt
 
 from pear_ros.evaluation.calibrations import CalibratedCamera
 from pear_ros.evaluation.clips import Clip
@@ -15,6 +16,9 @@ from pear_ros.evaluation.keypoint_names import COCO_KEYPOINTS
 from pear_ros.evaluation.labels import Doubles, LabelError
 from pear_ros.evaluation.triangulation import triangulate_clip
 from pear_ros.evaluation.views import Found
+
+CUT_OFF = 6.0
+"""Frequency above which motion is taken for noise, Hz."""
 
 Moments = Sequence[Sequence[Sequence[Doubles]]]
 """For each frame and each view the points (17, 2) of each person, pixels."""
@@ -94,7 +98,7 @@ def triangulated(
             "are synchronous and of the size and in the order of the calibration"
         )
     frames = np.arange(len(moments))
-    clip = Clip(name, cameras, videos, frames, frame_rate, result.joints)
+    clip = Clip(name, cameras, videos, frames, frame_rate, smoothed(result.joints, frame_rate))
     error = result.error[np.isfinite(result.error)]
     known = float(np.isfinite(result.joints[..., 0]).mean())
     views = np.isfinite(result.error).sum(axis=2)
@@ -103,3 +107,27 @@ def triangulated(
         f"95 % {np.percentile(error, 95):.1f} pixels; {100 * known:.0f} % of joints known, "
         f"by {views[views > 0].mean():.1f} views"
     )
+
+
+def smoothed(joints: Doubles, frame_rate: float) -> Doubles:
+    """Return joints (F, P, J, 3) without their noise, as motion capture is processed.
+
+    A Butterworth low-pass at CUT_OFF, forwards and backwards: of fourth order, without delay
+    (Winter, Biomechanics and Motor Control of Human Movement, 2009). Stretches of a joint that are
+    too short for it stay as they are.
+    """
+    if frame_rate <= 2.0 * CUT_OFF:
+        return joints
+    numerator, denominator = butter(2, CUT_OFF, fs=frame_rate)
+    shortest = 3 * max(len(numerator), len(denominator)) + 1
+    result = joints.copy()
+    known = np.isfinite(joints).all(axis=3)
+    for person, joint in np.ndindex(joints.shape[1:3]):
+        edges = np.flatnonzero(np.diff(np.pad(known[:, person, joint].astype(int), 1)))
+        for start, stop in edges.reshape(-1, 2):
+            if stop - start >= shortest:
+                stretch = joints[start:stop, person, joint]
+                result[start:stop, person, joint] = filtfilt(
+                    numerator, denominator, stretch, axis=0
+                )
+    return result

@@ -23,8 +23,8 @@ SAME_PERSON = 0.06
 """Greatest median distance, over the joints' extent in the picture, of people of two views."""
 JOINT_WITHIN = 0.03
 """Greatest distance of a joint that is projected again, over the joints' extent in the picture."""
-MIN_VIEWS = 2
-"""Views that a joint needs."""
+MIN_VIEWS = 3
+"""Views that a joint needs, or all where there are fewer cameras: two wrong rays often meet."""
 _MOST_MOTION = 0.5
 """Greatest distance of one person's joints from moment to moment, metres."""
 _LONGEST_GAP = 30
@@ -108,6 +108,8 @@ def _robust(
     pixels = np.array([people[c][members[c]] for c in views])  # (C', J, 2)
     extent = np.array([_extent(people[c][members[c]]) for c in views])[:, None]
     used = np.isfinite(pixels).all(axis=2)
+    needed = min(MIN_VIEWS, len(cameras))
+    used[:, used.sum(axis=0) < needed] = False
     while True:
         points = _linear(cameras, rays, members, used)
         again = np.array([cameras[c].camera.project(cameras[c].from_world(points)) for c in views])
@@ -117,7 +119,7 @@ def _robust(
         wrong = np.flatnonzero((off.max(axis=0) > JOINT_WITHIN) & (used.sum(axis=0) > 0))
         if not len(wrong):
             break
-        too_few = wrong[used[:, wrong].sum(axis=0) <= MIN_VIEWS]
+        too_few = wrong[used[:, wrong].sum(axis=0) <= needed]
         used[:, too_few] = False
         more = wrong[used[:, wrong].any(axis=0)]
         used[worst[more], more] = False
@@ -149,7 +151,7 @@ def _linear(
     matrix = np.concatenate(rows, axis=1)
     _, _, right = np.linalg.svd(matrix)
     solution = right[:, -1]
-    enough = known.sum(axis=0) >= MIN_VIEWS
+    enough = known.sum(axis=0) >= 2
     weight = np.where(enough & (np.abs(solution[:, 3]) > 1e-12), solution[:, 3], np.nan)
     points: Doubles = solution[:, :3] / weight[:, None]
     return points
