@@ -121,10 +121,10 @@ def smoothed(joints: Doubles, frame_rate: float) -> Doubles:
     numerator, denominator = butter(2, CUT_OFF, fs=frame_rate)
     shortest = 3 * max(len(numerator), len(denominator)) + 1
     result = joints.copy()
-    known = np.isfinite(joints).all(axis=3)
+    known = np.asarray(np.isfinite(joints).all(axis=3))
     for person, joint in np.ndindex(joints.shape[1:3]):
-        edges = np.flatnonzero(np.diff(np.pad(known[:, person, joint].astype(int), 1)))
-        for start, stop in edges.reshape(-1, 2):
+        edges = np.flatnonzero(np.diff(np.pad(np.asarray(known[:, person, joint], int), 1)))
+        for start, stop in np.reshape(edges, (-1, 2)):
             if stop - start >= shortest:
                 stretch = joints[start:stop, person, joint]
                 result[start:stop, person, joint] = filtfilt(
