@@ -17,7 +17,7 @@ FLOORS = (
     {"estimators"},
     {"pipeline"},
     {"ros"},
-    {"replay", "export"},
+    {"replay", "export", "evaluation"},
     {"cli"},
 )
 """From the lowest to the highest; folders of one floor do not import each other."""
