@@ -24,11 +24,7 @@ from pear_ros.core.people import (
 )
 from pear_ros.core.timestamps import nanoseconds_of
 from pear_ros.export.tracks import Recording, ResultsError, tracks_of
-
-HUMANS_TYPE = "pear_msgs/msg/HumanArray"
-"""Message type of people."""
-BODY_MODEL_TYPE = "pear_msgs/msg/BodyModelInfo"
-"""Message type of body descriptions."""
+from pear_ros.ros.topics import BODY_MODEL_TYPE, HUMANS_TYPE
 
 
 def read_bag(path: Path, topic: str | None = None) -> Recording:

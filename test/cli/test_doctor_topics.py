@@ -32,7 +32,6 @@ from pear_ros.cli.doctor import probes
 from pear_ros.cli.doctor.findings import Finding, Level
 from pear_ros.cli.doctor.network import observe
 from pear_ros.cli.doctor.network_report import (
-    HUMANS_TYPE,
     Calibration,
     ClockReport,
     NetworkReport,
@@ -40,8 +39,8 @@ from pear_ros.cli.doctor.network_report import (
     QosConflict,
     TopicReport,
 )
-from pear_ros.cli.doctor.topic_statistics import camera_info_of
 from pear_ros.cli.doctor.topics import check_topics
+from pear_ros.ros.topics import HUMANS_TYPE, camera_info_topic
 
 OK, WARN, FAIL = Level.OK, Level.WARN, Level.FAIL
 BEST_EFFORT = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
@@ -261,10 +260,10 @@ def test_empty_network_is_a_warning() -> None:
 
 
 def test_camera_info_topic_is_beside_the_image() -> None:
-    assert camera_info_of("/camera/image_raw") == "/camera/camera_info"
-    assert camera_info_of("/camera/image_raw/compressed") == "/camera/camera_info"
-    assert camera_info_of("/camera/depth/compressedDepth") == "/camera/camera_info"
-    assert camera_info_of("/image") == "/camera_info"
+    assert camera_info_topic("/camera/image_raw") == "/camera/camera_info"
+    assert camera_info_topic("/camera/image_raw/compressed") == "/camera/camera_info"
+    assert camera_info_topic("/camera/depth/compressedDepth") == "/camera/camera_info"
+    assert camera_info_topic("/image") == "/camera_info"
 
 
 @pytest.mark.parametrize("length", [3, 1000])

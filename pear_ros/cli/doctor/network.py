@@ -21,7 +21,6 @@ from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CameraInfo
 
 from pear_ros.cli.doctor.network_report import (
-    HUMANS_TYPE,
     ClockReport,
     NetworkReport,
     Publisher,
@@ -32,12 +31,12 @@ from pear_ros.cli.doctor.topic_statistics import (
     IMAGE_TYPES,
     TopicStatistics,
     calibration,
-    camera_info_of,
     inspect_image,
 )
 from pear_ros.ros.node.graph import node_name
 from pear_ros.ros.node.qos import REMEDY, incompatible, loss_remedy
 from pear_ros.ros.node.subscription import FollowingSubscription
+from pear_ros.ros.topics import CAMERA_INFO_TYPE, HUMANS_TYPE, camera_info_topic
 
 _DISCOVERY_PERIOD = 0.2
 """Seconds between two queries for new topics."""
@@ -67,7 +66,7 @@ class NetworkObserver:
             for kind in kinds:
                 if kind in IMAGE_TYPES or kind == HUMANS_TYPE:
                     self._count(topic, kind)
-                elif kind == "sensor_msgs/msg/CameraInfo":
+                elif kind == CAMERA_INFO_TYPE:
                     self._subscribe(CameraInfo, topic, self._take_info(topic))
                 elif topic == "/clock" and kind == "rosgraph_msgs/msg/Clock":
                     self._subscribe(Clock, topic, self._take_clock)
@@ -126,7 +125,7 @@ class NetworkObserver:
 
     def _topic(self, name: str, statistics: TopicStatistics) -> TopicReport:
         sample = inspect_image(statistics)
-        info = self._infos.get(camera_info_of(name)) if sample.readable else None
+        info = self._infos.get(camera_info_topic(name)) if sample.readable else None
         return TopicReport(
             topic=name,
             type=statistics.type_name,

@@ -11,9 +11,6 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-HUMANS_TYPE = "pear_msgs/msg/HumanArray"
-"""The message type of the node's results."""
-
 
 @dataclass(frozen=True)
 class Publisher:

@@ -7,12 +7,8 @@ from collections.abc import Callable, Iterator, Sequence, Set
 from dataclasses import asdict
 
 from pear_ros.cli.doctor.findings import Finding, fail, ok, warn
-from pear_ros.cli.doctor.network_report import (
-    HUMANS_TYPE,
-    ClockReport,
-    NetworkReport,
-    TopicReport,
-)
+from pear_ros.cli.doctor.network_report import ClockReport, NetworkReport, TopicReport
+from pear_ros.ros.topics import HUMANS_TYPE
 
 _MAX_AGE = 1.0
 """Seconds by which a stamp may differ from this machine's clock without a warning."""

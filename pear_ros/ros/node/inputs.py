@@ -16,6 +16,7 @@ from pear_ros.ros.conversion.frame_input import CAMERA_INFO, DEPTH, DETECTIONS, 
 from pear_ros.ros.node.processor import ImageProcessor
 from pear_ros.ros.node.subscription import FollowingSubscription
 from pear_ros.ros.running import StartError
+from pear_ros.ros.topics import COMPRESSED
 
 _LATEST = 1
 """Queue size of camera_info, of which each message replaces the one before."""
@@ -91,7 +92,7 @@ def input_topics(node: Node, parameters: Parameters) -> dict[str, str]:
     image = node.resolve_topic_name("image")
     if parameters.image_transport == "compressed":
         # image_transport appends the transport's name to the topic's resolved name.
-        image = f"{image}/compressed"
+        image = f"{image}{COMPRESSED}"
     topics = {IMAGE: image}
     if parameters.detector == "topic":
         topics[DETECTIONS] = node.resolve_topic_name("detections")
