@@ -23,7 +23,7 @@ from testing import tiny_pipeline
 pytest.importorskip("rclpy", reason="needs ROS 2")
 
 from pear_ros.bags.bag import Bag
-from pear_ros.bags.stretch import Stretch, stretches
+from pear_ros.bags.time_range import TimeRange
 from pear_ros.core.camera import IntrinsicsSource
 from pear_ros.core.parameters import Parameters
 from pear_ros.replay.in_threads import replay_in_threads
@@ -240,12 +240,12 @@ def test_killed_while_chunks_are_put_together(
         assert again.code == 0 and content(again.folder) == whole
 
 
-def test_stretches_are_all_of_it_and_do_not_overlap() -> None:
-    whole = Stretch(7, 7 + 3_600_000_000)
-    parts = stretches(whole, 1.0)
+def test_time_ranges_are_all_of_it_and_do_not_overlap() -> None:
+    whole = TimeRange(7, 7 + 3_600_000_000)
+    parts = whole.split(1.0)
     assert len(parts) == 4 and parts[0].first == whole.first and parts[-1].last == whole.last
     assert all(b.first == a.last + 1 for a, b in pairwise(parts))
-    assert stretches(whole, None) == [whole]
+    assert whole.split(None) == [whole]
 
 
 # Ray
