@@ -13,7 +13,7 @@ from rosbags.typesys import Stores
 
 from pear_ros.bags.pear_messages import pear_typestore
 from pear_ros.body import BodyModel
-from pear_ros.core.estimate_arrays import ESTIMATE_ARRAYS
+from pear_ros.core.estimate_arrays import ESTIMATE_ARRAYS, POSE_FIELDS
 from pear_ros.core.people import FlameParams, People, Person
 from pear_ros.ros.topics import BODY_MODEL_TYPE, HUMANS_TYPE
 
@@ -123,17 +123,10 @@ class ResultsBag:
         )
 
     def _smplx(self, person: Person) -> Any:
-        pose = person.smplx.pose
         return self._make(
             "pear_msgs/msg/SmplxParams",
             transl=person.smplx.transl,
-            global_orient=pose[0],
-            body_pose=pose[1:22].ravel(),
-            left_hand_pose=pose[25:40].ravel(),
-            right_hand_pose=pose[40:55].ravel(),
-            jaw_pose=pose[22],
-            leye_pose=pose[23],
-            reye_pose=pose[24],
+            **{name: person.smplx.pose[joints].ravel() for name, joints in POSE_FIELDS.items()},
             betas=person.smplx.betas,
             expression=person.smplx.expression,
         )

@@ -109,12 +109,23 @@ class QosConflict:
 
 
 @dataclass(frozen=True)
+class TopicFailure:
+    """A topic that could not be observed."""
+
+    topic: str
+    """Name."""
+    reason: str
+
+
+@dataclass(frozen=True)
 class NetworkReport:
     """Everything that was observed."""
 
     nodes: tuple[str, ...] = ()
     """Full names of the other nodes."""
     topics: tuple[TopicReport, ...] = ()
+    failures: tuple[TopicFailure, ...] = ()
+    """Topics that could not be observed, and are in none of the other fields."""
     camera_infos: tuple[str, ...] = ()
     """Topics on which a CameraInfo was received."""
     clock: ClockReport = field(default_factory=ClockReport)
@@ -132,6 +143,7 @@ class NetworkReport:
         return cls(
             nodes=tuple(content["nodes"]),
             topics=tuple(map(_topic, content["topics"])),
+            failures=tuple(TopicFailure(**failure) for failure in content["failures"]),
             camera_infos=tuple(content["camera_infos"]),
             clock=ClockReport(**{**content["clock"], **_publishers(content["clock"])}),
             conflicts=tuple(QosConflict(**conflict) for conflict in content["conflicts"]),

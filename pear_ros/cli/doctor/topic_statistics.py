@@ -104,11 +104,12 @@ def inspect_image(statistics: TopicStatistics) -> ImageSample:
 
 
 def calibration(image: str, sample: ImageSample, info: CameraInfo) -> Calibration:
-    """Return what `info` says about images such as `sample` of the topic `image`."""
+    """Return what `info` says about images such as `sample`, which is decoded, of topic `image`."""
+    assert sample.width is not None and sample.height is not None
     rectified = is_rectified("auto", image.removesuffix(COMPRESSED))
     problem = None
     try:
-        camera_from_info(info, sample.width or 0, sample.height or 0, rectified)
+        camera_from_info(info, sample.width, sample.height, rectified)
     except CalibrationError as error:
         problem = str(error)
     return Calibration(info.header.frame_id, info.distortion_model, problem is None, problem)
