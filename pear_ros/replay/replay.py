@@ -92,7 +92,7 @@ class Replay:
         self._reader = TimeRangeReader(
             source.bag, self._options, source.parameters, self._time_range, copied
         )
-        self._whole, self._output = _outputs(source, folder, versions_of(pipeline))
+        self._whole, self._output = _outputs(source, folder, pipeline)
         self._warned: set[str] = set()
         self.seconds = 0.0
         """Seconds of the time range that are done."""
@@ -210,13 +210,14 @@ class Replay:
         self._pipeline.restore(state.pipeline)
 
 
-def _outputs(
-    source: Source, folder: Path, versions: dict[str, str]
-) -> tuple[ResumableBag, ResumableBag]:
+def _outputs(source: Source, folder: Path, pipeline: Pipeline) -> tuple[ResumableBag, ResumableBag]:
     """The whole bag that is written, and the one of the chunk; the same for a single piece."""
     options = source.options
-    fingerprint = {**fingerprint_of(source.bag, options, source.parameters), **versions}
-    classes = (*state_classes(), _State, ReplayStatistics)
+    fingerprint = {
+        **fingerprint_of(source.bag, options, source.parameters),
+        **versions_of(pipeline),
+    }
+    classes = (*state_classes(pipeline.components().values()), _State, ReplayStatistics)
     whole = ResumableBag(folder, "humans", fingerprint, options.storage, classes)
     if options.chunk is None:
         return whole, whole
