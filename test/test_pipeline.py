@@ -4,12 +4,14 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 import pytest
 
 from pear_ros.core.camera import Camera, IntrinsicsSource
 from pear_ros.core.people import DepthSource, Image, People, TrackingState
+from pear_ros.estimators.landmark_estimator import LandmarkEstimator
 from pear_ros.io.downloads import demo_clip
 from pear_ros.io.video import FrameSource
 from pear_ros.pipeline import Pipeline
@@ -152,3 +154,43 @@ def test_occluded_person_keeps_the_id(
     behind = {man.id: TrackingState.PREDICTED, woman.id: TrackingState.TRACKED}
     assert watched([hidden] * 10) == [behind] * 10
     assert watched(images)[-1] == dict.fromkeys(behind, TrackingState.TRACKED)
+
+
+class Failing:
+    """The open default; it raises while `fault` is set, after it has worked on the image."""
+
+    def __init__(self) -> None:
+        self._estimator = LandmarkEstimator()
+        self.fault: Exception | None = None
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._estimator, name)
+
+    def estimate(self, *arguments: Any) -> Any:
+        estimates = self._estimator.estimate(*arguments)
+        if self.fault:
+            raise self.fault
+        return estimates
+
+
+def test_tracks_continue_after_an_image_for_which_the_estimator_raised(
+    frames: list[tuple[float, Image]],
+) -> None:
+    estimator = Failing()
+    pipeline = Pipeline(estimator)  # type: ignore[arg-type]
+    estimator.fault = RuntimeError("before the first person")
+    stamp, image = frames[0]
+    with pytest.raises(RuntimeError):
+        pipeline(image, camera_of(image), stamp)
+    states: list[dict[str, TrackingState]] = []
+    for n, (stamp, image) in enumerate(frames[1:]):
+        estimator.fault = RuntimeError("in between") if n in (4, 5) else None
+        if estimator.fault:
+            with pytest.raises(RuntimeError, match="in between"):
+                pipeline(image, camera_of(image), stamp)
+            continue
+        people = pipeline(image, camera_of(image), stamp).persons
+        states.append({person.id: person.state for person in people})
+    pipeline.close()
+    assert len(states[0]) == 2 and set(states[0].values()) == {TrackingState.NEW}
+    assert states[1:] == [dict.fromkeys(states[0], TrackingState.TRACKED)] * (len(states) - 1)

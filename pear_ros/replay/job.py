@@ -91,7 +91,7 @@ def plan(source: Path, folder: Path, job: Job) -> Task:
     """
     bag = Bag(source)
     options = job.options.resolve(bag)
-    parts = options.stretches(bag)
+    parts = options.time_ranges(bag)
     if not parts:
         raise BagError(f"{source} ends before second {options.start:g}")
     fingerprint = fingerprint_of(bag, options, job.parameters)

@@ -23,11 +23,11 @@ from pear_ros.detection.blazepose import (
 )
 from pear_ros.io.downloads import AssetError, demo_clip, landmark_model
 from pear_ros.landmarks.holistic import RETRY_INTERVAL, SMALL, HolisticLandmarks
-from pear_ros.landmarks.pose import person_box, pose_distance, roi_from_box
+from pear_ros.landmarks.pose import ROI_SCALE, person_box, roi_from_box
 from pear_ros.landmarks.roi import Roi
 from pear_ros.landmarks.tflite_model import TfliteModel, pruned
 from pear_ros.landmarks.topology import NUM_FACE, NUM_HAND, NUM_POSE, Hand, Pose
-from pear_ros.landmarks.types import PersonLandmarks
+from pear_ros.landmarks.types import PersonLandmarks, PoseLandmarks
 
 FRAMES = (10, 40, 60, 100, 140, 141, 172)
 
@@ -296,8 +296,14 @@ def test_landmarks_track_people_from_image_to_image(
     assert second is not None and twice is not None
     assert absent is None
     assert (first.age, second.age) == (0, 1)
-    assert pose_distance(second.pose, first.pose) < 0.1
-    assert pose_distance(second.pose, twice.pose) < 1e-6
+    assert _pose_distance(second.pose, first.pose) < 0.1
+    assert _pose_distance(second.pose, twice.pose) < 1e-6
+
+
+def _pose_distance(a: PoseLandmarks, b: PoseLandmarks) -> float:
+    """Mean distance between two bodies' landmarks in the image, over the size of the smaller."""
+    size = min(a.roi.size, b.roi.size) / ROI_SCALE
+    return _mean_distance(a.image[:, :2], b.image[:, :2]) / size
 
 
 def test_landmarks_do_not_depend_on_the_number_of_threads(

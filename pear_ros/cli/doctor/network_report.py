@@ -11,9 +11,6 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-HUMANS_TYPE = "pear_msgs/msg/HumanArray"
-"""The message type of the node's results."""
-
 
 @dataclass(frozen=True)
 class Publisher:
@@ -116,6 +113,15 @@ class QosConflict:
 
 
 @dataclass(frozen=True)
+class TopicFailure:
+    """A topic that could not be observed."""
+
+    topic: str
+    """Name."""
+    reason: str
+
+
+@dataclass(frozen=True)
 class NetworkReport:
     """What was observed of the ROS 2 network: nodes, topics, clock and QoS conflicts."""
 
@@ -123,6 +129,8 @@ class NetworkReport:
     """Full names of the other nodes."""
     topics: tuple[TopicReport, ...] = ()
     """Topics of images and of people."""
+    failures: tuple[TopicFailure, ...] = ()
+    """Topics that could not be observed, and are in none of the other fields."""
     camera_infos: tuple[str, ...] = ()
     """Topics on which a CameraInfo was received."""
     clock: ClockReport = field(default_factory=ClockReport)
@@ -142,6 +150,7 @@ class NetworkReport:
         return cls(
             nodes=tuple(content["nodes"]),
             topics=tuple(map(_topic, content["topics"])),
+            failures=tuple(TopicFailure(**failure) for failure in content["failures"]),
             camera_infos=tuple(content["camera_infos"]),
             clock=ClockReport(**{**content["clock"], **_publishers(content["clock"])}),
             conflicts=tuple(QosConflict(**conflict) for conflict in content["conflicts"]),

@@ -21,10 +21,11 @@ from pear_ros.ros.conversion.images import (
     bgr_from_image,
 )
 from pear_ros.ros.conversion.intrinsics import CalibrationError, camera_from_info, is_rectified
+from pear_ros.ros.topics import COMPRESSED, COMPRESSED_IMAGE_TYPE, IMAGE_TYPE
 
 IMAGE_TYPES = {
-    "sensor_msgs/msg/Image": ImageMessage,
-    "sensor_msgs/msg/CompressedImage": CompressedImage,
+    IMAGE_TYPE: ImageMessage,
+    COMPRESSED_IMAGE_TYPE: CompressedImage,
 }
 """Types of image topics, by name."""
 _DEPTH_ENCODINGS = ("16UC1", "32FC1")
@@ -83,7 +84,7 @@ def inspect_image(statistics: TopicStatistics) -> ImageSample:
     if not statistics.first or statistics.type_name not in IMAGE_TYPES:
         return ImageSample()
     message = deserialize_message(statistics.first, IMAGE_TYPES[statistics.type_name])
-    if statistics.type_name == "sensor_msgs/msg/Image":
+    if statistics.type_name == IMAGE_TYPE:
         sample = ImageSample(
             frame_id=message.header.frame_id,
             encoding=message.encoding,
@@ -105,20 +106,15 @@ def inspect_image(statistics: TopicStatistics) -> ImageSample:
 
 
 def calibration(image: str, sample: ImageSample, info: CameraInfo) -> Calibration:
-    """Return what `info` says about images such as `sample` of the topic `image`."""
-    rectified = is_rectified("auto", image.removesuffix("/compressed"))
+    """Return what `info` says about images such as `sample`, which is decoded, of topic `image`."""
+    assert sample.width is not None and sample.height is not None
+    rectified = is_rectified("auto", image.removesuffix(COMPRESSED))
     problem = None
     try:
-        camera_from_info(info, sample.width or 0, sample.height or 0, rectified)
+        camera_from_info(info, sample.width, sample.height, rectified)
     except CalibrationError as error:
         problem = str(error)
     return Calibration(info.header.frame_id, info.distortion_model, problem is None, problem)
-
-
-def camera_info_of(image: str) -> str:
-    """Return the CameraInfo topic that belongs to an image topic, by image_transport's rule."""
-    base = image.removesuffix("/compressed").removesuffix("/compressedDepth")
-    return f"{base.rpartition('/')[0]}/camera_info"
 
 
 def _decoded(sample: ImageSample, decode: Callable[[Any], Any], message: Any) -> ImageSample:
