@@ -70,11 +70,11 @@ def test_restored_pipeline_continues_with_the_same_results(
 def test_detector_state_includes_the_pending_search(frames: list[tuple[float, Image]]) -> None:
     """Its proposals come with the next image, also after a restart."""
     detector, other = make_detector("built_in"), make_detector("built_in")
-    images = [image for _, image in frames]
-    for image in images[:4]:
-        detector(image, 1, [])
+    images = [(image, 1, [], n / 15) for n, (_, image) in enumerate(frames)]
+    for inputs in images[:4]:
+        detector(*inputs)
     other.restore(loads(dumps(detector.state())))
-    told, again = ([d(image, 1, []) for image in images[4:]] for d in (detector, other))
+    told, again = ([d(*inputs) for inputs in images[4:]] for d in (detector, other))
     assert told[0], "in the image before"
     for expected, found in zip(told, again, strict=True):
         np.testing.assert_array_equal([d.box for d in found], [d.box for d in expected])
