@@ -99,9 +99,8 @@ class Pipeline:
         with self._one_blas_thread:
             if detections is None:
                 coasting = self._tracker.coasting_boxes()
-                found = self._detector(image, self._tracker.count, coasting, stamp)
-                # NaN, the score of proposals, is not below.
-                detections = [one for one in found if not one.score < settings.min_detection_score]
+                count = self._tracker.count
+                detections = self._detector(image, count, coasting, stamp)
             plan = self._tracker.predict(detections, stamp, settings.max_humans)
             estimates = self._estimator.estimate(image, camera, plan.regions, stamp)
             persons = self._tracker.update(plan, estimates, camera)

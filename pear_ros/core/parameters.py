@@ -88,14 +88,6 @@ class Settings:
         high=32,
         live=True,
     )
-    min_detection_score: float = _parameter(
-        0.35,
-        "Minimum score of a person whom the built-in detector finds. A lower one finds more "
-        "people, and more that are none.",
-        low=0.2,
-        high=1.0,
-        live=True,
-    )
     smoothing: bool = _parameter(
         True,
         "Smooth poses and positions over time.",
@@ -160,6 +152,13 @@ class Parameters(Settings):
         "takes less time but misses many people, 'topic' for vision_msgs/Detection2DArray of any "
         "detector on the topic detections, or 'full_frame' for one person anywhere in the image.",
         choices=DETECTORS,
+    )
+    min_detection_score: float = _parameter(
+        0.35,
+        "Minimum score of a person whom the built-in detector finds. A lower one finds more "
+        "people, and more that are none.",
+        low=0.2,
+        high=1.0,
     )
     detection_classes: str = _parameter(
         "person",

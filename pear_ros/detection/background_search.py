@@ -29,10 +29,10 @@ class BackgroundSearch:
         """Start a search, `detect` with its arguments; the last one has to be finished."""
         self._pending = self._thread.submit(detect, *inputs, **options)
 
-    def finish(self) -> list[Detection]:
-        """Wait for the search and return its detections; without a search return none."""
+    def finish(self) -> list[Detection] | None:
+        """Wait for the search and return its detections; None: there was no search."""
         pending, self._pending = self._pending, None
-        return pending.result() if pending else []
+        return pending.result() if pending else None
 
     def state(self) -> list[Detection] | None:
         """Wait for the search and return its detections, which remain to be fetched; else None."""

@@ -49,7 +49,7 @@ class BlazePoseDetector:
 
         Arguments as of pear_ros.detection.detectors.Detector.
         """
-        found = self._search.finish()
+        found = self._search.finish() or []
         size = image.shape[1], image.shape[0]
         if size != self._size:
             self._size = size

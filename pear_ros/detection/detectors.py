@@ -10,6 +10,7 @@ import numpy as np
 
 from pear_ros.core.estimator import Detection
 from pear_ros.core.log import get_logger
+from pear_ros.core.parameters import Parameters
 from pear_ros.core.people import Array, Image
 from pear_ros.detection.blazepose_detector import BlazePoseDetector
 from pear_ros.detection.nanodet_detector import NanoDetDetector
@@ -85,15 +86,18 @@ class FullFrame(_Stateless):
         return [] if tracked else [Detection(np.array([0, 0, width, height], np.float32))]
 
 
-def make_detector(name: str = "built_in") -> Detector:
+def make_detector(
+    name: str = Parameters.detector, min_score: float = Parameters.min_detection_score
+) -> Detector:
     """Return a new detector; `name`: one of DETECTORS in pear_ros.core.parameters.
 
-    Where the built-in detector's file is missing or damaged, it is BlazePose's, after a warning.
-    Raises pear_ros.io.downloads.AssetError when BlazePose's is needed, but was not downloaded.
+    `min_score`: least score of a person, 0 to 1, for the built-in detector. Where its file is
+    missing or damaged, BlazePose's detector takes its place, with a warning. Raises
+    pear_ros.io.downloads.AssetError when that one is needed, but has not been downloaded.
     """
     if name == "built_in":
         try:
-            return NanoDetDetector()
+            return NanoDetDetector(min_score)
         except AssetError as error:
             logger.warning("%s; until then BlazePose detects people, and misses many", error)
     if name in ("built_in", "blazepose"):

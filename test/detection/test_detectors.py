@@ -113,13 +113,14 @@ def schedule(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Found]:
 
         def detect(self: NanoDet, image: Image) -> list[Detection]:
             searched.append(float(image[0, 0, 0]) / 30)
-            return [Detection(np.zeros(4, np.float32), searched[-1])]
+            # The stamp stands in the box, as the score may be dropped.
+            return [Detection(np.array([0, 0, 9, searched[-1]]), 0.9)]
 
         monkeypatch.setattr(NanoDet, "__call__", detect)
         found = []
         for stamp in stamps:
             image = np.full((48, 64, 3), round(stamp * 30), np.uint8)
-            found += [(stamp, one.score) for one in detector(image, tracked, [], stamp)]
+            found += [(stamp, float(one.box[3])) for one in detector(image, tracked, [], stamp)]
         detector.close()
         return found
 
@@ -176,3 +177,44 @@ def test_restored_detector_returns_the_same(schedule: Callable[..., Found], imag
     assert len(rest) == sum(stamp >= VIDEO[images] for stamp, _ in whole)
     for detector in (first, third):
         detector.close()
+
+
+@pytest.fixture
+def scores(monkeypatch: pytest.MonkeyPatch) -> Callable[[Sequence[float]], list[float]]:
+    """Scores that a detector returns for a video, given those of the same box in its searches."""
+
+    def run(given: Sequence[float]) -> list[float]:
+        rest = list(given)
+        box = np.array([10, 10, 40, 90], np.float32)
+        monkeypatch.setattr(NanoDet, "__call__", lambda self, image: [Detection(box, rest.pop(0))])
+        detector = NanoDetDetector(min_score=0.35)
+        found = [detector(IMAGE, 0, [], n * SEARCH_INTERVAL) for n in range(len(given))]
+        detector.close()
+        return [one[0].score if one else 0.0 for one in found]
+
+    return run
+
+
+def test_person_of_a_single_picture_needs_the_least_score(
+    scores: Callable[[Sequence[float]], list[float]],
+) -> None:
+    assert scores([0.36]) == [0.36]
+    assert scores([0.34]) == [0.0]
+
+
+def test_new_detections_of_low_score_in_a_video_are_proposals(
+    scores: Callable[[Sequence[float]], list[float]],
+) -> None:
+    """A sign that resembles a person is detected again and again."""
+    np.testing.assert_array_equal(
+        scores([0.2, 0.4, 0.45, 0.3, 0.49]), [0.0, np.nan, np.nan, 0.0, np.nan]
+    )
+    np.testing.assert_array_equal(scores([0.4, 0.4]), [0.4, np.nan])
+
+
+def test_person_with_a_high_score_once_is_detected_with_lower_ones(
+    scores: Callable[[Sequence[float]], list[float]],
+) -> None:
+    np.testing.assert_array_equal(
+        scores([0.2, 0.4, 0.5, 0.4, 0.36, 0.34, 0.4]), [0.0, np.nan, 0.5, 0.4, 0.36, 0.0, np.nan]
+    )
