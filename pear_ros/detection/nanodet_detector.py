@@ -7,7 +7,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from pear_ros.core.boxes import same_person
+from pear_ros.core.boxes import iou_matrix, same_person
 from pear_ros.core.estimator import Detection
 from pear_ros.core.parameters import Parameters
 from pear_ros.core.people import Array, Image
@@ -29,6 +29,8 @@ Things that resemble people are detected again and again, but with lower scores;
 vary as they move.
 """
 
+_UNCHANGED_IOU = 0.8
+"""Two boxes with a larger intersection over union show the same thing, which has not moved."""
 _TOLERANCE = 0.005
 """Seconds by which an image may come before a search is due."""
 
@@ -41,7 +43,8 @@ class NanoDetDetector:
 
     Scores have a hysteresis, as in a video one false detection follows the other: a person whose
     score was CONFIDENT_SCORE once keeps being detected from the least score up. Other detections of
-    low score are returned as proposals, which the estimator has to judge.
+    low score are returned as proposals, which the estimator has to judge, and are proposed again
+    when their box has changed.
     """
 
     def __init__(self, min_score: float = Parameters.min_detection_score) -> None:
@@ -54,6 +57,8 @@ class NanoDetDetector:
         self._search = BackgroundSearch()
         self._confident: list[Array] = []
         """Boxes (4,) of those detected in the last search who are certainly people."""
+        self._proposed: list[Array] = []
+        """Boxes (4,) of proposals that were detected in the last search as well."""
         self._size: tuple[int, int] | None = None
         """Width and height of the last image, pixels; None: there was none."""
         self._last_stamp = -math.inf
@@ -88,35 +93,40 @@ class NanoDetDetector:
         """Drop the state of all earlier images: the next one is searched at once."""
         self._search.finish()
         self._size, self._last_stamp, self._last_search = None, -math.inf, -math.inf
-        self._confident = []
+        self._confident, self._proposed = [], []
 
     def state(self) -> Any:
-        """Return size and stamp of the last image, and of the last search stamp and detections."""
+        """Return what is known of the last image, and the last search with its detections."""
         last = self._size, self._last_stamp, self._last_search
-        return *last, self._confident, self._search.state()
+        return *last, self._confident, self._proposed, self._search.state()
 
     def restore(self, state: Any) -> None:
         """Replace the state by one that `state` returned; the detector owns it from then on."""
-        *last, self._confident, found = state
+        *last, self._confident, self._proposed, found = state
         self._size, self._last_stamp, self._last_search = last
         self._search.restore(found)
 
     def _judged(self, detections: list[Detection], single: bool = False) -> list[Detection]:
         """Return the detections of a search; those that are uncertain become proposals.
 
-        `single`: the image has no history, so that every score has to suffice.
+        `single`: the image has no history, so that the least score has to suffice.
         """
-        before, self._confident = self._confident, []
+        confident, self._confident = self._confident, []
+        proposed, self._proposed = self._proposed, []
         judged = []
         for detection in detections:
-            if detection.score < self._min_score:
+            box, suffices = detection.box, detection.score >= self._min_score
+            if detection.score >= CONFIDENT_SCORE or any(same_person(box, b) for b in confident):
+                if suffices:
+                    self._confident.append(box)
+                    judged.append(detection)
                 continue
-            confident = detection.score >= CONFIDENT_SCORE or any(
-                same_person(detection.box, box) for box in before
-            )
-            if confident:
-                self._confident.append(detection.box)
-            judged.append(detection if confident or single else Detection(detection.box))
+            unchanged = [b for b in proposed if iou_matrix(box[None], b[None]) > _UNCHANGED_IOU]
+            if unchanged and not single:
+                self._proposed += unchanged
+            elif suffices:
+                self._proposed.append(box)
+                judged.append(detection if single else Detection(box))
         return judged
 
     def close(self) -> None:

@@ -179,14 +179,22 @@ def test_restored_detector_returns_the_same(schedule: Callable[..., Found], imag
         detector.close()
 
 
-@pytest.fixture
-def scores(monkeypatch: pytest.MonkeyPatch) -> Callable[[Sequence[float]], list[float]]:
-    """Scores that a detector returns for a video, given those of the same box in its searches."""
+Scores = Callable[..., list[float]]
 
-    def run(given: Sequence[float]) -> list[float]:
-        rest = list(given)
-        box = np.array([10, 10, 40, 90], np.float32)
-        monkeypatch.setattr(NanoDet, "__call__", lambda self, image: [Detection(box, rest.pop(0))])
+
+@pytest.fixture
+def scores(monkeypatch: pytest.MonkeyPatch) -> Scores:
+    """Scores that a detector returns for a video, given those in its searches; 0: no detection.
+
+    `step`: pixels by which the box moves from search to search.
+    """
+
+    def run(given: Sequence[float], step: int) -> list[float]:
+        searches = [
+            Detection(np.array([10 + n * step, 10, 40 + n * step, 90], np.float32), score)
+            for n, score in enumerate(given)
+        ]
+        monkeypatch.setattr(NanoDet, "__call__", lambda self, image: [searches.pop(0)])
         detector = NanoDetDetector(min_score=0.35)
         found = [detector(IMAGE, 0, [], n * SEARCH_INTERVAL) for n in range(len(given))]
         detector.close()
@@ -195,26 +203,25 @@ def scores(monkeypatch: pytest.MonkeyPatch) -> Callable[[Sequence[float]], list[
     return run
 
 
-def test_person_of_a_single_picture_needs_the_least_score(
-    scores: Callable[[Sequence[float]], list[float]],
-) -> None:
-    assert scores([0.36]) == [0.36]
-    assert scores([0.34]) == [0.0]
+def test_person_of_a_single_picture_needs_the_least_score(scores: Scores) -> None:
+    assert scores([0.36], 0) == [0.36]
+    assert scores([0.34], 0) == [0.0]
 
 
-def test_new_detections_of_low_score_in_a_video_are_proposals(
-    scores: Callable[[Sequence[float]], list[float]],
-) -> None:
-    """A sign that resembles a person is detected again and again."""
+def test_new_detections_of_low_score_in_a_video_are_proposals(scores: Scores) -> None:
     np.testing.assert_array_equal(
-        scores([0.2, 0.4, 0.45, 0.3, 0.49]), [0.0, np.nan, np.nan, 0.0, np.nan]
+        scores([0.2, 0.4, 0.45, 0.3, 0.49], 8), [0.0, np.nan, np.nan, 0.0, np.nan]
     )
-    np.testing.assert_array_equal(scores([0.4, 0.4]), [0.4, np.nan])
+    np.testing.assert_array_equal(scores([0.4, 0.4], 8), [0.4, np.nan])
 
 
-def test_person_with_a_high_score_once_is_detected_with_lower_ones(
-    scores: Callable[[Sequence[float]], list[float]],
-) -> None:
+def test_proposal_that_has_not_moved_is_not_made_again(scores: Scores) -> None:
+    """A sign that resembles a person."""
+    np.testing.assert_array_equal(scores([0.2, 0.4, 0.45, 0.3, 0.49], 0), [0.0, np.nan, 0, 0, 0])
+    np.testing.assert_array_equal(scores([0.4, 0.4], 0), [0.4, 0.0])
+
+
+def test_person_with_a_high_score_once_is_detected_with_lower_ones(scores: Scores) -> None:
     np.testing.assert_array_equal(
-        scores([0.2, 0.4, 0.5, 0.4, 0.36, 0.34, 0.4]), [0.0, np.nan, 0.5, 0.4, 0.36, 0.0, np.nan]
+        scores([0.2, 0.4, 0.5, 0.4, 0.36, 0.34, 0.4], 4), [0.0, np.nan, 0.5, 0.4, 0.36, 0.0, np.nan]
     )
