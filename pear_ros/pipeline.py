@@ -20,7 +20,7 @@ from pear_ros.core.camera import Camera
 from pear_ros.core.estimator import Body, Detection, Estimator
 from pear_ros.core.parameters import Settings
 from pear_ros.core.people import Array, Image, People
-from pear_ros.detection.detectors import BuiltInDetector, Detector
+from pear_ros.detection.detectors import Detector, make_detector
 from pear_ros.estimators.landmark_estimator import LandmarkEstimator
 from pear_ros.scale.metric_scale import MetricScale
 from pear_ros.smoothing.smoother import Smoother
@@ -40,13 +40,13 @@ class Pipeline:
         """Make a pipeline without any state.
 
         `estimator`: None for the open default, LandmarkEstimator; `detector`: None for the built-in
-        one, BuiltInDetector; `settings`: for images that come without their own; `id_prefix`: the
-        start of track ids, before their number. Raises pear_ros.io.downloads.AssetError when the
+        one; `settings`: for images that come without their own; `id_prefix`: the start of track
+        ids, before their number. Raises pear_ros.io.downloads.AssetError when the
         landmark models have not been downloaded.
         """
         self._settings = settings or Settings()
         self._estimator = estimator or LandmarkEstimator()
-        self._detector = detector or BuiltInDetector()
+        self._detector = detector or make_detector()
         self._bodies = ScaledBodies(self._estimator)
         self._tracker = Tracker(id_prefix)
         self._metric_scale = MetricScale(self._bodies)
@@ -100,7 +100,8 @@ class Pipeline:
         with self._one_blas_thread:
             if detections is None:
                 coasting = self._tracker.coasting_boxes()
-                detections = self._detector(image, self._tracker.count, coasting)
+                count = self._tracker.count
+                detections = self._detector(image, count, coasting, stamp)
             plan = self._tracker.predict(detections, stamp, settings.max_humans)
             try:
                 estimates = self._estimator.estimate(image, camera, plan.regions, stamp)

@@ -16,7 +16,7 @@ ESTIMATORS = ("auto", "pear", "landmarks")
 PEAR_BODIES = ("ehm-s", "smplx")
 RUNTIMES = ("auto", "tensorrt", "torch", "onnxruntime", "openvino")
 PRECISIONS = ("auto", "fp32", "fp16", "bf16", "int8")
-DETECTORS = ("built_in", "topic", "full_frame")
+DETECTORS = ("built_in", "blazepose", "topic", "full_frame")
 MESH_DETAILS = ("full", "medium", "low")
 TRANSFORMS = ("off", "roots", "joints")
 IMAGE_TRANSPORTS = ("raw", "compressed")
@@ -148,9 +148,17 @@ class Parameters(Settings):
     )
     detector: str = _parameter(
         "built_in",
-        "What detects people: 'built_in', 'topic' for vision_msgs/Detection2DArray of any detector "
-        "on the topic detections, or 'full_frame' for one person anywhere in the image.",
+        "What detects people: 'built_in' for NanoDet, 'blazepose' for BlazePose's detector, which "
+        "takes less time but misses many people, 'topic' for vision_msgs/Detection2DArray of any "
+        "detector on the topic detections, or 'full_frame' for one person anywhere in the image.",
         choices=DETECTORS,
+    )
+    min_detection_score: float = _parameter(
+        0.35,
+        "Minimum score of a person whom the built-in detector finds. A lower one finds more "
+        "people, and more that are none.",
+        low=0.2,
+        high=1.0,
     )
     detection_classes: str = _parameter(
         "person",
@@ -159,7 +167,8 @@ class Parameters(Settings):
     )
     detection_score: float = _parameter(
         0.3,
-        "Minimum score of a person on the topic detections.",
+        "Minimum score of a person on the topic detections (min_detection_score: of the built-in "
+        "detector).",
         low=0.0,
         high=1.0,
         live=True,

@@ -45,6 +45,20 @@ def check_open_body() -> Iterator[Finding]:
     yield ok("models.open_body", f"{body.name}, {body.license_note}", name=body.name)
 
 
+def check_detector() -> Iterator[Finding]:
+    """Check the built-in person detector, which is part of the package."""
+    from pear_ros.detection.nanodet import model_content
+
+    try:
+        content = model_content()
+    except assets.AssetError as error:
+        advice = "until then BlazePose detects people, and misses many"
+        yield warn("models.detector", str(error), advice, detector="blazepose")
+    else:
+        text = f"NanoDet-g, {_megabytes(len(content))}, licence: Apache-2.0"
+        yield ok("models.detector", text, detector="nanodet")
+
+
 def check_pear_files(folder: Path | None) -> Iterator[Finding]:
     """Check PEAR's files and graphs in `folder`, by default the model folder."""
     from pear_ros.pear.files import FILES, default_model_folder, find_model_files
