@@ -83,7 +83,8 @@ def process(
         table.append(stamp, people, persons)
         meshes = pipeline.meshes(dataclasses.replace(people, persons=persons))
         ids = [person.id for person in persons]
-        overlay = draw_overlay(image, camera, meshes, faces, ids)
+        unread = [person.id for person in persons if not person.pose_observed]
+        overlay = draw_overlay(image, camera, meshes, faces, ids, faint=unread)
         return np.hstack([overlay, side.draw(meshes, ids, height)])
 
     if frames.is_still:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 ESTIMATORS = ("auto", "pear", "landmarks")
+LANDMARKS = ("auto", "full", "heavy")
 PEAR_BODIES = ("ehm-s", "smplx")
 RUNTIMES = ("auto", "tensorrt", "torch", "onnxruntime", "openvino")
 PRECISIONS = ("auto", "fp32", "fp16", "bf16", "int8")
@@ -115,6 +116,13 @@ class Parameters(Settings):
         "'landmarks' for the open default, 'auto' for PEAR if its files are complete, else the "
         "default; the log says why.",
         choices=ESTIMATORS,
+    )
+    landmarks: str = _parameter(
+        "auto",
+        "Model of the body landmarks of the open default: 'full', 'heavy' for the more accurate "
+        "one, which takes about three times as long, 'auto' for heavy for detected people who are "
+        "new and for one who fits badly, else full. Without the heavy model's file, auto is full.",
+        choices=LANDMARKS,
     )
     model_folder: str = _parameter(
         "",

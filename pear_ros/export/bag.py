@@ -145,10 +145,12 @@ def _person(human: Any) -> Person:
         else getattr(human, name)
         for name, array_field in ESTIMATE_ARRAYS.items()
     }
+    state = TrackingState(human.tracking_state)
     return Person(
         **arrays,
         id=human.id,
-        state=TrackingState(human.tracking_state),
+        state=state,
+        pose_observed=state is not TrackingState.DETECTED,
         box=_floats([left, top, left + roi.width, top + roi.height]),
         smplx=SmplxParams(
             pose=np.concatenate(rotations, dtype=np.float32).reshape(-1, 3),

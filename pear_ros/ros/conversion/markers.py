@@ -5,19 +5,19 @@ About 80,000 geometry_msgs/Point objects for each person would take hundreds of 
 the message is serialised once for a set of ids; for each image only the corners of the triangles
 are copied into it. The bytes are those of rclpy's own serialiser.
 
-RViz needs one opaque TRIANGLE_LIST per person with a constant number of points (its fast update
+RViz needs one TRIANGLE_LIST per person with a constant number of points (its fast update
 path), a `ns` for each person, and DELETE for people who are lost.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 import numpy.typing as npt
 
 from pear_ros.core.people import Array
-from pear_ros.rendering.colours import id_colour
+from pear_ros.rendering.colours import FAINT, id_colour
 from pear_ros.ros.conversion.cdr import CdrWriter, MessageTemplate, number_indices
 
 LIFETIME_SECONDS = 0.5
@@ -45,7 +45,7 @@ class MeshMarkers:
             raise ValueError(f"faces name vertices outside 0 to {vertex_count - 1}")
         self._corners = corners
         self._vertices = np.empty((vertex_count, 3), np.float64)
-        self._key: tuple[str, tuple[str, ...], tuple[str, ...]] | None = None
+        self._key: tuple[str, tuple[str, ...], tuple[str, ...], frozenset[str]] | None = None
         self._template: MessageTemplate
         self._stamps: npt.NDArray[np.intp]
         """(N, 2) indices of seconds and nanoseconds of each marker, as int32."""
@@ -59,13 +59,15 @@ class MeshMarkers:
         ids: Sequence[str],
         meshes: Array,
         lost: Sequence[str] = (),
+        faint: Collection[str] = (),
     ) -> bytes:
         """Return a MarkerArray with `meshes` (N, V, 3), one for each of `ids`, that deletes `lost`.
 
         Vertices are in metres in the frame `frame_id`; NaN and infinities are kept. `frame_id` and
-        `stamp` (seconds, nanoseconds): those of the image.
+        `stamp` (seconds, nanoseconds): those of the image. Meshes of `faint` ids are translucent:
+        people whose body was not observed.
         """
-        key = (frame_id, tuple(ids), tuple(lost))
+        key = (frame_id, tuple(ids), tuple(lost), frozenset(faint))
         if key != self._key:
             self._lay_out(*key)
             self._key = key
@@ -77,13 +79,16 @@ class MeshMarkers:
             np.take(self._vertices, self._corners, axis=0, out=points, mode="clip")
         return self._template.tobytes()
 
-    def _lay_out(self, frame_id: str, ids: Sequence[str], lost: Sequence[str]) -> None:
+    def _lay_out(
+        self, frame_id: str, ids: Sequence[str], lost: Sequence[str], faint: Collection[str]
+    ) -> None:
         writer = CdrWriter()
         stamps: list[int] = []
         points: list[int] = []
         writer.write("I", len(ids) + len(lost))
         for track_id in ids:
-            self._lay_out_marker(writer, frame_id, track_id, _ADD, stamps, points)
+            alpha = FAINT if track_id in faint else 1.0
+            self._lay_out_marker(writer, frame_id, track_id, _ADD, stamps, points, alpha)
         for track_id in lost:
             self._lay_out_marker(writer, frame_id, track_id, _DELETE, stamps, points)
         self._template = MessageTemplate(writer)
@@ -101,6 +106,7 @@ class MeshMarkers:
         action: int,
         stamps: list[int],
         points: list[int],
+        alpha: float = 1.0,
     ) -> None:
         """Write one visualization_msgs/Marker, field by field."""
         shown = action == _ADD
@@ -111,7 +117,7 @@ class MeshMarkers:
         writer.write("i", 0, _TRIANGLE_LIST, action)  # id, type, action
         writer.write("d", 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0)  # pose
         writer.write("d", 1.0, 1.0, 1.0)  # scale
-        writer.write("f", *id_colour(track_id), 1.0)
+        writer.write("f", *id_colour(track_id), alpha)
         writer.write("i", 0)  # lifetime, whole seconds
         writer.write("I", round(LIFETIME_SECONDS * 1e9))
         writer.write("B", False)  # frame_locked

@@ -116,7 +116,9 @@ class Outputs:
             shown: Array = mesh.take(meshes)
         if overlay:
             with statistics.stage("draw"):
-                drawn = draw_overlay(image, people.camera, shown, mesh.faces, results.ids)
+                drawn = draw_overlay(
+                    image, people.camera, shown, mesh.faces, results.ids, faint=results.unread
+                )
 
         with statistics.stage("publish"):
             if watched.humans:
