@@ -51,7 +51,7 @@ def test_people_keep_their_ids(results: list[People]) -> None:
 def test_results_name_estimator_and_body(results: list[People], pipeline: Pipeline) -> None:
     people = results[0]
     assert people.model_id.startswith("landmarks/")
-    assert people.body_model == pipeline.body.name == "anny-smplx/1"
+    assert people.body_model == pipeline.body.name == "anny-smplx/2"
     assert people.camera.source is IntrinsicsSource.FIELD_OF_VIEW
     assert {p.depth_source for p in people.persons} == {DepthSource.ASSUMED}
 
