@@ -89,6 +89,11 @@ class LandmarkEstimator(Stateful):
         """The open body, which is part of the package."""
         return self._fit.body
 
+    @property
+    def landmarks(self) -> list[PersonLandmarks]:
+        """The landmarks of everyone estimated in the last image, in any order."""
+        return [state.landmarks for state in self._states.values() if state.landmarks]
+
     def estimate(
         self, image: Image, camera: Camera, regions: Sequence[Region], stamp: float
     ) -> list[Estimate | None]:

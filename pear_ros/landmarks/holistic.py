@@ -7,8 +7,11 @@ import queue
 from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import TypeVar
+
+import numpy as np
 
 from pear_ros.core.log import get_logger
 from pear_ros.core.parameters import Parameters
@@ -19,6 +22,7 @@ from pear_ros.landmarks.face import FaceModel
 from pear_ros.landmarks.hands import HandModel
 from pear_ros.landmarks.pose import PoseModel
 from pear_ros.landmarks.roi import Roi
+from pear_ros.landmarks.topology import Pose
 from pear_ros.landmarks.types import FaceLandmarks, HandLandmarks, PersonLandmarks, PoseLandmarks
 
 _logger = get_logger(__name__)
@@ -28,7 +32,10 @@ RETRY_INTERVAL = 3
 SMALL = 130.0
 """Side of a region, pixels; landmarks in a smaller one are coarse."""
 SMALL_INTERVAL = 3
-"""Images between two detections of a small hand or face; its landmarks are kept in between."""
+"""Images between two detections of a small hand or face; its landmarks move with the body in
+between."""
+
+_HEAD = slice(Pose.NOSE, Pose.MOUTH_RIGHT + 1)
 
 _Part = TypeVar("_Part", HandLandmarks | None, FaceLandmarks | None)
 
@@ -147,6 +154,7 @@ class HolisticLandmarks:
             last, age = known, known.age + 1
         else:
             last, age = PersonLandmarks(pose), 0
+        carried_along = partial(_carried_along, last.pose, pose)
 
         def submit(
             detect: Callable[..., _Part], part: _Part, turn: int, *side: str
@@ -154,7 +162,7 @@ class HolisticLandmarks:
             if age == 0 or _due(part, age + turn):
                 return self._pool.submit(detect, image, pose, part, *side)
             kept: Future[_Part] = Future()
-            kept.set_result(part)
+            kept.set_result(carried_along(part, *side))
             return kept
 
         return PendingLandmarks(
@@ -199,6 +207,17 @@ class HolisticLandmarks:
     ) -> FaceLandmarks | None:
         with self._models() as models:
             return models.face(image, pose, previous)
+
+
+def _carried_along(before: PoseLandmarks, now: PoseLandmarks, part: _Part, side: str = "") -> _Part:
+    """Return a hand or, without `side`, a face, moved as the body's landmarks from `before`."""
+    if part is None:
+        return part
+    place = [Pose[f"{side}_WRIST"]] if side else _HEAD
+    movement = (now.image[place, :2] - before.image[place, :2]).mean(axis=0)
+    dx, dy = (float(value) for value in movement)
+    roi = replace(part.roi, x=part.roi.x + dx, y=part.roi.y + dy)
+    return replace(part, image=part.image + np.array([dx, dy, 0.0], np.float32), roi=roi)
 
 
 def _pose_models(model: str) -> tuple[PoseModel, PoseModel]:

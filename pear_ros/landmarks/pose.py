@@ -76,15 +76,6 @@ def sufficiently_visible(pose: PoseLandmarks) -> bool:
     return bool(max(pose.presence[Pose.NOSE], pose.presence.mean()) >= 0.5)
 
 
-def pose_distance(a: PoseLandmarks, b: PoseLandmarks) -> float:
-    """Return the mean distance between two bodies' landmarks in the image, over the smaller's size.
-
-    Below about 0.1 both are landmarks of the same person in one image.
-    """
-    distances = np.linalg.norm(a.image[:, :2] - b.image[:, :2], axis=1)
-    return float(distances.mean()) * ROI_SCALE / min(a.roi.size, b.roi.size)
-
-
 class PoseModel:
     """Detects the landmarks of the person in the middle of a region; not thread-safe."""
 

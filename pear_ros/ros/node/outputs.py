@@ -43,7 +43,7 @@ class Watched(NamedTuple):
     points: bool
     body_joint_states: bool
     tf: bool
-    """False while the parameter transforms is off, as /tf always has subscribers on a robot."""
+    """Whether /tf is published: the parameter transforms, as a robot always subscribes to /tf."""
 
 
 class Outputs:
