@@ -14,6 +14,7 @@ from pear_ros.core.estimator import Detection, Region
 from pear_ros.core.people import Array, Image, TrackingState
 from pear_ros.detection.detectors import NoDetector
 from pear_ros.estimators.landmark_estimator import LandmarkEstimator
+from pear_ros.fitting.pose_prior import OTHER_SIDE_JOINT
 from pear_ros.pipeline import Pipeline
 from testing.synthetic_people import SyntheticPerson, SyntheticStudio
 
@@ -76,7 +77,12 @@ def test_somebody_whom_an_edge_cuts_off_is_found_in_place(
     assert estimate.score >= SCORE
     assert estimate.pose_observed
     true = camera.project(person.joints[:22])
-    off = np.linalg.norm(estimate.keypoints[:22] - true, axis=1) / np.ptp(true[:, 1])
+    found = estimate.keypoints[:22]
+    if edge == "top":
+        # Without eyes front and back look the same: the right place counts here, not the facing.
+        swapped = found[OTHER_SIDE_JOINT]
+        found = min(found, swapped, key=lambda points: float(np.abs(points - true).mean()))
+    off = np.linalg.norm(found - true, axis=1) / np.ptp(true[:, 1])
     visible = (true >= 0).all(axis=1) & (true < [camera.width, camera.height]).all(axis=1)
     assert np.median(off[visible]) < 0.1
 
