@@ -93,7 +93,8 @@ class Pipeline:
         from image to image, call `reset` before an image of another scene. `detections`: the people
         in this image, instead of the detector's. `depth` (height, width): metres along the optical
         axis for each pixel of the image, NaN: unknown; ValueError when its size is not the image's.
-        `settings`: for this image; None: those given to the constructor.
+        `settings`: for this image; None: those given to the constructor. What the estimator raises
+        is passed on; the tracks continue with the next image.
         """
         settings = settings or self._settings
         with self._one_blas_thread:
@@ -102,8 +103,14 @@ class Pipeline:
                 count = self._tracker.count
                 detections = self._detector(image, count, coasting, stamp)
             plan = self._tracker.predict(detections, stamp, settings.max_humans)
-            estimates = self._estimator.estimate(image, camera, plan.regions, stamp)
-            persons = self._tracker.update(plan, estimates, camera)
+            try:
+                estimates = self._estimator.estimate(image, camera, plan.regions, stamp)
+                persons = self._tracker.update(plan, estimates, camera)
+            except Exception:
+                # Tracks are as before this image, but its detections are lost: search all of the
+                # next one.
+                self._detector.reset()
+                raise
             persons = self._metric_scale(
                 persons, camera, stamp, depth, settings.body_height or None
             )
@@ -118,7 +125,7 @@ class Pipeline:
 
     def reset(self) -> None:
         """End all tracks and drop all other state, before an image of another scene."""
-        for component in self._stateful().values():
+        for component in self.components().values():
             component.reset()
 
     def state(self) -> dict[str, Any]:
@@ -126,14 +133,14 @@ class Pipeline:
 
         It is not copied: copy or encode it before the next image.
         """
-        return {name: component.state() for name, component in self._stateful().items()}
+        return {name: component.state() for name, component in self.components().items()}
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Replace the state by one that `state` of a pipeline with the same configuration returned.
 
         It is not copied: the pipeline owns it from then on.
         """
-        for name, component in self._stateful().items():
+        for name, component in self.components().items():
             component.restore(state[name])
 
     def close(self) -> None:
@@ -141,7 +148,7 @@ class Pipeline:
         self._detector.close()
         self._estimator.close()
 
-    def _stateful(self) -> dict[str, Any]:
+    def components(self) -> dict[str, Any]:
         """Return the components that keep state from image to image, by name."""
         return {
             "tracker": self._tracker,

@@ -17,7 +17,8 @@ from pear_ros.core.camera import Camera
 from pear_ros.core.people import Array
 from pear_ros.fitting.pose_prior import PosePrior, confidence, front_back_swapped
 from pear_ros.fitting.skeleton import AttachedPoints, BodyState, Skeleton
-from pear_ros.fitting.solver import BodySolver, GaussianPrior, Observation, fit_translation
+from pear_ros.fitting.solver import BodySolver, GaussianPrior, Observation
+from pear_ros.fitting.translation import fit_translation
 from pear_ros.landmarks.types import PoseLandmarks
 
 _MIN_VISIBILITY = 0.1
@@ -91,7 +92,7 @@ class BodyFitter:
                 observed, (start, joint_error, betas_error) = other_observed, again
                 swapped_for = previous.swapped_for + elapsed
         priors = self._priors(start, betas_error, previous, elapsed)
-        state = self._solver(start, observed, priors, camera)
+        state = self._solver(start, observed, priors, camera).state
         points = self._skeleton.points(self._skeleton.pose(state), observed.points)
         return BodyFit(
             state=state,
@@ -156,10 +157,13 @@ class BodyFitter:
 
 
 def _median_distance(points: Array, observed: Observation, camera: Camera) -> float:
-    """Return the median distance, pixels, between projected points (N, 3) and observed ones."""
-    distance = np.linalg.norm(camera.project(points) - observed.pixels, axis=1)
+    """Return the median distance, pixels, between projected points (N, 3) and observed ones.
+
+    It is infinite for points behind the camera, and if nothing is observed.
+    """
     used = np.isfinite(observed.error)
-    return float(np.median(distance[used])) if used.any() else np.inf
+    distance = np.linalg.norm(camera.project(points[used]) - observed.pixels[used], axis=1)
+    return float(np.median(np.nan_to_num(distance, nan=np.inf))) if used.any() else np.inf
 
 
 def _turn(state: BodyState, before: BodyState) -> float:

@@ -72,3 +72,5 @@ class PersonLandmarks:
     face: FaceLandmarks | None = None
     age: int = 0
     """Images since the person was found first."""
+    vouched: bool = False
+    """Whether a detector found the person, in this image or an earlier one."""

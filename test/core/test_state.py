@@ -55,7 +55,7 @@ def test_restored_pipeline_continues_with_the_same_results(
     run(first, frames[:5], depth=DEPTH)
     kept = dumps(first.state())
     for name, state in first.state().items():
-        assert dumps(state) != fresh[name], f"{name} has remembered something"
+        assert dumps(state) != fresh[name], f"{name} has no state of the images"
     for pipeline in (first, second):
         pipeline.restore(loads(kept))
     assert dumps(second.state()) == dumps(first.state())
@@ -63,8 +63,8 @@ def test_restored_pipeline_continues_with_the_same_results(
     assert dumps(found) == dumps(expected)
     assert dumps(second.state()) == dumps(first.state()) != kept
 
-    forgetful = run(Pipeline(), frames[5:])
-    assert dumps(forgetful) != dumps(expected), "what was remembered matters"
+    reset = run(Pipeline(), frames[5:])
+    assert dumps(reset) != dumps(expected), "the state matters"
 
 
 def test_detector_state_includes_the_pending_search(frames: list[tuple[float, Image]]) -> None:
@@ -74,9 +74,9 @@ def test_detector_state_includes_the_pending_search(frames: list[tuple[float, Im
     for inputs in images[:4]:
         detector(*inputs)
     other.restore(loads(dumps(detector.state())))
-    told, again = ([d(*inputs) for inputs in images[4:]] for d in (detector, other))
-    assert told[0], "in the image before"
-    for expected, found in zip(told, again, strict=True):
+    original, restored = ([d(*inputs) for inputs in images[4:]] for d in (detector, other))
+    assert original[0], "in the image before"
+    for expected, found in zip(original, restored, strict=True):
         np.testing.assert_array_equal([d.box for d in found], [d.box for d in expected])
     detector.close()
     other.close()
