@@ -17,6 +17,7 @@ from pear_ros.core.people import NUM_JOINTS, Array, Estimate, Image, Person, Smp
 from pear_ros.core.state import Stateful
 from pear_ros.fitting import BodyFit, BodyFitter, PartFitter
 from pear_ros.fitting.body_in_box import BodyInBox
+from pear_ros.fitting.joint_visibility import joint_visibility
 from pear_ros.landmarks.detected_pose import LENGTHS
 from pear_ros.landmarks.holistic import (
     DetectedPerson,
@@ -116,7 +117,7 @@ class LandmarkEstimator(Stateful):
             detected = not math.isnan(region.score)
             if person and body and _is_person(person, body, detected, state is not None):
                 landmarks = person.result()
-                estimate = self._estimate(landmarks, body, camera, region)
+                estimate = self._estimate(landmarks, body, camera, region, image)
                 states[region.id] = _RegionState(landmarks, body, estimate.smplx, stamp)
                 estimates.append(estimate)
             elif detected:
@@ -167,7 +168,12 @@ class LandmarkEstimator(Stateful):
         return self._fit(ideal, camera.pinhole, state.body, stamp - state.stamp)
 
     def _estimate(
-        self, person: PersonLandmarks, body: BodyFit, camera: Camera, region: Region
+        self,
+        person: PersonLandmarks,
+        body: BodyFit,
+        camera: Camera,
+        region: Region,
+        image: Image,
     ) -> Estimate:
         ideal = replace(
             person,
@@ -176,6 +182,9 @@ class LandmarkEstimator(Stateful):
             face=person.face and undistorted_part(person.face, camera),
         )
         smplx, joint_confidence = self._fit_parts(body, ideal, camera.pinhole)
+        if person.vouched:
+            # A table or the image's edge may hide half the body: nothing is seen of it.
+            joint_confidence = joint_confidence * joint_visibility(person.pose, image)
         joints = self._joints(smplx)
         return Estimate(
             score=float(np.fmax(_score(person.pose, body, person.vouched), region.score)),

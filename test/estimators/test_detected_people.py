@@ -19,6 +19,7 @@ from testing.synthetic_people import SyntheticPerson, SyntheticStudio
 
 SIDE = 480
 HEAD = 15
+ANKLES = [7, 8]
 SCORE = 0.7
 
 
@@ -157,7 +158,25 @@ def test_somebody_behind_a_table_is_read_above_it(
     assert one is not None and one.pose_observed
     true = person.camera.project(person.joints)
     assert np.linalg.norm(one.keypoints[HEAD] - true[HEAD]) < 0.1 * (box[3] - box[1])
-    assert one.joint_confidence[[7, 8]].max() < one.joint_confidence[HEAD]
+    assert one.joint_confidence[HEAD] > 0.8
+    assert one.joint_confidence[ANKLES].max() < 0.2
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_close_up_has_its_head_in_place_and_invents_no_feet(
+    estimator: LandmarkEstimator, seed: int
+) -> None:
+    rng = np.random.default_rng([seed, 5])
+    near = SyntheticStudio().shoot(rng, "standing", 15, (SIDE, SIDE), margin=1.05, close_up=True)
+    box = np.clip(box_of(near), 0, SIDE)
+    estimator.reset()
+    (one,) = estimator.estimate(near.image, near.camera, [Region("r1", box, SCORE)], 0.0)
+    assert one is not None and one.pose_observed
+    head = near.camera.project(near.joints)[HEAD]
+    assert np.linalg.norm(one.keypoints[HEAD] - head) < 0.1 * (box[2:] - box[:2]).max()
+    assert one.joints[HEAD, 2] == pytest.approx(float(near.joints[HEAD, 2]), rel=0.3)
+    assert one.joint_confidence[HEAD] > 0.5
+    assert one.joint_confidence[ANKLES].max() < 0.1
 
 
 def test_state_of_a_person_who_is_detected_can_be_restored(
