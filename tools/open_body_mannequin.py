@@ -77,11 +77,12 @@ PATCHES = (
 )
 
 SKINNING_PATCHES = (
-    Patch((0.0, -0.065, 0.11), (0.10, 0.11, 0.12), 0.3, 0.08),
-    Patch((0.0, -0.095, 0.04), (0.10, 0.10, 0.17), 0.3, 0.08),
-    Patch((0.06, -0.06, -0.04), (0.16, 0.18, 0.13), 0.3, 0.08),
+    Patch((0.0, -0.065, 0.11), (0.10, 0.11, 0.12), 0.3, 0.03),
+    Patch((0.0, -0.095, 0.04), (0.10, 0.10, 0.17), 0.3, 0.03),
+    Patch((0.06, -0.06, -0.04), (0.16, 0.18, 0.13), 0.3, 0.03),
 )
-"""Where skinning weights belong to folds that are no longer there: groin and buttocks."""
+"""Where skinning weights belong to folds that are no longer there: groin and buttocks. Smoothing by
+more would let the groin follow the thighs and wrinkle when a person sits."""
 
 LEAST_KEEP = 1e-6
 """Spring in the core of a patch; keeps the system well-conditioned where nothing is held."""
@@ -147,16 +148,15 @@ def _shape_smoother(surface: _Surface, vertices: Array, weights: Array) -> Smoot
 
 
 def _smooth_weights(surface: _Surface, vertices: Array, weights: Array) -> Array:
-    """Return the skinning weights (V, 55), interpolated over groin and buttocks.
+    """Return the skinning weights (V, 55), smoothed over groin and buttocks.
 
     `vertices` (V, 3): the mean body before smoothing. Rows sum to 1 and have at most INFLUENCES
     joints.
     """
-    masks = [patch.mask(vertices) for patch in SKINNING_PATCHES]
-    mask: Array = np.max(masks, axis=0)
-    lengths = [patch.length * each for patch, each in zip(SKINNING_PATCHES, masks, strict=True)]
-    inside = mask > 0.0
-    smooth = surface.smoother(np.max(lengths, axis=0), 1.0 - mask, ~inside)
+    lengths = [patch.length * patch.mask(vertices) for patch in SKINNING_PATCHES]
+    length: Array = np.max(lengths, axis=0)
+    inside = length > 0.0
+    smooth = surface.smoother(length, np.ones(len(length)), ~inside)
     smoothed: Array = smooth(weights)[inside]
     threshold = np.maximum(np.sort(smoothed, axis=1)[:, -INFLUENCES], LEAST_INFLUENCE)
     smoothed[smoothed < threshold[:, np.newaxis]] = 0.0

@@ -32,6 +32,10 @@ MIN_SCORE = 0.2
 """Least score of a detection; most of those just above it are no people."""
 MIN_SIZE = 40.0
 """Least length of a box's longer side, pixels of the image: nobody in a smaller one can be read."""
+_SMALL = 32.0
+"""Length of a box's longer side, pixels of the network's input, below which it is small."""
+_MIN_SCORE_SMALL = 0.5
+"""Least score of a detection with a small box; most others are signs, posts and windows."""
 
 _MEAN = np.array([103.53, 116.28, 123.675], np.float32)
 """Mean in training of the colours blue, green and red."""
@@ -136,11 +140,12 @@ class NanoDet:
             self._network = _Network(self._content, size, self._num_threads)
         candidates = self._network(letterbox.apply(image))
         boxes, scores = suppressed(candidates)
+        reliable = (_longer_sides(boxes) >= _SMALL) | (scores >= _MIN_SCORE_SMALL)
         boxes = letterbox.to_image(boxes)
-        large = (boxes[:, 2:] - boxes[:, :2]).max(axis=1, initial=0.0) >= MIN_SIZE
+        kept = reliable & (_longer_sides(boxes) >= MIN_SIZE)
         return [
             Detection(box, float(score))
-            for box, score in zip(boxes[large], scores[large], strict=True)
+            for box, score in zip(boxes[kept], scores[kept], strict=True)
         ]
 
 
@@ -234,3 +239,8 @@ def suppressed(candidates: Candidates) -> tuple[Array, Array]:
     same_object = iou_matrix(boxes, candidates.boxes) >= _SAME_OBJECT_IOU  # (M, N)
     other = np.where(same_object, candidates.other, 0.0).max(axis=1, initial=0.0)
     return boxes[other <= scores], scores[other <= scores]
+
+
+def _longer_sides(boxes: Array) -> Array:
+    """(N,) of boxes (N, 4)."""
+    return np.asarray((boxes[:, 2:] - boxes[:, :2]).max(axis=1, initial=0.0))

@@ -29,6 +29,8 @@ Things that resemble people are detected again and again, but with lower scores;
 vary as they move.
 """
 
+_MAX_MISSES = 2
+"""Successive searches that may miss a person who keeps being detected with low scores."""
 _UNCHANGED_IOU = 0.8
 """Two boxes with a larger intersection over union show the same thing, which has not moved."""
 _TOLERANCE = 0.005
@@ -55,8 +57,8 @@ class NanoDetDetector:
         self._detect = NanoDet()
         self._min_score = min_score
         self._search = BackgroundSearch()
-        self._confident: list[Array] = []
-        """Boxes (4,) of those detected in the last search who are certainly people."""
+        self._confident: list[tuple[Array, int]] = []
+        """Boxes (4,) of those who are certainly people, and searches since that missed them."""
         self._proposed: list[Array] = []
         """Boxes (4,) of proposals that were detected in the last search as well."""
         self._size: tuple[int, int] | None = None
@@ -111,14 +113,15 @@ class NanoDetDetector:
 
         `single`: the image has no history, so that the least score has to suffice.
         """
-        confident, self._confident = self._confident, []
+        confident: list[tuple[Array, int]] = []
         proposed, self._proposed = self._proposed, []
         judged = []
         for detection in detections:
             box, suffices = detection.box, detection.score >= self._min_score
-            if detection.score >= CONFIDENT_SCORE or any(same_person(box, b) for b in confident):
+            known = any(same_person(box, other) for other, _ in self._confident)
+            if detection.score >= CONFIDENT_SCORE or known:
                 if suffices:
-                    self._confident.append(box)
+                    confident.append((box, 0))
                     judged.append(detection)
                 continue
             unchanged = [b for b in proposed if iou_matrix(box[None], b[None]) > _UNCHANGED_IOU]
@@ -127,6 +130,12 @@ class NanoDetDetector:
             elif suffices:
                 self._proposed.append(box)
                 judged.append(detection if single else Detection(box))
+        missed = [
+            (box, misses + 1)
+            for box, misses in self._confident
+            if misses < _MAX_MISSES and not any(same_person(box, other) for other, _ in confident)
+        ]
+        self._confident = confident + missed
         return judged
 
     def close(self) -> None:

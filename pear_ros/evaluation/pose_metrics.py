@@ -11,13 +11,15 @@ import numpy.typing as npt
 
 from pear_ros.evaluation.labels import Doubles
 
+Points = npt.NDArray[np.floating]
+
 RIGHT_WITHIN = 20.0
 """Greatest error of an orientation that counts as right, degrees."""
 REVERSED_FROM = 90.0
 """Error of the facing from which on front is taken for back, degrees."""
 
 
-def mpjpe(found: Doubles, truth: Doubles) -> float:
+def mpjpe(found: Points, truth: Points) -> float:
     """Return the mean distance of joints (J, 3), mm, over the known ones; NaN: none.
 
     MPJPE (Ionescu et al., Human3.6M, TPAMI 2014).
@@ -37,7 +39,7 @@ def root_relative_error(
     return mpjpe(found - found_root, truth - truth_root)
 
 
-def pa_mpjpe(found: Doubles, truth: Doubles) -> float:
+def pa_mpjpe(found: Points, truth: Points) -> float:
     """Return the mean distance of joints (J, 3), mm, after the best similarity transform.
 
     PA-MPJPE: rotation, uniform scale and translation by least squares (Umeyama, TPAMI 1991). NaN
@@ -49,7 +51,7 @@ def pa_mpjpe(found: Doubles, truth: Doubles) -> float:
     return mpjpe(aligned(found[known], truth[known]), truth[known])
 
 
-def aligned(points: Doubles, target: Doubles) -> Doubles:
+def aligned(points: Points, target: Points) -> Doubles:
     """Return points (N, 3) after the similarity transform that brings them nearest to `target`."""
     centre, middle = points.mean(axis=0), target.mean(axis=0)
     source, goal = points - centre, target - middle

@@ -14,7 +14,7 @@ from pear_ros.core.people import Image
 from pear_ros.evaluation.detection_metrics import counts
 from pear_ros.evaluation.keypoint_metrics import errors
 from pear_ros.evaluation.labels import Doubles, LabelledPictures
-from pear_ros.evaluation.matching import FoundPerson, MatchedPicture
+from pear_ros.evaluation.matching import MatchedPicture
 from pear_ros.evaluation.pictures import read_picture
 from pear_ros.rendering.colours import PAPER
 from pear_ros.rendering.contact_sheet import contact_sheet
@@ -25,6 +25,9 @@ COLUMNS = 4
 _ROOM = 1.5
 """Side of what is shown over the longer side of the person's box."""
 _LABEL, _FOUND, _THIS = (60, 200, 60), (40, 120, 255), (60, 60, 255)
+_FAR = 9999
+"""Pixels from which on a place outside the tile may be anywhere."""
+_Colour = tuple[int, int, int]
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
 BONES = (
     *((0, 1), (0, 2), (1, 3), (2, 4), (5, 6), (5, 7), (7, 9), (6, 8), (8, 10), (5, 11), (6, 12)),
@@ -69,18 +72,20 @@ class _Case:
     def tile(self, labels: LabelledPictures) -> Image:
         """Return the surroundings of the person, with everyone's boxes and keypoints."""
         labelled = labels.pictures[self._result.index]
-        image = read_picture(labelled)
+        canvas = _Canvas(read_picture(labelled), self._box)
         for person in self._result.people:
-            _draw_box(image, person.box, _LABEL)
-            _draw_keypoints(image, person.keypoints[:, :2], person.labelled, _LABEL)
+            canvas.box(person.box, _LABEL)
+            canvas.keypoints(person.keypoints[:, :2], person.labelled, _LABEL)
         for one in self._result.found:
-            _draw_found(image, one)
-        _draw_box(image, self._box, _THIS)
-        tile = _around(image, self._box)
+            canvas.box(one.box, _FOUND)
+            known = np.asarray(np.isfinite(one.keypoints).all(axis=1))
+            canvas.keypoints(one.keypoints, known, _FOUND)
+            canvas.bones(one.keypoints, known, _FOUND)
+        canvas.box(self._box, _THIS)
         for line, y in ((labelled.path.name, 16), (self._text, TILE - 8)):
-            cv2.putText(tile, line, (5, y), _FONT, 0.45, (0, 0, 0), 3, cv2.LINE_AA)
-            cv2.putText(tile, line, (5, y), _FONT, 0.45, (255, 255, 255), 1, cv2.LINE_AA)
-        return tile
+            cv2.putText(canvas.tile, line, (5, y), _FONT, 0.45, (0, 0, 0), 3, cv2.LINE_AA)
+            cv2.putText(canvas.tile, line, (5, y), _FONT, 0.45, (255, 255, 255), 1, cv2.LINE_AA)
+        return canvas.tile
 
 
 def _missed(results: Sequence[MatchedPicture]) -> list[_Case]:
@@ -112,35 +117,37 @@ def _worst_keypoints(results: Sequence[MatchedPicture]) -> list[_Case]:
     return cases
 
 
-def _draw_found(image: Image, found: FoundPerson) -> None:
-    _draw_box(image, found.box, _FOUND)
-    known = np.asarray(np.isfinite(found.keypoints).all(axis=1))
-    _draw_keypoints(image, found.keypoints, known, _FOUND)
-    for start, end in BONES:
-        if known[start] and known[end]:
-            ends = np.clip(found.keypoints[[start, end]], -9999, 9999).round().astype(int)
-            cv2.line(image, ends[0].tolist(), ends[1].tolist(), _FOUND, 1, cv2.LINE_AA)
+class _Canvas:
+    """The square around a box of a picture, TILE pixels wide; draws in the picture's pixels."""
 
+    def __init__(self, image: Image, box: npt.NDArray[np.floating]) -> None:
+        side = max(_ROOM * float((box[2:] - box[:2]).max()), 1.0)
+        self._scale = TILE / side
+        self._move = TILE / 2.0 - self._scale * (box[:2] + box[2:]) / 2.0
+        matrix = np.array([[self._scale, 0.0, self._move[0]], [0.0, self._scale, self._move[1]]])
+        flags = cv2.INTER_AREA if self._scale < 1.0 else cv2.INTER_LINEAR
+        tile = cv2.warpAffine(image, matrix, (TILE, TILE), flags=flags, borderValue=(PAPER,) * 3)
+        self.tile = np.asarray(tile, np.uint8)
 
-def _draw_keypoints(
-    image: Image, points: Doubles, known: npt.NDArray[np.bool_], colour: tuple[int, int, int]
-) -> None:
-    for point in np.clip(points[known], -9999, 9999).round().astype(int).tolist():
-        cv2.circle(image, point, 2, colour, -1, cv2.LINE_AA)
+    def box(self, box: npt.NDArray[np.floating], colour: _Colour) -> None:
+        """Draw a box (4,)."""
+        low, high = self._places(box.reshape(2, 2))
+        cv2.rectangle(self.tile, low, high, colour, 1)
 
+    def keypoints(self, points: Doubles, known: npt.NDArray[np.bool_], colour: _Colour) -> None:
+        """Draw the known points (17, 2)."""
+        for place in self._places(points[known]):
+            cv2.circle(self.tile, place, 3, colour, -1, cv2.LINE_AA)
 
-def _draw_box(image: Image, box: npt.NDArray[np.floating], colour: tuple[int, int, int]) -> None:
-    x0, y0, x1, y1 = np.clip(box, -9999, 9999).round().astype(int).tolist()
-    cv2.rectangle(image, (x0, y0), (x1, y1), colour, 1)
+    def bones(self, points: Doubles, known: npt.NDArray[np.bool_], colour: _Colour) -> None:
+        """Draw lines between the known points (17, 2)."""
+        for pair in BONES:
+            if known[list(pair)].all():
+                start, end = self._places(points[list(pair)])
+                cv2.line(self.tile, start, end, colour, 1, cv2.LINE_AA)
 
-
-def _around(image: Image, box: npt.NDArray[np.floating]) -> Image:
-    """Return the square around a box, TILE pixels wide."""
-    side = max(_ROOM * float((box[2:] - box[:2]).max()), 1.0)
-    centre = (box[:2] + box[2:]) / 2.0
-    scale = TILE / side
-    move = TILE / 2.0 - scale * centre
-    matrix = np.array([[scale, 0.0, move[0]], [0.0, scale, move[1]]])
-    flags = cv2.INTER_AREA if scale < 1.0 else cv2.INTER_LINEAR
-    tile = cv2.warpAffine(image, matrix, (TILE, TILE), flags=flags, borderValue=(PAPER,) * 3)
-    return np.asarray(tile, np.uint8)
+    def _places(self, points: npt.NDArray[np.floating]) -> list[list[int]]:
+        places: list[list[int]] = (
+            np.clip(points * self._scale + self._move, -_FAR, _FAR).round().astype(int).tolist()
+        )
+        return places

@@ -35,6 +35,8 @@ _LIMBS = {
 }
 _MIN_JOINTS = 6
 """Joints of a person in the image from which on the person has to be found."""
+_MIN_ALIGNED = 8
+"""Known ones of the 12 joints from which on an alignment says something."""
 _MARGIN = 0.08
 """From the joints to the edge of a person, over the longer side of the joints' box."""
 
@@ -214,11 +216,14 @@ def _errors(track: _Track) -> dict[str, Doubles]:
     names = ("pa", "relative", "place", "distance", "surface")
     result: dict[str, Doubles] = {n: np.full(len(track.found), np.nan) for n in names}
     for n, (one, truth) in enumerate(zip(track.found, track.truth, strict=True)):
-        if one is None or not np.isfinite(truth[_HIPS]).all():
+        if one is None:
             continue
         root, true_root = one.joints[_HIPS].mean(axis=0), truth[_HIPS].mean(axis=0)
         found, labelled = one.joints[_BODY], truth[_BODY]
-        result["pa"][n] = pose_metrics.pa_mpjpe(found, labelled)
+        if np.isfinite(labelled).all(axis=1).sum() >= _MIN_ALIGNED:
+            result["pa"][n] = pose_metrics.pa_mpjpe(found, labelled)
+        if not np.isfinite(true_root).all():
+            continue
         result["relative"][n] = pose_metrics.root_relative_error(found, labelled, root, true_root)
         if one.placed:
             result["place"][n] = pose_metrics.mpjpe(found, labelled)

@@ -223,5 +223,8 @@ def test_proposal_that_has_not_moved_is_not_made_again(scores: Scores) -> None:
 
 def test_person_with_a_high_score_once_is_detected_with_lower_ones(scores: Scores) -> None:
     np.testing.assert_array_equal(
-        scores([0.2, 0.4, 0.5, 0.4, 0.36, 0.34, 0.4], 4), [0.0, np.nan, 0.5, 0.4, 0.36, 0.0, np.nan]
+        scores([0.2, 0.4, 0.5, 0.4, 0.34, 0.3, 0.36], 4), [0.0, np.nan, 0.5, 0.4, 0.0, 0.0, 0.36]
+    )
+    np.testing.assert_array_equal(
+        scores([0.5, 0.3, 0.3, 0.3, 0.4], 4), [0.5, 0.0, 0.0, 0.0, np.nan]
     )

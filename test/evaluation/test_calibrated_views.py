@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 
@@ -250,3 +251,34 @@ def test_figures_of_a_clip(tmp_path: Path) -> None:
     assert values["facing reversals per second"].value == pytest.approx(0.25 / (10 / 30))
     assert values["acceleration error, m/s^2"].count == 32
     assert values["PCK@0.05 of the box, %"].value == 100.0
+
+
+def test_labelled_orientations_and_meshes_are_compared(tmp_path: Path) -> None:
+    """The found body is turned by 30 degrees about the vertical, its mesh 10 mm off."""
+    joints = np.array([[person(0.0, 1)]] * 3)
+    turn = Rotation.from_euler("z", 30, degrees=True).as_matrix()
+    vertices = np.random.default_rng(2).normal(0, 0.3, (3, 1, 8, 3))
+    clip = dataclasses.replace(
+        clip_of(tmp_path, joints),
+        orientation=np.tile(np.eye(3), (3, 1, 1, 1)),
+        vertices=vertices,
+    )
+    write_clip(tmp_path / "clip.npz", clip)
+    clip = read_clip(tmp_path / "clip.npz")
+    found: list[Found] = [
+        {
+            n: [
+                dataclasses.replace(
+                    as_found(c, joints[n, 0]),
+                    orientation=c.rotation @ turn,
+                    vertices=c.from_world(vertices[n, 0]) + np.array([0.01, 0.0, 0.0]),
+                )
+            ]
+            for n in range(3)
+        }
+        for c in CAMERAS
+    ]
+    figures = {f.name: f for f in clip_figures(clip, found)["Joints in space"]}
+    assert figures["root orientation, median error, degrees"].value == pytest.approx(30.0)
+    assert figures["root within 20 degrees, %"].value == 0.0
+    assert figures["PVE (root-relative), mm"].value == pytest.approx(10.0)

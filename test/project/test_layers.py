@@ -17,8 +17,9 @@ FLOORS = (
     {"detection", "fitting", "tracking", "smoothing", "scale", "pear", "bags"},
     {"estimators"},
     {"pipeline"},
+    {"evaluation"},
     {"ros"},
-    {"replay", "export", "evaluation"},
+    {"replay", "export"},
     {"cli"},
 )
 """From the lowest to the highest; folders of one floor do not import each other."""
