@@ -8,12 +8,15 @@ are not part of this repository; those that are not in FOLDER (default: $PEAR_RO
 out. How to get them:
 
 - coco128: github.com/lightly-ai/coco128_yolo, as FOLDER/coco128
-- coco_mini, pelota: keypoints in COCO's format, of github.com/Obmutescence/COCO-MINI (both splits)
-  and github.com/Julito22/Mask-R-CNN-PFG (train), as FOLDER/keypoints/NAME/labels.json and /images
+- coco_mini, pelota: keypoints in COCO's format, the pictures with people of
+  github.com/Obmutescence/COCO-MINI (both splits) and of tests/data/coco in github.com/open-mmlab/
+  mmpose, and those of github.com/Julito22/Mask-R-CNN-PFG (train), as
+  FOLDER/keypoints/NAME/labels.json and /images
 - closeups, nobody: your own pictures of people at talking distance, with `head_box`, and of nobody,
   as FOLDER/NAME/labels.json and /images
 - multiperson: the multi-person demo of the Python package pose2sim; its joints triangulated by
-  `pear evaluate` on its calibration, as FOLDER/clip/multiperson.npz, videos beside it
+  `pear evaluate` on its calibration, here from heavy landmarks of all four views, so that figures
+  are relative to those; as FOLDER/clip/multiperson.npz, videos beside it
 
 Writes benchmarks/results/real_footage.md.
 """

@@ -60,7 +60,10 @@ def evaluate(task: Task) -> int:
     """Evaluate, write the results and print the tables; return the exit code."""
     try:
         task.folder.mkdir(parents=True, exist_ok=True)
-        if str(task.labels).endswith(CALIBRATIONS):
+        calibrated = str(task.labels).endswith(CALIBRATIONS)
+        if task.points is not None and not calibrated:
+            raise LabelError(f"--points belong to a calibration ({', '.join(CALIBRATIONS)})")
+        if calibrated:
             report = _evaluate_calibrated(task)
         elif task.labels.suffix == ".npz":
             report = _evaluate_clip(task, read_clip(task.labels, task.images))

@@ -96,6 +96,9 @@ def test_wrong_labels_are_explained(tmp_path: Path, capsys: pytest.CaptureFixtur
     file.write_text("{}")
     assert main(["evaluate", str(file), "--output", str(tmp_path / "out")]) == 1
     assert "is not in COCO's format" in capsys.readouterr().err
+    arguments = ["evaluate", str(file), "--output", str(tmp_path / "out"), "--points", "p.npz"]
+    assert main(arguments) == 1
+    assert "--points belong to a calibration" in capsys.readouterr().err
 
 
 class Still(OpenPipeline):
