@@ -349,7 +349,7 @@ class SyntheticStudio:
 
     @staticmethod
     def _place(rng: Random, camera: Camera, framed: Array, margin: float) -> Array:
-        """Translation that puts vertices near the middle of the image, at the wanted size."""
+        """Translation that puts vertices near the middle of the image, at a random size."""
         low, high = framed.min(axis=0), framed.max(axis=0)
         extent = (high - low)[:2]
         fill = np.array([camera.width, camera.height]) / (margin * rng.uniform(1.0, 1.5))

