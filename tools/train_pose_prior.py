@@ -40,13 +40,16 @@ from pear_ros.fitting.pose_prior import (
 )
 from pear_ros.fitting.skeleton import NUM_BODY_JOINTS
 from pear_ros.io.downloads import demo_clip
-from pear_ros.landmarks.pose import ROI_SCALE, PoseModel
+from pear_ros.landmarks.pose import PoseModel, PoseVariant
 from pear_ros.landmarks.roi import Roi
 from pear_ros.landmarks.topology import NUM_POSE, Pose
 from pear_ros.landmarks.types import PoseLandmarks
-from testing.synthetic_people import KINDS, SyntheticPerson, SyntheticStudio
+from tools.pose_prior_renders import RenderStudio, sample_region
 
 SHARD = 250
+VARIANTS: tuple[PoseVariant, ...] = ("full", "heavy")
+TRACKED = 0.5
+"""Share of pictures whose region comes from landmarks, as on video."""
 HIDDEN = 768
 EPOCHS = 100
 BATCH = 512
@@ -84,54 +87,46 @@ def background() -> Image:
     return np.asarray(image, np.uint8)
 
 
-def jittered_region(rng: np.random.Generator, person: SyntheticPerson) -> Roi:
-    """Return a region around the person, as inaccurate as a tracker's."""
-    joints = person.camera.project(person.joints[: NUM_BODY_JOINTS + 3])
-    hips, shoulders = (joints[1] + joints[2]) / 2, (joints[16] + joints[17]) / 2
-    radius = 1.12 * np.linalg.norm(joints - hips, axis=1).max()
-    x, y = hips + rng.normal(0, 0.05, 2) * radius
-    up = shoulders - hips
-    angle = 0.0 if rng.random() < 0.1 else np.arctan2(up[0], -up[1]) + rng.normal(0, 0.12)
-    side = 2 * radius * ROI_SCALE * np.exp(rng.normal(0, 0.08))
-    return Roi(float(x), float(y), float(side), float(angle))
-
-
-def render(folder: Path, shards: int, seed: int, close_ups: bool) -> None:
+def render(folder: Path, shards: int, seed: int) -> None:
     """Write shards of landmarks and ground truth into `folder`; existing ones are kept."""
     folder.mkdir(parents=True, exist_ok=True)
-    studio, model, kinds = SyntheticStudio([background()]), PoseModel(), list(KINDS)
+    studio = RenderStudio([background()])
+    models = {variant: PoseModel(variant=variant) for variant in VARIANTS}
     for shard in trange(shards, unit="shard"):
         path = folder / f"{seed}_{shard:03d}.npz"
         if path.exists():
             continue
         rng = np.random.default_rng([seed, shard])
-        records = []
-        for _ in range(SHARD):
-            kind, yaw = kinds[rng.integers(len(kinds))], rng.uniform(-180, 180)
-            margin = rng.uniform(0.45, 0.9) if rng.random() < 0.15 else rng.uniform(1.05, 1.4)
-            person = studio.shoot(rng, kind, yaw, (384, 384), margin, close_ups)
-            landmarks = model(person.image, jittered_region(rng, person))
-            if rng.random() < 0.4:
-                landmarks = model(person.image, landmarks.roi)
-            records.append(record(person, landmarks))
+        records = [record(rng, studio, models) for _ in range(SHARD)]
         arrays = {key: np.stack([r[key] for r in records]) for key in records[0]}
-        np.savez(path, **arrays)  # type: ignore[arg-type]
+        part = path.with_suffix(".part")
+        with part.open("wb") as file:
+            np.savez(file, **arrays)  # type: ignore[arg-type]
+        part.replace(path)
 
 
-def record(person: SyntheticPerson, landmarks: PoseLandmarks) -> dict[str, npt.NDArray[Any]]:
-    """Return the arrays that a shard holds of one image."""
-    roi, camera = landmarks.roi, person.camera
+def record(
+    rng: np.random.Generator, studio: RenderStudio, models: dict[PoseVariant, PoseModel]
+) -> dict[str, npt.NDArray[Any]]:
+    """Return the arrays that a shard holds of one picture; V landmark models see the same crop."""
+    person = studio.shoot(rng)
+    roi = sample_region(rng, person)
+    if rng.random() < TRACKED:
+        roi = models["full"](person.image, roi).roi
+    found = [models[variant](person.image, roi) for variant in VARIANTS]
+    camera = person.camera
     return {
-        "image": landmarks.image,
-        "world": landmarks.world,
-        "visibility": landmarks.visibility,
-        "presence": landmarks.presence,
-        "score": np.array(landmarks.score, np.float32),
-        "roi": np.array([roi.x, roi.y, roi.size, roi.angle], np.float32),
+        "image": np.stack([f.image for f in found]),
+        "world": np.stack([f.world for f in found]),
+        "visibility": np.stack([f.visibility for f in found]),
+        "presence": np.stack([f.presence for f in found]),
+        "score": np.array([f.score for f in found], np.float32),
+        "roi": np.array([[f.roi.x, f.roi.y, f.roi.size, f.roi.angle] for f in found], np.float32),
         "cam": np.array([camera.fx, camera.cx, camera.cy], np.float32),
         "R": person.rotations[:25],
         "betas": person.betas,
         "joints": person.joints,
+        "kind": np.array(person.kind),
     }
 
 
@@ -382,13 +377,12 @@ def main() -> None:
         if name == "render":
             command.add_argument("--shards", type=int, default=60)
             command.add_argument("--seed", type=int, default=1)
-            command.add_argument("--close-ups", action="store_true")
         else:
             command.add_argument("--output", type=Path, default=PRIOR_FILE)
             command.add_argument("--epochs", type=int, default=EPOCHS)
     options = parser.parse_args()
     if options.command == "render":
-        render(options.folder, options.shards, options.seed, options.close_ups)
+        render(options.folder, options.shards, options.seed)
     else:
         train(options.folder, options.output, options.epochs)
 
