@@ -91,7 +91,7 @@ class BodyFitter:
                 observed, (start, joint_error, betas_error) = other_observed, again
                 swapped_for = previous.swapped_for + elapsed
         priors = self._priors(start, betas_error, previous, elapsed)
-        state = self._solver(start, observed, priors, camera)
+        state = self._solver(start, observed, priors, camera).state
         points = self._skeleton.points(self._skeleton.pose(state), observed.points)
         return BodyFit(
             state=state,

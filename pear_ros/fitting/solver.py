@@ -76,6 +76,16 @@ class GaussianPrior:
 
 
 @dataclass(frozen=True)
+class Solution:
+    """The body that the solver found."""
+
+    state: BodyState
+    """The state of least cost."""
+    cost: float
+    """Its cost c(x): landmarks and priors, in squared standard deviations."""
+
+
+@dataclass(frozen=True)
 class _Linearisation:
     """The cost and its normal equations at one state."""
 
@@ -100,7 +110,7 @@ class BodySolver:
         observed: Observation,
         priors: Sequence[GaussianPrior],
         camera: Camera,
-    ) -> BodyState:
+    ) -> Solution:
         """Return the state of least cost that at most `_MAX_STEPS` steps from `start` reach.
 
         `camera` is a pinhole: its distortion is not taken into account.
@@ -117,7 +127,7 @@ class BodySolver:
             best, damping = trial, damping / 5.0
             if decrease < _MIN_RELATIVE_DECREASE:
                 break
-        return best.state
+        return Solution(best.state, best.cost)
 
     def _linearise(
         self, state: BodyState, observed: Observation, prior: _Priors, camera: Camera

@@ -91,7 +91,7 @@ def test_solver_finds_the_body_behind_the_pixels() -> None:
     tight = np.full(len(truth.betas), 0.5)
     prior = GaussianPrior(start, np.full(NUM_BODY_JOINTS, 0.2), tight, np.full(3, np.inf))
     observed = Observation(points, target, np.full(NUM_BODY_JOINTS, 2.0, np.float32))
-    solved = BodySolver(SKELETON)(start, observed, [prior], CAMERA)
+    solved = BodySolver(SKELETON)(start, observed, [prior], CAMERA).state
 
     def pixels_off(state: BodyState) -> float:
         found = CAMERA.project(SKELETON.points(SKELETON.pose(state), points))
@@ -116,7 +116,8 @@ def test_solver_ignores_unobserved_points_and_resists_outliers() -> None:
     wide = np.full(NUM_BODY_JOINTS, 0.3)
     spread = np.full(len(truth.betas), 1.0)
     prior = GaussianPrior(truth, wide, spread, np.full(3, np.inf))
-    solved = BodySolver(SKELETON)(truth, Observation(points, broken, error), [prior], CAMERA)
+    observed = Observation(points, broken, error)
+    solved = BodySolver(SKELETON)(truth, observed, [prior], CAMERA).state
     found = CAMERA.project(SKELETON.points(SKELETON.pose(solved), points))
     off = np.linalg.norm(found - target, axis=1)
     assert np.median(off) < 2.0
