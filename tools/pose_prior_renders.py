@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Renders of people for the pose prior: what they do, how a camera sees them, where it cuts them.
+"""Renders for the pose prior: what people do, how a camera sees them, where it cuts them.
 
 Wider than the benchmarks' pictures: people lean, lie, sit on floors and at tables, bend, crouch and
 carry; cameras are pitched, rolled and near; the image's edges and things in front hide parts of
@@ -9,17 +9,21 @@ people.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 from scipy.spatial.transform import Rotation
+from tqdm import trange
 
 from pear_ros.body.kinematics import rotation_matrices
 from pear_ros.core.camera import Camera
 from pear_ros.core.people import Array, Image
 from pear_ros.fitting.skeleton import NUM_BODY_JOINTS
-from pear_ros.landmarks.pose import ROI_SCALE
+from pear_ros.io.downloads import demo_clip
+from pear_ros.landmarks.pose import ROI_SCALE, PoseModel, PoseVariant
 from pear_ros.landmarks.roi import Roi
 from testing.synthetic_people import (
     FACING_CAMERA,
@@ -32,6 +36,10 @@ from testing.synthetic_people import (
 
 Doubles = npt.NDArray[np.float64]
 
+SHARD = 250
+VARIANTS: tuple[PoseVariant, ...] = ("full", "heavy")
+TRACKED = 0.5
+"""Share of pictures whose region comes from landmarks, as on video."""
 SIDE = 288
 """Pixels of a picture's side; the landmark models see 256."""
 RARE = 0.45
@@ -188,3 +196,56 @@ def sample_region(rng: np.random.Generator, person: SyntheticPerson) -> Roi:
     angle = 0.0 if rng.random() < 0.1 else np.arctan2(up[0], -up[1]) + rng.normal(0, 0.12)
     side = 2 * radius * ROI_SCALE * np.exp(rng.normal(0, 0.08))
     return Roi(float(x), float(y), float(side), float(angle))
+
+
+def background() -> Image:
+    """Return the demo clip's last image, which shows no people."""
+    clip = cv2.VideoCapture(str(demo_clip()))
+    clip.set(cv2.CAP_PROP_POS_FRAMES, clip.get(cv2.CAP_PROP_FRAME_COUNT) - 1)
+    found, image = clip.read()
+    if not found:
+        raise SystemExit(f"{demo_clip()}: the last picture cannot be read")
+    return np.asarray(image, np.uint8)
+
+
+def render(folder: Path, shards: int, seed: int) -> None:
+    """Write shards of landmarks and ground truth into `folder`; existing ones are kept."""
+    folder.mkdir(parents=True, exist_ok=True)
+    studio = RenderStudio([background()])
+    models = {variant: PoseModel(variant=variant) for variant in VARIANTS}
+    for shard in trange(shards, unit="shard"):
+        path = folder / f"{seed}_{shard:03d}.npz"
+        if path.exists():
+            continue
+        rng = np.random.default_rng([seed, shard])
+        records = [record(rng, studio, models) for _ in range(SHARD)]
+        arrays = {key: np.stack([r[key] for r in records]) for key in records[0]}
+        part = path.with_suffix(".part")
+        with part.open("wb") as file:
+            np.savez(file, **arrays)  # type: ignore[arg-type]
+        part.replace(path)
+
+
+def record(
+    rng: np.random.Generator, studio: RenderStudio, models: dict[PoseVariant, PoseModel]
+) -> dict[str, npt.NDArray[Any]]:
+    """Return the arrays that a shard holds of one picture; V landmark models see the same crop."""
+    person = studio.shoot(rng)
+    roi = sample_region(rng, person)
+    if rng.random() < TRACKED:
+        roi = models["full"](person.image, roi).roi
+    found = [models[variant](person.image, roi) for variant in VARIANTS]
+    camera = person.camera
+    return {
+        "image": np.stack([f.image for f in found]),
+        "world": np.stack([f.world for f in found]),
+        "visibility": np.stack([f.visibility for f in found]),
+        "presence": np.stack([f.presence for f in found]),
+        "score": np.array([f.score for f in found], np.float32),
+        "roi": np.array([[f.roi.x, f.roi.y, f.roi.size, f.roi.angle] for f in found], np.float32),
+        "cam": np.array([camera.fx, camera.cx, camera.cy], np.float32),
+        "R": person.rotations[:25],
+        "betas": person.betas,
+        "joints": person.joints,
+        "kind": np.array(person.kind),
+    }

@@ -10,31 +10,15 @@ is in the frame of the person's region: along the ray to it, turned upright, in 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
-from pear_ros.body import load_open_body
-from pear_ros.core.camera import Camera
-from pear_ros.fitting.pose_prior import (
-    mirrored_input,
-    mirrored_rotations,
-    prior_input,
-    upright_rotation,
-)
+from pear_ros.fitting.pose_prior import mirrored_input, mirrored_rotations
 from pear_ros.fitting.skeleton import NUM_BODY_JOINTS
-from pear_ros.landmarks.roi import Roi
 from pear_ros.landmarks.topology import NUM_POSE, Pose
-from pear_ros.landmarks.types import PoseLandmarks
+from tools.pose_prior_bank import COORDINATES, HIPS, VIEW, Bank, Kinematics, projected
 
-MIN_SCORE = 0.5
-"""Renders with a lower score of the landmark model are left out: such people are not fitted."""
-CANDIDATES = 8192
-"""Renders among which those of similar poses are looked for."""
-NEAREST = 8
-"""Renders of the most similar poses, one of which gives its residuals."""
 LIMBS = (
     *((13, 16, 18, 20), (14, 17, 19, 21)),
     *((1, 4, 7, 10), (2, 5, 8, 11)),
@@ -43,136 +27,7 @@ LIMBS = (
 """Joints of both arms, both legs, spine and head."""
 LOWER = (0, 1, 2, 4, 5, 7, 8, 10, 11)
 """Joints from the pelvis downwards."""
-_COORDINATES = 6 * NUM_POSE
-_VIEW = 8 * NUM_POSE
-_HIPS = slice(Pose.LEFT_HIP, Pose.RIGHT_HIP + 1)
 _SHOULDERS = slice(Pose.LEFT_SHOULDER, Pose.RIGHT_SHOULDER + 1)
-
-
-@dataclass(frozen=True)
-class Landmarks:
-    """How landmarks are attached to the body."""
-
-    joint: npt.NDArray[np.intp]
-    """(33,) the joint that each landmark moves with."""
-    offset: npt.NDArray[np.float64]
-    """(33, 3) from the joint to the landmark, along its axes, metres."""
-
-
-class Kinematics:
-    """Joints and landmarks relative to the pelvis, from rotations and shape; differentiable."""
-
-    def __init__(self, landmarks: Landmarks) -> None:
-        """Prepare the open body's skeleton with these landmarks attached."""
-        body = load_open_body()
-        zeros = np.zeros((1, body.num_betas + body.num_expression), np.float32)
-        rest = body.rest_joints(zeros[:, : body.num_betas], zeros[:, body.num_betas :])[0]
-        self.num_betas = body.num_betas
-        self._rest = torch.from_numpy(rest[:NUM_BODY_JOINTS])
-        dirs = body.joint_dirs[:NUM_BODY_JOINTS, :, : body.num_betas]
-        self._dirs = torch.from_numpy(dirs.copy())
-        self._parents = body.parents[:NUM_BODY_JOINTS].tolist()
-        self._joint = torch.from_numpy(landmarks.joint)
-        self._offset = torch.tensor(landmarks.offset, dtype=torch.float32)[..., None]
-
-    def joints(
-        self, rotations: torch.Tensor, betas: torch.Tensor
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return positions (B, 22, 3), metres, and orientations (B, 22, 3, 3) of the joints."""
-        rest = self._rest + torch.einsum("jck,bk->bjc", self._dirs, betas)
-        orientation = [rotations[:, 0]]
-        position = [torch.zeros_like(rest[:, 0])]
-        for joint in range(1, NUM_BODY_JOINTS):
-            parent = self._parents[joint]
-            bone = (rest[:, joint] - rest[:, parent])[..., None]
-            position.append(position[parent] + (orientation[parent] @ bone)[..., 0])
-            orientation.append(orientation[parent] @ rotations[:, joint])
-        return torch.stack(position, dim=1), torch.stack(orientation, dim=1)
-
-    def landmarks(self, rotations: torch.Tensor, betas: torch.Tensor) -> torch.Tensor:
-        """Return the true places (B, 33, 3) of the landmarks, metres."""
-        position, orientation = self.joints(rotations, betas)
-        turned = orientation[:, self._joint] @ self._offset
-        return position[:, self._joint] + turned[..., 0]
-
-
-class Shards:
-    """The renders of a folder, each seen by one of the landmark models."""
-
-    def __init__(self, folder: Path) -> None:
-        """Read all shards; raises SystemExit when there is none."""
-        paths = sorted(folder.glob("*_*.npz"))
-        if not paths:
-            raise SystemExit(f"{folder}: no shards; run the command `render` first")
-        shards = [dict(np.load(path)) for path in paths]
-        raw = {key: np.concatenate([shard[key] for shard in shards]) for key in shards[0]}
-        render, variant = np.nonzero(raw["score"] > MIN_SCORE)
-        seen = ("image", "world", "visibility", "presence", "score", "roi")
-        self.raw = {k: v[render, variant] if k in seen else v[render] for k, v in raw.items()}
-        self.count = len(render)
-
-    def camera(self, i: int) -> Camera:
-        """Return the camera of row `i`; its image size is arbitrary."""
-        focal, cx, cy = (float(value) for value in self.raw["cam"][i])
-        return Camera(0, 0, focal, focal, cx, cy)
-
-    def landmarks(self, i: int) -> PoseLandmarks:
-        """Return the landmarks of row `i`."""
-        part = {key: self.raw[key][i] for key in ("image", "world", "visibility", "presence")}
-        roi = Roi(*(float(value) for value in self.raw["roi"][i]))
-        return PoseLandmarks(score=float(self.raw["score"][i]), roi=roi, **part)
-
-
-class Bank:
-    """Renders in their regions' frames: the truth, and what the landmark model made of it."""
-
-    def __init__(self, shards: Shards, kinematics: Kinematics) -> None:
-        """Compute inputs, truth and residuals of all rows of `shards`."""
-        inputs, rotations, places = [], shards.raw["R"][:, :NUM_BODY_JOINTS].copy(), []
-        for i in range(shards.count):
-            landmarks, camera = shards.landmarks(i), shards.camera(i)
-            inputs.append(prior_input(landmarks, camera))
-            back = upright_rotation(landmarks.roi, camera).T
-            rotations[i, 0] = back @ rotations[i, 0]
-            places.append(back @ shards.raw["joints"][i, 0])
-        self.inputs = torch.from_numpy(np.stack(inputs))
-        self.rotations = torch.from_numpy(np.asarray(rotations, np.float32))
-        self.betas = torch.from_numpy(np.asarray(shards.raw["betas"], np.float32))
-        true = kinematics.landmarks(self.rotations, self.betas)
-        centred = true - true[:, _HIPS].mean(dim=1, keepdim=True)
-        place = torch.from_numpy(np.asarray(places, np.float32))
-        self.true_image = projected(true + place[:, None], self.inputs[:, _VIEW + 4])
-        image, world = self.inputs[:, :_COORDINATES].reshape(-1, 2, NUM_POSE, 3).unbind(1)
-        self.image_residual, self.world_residual = image - self.true_image, world - centred
-        self.scores = self.inputs[:, _COORDINATES:_VIEW]
-        self.key = centred.flatten(1)
-
-    def __len__(self) -> int:
-        """Return the number of rows."""
-        return len(self.inputs)
-
-    def similar(self, key: torch.Tensor) -> torch.Tensor:
-        """Return for each pose (N, 99) the row of one of the most similar of some renders."""
-        among = torch.randperm(len(self))[:CANDIDATES]
-        near = torch.cat(
-            [
-                torch.cdist(part, self.key[among]).topk(NEAREST, largest=False).indices
-                for part in torch.split(key, 2048)
-            ]
-        )
-        chosen = near[torch.arange(len(key)), torch.randint(NEAREST, (len(key),))]
-        return among[chosen]
-
-
-def projected(points: torch.Tensor, side: torch.Tensor) -> torch.Tensor:
-    """Return points (B, 33, 3), metres, in units of a region's side, z relative to the hips.
-
-    `side` (B,) is over the focal length.
-    """
-    depth = points[..., 2:].clamp(min=0.1)
-    hips = points[:, _HIPS, 2:].mean(dim=1, keepdim=True)
-    z = (points[..., 2:] - hips) / hips.clamp(min=0.1)
-    return torch.cat([points[..., :2] / depth, z], dim=-1) / side[:, None, None]
 
 
 def exponential(vectors: torch.Tensor) -> torch.Tensor:
@@ -265,7 +120,7 @@ def synthesised(count: int, mix: PoseMixer, bank: Bank, kinematics: Kinematics) 
     # The first coefficient is height, the sixth age (tools/build_open_body.py).
     betas[child, 0], betas[child, 5] = -2.5 - 2 * torch.rand(int(child.sum())), -2.0
     landmarks = kinematics.landmarks(R, betas)
-    centred = landmarks - landmarks[:, _HIPS].mean(dim=1, keepdim=True)
+    centred = landmarks - landmarks[:, HIPS].mean(dim=1, keepdim=True)
     up = centred[:, _SHOULDERS].mean(dim=1)
     angle = torch.atan2(up[:, 0], -up[:, 1]) + torch.randn(count) * 0.08
     back = about(2, -angle)
@@ -273,7 +128,7 @@ def synthesised(count: int, mix: PoseMixer, bank: Bank, kinematics: Kinematics) 
     centred = torch.einsum("nij,nkj->nki", back, centred)
     at = bank.similar(centred.flatten(1))
     # The region lies about the landmarks as that of the render does, at any distance.
-    theirs = bank.true_image[at, _HIPS, :2].mean(dim=1)
+    theirs = bank.true_image[at, HIPS, :2].mean(dim=1)
     reach = (bank.true_image[at, :, :2] - theirs[:, None]).norm(dim=-1).amax(1).clamp(min=0.05)
     distance = torch.exp(torch.empty(count).uniform_(np.log(1.0), np.log(9.0)))
     placed = centred.clone()
@@ -295,11 +150,11 @@ def roughened(inputs: torch.Tensor, amount: float) -> torch.Tensor:
     own = torch.randn(count, 2, NUM_POSE, 3) * torch.tensor([0.006, 0.02])[:, None, None]
     spread = torch.tensor([0.012, 0.04])[:, None, None]
     by_limb = torch.randn(count, 2, 5, 3)[:, :, limb] * spread
-    points = inputs[:, :_COORDINATES] + amount * (own + by_limb).flatten(1)
+    points = inputs[:, :COORDINATES] + amount * (own + by_limb).flatten(1)
     image, world = torch.split(points, 3 * NUM_POSE, dim=1)
     world = world * (1 + 0.08 * torch.randn(count, 1))
-    scores = inputs[:, _COORDINATES:_VIEW] + amount * 0.1 * torch.randn(count, 2 * NUM_POSE)
-    return torch.cat([image, world, scores.clamp(0, 1), inputs[:, _VIEW:]], 1)
+    scores = inputs[:, COORDINATES:VIEW] + amount * 0.1 * torch.randn(count, 2 * NUM_POSE)
+    return torch.cat([image, world, scores.clamp(0, 1), inputs[:, VIEW:]], 1)
 
 
 def mirrored(inputs: torch.Tensor, rotations: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
