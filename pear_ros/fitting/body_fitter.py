@@ -128,11 +128,11 @@ class BodyFitter:
 
         `reading`: of the landmarks as they are.
         """
-        facing, turn = Facing(), 0.0
-        if previous is not None and elapsed < MAX_GAP:
-            facing, turn = previous.facing, _turn(reading.start, previous.state)
+        known = previous if elapsed < MAX_GAP else None
+        turn = 0.0 if known is None else _turn(reading.start, known.state)
         if turn < NEAR and reading.distance < _DOUBTFUL_DISTANCE:
-            return reading, facing.updated(turn, np.pi, 0.0, elapsed)
+            facing = Facing() if known is None else known.facing.updated(turn, np.pi, 0.0, elapsed)
+            return reading, facing
         other = self._read(front_back_swapped(pose), camera, previous)
         evidence = log_likelihood_ratio(
             self._cost(reading, camera),
@@ -140,8 +140,11 @@ class BodyFitter:
             float(np.log(reading.rotation_error).sum()),
             float(np.log(other.rotation_error).sum()),
         )
-        before = reading.start if previous is None else previous.state
-        facing = facing.updated(turn, _turn(other.start, before), evidence, elapsed)
+        if known is None:
+            facing = Facing.of_new_person(evidence)
+        else:
+            other_turn = _turn(other.start, known.state)
+            facing = known.facing.updated(turn, other_turn, evidence, elapsed)
         return (other if facing.swapped else reading), facing
 
     def _cost(self, reading: _Reading, camera: Camera) -> float:

@@ -58,6 +58,12 @@ class Facing:
     """Log likelihood ratio of the landmarks as they are since they contradict the orientation
     believed; 0 while they do not."""
 
+    @classmethod
+    def of_new_person(cls, evidence: float) -> Facing:
+        """Return the belief after the first image, from its log likelihood ratio."""
+        log_odds = _INITIAL_LOG_ODDS + evidence
+        return cls(log_odds < 0.0, min(abs(log_odds), _INITIAL_LOG_ODDS))
+
     def updated(self, turn: float, other_turn: float, evidence: float, elapsed: float) -> Facing:
         """Return the belief after an image `elapsed` seconds after the last.
 
