@@ -7,7 +7,7 @@ ARGS ?=# passed on to the demo and to pytest
 SET ?= testing/parity/set_a# folder of parity fixtures
 DTYPE ?= float32# or float64: the precision of make parity
 
-BENCHMARKS = body_model network fit_accuracy message_path placement whole_path runtimes_cpu shared_runtime engine_build metric identity smoothing overload replay mesh_detail image_transport
+BENCHMARKS = real_footage body_model network fit_accuracy message_path placement whole_path fit_time runtimes_cpu shared_runtime engine_build metric identity smoothing overload replay mesh_detail image_transport
 
 SETUP = $(PYTHON) -m tools.setup_environment $(if $(ROS),--ros $(ROS))
 # With a sourced ROS 2, .venv is a workspace on top of it; with wheels it needs no environment.
@@ -81,7 +81,7 @@ LOCK = uv pip compile --quiet --upgrade --python-version 3.10 --python-platform 
 	--no-header --no-annotate
 LOCK_ROS = $(LOCK) requirements/ros.in - -c requirements/runtime.txt
 lock:
-	$(LOCK) setup.py -c requirements/robot.txt -o requirements/runtime.txt
+	$(LOCK) setup.py --extra fast -c requirements/robot.txt -o requirements/runtime.txt
 	echo ros-rclpy==9.1.2 | $(LOCK_ROS) -o requirements/ros-kilted.txt
 	echo ros-rclpy==7.1.6 | $(LOCK_ROS) -o requirements/ros-jazzy.txt
 	sed -i -E 's/^(backports-zstd|numpy|scipy)==.*/& ; python_version < "3.14"/' \

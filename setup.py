@@ -14,7 +14,7 @@ setup(
     license="Apache-2.0",
     python_requires=">=3.10",
     packages=find_packages(include=[NAME, f"{NAME}.*"]),
-    package_data={"": ["*.npz", "py.typed"]},
+    package_data={"": ["*.npz", "*.tflite", "py.typed"]},
     data_files=[
         ("share/ament_index/resource_index/packages", [f"resource/{NAME}"]),
         (f"share/{NAME}", ["package.xml"]),
@@ -41,6 +41,7 @@ setup(
     ],
     extras_require={
         "pear": ["numba", "onnx", "onnx-ir", "onnxruntime", "onnxscript", "safetensors", "torch"],
+        "fast": ["numba"],
         "docs": ["furo", "myst-parser", "sphinx"],
         "openvino": ["openvino"],
         "export": ["pygltflib"],

@@ -16,7 +16,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 from scipy.spatial.transform import Rotation
 from tqdm import tqdm
 
@@ -25,6 +24,7 @@ from pear_ros.core.estimator import Region
 from pear_ros.core.people import SMPLX_JOINT_NAMES
 from pear_ros.detection.blazepose import PersonDetector
 from pear_ros.estimators.landmark_estimator import LandmarkEstimator
+from pear_ros.evaluation.pose_metrics import pa_mpjpe
 from pear_ros.landmarks.holistic import HolisticLandmarks
 from pear_ros.landmarks.topology import Pose
 from testing.synthetic_people import SyntheticPerson, SyntheticStudio
@@ -61,15 +61,6 @@ class Result:
     """Error of the root orientation, degrees."""
 
 
-def procrustes_error(found: npt.NDArray[np.floating], truth: npt.NDArray[np.floating]) -> float:
-    """Return the mean distance, millimetres, of joints (N, 3), metres, after alignment."""
-    a, b = found - found.mean(axis=0), truth - truth.mean(axis=0)
-    rotation, _ = Rotation.align_vectors(b, a)
-    turned = rotation.apply(a)
-    scale = (turned * b).sum() / (turned**2).sum()
-    return float(1000 * np.linalg.norm(scale * turned - b, axis=1).mean())
-
-
 def measure(
     person: SyntheticPerson,
     view: str,
@@ -92,8 +83,8 @@ def measure(
     return Result(
         person.kind,
         view,
-        procrustes_error(estimate.joints[OURS], truth),
-        procrustes_error(landmarks[0].pose.world[THEIRS], truth),
+        pa_mpjpe(estimate.joints[OURS], truth),
+        pa_mpjpe(landmarks[0].pose.world[THEIRS], truth),
         float(np.degrees(turn.magnitude())),
     )
 

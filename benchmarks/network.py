@@ -20,7 +20,8 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.report import write_report
-from pear_ros.pear.network import MARGIN, MLP_RATIO, Backbone, PearNetwork
+from pear_ros.pear.backbone import MARGIN, MLP_RATIO, Backbone
+from pear_ros.pear.network import PearNetwork
 
 SIZES = {"ViT-S": (12, 384, 6), "ViT-B": (12, 768, 12), "ViT-H, as released": (32, 1280, 16)}
 """Depth, width and heads."""

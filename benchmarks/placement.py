@@ -55,7 +55,7 @@ LENSES = {
 MARGIN = 1.25
 """Side of the crop over that of the box."""
 FITTED = 20
-"""Every so manieth vertex serves to fit rigid motions and translations to all of them."""
+"""Step between the vertices to which rigid motions and translations are fitted."""
 GAUSS_NEWTON_STEPS = 6
 RUNS = 300
 NETWORK_CAMERA = Camera(256, 256, 3072.0, 3072.0, 128.0, 128.0)

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import subprocess
 import time
-import venv
 
 import numpy as np
 from rclpy.serialization import serialize_message
@@ -23,14 +22,14 @@ from tqdm import tqdm
 
 from benchmarks.report import write_report
 from pear_ros.core.camera import Camera
-from pear_ros.io.downloads import cache_directory, demo_clip
+from pear_ros.evaluation.mediapipe import mediapipe_python
+from pear_ros.io.downloads import demo_clip
 from pear_ros.io.video import FrameSource
 from pear_ros.pipeline import Pipeline
 from pear_ros.ros.conversion.markers import MeshMarkers
 from pear_ros.ros.conversion.messages import human_array
 
 WARM_UP = 10
-MEDIAPIPE = ("mediapipe==0.10.21", "numpy<2")
 
 # Run by the other Python: a frame of the clip for every line of input, its milliseconds as answer.
 WORKER = """
@@ -54,13 +53,8 @@ class Holistic:
 
     def __init__(self) -> None:
         """Start the process, in a virtual environment that is made on the first run."""
-        folder = cache_directory() / "mediapipe-venv"
-        python = folder / "bin" / "python"
-        if not python.exists():
-            venv.create(folder, with_pip=True)
-            subprocess.run([python, "-m", "pip", "install", "--quiet", *MEDIAPIPE], check=True)
         self._process = subprocess.Popen(
-            [python, "-c", WORKER, demo_clip()],
+            [mediapipe_python(), "-c", WORKER, demo_clip()],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,

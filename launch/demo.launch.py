@@ -14,7 +14,7 @@ from launch_ros.substitutions import FindPackageShare
 
 
 def generate_launch_description() -> LaunchDescription:
-    """The video source and pear.launch.py, which sees its images."""
+    """The video source and pear.launch.py, which receives its images."""
     launch = PathJoinSubstitution([FindPackageShare("pear_ros"), "launch", "pear.launch.py"])
     arguments = [
         DeclareLaunchArgument(

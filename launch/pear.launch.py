@@ -84,7 +84,7 @@ def generate_launch_description() -> LaunchDescription:
         executable="rviz2",
         namespace=LaunchConfiguration("namespace"),
         arguments=["--display-config", LaunchConfiguration("rviz_config")],
-        # RViz wants absolute names in its configuration; these are the node's.
+        # RViz needs absolute names in its configuration; these are the node's.
         remappings=[
             ("/mesh_markers", "mesh_markers"),
             ("/overlay/compressed", "overlay/compressed"),

@@ -20,7 +20,7 @@ from pear_ros.core.camera import Camera
 from pear_ros.core.estimator import Body, Detection, Estimator
 from pear_ros.core.parameters import Settings
 from pear_ros.core.people import Array, Image, People
-from pear_ros.detection.detectors import BuiltInDetector, Detector
+from pear_ros.detection.detectors import Detector, make_detector
 from pear_ros.estimators.landmark_estimator import LandmarkEstimator
 from pear_ros.scale.metric_scale import MetricScale
 from pear_ros.smoothing.smoother import Smoother
@@ -40,13 +40,13 @@ class Pipeline:
         """Make a pipeline without any state.
 
         `estimator`: None for the open default, LandmarkEstimator; `detector`: None for the built-in
-        one, BuiltInDetector; `settings`: for images that come without their own; `id_prefix`: the
-        start of track ids, before their number. Raises pear_ros.io.downloads.AssetError when the
+        one; `settings`: for images that come without their own; `id_prefix`: the start of track
+        ids, before their number. Raises pear_ros.io.downloads.AssetError when the
         landmark models have not been downloaded.
         """
         self._settings = settings or Settings()
         self._estimator = estimator or LandmarkEstimator()
-        self._detector = detector or BuiltInDetector()
+        self._detector = detector or make_detector()
         self._bodies = ScaledBodies(self._estimator)
         self._tracker = Tracker(id_prefix)
         self._metric_scale = MetricScale(self._bodies)
@@ -93,16 +93,24 @@ class Pipeline:
         from image to image, call `reset` before an image of another scene. `detections`: the people
         in this image, instead of the detector's. `depth` (height, width): metres along the optical
         axis for each pixel of the image, NaN: unknown; ValueError when its size is not the image's.
-        `settings`: for this image; None: those given to the constructor.
+        `settings`: for this image; None: those given to the constructor. What the estimator raises
+        is passed on; the tracks continue with the next image.
         """
         settings = settings or self._settings
         with self._one_blas_thread:
             if detections is None:
                 coasting = self._tracker.coasting_boxes()
-                detections = self._detector(image, self._tracker.count, coasting)
+                count = self._tracker.count
+                detections = self._detector(image, count, coasting, stamp)
             plan = self._tracker.predict(detections, stamp, settings.max_humans)
-            estimates = self._estimator.estimate(image, camera, plan.regions, stamp)
-            persons = self._tracker.update(plan, estimates, camera)
+            try:
+                estimates = self._estimator.estimate(image, camera, plan.regions, stamp)
+                persons = self._tracker.update(plan, estimates, camera)
+            except Exception:
+                # Tracks are as before this image, but its detections are lost: search all of the
+                # next one.
+                self._detector.reset()
+                raise
             persons = self._metric_scale(
                 persons, camera, stamp, depth, settings.body_height or None
             )
@@ -117,7 +125,7 @@ class Pipeline:
 
     def reset(self) -> None:
         """End all tracks and drop all other state, before an image of another scene."""
-        for component in self._stateful().values():
+        for component in self.components().values():
             component.reset()
 
     def state(self) -> dict[str, Any]:
@@ -125,14 +133,14 @@ class Pipeline:
 
         It is not copied: copy or encode it before the next image.
         """
-        return {name: component.state() for name, component in self._stateful().items()}
+        return {name: component.state() for name, component in self.components().items()}
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Replace the state by one that `state` of a pipeline with the same configuration returned.
 
         It is not copied: the pipeline owns it from then on.
         """
-        for name, component in self._stateful().items():
+        for name, component in self.components().items():
             component.restore(state[name])
 
     def close(self) -> None:
@@ -140,7 +148,7 @@ class Pipeline:
         self._detector.close()
         self._estimator.close()
 
-    def _stateful(self) -> dict[str, Any]:
+    def components(self) -> dict[str, Any]:
         """Return the components that keep state from image to image, by name."""
         return {
             "tracker": self._tracker,

@@ -4,12 +4,14 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 import pytest
 
 from pear_ros.core.camera import Camera, IntrinsicsSource
 from pear_ros.core.people import DepthSource, Image, People, TrackingState
+from pear_ros.estimators.landmark_estimator import LandmarkEstimator
 from pear_ros.io.downloads import demo_clip
 from pear_ros.io.video import FrameSource
 from pear_ros.pipeline import Pipeline
@@ -49,7 +51,7 @@ def test_people_keep_their_ids(results: list[People]) -> None:
 def test_results_name_estimator_and_body(results: list[People], pipeline: Pipeline) -> None:
     people = results[0]
     assert people.model_id.startswith("landmarks/")
-    assert people.body_model == pipeline.body.name == "anny-smplx/1"
+    assert people.body_model == pipeline.body.name == "anny-smplx/2"
     assert people.camera.source is IntrinsicsSource.FIELD_OF_VIEW
     assert {p.depth_source for p in people.persons} == {DepthSource.ASSUMED}
 
@@ -101,8 +103,8 @@ def test_meshes_are_the_bodies(results: list[People], pipeline: Pipeline) -> Non
         regressed = pipeline.body.joint_regressor @ mesh
         off = np.linalg.norm(regressed[:22] - person.joints[:22], axis=1)
         assert off.max() < 0.08, "metres; regressed from a posed mesh, so not exact"
-    nobody = dataclasses.replace(people, persons=())
-    assert pipeline.meshes(nobody).shape == (0, pipeline.body.vertex_count, 3)
+    empty = dataclasses.replace(people, persons=())
+    assert pipeline.meshes(empty).shape == (0, pipeline.body.vertex_count, 3)
 
 
 def test_empty_scene_has_no_people(pipeline: Pipeline) -> None:
@@ -139,8 +141,8 @@ def test_occluded_person_keeps_the_id(
     stamps = iter(0.1 * np.arange(100))
 
     def watched(images: list[Image]) -> list[dict[str, TrackingState]]:
-        looks = [pipeline(image, camera, float(next(stamps))) for image in images]
-        return [{person.id: person.state for person in people.persons} for people in looks]
+        results = [pipeline(image, camera, float(next(stamps))) for image in images]
+        return [{person.id: person.state for person in people.persons} for people in results]
 
     watched(images)
     man, woman = sorted(
@@ -152,3 +154,43 @@ def test_occluded_person_keeps_the_id(
     behind = {man.id: TrackingState.PREDICTED, woman.id: TrackingState.TRACKED}
     assert watched([hidden] * 10) == [behind] * 10
     assert watched(images)[-1] == dict.fromkeys(behind, TrackingState.TRACKED)
+
+
+class Failing:
+    """The open default; it raises while `fault` is set, after it has worked on the image."""
+
+    def __init__(self) -> None:
+        self._estimator = LandmarkEstimator()
+        self.fault: Exception | None = None
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._estimator, name)
+
+    def estimate(self, *arguments: Any) -> Any:
+        estimates = self._estimator.estimate(*arguments)
+        if self.fault:
+            raise self.fault
+        return estimates
+
+
+def test_tracks_continue_after_an_image_for_which_the_estimator_raised(
+    frames: list[tuple[float, Image]],
+) -> None:
+    estimator = Failing()
+    pipeline = Pipeline(estimator)  # type: ignore[arg-type]
+    estimator.fault = RuntimeError("before the first person")
+    stamp, image = frames[0]
+    with pytest.raises(RuntimeError):
+        pipeline(image, camera_of(image), stamp)
+    states: list[dict[str, TrackingState]] = []
+    for n, (stamp, image) in enumerate(frames[1:]):
+        estimator.fault = RuntimeError("in between") if n in (4, 5) else None
+        if estimator.fault:
+            with pytest.raises(RuntimeError, match="in between"):
+                pipeline(image, camera_of(image), stamp)
+            continue
+        people = pipeline(image, camera_of(image), stamp).persons
+        states.append({person.id: person.state for person in people})
+    pipeline.close()
+    assert len(states[0]) == 2 and set(states[0].values()) == {TrackingState.NEW}
+    assert states[1:] == [dict.fromkeys(states[0], TrackingState.TRACKED)] * (len(states) - 1)

@@ -68,7 +68,7 @@ def fake_machine(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Fake
     monkeypatch.setattr(fake_tensorrt, "cuda", fake.library)
     monkeypatch.setitem(sys.modules, "tensorrt", fake_tensorrt)
     monkeypatch.setenv("PEAR_ROS_CACHE", str(folder / "cache"))
-    forget_modules(monkeypatch)
+    unload_modules(monkeypatch)
     engine, _ = (importlib.import_module(f"pear_ros.pear.runtimes.{name}") for name in MODULES)
 
     def build_plan(graph: Path, settings: Any, progress: Any) -> Any:
@@ -85,8 +85,8 @@ def fake_machine(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Fake
         runtimes.__dict__.pop(name, None)
 
 
-def forget_modules(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have those that import TensorRT imported anew."""
+def unload_modules(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Remove the modules that import TensorRT, so that they are imported again."""
     for name in MODULES:
         monkeypatch.delitem(sys.modules, f"pear_ros.pear.runtimes.{name}", raising=False)
         monkeypatch.delattr(runtimes, name, raising=False)

@@ -18,6 +18,7 @@ from rosbags.typesys.store import Typestore
 
 from pear_ros.bags.writing import offered
 from pear_ros.core.people import Image
+from pear_ros.ros.topics import CAMERA_INFO_TYPE, COMPRESSED_IMAGE_TYPE, IMAGE_TYPE
 
 START = 1_700_000_000_000_000_000
 PERIOD = 100_000_000
@@ -59,20 +60,20 @@ def header(stamp: int) -> Any:
 def raw(picture: Image, stamp: int, encoding: str = "bgr8") -> Any:
     height, width = picture.shape[:2]
     data = np.ascontiguousarray(picture).view(np.uint8).ravel()
-    make = TYPES.types["sensor_msgs/msg/Image"]
+    make = TYPES.types[IMAGE_TYPE]
     return make(header(stamp), height, width, encoding, 0, data.size // height, data)
 
 
 def jpeg(picture: Image, stamp: int) -> Any:
     data = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, 90])[1].ravel()
-    return TYPES.types["sensor_msgs/msg/CompressedImage"](header(stamp), "jpeg", data)
+    return TYPES.types[COMPRESSED_IMAGE_TYPE](header(stamp), "jpeg", data)
 
 
 def camera_info(width: int, height: int, focal: float, stamp: int) -> Any:
     k = np.array([focal, 0, width / 2, 0, focal, height / 2, 0, 0, 1], np.float64)
     p = np.insert(k, [3, 6, 9], 0.0)
     region = TYPES.types["sensor_msgs/msg/RegionOfInterest"](0, 0, 0, 0, False)
-    make = TYPES.types["sensor_msgs/msg/CameraInfo"]
+    make = TYPES.types[CAMERA_INFO_TYPE]
     eye = np.eye(3).ravel()
     return make(header(stamp), height, width, "plumb_bob", np.zeros(5), k, eye, p, 0, 0, region)
 
@@ -117,7 +118,7 @@ def write_bag(
     connections: dict[str, Any] = {}
     with writer:
         for topic in silent:
-            writer.add_connection(topic, "sensor_msgs/msg/Image", typestore=TYPES)
+            writer.add_connection(topic, IMAGE_TYPE, typestore=TYPES)
         for topic, time, message in messages:
             kind, data = _serialised(message)
             if topic not in connections:

@@ -13,11 +13,9 @@ from rosbags.typesys import Stores
 
 from pear_ros.bags.pear_messages import pear_typestore
 from pear_ros.body import BodyModel
-from pear_ros.core.estimate_arrays import ESTIMATE_ARRAYS
+from pear_ros.core.estimate_arrays import ESTIMATE_ARRAYS, POSE_FIELDS
 from pear_ros.core.people import FlameParams, People, Person
-
-HUMANS = "pear_msgs/msg/HumanArray"
-BODY_MODEL = "pear_msgs/msg/BodyModelInfo"
+from pear_ros.ros.topics import BODY_MODEL_TYPE, HUMANS_TYPE
 
 
 class ResultsBag:
@@ -45,7 +43,7 @@ class ResultsBag:
     ) -> None:
         """Add HumanArrays of (stamp in nanoseconds, people), recorded one millisecond apart."""
         for stamp, people in images:
-            self._write(topic, HUMANS, self._human_array(stamp, people, frame_id))
+            self._write(topic, HUMANS_TYPE, self._human_array(stamp, people, frame_id))
 
     def add_body(self, body: BodyModel, topic: str = "/body_model", **changes: Any) -> None:
         values: dict[str, Any] = {
@@ -60,7 +58,7 @@ class ResultsBag:
             "num_expression": body.num_expression,
             "expression_names": list(body.expression_names),
         }
-        self._write(topic, BODY_MODEL, self._make(BODY_MODEL, **{**values, **changes}))
+        self._write(topic, BODY_MODEL_TYPE, self._make(BODY_MODEL_TYPE, **{**values, **changes}))
 
     def _write(self, topic: str, kind: str, message: Any) -> None:
         if topic not in self._connections:
@@ -78,7 +76,7 @@ class ResultsBag:
         camera = people.camera
         time = self._make("builtin_interfaces/msg/Time", sec=stamp // 10**9, nanosec=stamp % 10**9)
         return self._make(
-            HUMANS,
+            HUMANS_TYPE,
             header=self._make("std_msgs/msg/Header", stamp=time, frame_id=frame_id),
             image_width=camera.width,
             image_height=camera.height,
@@ -125,17 +123,10 @@ class ResultsBag:
         )
 
     def _smplx(self, person: Person) -> Any:
-        pose = person.smplx.pose
         return self._make(
             "pear_msgs/msg/SmplxParams",
             transl=person.smplx.transl,
-            global_orient=pose[0],
-            body_pose=pose[1:22].ravel(),
-            left_hand_pose=pose[25:40].ravel(),
-            right_hand_pose=pose[40:55].ravel(),
-            jaw_pose=pose[22],
-            leye_pose=pose[23],
-            reye_pose=pose[24],
+            **{name: person.smplx.pose[joints].ravel() for name, joints in POSE_FIELDS.items()},
             betas=person.smplx.betas,
             expression=person.smplx.expression,
         )

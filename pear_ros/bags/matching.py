@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from pear_ros.bags.stretch import Stretch
+from pear_ros.bags.time_range import TimeRange
 from pear_ros.bags.topic import Message
 
 PATIENCE = 1_000_000_000
@@ -21,12 +21,13 @@ class Frame:
     """An image and what belongs to it."""
 
     number: int
-    """From 0 on, of those chosen."""
+    """Number of the image among those that are replayed, from 0 on."""
     image: Message
+    """Message with the image."""
     stamp: int | None
-    """Of the image's header, nanoseconds; None where the message is too short to have one."""
+    """Stamp in the image's header, nanoseconds; None where the message is too short for one."""
     companions: Mapping[str, Message]
-    """By kind, without those that the bag does not have."""
+    """Messages that belong to the image, by kind; kinds that the bag does not have are absent."""
 
 
 def matched(
@@ -34,7 +35,7 @@ def matched(
     image: str,
     companions: Mapping[str, str],
     steady: Mapping[str, str],
-    stretch: Stretch,
+    time_range: TimeRange,
     *,
     every: int = 1,
     tolerance: int = 0,
@@ -42,8 +43,9 @@ def matched(
     """Every message and, as soon as all that belongs to it has been read, every frame, in order.
 
     `image`: the topic of images, of which every `every`-th is taken, beginning with the first.
-    `stretch`: when those have been recorded; `messages` may begin before and end after it, so that
-    what belongs to the first and the last is among them, but only those of the stretch are given.
+    `time_range`: when those have been recorded; `messages` may begin before and end after it, so
+    that what belongs to the first and the last is among them, but only those of the range are
+    given.
     `companions`: topics, by kind, of messages that belong to one image: the one with the same stamp
     or, PATIENCE later, with the nearest that is no further off than `tolerance` nanoseconds.
     `steady`: topics of what holds until the next message, and before the first one, too, unless
@@ -52,7 +54,7 @@ def matched(
     matcher = _Matcher(companions, steady, tolerance)
     images = 0
     for message in messages:
-        inside = message.time in stretch
+        inside = message.time in time_range
         if inside:
             yield message
         if message.topic != image:

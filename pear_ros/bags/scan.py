@@ -144,7 +144,7 @@ class _WholePages(apsw.VFS):
         super().__init__(self.name, base="")
 
     def xOpen(self, name: str | apsw.URIFilename | None, flags: list[int]) -> apsw.VFSFile:
-        """Open a file, as SQLite asks for it."""
+        """Open a file, as SQLite requests it."""
         database = flags[0] & apsw.SQLITE_OPEN_MAIN_DB
         return (_Database if database else apsw.VFSFile)("", name, flags)
 

@@ -92,7 +92,7 @@ class _Encoder:
     def __init__(self, classes: Collection[type]) -> None:
         self._classes = set(classes)
         self._numbers: dict[int, int] = {}
-        """Of arrays, by their ids."""
+        """Index of each array in `arrays`, by the array's id()."""
         self.arrays: list[Any] = []
 
     def encode(self, value: Any) -> Any:

@@ -21,6 +21,12 @@ OPEN_BODY_FILE = Path(__file__).with_name("open_body.npz")
 REDUCED_OPEN_BODY_FILE = Path(__file__).with_name("open_body_reduced.npz")
 """Triangles of the open body's reduced meshes, made by tools/reduce_open_body.py."""
 
+EARLIER_OPEN_BODIES = {
+    "anny-smplx/1": "984150f1c352fc1f17d265689a797765e83887554eea4822313863c2c635a3f6"
+}
+"""Earlier open bodies, by name the SHA-256 of their files: equal joints for equal parameters, and
+equal faces, but another surface."""
+
 # SMPL-X files keep 300 shape directions before their expression directions.
 _SMPLX_SHAPE_DIRECTIONS = 300
 

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from pear_ros.pear.network import PearNetwork
 
 _WIDTH, _HEIGHT = 640, 900
-"""Pixels of each view."""
+"""Size of each view, pixels."""
 _PAPER = 246
 
 

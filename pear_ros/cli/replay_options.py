@@ -132,7 +132,8 @@ def _add_parameters(parser: argparse.ArgumentParser) -> None:
         parser.add_argument_group("parameters of the node"),
         (
             *("field_of_view", "max_humans", "smoothing", "body_height", "calibration"),
-            *("detector", "detection_classes", "detection_score", "sync_tolerance"),
+            *("detector", "min_detection_score", "detection_classes", "detection_score"),
+            "sync_tolerance",
             *("publish_vertices", "mesh_detail"),
         ),
     )

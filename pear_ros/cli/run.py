@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import dataclasses
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import Protocol
 
@@ -30,10 +31,10 @@ class PeoplePipeline(Protocol):
         """The body model of the people's parameters."""
 
     def __call__(self, image: Image, camera: Camera, stamp: float, /) -> People:
-        """Everyone in an image."""
+        """Return the people in an image."""
 
     def meshes(self, people: People) -> Array:
-        """(N, V, 3) of everyone in `people`."""
+        """Return the meshes (N, V, 3) of `people`, metres."""
 
 
 def run(source: str, folder: Path, parameters: Parameters) -> int:
@@ -45,8 +46,8 @@ def run(source: str, folder: Path, parameters: Parameters) -> int:
         from pear_ros.pipeline import Pipeline
 
         estimator = make_estimator(EstimatorChoice.of(parameters))
-        pipeline = Pipeline(estimator, settings=parameters)
-        table, files = process(frames, pipeline, folder, parameters.field_of_view)
+        with closing(Pipeline(estimator, settings=parameters)) as pipeline:
+            table, files = process(frames, pipeline, folder, parameters.field_of_view)
     except (OSError, EstimatorError) as error:  # among them AssetError and VideoError
         print(f"error: {error}", file=sys.stderr)
         return 1
@@ -82,7 +83,8 @@ def process(
         table.append(stamp, people, persons)
         meshes = pipeline.meshes(dataclasses.replace(people, persons=persons))
         ids = [person.id for person in persons]
-        overlay = draw_overlay(image, camera, meshes, faces, ids)
+        unread = [person.id for person in persons if not person.pose_observed]
+        overlay = draw_overlay(image, camera, meshes, faces, ids, faint=unread)
         return np.hstack([overlay, side.draw(meshes, ids, height)])
 
     if frames.is_still:

@@ -29,6 +29,9 @@ class OneBlasThread:
     def __init__(self) -> None:
         """Find the BLAS libraries that are loaded by now, which takes tens of milliseconds.
 
+        Libraries that are loaded later are not limited: create it after the models are loaded. If
+        contexts overlap, the first that is entered decides which libraries are limited.
+
         Do not call it while another thread may import an extension module: threadpoolctl waits for
         the GIL while it holds the loader's lock, an import does the reverse, and both block.
         """

@@ -40,6 +40,8 @@ class EstimatorChoice:
     """One of PEAR_BODIES; ehm-s is SMPL-X with FLAME's head, smplx is SMPL-X alone."""
     runtime: RuntimeChoice = field(default_factory=RuntimeChoice)
     """The runtime of PEAR; the landmark models have their own."""
+    landmarks: str = Parameters.landmarks
+    """One of LANDMARKS: the model of body landmarks of the open default."""
 
     @classmethod
     def of(cls, parameters: Parameters) -> EstimatorChoice:
@@ -50,6 +52,7 @@ class EstimatorChoice:
             Path(folder).expanduser() if folder else None,
             parameters.pear_body,
             RuntimeChoice(parameters.runtime, parameters.strict_runtime, parameters.precision),
+            parameters.landmarks,
         )
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The fields of an Estimate that are plain numbers: messages, files and exports are made of them.
+"""The arrays that people consist of, for messages, files and exports, which are made of them.
 
 Imports nothing, so that `pear run --help` and `pear export --help` can list them at once.
 """
@@ -32,3 +32,14 @@ ESTIMATE_ARRAYS: Mapping[str, ArrayField] = {
 }
 """Fields that Estimate, pear_msgs/Human, the file of `pear run` and exports have under the same
 name, in float32."""
+
+POSE_FIELDS: Mapping[str, slice] = {
+    "global_orient": slice(0, 1),
+    "body_pose": slice(1, 22),
+    "jaw_pose": slice(22, 23),
+    "leye_pose": slice(23, 24),
+    "reye_pose": slice(24, 25),
+    "left_hand_pose": slice(25, 40),
+    "right_hand_pose": slice(40, 55),
+}
+"""Fields of pear_msgs/SmplxParams that together are SmplxParams.pose, with the joints of each."""

@@ -13,10 +13,11 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 ESTIMATORS = ("auto", "pear", "landmarks")
+LANDMARKS = ("auto", "full", "heavy")
 PEAR_BODIES = ("ehm-s", "smplx")
 RUNTIMES = ("auto", "tensorrt", "torch", "onnxruntime", "openvino")
 PRECISIONS = ("auto", "fp32", "fp16", "bf16", "int8")
-DETECTORS = ("built_in", "topic", "full_frame")
+DETECTORS = ("built_in", "blazepose", "topic", "full_frame")
 MESH_DETAILS = ("full", "medium", "low")
 TRANSFORMS = ("off", "roots", "joints")
 IMAGE_TRANSPORTS = ("raw", "compressed")
@@ -33,8 +34,9 @@ class Declaration:
     help: str
     """Sentences for the user, in English, for terminals and pages."""
     low: float | None = None
+    """Least value of a number; None: no limit."""
     high: float | None = None
-    """Range of a number, both ends included."""
+    """Greatest value of a number; None: no limit."""
     choices: tuple[str, ...] = ()
     """Values of a text; empty: any text."""
     pattern: str = ""
@@ -112,8 +114,15 @@ class Parameters(Settings):
         "auto",
         "What estimates bodies: 'pear' for PEAR, whose licensed files must be in model_folder, "
         "'landmarks' for the open default, 'auto' for PEAR if its files are complete, else the "
-        "default. The log says which and why.",
+        "default; the log says why.",
         choices=ESTIMATORS,
+    )
+    landmarks: str = _parameter(
+        "auto",
+        "Model of the body landmarks of the open default: 'full', 'heavy' for the more accurate "
+        "one, which takes about three times as long, 'auto' for heavy for detected people who are "
+        "new and for one who fits badly, else full. Without the heavy model's file, auto is full.",
+        choices=LANDMARKS,
     )
     model_folder: str = _parameter(
         "",
@@ -129,10 +138,9 @@ class Parameters(Settings):
     )
     runtime: str = _parameter(
         "auto",
-        "What runs PEAR's network: 'tensorrt', 'torch' (on a GPU if it finds one), 'onnxruntime' "
-        "or 'openvino' (both on the CPU); 'auto' for the first available of TensorRT, torch on the "
-        "GPU, ONNX Runtime, OpenVINO and torch on the CPU. If the named one is not available, the "
-        "others are tried, with a warning.",
+        "What runs PEAR's network. 'auto': the first available of TensorRT, torch on the GPU, ONNX "
+        "Runtime, OpenVINO and torch on the CPU. If the named one is not available, the others are "
+        "tried, with a warning.",
         choices=RUNTIMES,
     )
     strict_runtime: bool = _parameter(
@@ -148,9 +156,17 @@ class Parameters(Settings):
     )
     detector: str = _parameter(
         "built_in",
-        "What detects people: 'built_in', 'topic' for vision_msgs/Detection2DArray of any detector "
-        "on the topic detections, or 'full_frame' for one person anywhere in the image.",
+        "What detects people: 'built_in' for NanoDet, 'blazepose' for BlazePose's detector, which "
+        "takes less time but misses many people, 'topic' for vision_msgs/Detection2DArray of any "
+        "detector on the topic detections, or 'full_frame' for one person anywhere in the image.",
         choices=DETECTORS,
+    )
+    min_detection_score: float = _parameter(
+        0.35,
+        "Minimum score of a person whom the built-in detector finds. A lower one finds more "
+        "people, and more that are none.",
+        low=0.2,
+        high=1.0,
     )
     detection_classes: str = _parameter(
         "person",
@@ -159,7 +175,8 @@ class Parameters(Settings):
     )
     detection_score: float = _parameter(
         0.3,
-        "Minimum score of a person on the topic detections.",
+        "Minimum score of a person on the topic detections (min_detection_score: of the built-in "
+        "detector).",
         low=0.0,
         high=1.0,
         live=True,
@@ -171,9 +188,9 @@ class Parameters(Settings):
     )
     calibration: str = _parameter(
         "auto",
-        "Which calibration of camera_info belongs to the image: 'raw' for K and the lens "
-        "distortion D, 'rectified' for P without distortion, 'auto' for rectified if the last part "
-        "of the image topic's name begins with image_rect, else raw.",
+        "Calibration of camera_info that belongs to the image: 'raw' for K and the lens distortion "
+        "D, 'rectified' for P without distortion, 'auto' for rectified if the last part of the "
+        "image topic's name begins with image_rect, else raw.",
         choices=CALIBRATIONS,
         live=True,
     )
@@ -208,8 +225,8 @@ class Parameters(Settings):
     )
     id_prefix: str = _parameter(
         "h",
-        "Beginning of people's ids, before their number; a letter comes first (REP-155). Give each "
-        "camera its own if several share /tf or /humans, as cameras.launch.py does.",
+        "Beginning of people's ids, before their number; a letter comes first (REP-155). Cameras "
+        "that share /tf or /humans need different ones, as cameras.launch.py sets.",
         pattern="[A-Za-z][A-Za-z0-9_]*",
     )
     publish_vertices: bool = _parameter(
@@ -220,9 +237,9 @@ class Parameters(Settings):
     )
     mesh_detail: str = _parameter(
         "medium",
-        "Triangles of the meshes in mesh_markers and overlay: 'full' for all of the body model, "
-        "over 20,000 (2 MB of markers for a person in an image), 'medium' for about 7,000 (0.5 "
-        "MB), 'low' for about 2,000 (0.14 MB).",
+        "Triangles of the meshes in mesh_markers and overlay: 'full' for all of the body, over "
+        "20,000 (2 MB of markers per person and image), 'medium' for about 7,000 (0.5 MB), 'low' "
+        "for about 2,000 (0.14 MB).",
         choices=MESH_DETAILS,
         live=True,
     )
@@ -237,18 +254,17 @@ class Parameters(Settings):
     image_transport: str = _parameter(
         "raw",
         "Transport of the images: 'raw' for sensor_msgs/Image, 'compressed' for "
-        "sensor_msgs/CompressedImage on the image topic's name with /compressed appended. "
-        "pear.launch.py sets it from its argument of the same name, which overrides the parameter "
-        "file.",
+        "sensor_msgs/CompressedImage on the image topic with /compressed appended. pear.launch.py "
+        "always sets it from its own argument.",
         choices=IMAGE_TRANSPORTS,
         affects_results=False,
     )
     image_reliability: str = _parameter(
         "auto",
-        "Reliability of the subscriptions to images, camera_info, detections and depth: 'auto' for "
-        "reliable if all publishers offer it and best effort if one does not; 'reliable', which "
-        "loses no raw image but needs reliable publishers; or 'best_effort'. It is overridden by "
-        "rclpy's parameter qos_overrides.<topic>.subscription.reliability (also history, depth).",
+        "Reliability of the subscriptions to images, camera_info, detections and depth: 'reliable' "
+        "loses no raw image but needs reliable publishers; 'auto' takes it if all publishers offer "
+        "it, else 'best_effort'. rclpy's parameter qos_overrides.<topic>.subscription.reliability "
+        "(also history, depth) overrides it.",
         choices=RELIABILITIES,
         live=True,
         affects_results=False,
@@ -256,14 +272,12 @@ class Parameters(Settings):
     autostart: bool = _parameter(
         True,
         "Configure and activate the node when it starts. If false, it waits for a lifecycle "
-        "manager, or for `ros2 lifecycle set /pear configure` and `ros2 lifecycle set /pear "
-        "activate`.",
+        "manager, or for `ros2 lifecycle set /pear configure`, then `activate`.",
         affects_results=False,
     )
     build_only: bool = _parameter(
         False,
-        "Only build what PEAR's runtime needs and keeps, such as a TensorRT engine, and exit. The "
-        "next start need not wait for it.",
+        "Only build and store what PEAR's runtime needs, such as a TensorRT engine, and exit.",
         affects_results=False,
     )
 

@@ -46,11 +46,14 @@ class TrackingState(enum.IntEnum):
     NEW = 1
     """First image of the track."""
     TRACKED = 2
-    """Detected in this image."""
+    """Observed in this image."""
     PREDICTED = 3
     """Not detected in this image; pose and position are predicted, confidences lowered."""
     LOST = 4
     """The track ends with this image."""
+    DETECTED = 5
+    """Detected in this image, but the body could not be read: at rest in the detector's box, or in
+    the last known pose; confidences of joints are near 0."""
 
 
 class DepthSource(enum.IntEnum):
@@ -140,6 +143,9 @@ class Estimate:
     """(55, 2) the joints projected into the image, pixels."""
     flame: FlameParams | None = None
     """None where the estimator has no FLAME head."""
+    pose_observed: bool = True
+    """False: a detector found the person, but the body could not be read: it is at rest, or in the
+    last known pose, and stands in the detector's box."""
 
 
 @dataclass(frozen=True, kw_only=True)

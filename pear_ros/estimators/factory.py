@@ -38,11 +38,11 @@ def make_estimators(choice: EstimatorChoice, count: int) -> list[Estimator]:
     when the landmark models have not been downloaded.
     """
     if choice.name == "landmarks":
-        return _landmarks(count)
+        return _landmarks(choice, count)
     if choice.name == "auto":
         if obstacle := pear_obstacle(choice):
             logger.info("Estimator auto takes the landmarks, as %s", obstacle)
-            return _landmarks(count)
+            return _landmarks(choice, count)
         logger.info("Estimator auto takes PEAR, as its files are in %s", _files(choice).folder)
     try:
         return [*load_pear(_files(choice), choice, count)]
@@ -57,8 +57,8 @@ def pear_obstacle(choice: EstimatorChoice) -> str:
     return f"PEAR's {names} are not in {files.folder}" if names else ""
 
 
-def _landmarks(count: int) -> list[Estimator]:
-    return [LandmarkEstimator() for _ in range(count)]
+def _landmarks(choice: EstimatorChoice, count: int) -> list[Estimator]:
+    return [LandmarkEstimator(model=choice.landmarks) for _ in range(count)]
 
 
 def _files(choice: EstimatorChoice) -> ModelFiles:

@@ -19,7 +19,7 @@ AMASS_ARRAYS = {
     "gender": "neutral",
     "surface_model_type": "smplx: the layout; the betas are those of body_model",
 }
-"""Named as in AMASS's SMPL-X files; T images in which the person was present."""
+"""Arrays with AMASS's names and their meaning; T images in which the person was present."""
 
 OWN_ARRAYS = {
     "stamps": "(T,) acquisition times of the images, seconds",
@@ -47,4 +47,4 @@ FLAME_ARRAYS = {
     "flame_eyelids": "(T, 2) left, right; 1 closed",
     "flame_head_scale": "(T, 3)",
 }
-"""Only where the estimator has a FLAME head."""
+"""Arrays that exist only where the estimator has a FLAME head, and their meaning."""

@@ -12,7 +12,7 @@ from tqdm import tqdm
 from pear_ros.bags.bag import Bag, find_bags
 from pear_ros.bags.topic import BagError, Message
 from pear_ros.core.camera import Camera, IntrinsicsSource
-from pear_ros.core.estimate_arrays import ESTIMATE_ARRAYS
+from pear_ros.core.estimate_arrays import ESTIMATE_ARRAYS, POSE_FIELDS
 from pear_ros.core.people import (
     Array,
     DepthSource,
@@ -24,11 +24,7 @@ from pear_ros.core.people import (
 )
 from pear_ros.core.timestamps import nanoseconds_of
 from pear_ros.export.tracks import Recording, ResultsError, tracks_of
-
-HUMANS_TYPE = "pear_msgs/msg/HumanArray"
-"""Message type of people."""
-BODY_MODEL_TYPE = "pear_msgs/msg/BodyModelInfo"
-"""Message type of body descriptions."""
+from pear_ros.ros.topics import BODY_MODEL_TYPE, HUMANS_TYPE
 
 
 def read_bag(path: Path, topic: str | None = None) -> Recording:
@@ -142,20 +138,19 @@ def _people(message: Any, path: Path) -> People:
 def _person(human: Any) -> Person:
     roi, smplx = human.roi, human.smplx
     left, top = roi.x_offset, roi.y_offset
-    rotations = (
-        *(smplx.global_orient, smplx.body_pose, smplx.jaw_pose, smplx.leye_pose, smplx.reye_pose),
-        *(smplx.left_hand_pose, smplx.right_hand_pose),
-    )
+    rotations = [getattr(smplx, name) for name in POSE_FIELDS]
     arrays: dict[str, Any] = {
         name: _floats(getattr(human, name)).reshape(array_field.shape)
         if array_field.shape
         else getattr(human, name)
         for name, array_field in ESTIMATE_ARRAYS.items()
     }
+    state = TrackingState(human.tracking_state)
     return Person(
         **arrays,
         id=human.id,
-        state=TrackingState(human.tracking_state),
+        state=state,
+        pose_observed=state is not TrackingState.DETECTED,
         box=_floats([left, top, left + roi.width, top + roi.height]),
         smplx=SmplxParams(
             pose=np.concatenate(rotations, dtype=np.float32).reshape(-1, 3),

@@ -3,14 +3,17 @@
 
 Each person is a skinned mesh with SMPL-X's 55 joints, of one shape and size (medians over their
 images), and with the open body's 52 facial expressions as morph targets. The pelvis is where it
-was in each image. While a person is not there their scale is 0, which is how glTF 2.0 hides a node
-(section 3.5.2 and its note on zero scale). glTF's world has y up: the optical frame is turned half
-around its x axis, so that a level camera looks along -z from the origin, as glTF's cameras do.
+was in each image. People recorded with an earlier open body, whose joints are equal, get today's
+mesh; the extras of their nodes name the body of the recording. While a person is not there their
+scale is 0, which is how glTF 2.0 hides a node (section 3.5.2 and its note on zero scale). glTF's
+world has y up: the optical frame is turned half around its x axis, so that a level camera looks
+along -z from the origin, as glTF's cameras do.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +22,17 @@ import pygltflib as gltf
 
 from pear_ros import __version__
 from pear_ros.body import BodyModel, load_open_body
+from pear_ros.body.model_files import EARLIER_OPEN_BODIES
 from pear_ros.body.normals import vertex_normals
 from pear_ros.body.submesh import SubMesh
+from pear_ros.core.log import get_logger
 from pear_ros.core.people import Array
 from pear_ros.export.gltf_buffer import GltfBuffer
 from pear_ros.export.skinned import Motion, RestShape, influences, motion, rest_shape
 from pear_ros.export.tracks import Recording, ResultsError, Track
 from pear_ros.rendering.colours import id_colour
+
+_logger = get_logger(__name__)
 
 _HALF_AROUND_X = [1.0, 0.0, 0.0, 0.0]
 _NEAR = 0.05
@@ -36,10 +43,10 @@ def save_glb(recording: Recording, folder: Path, *, mesh_detail: str = "full") -
     """Write all people into people.glb in `folder`; return the file.
 
     `mesh_detail`: number of triangles, one of pear_ros.core.parameters.MESH_DETAILS. Raises
-    ResultsError where there are no people, or a body is not the open one.
+    ResultsError where there are no people, or a body is not the open one or an earlier version.
     """
     body = load_open_body()
-    _require_open_body(recording, body)
+    _require_open_body(recording, {**EARLIER_OPEN_BODIES, body.name: body.sha256}, body.name)
     path = folder / "people.glb"
     scene = _Scene(body, recording, mesh_detail)
     for track in recording.tracks:
@@ -48,20 +55,28 @@ def save_glb(recording: Recording, folder: Path, *, mesh_detail: str = "full") -
     return [path]
 
 
-def _require_open_body(recording: Recording, body: BodyModel) -> None:
+def _require_open_body(recording: Recording, bodies: Mapping[str, str], today: str) -> None:
+    """Raise ResultsError unless all people have one of `bodies`: SHA-256 by name, `today` one."""
     if not recording.tracks:
         raise ResultsError(f"{recording.source} has no people to animate")
     for track in recording.tracks:
-        if track.body_model != body.name:
+        if track.body_model not in bodies:
             raise ResultsError(
                 f"{track.id} has the body {track.body_model}, whose licence forbids distributing "
-                f"its mesh: glb is for {body.name} alone, use npz or csv"
+                f"its mesh: glb is for {today} alone, use npz or csv"
             )
-    described = recording.body_hashes.get(body.name, body.sha256)
-    if described != body.sha256:
-        raise ResultsError(
-            f"{recording.source} was recorded with another {body.name}, of SHA-256 {described}, "
-            "than this version of pear_ros has"
+        expected = bodies[track.body_model]
+        described = recording.body_hashes.get(track.body_model, expected)
+        if described != expected:
+            raise ResultsError(
+                f"{recording.source} was recorded with another {track.body_model}, of SHA-256 "
+                f"{described}, than this version of pear_ros knows"
+            )
+    earlier = sorted({track.body_model for track in recording.tracks} - {today})
+    if earlier:
+        _logger.warning(
+            "%s: people of %s get the mesh of %s, whose joints are the same",
+            *(recording.source, ", ".join(earlier), today),
         )
 
 
@@ -97,7 +112,8 @@ class _Scene:
         """Add a person: nodes of their joints, mesh, skin and motion."""
         rest, moves = rest_shape(self._body, track), motion(track, self._recording)
         scale = [moves.scale] * 3
-        person = self._node(name=track.id, scale=scale, extras={"model_id": track.model_id})
+        made_by = {"model_id": track.model_id, "body_model": track.body_model}
+        person = self._node(name=track.id, scale=scale, extras=made_by)
         joints = self._add_joints(rest.joints)
         self._file.nodes[self._frame].children.append(person)
         self._file.nodes[person].children.append(joints[0])
@@ -180,7 +196,10 @@ class _Scene:
             primitives=[primitive],
             weights=[0.0] * len(self._expressions),
             # Blender and others read the targets' names from here.
-            extras={"targetNames": list(self._body.expression_names)},
+            extras={
+                "targetNames": list(self._body.expression_names),
+                "body_model": self._body.name,
+            },
         )
         self._file.meshes.append(mesh)
         return len(self._file.meshes) - 1

@@ -32,19 +32,19 @@ class Motion:
     """The animation of one person over T images."""
 
     seconds: Array
-    """(T,) since the first image of the recording, ascending."""
+    """(T,) time since the first image of the recording, seconds, ascending."""
     pelvis: Array
     """(T, 3) position of joint 0 over the person's scale, optical frame."""
     rotations: Array
     """(T, 55, 4) unit quaternions x y z w relative to the parent, in one hemisphere over time."""
     expression: Array
-    """(T, E) coefficients."""
+    """(T, E) expression coefficients."""
     scale: float
     """Ratio of the person's size to that of the rest shape."""
     visible_seconds: Array
     """(K,) times at which `visible` changes, and that of the first image."""
     visible: npt.NDArray[np.bool_]
-    """(K,) whether the person is present from each of these times on."""
+    """(K,) whether the person is present from each of `visible_seconds` on."""
 
 
 def rest_shape(body: BodyModel, track: Track) -> RestShape:

@@ -22,8 +22,8 @@ def save_table(recording: Recording, folder: Path) -> list[Path]:
     """Write joints.csv into `folder`; return the file.
 
     It has one row for each person present in each image, ordered by time: stamp in seconds, to the
-    nanosecond; id; new, tracked or predicted; and for each joint x, y and z in metres in the
-    camera's optical frame, and the confidence from 0 to 1. Unknown values are empty.
+    nanosecond; id; new, tracked, predicted or detected; and for each joint x, y and z in metres in
+    the camera's optical frame, and the confidence from 0 to 1. Unknown values are empty.
     """
     path = folder / "joints.csv"
     with path.open("w", newline="") as file:

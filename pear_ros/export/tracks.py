@@ -39,8 +39,11 @@ class Track:
     """
 
     id: str
+    """Id of the track."""
     model_id: str
+    """Name and version of the estimator."""
     body_model: str
+    """Name and version of the body that the parameters belong to."""
     frames: npt.NDArray[np.int64]
     """(T,) indices into Recording.stamps_ns, ascending."""
     states: npt.NDArray[np.uint8]
@@ -70,7 +73,7 @@ class Recording:
     """All people in F images, in order of time."""
 
     source: Path
-    """The file or bag."""
+    """File or bag that was read."""
     stamps_ns: npt.NDArray[np.int64]
     """(F,) stamps of all images, including those without people, nanoseconds."""
     frame_id: str

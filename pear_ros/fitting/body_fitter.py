@@ -15,10 +15,11 @@ from pear_ros.body import BodyModel, load_open_body
 from pear_ros.body.kinematics import rotation_vectors
 from pear_ros.core.camera import Camera
 from pear_ros.core.people import Array
-from pear_ros.fitting.facing import MAX_GAP, NEAR, Facing, log_likelihood_ratio
+from pear_ros.fitting.facing import MAX_GAP, MAX_LOG_ODDS, NEAR, Facing, log_likelihood_ratio
 from pear_ros.fitting.pose_prior import PosePrior, confidence, front_back_swapped
 from pear_ros.fitting.skeleton import AttachedPoints, BodyState, Skeleton
-from pear_ros.fitting.solver import BodySolver, GaussianPrior, Observation, fit_translation
+from pear_ros.fitting.solver import BodySolver, GaussianPrior, Observation
+from pear_ros.fitting.translation import fit_translation
 from pear_ros.landmarks.types import PoseLandmarks
 
 _MIN_VISIBILITY = 0.1
@@ -86,22 +87,15 @@ class BodyFitter:
         self._points = AttachedPoints(self._prior.landmark_joint, self._prior.landmark_offset)
 
     def __call__(
-        self,
-        pose: PoseLandmarks,
-        camera: Camera,
-        previous: BodyFit | None,
-        elapsed: float,
-        *,
-        swappable: bool = True,
+        self, pose: PoseLandmarks, camera: Camera, previous: BodyFit | None, elapsed: float
     ) -> BodyFit:
         """Fit the body to a person's landmarks.
 
         `pose` in pixels of the pinhole `camera`; `previous`: the same person's fit `elapsed`
-        seconds earlier, None for a new person. `swappable`: whether the landmark model may confuse
-        front and back; the heavy one does not.
+        seconds earlier, None for a new person.
         """
-        reading, facing = self._read(pose, camera, previous), Facing()
-        if swappable:
+        reading, facing = self._read(pose, camera, previous), Facing(log_odds=MAX_LOG_ODDS)
+        if pose.swappable:
             reading, facing = self._choose(reading, pose, camera, previous, elapsed)
         priors = [_learned_prior(reading)]
         if previous is not None:
@@ -202,10 +196,13 @@ class BodyFitter:
 
 
 def _median_distance(points: Array, observed: Observation, camera: Camera) -> float:
-    """Return the median distance, pixels, between projected points (N, 3) and observed ones."""
-    distance = np.linalg.norm(camera.project(points) - observed.pixels, axis=1)
+    """Return the median distance, pixels, between projected points (N, 3) and observed ones.
+
+    It is infinite for points behind the camera, and if nothing is observed.
+    """
     used = np.isfinite(observed.error)
-    return float(np.median(distance[used])) if used.any() else np.inf
+    distance = np.linalg.norm(camera.project(points[used]) - observed.pixels[used], axis=1)
+    return float(np.median(np.nan_to_num(distance, nan=np.inf))) if used.any() else np.inf
 
 
 def _turn(state: BodyState, before: BodyState) -> float:

@@ -42,7 +42,7 @@ _MAX_EVIDENCE = 3.0
 """Limit of all evidence while the landmarks contradict the orientation believed."""
 _INITIAL_LOG_ODDS = 3.0
 """Log odds of a new person, about log(b / a): landmarks are mostly right."""
-_MAX_LOG_ODDS = 8.0
+MAX_LOG_ODDS = 8.0
 """Limit of the log odds: a contradiction is believed after 2.6 s without evidence."""
 
 
@@ -81,7 +81,7 @@ class Facing:
         )
         if not swapped:
             log_odds = self.log_odds - self.evidence + prior
-            return Facing(False, min(log_odds, _MAX_LOG_ODDS))
+            return Facing(False, min(log_odds, MAX_LOG_ODDS))
         share = min(1.0, elapsed / _CORRELATION_TIME)
         total = float(np.clip(self.evidence + evidence * share, -_MAX_EVIDENCE, _MAX_EVIDENCE))
         log_odds = self.log_odds - prior

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from scipy.spatial.transform import Rotation
 
@@ -13,6 +15,7 @@ from pear_ros.core.people import NUM_JOINTS, SMPLX_JOINT_NAMES, Array, SmplxPara
 from pear_ros.fitting.body_fitter import BodyFit
 from pear_ros.fitting.face_fitter import FaceFitter
 from pear_ros.fitting.hand_fitter import FINGERS, HandFitter
+from pear_ros.fitting.part_alignment import PartAlignment
 from pear_ros.fitting.pose_prior import viewing_rotation
 from pear_ros.fitting.skeleton import NUM_BODY_JOINTS
 from pear_ros.landmarks.types import HandLandmarks, PersonLandmarks
@@ -42,6 +45,7 @@ class PartFitter:
             )
             for side in ("left", "right")
         }
+        self._align = PartAlignment(body, surface)
         self._relaxed = dict(zip(("left", "right"), relaxed_hands(), strict=True))
 
     def __call__(
@@ -56,10 +60,12 @@ class PartFitter:
         confidence = np.zeros(NUM_JOINTS, np.float32)
         confidence[:NUM_BODY_JOINTS] = body.joint_confidence
         rotations = body.state.rotations.copy()
+        face_used, hands_used = None, {}
         expression: Array = np.zeros(self._body.num_expression, np.float32)
         if person.face is not None:
             face = self._face(person.face.image, viewing_rotation(person.face.roi, camera))
             if self._rotate_head(rotations, face.orientation):
+                face_used = person.face
                 pose[_JAW, 0] = face.jaw
                 expression = face.expression
                 confidence[_FACE_JOINTS] = person.face.score * confidence[_INDEX["head"]]
@@ -69,10 +75,14 @@ class PartFitter:
             if hand is not None:
                 posed = self._pose_hand(rotations, side, hand, camera)
                 if posed is not None:
+                    hands_used[side] = hand
                     pose[fingers] = posed
                     confidence[fingers] = hand.score * confidence[_INDEX[f"{side}_wrist"]]
-        pose[:NUM_BODY_JOINTS] = Rotation.from_matrix(rotations).as_rotvec()
-        smplx = SmplxParams(pose, body.state.betas, expression, body.state.transl)
+        state = replace(body.state, rotations=rotations)
+        if face_used is not None or hands_used:
+            state = self._align(state, person.pose.roi.size, face_used, hands_used, camera)
+        pose[:NUM_BODY_JOINTS] = Rotation.from_matrix(state.rotations).as_rotvec()
+        smplx = SmplxParams(pose, state.betas, expression, state.transl)
         return smplx, confidence
 
     def _pose_hand(

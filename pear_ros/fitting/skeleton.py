@@ -55,15 +55,19 @@ class Skeleton:
         tree = self._tree = JointTree(body.parents[:NUM_BODY_JOINTS])
         zeros = np.zeros((1, body.num_betas + body.num_expression), np.float32)
         rest = body.rest_joints(zeros[:, : body.num_betas], zeros[:, body.num_betas :])
-        self._bones = tree.bones(rest[0, :NUM_BODY_JOINTS])
+        self.bones: Array = tree.bones(rest[0, :NUM_BODY_JOINTS])
+        """(22, 3) from the parent to the joint in the T-pose of zero betas, metres."""
         dirs = body.joint_dirs[:NUM_BODY_JOINTS, :, : body.num_betas]
-        self._bone_dirs = np.stack([tree.bones(d) for d in np.moveaxis(dirs, 2, 0)], axis=2)
+        self.bone_dirs: Array = np.stack([tree.bones(d) for d in np.moveaxis(dirs, 2, 0)], axis=2)
+        """(22, 3, num_betas) derivatives of the bones with respect to betas, metres."""
+        self.parents: npt.NDArray[np.int64] = np.asarray(body.parents[:NUM_BODY_JOINTS], np.int64)
+        """(22,) parent of each joint, which comes before it; -1 for the root."""
         self._moves = tree.moves.astype(bool)
 
     def pose(self, state: BodyState) -> PosedSkeleton:
         """Compute orientations and positions of the joints of the body in this state."""
         orientation = self._tree.orientations(state.rotations)
-        bones = self._bones + self._bone_dirs @ state.betas
+        bones = self.bones + self.bone_dirs @ state.betas
         position = self._tree.positions(orientation, bones)
         return PosedSkeleton(orientation, position + state.transl)
 
@@ -78,7 +82,7 @@ class Skeleton:
         Parameters x, P = 66 + num_betas + 3: a small rotation vector of each joint about its own
         axes (22 x 3), betas, translation.
         """
-        count, num_betas = len(where), self._bone_dirs.shape[2]
+        count, num_betas = len(where), self.bone_dirs.shape[2]
         rotations = 3 * NUM_BODY_JOINTS
         jacobian = np.zeros((count, 3, rotations + num_betas + 3), np.float32)
         lever = where[:, None] - posed.position
@@ -88,8 +92,8 @@ class Skeleton:
         turned = jacobian[:, :, :rotations].reshape(count, 3, NUM_BODY_JOINTS, 3)
         for i, j, k in ((0, 1, 2), (1, 2, 0), (2, 0, 1)):
             turned[:, i] = axes[:, j] * lever[..., k, None] - axes[:, k] * lever[..., j, None]
-        turned_dirs = posed.orientation[self._tree.parents] @ self._bone_dirs
-        turned_dirs[0] = self._bone_dirs[0]
+        turned_dirs = posed.orientation[self._tree.parents] @ self.bone_dirs
+        turned_dirs[0] = self.bone_dirs[0]
         by_betas = self._tree.moves @ turned_dirs.reshape(NUM_BODY_JOINTS, -1)
         jacobian[:, :, rotations:-3] = by_betas.reshape(turned_dirs.shape)[points.joint]
         jacobian[:, :, -3:] = np.eye(3)

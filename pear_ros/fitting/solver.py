@@ -14,19 +14,23 @@ normal equations of Levenberg and Marquardt (Nocedal and Wright, Numerical Optim
     (H + lambda diag(H)) dx = -g,    H = J' w J + sum_k W_k,    g = J' w r + sum_k W_k d_k
 
 Derivatives are analytic. A rotation R is updated on the manifold, R exp(dx), by a small rotation
-vector about the joint's own axes.
+vector about the joint's own axes. All in double precision, so that the same method in compiled code
+(pear_ros.fitting.compiled_solver), used where Numba is installed, takes the same steps.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from pear_ros.body.kinematics import rotation_matrices, rotation_vectors
 from pear_ros.core.camera import Camera
+from pear_ros.core.log import get_logger
 from pear_ros.core.people import Array
 from pear_ros.fitting.skeleton import (
     NUM_BODY_JOINTS,
@@ -36,6 +40,8 @@ from pear_ros.fitting.skeleton import (
 )
 
 Doubles = npt.NDArray[np.float64]
+
+logger = get_logger(__name__)
 
 _MIN_DEPTH = 0.1
 """Metres; nearer points are projected from this depth."""
@@ -47,6 +53,21 @@ _MIN_RELATIVE_DECREASE = 0.15
 """The solver stops after a step that decreases the cost by a smaller share."""
 _ROBUST_SCALE = 3.0
 """c of the loss, standard deviations: a residual far above it has hardly any weight."""
+
+
+@cache
+def compiled_solve() -> Callable[..., float] | None:
+    """Return the solver in compiled code; None, with the reason in the log: it is not available.
+
+    The first call on a machine compiles it, which takes seconds.
+    """
+    try:
+        from pear_ros.fitting.compiled_solver import solve
+    except (ImportError, RuntimeError) as error:  # Numba is missing, or can keep nothing anywhere.
+        logger.info("Bodies are fitted more slowly without the compiled solver: %s", error)
+        return None
+    compiled: Callable[..., float] = solve
+    return compiled
 
 
 @dataclass(frozen=True)
@@ -98,11 +119,17 @@ class _Linearisation:
 
 
 class BodySolver:
-    """Solves for rotations, shape and translation of one body at a time."""
+    """Solves for rotations, shape and translation of one body at a time; stateless."""
 
-    def __init__(self, skeleton: Skeleton) -> None:
-        """Solve for bodies of this skeleton."""
+    def __init__(self, skeleton: Skeleton, *, compiled: bool = True) -> None:
+        """Solve for bodies of this skeleton, with `compiled` code if Numba is installed."""
         self._skeleton = skeleton
+        self._tree = (
+            np.asarray(skeleton.bones, np.float64),
+            np.asarray(skeleton.bone_dirs, np.float64),
+            skeleton.parents,
+        )
+        self._compiled = compiled_solve() if compiled else None
 
     def __call__(
         self,
@@ -116,18 +143,40 @@ class BodySolver:
         `camera` is a pinhole: its distortion is not taken into account.
         """
         prior = _Priors(priors)
-        best = self._linearise(start, observed, prior, camera)
+        if self._compiled is None:
+            return self._solve(start, observed, prior, camera)
+        R, betas, t = (
+            np.array(value, np.float64, order="C")
+            for value in (start.rotations, start.betas, start.transl)
+        )
+        cost = self._compiled(
+            *(R, betas, t),
+            *self._tree,
+            np.asarray(observed.points.joint, np.int64),
+            *map(_doubles, (observed.points.offset, observed.pixels, observed.error)),
+            *map(_doubles, (prior.rotations, prior.betas, prior.transl, prior.precision)),
+            np.array([camera.fx, camera.fy, camera.cx, camera.cy], np.float64),
+            *(_MIN_DEPTH, _ROBUST_SCALE, _INITIAL_DAMPING, _MAX_STEPS, _MIN_RELATIVE_DECREASE),
+        )
+        return Solution(_single_precision(R, betas, t), cost)
+
+    def _solve(
+        self, start: BodyState, observed: Observation, prior: _Priors, camera: Camera
+    ) -> Solution:
+        doubles = BodyState(*map(_doubles, (start.rotations, start.betas, start.transl)))
+        best = self._linearise(doubles, observed, prior, camera)
         damping = _INITIAL_DAMPING
         for _ in range(_MAX_STEPS):
             trial = self._linearise(_step(best, damping), observed, prior, camera)
-            if trial.cost >= best.cost:
+            if not trial.cost < best.cost:
                 damping *= 50.0
                 continue
             decrease = 1.0 - trial.cost / best.cost
             best, damping = trial, damping / 5.0
             if decrease < _MIN_RELATIVE_DECREASE:
                 break
-        return Solution(best.state, best.cost)
+        state = best.state
+        return Solution(_single_precision(state.rotations, state.betas, state.transl), best.cost)
 
     def _linearise(
         self, state: BodyState, observed: Observation, prior: _Priors, camera: Camera
@@ -135,8 +184,8 @@ class BodySolver:
         posed = self._skeleton.pose(state)
         p = self._skeleton.points(posed, observed.points)  # (N, 3)
         depth = np.maximum(p[:, 2], _MIN_DEPTH)
-        focal = np.array([camera.fx, camera.fy], np.float32)
-        centre = np.array([camera.cx, camera.cy], np.float32)
+        focal = np.array([camera.fx, camera.fy])
+        centre = np.array([camera.cx, camera.cy])
         ideal = p[:, :2] / depth[:, None]  # (N, 2) x/z and y/z
         r = (ideal * focal + centre - observed.pixels) / observed.error[:, None]  # (N, 2)
         # Geman-McClure: rho(s) = s f and w = rho'(s) = f^2, with f = 1 / (1 + s / c^2).
@@ -147,7 +196,7 @@ class BodySolver:
         dp = self._skeleton.jacobian(posed, observed.points, p)  # (N, 3, P)
         scale = focal / (depth * observed.error)[:, None]  # (N, 2)
         jacobian = (dp[:, :2] - ideal[..., None] * dp[:, 2:]) * scale[..., None]  # (N, 2, P)
-        J = jacobian.reshape(-1, jacobian.shape[2]).astype(np.float64)  # (2 N, P)
+        J = jacobian.reshape(-1, jacobian.shape[2])  # (2 N, P)
         wJ = J * np.repeat(f**2, 2)[:, None]
         H = wJ.T @ J
         g = wJ.T @ r.reshape(-1)
@@ -166,49 +215,37 @@ def _step(at: _Linearisation, damping: float) -> BodyState:
     turns = rotation_matrices(dx[: 3 * NUM_BODY_JOINTS].reshape(NUM_BODY_JOINTS, 3))
     transl = at.state.transl + dx[-3:]
     transl[2] = max(transl[2], _MIN_DEPTH)
-    return BodyState(
-        rotations=at.state.rotations @ turns,
-        betas=(at.state.betas + dx[3 * NUM_BODY_JOINTS : -3]).astype(np.float32),
-        transl=transl.astype(np.float32),
-    )
+    betas = at.state.betas + dx[3 * NUM_BODY_JOINTS : -3]
+    return BodyState(at.state.rotations @ turns, betas, transl)
 
 
 class _Priors:
     """K Gaussian priors, stacked so that all are evaluated at once."""
 
     def __init__(self, priors: Sequence[GaussianPrior]) -> None:
-        self._inverse_rotations = np.stack([p.state.rotations.swapaxes(1, 2) for p in priors])
-        self._betas = np.stack([p.state.betas for p in priors])
-        self._transl = np.stack([p.state.transl for p in priors])
+        self.rotations = np.stack([p.state.rotations for p in priors])  # (K, 22, 3, 3)
+        self.betas = np.stack([p.state.betas for p in priors])  # (K, num_betas)
+        self.transl = np.stack([p.state.transl for p in priors])  # (K, 3)
         error = [
             np.concatenate([np.repeat(p.rotation_error, 3), p.betas_error, p.transl_error])
             for p in priors
         ]
-        self._precision = 1.0 / np.square(np.stack(error), dtype=np.float64)  # (K, P)
+        self.precision = 1.0 / np.square(np.stack(error), dtype=np.float64)  # (K, P)
 
     def terms(self, state: BodyState) -> tuple[Doubles, Doubles, float]:
         """Return diag(sum W_k) (P,), gradient sum W_k d_k (P,) and cost sum d_k' W_k d_k."""
-        count = len(self._betas)
-        turns = rotation_vectors(self._inverse_rotations @ state.rotations).reshape(count, -1)
-        d = np.concatenate([turns, state.betas - self._betas, state.transl - self._transl], axis=1)
-        Wd = self._precision * d  # (K, P)
-        return self._precision.sum(axis=0), Wd.sum(axis=0), float((Wd * d).sum())
+        inverse = self.rotations.swapaxes(2, 3)
+        turns = rotation_vectors(inverse @ state.rotations).reshape(len(self.betas), -1)
+        d = np.concatenate([turns, state.betas - self.betas, state.transl - self.transl], axis=1)
+        Wd = self.precision * d  # (K, P)
+        return self.precision.sum(axis=0), Wd.sum(axis=0), float((Wd * d).sum())
 
 
-def fit_translation(points: Array, pixels: Array, weights: Array, camera: Camera) -> Array:
-    """Return the translation (3,), metres, with which points project best onto pixels.
+def _doubles(values: npt.NDArray[Any]) -> Any:
+    """Return values as a contiguous array in double precision."""
+    return np.ascontiguousarray(values, np.float64)
 
-    `points` (N, 3) metres, `pixels` (N, 2), `weights` (N,) of the points. Weighted linear least
-    squares of x + tx = u (z + tz) and y + ty = v (z + tz), with (u, v) the pixels in normalised
-    image coordinates of the pinhole `camera`.
-    """
-    uv = (pixels - (camera.cx, camera.cy)) / (camera.fx, camera.fy)  # (N, 2)
-    A = np.zeros((len(points), 2, 3))
-    A[:, 0, 0] = A[:, 1, 1] = 1.0
-    A[:, :, 2] = -uv
-    b = uv * points[:, 2:] - points[:, :2]  # (N, 2)
-    weighted = A * weights[:, None, None]
-    solution, *_ = np.linalg.lstsq(
-        weighted.reshape(-1, 3), (b * weights[:, None]).ravel(), rcond=None
-    )
-    return np.asarray(solution, np.float32)
+
+def _single_precision(R: npt.NDArray[Any], betas: npt.NDArray[Any], t: Any) -> BodyState:
+    """Return the state with these rotations, betas and translation in single precision."""
+    return BodyState(*(np.asarray(value, np.float32) for value in (R, betas, t)))

@@ -35,7 +35,9 @@ _FROM_JOINTS = list(_JOINTS.values())
 # Nose, left and right ear relative to the middle of the eyeballs, over the eyeballs' distance, in
 # the head's axes (x out of the face, y left, z up), as on the open body's mean head.
 _ON_HEAD = np.array([[0.72, 0.0, -0.66], [-1.3, 1.3, -0.1], [-1.3, -1.3, -0.1]])
-_OF_HEAD = [POINTS.index(name) for name in ("nose", "left_ear", "right_ear")]
+HEAD_POINTS = ("nose", "left_ear", "right_ear")
+"""Names of the points that are placed on the head by its eyes."""
+_OF_HEAD = [POINTS.index(name) for name in HEAD_POINTS]
 
 
 class ImageGeometry(NamedTuple):
@@ -76,18 +78,28 @@ def skeletons(
     return points
 
 
+def head_points(poses: Array, joints: Array) -> npt.NDArray[np.float64]:
+    """Return HEAD_POINTS (N, 3, 3), metres, in the optical frame.
+
+    `poses` (N, J, 3) axis-angle and `joints` (N, 55, 3), metres, of N people in that frame.
+    """
+    eyes = joints[:, _EYES].astype(np.float64)
+    size = np.linalg.norm(eyes[:, 0] - eyes[:, 1], axis=1)
+    head = orientations(poses, in_camera=True)[:, _HEAD]
+    offsets = np.einsum("nab,pb->npa", head, _ON_HEAD)
+    points: npt.NDArray[np.float64] = eyes.mean(axis=1)[:, None] + size[:, None, None] * offsets
+    return points
+
+
 def _on_head(
     image: ImageGeometry, poses: Array, joints: Array, keypoints: Array
 ) -> npt.NDArray[np.float64]:
-    """Return the pixels (N, 3, 2) of the points _ON_HEAD.
+    """Return the pixels (N, 3, 2) of HEAD_POINTS.
 
     Computed as offsets from the eyes' keypoints, so that lens distortion hardly matters.
     """
-    eyes = joints[:, _EYES].astype(np.float64)
-    middle = eyes.mean(axis=1)
-    size = np.linalg.norm(eyes[:, 0] - eyes[:, 1], axis=1)
-    head = orientations(poses, in_camera=True)[:, _HEAD]
-    points = middle[:, None] + size[:, None, None] * np.einsum("nab,pb->npa", head, _ON_HEAD)
+    middle = joints[:, _EYES].astype(np.float64).mean(axis=1)
+    points = head_points(poses, joints)
     ahead = np.where(points[..., 2:] > 0.0, points[..., 2:], np.nan)
     moved = points[..., :2] / ahead - (middle[:, :2] / middle[:, 2:])[:, None]
     pixels: npt.NDArray[np.float64] = keypoints[:, _EYES].mean(axis=1)[:, None] + moved * (

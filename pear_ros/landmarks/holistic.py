@@ -4,25 +4,38 @@
 from __future__ import annotations
 
 import queue
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import TypeVar
 
-from pear_ros.core.people import Image
+import numpy as np
+
+from pear_ros.core.log import get_logger
+from pear_ros.core.parameters import Parameters
+from pear_ros.core.people import Array, Image
+from pear_ros.io.downloads import AssetError
+from pear_ros.landmarks.detected_pose import LENGTHS, follow_pose, read_pose
 from pear_ros.landmarks.face import FaceModel
 from pear_ros.landmarks.hands import HandModel
 from pear_ros.landmarks.pose import PoseModel
 from pear_ros.landmarks.roi import Roi
+from pear_ros.landmarks.topology import Pose
 from pear_ros.landmarks.types import FaceLandmarks, HandLandmarks, PersonLandmarks, PoseLandmarks
+
+_logger = get_logger(__name__)
 
 RETRY_INTERVAL = 3
 """Images between two detections of a hand or face that was not found the last time."""
 SMALL = 130.0
 """Side of a region, pixels; landmarks in a smaller one are coarse."""
 SMALL_INTERVAL = 3
-"""Images between two detections of a small hand or face; its landmarks are kept in between."""
+"""Images between two detections of a small hand or face; its landmarks move with the body in
+between."""
+
+_HEAD = slice(Pose.NOSE, Pose.MOUTH_RIGHT + 1)
 
 _Part = TypeVar("_Part", HandLandmarks | None, FaceLandmarks | None)
 
@@ -32,8 +45,27 @@ class _Models:
     """The models of one thread."""
 
     pose: PoseModel
+    accurate_pose: PoseModel
+    """For new people and those in doubt; the same as `pose` where there is only one."""
     hand: HandModel
     face: FaceModel
+
+
+@dataclass(frozen=True)
+class DetectedPerson:
+    """A person whom a detector found in this image."""
+
+    box: Array
+    """(4,) x0 y0 x1 y1 around the visible part of the person, pixels."""
+    landmarks: PersonLandmarks | None = None
+    """Landmarks in the image before; None: unknown."""
+    lengths: tuple[float, ...] = LENGTHS
+    """Where they are unknown: lengths of the body, over the height of the box, to try."""
+
+
+PersonStart = Roi | PersonLandmarks | DetectedPerson
+"""What is known of a person before landmarks are detected: a proposed region of interest, the
+landmarks in the image before, or a detection in this image."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +77,7 @@ class PendingLandmarks:
     right_hand: Future[HandLandmarks | None]
     face: Future[FaceLandmarks | None]
     age: int
+    vouched: bool
 
     def result(self) -> PersonLandmarks:
         """Wait for hands and face and return all landmarks."""
@@ -54,68 +87,83 @@ class PendingLandmarks:
             self.right_hand.result(),
             self.face.result(),
             self.age,
+            self.vouched,
         )
 
 
 class HolisticLandmarks:
     """Detects the landmarks of given people; holds threads and models, stateless."""
 
-    def __init__(self, threads: int = 2) -> None:
+    def __init__(self, threads: int = 2, model: str = Parameters.landmarks) -> None:
         """Start `threads` threads and load the models once for each.
 
-        Raises pear_ros.io.downloads.AssetError when a model's file is missing.
+        `model`: one of LANDMARKS in pear_ros.core.parameters. Raises
+        pear_ros.io.downloads.AssetError when a model's file is missing; where it is the heavy one
+        and `model` is auto, a warning is logged and the full one is used.
         """
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="landmarks")
         self._idle: queue.SimpleQueue[_Models] = queue.SimpleQueue()
         for _ in range(threads):
-            self._idle.put(_Models(PoseModel(), HandModel(), FaceModel()))
+            self._idle.put(_Models(*_pose_models(model), HandModel(), FaceModel()))
 
     def close(self) -> None:
         """Stop the threads; nothing can be detected afterwards."""
         self._pool.shutdown()
 
-    def __call__(
-        self, image: Image, people: Sequence[Roi | PersonLandmarks]
-    ) -> list[PersonLandmarks | None]:
+    def __call__(self, image: Image, people: Sequence[PersonStart]) -> list[PersonLandmarks | None]:
         """Return the landmarks of each of `people`, in their order; None: no person was found.
 
-        A new person is given by a region of interest (Proposal.roi or roi_from_box), a known one by
-        the landmarks in the previous image.
+        A new person is given by a region of interest (Proposal.roi or roi_from_box) or a detection,
+        a known one by the landmarks in the previous image.
         """
         return [None if one is None else one.result() for one in self.submit(image, people)]
 
     def submit(
-        self, image: Image, people: Sequence[Roi | PersonLandmarks]
+        self,
+        image: Image,
+        people: Sequence[PersonStart | None],
+        doubtful: Collection[int] = (),
     ) -> list[PendingLandmarks | None]:
         """Return the bodies' landmarks while hands and faces are detected in the background.
 
-        A new person is given by a region of interest, a known one by the landmarks in the previous
-        image; None: no person was found.
+        A new person is given by a region of interest or a detection, a known one by the landmarks
+        in the previous image; None: no person was found, or landmarks do not fill the detection.
+        Those of `people` who are None are passed over; those with an index in `doubtful` get the
+        more accurate model, if there is one.
         """
-        bodies = [self._pool.submit(self._pose, image, start) for start in people]
+        bodies = [
+            None
+            if start is None
+            else self._pool.submit(self._pose, image, start, index in doubtful)
+            for index, start in enumerate(people)
+        ]
         return [
-            self._submit_parts(image, body.result(), start)
+            None if start is None or body is None else self._submit_parts(image, body, start)
             for start, body in zip(people, bodies, strict=True)
         ]
 
     def _submit_parts(
-        self, image: Image, pose: PoseLandmarks | None, start: Roi | PersonLandmarks
+        self, image: Image, body: Future[PoseLandmarks | None], start: PersonStart
     ) -> PendingLandmarks | None:
+        pose = body.result()
         if pose is None:
             return None
-        if isinstance(start, PersonLandmarks):
-            last, age = start, start.age + 1
+        detected = isinstance(start, DetectedPerson)
+        known = start.landmarks if isinstance(start, DetectedPerson) else start
+        if isinstance(known, PersonLandmarks):
+            last, age = known, known.age + 1
         else:
             last, age = PersonLandmarks(pose), 0
+        carried_along = partial(_carried_along, last.pose, pose)
 
         def submit(
             detect: Callable[..., _Part], part: _Part, turn: int, *side: str
         ) -> Future[_Part]:
             if age == 0 or _due(part, age + turn):
                 return self._pool.submit(detect, image, pose, part, *side)
-            known: Future[_Part] = Future()
-            known.set_result(part)
-            return known
+            kept: Future[_Part] = Future()
+            kept.set_result(carried_along(part, *side))
+            return kept
 
         return PendingLandmarks(
             pose,
@@ -123,6 +171,7 @@ class HolisticLandmarks:
             submit(self._hand, last.right_hand, 1, "RIGHT"),
             submit(self._face, last.face, 2),
             age,
+            detected or last.vouched,
         )
 
     @contextmanager
@@ -133,11 +182,19 @@ class HolisticLandmarks:
         finally:
             self._idle.put(models)
 
-    def _pose(self, image: Image, person: Roi | PersonLandmarks) -> PoseLandmarks | None:
+    def _pose(self, image: Image, person: PersonStart, doubtful: bool) -> PoseLandmarks | None:
         with self._models() as models:
+            model = models.accurate_pose if doubtful else models.pose
+            refine = model if model is not models.pose else None
             if isinstance(person, PersonLandmarks):
-                return models.pose.detect(image, person.pose.roi)
-            return models.pose.detect(image, person, proposed=True)
+                return model.detect(image, person.pose.roi, vouched=person.vouched)
+            if isinstance(person, Roi):
+                return model.detect(image, person, proposed=True)
+            if person.landmarks is not None:
+                read = follow_pose(image, person.box, person.landmarks.pose.roi, model)
+            else:
+                read = read_pose(image, person.box, models.pose, person.lengths, refine)
+            return read.pose if read.believed else None
 
     def _hand(
         self, image: Image, pose: PoseLandmarks, previous: HandLandmarks | None, side: str
@@ -150,6 +207,31 @@ class HolisticLandmarks:
     ) -> FaceLandmarks | None:
         with self._models() as models:
             return models.face(image, pose, previous)
+
+
+def _carried_along(before: PoseLandmarks, now: PoseLandmarks, part: _Part, side: str = "") -> _Part:
+    """Return a hand or, without `side`, a face, moved as the body's landmarks from `before`."""
+    if part is None:
+        return part
+    place = [Pose[f"{side}_WRIST"]] if side else _HEAD
+    movement = (now.image[place, :2] - before.image[place, :2]).mean(axis=0)
+    dx, dy = (float(value) for value in movement)
+    roi = replace(part.roi, x=part.roi.x + dx, y=part.roi.y + dy)
+    return replace(part, image=part.image + np.array([dx, dy, 0.0], np.float32), roi=roi)
+
+
+def _pose_models(model: str) -> tuple[PoseModel, PoseModel]:
+    """Return the pose models for known people, and for new ones and those in doubt."""
+    if model == "heavy":
+        heavy = PoseModel(variant="heavy")
+        return heavy, heavy
+    full = PoseModel()
+    if model == "auto":
+        try:
+            return full, PoseModel(variant="heavy")
+        except AssetError as error:
+            _logger.warning("New people get the full landmark model, too: %s", error)
+    return full, full
 
 
 def _due(part: HandLandmarks | FaceLandmarks | None, turn: int) -> bool:

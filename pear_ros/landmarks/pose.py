@@ -32,10 +32,12 @@ MIN_PRESENCE = 0.25
 
 A face alone has 11 of the 33 landmarks.
 """
+MIN_PRESENCE_VOUCHED = 0.1
+"""The same for a person whom a detector found in an earlier image: a part of a face is enough."""
 
 _PERSON_WIDTH = 0.4
 """Width of a person's box over its length."""
-_MARGIN = 0.08
+VISIBLE_MARGIN = 0.08
 """From the landmarks to the edge of the person, over the longer side of the landmarks' box."""
 
 _NUM_RAW = 39
@@ -65,22 +67,13 @@ def visible_box(pose: PoseLandmarks) -> Array:
     if not len(visible):
         return person_box(pose.roi)
     low, high = visible.min(axis=0), visible.max(axis=0)
-    margin = _MARGIN * float((high - low).max())
+    margin = VISIBLE_MARGIN * float((high - low).max())
     return np.asarray(np.concatenate([low - margin, high + margin]), np.float32)
 
 
 def sufficiently_visible(pose: PoseLandmarks) -> bool:
     """Return whether the head or half of the body is in the image, as a new person needs."""
     return bool(max(pose.presence[Pose.NOSE], pose.presence.mean()) >= 0.5)
-
-
-def pose_distance(a: PoseLandmarks, b: PoseLandmarks) -> float:
-    """Return the mean distance between two bodies' landmarks in the image, over the smaller's size.
-
-    Below about 0.1 both are landmarks of the same person in one image.
-    """
-    distances = np.linalg.norm(a.image[:, :2] - b.image[:, :2], axis=1)
-    return float(distances.mean()) * ROI_SCALE / min(a.roi.size, b.roi.size)
 
 
 class PoseModel:
@@ -91,6 +84,7 @@ class PoseModel:
         # The third output, a mask of the person, takes a third of the full network's time.
         content = pruned(landmark_model(f"pose_landmark_{variant}"), (0, 1, 3, 4))
         self._model = TfliteModel(content, (0, 1, 2, 3), num_threads=num_threads)
+        self._swappable = variant != "heavy"
 
     def __call__(self, image: Image, roi: Roi) -> PoseLandmarks:
         """Run the network in a region; the score of the result is low where there is no person."""
@@ -107,12 +101,16 @@ class PoseModel:
             presence=sigmoid(landmarks[:NUM_POSE, 4]),
             score=float(score.item()),
             roi=Roi.from_centre_and_top(points[NUM_POSE, :2], points[NUM_POSE + 1, :2], ROI_SCALE),
+            swappable=self._swappable,
         )
 
-    def detect(self, image: Image, roi: Roi, proposed: bool = False) -> PoseLandmarks | None:
+    def detect(
+        self, image: Image, roi: Roi, proposed: bool = False, vouched: bool = False
+    ) -> PoseLandmarks | None:
         """Return the landmarks of the person in the region; None: there is no person.
 
-        `proposed`: the region comes from a detector, not from the landmarks in the image before.
+        `proposed`: the region comes from a detector's proposal, not from the landmarks in the image
+        before; `vouched`: a detector found the person in an earlier image.
         """
         if proposed:
             # A detector's region is inaccurate, most of all where the image's edge cuts a person.
@@ -123,7 +121,8 @@ class PoseModel:
         height, width = image.shape[:2]
         x, y = pose.image[:, 0], pose.image[:, 1]
         inside = (x >= 0.0) & (x < width) & (y >= 0.0) & (y < height)
-        seen = pose.score >= min_score and float((pose.presence * inside).mean()) >= MIN_PRESENCE
+        min_presence = MIN_PRESENCE_VOUCHED if vouched else MIN_PRESENCE
+        seen = pose.score >= min_score and float((pose.presence * inside).mean()) >= min_presence
         return pose if seen else None
 
 

@@ -87,6 +87,23 @@ class Roi:
         return np.hstack([points[:, :2] @ self.rotation().T, points[:, 2:]])
 
 
+@dataclass(frozen=True)
+class FramedRoi(Roi):
+    """A region of interest whose crop is black outside a frame in the image."""
+
+    frame: tuple[int, int, int, int] = (0, 0, 0, 0)
+    """x0 y0 x1 y1, whole pixels inside the image, x1 and y1 excluded; not empty."""
+
+    def crop(self, image: Image, pixels: int, border: int = cv2.BORDER_CONSTANT) -> Image:
+        """Return the square, upright, as an image (pixels, pixels, 3), black outside the frame.
+
+        `border` as in OpenCV, of the frame.
+        """
+        x0, y0, x1, y1 = self.frame
+        inner = Roi(self.x - x0, self.y - y0, self.size, self.angle)
+        return inner.crop(image[y0:y1, x0:x1], pixels, border)
+
+
 def _rotation(angle: float) -> Array:
     cos, sin = math.cos(angle), math.sin(angle)
     return np.array([[cos, -sin], [sin, cos]], np.float32)

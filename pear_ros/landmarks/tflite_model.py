@@ -10,7 +10,7 @@ import cv2
 import flatbuffers  # type: ignore[import-untyped]
 import numpy as np
 from ai_edge_litert.interpreter import Interpreter
-from ai_edge_litert.schema_py_generated import ModelT
+from ai_edge_litert.schema_py_generated import BuiltinOperator, ModelT
 
 from pear_ros.core.people import Array, Image
 
@@ -68,12 +68,36 @@ def pruned(path: Path, outputs: Sequence[int]) -> bytes:
             operators.append(operator)
     graph.operators = operators[::-1]
     model.signatureDefs = []
-    builder = flatbuffers.Builder(path.stat().st_size)
-    builder.Finish(model.Pack(builder), b"TFL3")
-    return bytes(builder.Output())
+    return _packed(model, path.stat().st_size)
+
+
+def resized(content: bytes, width: int, height: int) -> bytes:
+    """Return the content of a fully convolutional model's file for input of another size, pixels.
+
+    The sizes to which feature maps are resampled are constants in the file; they are scaled with
+    the input's. Whoever loads the result has to resize the input tensor to (1, height, width, 3).
+    """
+    model = ModelT.InitFromPackedBuf(content, 0)
+    (graph,) = model.subgraphs
+    _, old_height, old_width, _ = graph.tensors[graph.inputs[0]].shape
+    for operator in graph.operators:
+        code = model.operatorCodes[operator.opcodeIndex].builtinCode
+        if code == BuiltinOperator.RESIZE_BILINEAR:
+            buffer = model.buffers[graph.tensors[operator.inputs[1]].buffer]
+            size = np.frombuffer(buffer.data.tobytes(), np.int32)
+            size = size * (height, width) // (old_height, old_width)
+            buffer.data = np.frombuffer(size.astype(np.int32).tobytes(), np.uint8)
+    return _packed(model, len(content))
 
 
 def sigmoid(logits: Array) -> Array:
     """Return the probabilities of logits, without overflow."""
     probabilities: Array = 0.5 * (1.0 + np.tanh(0.5 * logits))
     return probabilities
+
+
+def _packed(model: ModelT, size: int) -> bytes:
+    """The content of a model's file of about `size` bytes."""
+    builder = flatbuffers.Builder(size)
+    builder.Finish(model.Pack(builder), b"TFL3")
+    return bytes(builder.Output())

@@ -93,6 +93,8 @@ class Face(enum.IntEnum):
     LEFT_EYE_LOWER_LID = 374
     MOUTH_RIGHT = 61
     MOUTH_LEFT = 291
+    RIGHT_CHEEK = 234
+    LEFT_CHEEK = 454
 
 
 NUM_POSE = len(Pose)

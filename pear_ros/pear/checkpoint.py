@@ -14,7 +14,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pear_ros.pear.network import DECODER_WIDTH, PearNetwork
+from pear_ros.pear.decoder import DECODER_WIDTH
+from pear_ros.pear.network import PearNetwork
 
 NOT_KEPT: dict[str, tuple[int, ...]] = {
     "head.smplx_joint_decoder.weight": (165, DECODER_WIDTH),
@@ -74,7 +75,7 @@ def build_network(state: Mapping[str, Tensor], heads: int | None = None) -> Pear
     heads = heads or width // (80 if width >= 1280 else 64)
     if heads == 0 or width % heads:
         raise CheckpointError(f"its width of {width} cannot be divided into {heads} heads")
-    # On the meta device nothing is allocated or initialised in vain.
+    # The meta device allocates and initialises nothing.
     with torch.device("meta"):
         network = PearNetwork(len(blocks), width, heads)
     _check(state, {key: tuple(value.shape) for key, value in network.state_dict().items()})

@@ -3,10 +3,10 @@
 
 The same function as pear_ros.pear.network.PearNetwork, to rounding; one module for the export to
 ONNX and for torch. Patches -> vision transformer (ViT, Dosovitskiy et al., ICLR 2021) ->
-transformer decoder with one query (Vaswani et al., NeurIPS 2017) -> linear read-outs.
+transformer decoder with one query (pear_ros.pear.deployed_decoder).
 
 Shapes in comments: B people, N = 192 tokens, C channels of the backbone, H heads of D channels,
-E = 1024 channels of the decoder, L = 6 layers of the decoder, P = VECTOR_SIZE parameters.
+P = VECTOR_SIZE parameters.
 
 Folded, that is computed once here instead of for each image. Each is exact in real numbers:
 
@@ -14,10 +14,6 @@ Folded, that is computed once here instead of for each image. Each is exact in r
 - blue, green, red instead of red, green, blue: mean, deviation and kernel are reversed
 - the patches' convolution: its kernel is as large as its stride, so it is a matrix product
 - the position embedding: the constant sum of a patch's own and the (absent) class token's
-- self-attention in the decoder: softmax over a single token is 1, so it is W_o W_v x + b_o
-- the decoder's first query: nothing of the image has reached it yet, so it is a constant
-- keys and values of all decoder layers: they are of the same tokens, so they are one product
-- all read-outs: they are of the same token, so they are one product; its bias has the mean person
 """
 
 # mypy: disable-error-code="no-any-return"
@@ -25,41 +21,29 @@ Folded, that is computed once here instead of for each image. Each is exact in r
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, TypeAlias
-
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call
 from torch.nn import functional as F
 
+from pear_ros.pear.backbone import MARGIN, PATCH, PATCH_PADDING, TOKENS, Backbone, Block
 from pear_ros.pear.crop import INPUT_SIZE
-from pear_ros.pear.network import (
-    DECODER_HEAD_WIDTH,
-    DECODER_HEADS,
-    DECODER_INNER,
-    DECODER_LAYERS,
-    MARGIN,
-    MEAN_POSE,
-    MEAN_SCALE,
-    PATCH,
-    PATCH_PADDING,
-    TOKENS,
-    Backbone,
-    Block,
-    Decoder,
-    Head,
-    PearNetwork,
+from pear_ros.pear.deployed_decoder import DeployedDecoder
+from pear_ros.pear.deployed_layers import (
+    Attention,
+    Mlp,
+    attention,
+    frozen,
+    frozen_linear,
+    frozen_norm,
+    in_own_precision,
 )
+from pear_ros.pear.network import PearNetwork
 
 PRECISIONS = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
-"""What the backbone can be computed in."""
+"""Precisions in which the backbone can be computed, with torch's types."""
 
 _ROWS, _COLUMNS = INPUT_SIZE // PATCH, TOKENS // (INPUT_SIZE // PATCH)
-"""Of patches."""
-
-Attention: TypeAlias = Callable[[Tensor, Tensor, Tensor], Tensor]
-"""softmax(Q K^T / sqrt(D)) V of Q, K and V (B, H, N, D)."""
+"""Rows and columns of patches."""
 
 
 class DeployedNetwork(nn.Module):
@@ -86,7 +70,7 @@ class DeployedNetwork(nn.Module):
         attend = attention if explicit_attention else F.scaled_dot_product_attention
         self.pixels = _Patches(network.backbone)
         self.body = _Backbone(network.backbone, dtype, attend)
-        self.decoder = _Decoder(network.head, dtype)
+        self.decoder = DeployedDecoder(network.head, dtype)
         self.requires_grad_(False).eval()
 
     def forward(self, crops: Tensor) -> Tensor:
@@ -108,13 +92,6 @@ class DeployedNetwork(nn.Module):
         patches = self.pixels(pixels)  # (B, 256, 256, 3) -> (B, N, 768)
         tokens = self.body(patches)  # (B, N, C)
         return self.decoder(tokens)  # (B, P)
-
-
-def attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-    """Return softmax(Q K^T / sqrt(D)) V of Q, K and V (..., N, D), step by step."""
-    scaled = q * q.shape[-1] ** -0.5
-    weights = torch.softmax(scaled @ k.transpose(-2, -1), dim=-1)  # (..., N, N)
-    return weights @ v
 
 
 class _Patches(nn.Module):
@@ -152,17 +129,17 @@ class _Backbone(nn.Module):
         # green and red. Until opset 22 ONNX has no convolution in bf16.
         patches = backbone.patch_embed.proj
         weight = patches.weight.flip(1).permute(0, 2, 3, 1).flatten(1)
-        self.patches = _linear(weight, patches.bias, dtype)
+        self.patches = frozen_linear(weight, patches.bias, dtype)
         # Folded: each patch's position and that of the class token, which there is none of.
         position = backbone.pos_embed.double()
-        self.position = _constant(position[:, 1:] + position[:, :1])  # (1, N, C)
+        self.position = frozen(position[:, 1:] + position[:, :1])  # (1, N, C)
         blocks = (block for block in backbone.blocks if isinstance(block, Block))
         self.blocks = nn.Sequential(*(_Block(block, dtype, attend) for block in blocks))
-        self.last_norm = _norm(backbone.last_norm)
+        self.last_norm = frozen_norm(backbone.last_norm)
 
     def forward(self, patches: Tensor) -> Tensor:
         """Return tokens (B, N, C) of patches (B, N, 768)."""
-        x = _in_own_precision(self.patches, patches) + self.position
+        x = in_own_precision(self.patches, patches) + self.position
         return self.last_norm(self.blocks(x))
 
 
@@ -172,171 +149,16 @@ class _Block(nn.Module):
     def __init__(self, block: Block, dtype: torch.dtype, attend: Attention) -> None:
         super().__init__()
         self.attend, self.heads = attend, block.attn.heads
-        self.norm1 = _norm(block.norm1)
-        self.qkv = _linear(block.attn.qkv.weight, block.attn.qkv.bias, dtype)
-        self.proj = _linear(block.attn.proj.weight, block.attn.proj.bias, dtype)
-        self.norm2 = _norm(block.norm2)
-        self.mlp = _Mlp(block.mlp.fc1, block.mlp.fc2, dtype)
+        self.norm1 = frozen_norm(block.norm1)
+        self.qkv = frozen_linear(block.attn.qkv.weight, block.attn.qkv.bias, dtype)
+        self.proj = frozen_linear(block.attn.proj.weight, block.attn.proj.bias, dtype)
+        self.norm2 = frozen_norm(block.norm2)
+        self.mlp = Mlp(block.mlp.fc1, block.mlp.fc2, dtype)
 
     def forward(self, x: Tensor) -> Tensor:
-        q, k, v = _in_own_precision(self.qkv, self.norm1(x)).chunk(3, dim=-1)  # (B, N, C) each
+        q, k, v = in_own_precision(self.qkv, self.norm1(x)).chunk(3, dim=-1)  # (B, N, C) each
         shape = (-1, TOKENS, self.heads, q.shape[-1] // self.heads)
         q, k, v = (part.reshape(shape).transpose(1, 2) for part in (q, k, v))  # (B, H, N, D) each
         attended = self.attend(q, k, v).transpose(1, 2).flatten(2)  # (B, N, C)
         x = x + self.proj(attended)
         return x + self.mlp(self.norm2(x))
-
-
-class _Mlp(nn.Module):
-    """Multilayer perceptron: W_2 GELU(W_1 x + b_1) + b_2."""
-
-    def __init__(self, fc1: nn.Linear, fc2: nn.Linear, dtype: torch.dtype) -> None:
-        super().__init__()
-        self.fc1 = _linear(fc1.weight, fc1.bias, dtype)
-        self.fc2 = _linear(fc2.weight, fc2.bias, dtype)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.fc2(F.gelu(_in_own_precision(self.fc1, x)))
-
-
-class _Decoder(nn.Module):
-    """Transformer decoder with a single query token, and the read-outs of that token."""
-
-    def __init__(self, head: Head, dtype: torch.dtype) -> None:
-        super().__init__()
-        layers = [*head.transformer.transformer["layers"].children()]
-        cross_attentions: list[Any] = [[*layer.children()][1] for layer in layers]
-        # Folded: keys and values of all layers as one product, (L * 2 * H * D, C).
-        weights = [attention.fn.to_kv.weight for attention in cross_attentions]
-        self.to_kv = _linear(torch.cat(weights), None, dtype)
-        # Folded: the token and its query in the first layer, before it has attended to the image.
-        token, query = _first_query(head.transformer)
-        self.token, self.query = _constant(token), _constant(query)  # (1, 1, E), (1, H, 1, D)
-        self.layers = nn.ModuleList(
-            _DecoderLayer(layer, is_first=n == 0) for n, layer in enumerate(layers)
-        )
-        self.read_out = _read_out(head)
-
-    def forward(self, tokens: Tensor) -> Tensor:
-        """Return (B, P) parameters of the backbone's tokens (B, N, C)."""
-        shape = (-1, TOKENS, 2 * DECODER_LAYERS, DECODER_HEADS, DECODER_HEAD_WIDTH)
-        kv = _in_own_precision(self.to_kv, tokens).reshape(shape).permute(2, 0, 3, 1, 4)
-        # (2 L, B, H, N, D): K and V of each layer in turn, made contiguous for all at once.
-        keys_values = kv.to(torch.float32, memory_format=torch.contiguous_format).unbind()
-        x: Tensor = self.token
-        q: Tensor = self.query
-        for n, layer in enumerate(self.layers.children()):
-            assert isinstance(layer, _DecoderLayer)
-            if n > 0:
-                x, q = layer.self_attend(x)
-            x = layer.cross_attend(x, q, keys_values[2 * n], keys_values[2 * n + 1])
-        return self.read_out(x.flatten(1))
-
-
-class _DecoderLayer(nn.Module):
-    """x + SelfAttention(LN(x)), then x + CrossAttention(LN(x), tokens), then x + MLP(LN(x)).
-
-    Of the first layer only what follows its query, which is a constant.
-    """
-
-    def __init__(self, layer: nn.Module, is_first: bool) -> None:
-        super().__init__()
-        branches: list[Any] = [*layer.children()]
-        self_attention, cross_attention, mlp = branches
-        if not is_first:
-            self.norm1 = _norm(self_attention.norm)
-            # Folded: a single token attends to itself alone, its softmax is 1: W_o W_v x + b_o.
-            out = self_attention.fn.to_out[0]
-            value = self_attention.fn.to_qkv.weight[2 * DECODER_INNER :]
-            self.self_attention = _linear(out.weight.double() @ value.double(), out.bias)
-            self.norm2 = _norm(cross_attention.norm)
-            self.to_q = _linear(cross_attention.fn.to_q.weight, None)
-        out = cross_attention.fn.to_out[0]
-        self.to_out = _linear(out.weight, out.bias)
-        self.norm3 = _norm(mlp.norm)
-        fc1, *_, fc2 = mlp.fn.net
-        self.mlp = _Mlp(fc1, fc2, torch.float32)
-
-    def self_attend(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Return x (B, 1, E) after self-attention, and Q (B, H, 1, D) for the cross-attention."""
-        x = x + self.self_attention(self.norm1(x))
-        return x, _split_heads(self.to_q(self.norm2(x)))
-
-    def cross_attend(self, x: Tensor, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-        """Return x (B, 1, E) after cross-attention and MLP.
-
-        q: (B, H, 1, D); k, v: (B, H, N, D), of the backbone's tokens.
-        """
-        attended = attention(q, k, v)  # (B, H, 1, D)
-        x = x + self.to_out(attended.transpose(1, 2).flatten(2))
-        return x + self.mlp(self.norm3(x))
-
-
-def _in_own_precision(layer: nn.Linear, x: Tensor) -> Tensor:
-    """Return layer(x), computed in the precision of the layer's weights."""
-    return layer(x.to(layer.weight.dtype))
-
-
-def _split_heads(query: Tensor) -> Tensor:
-    """Return (B, H, 1, D) of a query (B, 1, H * D)."""
-    return query.reshape(-1, 1, DECODER_HEADS, DECODER_HEAD_WIDTH).transpose(1, 2)
-
-
-def _first_query(decoder: Decoder) -> tuple[Tensor, Tensor]:
-    """Return the token (1, 1, E) after the first self-attention, and its query (1, H, 1, D).
-
-    In float64: it is rounded once only.
-    """
-    first = next(decoder.transformer["layers"].children())
-    self_attention, cross_attention, _ = first.children()
-    x = decoder.to_token_embedding.bias.double() + decoder.pos_embedding.double()
-    x = x + _in_float64(self_attention, x)
-    fn: Any = cross_attention.fn
-    norm: Any = cross_attention.norm
-    return x, _split_heads(_in_float64(fn.to_q, _in_float64(norm, x)))
-
-
-def _in_float64(module: nn.Module, x: Tensor) -> Tensor:
-    weights = {name: weight.double() for name, weight in module.named_parameters()}
-    return functional_call(module, weights, x)
-
-
-def _read_out(head: Head) -> nn.Linear:
-    """Return all read-outs as one layer, in the order of LAYOUT.
-
-    Folded: the mean pose and the mean scale are added to its bias, in float64.
-    """
-    layers = (
-        head.smplx_poses_decoder,
-        head.smplx_scale_decoder,
-        head.smplx_shape_decoder,
-        head.smplx_expression_decoder,
-        head.flame_poses_decoder,
-        head.flame_shape_decoder,
-        head.flame_expression_decoder,
-        head.cam_decoder,
-    )
-    bias = torch.cat([layer.bias for layer in layers]).double()
-    bias[:MEAN_POSE] += head.init_body_pose[0, :MEAN_POSE]
-    bias[-1] += MEAN_SCALE
-    return _linear(torch.cat([layer.weight for layer in layers]), bias)
-
-
-def _constant(values: Tensor, dtype: torch.dtype = torch.float32) -> nn.Parameter:
-    return nn.Parameter(values.to(dtype), requires_grad=False)
-
-
-def _linear(weight: Tensor, bias: Tensor | None, dtype: torch.dtype = torch.float32) -> nn.Linear:
-    with torch.device("meta"):
-        layer = nn.Linear(weight.shape[1], weight.shape[0], bias is not None)
-    layer.weight = _constant(weight, dtype)
-    if bias is not None:
-        layer.bias = _constant(bias, dtype)
-    return layer
-
-
-def _norm(norm: nn.LayerNorm) -> nn.LayerNorm:
-    with torch.device("meta"):
-        copy = nn.LayerNorm(norm.normalized_shape, norm.eps)
-    copy.weight, copy.bias = _constant(norm.weight), _constant(norm.bias)
-    return copy

@@ -28,11 +28,11 @@ class ModelFile:
     names: tuple[str, ...]
     """Accepted names, the preferred first; with the folder where the name alone is ambiguous."""
     what: str
-    """What it contains."""
+    """Content of the file."""
     origin: str
-    """Where to download it."""
+    """Where to download the file."""
     licence: str
-    """Its licence, with a link."""
+    """Licence of the file, with a link."""
 
     @property
     def name(self) -> str:
@@ -126,17 +126,17 @@ class ModelFiles:
     """The model files and graphs that were found below a folder."""
 
     folder: Path
-    """Where they were searched."""
+    """Folder that was searched."""
     found: Mapping[str, Path]
-    """Paths by ModelFile.key."""
+    """Paths of the files that were found, by ModelFile.key."""
     graphs: tuple[Path, ...] = ()
     """The network as ONNX graphs, see pear_ros.pear.graph; not read yet."""
 
     @property
     def missing(self) -> tuple[ModelFile, ...]:
         """Required files that were not found; with graphs, no checkpoint is required."""
-        wanted = BODY_FILES if self.graphs else FILES
-        return tuple(file for file in wanted if file.key not in self.found)
+        required = BODY_FILES if self.graphs else FILES
+        return tuple(file for file in required if file.key not in self.found)
 
     @property
     def checkpoint(self) -> Path:

@@ -52,9 +52,9 @@ class Graph:
     """PEAR's network as an ONNX graph with a dynamic batch size."""
 
     path: Path
-    """The .onnx file."""
+    """Path of the .onnx file."""
     precision: str
-    """Of the backbone, one of GRAPH_PRECISIONS; inputs and outputs have the same types in all."""
+    """Precision of the backbone: one of GRAPH_PRECISIONS; inputs and outputs never differ."""
     weights: str
     """Fingerprint of the weights, hexadecimal."""
     hashes: Mapping[str, str]
@@ -158,7 +158,7 @@ def _check_size(path: Path, expected: int) -> None:
     except OSError as error:
         raise GraphError(f"{path} cannot be read ({_reason(error)}); {_ADVICE}") from error
     if size != expected:
-        raise GraphError(f"{path} has {size} bytes instead of {expected}; copy it anew")
+        raise GraphError(f"{path} has {size} bytes instead of {expected}; copy it again")
 
 
 def write_record(

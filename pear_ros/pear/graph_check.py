@@ -67,11 +67,11 @@ def _check_nodes(model: Any, deployed: DeployedNetwork) -> None:
     """Raise GraphError where the exporter decomposed an operator that TensorRT has."""
     counts = Counter(node.op_type for node in model.graph.node)
     modules = [*deployed.modules()]
-    wanted = {
+    expected = {
         "LayerNormalization": sum(isinstance(module, nn.LayerNorm) for module in modules),
         "Gelu": sum(hasattr(module, "fc1") for module in modules),
     }
-    faults = [f"{counts[op]} {op} instead of {n}" for op, n in wanted.items() if counts[op] != n]
+    faults = [f"{counts[op]} {op} instead of {n}" for op, n in expected.items() if counts[op] != n]
     faults += sorted(counts.keys() - _NODES)
     versions = [(opset.domain, opset.version) for opset in model.opset_import]
     if versions != [("", OPSET)] or model.functions:

@@ -29,9 +29,13 @@ class RegionPersonDetector(Stateful):
 
     A track's region of interest in the next image is predicted from its landmarks in this one
     (BlazePose, Bazarevsky et al., arXiv 2006.10204). Not thread-safe.
+
+    A detector that runs in every image takes the place of BlazePose. One that runs in some images
+    does not, as boxes of two kinds in turn would make crops jump: its boxes begin tracks, and serve
+    where BlazePose detects nobody.
     """
 
-    state_attributes = ("_rois",)
+    state_attributes = ("_rois", "_detected")
 
     def __init__(self, threads: int = 2) -> None:
         """Load the model, to be run by `threads` threads.
@@ -40,30 +44,37 @@ class RegionPersonDetector(Stateful):
         """
         self._model = PoseModel(threads)
         self._rois: dict[str, Roi] = {}
+        self._detected: tuple[str, ...] = ()
+        """Ids of the regions that had a detector's score in the last image."""
 
     def __call__(self, image: Image, regions: Sequence[Region]) -> list[DetectedPerson | None]:
         """Return the person in each region, in the regions' order; None where there is none.
 
         `image` (H, W, 3): blue, green and red. A region with a detector's score is taken as
-        detected, and nothing is computed. Tracks that are not among `regions` end.
+        detected, and nothing is computed, unless BlazePose tracks the person and the region had no
+        score in the last image. Tracks that are not among `regions` end.
         """
         people: list[DetectedPerson | None] = []
         rois: dict[str, Roi] = {}
         for region in regions:
-            if not math.isnan(region.score):
-                people.append(DetectedPerson(region.box, region.score))
-                continue
             tracked = self._rois.get(region.id)
+            detected = None
+            if not math.isnan(region.score):
+                detected = DetectedPerson(region.box, region.score)
+                if tracked is None or region.id in self._detected:
+                    people.append(detected)
+                    continue
             roi = tracked or roi_from_box(region.box)
             pose = self._model.detect(image, roi, proposed=tracked is None)
             if pose and (tracked or sufficiently_visible(pose)):
                 rois[region.id] = pose.roi
                 people.append(DetectedPerson(visible_box(pose), pose.score))
             else:
-                people.append(None)
+                people.append(detected)
         self._rois = rois
+        self._detected = tuple(one.id for one in regions if not math.isnan(one.score))
         return people
 
     def reset(self) -> None:
         """End all tracks."""
-        self._rois.clear()
+        self._rois, self._detected = {}, ()

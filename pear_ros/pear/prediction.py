@@ -47,13 +47,13 @@ class Prediction:
     """
 
     global_orient: Tensor
-    """(B, 1, 3, 3)"""
+    """(B, 1, 3, 3) rotation of the root from the body's axes to the crop camera's."""
     body_pose: Tensor
-    """(B, 21, 3, 3)"""
+    """(B, 21, 3, 3) rotations of the body's joints relative to their parents."""
     left_hand_pose: Tensor
-    """(B, 15, 3, 3)"""
+    """(B, 15, 3, 3) rotations of the left hand's joints relative to their parents."""
     right_hand_pose: Tensor
-    """(B, 15, 3, 3)"""
+    """(B, 15, 3, 3) rotations of the right hand's joints relative to their parents."""
     betas: Tensor
     """(B, 200) SMPL-X shape coefficients."""
     expression: Tensor

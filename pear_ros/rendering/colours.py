@@ -20,6 +20,8 @@ _PALETTE = (
 )
 """RGB, 0 to 1; of similar lightness, neighbours far apart in hue."""
 
+FAINT = 0.4
+"""Opacity of a body that was not observed, over that of others."""
 PAPER = 246
 """Grey level, 0 to 255, of the background of side views and contact sheets."""
 

@@ -3,14 +3,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import cv2
 import numpy as np
 
 from pear_ros.core.camera import Camera
 from pear_ros.core.people import Array, Image
-from pear_ros.rendering.colours import id_colour
+from pear_ros.rendering.colours import FAINT, id_colour
 from pear_ros.rendering.raster import Faces
 from pear_ros.rendering.shading import blend_people
 
@@ -25,17 +25,20 @@ def draw_overlay(
     ids: Sequence[str],
     *,
     opacity: float = 0.85,
+    faint: Collection[str] = (),
 ) -> Image:
     """Return a copy of `image` with people's meshes drawn over it, each labelled with its id.
 
     `image` (height, width, 3) uint8 BGR; `meshes` (N, V, 3) in the optical frame of `camera`,
     metres, whose size is the image's; `faces` (F, 3) are those of one mesh; `ids` are N track ids,
-    which also choose the colours; `opacity` 0 to 1.
+    which also choose the colours; `opacity` 0 to 1. Meshes of `faint` ids are more translucent:
+    people whose body was not observed.
     """
     result = image.copy()
     if not len(ids):
         return result
-    raster = blend_people(result, camera, meshes, faces, ids, opacity)
+    opacities = [opacity * (FAINT if track_id in faint else 1.0) for track_id in ids]
+    raster = blend_people(result, camera, meshes, faces, ids, opacities)
     owner = raster.face // len(faces)  # (K,) index of the person at each covered pixel
     for person, track_id in enumerate(ids):
         topmost = int(np.argmax(owner == person)) if len(owner) else 0

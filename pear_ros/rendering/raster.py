@@ -50,18 +50,6 @@ class Raster:
     barycentric: Array
     """(K, 3) perspective-correct barycentric coordinates in that triangle."""
 
-    def depth_map(self) -> Array:
-        """Return the depth (height, width), metres; infinity where there is no surface."""
-        full = np.full(self.height * self.width, np.inf, np.float32)
-        full[self.pixel] = self.depth
-        return full.reshape(self.height, self.width)
-
-    def face_map(self) -> npt.NDArray[np.int32]:
-        """Return the triangle indices (height, width); -1 where there is no surface."""
-        full = np.full(self.height * self.width, -1, np.int32)
-        full[self.pixel] = self.face
-        return full.reshape(self.height, self.width)
-
     def interpolate(self, values: Array, faces: Faces) -> Array:
         """Interpolate per-vertex `values` (V, C) of the mesh at the K pixels; returns (K, C)."""
         corners = faces.take(self.face, axis=0)

@@ -45,13 +45,18 @@ def shade(
 
 
 def blend_people(
-    picture: Image, camera: Camera, meshes: Array, faces: Faces, ids: Sequence[str], opacity: float
+    picture: Image,
+    camera: Camera,
+    meshes: Array,
+    faces: Faces,
+    ids: Sequence[str],
+    opacity: npt.ArrayLike,
 ) -> Raster:
     """Draw meshes into `picture` in the colours of their ids, with anti-aliased outlines.
 
     `meshes` (N, V, 3) in the optical frame of `camera`, metres; `faces` (F, 3) of one mesh; `ids`
-    are N track ids; `opacity` 0 to 1. Returns the raster of all meshes as one: triangle `f` belongs
-    to person `f // F`.
+    are N track ids; `opacity` 0 to 1, one for all or (N,). Returns the raster of all meshes as one:
+    triangle `f` belongs to person `f // F`.
     """
     count, size = meshes.shape[:2]
     vertices = np.ascontiguousarray(meshes.reshape(-1, 3), np.float32)
@@ -63,7 +68,8 @@ def blend_people(
     covered = np.zeros(raster.height * raster.width, np.uint8)
     covered[raster.pixel] = 255
     coverage = cv2.blur(covered.reshape(raster.height, raster.width), (3, 3)).reshape(-1)
-    alpha = coverage.take(raster.pixel)[:, None] * np.float32(opacity / 255.0)
+    opaque = np.broadcast_to(np.asarray(opacity, np.float32) / np.float32(255.0), (count,))
+    alpha = (coverage.take(raster.pixel) * opaque[raster.face // len(faces)])[:, None]
     flat = picture.reshape(-1, 3)
     below = flat.take(raster.pixel, axis=0)
     flat[raster.pixel] = (below + alpha * (colours - below)).astype(np.uint8)

@@ -28,13 +28,13 @@ class SideWindow:
     """The part of space that a side view shows, metres in the optical frame."""
 
     near: float
-    """Least z."""
+    """Least z in the window, metres."""
     far: float
-    """Greatest z."""
+    """Greatest z in the window, metres."""
     top: float
-    """Least y: y points down."""
+    """Least y in the window, metres; y points down."""
     bottom: float
-    """Greatest y."""
+    """Greatest y in the window, metres."""
 
     @classmethod
     def containing(cls, points: Array, margin: float = 0.1) -> SideWindow:
@@ -71,7 +71,7 @@ def draw_side_view(
     (F, 3) of one mesh; `ids` are N track ids, which choose the colours. The view shows what an
     overlay cannot: who faces the camera, leans or floats. The grid has metres of depth along the
     bottom and of height above the camera along the left. `window` keeps the scale from picture to
-    picture; without it the window contains everyone.
+    picture; without it the window contains all of them.
     """
     picture = np.full((height, width, 3), PAPER, np.uint8)
     if window is None:

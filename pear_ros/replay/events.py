@@ -15,7 +15,7 @@ class Piece:
 
     source: Path
     folder: Path
-    """The bag that is written."""
+    """Folder of the bag that is written."""
     chunk: int = 0
 
 
@@ -55,11 +55,11 @@ class Finished:
 
     piece: Piece
     statistics: ReplayStatistics | None
-    """None if they are no longer known."""
+    """Statistics of the piece; None if they are no longer known."""
     damage: list[str] = field(default_factory=list)
     """Damage of the bag that was found while it was read."""
     earlier: bool = False
-    """Whether it was complete before this run."""
+    """Whether the piece was complete before this run."""
 
 
 @dataclass(frozen=True)

@@ -83,7 +83,7 @@ class FrameReader:
         except BagError as error:
             if message.topic != self._topics.detections:
                 raise UnreadableError(str(error)) from error
-            # Bags of Humble bring no definitions, and `rosbags` has none of vision_msgs.
+            # Bags of Humble contain no definitions, and `rosbags` has none of vision_msgs.
             try:
                 from vision_msgs.msg import Detection2DArray
             except ImportError:

@@ -38,7 +38,7 @@ class Job:
     """What to do with every bag."""
 
     options: ReplayOptions
-    """As the user gave them, not resolved for a bag."""
+    """Options as the user gave them, not resolved for a bag."""
     parameters: Parameters
     frames_per_part: int = FRAMES_PER_PART
 
@@ -91,7 +91,7 @@ def plan(source: Path, folder: Path, job: Job) -> Task:
     """
     bag = Bag(source)
     options = job.options.resolve(bag)
-    parts = options.stretches(bag)
+    parts = options.time_ranges(bag)
     if not parts:
         raise BagError(f"{source} ends before second {options.start:g}")
     fingerprint = fingerprint_of(bag, options, job.parameters)

@@ -18,8 +18,8 @@ from typing import Any
 
 import ray
 from ray.util.queue import Empty, Queue
-from threadpoolctl import threadpool_limits
 
+from pear_ros.core.blas import OneBlasThread
 from pear_ros.replay.events import Event, Failed, Finished, Piece
 from pear_ros.replay.job import Build, Job, WorkersError
 from pear_ros.replay.worker import Worker
@@ -126,7 +126,7 @@ class _Actor:
         self._idle: queue.SimpleQueue[Worker] = queue.SimpleQueue()
         for pipeline in build(job.parameters, count):
             self._idle.put(Worker(pipeline, job))
-        threadpool_limits(1, "blas")  # As in one process, see replay_in_threads.
+        self._one_blas_thread = OneBlasThread()  # After `build`, which loads the libraries.
 
     def replay(self, piece: Piece, events: Queue) -> Finished | Failed:
         """Replay `piece`; return how it ended, and put all other events into `events`."""
@@ -140,7 +140,8 @@ class _Actor:
                 events.put(event)
 
         try:
-            worker(piece, report, lambda: False)
+            with self._one_blas_thread:  # Set once, not for each image.
+                worker(piece, report, lambda: False)
         finally:
             self._idle.put(worker)
         return ends[0]

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING
 
 import cv2
@@ -12,7 +12,7 @@ import numpy as np
 
 from pear_ros import __version__
 from pear_ros.bags.bag import Bag
-from pear_ros.bags.stretch import Stretch, stretches
+from pear_ros.bags.time_range import TimeRange
 from pear_ros.core.parameters import DECLARATIONS, Parameters
 from pear_ros.replay.topics import TopicSelection, select_topics
 
@@ -47,11 +47,11 @@ class ReplayOptions:
         """
         return replace(self, topics=select_topics(bag, self.topics))
 
-    def stretches(self, bag: Bag) -> list[Stretch]:
-        """Return the stretches of `bag` that are replayed, one for each chunk."""
+    def time_ranges(self, bag: Bag) -> list[TimeRange]:
+        """Return the time ranges of `bag` that are replayed, one for each chunk."""
         first = bag.start + round(self.start * 1e9)
         end = bag.end if self.end is None else bag.start + round(self.end * 1e9)
-        return stretches(Stretch(first, min(end, bag.end)), self.chunk)
+        return TimeRange(first, min(end, bag.end)).split(self.chunk)
 
     def id_prefix(self, parameters: Parameters, chunk: int) -> str:
         """Return the prefix of ids: another one in each chunk, as tracks do not continue."""
@@ -83,8 +83,17 @@ def versions_of(pipeline: Pipeline) -> dict[str, str]:
         "pear_ros": __version__,
         "numpy": np.__version__,
         "opencv": cv2.__version__,
+        "numba": _version_if_installed("numba"),
         "rosbags": version("rosbags"),
         "model": pipeline.model_id,
         "body": f"{pipeline.body.name} {pipeline.body.sha256}",
         **{name: found[name] for name in ("runtime", "device") if name in found},
     }
+
+
+def _version_if_installed(library: str) -> str:
+    """Return the version of a library without which results are computed in another way."""
+    try:
+        return version(library)
+    except PackageNotFoundError:
+        return "not installed"

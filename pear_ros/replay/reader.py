@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Messages and decoded images of a stretch of a bag, read ahead in a thread.
+"""Messages and decoded images of a time range of a bag, read ahead in a thread.
 
 The regions in an image come from the results of the image before, so estimation itself cannot run
 ahead. While one image is estimated, a thread reads and decodes those that follow. How far it is
@@ -17,7 +17,7 @@ from pear_ros.bags.definitions import types_of
 from pear_ros.bags.matching import PATIENCE, Frame, matched
 from pear_ros.bags.parts import NewTopic
 from pear_ros.bags.prefetch import prefetched
-from pear_ros.bags.stretch import Stretch
+from pear_ros.bags.time_range import TimeRange
 from pear_ros.bags.topic import Message
 from pear_ros.bags.writing import is_latched
 from pear_ros.core.parameters import Parameters
@@ -29,22 +29,22 @@ _IMAGES_AHEAD = 6
 """Images that are decoded ahead."""
 
 
-class StretchReader:
-    """Read a stretch of a bag: frames for the pipeline, and messages to be copied."""
+class TimeRangeReader:
+    """Read a time range of a bag: frames for the pipeline, and messages to be copied."""
 
     def __init__(
         self,
         bag: Bag,
         options: ReplayOptions,
         parameters: Parameters,
-        stretch: Stretch,
+        time_range: TimeRange,
         copied: Sequence[NewTopic],
     ) -> None:
         """Read the topics in `options`, resolved for `bag`; `copied`: those of copied_topics."""
         self._bag = bag
         self._options = options
         self._parameters = parameters
-        self._stretch = stretch
+        self._time_range = time_range
         self._copied = copied
 
     def read(self, done: int) -> Generator[Message | tuple[int, ReplayFrame | Refusal], None, None]:
@@ -62,9 +62,9 @@ class StretchReader:
         near = {DEPTH: topics.depth, DETECTIONS: topics.detections}
         steady = {CAMERA_INFO: topics.camera_info}
         names = {topics.image, topics.camera_info, topics.depth, topics.detections} - {""}
-        begin = self._stretch.first - PATIENCE
+        begin = self._time_range.first - PATIENCE
         messages = self._bag.messages(
-            None if options.with_inputs else names, begin, self._stretch.last + PATIENCE
+            None if options.with_inputs else names, begin, self._time_range.last + PATIENCE
         )
         held = (self._bag.last_before(topic, begin) for topic in steady.values() if topic)
         return matched(
@@ -72,18 +72,18 @@ class StretchReader:
             topics.image,
             {kind: topic for kind, topic in near.items() if topic},
             {kind: topic for kind, topic in steady.items() if topic},
-            self._stretch,
+            self._time_range,
             every=options.every,
             tolerance=round(self._parameters.sync_tolerance * 1e9),
         )
 
     def _latched(self) -> Iterator[Message]:
         """Messages latched when the replay begins, such as /tf_static, as if recorded then."""
-        first = self._stretch.first
+        first = self._time_range.first
         latched = {topic.name for topic in self._copied if is_latched(topic.qos)}
         # Those that are inputs are read at their own times.
         names = latched - set(vars(self._options.topics).values())
-        if names and first == self._options.stretches(self._bag)[0].first:
+        if names and first == self._options.time_ranges(self._bag)[0].first:
             for message in self._bag.messages(names, end=first - 1):
                 yield message._replace(time=first)
 

@@ -18,7 +18,7 @@ from pear_ros.core.parameters import Parameters
 from pear_ros.core.people import TrackingState
 from pear_ros.replay.frames import Refusal, ReplayFrame
 from pear_ros.replay.options import ReplayOptions, fingerprint_of, versions_of
-from pear_ros.replay.reader import StretchReader, copied_topics
+from pear_ros.replay.reader import TimeRangeReader, copied_topics
 from pear_ros.replay.results import ResultSerializer
 from pear_ros.replay.state_classes import state_classes
 from pear_ros.replay.statistics import ReplayStatistics
@@ -35,7 +35,7 @@ class _State:
     """All that the results of an image depend on beside the image."""
 
     pipeline: dict[str, Any]
-    """Pipeline.state()."""
+    """State of the pipeline, as Pipeline.state() returns it."""
     statistics: ReplayStatistics = field(default_factory=ReplayStatistics)
     last_stamp: float = float("-inf")
     """Stamp of the last image, seconds."""
@@ -51,7 +51,7 @@ class Source:
 
     bag: Bag
     options: ReplayOptions
-    """Those that `resolve` has returned for the bag."""
+    """Options that `resolve` has returned for the bag."""
     parameters: Parameters
     chunk: int = 0
     """Number of the chunk; 0 if there is one piece."""
@@ -88,14 +88,14 @@ class Replay:
             else []
         )
         self._topics = [*results, *copied]
-        self._stretch = self._options.stretches(source.bag)[source.chunk]
-        self._reader = StretchReader(
-            source.bag, self._options, source.parameters, self._stretch, copied
+        self._time_range = self._options.time_ranges(source.bag)[source.chunk]
+        self._reader = TimeRangeReader(
+            source.bag, self._options, source.parameters, self._time_range, copied
         )
-        self._whole, self._output = _outputs(source, folder, versions_of(pipeline))
+        self._whole, self._output = _outputs(source, folder, pipeline)
         self._warned: set[str] = set()
         self.seconds = 0.0
-        """Seconds of the stretch that are done."""
+        """Seconds of the time range that are done."""
 
     @property
     def statistics(self) -> ReplayStatistics:
@@ -159,7 +159,7 @@ class Replay:
 
     def _process(self, frame: ReplayFrame) -> None:
         found = frame.input
-        self.seconds = 1e-9 * (frame.time - self._stretch.first)
+        self.seconds = 1e-9 * (frame.time - self._time_range.first)
         for issue in found.issues:
             self._count(self.statistics.incomplete, issue.name, issue.text)
         if found.stamp < self._state.last_stamp:
@@ -210,13 +210,14 @@ class Replay:
         self._pipeline.restore(state.pipeline)
 
 
-def _outputs(
-    source: Source, folder: Path, versions: dict[str, str]
-) -> tuple[ResumableBag, ResumableBag]:
+def _outputs(source: Source, folder: Path, pipeline: Pipeline) -> tuple[ResumableBag, ResumableBag]:
     """The whole bag that is written, and the one of the chunk; the same for a single piece."""
     options = source.options
-    fingerprint = {**fingerprint_of(source.bag, options, source.parameters), **versions}
-    classes = (*state_classes(), _State, ReplayStatistics)
+    fingerprint = {
+        **fingerprint_of(source.bag, options, source.parameters),
+        **versions_of(pipeline),
+    }
+    classes = (*state_classes(pipeline.components().values()), _State, ReplayStatistics)
     whole = ResumableBag(folder, "humans", fingerprint, options.storage, classes)
     if options.chunk is None:
         return whole, whole

@@ -10,13 +10,16 @@ from typing import Any
 from pear_ros.bags.bag import Bag
 from pear_ros.bags.topic import BagError
 from pear_ros.ros.conversion.images import ENCODINGS
+from pear_ros.ros.topics import (
+    CAMERA_INFO_TYPE,
+    COMPRESSED,
+    COMPRESSED_DEPTH,
+    COMPRESSED_IMAGE_TYPE,
+    DETECTIONS_TYPE,
+    IMAGE_TYPE,
+    camera_info_topic,
+)
 
-IMAGE = "sensor_msgs/msg/Image"
-COMPRESSED_IMAGE = "sensor_msgs/msg/CompressedImage"
-CAMERA_INFO = "sensor_msgs/msg/CameraInfo"
-DETECTIONS = "vision_msgs/msg/Detection2DArray"
-
-_COMPRESSED = "/compressed"
 _MAX_SEARCHED = 1000
 """Messages that are searched for the first image of each topic."""
 
@@ -42,21 +45,21 @@ def select_topics(bag: Bag, given: TopicSelection) -> TopicSelection:
     if several have pictures.
     """
     image = _named_image(bag, given.image) if given.image else _only_image(bag, given.depth)
-    beside = f"{image.removesuffix(_COMPRESSED).rpartition('/')[0]}/camera_info"
     if given.camera_info:
-        camera_info = _named(bag, given.camera_info, [CAMERA_INFO])
+        camera_info = _named(bag, given.camera_info, [CAMERA_INFO_TYPE])
     else:
-        camera_info = beside if beside in _of_types(bag, [CAMERA_INFO]) else ""
-    depth = _named(bag, given.depth, [IMAGE]) if given.depth else ""
-    detections = _named(bag, given.detections, [DETECTIONS]) if given.detections else ""
+        beside = camera_info_topic(image)
+        camera_info = beside if beside in _of_types(bag, [CAMERA_INFO_TYPE]) else ""
+    depth = _named(bag, given.depth, [IMAGE_TYPE]) if given.depth else ""
+    detections = _named(bag, given.detections, [DETECTIONS_TYPE]) if given.detections else ""
     return TopicSelection(image, camera_info, depth, detections)
 
 
 def _named_image(bag: Bag, name: str) -> str:
-    compressed = name + _COMPRESSED
+    compressed = name + COMPRESSED
     if compressed in bag.topics and (name not in bag.topics or not bag.topics[name].count):
         name = compressed
-    return _named(bag, name, [IMAGE, COMPRESSED_IMAGE])
+    return _named(bag, name, [IMAGE_TYPE, COMPRESSED_IMAGE_TYPE])
 
 
 def _named(bag: Bag, name: str, types: Sequence[str]) -> str:
@@ -72,14 +75,14 @@ def _named(bag: Bag, name: str, types: Sequence[str]) -> str:
 
 
 def _only_image(bag: Bag, depth: str) -> str:
-    names = _of_types(bag, [IMAGE, COMPRESSED_IMAGE])
-    found = [name for name in names if name != depth and not name.endswith("/compressedDepth")]
+    names = _of_types(bag, [IMAGE_TYPE, COMPRESSED_IMAGE_TYPE])
+    found = [name for name in names if name != depth and not name.endswith(COMPRESSED_DEPTH)]
     # A recorder also lists topics that it subscribed to and on which nothing was published.
     found = [name for name in found if bag.topics[name].count] or found
     found = [
         name
         for name in found
-        if name.removesuffix(_COMPRESSED) not in found or not name.endswith(_COMPRESSED)
+        if name.removesuffix(COMPRESSED) not in found or not name.endswith(COMPRESSED)
     ]
     if len(found) > 1:
         found = _with_pictures(bag, found)
@@ -116,7 +119,7 @@ def _with_pictures(bag: Bag, names: Sequence[str]) -> list[str]:
 
 def _encoding(image: Any) -> str:
     """Encoding of an image, of a compressed one that before compression; bgr8 by default."""
-    if image.__msgtype__ == IMAGE:
+    if image.__msgtype__ == IMAGE_TYPE:
         return str(image.encoding)
     encoding, found, _ = image.format.partition(";")
     return encoding.strip() if found else "bgr8"

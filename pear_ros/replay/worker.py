@@ -9,11 +9,11 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 from pear_ros.bags.bag import Bag
-from pear_ros.bags.snapshot import dumps, loads
+from pear_ros.bags.snapshot import SnapshotError, dumps, loads
 from pear_ros.bags.topic import BagError
 from pear_ros.bags.unfinished import ResumeError
 from pear_ros.replay.events import Advanced, Begun, Event, Failed, Finished, Piece, Warned
-from pear_ros.replay.job import Job
+from pear_ros.replay.job import Job, WorkersError
 from pear_ros.replay.replay import Replay, Source
 from pear_ros.replay.state_classes import state_classes
 from pear_ros.replay.statistics import ReplayStatistics
@@ -28,10 +28,17 @@ class Worker:
     """Replay pieces, one at a time, each with a pipeline in its initial state."""
 
     def __init__(self, pipeline: Pipeline, job: Job) -> None:
-        """Replay with `pipeline`, which has processed no image yet."""
+        """Replay with `pipeline`, which has processed no image yet.
+
+        Raises WorkersError if its state cannot be saved.
+        """
         self._pipeline = pipeline
         self._job = job
-        self._initial_state = dumps(pipeline.state(), state_classes())
+        self._classes = state_classes(pipeline.components().values())
+        try:
+            self._initial_state = dumps(pipeline.state(), self._classes)
+        except SnapshotError as error:
+            raise WorkersError(_unsaved(pipeline, error)) from error
 
     def __call__(
         self, piece: Piece, report: Callable[[Event], None], stopped: Callable[[], bool]
@@ -41,13 +48,15 @@ class Worker:
             self._replay(piece, report, stopped)
         except (BagError, ResumeError, OSError) as error:
             report(Failed(piece, str(error)))
+        except SnapshotError as error:
+            report(Failed(piece, f"{piece.source}: {_unsaved(self._pipeline, error)}"))
 
     def _replay(
         self, piece: Piece, report: Callable[[Event], None], stopped: Callable[[], bool]
     ) -> None:
         bag, job = Bag(piece.source), self._job
         known_damage = len(bag.damage)
-        self._pipeline.restore(loads(self._initial_state, state_classes()))
+        self._pipeline.restore(loads(self._initial_state, self._classes))
         replay = Replay(
             Source(bag, job.options.resolve(bag), job.parameters, piece.chunk),
             piece.folder,
@@ -72,6 +81,13 @@ class Worker:
                     last = time.monotonic()
         report(_advanced(piece, replay, done, seconds))
         report(Finished(piece, replay.statistics, bag.damage[known_damage:]))
+
+
+def _unsaved(pipeline: Pipeline, error: SnapshotError) -> str:
+    return (
+        f"the state of the pipeline with {pipeline.model_id} cannot be saved: {error}. It may hold "
+        "plain data, NumPy arrays, and dataclasses of the modules of estimator and detector"
+    )
 
 
 def _advanced(piece: Piece, replay: Replay, done: int, seconds: float) -> Advanced:

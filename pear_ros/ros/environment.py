@@ -18,6 +18,13 @@ BUILD = "colcon build, then source install/setup.bash"
 _LINK = "ln -s pear_ros/pear_msgs src/pear_msgs"
 _REQUIREMENTS = "python3 -m pip install --no-deps -r requirements/robot.txt"
 _ROSDEP = "rosdep install --from-paths src --ignore-src -y"
+_FROM_ROSDEP = ("cv2", "numpy", "scipy", "tqdm")
+"""Required Python packages that requirements/robot.txt leaves to rosdep."""
+_OPTIONAL = (
+    *("meshoptimizer", "numba", "onnx", "onnx_ir", "onnxruntime", "onnxscript", "openvino"),
+    *("pygltflib", "ray", "safetensors", "torch"),
+)
+"""Python packages that setup.py asks for in extras only."""
 
 
 class RosMissingError(RuntimeError):
@@ -68,6 +75,13 @@ def missing(error: ImportError, installed: Path = INSTALLED) -> str:
         )
     if package.endswith("_msgs") or package in ("builtin_interfaces", "rclpy", "rosidl_parser"):
         return f"The ROS package {package} cannot be imported ({error}): {_ROSDEP}"
+    if not package:
+        return f"A library cannot be loaded ({error}): pear doctor checks all of them"
+    if package in _OPTIONAL:
+        install = f"python3 -m pip install {package.replace('_', '-')}"
+        return f"The optional Python package {package} cannot be imported ({error}): {install}"
+    if package in _FROM_ROSDEP:
+        return f"The Python package {package} cannot be imported ({error}): {_ROSDEP}"
     return f"The Python package {package} cannot be imported ({error}): {_REQUIREMENTS}"
 
 

@@ -17,7 +17,7 @@ LAUNCH_PARAMETERS = (
 )
 """Parameters of the node that are launch arguments, too."""
 _OVERRIDING = ("image_transport", "build_only")
-"""Those whose default overrides the parameter file; the others leave it alone while empty."""
+"""Arguments whose default overrides the parameter file; an empty one of the others does not."""
 
 
 @dataclass(frozen=True)
@@ -25,11 +25,13 @@ class LaunchArgument:
     """What a DeclareLaunchArgument says."""
 
     name: str
+    """Name of the argument, as in name:=value."""
     default: str | None
-    """None: the user has to give it."""
+    """Value if the user gives none; None: the user has to give one."""
     choices: tuple[str, ...]
-    """Empty: any value."""
+    """Accepted values; empty: any value."""
     description: str
+    """Sentences for `ros2 launch --show-args` and the pages."""
 
 
 def parameter_arguments() -> Iterator[LaunchArgument]:

@@ -31,7 +31,7 @@ def build_pipelines(parameters: Parameters, count: int) -> list[Pipeline]:
     return [
         Pipeline(
             estimator,
-            make_detector(parameters.detector),
+            make_detector(parameters.detector, parameters.min_detection_score),
             parameters,
             parameters.id_prefix,
         )

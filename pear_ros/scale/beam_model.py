@@ -42,7 +42,7 @@ _MIN_PROBABILITY = 0.9
 _MIN_HITS = 0.3
 """Least share of beams that must hit the person."""
 _DEGREES_OF_FREEDOM = 5.0
-"""Of the prior."""
+"""Degrees of freedom of the prior, a Student's t distribution."""
 _TUKEY_CUTOFF = 3.0
 """Standard deviations at which Tukey's biweight becomes zero."""
 _HIT_CUTOFF = 2.5

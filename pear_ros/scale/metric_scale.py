@@ -30,7 +30,7 @@ _MIN_SPACING = 0.01
 _SURFACE_STD = 0.03
 """Standard deviation of an estimated body's surface close to its pelvis, metres."""
 _LEAN_STD = 0.1
-"""Growth of it with the distance from the pelvis, from errors of rotation, radians."""
+"""Growth of that deviation per metre from the pelvis, by errors of rotation, radians."""
 _DEPTH_NOISE = 0.004
 """Standard deviation of measured depth at one metre, metres; of stereo cameras it grows with the
 square of distance."""
@@ -57,7 +57,7 @@ class _HeightEstimate:
     """Running median of the measured log heights of a person, robust against outliers."""
 
     median: float = math.nan
-    """Log metres."""
+    """Median of the measured log heights, log metres."""
     _measurements: deque[float] = field(default_factory=lambda: deque(maxlen=_MAX_MEASUREMENTS))
     _stamp: float = -math.inf
 

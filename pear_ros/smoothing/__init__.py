@@ -16,7 +16,7 @@ others:
    people. Measured people pass through unchanged.
 3. Smoothing (this package). Where is each joint, given all measurements until now? An interacting
    multiple model filter for each joint and for the pelvis removes jitter from measured people. Its
-   states belong to the ids of 2, and start anew when a track was not measured for half a second.
+   states belong to the ids of 2, and start again when a track was not measured for half a second.
 
 After people cross, the fit's prior may be of the wrong person for an image, since it belongs to a
 region. The assignment of 2 corrects the identity, so that 3 filters each person separately.

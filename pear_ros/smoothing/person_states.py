@@ -27,11 +27,11 @@ _INITIAL_VELOCITY_STD = 0.7
 """Standard deviation of the pelvis' velocity along an axis at first, m/s."""
 # Process noise q of the modes rest and motion, see imm_filter.
 _ROTATION_PROCESS_NOISE = (0.05, 20.0)
-"""Of joints, rad^2/s^3."""
+"""Process noise of a joint's rotation about an axis, rad^2/s^3."""
 _ACROSS_PROCESS_NOISE = (0.3, 30.0)
-"""Of the pelvis across the line of sight, m^2/s^3."""
+"""Process noise of the pelvis across the line of sight, m^2/s^3."""
 _DEPTH_PROCESS_NOISE = (0.01, 1.0)
-"""Of the pelvis' depth, m^2/s^3."""
+"""Process noise of the pelvis' depth, m^2/s^3."""
 
 _SHAPE_TIME_CONSTANT = 5.0
 """Least time constant of the shape's mean, seconds."""
@@ -56,11 +56,11 @@ class PersonStates:
     shape: Doubles
     """(N, K) mean shape coefficients, in the order of Measurements.shape."""
     shape_images: Doubles
-    """(N,) number of images in this mean."""
+    """(N,) number of images in the mean of the shape."""
     face: Doubles
     """(N, L) filtered face coefficients, in the order of Measurements.face."""
     imm: ImmState
-    """Of C = J + 2 channels: the joints, the pelvis across the line of sight, its depth."""
+    """IMM filter of C = J + 2 channels: joints, pelvis across the line of sight, its depth."""
 
 
 def initialise(measurements: Measurements, stamp: float) -> PersonStates:

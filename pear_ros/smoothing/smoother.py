@@ -24,7 +24,7 @@ from pear_ros.smoothing.measurements import Measurements
 from pear_ros.smoothing.person_states import PersonStates
 
 MAX_GAP = 0.5
-"""Seconds without a measurement after which the filter of a person starts anew."""
+"""Seconds without a measurement after which the filter of a person is initialised again."""
 
 _MEASURED = (TrackingState.NEW, TrackingState.TRACKED)
 """States of people who were measured in the present image."""

@@ -34,8 +34,13 @@ _MAX_ALONG_COST = 9.0
 """Limit of the cost of the distance: apparent size misleads, for example when people bend down."""
 _OTHER_REGION_COST = 4.0
 """Cost of an estimate from a region that did not belong to the track."""
+_DETECTED_COST = 0.0
+"""Cost of an unread body for the track that its detection was assigned to: well below the gate."""
 _NO_OVERLAP_COST = 4.0
 """Cost of a box that does not overlap the predicted one."""
+
+UNREAD_NOISE = 5.0
+"""Standard deviation of the place of an unread body, over that of a read one."""
 
 _NUM_BETAS = 10
 """Number of shape coefficients that are compared, the first ones."""
@@ -100,18 +105,30 @@ def assign_estimates(
     if not len(boxes) or not estimates:
         return {}
     roots = np.stack([estimate.joints[0] for estimate in estimates]).astype(np.float64)
-    across, along, S = predicted.innovations(roots)  # (N, M, 3), (N, M), (N, M, 2)
+    unread = [not estimate.pose_observed for estimate in estimates]
+    # (N, M, 3), (N, M), (N, M, 2)
+    across, along, S = predicted.innovations(roots, measurement_noise(estimates))
     # nu^T S^-1 nu + log det S; S is diagonal, with two equal entries across the line of sight.
     cost = (across * across).sum(axis=2) / S[..., 0]
     cost += np.minimum(along * along / S[..., 1], _MAX_ALONG_COST)
     cost += 2.0 * np.log(S[..., 0]) + np.log(S[..., 1])
-    cost += _shape_cost(betas, np.stack([estimate.smplx.betas for estimate in estimates]))
+    shape = _shape_cost(betas, np.stack([estimate.smplx.betas for estimate in estimates]))
+    cost += np.where(unread, 0.0, shape)
     overlap = iou_matrix(boxes, np.stack([estimate.box for estimate in estimates]))
     cost += _NO_OVERLAP_COST * (1.0 - overlap)
     for column, track in enumerate(region_tracks):
-        if track is not None:
+        if track is not None and unread[column]:
+            # Only the detection is known of this person, and that is assigned already.
+            cost[:, column] = _GATE
+            cost[track, column] = _DETECTED_COST
+        elif track is not None:
             cost[track, column] -= _OTHER_REGION_COST
     return _assign(cost, _GATE)
+
+
+def measurement_noise(estimates: Sequence[Estimate]) -> Doubles:
+    """Return (N,) standard deviations of the estimates' places over those of read bodies."""
+    return np.array([1.0 if one.pose_observed else UNREAD_NOISE for one in estimates])
 
 
 def keypoint_distances(estimates: Sequence[Estimate]) -> Doubles:

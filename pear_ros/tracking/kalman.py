@@ -83,9 +83,12 @@ class RootStates:
     """(N, 2) P_vv, m^2/s^2."""
 
     @classmethod
-    def initialise(cls, roots: Doubles, stamp: float) -> RootStates:
-        """Return the states of people measured for the first time at `roots` (N, 3), metres."""
-        R = _measurement_variance(roots)  # (N, 2)
+    def initialise(cls, roots: Doubles, stamp: float, noise: Doubles | float = 1.0) -> RootStates:
+        """Return the states of people measured for the first time at `roots` (N, 3), metres.
+
+        `noise` (N,): standard deviations of the measurements, over the usual ones.
+        """
+        R = _measurement_variance(roots, noise)  # (N, 2)
         zeros = np.zeros_like(R)
         return cls(stamp, roots, np.zeros_like(roots), R, zeros, zeros + _VELOCITY_STD**2)
 
@@ -107,26 +110,32 @@ class RootStates:
             a**2 * self.velocity_variance + _VELOCITY_STD**2 * (1.0 - a**2),
         )
 
-    def innovations(self, roots: Doubles) -> Innovations:
+    def innovations(self, roots: Doubles, noise: Doubles | float = 1.0) -> Innovations:
         """Return the innovations of measured `roots` (M, 3), metres, for each of the N people.
 
         They are in polar coordinates: a wrong distance alone is no innovation across the line of
-        sight.
+        sight. `noise` (M,): standard deviations of the measurements, over the usual ones.
         """
         distance, ray = _polar(self.root)  # (N, 1), (N, 3)
         measured_distance, measured_ray = _polar(roots)  # (M, 1), (M, 3)
         across = (measured_ray - ray[:, None]) * distance[..., None]
         along = measured_distance[:, 0] - distance
-        return Innovations(across, along, self.variance[:, None] + _measurement_variance(roots))
+        R = _measurement_variance(roots, noise)  # (M, 2)
+        return Innovations(across, along, self.variance[:, None] + R)
 
-    def update(self, people: Sequence[int], roots: Doubles) -> RootStates:
-        """Return all N states after the `people` (M indices) were measured at `roots` (M, 3)."""
+    def update(
+        self, people: Sequence[int], roots: Doubles, noise: Doubles | float = 1.0
+    ) -> RootStates:
+        """Return all N states after the `people` (M indices) were measured at `roots` (M, 3).
+
+        `noise` (M,): standard deviations of the measurements, over the usual ones.
+        """
         rows = np.array(people, np.intp)
         distance, ray = _polar(self.root[rows])
         measured_distance, measured_ray = _polar(roots)
         # (M, 3) both parts of the innovation nu.
         across, along = (measured_ray - ray) * distance, (measured_distance - distance) * ray
-        S = self.variance[rows] + _measurement_variance(roots)  # (M, 2)
+        S = self.variance[rows] + _measurement_variance(roots, noise)  # (M, 2)
         # A large innovation along the line of sight is more likely a wrong apparent size than
         # motion, so S is inflated until it is no more than the allowed standard deviations.
         limit = ((measured_distance - distance)[:, 0] / _MAX_NORMALISED_INNOVATION) ** 2
@@ -163,9 +172,13 @@ def _polar(roots: Doubles) -> tuple[Doubles, Doubles]:
     return distance, roots / np.maximum(distance, np.finfo(np.float64).tiny)
 
 
-def _measurement_variance(roots: Doubles) -> Doubles:
-    """R (N, 2), m^2, of measured roots (N, 3): across the line of sight and along it."""
+def _measurement_variance(roots: Doubles, noise: Doubles | float) -> Doubles:
+    """R (N, 2), m^2, of measured roots (N, 3): across the line of sight and along it.
+
+    `noise` (N,): standard deviations over the usual ones.
+    """
     squared_distance = (roots * roots).sum(axis=1)
     across = _MEASUREMENT_STD**2 + _MEASUREMENT_STD_ACROSS**2 * squared_distance
     along = _MEASUREMENT_STD**2 + _MEASUREMENT_STD_ALONG**2 * squared_distance
-    return np.column_stack([across, along])
+    variance: Doubles = np.column_stack([across, along]) * np.square(noise)[..., None]
+    return variance

@@ -17,6 +17,9 @@ MAX_COASTING_TIME = 1.5
 
 A track that was measured for less time than this coasts no longer than it was measured.
 """
+_MIN_DETECTED_COASTING_TIME = 0.5
+"""Seconds for which a person whose body was not read is predicted at least: a detector need not
+search every image."""
 _MAX_REGION_MISSES = 2
 """Successive misses after which a track loses its region; then only a detection gives a new one."""
 
@@ -52,14 +55,16 @@ class Track:
 
     @classmethod
     def initiate(cls, track_id: str, region: Region, estimate: Estimate, stamp: float) -> Track:
-        """Return the track of a new person, in state NEW."""
+        """Return the track of a new person, in state NEW, or DETECTED if the body is not read."""
+        state = TrackingState.NEW if estimate.pose_observed else TrackingState.DETECTED
         return cls(
-            person=Person.of(estimate, id=track_id, state=TrackingState.NEW),
+            person=Person.of(estimate, id=track_id, state=state),
             region=region,
             first_seen=stamp,
             last_seen=stamp,
             confidence=(estimate.score, estimate.joint_confidence),
             betas=estimate.smplx.betas,
+            betas_images=int(estimate.pose_observed),
         )
 
     @property
@@ -79,14 +84,20 @@ class Track:
         return np.concatenate([np.fmin(box[:2], low), np.fmax(box[2:], high)])
 
     def hit(self, region: Region, estimate: Estimate, stamp: float) -> Track:
-        """Return the track after a measurement: `estimate` from `region`, state TRACKED."""
-        images = min(self.betas_images + 1, _MAX_BETAS_IMAGES)
+        """Return the track after a measurement: `estimate` from `region`.
+
+        Its state is TRACKED, or DETECTED where the body is not read; then the shape stays.
+        """
+        state, betas, images = TrackingState.DETECTED, self.betas, self.betas_images
+        if estimate.pose_observed:
+            state, images = TrackingState.TRACKED, min(images + 1, _MAX_BETAS_IMAGES)
+            betas = betas + (estimate.smplx.betas - betas) / np.float32(images)
         return replace(
             self,
-            person=Person.of(estimate, id=self.person.id, state=TrackingState.TRACKED),
+            person=Person.of(estimate, id=self.person.id, state=state),
             region=region,
             last_seen=stamp,
-            betas=self.betas + (estimate.smplx.betas - self.betas) / np.float32(images),
+            betas=betas,
             betas_images=images,
             misses=0,
             confidence=(estimate.score, estimate.joint_confidence),
@@ -98,7 +109,9 @@ class Track:
         `region`: the region to keep; `predicted`: the person at the predicted place.
         """
         elapsed = stamp - self.last_seen
-        coasting = elapsed <= min(MAX_COASTING_TIME, self.last_seen - self.first_seen)
+        unread = not self.person.pose_observed
+        limit = min(MAX_COASTING_TIME, self.last_seen - self.first_seen)
+        coasting = elapsed <= max(limit, _MIN_DETECTED_COASTING_TIME if unread else 0.0)
         decay = 0.5 ** (1.0 + elapsed / _CONFIDENCE_HALF_LIFE)
         score, joint_confidence = self.confidence
         person = replace(
@@ -108,7 +121,7 @@ class Track:
             joint_confidence=joint_confidence * np.float32(decay),
         )
         misses = self.misses + 1
-        kept_region = region if misses < _MAX_REGION_MISSES else None
+        kept_region = region if unread or misses < _MAX_REGION_MISSES else None
         return replace(self, person=person, region=kept_region, misses=misses)
 
 

@@ -18,6 +18,7 @@ from pear_ros.tracking.association import (
     assign_detections,
     assign_estimates,
     is_new_person,
+    measurement_noise,
     suppress_duplicates,
 )
 from pear_ros.tracking.kalman import Doubles, RootStates
@@ -26,6 +27,20 @@ from pear_ros.tracking.track import Track, translate_person
 
 _SAME_DETECTION_IOU = 0.6
 """Boxes with a larger IoU belong to one person, even if the detector distinguishes people."""
+_CONFIRMING_SCORE = 0.5
+"""Score of a detection from which on it is a person, although the body cannot be read."""
+_CONFIRMATION_TIME = 1.0
+"""Seconds within which a second detection in the same place confirms one of a lower score."""
+
+
+@dataclass(frozen=True)
+class _Candidate:
+    """A detection that is no person yet: the body cannot be read, and the score is low."""
+
+    box: Array
+    """(4,) pixels."""
+    stamp: float
+    """Stamp of the image, seconds."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +64,9 @@ class Tracker(Stateful):
         self._states = RootStates.initialise(np.empty((0, 3)), 0.0)
         """Filter states after the last image, one for each track."""
         self._camera: Camera | None = None
-        """Camera of the last image."""
+        """Camera of the last image; None: there was none."""
+        self._candidates: list[_Candidate] = []
+        """Those of the last images, from the oldest to the newest."""
         self._last_track_number = 0
         self._last_region_number = 0
 
@@ -129,16 +146,42 @@ class Tracker(Stateful):
                 tracks[n] = track.miss(track.region if empty else None, person, stamp)
         measured = sorted(matches)
         assigned = [observed[matches[n]] for n in measured]
-        self._camera, self._tracks = camera, tracks
-        self._states = plan.predicted.update(measured, _roots(assigned))
+        noise = measurement_noise(assigned)
+        self._states = plan.predicted.update(measured, _roots(assigned), noise)
         unassigned = [one for n, one in enumerate(observations) if n not in matches.values()]
-        self._spawn(unassigned, assigned, stamp)
+        first_image = self._camera is None
+        self._camera, self._tracks = camera, tracks
+        confirmed: list[_Observation] = []
+        unconfirmed: list[_Observation] = []
+        for one in unassigned:
+            certain = first_image or self._is_confirmed(one, stamp)
+            (confirmed if certain else unconfirmed).append(one)
+        self._candidates = [
+            *(one for one in self._candidates if 0.0 <= stamp - one.stamp <= _CONFIRMATION_TIME),
+            *(_Candidate(one.region.box, stamp) for one in unconfirmed),
+        ]
+        self._spawn(confirmed, assigned, stamp)
         return self._prune(plan.max_humans)
 
     def reset(self) -> None:
         """Drop all tracks; ids continue to count, as no id is used twice."""
-        self._tracks = []
+        self._tracks, self._candidates, self._camera = [], [], None
         self._states = self._states.take([])
+
+    def _is_confirmed(self, observation: _Observation, stamp: float) -> bool:
+        """Whether an observation is of a person, and no flicker of the detector.
+
+        The first image has no history: everything that is detected in it is a person.
+        """
+        return (
+            observation.estimate.pose_observed
+            or observation.region.score >= _CONFIRMING_SCORE
+            or any(
+                0.0 < stamp - one.stamp <= _CONFIRMATION_TIME
+                and same_person(one.box, observation.region.box)
+                for one in self._candidates
+            )
+        )
 
     def _with_region(
         self, track: Track, box: Array, full_box: Array, detection: Detection | None
@@ -170,7 +213,8 @@ class Tracker(Stateful):
                 region, estimate = observation.region, observation.estimate
                 self._tracks.append(Track.initiate(track_id, region, estimate, stamp))
                 new.append(estimate)
-        self._states = self._states.concatenate(RootStates.initialise(_roots(new), stamp))
+        initial = RootStates.initialise(_roots(new), stamp, measurement_noise(new))
+        self._states = self._states.concatenate(initial)
 
     def _prune(self, max_humans: int) -> list[Person]:
         """All people of this image, after which lost tracks are removed."""

@@ -25,13 +25,13 @@ from pear_ros.bags.matching import PATIENCE, Frame, matched, stamp_of
 from pear_ros.bags.parts import NewTopic
 from pear_ros.bags.prefetch import prefetched
 from pear_ros.bags.resumable import ResumableBag
-from pear_ros.bags.stretch import Stretch
+from pear_ros.bags.time_range import TimeRange
 from pear_ros.bags.topic import BagError, Message
 from pear_ros.bags.unfinished import ResumeError, clear
 from pear_ros.core.configuration import STORAGES
 from testing.image_bags import PERIOD, START, TYPES, camera_info, header, raw, write_bag, write_mcap
 
-ALWAYS = Stretch(-(2**62), 2**62)
+ALWAYS = TimeRange(-(2**62), 2**62)
 
 MCAP, SQLITE = StoragePlugin.MCAP, StoragePlugin.SQLITE3
 NOISE = np.random.default_rng(3).integers(0, 256, (15, 200, 300, 3), np.uint8)

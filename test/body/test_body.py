@@ -78,9 +78,9 @@ def test_rest_pose_is_the_template() -> None:
 
 def test_vertices_of_no_people_are_empty() -> None:
     body = load_open_body()
-    nobody = {key: value[:0] for key, value in random_parameters(body, 1, 0).items()}
-    assert body.vertices(**nobody).shape == (0, body.vertex_count, 3)
-    assert body.joints(**nobody).shape == (0, 55, 3)
+    empty = {key: value[:0] for key, value in random_parameters(body, 1, 0).items()}
+    assert body.vertices(**empty).shape == (0, body.vertex_count, 3)
+    assert body.joints(**empty).shape == (0, 55, 3)
 
 
 @settings(max_examples=50, deadline=None)

@@ -19,14 +19,14 @@ from testing.synthetic_people import KINDS, sample_rotations
 X_TO_CAMERA, Y_TO_PICTURES_RIGHT, Z_UP = (0, 0, -1), (1, 0, 0), (0, -1, 0)
 
 
-def somebody(seed: int, kind: str) -> Person:
+def random_person(seed: int, kind: str) -> Person:
     rng = np.random.default_rng(seed)
     pose = pose_of(sample_rotations(rng, kind))
     pose[0] = Rotation.random(random_state=seed).as_rotvec()
     return person(pose, tuple(rng.uniform((-1, -1, 2), (1, 1, 5))))
 
 
-people = st.builds(somebody, st.integers(0, 2**31), st.sampled_from(list(KINDS)))
+people = st.builds(random_person, st.integers(0, 2**31), st.sampled_from(list(KINDS)))
 
 
 def composed(frames: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

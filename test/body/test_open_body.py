@@ -3,16 +3,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from scipy.spatial import KDTree
 
-from pear_ros.body.model_files import OPEN_BODY_FILE
+from pear_ros.body import load_open_body
+from pear_ros.body.model_files import EARLIER_OPEN_BODIES, OPEN_BODY_FILE
 from pear_ros.core.people import NUM_JOINTS, SMPLX_JOINT_NAMES
 from pear_ros.landmarks.topology import Face
 
+FIRST_JOINTS = Path(__file__).parents[1] / "data" / "open_body_1_joints.npz"
+"""Rest joints (55, 3) of anny-smplx/1 and their movement (55, 3, 62) by shape and expression."""
 MIRROR = np.array([-1.0, 1.0, 1.0])
 FINGERS = ("thumb", "index", "middle", "ring", "pinky")
 LAYOUT: dict[str, tuple[str, tuple[int | None, ...]]] = {
@@ -73,7 +77,7 @@ def opposite(names: Any) -> list[int]:
 
 
 def test_file_is_small() -> None:
-    assert OPEN_BODY_FILE.stat().st_size <= 2_600_000
+    assert OPEN_BODY_FILE.stat().st_size <= 1_600_000
 
 
 def test_layout(body: dict[str, Any]) -> None:
@@ -86,7 +90,7 @@ def test_layout(body: dict[str, Any]) -> None:
     vertices = len(body["v_template"])
     assert len(body["shapedirs"]) == len(body["weights"]) == len(body["weights_joints"]) == vertices
     assert body["format_version"] == 1
-    assert body["name"] == "anny-smplx/1"
+    assert body["name"] == "anny-smplx/2"
 
 
 def test_texts_name_shapes_expressions_and_licence(body: dict[str, Any]) -> None:
@@ -117,6 +121,39 @@ def test_surface_is_closed_and_faces_outwards(body: dict[str, Any]) -> None:
     a, b, c = body["v_template"][faces].astype(float).transpose(1, 0, 2)
     litres = 1000.0 * np.einsum("ij,ij->", np.cross(a, b), c) / 6.0
     assert 50.0 < litres < 75.0
+
+
+def test_trunk_has_no_folds_in_any_shape(body: dict[str, Any]) -> None:
+    faces = body["faces"].astype(int)
+    trunk = ("pelvis", "spine1", "spine2", "spine3", "left_collar", "right_collar")
+    trunk += ("left_hip", "right_hip")
+    own = np.isin(body["weights_joints"], [SMPLX_JOINT_NAMES.index(name) for name in trunk])
+    inside = (body["weights"] * own).sum(axis=1) > 0.9
+    edges = np.concatenate([faces[:, [k, (k + 1) % 3]] for k in range(3)])
+    order = np.lexsort((edges.max(axis=1), edges.min(axis=1)))  # both triangles of an edge
+    sides = (order % len(faces)).reshape(-1, 2)[inside[edges[order[::2]]].all(axis=1)]
+    assert len(sides) > 3000
+    for coefficients in np.vstack([2.0 * np.eye(10), -2.0 * np.eye(10)]):
+        vertices = body["v_template"] + body["shapedirs"] @ coefficients
+        a, b, c = vertices[faces].transpose(1, 0, 2)
+        normals = np.cross(b - a, c - a)
+        normals /= np.linalg.norm(normals, axis=1, keepdims=True)
+        cosine = (normals[sides[:, 0]] * normals[sides[:, 1]]).sum(axis=1)
+        assert np.degrees(np.arccos(cosine.min())) < 60.0
+
+
+def test_joints_are_those_of_the_first_open_body() -> None:
+    with np.load(FIRST_JOINTS) as data:
+        template, directions = data["template"], data["directions"]
+        assert EARLIER_OPEN_BODIES["anny-smplx/1"] == str(data["sha256"])
+    body = load_open_body()
+    rng = np.random.default_rng(0)
+    betas = rng.uniform(-3.0, 3.0, (500, body.num_betas)).astype(np.float32)
+    expression = rng.uniform(0.0, 1.0, (500, body.num_expression)).astype(np.float32)
+    coefficients = np.hstack([betas, expression])
+    first = template + np.einsum("jcd,bd->bjc", directions, coefficients)
+    apart = np.linalg.norm(body.rest_joints(betas, expression) - first, axis=2)
+    assert apart.max() < 1e-4
 
 
 def test_weights_sum_to_one(body: dict[str, Any]) -> None:

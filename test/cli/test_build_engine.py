@@ -21,7 +21,7 @@ from pear_ros.cli import main
 from pear_ros.cli.build_engine import _log_printed, _progress
 from pear_ros.core.log import package_logger
 from pear_ros.pear.runtimes.build_progress import BuildProgress
-from testing.fake_machine import FakeGraphs, fake_machine, fake_reference, forget_modules
+from testing.fake_machine import FakeGraphs, fake_machine, fake_reference, unload_modules
 from testing.fakes import FakeCuda
 
 
@@ -93,7 +93,7 @@ def test_what_is_missing_is_said(
     if missing == "GPU":
         machine.machine(devices=0)
     elif missing == "TensorRT":
-        forget_modules(monkeypatch)
+        unload_modules(monkeypatch)
         monkeypatch.setitem(sys.modules, "tensorrt", None)
     elif missing == "graph":
         precision = "bf16"

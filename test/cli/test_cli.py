@@ -13,8 +13,9 @@ import pytest
 
 from pear_ros.body import BodyModel, load_open_body
 from pear_ros.cli import main
-from pear_ros.cli.run import process
+from pear_ros.cli.run import process, run
 from pear_ros.core.camera import Camera
+from pear_ros.core.parameters import Parameters
 from pear_ros.core.people import Array, Image, People, Person, SmplxParams, TrackingState
 from pear_ros.io.run_arrays import ARRAYS
 from pear_ros.io.video import FrameSource, VideoWriter
@@ -93,6 +94,25 @@ def test_run_writes_a_video_and_rows_with_their_frames(tmp_path: Path, pipeline:
     np.testing.assert_allclose(found["frame_stamp"], [0.0, 0.1, 0.2], atol=1e-3)
     assert np.bincount(found["frame"], minlength=3).tolist() == seen
     np.testing.assert_allclose(found["stamp"], found["frame_stamp"][found["frame"]])
+
+
+def test_run_closes_its_pipeline(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pipeline: Known
+) -> None:
+    closed = []
+    monkeypatch.setattr(Known, "close", lambda self: closed.append(self), raising=False)
+    monkeypatch.setattr("pear_ros.pipeline.Pipeline", lambda *_, **__: pipeline)
+    monkeypatch.setattr("pear_ros.estimators.factory.make_estimator", lambda choice: None)
+    file = tmp_path / "one.png"
+    cv2.imwrite(str(file), picture(1))
+    assert run(str(file), tmp_path / "results", Parameters()) == 0
+    assert closed == [pipeline]
+    (tmp_path / "results" / "one_overlay.png").unlink()
+    (tmp_path / "results" / "one_overlay.png").mkdir()
+    (tmp_path / "results" / "one.npz").unlink()
+    (tmp_path / "results" / "one.npz").mkdir()
+    assert run(str(file), tmp_path / "results", Parameters()) == 1
+    assert closed == [pipeline, pipeline], "after an error, too"
 
 
 def test_run_keeps_array_shapes_without_people(tmp_path: Path, pipeline: Known) -> None:

@@ -248,7 +248,16 @@ def test_missing_or_damaged_assets_fail(tmp_path: Path, monkeypatch: pytest.Monk
     found = by_id(models.check_assets())
     assert found["models.landmarks"].level is FAIL
     assert found["models.demo_clip"].level is WARN
-    assert len(found["models.landmarks"].facts["missing"]) == 6
+    assert len(found["models.landmarks"].details["missing"]) == 6
+
+
+def test_detector_in_use(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = by_id(models.check_detector())["models.detector"]
+    assert found.level is OK and found.facts["detector"] == "nanodet"
+    monkeypatch.setattr("pear_ros.detection.nanodet.MODEL_FILE", tmp_path / "nanodet_g.tflite")
+    found = by_id(models.check_detector())["models.detector"]
+    assert found.level is WARN and found.facts["detector"] == "blazepose"
+    assert "nanodet_g.tflite" in found.text and "install pear_ros again" in found.text
 
 
 def test_missing_pear_files_fail_only_if_requested(
@@ -269,7 +278,7 @@ def test_pear_files_missing_empty_and_not_fetched(tmp_path: Path) -> None:
     (folder / "SMPL-X__FLAME_vertex_ids.npy").write_bytes(b"version https://git-lfs.github.com/")
     found = by_id(models.check_pear_files(folder))
     assert found["models.pear"].level is FAIL
-    assert found["models.pear"].facts["missing"] == ["SMPLX_NEUTRAL_2020.npz"]
+    assert found["models.pear"].details["missing"] == ["SMPLX_NEUTRAL_2020.npz"]
     smplx = found["models.pear_smplx"]
     assert smplx.level is WARN and "smpl-x.is.tue.mpg.de" in smplx.advice
     assert "non-commercial" in smplx.text, "its licence"
@@ -298,7 +307,7 @@ def cache(tmp_path: Path) -> EngineCache:
 
 def judged(cache: EngineCache, answers: Answers = HERE) -> Finding:
     found = by_id(engines.check_engines(answers, cache.folder))
-    assert found.pop("engine.cache").facts["engines"] == 1
+    assert found.pop("engine.cache").details["engines"] == 1
     (finding,) = found.values()
     return finding
 
@@ -397,7 +406,7 @@ def test_distribution_that_is_sourced(
     environment = {"ROS_DISTRO": "humble", "AMENT_PREFIX_PATH": paths}
     (finding,) = ros.check_distribution(environment)
     assert finding.level is level
-    assert finding.facts["distribution"] == "humble" and finding.facts["source"] == "sourced"
+    assert finding.details["distribution"] == "humble" and finding.details["source"] == "sourced"
 
 
 @pytest.mark.parametrize(
@@ -516,17 +525,17 @@ def test_json_has_stable_keys_and_the_exit_code_shows_failures(
 ) -> None:
     code, report = run_json(capsys, "--models", str(tmp_path))
     assert code == 1, "numpy, as far as is known, does not work"
-    assert list(report) == ["schema", "pear_ros", "summary", "checks"]
-    assert report["schema"] == 1
-    for check in report["checks"]:
-        assert list(check) == ["id", "level", "text", "advice", "facts"]
+    assert list(report) == ["schema", "pear_ros", "summary", "findings"]
+    assert report["schema"] == 2
+    for check in report["findings"]:
+        assert list(check) == ["id", "level", "text", "advice", "details"]
         assert check["level"] in ("ok", "warn", "fail")
         assert check["advice"] or check["level"] == "ok"
-        assert isinstance(check["facts"], dict)
-    ids = [check["id"] for check in report["checks"]]
+        assert isinstance(check["details"], dict)
+    ids = [check["id"] for check in report["findings"]]
     assert len(set(ids)) == len(ids)
     counted = {
-        level: sum(c["level"] == level for c in report["checks"]) for level in ("ok", "warn")
+        level: sum(c["level"] == level for c in report["findings"]) for level in ("ok", "warn")
     }
     assert counted.items() <= report["summary"].items()
     assert {"python.version", "library.numpy", "models.landmarks", "models.pear"} <= set(ids)
@@ -543,9 +552,9 @@ def test_check_that_raises_does_not_stop_the_others(
     for module, name in names.items():
         monkeypatch.setattr(f"pear_ros.cli.doctor.{module}.{name}", broken)
     _, report = run_json(capsys)
-    bad = {c["id"] for c in report["checks"] if "RuntimeError: broken" in c["text"]}
+    bad = {c["id"] for c in report["findings"] if "RuntimeError: broken" in c["text"]}
     assert bad >= {"gpu.device", "models.pear"}
-    assert "engine.cache" in {c["id"] for c in report["checks"]}
+    assert "engine.cache" in {c["id"] for c in report["findings"]}
 
 
 def test_doctor_runs_without_ros_and_libraries() -> None:

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from itertools import cycle
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -23,6 +24,7 @@ from builtin_interfaces.msg import Time
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
+from rclpy.serialization import serialize_message
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CameraInfo
 from sensor_msgs.msg import Image as ImageMessage
@@ -30,9 +32,8 @@ from std_msgs.msg import Header
 
 from pear_ros.cli.doctor import probes
 from pear_ros.cli.doctor.findings import Finding, Level
-from pear_ros.cli.doctor.network import observe
+from pear_ros.cli.doctor.network import NetworkObserver, observe
 from pear_ros.cli.doctor.network_report import (
-    HUMANS_TYPE,
     Calibration,
     ClockReport,
     NetworkReport,
@@ -40,8 +41,8 @@ from pear_ros.cli.doctor.network_report import (
     QosConflict,
     TopicReport,
 )
-from pear_ros.cli.doctor.topic_statistics import camera_info_of
 from pear_ros.cli.doctor.topics import check_topics
+from pear_ros.ros.topics import CAMERA_INFO_TYPE, HUMANS_TYPE, IMAGE_TYPE, camera_info_topic
 
 OK, WARN, FAIL = Level.OK, Level.WARN, Level.FAIL
 BEST_EFFORT = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
@@ -109,9 +110,9 @@ def test_camera_is_described_by_rate_encoding_and_qos(observed: NetworkReport) -
     assert good.level is OK, good
     assert good.text.startswith("rgb8 8 x 4, ")
     assert "from /cameras (best effort, volatile), frame optical" in good.text
-    assert 0.3 * RATE < good.facts["rate"] < 1.5 * RATE
-    assert good.facts["subscribers"] == 1, "the doctor does not count itself"
-    assert abs(good.facts["age"]) < 1.0
+    assert 0.3 * RATE < good.details["rate"] < 1.5 * RATE
+    assert good.details["subscribers"] == 1, "the doctor does not count itself"
+    assert abs(good.details["age"]) < 1.0
     info = found["topics./good/image_raw:camera_info"]
     assert info.level is OK and "plumb_bob" in info.text
     assert NetworkReport.from_dict(json.loads(observed.to_json())) == observed
@@ -260,11 +261,93 @@ def test_empty_network_is_a_warning() -> None:
     assert "ROS_DOMAIN_ID" not in checked(report())["topics.images"].advice
 
 
+class Graph:
+    """A ROS graph with one publisher on each of four image topics, in place of a node."""
+
+    topics = ("/corrupt/image", "/cut/image", "/good/image", "/refused/image")
+
+    def get_fully_qualified_name(self) -> str:
+        return "/doctor"
+
+    def get_topic_names_and_types(self) -> list[tuple[str, list[str]]]:
+        return [(topic, [IMAGE_TYPE]) for topic in self.topics]
+
+    def get_node_names_and_namespaces(self) -> list[tuple[str, str]]:
+        return [("camera", "/")]
+
+    def get_publishers_info_by_topic(self, topic: str) -> list[Any]:
+        qos = QoSProfile(depth=1)
+        return [SimpleNamespace(node_name="camera", node_namespace="/", qos_profile=qos)]
+
+    def get_subscriptions_info_by_topic(self, topic: str) -> list[Any]:
+        return []
+
+
+def test_error_of_one_topic_is_reported_beside_the_other_topics(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    callbacks: dict[str, Any] = {}
+
+    def subscribe(node: Any, kind: Any, topic: str, callback: Any, *_: Any, **__: Any) -> Any:
+        if topic == "/refused/image":
+            raise RuntimeError("no type support")
+        callbacks[topic] = callback
+        return SimpleNamespace(follow=lambda reliability: None)
+
+    monkeypatch.setattr("pear_ros.cli.doctor.network.FollowingSubscription", subscribe)
+    observer = NetworkObserver(Graph())  # type: ignore[arg-type]
+    observer.subscribe()
+    image = ImageMessage(height=4, width=8, encoding="rgb8", step=24, data=bytes(96))
+    message = serialize_message(image)
+    callbacks["/good/image"](message)
+    callbacks["/corrupt/image"](message[:20])
+    callbacks["/cut/image"](b"\0\1")
+    observer.subscribe()
+
+    observed = observer.report()
+    assert NetworkReport.from_dict(json.loads(observed.to_json())) == observed
+    found = checked(observed)
+    assert observed.topics[0].topic == "/good/image" and len(observed.topics) == 1
+    assert found["topics./good/image"].text.startswith("rgb8 8 x 4")
+    for name in ("/corrupt/image", "/cut/image", "/refused/image"):
+        assert found[f"topics.{name}"].level is FAIL
+    assert "no type support" in found["topics./refused/image"].text
+
+
+def test_image_that_cannot_be_decoded_is_not_compared_with_its_calibration(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    callbacks: dict[str, Any] = {}
+
+    class WithInfo(Graph):
+        topics = ("/camera/image",)
+
+        def get_topic_names_and_types(self) -> list[tuple[str, list[str]]]:
+            info = ("/camera/camera_info", [CAMERA_INFO_TYPE])
+            return [*super().get_topic_names_and_types(), info]
+
+    def subscribe(node: Any, kind: Any, topic: str, callback: Any, *_: Any, **__: Any) -> Any:
+        callbacks[topic] = callback
+        return SimpleNamespace(follow=lambda reliability: None)
+
+    monkeypatch.setattr("pear_ros.cli.doctor.network.FollowingSubscription", subscribe)
+    observer = NetworkObserver(WithInfo())  # type: ignore[arg-type]
+    observer.subscribe()
+    callbacks["/camera/image"](serialize_message(ImageMessage(encoding="rgb8")))
+    info = CameraInfo(height=480, width=640)
+    info.k = [500.0, 0.0, 320.0, 0.0, 500.0, 240.0, 0.0, 0.0, 1.0]
+    callbacks["/camera/camera_info"](info)
+    found = checked(observer.report())
+    assert found["topics./camera/image"].level is FAIL
+    assert not [finding for finding in found.values() if "0 x 0:" in finding.text]
+    assert "topics./camera/image:camera_info" not in found
+
+
 def test_camera_info_topic_is_beside_the_image() -> None:
-    assert camera_info_of("/camera/image_raw") == "/camera/camera_info"
-    assert camera_info_of("/camera/image_raw/compressed") == "/camera/camera_info"
-    assert camera_info_of("/camera/depth/compressedDepth") == "/camera/camera_info"
-    assert camera_info_of("/image") == "/camera_info"
+    assert camera_info_topic("/camera/image_raw") == "/camera/camera_info"
+    assert camera_info_topic("/camera/image_raw/compressed") == "/camera/camera_info"
+    assert camera_info_topic("/camera/depth/compressedDepth") == "/camera/camera_info"
+    assert camera_info_topic("/image") == "/camera_info"
 
 
 @pytest.mark.parametrize("length", [3, 1000])
@@ -325,17 +408,17 @@ def test_doctor_as_a_process_prints_json(tmp_path: Path) -> None:
         (tmp_path / f"{name}.py").write_text("raise ImportError('libcudnn.so.9 is missing')")
     command = [sys.executable, "-m", "pear_ros.cli", "doctor", "--json", "--seconds", "0.5"]
     path = os.pathsep.join((str(tmp_path), os.environ.get("PYTHONPATH", "")))
-    environment = {"RMW_IMPLEMENTATION": "rmw_of_nobody_cpp", "PYTHONPATH": path}
+    environment = {"RMW_IMPLEMENTATION": "rmw_missing_cpp", "PYTHONPATH": path}
     done = subprocess.run(
         command, capture_output=True, text=True, env={**os.environ, **environment}
     )
     assert done.returncode == 1 and not done.stderr, done.stderr
-    checks = {check["id"]: check for check in json.loads(done.stdout)["checks"]}
+    checks = {check["id"]: check for check in json.loads(done.stdout)["findings"]}
     assert checks["library.numpy"]["level"] == "ok"
-    assert checks["library.numpy"]["facts"]["version"]
+    assert checks["library.numpy"]["details"]["version"]
     assert checks["library.torch"]["level"] == "warn"
     assert "libcudnn" in checks["library.torch"]["text"]
     assert checks["ros.rmw"]["level"] == "fail"
-    assert "rmw_of_nobody_cpp" in checks["ros.rmw"]["text"]
+    assert "rmw_missing_cpp" in checks["ros.rmw"]["text"]
     assert checks["topics.images"]["level"] == "fail"
     assert str(Path.home()) not in done.stdout

@@ -55,7 +55,7 @@ def test_restored_pipeline_continues_with_the_same_results(
     run(first, frames[:5], depth=DEPTH)
     kept = dumps(first.state())
     for name, state in first.state().items():
-        assert dumps(state) != fresh[name], f"{name} has remembered something"
+        assert dumps(state) != fresh[name], f"{name} has no state of the images"
     for pipeline in (first, second):
         pipeline.restore(loads(kept))
     assert dumps(second.state()) == dumps(first.state())
@@ -63,20 +63,20 @@ def test_restored_pipeline_continues_with_the_same_results(
     assert dumps(found) == dumps(expected)
     assert dumps(second.state()) == dumps(first.state()) != kept
 
-    forgetful = run(Pipeline(), frames[5:])
-    assert dumps(forgetful) != dumps(expected), "what was remembered matters"
+    reset = run(Pipeline(), frames[5:])
+    assert dumps(reset) != dumps(expected), "the state matters"
 
 
 def test_detector_state_includes_the_pending_search(frames: list[tuple[float, Image]]) -> None:
     """Its proposals come with the next image, also after a restart."""
     detector, other = make_detector("built_in"), make_detector("built_in")
-    images = [image for _, image in frames]
-    for image in images[:4]:
-        detector(image, 1, [])
+    images = [(image, 1, [], n / 15) for n, (_, image) in enumerate(frames)]
+    for inputs in images[:4]:
+        detector(*inputs)
     other.restore(loads(dumps(detector.state())))
-    told, again = ([d(image, 1, []) for image in images[4:]] for d in (detector, other))
-    assert told[0], "in the image before"
-    for expected, found in zip(told, again, strict=True):
+    original, restored = ([d(*inputs) for inputs in images[4:]] for d in (detector, other))
+    assert original[0], "in the image before"
+    for expected, found in zip(original, restored, strict=True):
         np.testing.assert_array_equal([d.box for d in found], [d.box for d in expected])
     detector.close()
     other.close()
@@ -91,3 +91,25 @@ def test_pears_follower(frames: list[tuple[float, Image]]) -> None:
     other.restore(loads(dumps(follower.state())))
     assert dumps(other(after, regions)) == dumps(follower(after, regions))
     assert dumps(RegionPersonDetector()(after, regions)) != dumps(other(after, regions))
+
+
+def test_pears_follower_takes_a_detectors_boxes_where_it_has_none_of_its_own(
+    frames: list[tuple[float, Image]],
+) -> None:
+    _, image = frames[0]
+    box = np.array([230, 130, 330, 265], np.float32)
+    proposed, detected = Region("look1", box), Region("look1", box, 0.8)
+
+    def boxes(*regions: Region) -> list[list[float]]:
+        follower = RegionPersonDetector()
+        people = [follower(image, [region])[0] for region in regions]
+        return [[] if person is None else person.box.tolist() for person in people]
+
+    new, every_image = boxes(detected, detected)
+    assert new == every_image == box.tolist()
+    own, followed = boxes(proposed, detected)
+    assert own != box.tolist() and followed != box.tolist(), "the crop does not jump"
+    _, between, again = boxes(proposed, detected, detected)
+    assert between == followed and again == box.tolist()
+    nowhere = np.array([0, 0, 60, 60], np.float32)
+    assert boxes(Region("a", nowhere), Region("a", nowhere, 0.8)) == [[], nowhere.tolist()]

@@ -105,11 +105,11 @@ def test_diagnostics_contain_the_gpus_free_memory(
 ) -> None:
     diagnostics = dict(estimator.diagnostics)
     assert diagnostics["runtime"].startswith("torch") and "GPU memory" not in diagnostics
-    for free, told in ((3.14e9, "3.1"), (2.0e9, "2.0")):
+    for free, shown in ((3.14e9, "3.1"), (2.0e9, "2.0")):
         monkeypatch.setattr(
             estimator._runtime, "memory", lambda free=free: (int(free), 7_400_000_000)
         )
-        assert estimator.diagnostics == {**diagnostics, "GPU memory": f"{told} of 7.4 GB free"}
+        assert estimator.diagnostics == {**diagnostics, "GPU memory": f"{shown} of 7.4 GB free"}
 
 
 def test_meshes_are_the_bodies(estimator: PearEstimator, frames: list[tuple[float, Image]]) -> None:
@@ -123,8 +123,8 @@ def test_meshes_are_the_bodies(estimator: PearEstimator, frames: list[tuple[floa
         np.testing.assert_allclose(alone, mesh, atol=1e-5)
         middle = mesh.mean(axis=0)
         assert np.linalg.norm(middle - person.joints[:22].mean(axis=0)) < 0.3
-    nobody = dataclasses.replace(people, persons=())
-    assert pipeline.meshes(nobody).shape == (0, 10475, 3)
+    empty = dataclasses.replace(people, persons=())
+    assert pipeline.meshes(empty).shape == (0, 10475, 3)
 
 
 def test_plain_smplx_has_smplx_own_head(
@@ -189,7 +189,7 @@ def test_several_estimators_share_network_and_body(
     single, (first, second) = make_estimator(choice), make_estimators(choice, 2)
     assert first.body is second.body and first.model_id == single.model_id
 
-    def look(estimator: Estimator, images: list[Image]) -> list[bytes]:
+    def estimated(estimator: Estimator, images: list[Image]) -> list[bytes]:
         estimator.reset()
         camera = camera_of(images[0])
         found = [estimator.estimate(image, camera, [MAN], 0.0)[0] for image in images]
@@ -197,12 +197,15 @@ def test_several_estimators_share_network_and_body(
 
     images = [image for _, image in frames]
     with ThreadPoolExecutor() as pool:
-        forth, back = pool.submit(look, first, images), pool.submit(look, second, images[::-1])
+        forth, back = (
+            pool.submit(estimated, first, images),
+            pool.submit(estimated, second, images[::-1]),
+        )
     first.close()
-    wanted = look(single, images)
+    wanted = estimated(single, images)
     assert len(wanted) == len(images)
     assert forth.result() == wanted
-    assert back.result() == look(second, images[::-1]) == look(single, images[::-1])
+    assert back.result() == estimated(second, images[::-1]) == estimated(single, images[::-1])
     second.close()
     single.close()
 
@@ -225,10 +228,10 @@ def test_auto_refuses_damaged_files(pear_folder: Path) -> None:
 def test_detections_with_a_score_need_no_pose_model(
     estimator: PearEstimator, frames: list[tuple[float, Image]]
 ) -> None:
-    """And BlazePose, which sees nobody in a black picture, is not asked."""
+    """BlazePose, which detects no person in a black picture, is not run for them."""
     black = np.zeros_like(frames[0][1])
-    told = dataclasses.replace(MAN, score=0.75)
-    (found,) = estimator.estimate(black, camera_of(black), [told], 0.0)
+    detected = dataclasses.replace(MAN, score=0.75)
+    (found,) = estimator.estimate(black, camera_of(black), [detected], 0.0)
     (doubted,) = estimator.estimate(black, camera_of(black), [MAN], 0.0)
     assert found is not None and doubted is None
     assert found.score == 0.75

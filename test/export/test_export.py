@@ -21,6 +21,7 @@ from scipy.spatial.transform import Rotation
 
 from pear_ros.bags import pear_messages
 from pear_ros.body import load_open_body
+from pear_ros.body.model_files import EARLIER_OPEN_BODIES
 from pear_ros.cli import main
 from pear_ros.cli.results import ParameterTable
 from pear_ros.core.camera import Camera
@@ -429,7 +430,33 @@ def test_glb_is_refused_for_bodies_that_are_not_open(
     with ResultsBag(tmp_path / "other") as bag:
         bag.add_body(BODY, sha256="0" * 64)
         bag.add_images([(START, people(person("h1", 0)))])
-    assert "another anny-smplx/1" in refusal(tmp_path / "other", "glb")
+    assert f"another {BODY.name}" in refusal(tmp_path / "other", "glb")
+
+
+def test_people_of_an_earlier_open_body_are_animated_with_todays_mesh(
+    tmp_path: Path,
+    images: Images,
+    export: Callable[..., Path],
+    refusal: Callable[..., str],
+    bag: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    ((earlier, sha256),) = EARLIER_OPEN_BODIES.items()
+    recorded = [(stamp, replace(found, body_model=earlier)) for stamp, found in images]
+    for folder, digest in (("known", sha256), ("unknown", "0" * 64)):
+        with ResultsBag(tmp_path / folder) as results:
+            results.add_body(BODY, name=earlier, sha256=digest)
+            results.add_images(recorded)
+    glb = Glb(export(tmp_path / "known", "glb") / "people.glb")
+    assert f"people of {earlier} get the mesh of {BODY.name}" in caplog.text
+    person = glb.json["nodes"][glb.node("h1")]
+    assert person["extras"]["body_model"] == earlier
+    assert {mesh["extras"]["body_model"] for mesh in glb.json["meshes"]} == {BODY.name}
+    today = Glb(export(bag, "glb") / "people.glb")
+    np.testing.assert_array_equal(glb.vertices("h1_mesh", 0.0), today.vertices("h1_mesh", 0.0))
+    track = np.load(export(tmp_path / "known", "npz") / "h1.npz")
+    assert track["body_model"] == earlier
+    assert f"another {earlier}" in refusal(tmp_path / "unknown", "glb")
 
 
 def test_export_errors_give_the_reason(

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -132,13 +133,11 @@ def person() -> tuple[list[PoseLandmarks], Camera]:
     return found, Camera(width, height, width, width, width / 2, height / 2)
 
 
-def fits(
-    fitter: BodyFitter, poses: Sequence[PoseLandmarks], camera: Camera, swappable: bool = True
-) -> list[BodyFit]:
+def fits(fitter: BodyFitter, poses: Sequence[PoseLandmarks], camera: Camera) -> list[BodyFit]:
     result: list[BodyFit] = []
     for pose in poses:
         previous = result[-1] if result else None
-        result.append(fitter(pose, camera, previous, 1.0 / RATE, swappable=swappable))
+        result.append(fitter(pose, camera, previous, 1.0 / RATE))
     return result
 
 
@@ -165,7 +164,8 @@ def test_swapped_landmarks_on_video_turn_nobody(
     found = fits(fitter, confused, camera)
     assert reversed_images(found, truth) == []
     assert any(fit.facing.swapped for fit in found[begin : begin + count])
-    assert reversed_images(fits(fitter, confused, camera, swappable=False), truth)
+    sure = [replace(pose, swappable=False) for pose in confused]
+    assert reversed_images(fits(fitter, sure, camera), truth)
 
 
 def test_a_video_that_begins_swapped_is_put_right(
@@ -182,8 +182,8 @@ def test_landmarks_that_cannot_be_swapped_are_believed_at_once(
 ) -> None:
     poses, camera = person
     first = fits(fitter, poses[:12], camera)[-1]
-    other = front_back_swapped(poses[12])
-    fit = fitter(other, camera, first, 1.0 / RATE, swappable=False)
+    other = replace(front_back_swapped(poses[12]), swappable=False)
+    fit = fitter(other, camera, first, 1.0 / RATE)
     alone = fitter(other, camera, None, 0.0)
     assert reversed_images([fit], [alone]) == []
     assert reversed_images([fit], [first]) == [0]

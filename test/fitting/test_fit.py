@@ -19,7 +19,7 @@ from pear_ros.fitting.face_fitter import FaceFitter
 from pear_ros.fitting.hand_fitter import FINGERS, HandFitter
 from pear_ros.fitting.pose_prior import confidence, front_back_swapped, viewing_rotation
 from pear_ros.fitting.skeleton import NUM_BODY_JOINTS, AttachedPoints, BodyState, Skeleton
-from pear_ros.fitting.solver import BodySolver, GaussianPrior, Observation, fit_translation
+from pear_ros.fitting.solver import BodySolver, GaussianPrior, Observation
 from pear_ros.landmarks.holistic import HolisticLandmarks
 from pear_ros.landmarks.pose import roi_from_box
 from pear_ros.landmarks.roi import Roi
@@ -122,16 +122,6 @@ def test_solver_ignores_unobserved_points_and_resists_outliers() -> None:
     off = np.linalg.norm(found - target, axis=1)
     assert np.median(off) < 2.0
     assert np.isfinite(solved.rotations).all()
-
-
-def test_fit_translation_inverts_projection() -> None:
-    rng = np.random.default_rng(0)
-    points = rng.normal(0, 0.5, (30, 3)).astype(np.float32)
-    transl = np.array([0.3, -0.4, 5.0], np.float32)
-    pixels = CAMERA.project(points + transl)
-    np.testing.assert_allclose(
-        fit_translation(points, pixels, np.ones(30), CAMERA), transl, atol=1e-3
-    )
 
 
 @pytest.mark.parametrize(("x", "y"), [(320.0, 240.0), (10.0, 400.0), (630.0, 5.0)])

@@ -22,12 +22,12 @@ from pear_ros.detection.blazepose import (
     window_of_turn,
 )
 from pear_ros.io.downloads import AssetError, demo_clip, landmark_model
-from pear_ros.landmarks.holistic import RETRY_INTERVAL, HolisticLandmarks
-from pear_ros.landmarks.pose import person_box, pose_distance, roi_from_box
+from pear_ros.landmarks.holistic import RETRY_INTERVAL, SMALL, HolisticLandmarks
+from pear_ros.landmarks.pose import ROI_SCALE, person_box, roi_from_box
 from pear_ros.landmarks.roi import Roi
 from pear_ros.landmarks.tflite_model import TfliteModel, pruned
 from pear_ros.landmarks.topology import NUM_FACE, NUM_HAND, NUM_POSE, Hand, Pose
-from pear_ros.landmarks.types import PersonLandmarks
+from pear_ros.landmarks.types import PersonLandmarks, PoseLandmarks
 
 FRAMES = (10, 40, 60, 100, 140, 141, 172)
 
@@ -292,12 +292,18 @@ def test_landmarks_track_people_from_image_to_image(
     frames: dict[int, Image], landmarks: HolisticLandmarks
 ) -> None:
     first = _find(landmarks, frames[140], WOMAN[140])
-    second, twice, nobody = landmarks(frames[141], [first, first, Roi(1500.0, 300.0, 300.0)])
+    second, twice, absent = landmarks(frames[141], [first, first, Roi(1500.0, 300.0, 300.0)])
     assert second is not None and twice is not None
-    assert nobody is None
+    assert absent is None
     assert (first.age, second.age) == (0, 1)
-    assert pose_distance(second.pose, first.pose) < 0.1
-    assert pose_distance(second.pose, twice.pose) < 1e-6
+    assert _pose_distance(second.pose, first.pose) < 0.1
+    assert _pose_distance(second.pose, twice.pose) < 1e-6
+
+
+def _pose_distance(a: PoseLandmarks, b: PoseLandmarks) -> float:
+    """Mean distance between two bodies' landmarks in the image, over the size of the smaller."""
+    size = min(a.roi.size, b.roi.size) / ROI_SCALE
+    return _mean_distance(a.image[:, :2], b.image[:, :2]) / size
 
 
 def test_landmarks_do_not_depend_on_the_number_of_threads(
@@ -342,6 +348,28 @@ def test_missing_hand_is_detected_again_within_three_images(
         assert again is not None and again.right_hand is not None
         found.append(again.left_hand is not None)
     assert found.count(True) == 1
+
+
+def test_small_hand_moves_with_the_body_between_two_detections(
+    frames: dict[int, Image], landmarks: HolisticLandmarks
+) -> None:
+    person = _find(landmarks, frames[172], WOMAN[172])
+    hand = person.left_hand
+    assert hand is not None and hand.roi.size < SMALL
+    movement = np.array([7.0, -4.0, 0.0], np.float32)
+    pose = replace(person.pose, image=person.pose.image - movement)
+    before = replace(
+        person,
+        pose=pose,
+        left_hand=replace(hand, image=hand.image - movement, roi=replace(hand.roi, x=0.0)),
+        age=0,
+    )
+    (after,) = landmarks(frames[172], [before])
+    assert after is not None and after.left_hand is not None
+    moved = after.left_hand.image - hand.image + movement
+    wrist = after.pose.image[Pose.LEFT_WRIST] - pose.image[Pose.LEFT_WRIST]
+    np.testing.assert_allclose(moved, np.tile(wrist * [1, 1, 0], (NUM_HAND, 1)), atol=0.01)
+    assert after.left_hand.roi.x == pytest.approx(wrist[0], abs=0.01)
 
 
 def test_mirrored_hands_change_sides(

@@ -220,7 +220,7 @@ def test_onnxruntime_says_what_torch_says(exported: Exported) -> None:
     np.testing.assert_allclose(people, graph.reference, atol=2e-5)
 
 
-def test_progress_is_told_in_bytes(exported: Exported) -> None:
+def test_progress_is_reported_in_bytes(exported: Exported) -> None:
     path = exported.graph("fp32").path
     size = path.stat().st_size
     assert ("tracing the network", 0, 0) in exported.stages

@@ -86,7 +86,7 @@ class Bench:
     def wait(self, condition: Callable[[], object]) -> None:
         deadline = time.monotonic() + TIMEOUT_SECONDS
         while not condition():
-            assert time.monotonic() < deadline, "waited in vain"
+            assert time.monotonic() < deadline, "timed out"
             self.executor.spin_once(timeout_sec=0.02)
 
     def listen(self, kind: type, topic: str, depth: int = 10) -> list[Any]:
@@ -180,20 +180,20 @@ def test_follower_turns_towards_the_person_and_keeps_its_distance(drive: Drive) 
     assert 0 <= age.nanoseconds < 5e9  # a driver refuses commands that are old
 
 
-def test_follower_stops_when_nobody_is_seen(drive: Drive) -> None:
+def test_follower_stops_when_no_person_is_observed(drive: Drive) -> None:
     assert drive(human("h1")) == (0.5, 0.0)
     assert drive(human("h1"), age=3.0) == (0.0, 0.0)
     assert drive(human("h1")) == (0.5, 0.0)
     begin = time.monotonic()
     drive.bench.wait(lambda: drive() == (0.0, 0.0))  # silence: the camera has stopped
     assert time.monotonic() - begin > 0.3
-    for nobody in (
+    for unobserved in (
         human("h1", state=Human.PREDICTED),
         human("h1", state=Human.LOST),
         human("h2", state=Human.NEW),
         human("h3", x=math.nan),
     ):
-        assert drive(nobody) == (0.0, 0.0)
+        assert drive(unobserved) == (0.0, 0.0)
 
 
 def test_follower_keeps_to_one_person(drive: Drive) -> None:
@@ -201,7 +201,7 @@ def test_follower_keeps_to_one_person(drive: Drive) -> None:
     near, nearer = human("h2", x=1.0, z=3.0), human("h3", x=0.5, z=2.0)
     assert drive(far)[1] > 0.0
     assert drive(far, near)[1] > 0.0
-    # Out of sight, but expected: nobody else is followed, and what was decided last holds.
+    # Occluded for a moment: no other person is followed, and the last command holds.
     assert drive(human("h1", x=-1.0, z=4.0, state=Human.PREDICTED), near)[1] > 0.0
     assert drive.bench.node.followed == "h1"
     assert drive(human("h1", state=Human.LOST), near, nearer)[1] < 0.0
@@ -347,7 +347,7 @@ def sequence(
         pytest.param(sequence(waves(), metres=0.25), id="small"),
     ],
 )
-def test_waving_is_told_once(
+def test_waving_is_published_once(
     example: Callable[[str, str], Bench], frames: list[list[Human]]
 ) -> None:
     bench = example("wave", "WaveDetector")
@@ -374,7 +374,7 @@ def test_waving_is_told_once(
         pytest.param(sequence(glimpses, seconds=6.0), id="glimpses"),
     ],
 )
-def test_what_is_not_waving_is_not_told(
+def test_other_movements_are_not_published(
     example: Callable[[str, str], Bench], frames: list[list[Human]]
 ) -> None:
     bench = example("wave", "WaveDetector")
@@ -432,15 +432,15 @@ def keep(example: Callable[[str, str], Bench]) -> Distances:
 
 def test_zones_are_left_later_than_entered(keep: Distances) -> None:
     distances = (2.5, 2.1, 1.9, 2.1, 2.3, 1.1, 0.9, 1.1, 1.3)
-    told = [keep(human("h1", nearest=metres)) for metres in distances]
-    np.testing.assert_allclose([nearest for nearest, *_ in told], distances, rtol=1e-6)
-    assert [zones for _, *zones in told] == [
+    reported = [keep(human("h1", nearest=metres)) for metres in distances]
+    np.testing.assert_allclose([nearest for nearest, *_ in reported], distances, rtol=1e-6)
+    assert [zones for _, *zones in reported] == [
         *([False, False], [False, False], [True, False], [True, False], [False, False]),
         *([True, False], [True, True], [True, True], [True, False]),
     ]
 
 
-def test_the_nearest_point_of_anybody_counts(keep: Distances) -> None:
+def test_the_nearest_point_of_all_people_counts(keep: Distances) -> None:
     far, near = human("h1", z=9.0), human("h2", x=2.0, z=6.0, nearest=1.5)
     assert keep(far, near) == (1.5, True, False)
     assert keep(far, human("h2", z=1.5, state=Human.PREDICTED))[0] == 1.5
@@ -451,7 +451,7 @@ def test_the_nearest_point_of_anybody_counts(keep: Distances) -> None:
     assert keep(partly) == (3.0, False, False)
 
 
-def test_at_first_somebody_at_the_edge_is_in_the_zone(keep: Distances) -> None:
+def test_a_person_at_the_edge_is_at_first_in_the_zone(keep: Distances) -> None:
     assert keep(human("h1", nearest=1.1))[1:] == (True, True)
 
 
@@ -475,7 +475,7 @@ def test_what_is_not_known_means_stop(keep: Distances) -> None:
     assert keep() == free
     for arrived in keep.zones:
         arrived.clear()
-    keep.bench.wait(lambda: all(a and a[-1].data for a in keep.zones))  # silence, told by the timer
+    keep.bench.wait(lambda: all(a and a[-1].data for a in keep.zones))  # the timer reports silence
     assert keep.now() == unknown
 
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -16,12 +17,18 @@ FLOORS = (
     {"detection", "fitting", "tracking", "smoothing", "scale", "pear", "bags"},
     {"estimators"},
     {"pipeline"},
+    {"evaluation"},
     {"ros"},
     {"replay", "export"},
     {"cli"},
 )
 """From the lowest to the highest; folders of one floor do not import each other."""
-ROS = {"rclpy", "launch", "tf2_ros", "rosbags", "builtin_interfaces", "rcl_interfaces"}
+ROS = {"rosbags"} | {
+    name
+    for name in re.findall(r"depend>([\w.-]+)<", (PACKAGE.parent / "package.xml").read_text())
+    if not name.startswith("python3-")
+}
+"""Top-level ROS packages: those that package.xml names; beside them all that end in _msgs."""
 WITH_ROS = {"bags", "ros", "replay", "export", "cli"}
 """Folders that may import ROS packages, or `rosbags`."""
 TOP = {"__init__.py", "pipeline.py"}
@@ -86,6 +93,12 @@ def test_no_folder_imports_from_above() -> None:
 
 def test_only_the_upper_floors_know_ros() -> None:
     assert not [one for one in imports() if one[0] not in WITH_ROS and is_ros(one[1])]
+
+
+def test_names_of_ros_packages_are_known() -> None:
+    assert {"rclpy", "launch_ros", "cv_bridge", "sensor_msgs_py", "std_srvs", "tf2_ros"} <= ROS
+    assert is_ros("sensor_msgs_py.point_cloud2") and is_ros("hri_msgs.msg")
+    assert not is_ros("numpy") and not is_ros("pear_ros.ros")
 
 
 def test_bags_need_no_ros_installation() -> None:

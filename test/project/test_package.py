@@ -15,7 +15,19 @@ import pytest
 ROOT = Path(__file__).parents[2]
 DISTRIBUTIONS = {"cv2": "opencv-python-headless", "ruamel": "ruamel.yaml"}
 """Names of distributions that are not those of their modules."""
-UNDECLARED = {"tensorrt", "hri-msgs"}
+EXTRAS = {
+    "pear": ("pear/", "body/packed_skin.py", "cli/import_model.py"),
+    "fast": ("fitting/compiled_solver.py",),
+    "openvino": ("pear/runtimes/with_openvino.py",),
+    "export": ("export/glb.py", "export/gltf_buffer.py"),
+    "mesh-detail": ("body/mesh_reduction.py",),
+    "ray": ("replay/on_ray.py",),
+}
+"""Extras of setup.py, and the modules of pear_ros, or folders, that each of them is for."""
+UNDECLARED = {
+    "tensorrt": ("pear/runtimes/engine.py", "pear/runtimes/with_tensorrt.py"),
+    "hri-msgs": ("ros/bridges/",),
+}
 """TensorRT comes with JetPack or from NVIDIA; hri_msgs is not in every ROS 2 distribution."""
 
 
@@ -86,33 +98,65 @@ def test_requirements_have_the_oldest_tested_versions(prefix: Path) -> None:
         assert f"{pins[name]}.".startswith(f"{bound}."), f"{name} is tested as {pins[name]}"
 
 
-def declared(prefix: Path) -> set[str]:
-    """Distributions that setup.py asks for, extras included, and packages of package.xml."""
+def requirements(prefix: Path) -> dict[str, set[str]]:
+    """Distributions that setup.py asks for by extra; "": always, as packages of package.xml are."""
     (requires,) = packages_in(prefix).glob("*.egg-info/requires.txt")
-    lines = [line for line in requires.read_text().splitlines() if not line.startswith("[")]
-    names = {re.split(r"[<>=;\s]", line)[0].lower() for line in lines if line}
     manifest = (ROOT / "package.xml").read_text()
-    return names | set(re.findall(r"<(?:exec_|test_)?depend>([\w.]+)</", manifest))
+    found = {"": set(re.findall(r"<(?:exec_)?depend>([\w.]+)</", manifest))}
+    extra = ""
+    for line in filter(None, requires.read_text().splitlines()):
+        if line.startswith("["):
+            extra = line.strip("[]").partition(":")[0]  # After the colon: of which Python.
+        else:
+            found.setdefault(extra, set()).add(re.split(r"[<>=;\s]", line)[0].lower())
+    return {key: {name.replace("_", "-") for name in names} for key, names in found.items()}
 
 
-def imported() -> set[str]:
-    """Modules outside the standard library that pear_ros imports, by the first part of a name."""
+def imported(source: str) -> set[str]:
+    """Distributions from which a module's source imports, at the top or in a function."""
     found: set[str] = set()
-    for file in (ROOT / "pear_ros").rglob("*.py"):
-        for node in ast.walk(ast.parse(file.read_text())):
-            if isinstance(node, ast.Import):
-                found |= {alias.name for alias in node.names}
-            elif isinstance(node, ast.ImportFrom) and node.module == "backports":
-                found |= {f"backports.{alias.name}" for alias in node.names}
-            elif isinstance(node, ast.ImportFrom) and node.module:
-                found.add(node.module)
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module == "backports":
+            found |= {f"backports.{alias.name}" for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found.add(node.module)
     tops = {name if name.startswith("backports.") else name.split(".")[0] for name in found}
     newer = {"compression"}  # In the standard library from Python 3.14 on.
-    return tops - {"pear_ros"} - set(sys.stdlib_module_names) - newer
+    names = tops - {"pear_ros"} - set(sys.stdlib_module_names) - newer
+    return {DISTRIBUTIONS.get(name, name).replace("_", "-").lower() for name in names}
+
+
+def undeclared(module: str, source: str, required: dict[str, set[str]]) -> set[str]:
+    """Distributions that `module`, a path in pear_ros, imports though they may be missing there."""
+    extras = [extra for extra, places in EXTRAS.items() if module.startswith(places)]
+    return imported(source) - set().union(*(required[extra] for extra in ["", *extras]))
 
 
 def test_requirements_declare_every_import(prefix: Path) -> None:
-    names = {DISTRIBUTIONS.get(name, name).replace("_", "-").lower() for name in imported()}
-    known = {name.replace("_", "-") for name in declared(prefix)}
-    assert len(names) > 20
-    assert names - known == UNDECLARED
+    required, package = requirements(prefix), ROOT / "pear_ros"
+    missing = {
+        (path, name)
+        for file in package.rglob("*.py")
+        for path in [file.relative_to(package).as_posix()]
+        for name in undeclared(path, file.read_text(), required)
+    }
+    assert {name for _, name in missing} == set(UNDECLARED)
+    assert not [one for one in missing if not one[0].startswith(UNDECLARED[one[1]])]
+
+
+@pytest.mark.parametrize(
+    ("module", "line", "missing"),
+    [
+        ("pear/network.py", "import torch", set()),
+        ("fitting/solver.py", "import torch", {"torch"}),
+        ("pipeline.py", "def f():\n    from ray.util import queue", {"ray"}),
+        ("replay/on_ray.py", "import ray, numpy", set()),
+        ("core/people.py", "import pytest", {"pytest"}),
+    ],
+)
+def test_imports_of_an_extra_are_refused_elsewhere(
+    prefix: Path, module: str, line: str, missing: set[str]
+) -> None:
+    assert undeclared(module, line, requirements(prefix)) == missing

@@ -86,9 +86,9 @@ def test_overlay_labels_people_inside_the_picture_and_only_those_in_it() -> None
     np.testing.assert_array_equal(outside, GREY)
 
 
-def test_overlay_of_nobody_is_the_image() -> None:
-    nobody = np.empty((0, 8, 3), np.float32)
-    np.testing.assert_array_equal(draw_overlay(GREY, CAMERA, nobody, CUBE_FACES, []), GREY)
+def test_overlay_without_people_is_the_image() -> None:
+    empty = np.empty((0, 8, 3), np.float32)
+    np.testing.assert_array_equal(draw_overlay(GREY, CAMERA, empty, CUBE_FACES, []), GREY)
 
 
 def test_side_view_has_depth_to_the_right_and_height_to_scale() -> None:
@@ -117,7 +117,7 @@ def test_side_view_is_from_the_right_of_the_camera() -> None:
     np.testing.assert_array_equal(alone, both)
 
 
-def test_side_view_without_a_window_contains_everyone() -> None:
+def test_side_view_without_a_window_contains_all_people() -> None:
     meshes = np.stack([cube(0, 0, 2), cube(3, -2, 9)])
     picture = draw_side_view(meshes, CUBE_FACES, ["person_1", "person_2"], 240, 320)
     colours = [np.array(id_colour(name)) for name in ("person_1", "person_2")]

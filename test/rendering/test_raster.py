@@ -13,6 +13,7 @@ import pear_ros.rendering.raster
 from pear_ros.core.camera import Camera
 from pear_ros.core.distortion import Distortion
 from pear_ros.rendering.raster import rasterize
+from testing.raster_maps import depth_map, face_map
 
 CAMERA = Camera(24, 18, 20.0, 22.0, 11.3, 8.6)
 
@@ -66,9 +67,9 @@ def test_rasterize_agrees_with_the_reference_off_edges(
         patch.setattr(pear_ros.rendering.raster, "_CHUNK_PIXELS", chunk_pixels)
         raster = rasterize(vertices, faces, CAMERA, cull_back_faces=False)
     certain = ~np.isnan(nearest)
-    np.testing.assert_allclose(raster.depth_map()[certain], nearest[certain], rtol=1e-3)
+    np.testing.assert_allclose(depth_map(raster)[certain], nearest[certain], rtol=1e-3)
 
-    face = raster.face_map()
+    face = face_map(raster)
     seen = certain & np.isfinite(nearest)
     chosen = np.take_along_axis(depths, np.maximum(face, 0)[None], axis=0)[0]
     np.testing.assert_allclose(chosen[seen], nearest[seen], rtol=1e-3)
@@ -109,7 +110,7 @@ def test_rasterize_has_no_crack_and_no_pixel_twice_along_an_edge(
     column, row = np.meshgrid(np.arange(24), np.arange(18))
     inside = (low[0] <= column) & (column < high[0]) & (low[1] <= row) & (row < high[1])
     joined = rasterize(vertices, QUAD, camera)
-    np.testing.assert_array_equal(joined.face_map() >= 0, inside)
+    np.testing.assert_array_equal(face_map(joined) >= 0, inside)
     assert len(joined.pixel) == sum(len(rasterize(vertices, f[None], camera).pixel) for f in QUAD)
 
 
@@ -154,13 +155,13 @@ def test_triangles_outside_the_image_cover_no_pixel(aside: tuple[float, float]) 
     vertices[:, :2] += aside
     raster = rasterize(vertices, QUAD, CAMERA)
     assert len(raster.pixel) == 0
-    assert np.isinf(raster.depth_map()).all()
+    assert np.isinf(depth_map(raster)).all()
     assert raster.interpolate(vertices, QUAD).shape == (0, 3)
 
 
 def test_rasterize_without_faces() -> None:
     raster = rasterize(quad(2.0), np.empty((0, 3), np.int64), CAMERA)
-    assert (raster.face_map() == -1).all()
+    assert (face_map(raster) == -1).all()
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,8 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import dataclass
+from fractions import Fraction
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -540,6 +542,68 @@ def test_killed_at_random_it_resumes_to_the_same_bytes(tmp_path: Path, replay: R
         done.add(len(list((tmp_path / "killed").glob("*.mcap"))))
     assert content(tmp_path / "killed") == content(whole)
     assert kills > 1 and len(done) > 1
+
+
+@dataclass(frozen=True)
+class Memory:
+    """State of an estimator from outside of this package."""
+
+    bright: tuple[int, ...]
+    images: int
+
+
+class WithMemory(TinyPipeline):
+    """Keeps its state in a dataclass of this module, and in `more`."""
+
+    more: Any = None
+    calls_left = 10**9
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._images = 0
+
+    def __call__(self, *arguments: Any, **more: Any) -> Any:
+        self.calls_left -= 1
+        if self.calls_left < 0:
+            raise KeyboardInterrupt
+        self._images += 1
+        self.id_prefix = f"{self._images}_"
+        return super().__call__(*arguments, **more)
+
+    def state(self) -> object:
+        return Memory(tuple(self._before), self._images), self.more
+
+    def restore(self, state: Any) -> None:
+        memory, self.more = state
+        self._before, self._images = set(memory.bright), memory.images
+
+
+def test_state_may_consist_of_an_estimators_own_dataclasses(
+    tmp_path: Path, replay: Replay, bag: Path
+) -> None:
+    whole, stopped = WithMemory(), WithMemory()
+    stopped.calls_left = 8
+    assert replay(bag, pipeline=whole).code == 0
+    assert replay(bag, output="stopped", pipeline=stopped).code == 130
+    assert replay(bag, output="stopped", pipeline=WithMemory()).code == 0
+    assert content(tmp_path / "stopped") == content(tmp_path / "out")
+
+
+@pytest.mark.parametrize("at_start", [True, False])
+def test_state_of_another_kind_is_refused_with_a_sentence(
+    replay: Replay, bag: Path, capsys: pytest.CaptureFixture[str], at_start: bool
+) -> None:
+    class Late(WithMemory):
+        def __call__(self, *arguments: Any, **more: Any) -> Any:
+            self.more = Fraction(1, 2)
+            return super().__call__(*arguments, **more)
+
+    pipeline = WithMemory() if at_start else Late()
+    pipeline.more = Fraction(1, 2) if at_start else None
+    assert replay(bag, pipeline=pipeline).code == 1
+    printed = capsys.readouterr().err
+    assert "the state of the pipeline with tiny/1 cannot be saved" in printed
+    assert "fractions.Fraction" in printed and "Traceback" not in printed
 
 
 def test_the_real_pipeline_resumes_to_the_same_bytes(

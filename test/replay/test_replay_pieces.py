@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import queue
 import random
 import signal
 import sys
@@ -17,16 +18,19 @@ from typing import Any
 
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from testing import tiny_pipeline
 
 pytest.importorskip("rclpy", reason="needs ROS 2")
 
 from pear_ros.bags.bag import Bag
-from pear_ros.bags.stretch import Stretch, stretches
+from pear_ros.bags.time_range import TimeRange
 from pear_ros.core.camera import IntrinsicsSource
 from pear_ros.core.parameters import Parameters
 from pear_ros.replay.in_threads import replay_in_threads
+from pear_ros.replay.job import Job, plan
+from pear_ros.replay.options import ReplayOptions
 from testing.image_bags import PERIOD, Recorded, camera_info, detections, raw, write_bag
 from testing.replaying import (
     IMAGE,
@@ -121,7 +125,7 @@ def test_what_was_refused_is_printed_again(
         assert "refused               1: 1 encoding strange" in capsys.readouterr().out
 
 
-def test_a_start_beyond_the_end_is_not_remembered(replay: Replay, bag: Path) -> None:
+def test_a_start_beyond_the_end_leaves_no_state(replay: Replay, bag: Path) -> None:
     assert replay(bag, chunk=CHUNK, start=99.0).code == 1
     assert replay(bag, chunk=CHUNK).code == 0
 
@@ -240,15 +244,43 @@ def test_killed_while_chunks_are_put_together(
         assert again.code == 0 and content(again.folder) == whole
 
 
-def test_stretches_are_all_of_it_and_do_not_overlap() -> None:
-    whole = Stretch(7, 7 + 3_600_000_000)
-    parts = stretches(whole, 1.0)
+def test_time_ranges_are_all_of_it_and_do_not_overlap() -> None:
+    whole = TimeRange(7, 7 + 3_600_000_000)
+    parts = whole.split(1.0)
     assert len(parts) == 4 and parts[0].first == whole.first and parts[-1].last == whole.last
     assert all(b.first == a.last + 1 for a, b in pairwise(parts))
-    assert stretches(whole, None) == [whole]
+    assert whole.split(None) == [whole]
 
 
 # Ray
+
+
+def test_worker_of_ray_limits_the_threads_of_blas_while_it_replays(
+    bag: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("ray", reason="needs Ray")
+    from pear_ros.replay.on_ray import _Actor
+
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    seen: set[int] = set()
+
+    class Counting(TinyPipeline):
+        def __call__(self, *arguments: Any, **more: Any) -> Any:
+            seen.update(blas_threads())
+            return super().__call__(*arguments, **more)
+
+    job = Job(ReplayOptions(), Parameters())
+    (piece,) = plan(bag, tmp_path / "out", job).pieces
+    with threadpool_limits(2, "blas"):
+        actor = _Actor(job, 1, lambda _, count: [Counting() for _ in range(count)])  # type: ignore[misc]
+        assert blas_threads() == {2}
+        actor.replay(piece, queue.SimpleQueue())  # type: ignore[arg-type]
+        assert seen == {1}
+        assert blas_threads() == {2}
+
+
+def blas_threads() -> set[int]:
+    return {one["num_threads"] for one in threadpool_info() if one["user_api"] == "blas"}
 
 
 def test_ray_gives_the_same_bytes_though_a_worker_is_killed(

@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+import ast
 import importlib.util
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -12,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from pear_ros.ros import environment
 from pear_ros.ros.environment import missing
 
 ROOT = Path(__file__).parents[2]
@@ -118,3 +121,34 @@ def test_an_installed_distribution_is_named(
     assert missing(error, tmp_path).endswith(f"source {tmp_path}/jazzy/setup.bash")
     monkeypatch.setenv("ROS_DISTRO", "jazzy")
     assert "jazzy is sourced, but not for Python" in missing(error, tmp_path)
+
+
+def test_remedy_fits_the_package_that_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+
+    def remedy(name: str) -> str:
+        return missing(ModuleNotFoundError(f"No module named {name!r}", name=name))
+
+    robot = (ROOT / "requirements" / "robot.txt").read_text()
+    for name in ("threadpoolctl", "filelock", "rosbags"):
+        assert f"\n{name}==" in robot and "requirements/robot.txt" in remedy(name)
+    for name in ("numpy", "cv2"):
+        assert f"\n{name}==" not in robot and "rosdep install" in remedy(f"{name}.core")
+    for name in ("safetensors", "torch"):
+        assert f"\n{name}==" not in robot
+        assert remedy(f"{name}.torch").endswith(f"python3 -m pip install {name}")
+    assert "pip install onnx-ir" in remedy("onnx_ir")
+
+
+def test_optional_packages_are_those_of_the_extras() -> None:
+    setup = (ROOT / "setup.py").read_text()
+    extras = ast.literal_eval(re.findall(r"extras_require=(\{.*?\}),", setup, re.DOTALL)[0])
+    used = set().union(*(names for extra, names in extras.items() if extra not in ("docs", "test")))
+    assert {name.replace("_", "-") for name in environment._OPTIONAL} == used
+
+
+def test_import_error_without_a_name_is_explained(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    text = missing(ImportError("libGL.so.1: cannot open shared object file"))
+    assert "libGL.so.1" in text and "pear doctor" in text
+    assert "package  cannot" not in text and "robot.txt" not in text

@@ -62,7 +62,7 @@ class Listener:
     def wait(self, condition: Callable[[], object]) -> None:
         deadline = time.monotonic() + TIMEOUT_SECONDS
         while not condition():
-            assert time.monotonic() < deadline, "waited in vain"
+            assert time.monotonic() < deadline, "timed out"
             self.executor.spin_once(timeout_sec=0.02)
 
     def listen(self, kind: type, topic: str, publishers: int = 1) -> list[Any]:
@@ -137,7 +137,7 @@ def test_bodies_come_and_go(listener: Listener) -> None:
     listener.wait(lambda: listener.topics() == body_topics())
 
 
-def test_what_is_told_of_a_body(listener: Listener) -> None:
+def test_bridge_publishes_the_topics_of_a_body(listener: Listener) -> None:
     one = person(t_pose(left_elbow=(0.0, -1.0, 0.0)), (0.3, 0.1, 4.0))
     two = person(t_pose(), (-0.8, 0.0, 5.0), "h2")
     message = humans(12.25, one, two)
@@ -181,7 +181,7 @@ def test_confidence_that_is_not_said_is_the_persons(listener: Listener) -> None:
     assert {point.c for point in skeletons[0].skeleton} == {0.75}
 
 
-def test_what_is_not_known_is_not_told(listener: Listener) -> None:
+def test_bridge_leaves_out_what_is_unknown(listener: Listener) -> None:
     """A body without a place in space has a region and points in the image all the same."""
     transforms = listener.listen(TFMessage, "/tf")
     message = humans(1, person(t_pose()), person(t_pose(), track_id="h2"))

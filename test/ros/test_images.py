@@ -59,7 +59,7 @@ def encode(bgr: np.ndarray, encoding: str) -> np.ndarray:
     """Rows of an image message, (rows, row length) of uint8 or uint16."""
     height, width = bgr.shape[:2]
     if encoding.endswith("16"):
-        # The lower byte tells the byte orders apart; it is worth less than 1 of 255.
+        # The lower byte makes the byte orders differ; it is worth less than 1 of 255.
         high = encode(bgr, f"{encoding[:-2]}8").astype(np.uint16)
         return high * 256 + (255 - high)
     if encoding.startswith(("bgr", "rgb")):

@@ -61,7 +61,7 @@ def wait(client: Node, condition: Callable[[], object]) -> None:
     executor.add_node(client)
     deadline = time.monotonic() + TIMEOUT_SECONDS
     while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
+        assert time.monotonic() < deadline, "timed out"
         executor.spin_once(timeout_sec=0.05)
     executor.remove_node(client)
 

@@ -27,6 +27,7 @@ from pear_ros.pipeline import Pipeline
 from pear_ros.rendering.raster import rasterize
 from pear_ros.ros.conversion.images import bgr_from_compressed
 from pear_ros.ros.conversion.messages import jpeg_message
+from testing.raster_maps import depth_map
 from testing.ros_bench import Bench, header
 
 WOMAN_IS_WALKING = 2.0
@@ -111,7 +112,7 @@ def depth_image(second: float, millimetres: np.ndarray) -> ImageMessage:
 
 
 def test_detections_depth_and_transforms_of_a_real_person(make_real_bench: MakeBench) -> None:
-    """A detector tells of the woman alone; a depth image tells that she is 1.2 times as far away
+    """A detector reports the woman alone; in the depth image she is 1.2 times as far away
     as her assumed size had it, before a wall; /tf has her there.
     """
     pytest.importorskip("vision_msgs", reason="needs the messages of vision_msgs")
@@ -142,9 +143,8 @@ def test_detections_depth_and_transforms_of_a_real_person(make_real_bench: MakeB
         bench.wait_for(count, humans)
         (human,) = humans[-1].humans
         vertices = np.reshape(human.vertices, (-1, 3)) * np.float32(1.2)
-        seen = rasterize(
-            vertices, bench.pipeline.body.faces, Camera.from_field_of_view(width, height)
-        ).depth_map()
+        camera = Camera.from_field_of_view(width, height)
+        seen = depth_map(rasterize(vertices, bench.pipeline.body.faces, camera))
         depth = 1e3 * np.minimum(seen, 1.5 * seen.min())
 
     assumed, measured = (message.humans[0] for message in humans)

@@ -85,7 +85,7 @@ def test_the_newest_complete_image_goes_before_newer_ones_that_wait() -> None:
     assert taken(synchronizer).companions == {"depth": "of 3"}
 
 
-def test_an_image_that_waits_in_vain_is_taken_without() -> None:
+def test_an_image_is_taken_without_late_inputs_after_the_timeout() -> None:
     statistics = StatisticsCollector()
     synchronizer = ImageSynchronizer(statistics, ["depth", "detections"], timeout=0.01)
     synchronizer.add("detections", "people", 7)

@@ -106,7 +106,7 @@ def test_smoother_ignores_people_who_are_not_measured(state: TrackingState) -> N
 
 
 @pytest.mark.parametrize("stamp", [1.0 + MAX_GAP + 0.01, 0.9])
-def test_smoother_starts_anew_after_a_gap_or_an_earlier_stamp(stamp: float) -> None:
+def test_smoother_is_reset_after_a_gap_or_an_earlier_stamp(stamp: float) -> None:
     smooth = smoother()
     for n in range(31):
         smooth([bent(0.05 * n)], CAMERA, n / RATE)

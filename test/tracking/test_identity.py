@@ -59,7 +59,7 @@ class FakePoseModel(PoseModel):
 def test_pose_model_threshold_is_lower_for_tracked_people(
     score: float, x: float, tracked: bool, new: bool
 ) -> None:
-    """Nobody is found whose pelvis is outside the image."""
+    """A person whose pelvis is outside the image is not detected."""
     image, model = np.zeros((100, 100, 3), np.uint8), FakePoseModel(score, x)
     assert (model.detect(image, model.pose.roi) is not None) is tracked
     assert (model.detect(image, model.pose.roi, proposed=True) is not None) is new

@@ -533,3 +533,106 @@ def test_tracker_ignores_a_detection_without_area() -> None:
     plan = tracker.predict([empty], 0.1)
     persons = tracker.update(plan, estimate(plan.regions, [Standing(0.0)]), CAMERA)
     assert [person.id for person in persons] == ["h1"]
+
+
+# --- people whose body cannot be read ---------------------------------------------------------
+
+
+def unread(one: Standing) -> Estimate:
+    """Return what an estimator knows of a person of whom only the detector's box is known."""
+    zeros = np.zeros(55, np.float32)
+    return replace(one.estimate(), joint_confidence=zeros, pose_observed=False)
+
+
+def detect(
+    tracker: Tracker, one: Standing, stamp: float, score: float, *, read: bool = False
+) -> list[Person]:
+    """Track an image in which one person is detected, whose body is `read` or not."""
+    plan = tracker.predict([Detection(one.box, score)], stamp)
+    estimates = [
+        None if np.isnan(region.score) else one.estimate() if read else unread(one)
+        for region in plan.regions
+    ]
+    return tracker.update(plan, estimates, CAMERA)
+
+
+def test_everybody_in_the_first_image_is_published() -> None:
+    (person,) = detect(Tracker(), Standing(0.0), 0.0, 0.35)
+    assert (person.id, person.state) == ("h1", TrackingState.DETECTED)
+
+
+def test_one_flicker_of_the_detector_is_nobody_two_detections_are_somebody() -> None:
+    tracker = Tracker()
+    step(tracker, [], 0.0)
+    assert detect(tracker, Standing(0.0), 0.1, 0.4) == []
+    assert detect(tracker, Standing(2.0), 0.2, 0.4) == [], "in another place"
+    assert detect(tracker, Standing(2.0), 2.0, 0.4) == [], "too late"
+    (person,) = detect(tracker, Standing(2.0), 2.2, 0.4)
+    assert person.state is TrackingState.DETECTED
+
+
+@pytest.mark.parametrize(("score", "read"), [(0.6, False), (0.36, True)])
+def test_high_score_or_a_body_that_is_read_needs_no_second_detection(
+    score: float, read: bool
+) -> None:
+    tracker = Tracker()
+    step(tracker, [], 0.0)
+    (person,) = detect(tracker, Standing(0.0), 0.1, score, read=read)
+    assert person.state is (TrackingState.NEW if read else TrackingState.DETECTED)
+
+
+def test_track_goes_on_with_the_same_id_when_the_body_is_read() -> None:
+    tracker, one = Tracker(), Standing(0.0, betas=2.0)
+    detect(tracker, replace(one, betas=0.0), 0.0, 0.6)
+    states = [
+        detect(tracker, one, 0.1, 0.6, read=True),
+        detect(tracker, one, 0.2, 0.6),
+        detect(tracker, one, 0.3, 0.6, read=True),
+    ]
+    assert [[(p.id, p.state.name) for p in persons] for persons in states] == [
+        [("h1", "TRACKED")],
+        [("h1", "DETECTED")],
+        [("h1", "TRACKED")],
+    ]
+    assert np.allclose(tracker.state()["_tracks"][0].betas, 2.0), "only of read bodies"
+
+
+def test_track_of_detections_alone_survives_images_that_are_not_searched() -> None:
+    tracker, one = Tracker(), Standing(0.0)
+    for stamp in (0.0, 0.4, 0.8):
+        (person,) = detect(tracker, one, stamp, 0.6)
+        assert (person.id, person.state) == ("h1", TrackingState.DETECTED)
+        plan = tracker.predict([], stamp + 0.2)
+        (person,) = tracker.update(plan, no_estimates(plan), CAMERA)
+        assert person.state is TrackingState.PREDICTED
+    plan = tracker.predict([], 3.0)
+    (person,) = tracker.update(plan, no_estimates(plan), CAMERA)
+    assert person.state is TrackingState.LOST
+
+
+def test_detection_far_from_the_read_body_stays_with_its_track() -> None:
+    tracker, one = Tracker(), Standing(0.0)
+    for stamp in (0.0, 0.1, 0.2):
+        detect(tracker, one, stamp, 0.6, read=True)
+    moved = replace(one, x=0.3)
+    plan = tracker.predict([Detection(one.box, 0.6)], 0.3)
+    (person,) = tracker.update(plan, [unread(moved)], CAMERA)
+    assert (person.id, person.state) == ("h1", TrackingState.DETECTED)
+    (person,) = detect(tracker, one, 0.4, 0.6, read=True)
+    assert person.id == "h1"
+
+
+def test_reset_forgets_detections_that_are_nobody_yet() -> None:
+    tracker = Tracker()
+    step(tracker, [], 0.0)
+    detect(tracker, Standing(0.0), 0.1, 0.4)
+    tracker.reset()
+    (person,) = detect(tracker, Standing(0.0), 0.0, 0.4)
+    assert person.state is TrackingState.DETECTED, "the first image of another scene"
+
+
+def test_state_with_candidates_can_be_encoded() -> None:
+    tracker = Tracker()
+    step(tracker, [], 0.0)
+    detect(tracker, Standing(0.0), 0.1, 0.4)
+    dumps(tracker.state(), state_classes())

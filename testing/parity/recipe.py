@@ -489,7 +489,7 @@ def _blend_dirs(v: np.ndarray, label: str, seed: int, count: int = 400) -> np.nd
     """(V, 3, 400) float32; 0..299 shape, 300..399 expression.
 
     Direction k is s_k * (noise + 4 * (v @ M_k) ), s_k = 0.002 / (1 + 0.1 k'), with k'
-    counted anew from 300 on and M_k a random 3x3 matrix (left out for expressions).
+    counted from 0 again at 300 and M_k a random 3x3 matrix (left out for expressions).
     """
     k = np.concatenate([np.arange(300), np.arange(count - 300)])
     scale = (0.002 / (1 + 0.1 * k)).astype(np.float32)

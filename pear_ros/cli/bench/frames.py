@@ -13,11 +13,12 @@ from pear_ros.core.camera import Camera
 from pear_ros.core.people import Image
 from pear_ros.core.timestamps import seconds_of
 from pear_ros.io.video import FrameSource
-from pear_ros.replay.topics import COMPRESSED_IMAGE, IMAGE, TopicSelection, select_topics
+from pear_ros.replay.topics import TopicSelection, select_topics
 from pear_ros.ros.conversion.images import bgr_from_compressed, bgr_from_image
 from pear_ros.ros.conversion.intrinsics import CalibrationError, camera_from_info, is_rectified
+from pear_ros.ros.topics import COMPRESSED, COMPRESSED_IMAGE_TYPE, IMAGE_TYPE
 
-_READERS = {IMAGE: bgr_from_image, COMPRESSED_IMAGE: bgr_from_compressed}
+_READERS = {IMAGE_TYPE: bgr_from_image, COMPRESSED_IMAGE_TYPE: bgr_from_compressed}
 
 
 class SourceError(ValueError):
@@ -28,7 +29,7 @@ class Frames(Protocol):
     """Images of one camera."""
 
     name: str
-    """Description of their source."""
+    """Description of the frames' source, such as a file name."""
 
     def __iter__(self) -> Iterator[tuple[float, Image]]:
         """Iterate over stamps, ascending seconds, and images (height, width, 3) uint8 BGR."""
@@ -109,7 +110,7 @@ class BagFrames:
         try:
             if self._info is None:
                 raise CalibrationError("the bag has none")
-            rectified = is_rectified("auto", self.topic.removesuffix("/compressed"))
+            rectified = is_rectified("auto", self.topic.removesuffix(COMPRESSED))
             return camera_from_info(self._info, width, height, rectified)
         except CalibrationError:
             return Camera.from_field_of_view(width, height)

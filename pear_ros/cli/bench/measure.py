@@ -32,13 +32,13 @@ class Measured:
     """Times of F frames in S stages."""
 
     stages: tuple[str, ...]
-    """Names, in the order of execution."""
+    """Names of the S stages, in the order of execution."""
     seconds: npt.NDArray[np.float64]
     """(F, S) times; their sum over S is the time from reading a frame to its messages."""
     people: npt.NDArray[np.int64]
     """(F,) number of people present in each frame."""
     warm_up: int
-    """Number of frames before them, which are not included."""
+    """Number of frames processed before the measured ones, not included."""
     size: tuple[int, int]
     """Width and height of the images, pixels."""
 

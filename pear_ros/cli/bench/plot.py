@@ -28,7 +28,7 @@ _LABEL = 135
 """Width of a percentile's label, pixels."""
 
 Rectangle = tuple[int, int, int, int]
-"""x0 y0 x1 y1."""
+"""Corners x0, y0, x1, y1 of a rectangle, pixels."""
 
 
 def draw_plot(measured: Measured, title: Sequence[str]) -> Image:

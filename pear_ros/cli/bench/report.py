@@ -24,12 +24,15 @@ class Setting:
     """Source, estimator and machine of a measurement."""
 
     source: str
+    """Description of the measured frames."""
     model_id: str
+    """Name and version of the estimator."""
     diagnostics: Mapping[str, str]
     """Runtime, device and precision of the estimator."""
     machine: Machine
+    """Description of this machine."""
     load: float
-    """Load average of the minute before."""
+    """Load average of the machine in the minute before the measurement."""
 
     @property
     def was_busy(self) -> bool:

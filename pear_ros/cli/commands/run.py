@@ -19,6 +19,9 @@ EPILOG = "arrays of the NPZ, P persons over all frames, F frames:\n" + "\n".join
     f"  {name:17}{meaning}" for name, meaning in ARRAYS.items()
 )
 
+RUN_PARAMETERS = ("field_of_view", "max_humans")
+"""Parameters that are options of this command and of `pear evaluate`."""
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the subcommand."""
@@ -33,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="where results go, made when missing (default: %(default)s)",
     )
     # The default of this command; the node's is greater.
-    add_parameters(parser, ("field_of_view", "max_humans"), max_humans=4)
+    add_parameters(parser, RUN_PARAMETERS, max_humans=4)
     add_estimator(parser)
 
 

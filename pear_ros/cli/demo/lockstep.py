@@ -41,7 +41,7 @@ TOPICS = (IMAGE, CAMERA_INFO, *RESULTS, BODY_MODEL, TF_STATIC, DIAGNOSTICS)
 
 _FRAME_SECONDS = 20.0
 _REPORT_SECONDS = 3.0
-"""The node reports on /diagnostics every second."""
+"""Seconds between two messages of the node on /diagnostics."""
 _MAX_UNANSWERED = 3
 """Consecutive frames without results after which playback stops."""
 
@@ -55,7 +55,7 @@ class Answers:
     """The results for the frames that were sent."""
 
     sent: int = 0
-    """Number of frames."""
+    """Number of frames sent to the node."""
     answered: int = 0
     """Number of frames with all results."""
     latencies: dict[str, list[float]] = field(

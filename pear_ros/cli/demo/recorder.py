@@ -35,9 +35,9 @@ class Topic:
     name: str
     message_type: type[Any]
     latched: bool = False
-    """Whether it is offered with transient local durability."""
+    """Whether the topic is offered with transient local durability."""
     as_jpeg: bool = False
-    """Whether its sensor_msgs/Image are written as CompressedImage on `name`/compressed."""
+    """Whether sensor_msgs/Image are written as CompressedImage on `name`/compressed."""
 
     @property
     def recorded_name(self) -> str:

@@ -61,6 +61,7 @@ def _checks(probe: Probe, folder: Path | None, seconds: float) -> Iterator[tuple
         yield f"library.{library.name}", bind(libraries.check_library, library, probe)
     yield "library.cv2_packages", libraries.check_opencv
     yield "models.landmarks", models.check_assets
+    yield "models.detector", models.check_detector
     yield "models.open_body", models.check_open_body
     yield "models.pear", bind(models.check_pear_files, folder)
     yield "engine.cache", bind(engines.check_engines, probe)

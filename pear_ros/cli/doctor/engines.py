@@ -64,21 +64,21 @@ def _check_engine(id: str, key: EngineKey, cache: EngineCache, probe: Probe) -> 
         f"{key.precision}, up to {key.max_people} people, TensorRT {key.tensorrt}, {key.device}, "
         f"weights {key.weights[:8]}"
     )
-    facts = {"precision": key.precision, "tensorrt": key.tensorrt, "device": key.device}
+    details = {"precision": key.precision, "tensorrt": key.tensorrt, "device": key.device}
     with _log_of(cache) as messages:
         kept = cache.load(key)
     if kept is None:
-        return warn(id, f"{text}: {' '.join(messages) or 'cannot be used'}", _BUILD, **facts)
+        return warn(id, f"{text}: {' '.join(messages) or 'cannot be used'}", _BUILD, **details)
     if kept.plan is None:
         fault = kept.verdict.fault if kept.verdict else "not verified"
         text = f"{text}: refused, as it was not accurate enough: {fault}"
-        return ok(id, text, accurate=False, **facts)
+        return ok(id, text, accurate=False, **details)
     if (here := _for_this_machine(key, probe)) is None:
         text = f"{text}: intact; not tried, since TensorRT or its GPU is missing"
-        return ok(id, text, **facts)
+        return ok(id, text, **details)
     if differences := difference(key, here):
-        return warn(id, f"{text}: is for {differences}", _BUILD, **facts)
-    return ok(id, f"{text}: valid, {kept.verdict or 'its accuracy not verified yet'}", **facts)
+        return warn(id, f"{text}: is for {differences}", _BUILD, **details)
+    return ok(id, f"{text}: valid, {kept.verdict or 'its accuracy not verified yet'}", **details)
 
 
 def _for_this_machine(key: EngineKey, probe: Probe) -> EngineKey | None:

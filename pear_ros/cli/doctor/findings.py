@@ -28,11 +28,12 @@ class Finding:
     id: str
     """Stable name, with dots, the group first: "library.numpy"."""
     level: Level
+    """Whether it works."""
     text: str
     """The finding in one line."""
     advice: str = ""
     """What to do about it; empty where there is nothing to do."""
-    facts: Mapping[str, Any] = field(default_factory=dict)
+    details: Mapping[str, Any] = field(default_factory=dict)
     """Details for programs, which JSON can represent, by stable names."""
 
     @property
@@ -46,19 +47,19 @@ class Finding:
         return self.id.partition(".")[2]
 
 
-def ok(id: str, text: str, **facts: Any) -> Finding:
+def ok(id: str, text: str, **details: Any) -> Finding:
     """Return a finding of level OK."""
-    return Finding(id, Level.OK, text, "", facts)
+    return Finding(id, Level.OK, text, "", details)
 
 
-def warn(id: str, text: str, advice: str, **facts: Any) -> Finding:
+def warn(id: str, text: str, advice: str, **details: Any) -> Finding:
     """Return a finding of level WARN with advice."""
-    return Finding(id, Level.WARN, text, advice, facts)
+    return Finding(id, Level.WARN, text, advice, details)
 
 
-def fail(id: str, text: str, advice: str, **facts: Any) -> Finding:
+def fail(id: str, text: str, advice: str, **details: Any) -> Finding:
     """Return a finding of level FAIL with advice."""
-    return Finding(id, Level.FAIL, text, advice, facts)
+    return Finding(id, Level.FAIL, text, advice, details)
 
 
 Check = Callable[[], Iterable[Finding]]

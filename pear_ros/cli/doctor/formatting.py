@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pear_ros import __version__
 from pear_ros.cli.doctor.findings import Finding, Level, without_home
 
-SCHEMA = 1
+SCHEMA = 2
 """Version of the JSON format, to be raised when a key is removed or changes its meaning."""
 
 _TITLES = {
@@ -58,13 +58,13 @@ def as_json(findings: Sequence[Finding]) -> str:
         "schema": SCHEMA,
         "pear_ros": __version__,
         "summary": {level.value: _count(findings, level) for level in Level},
-        "checks": [
+        "findings": [
             {
                 "id": finding.id,
                 "level": finding.level.value,
                 "text": finding.text,
                 "advice": finding.advice,
-                "facts": dict(finding.facts),
+                "details": dict(finding.details),
             }
             for finding in findings
         ],

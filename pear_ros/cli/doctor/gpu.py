@@ -29,12 +29,12 @@ def check_machine(machine: Machine | None = None, now: float | None = None) -> I
         yield ok("machine.load", text, load=busy)
     if (jetson := machine.jetson) is None:
         return
-    facts = {"model": jetson.model, "l4t": jetson.l4t, "power_mode": jetson.power_mode}
+    details = {"model": jetson.model, "l4t": jetson.l4t, "power_mode": jetson.power_mode}
     if jetson.jetpack and int(jetson.jetpack) < _OLDEST_JETPACK:
         advice = "install JetPack 6 or newer: older ones have Python 3.8 and TensorRT 8"
-        yield fail("machine.jetson", str(jetson), advice, **facts)
+        yield fail("machine.jetson", str(jetson), advice, **details)
     else:
-        yield ok("machine.jetson", str(jetson), **facts)
+        yield ok("machine.jetson", str(jetson), **details)
 
 
 def check_gpu(probe: Probe, built_in: bool | None = None) -> Iterator[Finding]:
@@ -129,7 +129,7 @@ def runs_on(architectures: Sequence[str], capability: str) -> bool:
 
 
 def _installed(probe: Probe, name: str) -> dict[str, Any] | None:
-    """Return facts about a library; None where it is missing or broken, which a check reports."""
+    """Return details of a library; None where it is missing or broken, which a check reports."""
     if importlib.util.find_spec(name) is None:
         return None
     answer = probe("library", name)

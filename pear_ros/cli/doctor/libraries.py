@@ -44,7 +44,11 @@ LIBRARIES = (
     _Library("torch", "torch", "PEAR on a GPU, and the export of its graphs"),
     _Library("onnxruntime", "onnxruntime", "PEAR on the processor"),
     _Library("openvino", "openvino", "PEAR on the processor"),
-    _Library("numba", "numba", "PEAR's meshes without torch on a GPU"),
+    _Library(
+        "numba",
+        "numba",
+        "faster fits, and PEAR's meshes without torch on a GPU",
+    ),
     _Library("meshoptimizer", "meshoptimizer", "lighter meshes of PEAR's bodies"),
     _Library("onnx", "onnx", "the export of PEAR's graphs"),
     _Library("onnxscript", "onnxscript", "the export of PEAR's graphs"),
@@ -56,12 +60,12 @@ def check_python(version: tuple[int, int] = sys.version_info[:2]) -> Iterator[Fi
     """Check the version of the interpreter."""
     virtual = " in a virtual environment" if sys.prefix != sys.base_prefix else ""
     text = f"{platform.python_version()}{virtual}, {sys.executable}"
-    facts = {"version": platform.python_version(), "executable": sys.executable}
+    details = {"version": platform.python_version(), "executable": sys.executable}
     if _OLDEST <= version <= _NEWEST:
-        yield ok("python.version", text, **facts)
+        yield ok("python.version", text, **details)
     else:
         range_text = f"{_OLDEST[0]}.{_OLDEST[1]} to {_NEWEST[0]}.{_NEWEST[1]}"
-        yield fail("python.version", text, f"use Python {range_text}", **facts)
+        yield fail("python.version", text, f"use Python {range_text}", **details)
 
 
 def check_library(library: _Library, probe: Probe) -> Iterator[Finding]:
@@ -103,7 +107,7 @@ def check_opencv() -> Iterator[Finding]:
 
 
 def _extra(answer: dict[str, Any]) -> str:
-    """Return further facts about a library for the text of a finding."""
+    """Return further details of a library for the text of a finding."""
     if "cuda" in answer:
         built = f"for CUDA {answer['cuda']}" if answer["cuda"] else "without CUDA"
         return f", built {built}"

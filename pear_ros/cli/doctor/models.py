@@ -25,12 +25,12 @@ def check_assets() -> Iterator[Finding]:
             bad.append(assets.LANDMARK_MODELS[name].path.name)
     licence = licences[next(iter(assets.LANDMARK_MODELS.values()))]
     text = f"{len(assets.LANDMARK_MODELS) - len(bad)} of {len(assets.LANDMARK_MODELS)}, {licence}"
-    facts = {"folder": str(assets.cache_directory()), "missing": bad, "licence": licence}
+    details = {"folder": str(assets.cache_directory()), "missing": bad, "licence": licence}
     if bad:
         text = f"{text}; missing or damaged: {', '.join(bad)}"
-        yield fail("models.landmarks", text, f"run: {assets.COMMAND}", **facts)
+        yield fail("models.landmarks", text, f"run: {assets.COMMAND}", **details)
     else:
-        yield ok("models.landmarks", f"{text}, in {assets.cache_directory()}", **facts)
+        yield ok("models.landmarks", f"{text}, in {assets.cache_directory()}", **details)
     try:
         heavy = assets.landmark_model("pose_landmark_heavy")
         yield ok("models.landmarks_heavy", f"{heavy}, {licence}")
@@ -50,6 +50,20 @@ def check_open_body() -> Iterator[Finding]:
     yield ok("models.open_body", f"{body.name}, {body.license_note}", name=body.name)
 
 
+def check_detector() -> Iterator[Finding]:
+    """Check the built-in person detector, which is part of the package."""
+    from pear_ros.detection.nanodet import model_content
+
+    try:
+        content = model_content()
+    except assets.AssetError as error:
+        advice = "until then BlazePose detects people, and misses many"
+        yield warn("models.detector", str(error), advice, detector="blazepose")
+    else:
+        text = f"NanoDet-g, {_megabytes(len(content))}, licence: Apache-2.0"
+        yield ok("models.detector", text, detector="nanodet")
+
+
 def check_pear_files(folder: Path | None) -> Iterator[Finding]:
     """Check PEAR's files and graphs in `folder`, by default the model folder."""
     from pear_ros.pear.files import FILES, default_model_folder, find_model_files
@@ -66,14 +80,14 @@ def check_pear_files(folder: Path | None) -> Iterator[Finding]:
             yield ok("models.pear", text, folder=str(where), missing=[f.name for f in FILES])
         return
     missing = [file.name for file in files.missing]
-    facts = {"folder": str(where), "missing": missing}
+    details = {"folder": str(where), "missing": missing}
     if missing:
         bad = fail if asked_for else warn
         text = f"{len(missing)} of PEAR's files are missing in {where}"
         advice = f"estimator auto uses landmarks until they are there: pear import-model {where}"
-        yield bad("models.pear", text, advice, **facts)
+        yield bad("models.pear", text, advice, **details)
     else:
-        yield ok("models.pear", f"complete in {where}", **facts)
+        yield ok("models.pear", f"complete in {where}", **details)
     for file in FILES:
         id = f"models.pear_{file.key}"
         if (path := files.found.get(file.key)) is not None:
@@ -87,19 +101,19 @@ def check_pear_files(folder: Path | None) -> Iterator[Finding]:
 def _check_file(id: str, path: Path, licence: str) -> Iterator[Finding]:
     """Check a file without reading all of it."""
     size = path.stat().st_size
-    facts = {"path": str(path), "bytes": size, "licence": licence}
+    details = {"path": str(path), "bytes": size, "licence": licence}
     try:
         with path.open("rb") as file:
             begin = file.read(len(_POINTER))
     except OSError as error:
-        yield fail(id, f"{path} cannot be read: {error.strerror}", "change its mode", **facts)
+        yield fail(id, f"{path} cannot be read: {error.strerror}", "change its mode", **details)
         return
     if begin == _POINTER:
-        yield fail(id, f"{path} is only a pointer to the file", "fetch it: git lfs pull", **facts)
+        yield fail(id, f"{path} is only a pointer to the file", "fetch it: git lfs pull", **details)
     elif size == 0:
-        yield fail(id, f"{path} is empty", "download it again", **facts)
+        yield fail(id, f"{path} is empty", "download it again", **details)
     else:
-        yield ok(id, f"{path.name}, {_megabytes(size)}, licence: {licence}", **facts)
+        yield ok(id, f"{path.name}, {_megabytes(size)}, licence: {licence}", **details)
 
 
 def _check_graphs(graphs: tuple[Path, ...]) -> Iterator[Finding]:

@@ -9,7 +9,8 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from itertools import pairwise
 from typing import Any
@@ -21,23 +22,23 @@ from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CameraInfo
 
 from pear_ros.cli.doctor.network_report import (
-    HUMANS_TYPE,
     ClockReport,
     NetworkReport,
     Publisher,
     QosConflict,
+    TopicFailure,
     TopicReport,
 )
 from pear_ros.cli.doctor.topic_statistics import (
     IMAGE_TYPES,
     TopicStatistics,
     calibration,
-    camera_info_of,
     inspect_image,
 )
 from pear_ros.ros.node.graph import node_name
 from pear_ros.ros.node.qos import REMEDY, incompatible, loss_remedy
 from pear_ros.ros.node.subscription import FollowingSubscription
+from pear_ros.ros.topics import CAMERA_INFO_TYPE, HUMANS_TYPE, camera_info_topic
 
 _DISCOVERY_PERIOD = 0.2
 """Seconds between two queries for new topics."""
@@ -55,22 +56,26 @@ class NetworkObserver:
         self._statistics: dict[str, TopicStatistics] = {}
         self._infos: dict[str, CameraInfo] = {}
         self._clocks: list[float] = []
+        self._failures: dict[str, str] = {}
+        """Reasons why topics cannot be observed, by topic; the others are observed nevertheless."""
         self._subscriptions: dict[str, FollowingSubscription] = {}
 
     def subscribe(self) -> None:
         """Subscribe to new topics, and adapt the QoS of the others to their publishers."""
-        for subscription in self._subscriptions.values():
-            subscription.follow("auto")
+        for topic, subscription in self._subscriptions.items():
+            with self._failure_of(topic):
+                subscription.follow("auto")
         for topic, kinds in self._node.get_topic_names_and_types():
-            if topic in self._subscriptions:
+            if topic in self._subscriptions or topic in self._failures:
                 continue
-            for kind in kinds:
-                if kind in IMAGE_TYPES or kind == HUMANS_TYPE:
-                    self._count(topic, kind)
-                elif kind == "sensor_msgs/msg/CameraInfo":
-                    self._subscribe(CameraInfo, topic, self._take_info(topic))
-                elif topic == "/clock" and kind == "rosgraph_msgs/msg/Clock":
-                    self._subscribe(Clock, topic, self._take_clock)
+            with self._failure_of(topic):
+                for kind in kinds:
+                    if kind in IMAGE_TYPES or kind == HUMANS_TYPE:
+                        self._count(topic, kind)
+                    elif kind == CAMERA_INFO_TYPE:
+                        self._subscribe(CameraInfo, topic, self._take_info(topic))
+                    elif topic == "/clock" and kind == "rosgraph_msgs/msg/Clock":
+                        self._subscribe(Clock, topic, self._take_clock)
 
     def report(self) -> NetworkReport:
         """Return everything that was observed so far."""
@@ -78,9 +83,11 @@ class NetworkObserver:
             f"{namespace.rstrip('/')}/{name}"
             for name, namespace in self._node.get_node_names_and_namespaces()
         } - {self._own}
+        topics = self._topics()
         return NetworkReport(
             nodes=tuple(sorted(others)),
-            topics=tuple(self._topic(*item) for item in sorted(self._statistics.items())),
+            topics=topics,
+            failures=tuple(TopicFailure(*failure) for failure in sorted(self._failures.items())),
             camera_infos=tuple(sorted(self._infos)),
             clock=ClockReport(
                 publishers=self._publishers("/clock"),
@@ -90,6 +97,15 @@ class NetworkObserver:
             conflicts=self._conflicts(),
             loss_remedy=loss_remedy(),
         )
+
+    @contextmanager
+    def _failure_of(self, topic: str) -> Iterator[None]:
+        """Keep what the middleware, or a message of `topic`, raises, as the topic's failure."""
+        try:
+            yield
+        except Exception as error:
+            reason = " ".join(str(error).split())
+            self._failures[topic] = f"{type(error).__name__}: {reason}"
 
     def _count(self, topic: str, kind: str) -> None:
         """Subscribe to serialised messages, for their statistics."""
@@ -107,12 +123,16 @@ class NetworkObserver:
         raw: bool = False,
         statistics: TopicStatistics | None = None,
     ) -> None:
+        def take(message: Any) -> None:
+            with self._failure_of(topic):
+                callback(message)
+
         def count_lost(event: Any) -> None:
             if statistics:
                 statistics.lost += event.total_count_change
 
         self._subscriptions[topic] = FollowingSubscription(
-            self._node, kind, topic, callback, _QUEUE_DEPTH, message_lost=count_lost, raw=raw
+            self._node, kind, topic, take, _QUEUE_DEPTH, message_lost=count_lost, raw=raw
         )
 
     def _take_info(self, topic: str) -> Callable[[CameraInfo], None]:
@@ -124,9 +144,18 @@ class NetworkObserver:
     def _take_clock(self, clock: Clock) -> None:
         self._clocks.append(clock.clock.sec + 1e-9 * clock.clock.nanosec)
 
+    def _topics(self) -> tuple[TopicReport, ...]:
+        reports = []
+        for name, statistics in sorted(self._statistics.items()):
+            if name not in self._failures:
+                with self._failure_of(name):
+                    reports.append(self._topic(name, statistics))
+        return tuple(reports)
+
     def _topic(self, name: str, statistics: TopicStatistics) -> TopicReport:
         sample = inspect_image(statistics)
-        info = self._infos.get(camera_info_of(name)) if sample.readable else None
+        decoded = sample.readable and sample.problem is None
+        info = self._infos.get(camera_info_topic(name)) if decoded else None
         return TopicReport(
             topic=name,
             type=statistics.type_name,

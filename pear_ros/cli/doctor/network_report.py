@@ -11,24 +11,21 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-HUMANS_TYPE = "pear_msgs/msg/HumanArray"
-"""The message type of the node's results."""
-
 
 @dataclass(frozen=True)
 class Publisher:
     """A publisher of a topic, with the QoS that it offers."""
 
     node: str = ""
-    """Its node's full name."""
+    """Full name of the publishing node."""
     reliability: str = ""
-    """RELIABLE or BEST_EFFORT."""
+    """Reliability that it offers: RELIABLE or BEST_EFFORT."""
     durability: str = ""
-    """VOLATILE or TRANSIENT_LOCAL."""
+    """Durability that it offers: VOLATILE or TRANSIENT_LOCAL."""
 
     @property
     def description(self) -> str:
-        """The node and, in words, its QoS."""
+        """Name of the node, followed by its QoS in words."""
         qos = f"{self.reliability}, {self.durability}".lower().replace("_", " ")
         return f"{self.node} ({qos})"
 
@@ -38,13 +35,13 @@ class Calibration:
     """What a CameraInfo says about the images of a topic."""
 
     frame_id: str
-    """The frame in its header."""
+    """Frame in the header of the CameraInfo."""
     model: str = ""
     """Lens distortion model, such as plumb_bob."""
     calibrated: bool = True
-    """Whether a camera can be made from it."""
+    """Whether a camera can be made from the CameraInfo."""
     problem: str | None = None
-    """The reason where not."""
+    """Why no camera can be made from the CameraInfo; None where one can."""
 
 
 @dataclass(frozen=True)
@@ -52,17 +49,17 @@ class ImageSample:
     """The content of one image message."""
 
     frame_id: str | None = None
-    """The frame in its header; None, like the rest, where no image was received."""
+    """Frame in the header of the image; None where no image was received."""
     problem: str | None = None
     """Why the image cannot be decoded; None where it can be, or was not tried."""
     encoding: str | None = None
-    """Image.encoding, or CompressedImage.format."""
+    """Image.encoding or CompressedImage.format; None where no image was received."""
     width: int | None = None
-    """Pixels, where known."""
+    """Width of the image, pixels; None where unknown."""
     height: int | None = None
-    """Pixels, where known."""
+    """Height of the image, pixels; None where unknown."""
     depth: bool = False
-    """Whether it is a depth image."""
+    """Whether the image is a depth image."""
     readable: bool = False
     """Whether the node decodes images of this encoding."""
 
@@ -72,24 +69,25 @@ class TopicReport(ImageSample):
     """A topic of images or people: its endpoints, statistics and one sample."""
 
     topic: str = ""
-    """Name."""
+    """Name of the topic."""
     type: str = ""
     """Message type, as in sensor_msgs/msg/Image."""
     publishers: tuple[Publisher, ...] = ()
+    """Publishers of the topic."""
     subscribers: int = 0
-    """Their number, without the doctor's own."""
+    """Number of subscriptions to the topic, without the doctor's own."""
     messages: int = 0
-    """Their number while the topic was observed."""
+    """Number of messages received while the topic was observed."""
     rate: float | None = None
-    """Hz; None for fewer than two messages."""
+    """Mean rate of the messages, Hz; None for fewer than two messages."""
     bytes: int | None = None
-    """Mean size of a message; None without messages."""
+    """Mean size of a message, bytes; None without messages."""
     lost: int = 0
-    """Messages that the middleware reported as lost."""
+    """Number of messages that the middleware reported as lost."""
     age: float | None = None
     """Median of the time from a stamp to the reception, seconds; None without messages."""
     camera_info: Calibration | None = None
-    """None where no CameraInfo was received beside the images."""
+    """Calibration beside the images; None where no CameraInfo was received."""
 
 
 @dataclass(frozen=True)
@@ -97,10 +95,11 @@ class ClockReport:
     """The topic /clock."""
 
     publishers: tuple[Publisher, ...] = ()
+    """Publishers of /clock."""
     messages: int = 0
-    """Their number while it was observed."""
+    """Number of messages received while /clock was observed."""
     backwards: bool = False
-    """Whether its time jumped back."""
+    """Whether the time on /clock jumped back."""
 
 
 @dataclass(frozen=True)
@@ -108,20 +107,36 @@ class QosConflict:
     """A publisher and a subscription of other nodes whose QoS policies are incompatible."""
 
     text: str
+    """Sentence that names the publisher, the subscriber, the topic and the policies that differ."""
     advice: str
+    """What to change so that messages arrive."""
+
+
+@dataclass(frozen=True)
+class TopicFailure:
+    """A topic that could not be observed."""
+
+    topic: str
+    """Name."""
+    reason: str
 
 
 @dataclass(frozen=True)
 class NetworkReport:
-    """Everything that was observed."""
+    """What was observed of the ROS 2 network: nodes, topics, clock and QoS conflicts."""
 
     nodes: tuple[str, ...] = ()
     """Full names of the other nodes."""
     topics: tuple[TopicReport, ...] = ()
+    """Topics of images and of people."""
+    failures: tuple[TopicFailure, ...] = ()
+    """Topics that could not be observed, and are in none of the other fields."""
     camera_infos: tuple[str, ...] = ()
     """Topics on which a CameraInfo was received."""
     clock: ClockReport = field(default_factory=ClockReport)
+    """What was observed of the topic /clock."""
     conflicts: tuple[QosConflict, ...] = ()
+    """Pairs of other nodes' publishers and subscriptions with incompatible QoS."""
     loss_remedy: str = ""
     """What to do against lost messages with this middleware."""
 
@@ -135,6 +150,7 @@ class NetworkReport:
         return cls(
             nodes=tuple(content["nodes"]),
             topics=tuple(map(_topic, content["topics"])),
+            failures=tuple(TopicFailure(**failure) for failure in content["failures"]),
             camera_infos=tuple(content["camera_infos"]),
             clock=ClockReport(**{**content["clock"], **_publishers(content["clock"])}),
             conflicts=tuple(QosConflict(**conflict) for conflict in content["conflicts"]),

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Probes that run in a separate process: `python -m pear_ros.cli.doctor.probes NAME [ARGUMENT]`.
 
-Each prints a JSON object with facts, which the checks interpret.
+Each prints a JSON object, which the checks interpret.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import Any
 
 Result = dict[str, Any]
-"""What JSON can represent, by name."""
+"""Values that JSON can represent, by name."""
 
 
 def library(name: str) -> Result:
-    """Import a Python library; return its version and the facts that its probe adds."""
+    """Import a Python library; return its version and what its probe adds."""
     module = importlib.import_module(name)
     version = getattr(module, "__version__", None)
     extra = _EXTRAS.get(name)

@@ -61,40 +61,40 @@ def check_distribution(
     wheel = _wheel_of_rclpy(folder)
     name = _OF_WHEELS.get(int(wheel.split(".")[0]), "unknown") if wheel else sourced or "unknown"
     source = "wheels" if wheel else "sourced"
-    facts = {"distribution": name, "source": source, "path": str(folder)}
+    details = {"distribution": name, "source": source, "path": str(folder)}
     if not is_compiled_for_this_python(folder):
         text = f"rclpy in {folder} is not compiled for Python {platform.python_version()}"
         advice = "run it with the Python that ROS 2 is made for, the system's python3"
-        yield fail(id, text, advice, **facts)
+        yield fail(id, text, advice, **details)
         return
     text = f"{name}, rclpy {wheel} from Python wheels" if wheel else f"{name}, sourced, {folder}"
     if wheel and sourced and sourced != name:
         advice = "use one of them: uninstall the wheels, or do not source"
-        yield warn(id, f"{text}, while {sourced} is sourced", advice, **facts)
+        yield warn(id, f"{text}, while {sourced} is sourced", advice, **details)
     elif len(several := _distributions(environment, installed)) > 1:
         advice = "open a new shell and source one alone"
-        yield warn(id, f"{text}; sourced together: {', '.join(several)}", advice, **facts)
+        yield warn(id, f"{text}; sourced together: {', '.join(several)}", advice, **details)
     else:
-        yield ok(id, text, **facts)
+        yield ok(id, text, **details)
 
 
 def check_rmw(probe: Probe, environment: Environment = os.environ) -> Iterator[Finding]:
     """Check the RMW implementation and its transports."""
-    wanted = environment.get("RMW_IMPLEMENTATION", "")
-    asked = f"RMW_IMPLEMENTATION={wanted}" if wanted else "RMW_IMPLEMENTATION is not set"
+    requested = environment.get("RMW_IMPLEMENTATION", "")
+    asked = f"RMW_IMPLEMENTATION={requested}" if requested else "RMW_IMPLEMENTATION is not set"
     answer = probe("rclpy")
     if reason := answer.get("error"):
-        advice = "unset RMW_IMPLEMENTATION, or install it" if wanted else "see its message"
+        advice = "unset RMW_IMPLEMENTATION, or install it" if requested else "see its message"
         text = f"rclpy does not start ({asked}): {reason}"
-        yield fail("ros.rmw", text, advice, wanted=wanted, used=None)
+        yield fail("ros.rmw", text, advice, requested=requested, used=None)
         return
     used = answer["rmw"]
-    facts = {"wanted": wanted, "used": used}
-    if wanted and wanted != used:
-        advice = f"install ros-<distribution>-{wanted.replace('_', '-')}, on every machine"
-        yield fail("ros.rmw", f"{used}, though {asked}", advice, **facts)
+    details = {"requested": requested, "used": used}
+    if requested and requested != used:
+        advice = f"install ros-<distribution>-{requested.replace('_', '-')}, on every machine"
+        yield fail("ros.rmw", f"{used}, though {asked}", advice, **details)
     else:
-        yield ok("ros.rmw", f"{used} ({asked})", **facts)
+        yield ok("ros.rmw", f"{used} ({asked})", **details)
     yield from check_transports(used, environment)
 
 
@@ -139,22 +139,22 @@ def check_domain(environment: Environment = os.environ) -> Iterator[Finding]:
     else:
         yield ok("ros.domain", f"ROS_DOMAIN_ID={domain}", domain=domain)
 
-    id, wanted = "ros.discovery", environment.get("ROS_AUTOMATIC_DISCOVERY_RANGE", "")
+    id, requested = "ros.discovery", environment.get("ROS_AUTOMATIC_DISCOVERY_RANGE", "")
     peers = len([peer for peer in environment.get("ROS_STATIC_PEERS", "").split(";") if peer])
     known = f", and {peers} machines of ROS_STATIC_PEERS" if peers else ""
-    facts = {"range": wanted, "static_peers": peers}
-    if wanted and wanted not in _RANGES:
-        text = f"ROS_AUTOMATIC_DISCOVERY_RANGE={wanted} is no valid value"
-        yield fail(id, text, f"one of {', '.join(_RANGES)}", **facts)
-    elif wanted == "OFF":
+    details = {"range": requested, "static_peers": peers}
+    if requested and requested not in _RANGES:
+        text = f"ROS_AUTOMATIC_DISCOVERY_RANGE={requested} is no valid value"
+        yield fail(id, text, f"one of {', '.join(_RANGES)}", **details)
+    elif requested == "OFF":
         text = f"ROS_AUTOMATIC_DISCOVERY_RANGE=OFF: no node is discovered{known}"
-        yield warn(id, text, "set SUBNET or LOCALHOST to discover other nodes", **facts)
-    elif wanted == "LOCALHOST":
-        yield ok(id, f"ROS_AUTOMATIC_DISCOVERY_RANGE=LOCALHOST: this machine{known}", **facts)
+        yield warn(id, text, "set SUBNET or LOCALHOST to discover other nodes", **details)
+    elif requested == "LOCALHOST":
+        yield ok(id, f"ROS_AUTOMATIC_DISCOVERY_RANGE=LOCALHOST: this machine{known}", **details)
     elif environment.get("ROS_LOCALHOST_ONLY", "0") == "1":
-        yield ok(id, "ROS_LOCALHOST_ONLY=1: this machine", **facts)
+        yield ok(id, "ROS_LOCALHOST_ONLY=1: this machine", **details)
     else:
-        yield ok(id, f"{wanted or 'not set'}: this machine and its network{known}", **facts)
+        yield ok(id, f"{requested or 'not set'}: this machine and its network{known}", **details)
 
 
 def check_node(probe: Probe) -> Iterator[Finding]:

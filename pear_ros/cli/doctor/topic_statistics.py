@@ -21,10 +21,11 @@ from pear_ros.ros.conversion.images import (
     bgr_from_image,
 )
 from pear_ros.ros.conversion.intrinsics import CalibrationError, camera_from_info, is_rectified
+from pear_ros.ros.topics import COMPRESSED, COMPRESSED_IMAGE_TYPE, IMAGE_TYPE
 
 IMAGE_TYPES = {
-    "sensor_msgs/msg/Image": ImageMessage,
-    "sensor_msgs/msg/CompressedImage": CompressedImage,
+    IMAGE_TYPE: ImageMessage,
+    COMPRESSED_IMAGE_TYPE: CompressedImage,
 }
 """Types of image topics, by name."""
 _DEPTH_ENCODINGS = ("16UC1", "32FC1")
@@ -35,19 +36,21 @@ class TopicStatistics:
     """Statistics of the serialised messages of one topic, updated with each message."""
 
     type_name: str
+    """Message type, as in sensor_msgs/msg/Image."""
     first: bytes = b""
-    """The first message."""
+    """First message received, serialised; empty without messages."""
     count: int = 0
+    """Number of messages received."""
     total_size: int = 0
-    """Of all messages, bytes."""
+    """Size of all messages together, bytes."""
     lost: int = 0
-    """Messages that the middleware reported as lost."""
+    """Number of messages that the middleware reported as lost."""
     first_time: float = 0.0
     """Monotonic time at which the first message was received, seconds."""
     last_time: float = 0.0
     """Monotonic time at which the last message was received, seconds."""
     ages: list[float] = field(default_factory=list)
-    """Time from each message's stamp to its reception, seconds."""
+    """Time from the stamp of each message to its reception, seconds."""
 
     def add(self, message: bytes) -> None:
         """Add a serialised message that begins with a std_msgs/Header."""
@@ -61,18 +64,18 @@ class TopicStatistics:
 
     @property
     def rate(self) -> float | None:
-        """Messages per second; None for fewer than two messages."""
+        """Mean rate of the messages, Hz; None for fewer than two messages."""
         span = self.last_time - self.first_time
         return (self.count - 1) / span if self.count > 1 and span > 0.0 else None
 
     @property
     def mean_size(self) -> int | None:
-        """Bytes of a message; None without messages."""
+        """Mean size of a message, bytes; None without messages."""
         return self.total_size // self.count if self.count else None
 
     @property
     def median_age(self) -> float | None:
-        """Seconds; None without messages."""
+        """Median time from a stamp to the reception, seconds; None without messages."""
         return sorted(self.ages)[len(self.ages) // 2] if self.ages else None
 
 
@@ -81,7 +84,7 @@ def inspect_image(statistics: TopicStatistics) -> ImageSample:
     if not statistics.first or statistics.type_name not in IMAGE_TYPES:
         return ImageSample()
     message = deserialize_message(statistics.first, IMAGE_TYPES[statistics.type_name])
-    if statistics.type_name == "sensor_msgs/msg/Image":
+    if statistics.type_name == IMAGE_TYPE:
         sample = ImageSample(
             frame_id=message.header.frame_id,
             encoding=message.encoding,
@@ -103,20 +106,15 @@ def inspect_image(statistics: TopicStatistics) -> ImageSample:
 
 
 def calibration(image: str, sample: ImageSample, info: CameraInfo) -> Calibration:
-    """Return what `info` says about images such as `sample` of the topic `image`."""
-    rectified = is_rectified("auto", image.removesuffix("/compressed"))
+    """Return what `info` says about images such as `sample`, which is decoded, of topic `image`."""
+    assert sample.width is not None and sample.height is not None
+    rectified = is_rectified("auto", image.removesuffix(COMPRESSED))
     problem = None
     try:
-        camera_from_info(info, sample.width or 0, sample.height or 0, rectified)
+        camera_from_info(info, sample.width, sample.height, rectified)
     except CalibrationError as error:
         problem = str(error)
     return Calibration(info.header.frame_id, info.distortion_model, problem is None, problem)
-
-
-def camera_info_of(image: str) -> str:
-    """Return the CameraInfo topic that belongs to an image topic, by image_transport's rule."""
-    base = image.removesuffix("/compressed").removesuffix("/compressedDepth")
-    return f"{base.rpartition('/')[0]}/camera_info"
 
 
 def _decoded(sample: ImageSample, decode: Callable[[Any], Any], message: Any) -> ImageSample:

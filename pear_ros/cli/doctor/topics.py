@@ -7,12 +7,8 @@ from collections.abc import Callable, Iterator, Sequence, Set
 from dataclasses import asdict
 
 from pear_ros.cli.doctor.findings import Finding, fail, ok, warn
-from pear_ros.cli.doctor.network_report import (
-    HUMANS_TYPE,
-    ClockReport,
-    NetworkReport,
-    TopicReport,
-)
+from pear_ros.cli.doctor.network_report import ClockReport, NetworkReport, TopicReport
+from pear_ros.ros.topics import HUMANS_TYPE
 
 _MAX_AGE = 1.0
 """Seconds by which a stamp may differ from this machine's clock without a warning."""
@@ -23,7 +19,7 @@ def check_topics(report: NetworkReport, seconds: float) -> Iterator[Finding]:
     humans = [topic for topic in report.topics if topic.type == HUMANS_TYPE]
     estimators = {publisher.node for topic in humans for publisher in topic.publishers}
     images = [topic for topic in report.topics if _is_camera_image(topic, estimators)]
-    if not any(topic.publishers for topic in images):
+    if not report.failures and not any(topic.publishers for topic in images):
         nodes = len(report.nodes)
         text = f"no image was published within {seconds:g} s; {nodes} other nodes were discovered"
         start = "start the camera's driver"
@@ -37,6 +33,10 @@ def check_topics(report: NetworkReport, seconds: float) -> Iterator[Finding]:
         yield from _check_image(topic, report)
     for topic in humans:
         yield _check_humans(topic)
+    for failure in report.failures:
+        text = f"cannot be observed: {failure.reason}"
+        advice = "are its publishers of the same ROS 2 distribution, with the same messages?"
+        yield fail(f"topics.{failure.topic}", text, advice)
     yield from _check_clock(report.clock)
     for conflict in report.conflicts:
         yield fail("topics.qos", conflict.text, conflict.advice)
@@ -49,12 +49,12 @@ def _is_camera_image(topic: TopicReport, estimators: Set[str]) -> bool:
 
 
 def _check_image(topic: TopicReport, report: NetworkReport) -> Iterator[Finding]:
-    id, facts = f"topics.{topic.topic}", asdict(topic)
+    id, details = f"topics.{topic.topic}", asdict(topic)
     if not topic.publishers:
         if topic.subscribers:
             text = f"{topic.subscribers} nodes subscribe, no node publishes"
             advice = "remap it to the camera's topic: image:=TOPIC of the launch file"
-            yield warn(id, text, advice, **facts)
+            yield warn(id, text, advice, **details)
         return
     if not topic.messages:
         text = f"{_sources(topic)}, but no message was received"
@@ -62,14 +62,14 @@ def _check_image(topic: TopicReport, report: NetworkReport) -> Iterator[Finding]
             "is the driver running well (its log)? In containers both need --net=host --ipc=host; "
             f"for large images {report.loss_remedy}"
         )
-        yield fail(id, text, advice, **facts)
+        yield fail(id, text, advice, **details)
         return
     for level, text, advice in _problems(topic, report):
-        yield level(id, text, advice, **facts)
+        yield level(id, text, advice, **details)
         break
     else:
-        yield ok(id, _description(topic), **facts)
-    if topic.readable:
+        yield ok(id, _description(topic), **details)
+    if topic.readable and topic.problem is None:
         yield _check_calibration(topic, report.camera_infos)
 
 
@@ -103,27 +103,27 @@ def _check_calibration(topic: TopicReport, camera_infos: Sequence[str]) -> Findi
         text = "none was received beside the image: the field of view is assumed"
         found = f", one of {', '.join(camera_infos)}" if camera_infos else ""
         return warn(id, text, f"pass it to the launch file: camera_info:=TOPIC{found}")
-    facts = asdict(info)
+    details = asdict(info)
     if info.problem:
         advice = "calibrate the camera (camera_calibration), or set the parameter field_of_view"
-        return warn(id, info.problem, advice, **facts)
+        return warn(id, info.problem, advice, **details)
     if info.frame_id != topic.frame_id:
         text = f"is of the frame {info.frame_id}, the image of {topic.frame_id}"
-        return warn(id, text, "is it this camera's? Only the image's frame is used", **facts)
-    return ok(id, f"calibrated, {info.model or 'no lens model'}", **facts)
+        return warn(id, text, "is it this camera's? Only the image's frame is used", **details)
+    return ok(id, f"calibrated, {info.model or 'no lens model'}", **details)
 
 
 def _check_humans(topic: TopicReport) -> Finding:
-    id, facts = f"topics.{topic.topic}", asdict(topic)
+    id, details = f"topics.{topic.topic}", asdict(topic)
     if not topic.publishers:
         return warn(id, "no node publishes it", "start the node: pear.launch.py")
     if len(topic.publishers) > 1:
         text = f"{_sources(topic)}: several nodes"
-        return warn(id, text, "stop all but one of them, or give them namespaces", **facts)
+        return warn(id, text, "stop all but one of them, or give them namespaces", **details)
     if not topic.messages:
         text = f"{_sources(topic)}, but no message was received"
-        return warn(id, text, "the node receives no image: ros2 topic echo /diagnostics", **facts)
-    return ok(id, f"{_rate(topic)}, {_sources(topic)}", **facts)
+        return warn(id, text, "the node receives no image: ros2 topic echo /diagnostics", **details)
+    return ok(id, f"{_rate(topic)}, {_sources(topic)}", **details)
 
 
 def _check_clock(clock: ClockReport) -> Iterator[Finding]:

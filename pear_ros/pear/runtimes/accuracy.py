@@ -28,7 +28,7 @@ MAX_ROTATION_DEG = 10.0
 MAX_MEAN_VERTEX_MM = 5.0
 MAX_VERTEX_MM = 50.0
 MAX_PLACE_MM = 30.0
-"""One percent of the distance at which it is measured; the unknown body height has more effect."""
+"""Greatest error of position, mm: 1 % of the distance; unknown body height has more effect."""
 
 _DISTANCE_MM = 3000.0
 """Distance of people at which errors of position are measured."""
@@ -133,24 +133,24 @@ def judge(vectors: Array, reference: Array, body: PearBody | None) -> Verdict:
         raise ValueError("outputs of the network in fp32 contain NaN or infinity")
     if not np.isfinite(vectors).all():
         return Verdict(*[math.nan] * len(fields(Verdict)))
-    found, wanted = (Prediction.from_vectors(numbers) for numbers in (vectors, reference))
+    found, expected = (Prediction.from_vectors(numbers) for numbers in (vectors, reference))
     with np.errstate(over="ignore", invalid="ignore"):
-        apart = _vertex_distances(found, wanted, body) if body else np.array(math.nan)
+        apart = _vertex_distances(found, expected, body) if body else np.array(math.nan)
     if body and not np.isfinite(apart).all():  # Parameters too large for a body.
         return Verdict(*[math.nan] * len(fields(Verdict)))
-    angles = _angles(found, wanted)
+    angles = _angles(found, expected)
     return Verdict(
         mean_rotation_deg=float(angles.mean()),
         max_rotation_deg=float(angles.max()),
         mean_vertex_mm=float(apart.mean()),
         max_vertex_mm=float(apart.max()),
-        max_place_mm=float(_place_distances(found, wanted).max()),
+        max_place_mm=float(_place_distances(found, expected).max()),
     )
 
 
-def _angles(found: Prediction, wanted: Prediction) -> npt.NDArray[np.float64]:
+def _angles(found: Prediction, expected: Prediction) -> npt.NDArray[np.float64]:
     """Angles (N, 55) between rotations of SMPL-X's joints and FLAME's jaw and eyes, degrees."""
-    difference = _rotations(found) - _rotations(wanted)
+    difference = _rotations(found) - _rotations(expected)
     # |R - S|_F = sqrt(8) sin(angle / 2): unlike the trace of R^T S exact for small angles.
     sine = np.linalg.norm(difference, axis=(2, 3)) / math.sqrt(8.0)
     angles: npt.NDArray[np.float64] = np.degrees(2.0 * np.arcsin(np.minimum(sine, 1.0)))
@@ -167,9 +167,9 @@ def _rotations(people: Prediction) -> npt.NDArray[np.float64]:
     return np.concatenate(parts, axis=1).astype(np.float64)
 
 
-def _vertex_distances(found: Prediction, wanted: Prediction, body: PearBody) -> Array:
+def _vertex_distances(found: Prediction, expected: Prediction, body: PearBody) -> Array:
     """Distances (N, V) between vertices relative to the pelvis, mm."""
-    distance: Array = np.linalg.norm(_centred(found, body) - _centred(wanted, body), axis=2)
+    distance: Array = np.linalg.norm(_centred(found, body) - _centred(expected, body), axis=2)
     return 1000.0 * distance
 
 
@@ -185,12 +185,12 @@ def _centred(people: Prediction, body: PearBody) -> Array:
     return centred
 
 
-def _place_distances(found: Prediction, wanted: Prediction) -> npt.NDArray[np.float64]:
+def _place_distances(found: Prediction, expected: Prediction) -> npt.NDArray[np.float64]:
     """Distances (N,) between positions of people who are _DISTANCE_MM away, mm.
 
     A person's distance is proportional to one over the camera's scale; tx and ty are in metres.
     """
-    difference = found.camera.astype(np.float64) - wanted.camera
-    along = _DISTANCE_MM * difference[:, 2] / np.maximum(np.abs(wanted.camera[:, 2]), 1e-6)
+    difference = found.camera.astype(np.float64) - expected.camera
+    along = _DISTANCE_MM * difference[:, 2] / np.maximum(np.abs(expected.camera[:, 2]), 1e-6)
     place: npt.NDArray[np.float64] = np.hypot(1000.0 * np.hypot(*difference[:, :2].T), along)
     return place

@@ -26,11 +26,11 @@ class Chosen:
 
     runtime: Runtime
     reason: str
-    """Why it was chosen: the faults of all that precede it, or that it was named."""
+    """Why this runtime was chosen: the faults of all that precede it, or that it was named."""
 
 
 def choose_runtime(weights: Weights, body: PearBody, choice: RuntimeChoice) -> Chosen:
-    """Return the wanted runtime, or the first that is available, and log the choice.
+    """Return the requested runtime, or the first that is available, and log the choice.
 
     `auto` tries TensorRT, torch on the GPU, onnxruntime, OpenVINO and torch on the CPU, in that
     order; a named runtime is tried first, then the others. `body`: see

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Common parts of runtimes on the CPU: number of threads, instruction sets, buffer of crops."""
+"""Common parts of runtimes on the CPU: their base, number of threads, instruction sets."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from pear_ros.core.people import Image
+from pear_ros.core.people import Array, Image
 from pear_ros.pear.crop import INPUT_SIZE, Crops, Squares, crop_pixels
+from pear_ros.pear.runtimes.runtime import RuntimeInfo
 
 _CPUS = Path("/sys/devices/system/cpu")
 _QUOTA = Path("/sys/fs/cgroup/cpu.max")
@@ -35,6 +36,43 @@ class CropBuffer:
     @staticmethod
     def _room(people: int) -> Crops:
         return np.zeros((people, INPUT_SIZE, INPUT_SIZE, 3), np.uint8)
+
+
+class CpuRuntime:
+    """Base of runtimes on the CPU, which are a pear_ros.pear.runtimes.runtime.CropRuntime."""
+
+    info: RuntimeInfo
+    """Description of the runtime; `require_accurate` adds the verdict."""
+
+    def __init__(self, name: str, version: str, threads: int, precision: str, weights: str) -> None:
+        """Describe the library `name`, and the network by its fingerprint of `weights`."""
+        self._crop = CropBuffer()
+        self.info = RuntimeInfo(
+            name=name,
+            version=version,
+            device=f"CPU, {threads} threads",
+            precision=precision,
+            weights=weights,
+            verdict=None,
+        )
+
+    def infer(self, image: Image, places: Squares) -> Array:
+        """Return outputs (B, VECTOR_SIZE) float32 for squares `places` (B, 3) of `image` (H, W, 3).
+
+        Raises ValueError for squares with NaN.
+        """
+        return self.infer_crops(self._crop(image, places))
+
+    def infer_crops(self, crops: Crops) -> Array:
+        """Return outputs (B, VECTOR_SIZE) float32 for `crops` (B, 256, 256, 3)."""
+        raise NotImplementedError
+
+    def warmup(self, people: int) -> None:
+        """Infer one person: only the first run of all, of any batch size, takes longer."""
+        self.infer(np.zeros((1, 1, 3), np.uint8), np.array([[0.0, 0.0, 1.0]]))
+
+    def memory(self) -> None:
+        """Return None: there is no GPU."""
 
 
 def thread_count() -> int:

@@ -76,7 +76,7 @@ class PinnedBuffer(_Owned):
     """Pinned memory of the host, which the GPU reads and writes directly."""
 
     array: npt.NDArray[Any]
-    """The memory; it must not be used after close()."""
+    """Array in the pinned memory; it must not be used after close()."""
 
     def __init__(self, shape: tuple[int, ...], dtype: npt.DTypeLike) -> None:
         """Allocate an array of `shape` and `dtype`. Raises CudaError."""

@@ -111,10 +111,8 @@ def cudart() -> Cudart:
             f"; {library} is of CUDA {cuda_version(version)}, newer than the driver, which"
             f" supports CUDA {cuda_version(known)}"
         )
-    wanted = " or ".join(f"libcudart.so.{major}" for major in reversed(_MAJORS))
-    raise NoGpuError(
-        f"there is no CUDA runtime library ({wanted}){too_new}: install CUDA's runtime"
-    )
+    names = " or ".join(f"libcudart.so.{major}" for major in reversed(_MAJORS))
+    raise NoGpuError(f"there is no CUDA runtime library ({names}){too_new}: install CUDA's runtime")
 
 
 def _libraries() -> Iterator[str]:

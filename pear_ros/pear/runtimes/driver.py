@@ -29,7 +29,7 @@ _FUNCTIONS = {
 }
 _NO_DEVICE = 100
 _INTEGRATED, _MAJOR, _MINOR = 18, 75, 76
-"""Device attributes."""
+"""Numbers of device attributes in CUDA's driver API."""
 _NAME_LENGTH = 256
 _NO_GPU = "NVIDIA's driver finds no GPU: check nvidia-smi and CUDA_VISIBLE_DEVICES"
 
@@ -43,13 +43,13 @@ class Gpu:
     """An NVIDIA GPU."""
 
     name: str
-    """Its name by the driver."""
+    """Name of the GPU, as the driver gives it."""
     compute_capability: tuple[int, int]
-    """Major and minor number."""
+    """Major and minor number of the compute capability."""
     memory: int
-    """Total memory, bytes; of the board if it shares the host's memory."""
+    """Total memory, bytes; that of the board if the GPU shares the host's memory."""
     integrated: bool
-    """Whether it shares the host's memory, as on a Jetson."""
+    """Whether the GPU shares the host's memory, as on a Jetson."""
 
     def __str__(self) -> str:
         major, minor = self.compute_capability

@@ -62,7 +62,7 @@ class Built:
     """A new engine."""
 
     plan: memoryview
-    """The serialized engine."""
+    """Engine, serialised by TensorRT."""
     timing_cache: bytes
     """TensorRT's timing cache, for the next build."""
 
@@ -111,12 +111,12 @@ class Log(trt.ILogger):  # type: ignore[misc]  # TensorRT has no type hints.
             self._errors.append(msg)
         logger.log(level, "TensorRT: %s", msg)
 
-    def forget(self) -> None:
+    def clear(self) -> None:
         """Drop the kept errors, before another operation."""
         self._errors.clear()
 
     def reason(self) -> str:
-        """Return the first error since `forget`, from which the others follow, on one line."""
+        """Return the first error since `clear`, from which the others follow, on one line."""
         return one_line(next(iter(self._errors), "it gives no reason"))
 
 
@@ -154,7 +154,7 @@ def build_plan(
     Raises TensorRtError, and what `progress` raises.
     """
     version = tensorrt_version()
-    LOG.forget()
+    LOG.clear()
     builder = make_builder(version)
     flags = 1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED)
     network: trt.INetworkDefinition = builder.create_network(flags)

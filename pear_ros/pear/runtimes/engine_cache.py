@@ -6,7 +6,7 @@ and a file that no other user can have written, and only if the SHA-256 of the l
 of its record. Whatever is wrong with it, it is rebuilt, and the reason is logged.
 
 An engine has two files: the plan and a record (JSON). An engine that was refused for its accuracy
-keeps its record only, so that it is not built in vain again. A new engine replaces those that
+keeps its record only, so that it is not built again. A new engine replaces those that
 differ only in the export or in TensorRT's version; engines for other weights, precisions, devices
 or batch sizes stay until the user deletes them.
 """
@@ -41,9 +41,9 @@ class KeptEngine:
     plan: Bytes | None
     """The plan, memory-mapped; None if it was refused."""
     verdict: Verdict | None
-    """Its accuracy; None if not measured yet."""
+    """Accuracy of the engine; None if not measured yet."""
     body: str
-    """Name of the body with which the accuracy was measured, as given to `store_verdict`."""
+    """Name of the body with which the accuracy was measured, as passed to `store_verdict`."""
 
 
 class EngineCache:

@@ -30,7 +30,7 @@ class EngineKey:
     graph: str
     """SHA-256 of the exported graph, hexadecimal."""
     precision: str
-    """Of the network's body: fp32, fp16 or bf16."""
+    """Precision of the network's backbone: fp32, fp16 or bf16."""
     max_people: int
     """Largest batch."""
     level: int
@@ -40,7 +40,7 @@ class EngineKey:
     device: str
     """Name of the GPU."""
     compute_capability: str
-    """Such as "8.7"."""
+    """Compute capability of the GPU, such as "8.7"."""
     platform: str = field(default_factory=lambda: f"{platform.system()} {platform.machine()}")
     """Operating system and processor."""
 
@@ -64,13 +64,13 @@ class Record:
     """What is known about one engine."""
 
     key: EngineKey
-    """What it was built for."""
+    """Network, GPU and settings for which the engine was built."""
     size: int
     """Bytes of the plan; 0 where the plan is not kept."""
     sha256: str
-    """Of the plan, hexadecimal."""
+    """SHA-256 of the plan, hexadecimal."""
     verdict: Verdict | None
-    """Its accuracy; None if not measured yet."""
+    """Accuracy of the engine; None if not measured yet."""
     body: str
     """Name of the body with which the accuracy was measured."""
 

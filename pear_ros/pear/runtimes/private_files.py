@@ -1,18 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
 """Files that only the current user can have written: what is executed must not come from others.
 
-They lie in one folder that belongs to the user alone. A file is opened without following symbolic
-links and checked by its descriptor, so what is checked is what is read. Writing replaces a file
+They lie in one folder that belongs to the user alone. Folder and files are opened without
+following symbolic links and checked by their descriptors, and files are opened relative to the
+folder's: what is checked is what is used. Only a lock file is locked by its path, as filelock does
+it; it has no content, and only keeps processes from the same build. Writing replaces a file
 atomically.
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import mmap
 import os
+import secrets
 import stat
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypeAlias
@@ -48,41 +51,40 @@ class PrivateFolder:
     def names(self) -> list[str]:
         """Return the sorted names of all files, checked or not; none if there is no folder."""
         try:
-            self._check_folder()
+            with self._folder() as folder:
+                return sorted(os.listdir(folder))
         except FileNotFoundError:
             return []
-        return sorted(os.listdir(self.path))
 
     def read(self, name: str) -> Bytes:
         """Return a file's content, memory-mapped: it stays the same when the file is replaced."""
-        self._check_folder()
-        with self._open(name, os.O_RDONLY) as (descriptor, size):
+        with self._folder() as folder, self._open(folder, name, os.O_RDONLY) as (descriptor, size):
             # An empty file cannot be mapped.
             return mmap.mmap(descriptor, size, access=mmap.ACCESS_READ) if size else b""
 
     def write(self, name: str, content: Bytes) -> None:
         """Create or replace a file atomically: readers see the old content or the new one."""
-        self._make_folder()
-        descriptor, part = tempfile.mkstemp(dir=self.path, prefix=f".{name}.", suffix=_PART)
-        try:
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(descriptor)
-            os.replace(part, self.path / name)
-        except BaseException:
-            with contextlib.suppress(OSError):
-                os.unlink(part)
-            raise
+        part = f".{name}.{secrets.token_hex(8)}{_PART}"
+        with self._folder(create=True) as folder:
+            try:
+                flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _OPEN
+                with os.fdopen(os.open(part, flags, 0o600, dir_fd=folder), "wb") as file:
+                    file.write(content)
+                    file.flush()
+                    os.fsync(file.fileno())
+                os.replace(part, name, src_dir_fd=folder, dst_dir_fd=folder)
+            except BaseException:
+                with contextlib.suppress(OSError):
+                    os.unlink(part, dir_fd=folder)
+                raise
 
     def remove(self, name: str) -> None:
         """Remove a file, or the symbolic link of that name, if there is one."""
-        with contextlib.suppress(FileNotFoundError):
-            self._check_folder()
-            os.unlink(self.path / name)
+        with contextlib.suppress(FileNotFoundError), self._folder() as folder:
+            os.unlink(name, dir_fd=folder)
 
     def remove_parts(self, name: str) -> None:
-        """Remove what killed processes left behind of writing `name`; nobody may write it now."""
+        """Remove temporary files of `name` that killed processes left; none may write it now."""
         for other in self.names():
             if other.startswith(f".{name}.") and other.endswith(_PART):
                 self.remove(other)
@@ -94,9 +96,9 @@ class PrivateFolder:
         `on_wait` is called before waiting, if another process holds it. The operating system
         releases the lock of a process that ends, however it ends.
         """
-        self._make_folder()
         # Created here: not every version of filelock makes it private, or refuses a link.
-        with self._open(name, os.O_RDWR | os.O_CREAT):
+        flags = os.O_RDWR | os.O_CREAT
+        with self._folder(create=True) as folder, self._open(folder, name, flags):
             # No soft lock where the file system has none: it would take this file for a lock.
             lock = FileLock(self.path / name, fallback_to_soft=False)
         try:
@@ -110,31 +112,11 @@ class PrivateFolder:
             lock.release()
 
     @contextlib.contextmanager
-    def _open(self, name: str, flags: int) -> Iterator[tuple[int, int]]:
-        """Open a file of the folder; its descriptor and size, if no other user can have written."""
-        path = self.path / name
-        if path.is_symlink():
-            raise UnsafeError(f"{path} is a symbolic link, which may lead anywhere")
-        descriptor = os.open(path, flags | _OPEN, 0o600)
-        try:
-            status = os.fstat(descriptor)
-            if not stat.S_ISREG(status.st_mode):
-                raise UnsafeError(f"{path} is no file")
-            if fault := _owner_fault(status):
-                raise UnsafeError(f"{path} {fault}")
-            if status.st_mode & _WRITABLE_BY_OTHERS:
-                raise UnsafeError(f"others may write to {path}")
-            yield descriptor, status.st_size
-        finally:
-            os.close(descriptor)
-
-    def _make_folder(self) -> None:
-        with contextlib.suppress(FileExistsError):
-            self.path.mkdir(mode=0o700, parents=True)
-        self._check_folder()
-
-    def _check_folder(self) -> None:
-        """Raise unless the folder is the user's own; let no other user write to it from now on."""
+    def _folder(self, create: bool = False) -> Iterator[int]:
+        """Open the folder, for which no other user has write permission from now on."""
+        if create:
+            with contextlib.suppress(FileExistsError):
+                self.path.mkdir(mode=0o700, parents=True)
         if self.path.is_symlink():
             raise PermissionError(
                 f"{self.path} is a symbolic link, which may lead anywhere: put a folder there"
@@ -146,6 +128,29 @@ class PrivateFolder:
                 raise PermissionError(f"{self.path} {fault}: remove it, or use another folder")
             if status.st_mode & _WRITABLE_BY_OTHERS:
                 os.fchmod(descriptor, 0o700)
+            yield descriptor
+        finally:
+            os.close(descriptor)
+
+    @contextlib.contextmanager
+    def _open(self, folder: int, name: str, flags: int) -> Iterator[tuple[int, int]]:
+        """Open a file of the folder; its descriptor and size, if no other user can have written."""
+        path = self.path / name
+        try:
+            descriptor = os.open(name, flags | _OPEN, 0o600, dir_fd=folder)
+        except OSError as error:
+            if error.errno == errno.ELOOP:
+                raise UnsafeError(f"{path} is a symbolic link, which may lead anywhere") from error
+            raise
+        try:
+            status = os.fstat(descriptor)
+            if not stat.S_ISREG(status.st_mode):
+                raise UnsafeError(f"{path} is no file")
+            if fault := _owner_fault(status):
+                raise UnsafeError(f"{path} {fault}")
+            if status.st_mode & _WRITABLE_BY_OTHERS:
+                raise UnsafeError(f"others may write to {path}")
+            yield descriptor, status.st_size
         finally:
             os.close(descriptor)
 

@@ -24,13 +24,13 @@ class RuntimeInfo:
     version: str
     """Version of the library."""
     device: str
-    """Such as "NVIDIA H200, compute capability 9.0" or "CPU, 2 threads"."""
+    """Device, such as "NVIDIA H200, compute capability 9.0" or "CPU, 2 threads"."""
     precision: str
     """Precision of the network's backbone: fp32, fp16, bf16 or int8."""
     weights: str
     """Fingerprint of the weights, hexadecimal."""
     verdict: Verdict | None
-    """Its accuracy against fp32; None where it is fp32 itself."""
+    """Accuracy against fp32; None where the precision is fp32."""
 
     def __str__(self) -> str:
         return f"{self.name} {self.version} in {self.precision} on {self.device}"
@@ -40,7 +40,7 @@ class Runtime(Protocol):
     """PEAR's network on a device. Not thread-safe: one thread at a time."""
 
     info: RuntimeInfo
-    """Its description; `require_accurate` adds the verdict."""
+    """Description of the runtime; `require_accurate` adds the verdict."""
 
     def infer(self, image: Image, places: Squares) -> Array:
         """Return outputs (B, VECTOR_SIZE) float32 for the people in squares of an image.

@@ -144,10 +144,10 @@ class _BatchedRuntime(_SerialRuntime):
 @dataclass(frozen=True)
 class _Request:
     crops: Crops
-    """(B, 256, 256, 3), the people of one image."""
+    """(B, 256, 256, 3) crops of the people of one image."""
     result: Future[Array] = field(default_factory=Future)
     deadline: float = field(default_factory=lambda: time.monotonic() + _BATCH_WINDOW)
-    """Until then it waits for others."""
+    """Monotonic time until which the request waits for others, seconds."""
 
 
 class _Batcher(_SharedRuntime):

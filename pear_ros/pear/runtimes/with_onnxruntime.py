@@ -6,24 +6,21 @@ from __future__ import annotations
 import numpy as np
 import onnxruntime
 
-from pear_ros.core.people import Array, Image
-from pear_ros.pear.crop import Crops, Squares
+from pear_ros.core.people import Array
+from pear_ros.pear.crop import Crops
 from pear_ros.pear.graph import INPUT, OUTPUT, Graph, Progress
 from pear_ros.pear.prediction import VECTOR_SIZE
-from pear_ros.pear.runtimes.cpu import CropBuffer, thread_count
+from pear_ros.pear.runtimes.cpu import CpuRuntime, thread_count
 from pear_ros.pear.runtimes.quantise import quantised
-from pear_ros.pear.runtimes.runtime import RuntimeInfo, RuntimeUnavailableError
+from pear_ros.pear.runtimes.runtime import RuntimeUnavailableError
 
 PRECISIONS = ("fp32", "int8")
 """Precisions of the network's backbone."""
 _ERRORS_ONLY = 3
 
 
-class OnnxRuntime:
+class OnnxRuntime(CpuRuntime):
     """PEAR's network by ONNX Runtime on the CPU: a pear_ros.pear.runtimes.runtime.CropRuntime."""
-
-    info: RuntimeInfo
-    """Its description; `require_accurate` adds the verdict."""
 
     def __init__(
         self, graph: Graph, precision: str = "fp32", progress: Progress | None = None
@@ -52,22 +49,7 @@ class OnnxRuntime:
                 f"onnxruntime {onnxruntime.__version__} cannot load {path}, which may be damaged "
                 f"({reason}): remove the file, it will be made again"
             ) from error
-        self._crop = CropBuffer()
-        self.info = RuntimeInfo(
-            name="onnxruntime",
-            version=onnxruntime.__version__,
-            device=f"CPU, {threads} threads",
-            precision=precision,
-            weights=graph.weights,
-            verdict=None,
-        )
-
-    def infer(self, image: Image, places: Squares) -> Array:
-        """Return outputs (B, VECTOR_SIZE) float32 for squares `places` (B, 3) of `image` (H, W, 3).
-
-        Raises ValueError for squares with NaN.
-        """
-        return self.infer_crops(self._crop(image, places))
+        super().__init__("onnxruntime", onnxruntime.__version__, threads, precision, graph.weights)
 
     def infer_crops(self, crops: Crops) -> Array:
         """Return outputs (B, VECTOR_SIZE) float32 for `crops` (B, 256, 256, 3)."""
@@ -77,13 +59,6 @@ class OnnxRuntime:
         # Crops are not copied; bindings would save a copy of 4 kB for each person.
         vectors: Array = self._session.run([OUTPUT], {INPUT: crops})[0]
         return vectors
-
-    def warmup(self, people: int) -> None:
-        """Infer one person; other batch sizes need no preparation."""
-        self.infer(np.zeros((1, 1, 3), np.uint8), np.array([[0.0, 0.0, 1.0]]))
-
-    def memory(self) -> None:
-        """Return None: there is no GPU."""
 
     def close(self) -> None:
         """Free the network; may be called twice."""

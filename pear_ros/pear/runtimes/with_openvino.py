@@ -11,22 +11,19 @@ import numpy as np
 import openvino
 from openvino import properties
 
-from pear_ros.core.people import Array, Image
-from pear_ros.pear.crop import Crops, Squares
+from pear_ros.core.people import Array
+from pear_ros.pear.crop import Crops
 from pear_ros.pear.graph import OUTPUT, Graph
 from pear_ros.pear.prediction import VECTOR_SIZE
-from pear_ros.pear.runtimes.cpu import CropBuffer, has_bf16, thread_count
-from pear_ros.pear.runtimes.runtime import RuntimeInfo, RuntimeUnavailableError
+from pear_ros.pear.runtimes.cpu import CpuRuntime, has_bf16, thread_count
+from pear_ros.pear.runtimes.runtime import RuntimeUnavailableError
 
 PRECISIONS = {"fp32": openvino.Type.f32, "bf16": openvino.Type.bf16}
 """Precisions of the network's backbone."""
 
 
-class OpenVinoRuntime:
+class OpenVinoRuntime(CpuRuntime):
     """PEAR's network by OpenVINO on the CPU: a pear_ros.pear.runtimes.runtime.CropRuntime."""
-
-    info: RuntimeInfo
-    """Its description; `require_accurate` adds the verdict."""
 
     def __init__(self, graph: Graph, precision: str = "fp32") -> None:
         """Load `graph`, which is in fp32, in `precision`, one of PRECISIONS.
@@ -62,22 +59,7 @@ class OpenVinoRuntime:
                 f"OpenVINO {version} cannot load {graph.path}, which may be damaged ({reason}): "
                 "export it again with `pear export-graph`"
             ) from error
-        self._crop = CropBuffer()
-        self.info = RuntimeInfo(
-            name="openvino",
-            version=version,
-            device=f"CPU, {threads} threads",
-            precision=precision,
-            weights=graph.weights,
-            verdict=None,
-        )
-
-    def infer(self, image: Image, places: Squares) -> Array:
-        """Return outputs (B, VECTOR_SIZE) float32 for squares `places` (B, 3) of `image` (H, W, 3).
-
-        Raises ValueError for squares with NaN.
-        """
-        return self.infer_crops(self._crop(image, places))
+        super().__init__("openvino", version, threads, precision, graph.weights)
 
     def infer_crops(self, crops: Crops) -> Array:
         """Return outputs (B, VECTOR_SIZE) float32 for `crops` (B, 256, 256, 3)."""
@@ -87,13 +69,6 @@ class OpenVinoRuntime:
         self._request.infer([openvino.Tensor(crops, shared_memory=True)])
         vectors: Array = self._request.get_tensor(OUTPUT).data.copy()
         return vectors
-
-    def warmup(self, people: int) -> None:
-        """Infer one person: only the first run of all, of any batch size, takes longer."""
-        self.infer(np.zeros((1, 1, 3), np.uint8), np.array([[0.0, 0.0, 1.0]]))
-
-    def memory(self) -> None:
-        """Return None: there is no GPU."""
 
     def close(self) -> None:
         """Free the network; may be called twice."""

@@ -36,7 +36,7 @@ class TensorRtRuntime:
     """PEAR's network by TensorRT on the GPU: a pear_ros.pear.runtimes.runtime.CropRuntime."""
 
     info: RuntimeInfo
-    """Its description; `require_accurate` adds the verdict."""
+    """Description of the runtime; `require_accurate` adds the verdict."""
     max_people: int
     """Largest batch of the engine; more people are inferred in several batches."""
 
@@ -168,7 +168,7 @@ class _Batch:
         self.ran = False
         """Whether it has run before."""
         self._people, self._memory, self._stream = people, memory, stream
-        LOG.forget()
+        LOG.clear()
         strategy = trt.ExecutionContextAllocationStrategy.USER_MANAGED
         context: trt.IExecutionContext | None = engine.create_execution_context(strategy)
         if context is None:
@@ -187,7 +187,7 @@ class _Batch:
         """Enqueue upload, network and download. Raises CudaError and TensorRtError."""
         memory, stream = self._memory, self._stream
         stream.upload(memory.crops, memory.crops_gpu, self._people * _CROP_BYTES)
-        LOG.forget()
+        LOG.clear()
         if not self._context.execute_async_v3(stream.handle):
             raise TensorRtError(f"TensorRT does not run {self._people} people: {LOG.reason()}")
         stream.download(memory.vectors_gpu, memory.vectors, self._people * _VECTOR_BYTES)
@@ -201,7 +201,7 @@ class _Batch:
 
 def _load(plan: bytes | memoryview | mmap) -> trt.ICudaEngine:
     version = tensorrt_version()
-    LOG.forget()
+    LOG.clear()
     try:
         runtime = trt.Runtime(LOG)
     except (RuntimeError, TypeError) as error:
@@ -219,11 +219,11 @@ def _check(engine: trt.ICudaEngine) -> int:
         name: (engine.get_tensor_dtype(name), tuple(engine.get_tensor_shape(name)))
         for name in names
     }
-    wanted = {
+    expected = {
         INPUT: (trt.DataType.UINT8, (-1, *_CROP)),
         OUTPUT: (trt.DataType.FLOAT, (-1, VECTOR_SIZE)),
     }
-    if found != wanted:
+    if found != expected:
         raise TensorRtError(f"the engine is not of PEAR's network: it has {found}")
     profile: list[tuple[int, ...]] = engine.get_tensor_profile_shape(INPUT, 0)
     most = profile[-1]

@@ -33,7 +33,7 @@ class TorchRuntime:
     """PEAR's network by torch: a pear_ros.pear.runtimes.runtime.Runtime."""
 
     info: RuntimeInfo
-    """Its description; `require_accurate` adds the verdict."""
+    """Description of the runtime; `require_accurate` adds the verdict."""
 
     def __init__(
         self, network: PearNetwork, precision: str, device: torch.device, max_people: int

@@ -8,9 +8,9 @@ from geometry_msgs.msg import Quaternion, Transform, TransformStamped
 from std_msgs.msg import Header
 
 OPTICAL_FRAME = "camera_optical_frame"
-"""x right, y down, z forward."""
+"""Name of the optical frame: x right, y down, z forward (REP-103)."""
 LINK_FRAME = "camera_link"
-"""x forward, y left, z up; parent of the optical frame."""
+"""Name of the optical frame's parent: x forward, y left, z up (REP-103)."""
 
 
 def optical_transform(stamp: Time) -> TransformStamped:

@@ -19,6 +19,7 @@ from pear_ros.ros.conversion.depth import depth_from_image
 from pear_ros.ros.conversion.detections import people_in
 from pear_ros.ros.conversion.images import ImageError, bgr_from_compressed, bgr_from_image
 from pear_ros.ros.conversion.intrinsics import CalibrationError, camera_from_info, is_rectified
+from pear_ros.ros.topics import COMPRESSED
 
 IMAGE, CAMERA_INFO, DETECTIONS, DEPTH = "image", "camera_info", "detections", "depth"
 """Kinds of messages that the input of a frame is assembled from."""
@@ -52,10 +53,10 @@ class FrameInput:
     """One image with all that the pipeline takes besides."""
 
     image: Image
-    """(height, width, 3) uint8 BGR."""
+    """(height, width, 3) uint8 image, blue, green and red."""
     camera: Camera
     stamp: float
-    """Seconds, from the image's header."""
+    """Stamp in the image's header, seconds."""
     detections: Sequence[Detection] | None
     """People in the image; None if the pipeline has to detect them."""
     depth: Array | None
@@ -101,7 +102,7 @@ class FrameAssembler:
         self, message: Any, width: int, height: int, parameters: Parameters, issues: list[Issue]
     ) -> Camera:
         """Intrinsics from CameraInfo, else from the parameter field_of_view."""
-        image_topic = self._topics[IMAGE].removesuffix("/compressed")
+        image_topic = self._topics[IMAGE].removesuffix(COMPRESSED)
         cause = MISSING
         try:
             if message is None:

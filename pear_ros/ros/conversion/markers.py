@@ -5,21 +5,20 @@ About 80,000 geometry_msgs/Point objects for each person would take hundreds of 
 the message is serialised once for a set of ids; for each image only the corners of the triangles
 are copied into it. The bytes are those of rclpy's own serialiser.
 
-RViz needs one opaque TRIANGLE_LIST per person with a constant number of points (its fast update
+RViz needs one TRIANGLE_LIST per person with a constant number of points (its fast update
 path), a `ns` for each person, and DELETE for people who are lost.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
 
 import numpy as np
 import numpy.typing as npt
 
 from pear_ros.core.people import Array
-from pear_ros.rendering.colours import id_colour
-from pear_ros.ros.conversion.cdr import ENCAPSULATION, CdrWriter
+from pear_ros.rendering.colours import FAINT, id_colour
+from pear_ros.ros.conversion.cdr import CdrWriter, MessageTemplate, number_indices
 
 LIFETIME_SECONDS = 0.5
 """RViz removes a marker that is not updated within this time, as when the node stops."""
@@ -29,17 +28,6 @@ _ADD, _DELETE = 0, 2
 _POINT_BYTES = 24  # geometry_msgs/Point: three float64
 
 Float64 = npt.NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class _Layout:
-    """The serialised message for one set of ids, with views of the numbers that change."""
-
-    message: npt.NDArray[np.uint8]
-    stamps: list[npt.NDArray[np.int32]]
-    """(2,) seconds and nanoseconds of each marker."""
-    points: list[Float64]
-    """(3 F, 3) corners of each mesh."""
 
 
 class MeshMarkers:
@@ -57,8 +45,12 @@ class MeshMarkers:
             raise ValueError(f"faces name vertices outside 0 to {vertex_count - 1}")
         self._corners = corners
         self._vertices = np.empty((vertex_count, 3), np.float64)
-        self._key: tuple[str, tuple[str, ...], tuple[str, ...]] | None = None
-        self._layout: _Layout
+        self._key: tuple[str, tuple[str, ...], tuple[str, ...], frozenset[str]] | None = None
+        self._template: MessageTemplate
+        self._stamps: npt.NDArray[np.intp]
+        """(N, 2) indices of seconds and nanoseconds of each marker, as int32."""
+        self._points: list[Float64]
+        """(3 F, 3) corners of each mesh, in the template."""
 
     def serialize(
         self,
@@ -67,49 +59,44 @@ class MeshMarkers:
         ids: Sequence[str],
         meshes: Array,
         lost: Sequence[str] = (),
+        faint: Collection[str] = (),
     ) -> bytes:
         """Return a MarkerArray with `meshes` (N, V, 3), one for each of `ids`, that deletes `lost`.
 
         Vertices are in metres in the frame `frame_id`; NaN and infinities are kept. `frame_id` and
-        `stamp` (seconds, nanoseconds): those of the image.
+        `stamp` (seconds, nanoseconds): those of the image. Meshes of `faint` ids are translucent:
+        people whose body was not observed.
         """
-        key = (frame_id, tuple(ids), tuple(lost))
+        key = (frame_id, tuple(ids), tuple(lost), frozenset(faint))
         if key != self._key:
-            self._layout = self._lay_out(*key)
+            self._lay_out(*key)
             self._key = key
-        layout = self._layout
-        for field in layout.stamps:
-            field[:] = stamp
-        for points, mesh in zip(layout.points, meshes, strict=True):
+        self._template.int32[self._stamps] = stamp
+        for points, mesh in zip(self._points, meshes, strict=True):
             # Converted before the gather: each vertex is used six times.
             self._vertices[:] = mesh
             # Any mode but "raise" lets NumPy write straight into `out`; indices were checked.
             np.take(self._vertices, self._corners, axis=0, out=points, mode="clip")
-        return layout.message.tobytes()
+        return self._template.tobytes()
 
-    def _lay_out(self, frame_id: str, ids: Sequence[str], lost: Sequence[str]) -> _Layout:
+    def _lay_out(
+        self, frame_id: str, ids: Sequence[str], lost: Sequence[str], faint: Collection[str]
+    ) -> None:
         writer = CdrWriter()
         stamps: list[int] = []
         points: list[int] = []
         writer.write("I", len(ids) + len(lost))
         for track_id in ids:
-            self._lay_out_marker(writer, frame_id, track_id, _ADD, stamps, points)
+            alpha = FAINT if track_id in faint else 1.0
+            self._lay_out_marker(writer, frame_id, track_id, _ADD, stamps, points, alpha)
         for track_id in lost:
             self._lay_out_marker(writer, frame_id, track_id, _DELETE, stamps, points)
-
-        # Offset by four bytes, so that float64 are aligned in memory as they are in the body.
-        head = len(ENCAPSULATION)
-        memory = np.zeros(head + head + len(writer), np.uint8)
-        message = memory[head:]
-        message[:head] = np.frombuffer(ENCAPSULATION, np.uint8)
-        body = message[head:]
-        body[:] = np.frombuffer(writer.body(), np.uint8)
+        self._template = MessageTemplate(writer)
+        self._stamps = number_indices(stamps, 2, 4)
         size = self._corners.size * _POINT_BYTES
-        return _Layout(
-            message,
-            [body[at : at + 8].view("<i4") for at in stamps],
-            [body[at : at + size].view("<f8").reshape(-1, 3) for at in points],
-        )
+        self._points = [
+            self._template.float64[at // 8 : (at + size) // 8].reshape(-1, 3) for at in points
+        ]
 
     def _lay_out_marker(
         self,
@@ -119,6 +106,7 @@ class MeshMarkers:
         action: int,
         stamps: list[int],
         points: list[int],
+        alpha: float = 1.0,
     ) -> None:
         """Write one visualization_msgs/Marker, field by field."""
         shown = action == _ADD
@@ -129,7 +117,7 @@ class MeshMarkers:
         writer.write("i", 0, _TRIANGLE_LIST, action)  # id, type, action
         writer.write("d", 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0)  # pose
         writer.write("d", 1.0, 1.0, 1.0)  # scale
-        writer.write("f", *id_colour(track_id), 1.0)
+        writer.write("f", *id_colour(track_id), alpha)
         writer.write("i", 0)  # lifetime, whole seconds
         writer.write("I", round(LIFETIME_SECONDS * 1e9))
         writer.write("B", False)  # frame_locked

@@ -18,7 +18,7 @@ from std_msgs.msg import Header
 from pear_msgs.msg import BodyModelInfo, FlameParams, Human, HumanArray, SmplxParams
 from pear_ros.core import people as core
 from pear_ros.core.camera import Camera
-from pear_ros.core.estimate_arrays import ESTIMATE_ARRAYS
+from pear_ros.core.estimate_arrays import ESTIMATE_ARRAYS, POSE_FIELDS
 from pear_ros.core.estimator import Body
 
 _JPEG_QUALITY = 92
@@ -105,18 +105,12 @@ def _human(person: core.Person, camera: Camera) -> Human:
 
 
 def _smplx(parameters: core.SmplxParams) -> SmplxParams:
-    pose = parameters.pose
     message = SmplxParams(
         betas=_floats(parameters.betas), expression=_floats(parameters.expression)
     )
     message.transl = _flat(parameters.transl)
-    message.global_orient = _flat(pose[0])
-    message.body_pose = _flat(pose[1:22])
-    message.jaw_pose = _flat(pose[22])
-    message.leye_pose = _flat(pose[23])
-    message.reye_pose = _flat(pose[24])
-    message.left_hand_pose = _flat(pose[25:40])
-    message.right_hand_pose = _flat(pose[40:55])
+    for name, joints in POSE_FIELDS.items():
+        setattr(message, name, _flat(parameters.pose[joints]))
     return message
 
 

@@ -48,6 +48,8 @@ class ImageResults:
         self.present = [one for one in people.persons if one.state is not TrackingState.LOST]
         """People who are in the image; the other ones have just been lost."""
         self.ids = [person.id for person in self.present]
+        self.unread = [person.id for person in self.present if not person.pose_observed]
+        """Ids of people whose body could not be read."""
 
     @cached_property
     def meshes(self) -> Array:
@@ -67,4 +69,4 @@ class ImageResults:
         """
         stamp = (self.header.stamp.sec, self.header.stamp.nanosec)
         lost = sorted(set(before).difference(self.ids))
-        return markers.serialize(self.header.frame_id, stamp, self.ids, shown, lost)
+        return markers.serialize(self.header.frame_id, stamp, self.ids, shown, lost, self.unread)

@@ -18,7 +18,7 @@ from pear_ros.body.joint_frames import Float64
 from pear_ros.ros.conversion.cdr import CdrWriter, MessageTemplate, number_indices
 
 TRANSFORMS_QOS = QoSProfile(depth=100)
-"""The QoS of tf2_ros."""
+"""QoS of /tf, that of tf2_ros."""
 
 
 def frame_names(track_id: str, joint_names: Sequence[str]) -> list[str]:

@@ -22,7 +22,7 @@ class CoreLogs(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Log one record with the same severity."""
-        # rclpy wants one line of code for each severity.
+        # rclpy requires one line of code for each severity.
         if record.levelno >= logging.ERROR:
             self._logger.error(record.getMessage())
         elif record.levelno >= logging.WARNING:

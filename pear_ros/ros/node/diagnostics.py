@@ -24,10 +24,10 @@ class Report:
     """The state of a node at one moment."""
 
     state: str
-    """State of its life cycle, in a word."""
+    """State of the node's life cycle, in a word."""
     statistics: Statistics
     rates: Mapping[str, float] = field(default_factory=dict)
-    """Rates over the last seconds in Hz, by name."""
+    """Rates over the last seconds, Hz, by name."""
     topics: Mapping[str, str] = field(default_factory=dict)
     """Description of each input topic, by kind."""
     warnings: Sequence[str] = ()

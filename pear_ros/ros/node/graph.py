@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING
 
 from rclpy.node import Node
 
+from pear_ros.ros.topics import COMPRESSED_IMAGE_TYPE, IMAGE_TYPE
+
 if TYPE_CHECKING:
     from rclpy.topic_endpoint_info import TopicEndpointInfo
 
-_IMAGE_TYPES = {"sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage"}
+_IMAGE_TYPES = {IMAGE_TYPE, COMPRESSED_IMAGE_TYPE}
 _MOST_TOPICS = 3
 """Number of topics that a sentence lists."""
 

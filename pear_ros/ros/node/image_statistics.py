@@ -21,11 +21,13 @@ class Statistics:
     """Statistics at one moment. Each received image is in one outcome, or still waiting."""
 
     lost: int = 0
-    """Lost by the middleware, as far as it reports; mostly images too large for its transport."""
+    """Images that the middleware reported as lost, mostly too large for its transport."""
     received: int = 0
+    """Images received."""
     processed: int = 0
+    """Images processed."""
     dropped: int = 0
-    """Replaced by a newer image before they were processed."""
+    """Images that a newer one replaced before they were processed."""
     refused: int = 0
     """Images that could not be decoded."""
     failed: int = 0

@@ -16,6 +16,7 @@ from pear_ros.ros.conversion.frame_input import CAMERA_INFO, DEPTH, DETECTIONS, 
 from pear_ros.ros.node.processor import ImageProcessor
 from pear_ros.ros.node.subscription import FollowingSubscription
 from pear_ros.ros.running import StartError
+from pear_ros.ros.topics import COMPRESSED
 
 _LATEST = 1
 """Queue size of camera_info, of which each message replaces the one before."""
@@ -27,30 +28,33 @@ _QOS_PERIOD_SECONDS = 0.2
 
 
 class Inputs:
-    """Subscribe an ImageProcessor to the topics that the parameters ask for."""
+    """The subscriptions of an ImageProcessor."""
 
     def __init__(
         self,
         node: Node,
-        parameters: Parameters,
         processor: ImageProcessor,
         topics: Mapping[str, str],
     ) -> None:
-        """Subscribe to `topics`, those of `input_topics`. Raises StartError without vision_msgs."""
+        """Subscribe to `topics`, those of `input_topics`, as the processor's parameters ask for.
+
+        Raises StartError without vision_msgs.
+        """
         self._node = node
         self._processor = processor
         self._subscriptions: list[FollowingSubscription] = []
         clock = Clock(clock_type=ClockType.STEADY_TIME)  # simulated time may stand still
         self._timer = node.create_timer(_QOS_PERIOD_SECONDS, self._update_qos, clock=clock)
         try:
-            self._subscribe_all(parameters, topics)
+            self._subscribe_all(topics)
         except Exception:
             self.destroy()
             raise
 
-    def _subscribe_all(self, parameters: Parameters, topics: Mapping[str, str]) -> None:
+    def _subscribe_all(self, topics: Mapping[str, str]) -> None:
         processor = self._processor
-        kind = CompressedImage if parameters.image_transport == "compressed" else ImageMessage
+        compressed = processor.parameters.image_transport == "compressed"
+        kind = CompressedImage if compressed else ImageMessage
         self._subscribe(kind, topics[IMAGE], processor.add_image, _QUEUE_SIZE, processor.count_lost)
         self._subscribe(CameraInfo, CAMERA_INFO, processor.set_camera_info, _LATEST)
         if DETECTIONS in topics:
@@ -91,7 +95,7 @@ def input_topics(node: Node, parameters: Parameters) -> dict[str, str]:
     image = node.resolve_topic_name("image")
     if parameters.image_transport == "compressed":
         # image_transport appends the transport's name to the topic's resolved name.
-        image = f"{image}/compressed"
+        image = f"{image}{COMPRESSED}"
     topics = {IMAGE: image}
     if parameters.detector == "topic":
         topics[DETECTIONS] = node.resolve_topic_name("detections")

@@ -218,7 +218,7 @@ class PearNode(LifecycleNode):
         )
         processor.start()
         self._processor = processor
-        self._inputs = Inputs(self, self._values, processor, topics)
+        self._inputs = Inputs(self, processor, topics)
         self._reporter.set_state("active", topics)
         self.get_logger().info(f"Looking for people in {topics['image']}")
 

@@ -43,7 +43,7 @@ class Watched(NamedTuple):
     points: bool
     body_joint_states: bool
     tf: bool
-    """False while the parameter transforms is off, as /tf always has subscribers on a robot."""
+    """Whether /tf is published: the parameter transforms, as a robot always subscribes to /tf."""
 
 
 class Outputs:
@@ -116,7 +116,9 @@ class Outputs:
             shown: Array = mesh.take(meshes)
         if overlay:
             with statistics.stage("draw"):
-                drawn = draw_overlay(image, people.camera, shown, mesh.faces, results.ids)
+                drawn = draw_overlay(
+                    image, people.camera, shown, mesh.faces, results.ids, faint=results.unread
+                )
 
         with statistics.stage("publish"):
             if watched.humans:

@@ -31,7 +31,7 @@ def declare_parameters(node: Node) -> Parameters:
         try:
             parameter = node.declare_parameter(name, default, descriptor)
         except (InvalidParameterTypeException, InvalidParameterValueException) as error:
-            parameter = in_declared_type(_override(node, name))
+            parameter = in_declared_type(override_of(node, name, default))
             if reason := refusal([parameter], live_only=False):
                 raise ParameterError(reason) from error
             if not _has_declared_type(parameter):
@@ -107,10 +107,13 @@ def _descriptor(name: str) -> ParameterDescriptor:
     return descriptor
 
 
-def _override(node: Node, name: str) -> Parameter[Any]:
-    """The value that the user gave for a parameter that is not declared, of any type."""
+def override_of(node: Node, name: str, default: bool | float | str) -> Parameter[Any]:
+    """Return the parameter `name`, which is not declared, as the user gave it, of any type.
+
+    Its value is `default` where the user gave none. It is not declared afterwards either.
+    """
     # rclpy has it in the text of its errors only; without a type the parameter can be read.
     untyped = ParameterDescriptor(dynamic_typing=True)
-    given: Parameter[Any] = node.declare_parameter(name, DEFAULTS[name], untyped)
+    given: Parameter[Any] = node.declare_parameter(name, default, untyped)
     node.undeclare_parameter(name)
     return given

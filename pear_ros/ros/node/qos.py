@@ -38,6 +38,7 @@ class Incompatible(NamedTuple):
     """A publisher and a subscription of one topic that exchange no messages."""
 
     topic: str
+    """Name of the topic."""
     publisher: str
     """Full name of the publishing node."""
     subscriber: str

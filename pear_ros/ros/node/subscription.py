@@ -12,7 +12,6 @@ from collections.abc import Callable
 from typing import Any
 
 from rclpy.node import Node
-from rclpy.parameter import Parameter
 from rclpy.qos import QoSPolicyKind, QoSProfile, ReliabilityPolicy
 from rclpy.qos_overriding_options import QoSOverridingOptions
 from rclpy.subscription import Subscription
@@ -22,6 +21,7 @@ try:
 except ImportError:  # ROS 2 Humble
     from rclpy.qos_event import SubscriptionEventCallbacks
 
+from pear_ros.ros.node.parameters import override_of
 from pear_ros.ros.node.qos import matching_reliability
 
 _POLICIES = {
@@ -110,7 +110,4 @@ def _is_overridden(node: Node, topic: str) -> bool:
     name = f"qos_overrides.{topic}.subscription.reliability"
     if node.has_parameter(name):  # declared by an earlier subscription that was overridden
         return True
-    parameter: Parameter[Any] = node.declare_parameter(name, "")
-    node.undeclare_parameter(name)
-    given: str = parameter.value
-    return given != ""
+    return bool(override_of(node, name, "").value != "")

@@ -74,7 +74,7 @@ def bodies(pear_assets: Path) -> tuple[PearBody, PearBody]:
     return EhmBody(smplx, flame), smplx
 
 
-def test_crops_are_eight_different_pictures_that_nobody_can_change() -> None:
+def test_crops_are_eight_different_read_only_pictures() -> None:
     crops = bundled_crops()
     assert crops.shape == (8, 256, 256, 3)
     assert crops.dtype == np.uint8

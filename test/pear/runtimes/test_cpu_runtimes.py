@@ -221,14 +221,14 @@ def test_threads_that_share_a_network(
 
         monkeypatch.setattr(shared, "infer_crops", counted)
 
-    def look(number: int) -> list[tuple[Squares, Array]]:
+    def infer_crops(number: int) -> list[tuple[Squares, Array]]:
         random = np.random.default_rng(number)
         counts = [*random.integers(0, 5, 8), 10 if number == 0 else 1]
         wanted = [random.uniform((-50, -50, 90), (150, 90, 280), (count, 3)) for count in counts]
         return [(places, sharing[number].infer(picture(), places)) for places in wanted]
 
     with ThreadPoolExecutor(3) as pool:
-        found = [pair for pairs in pool.map(look, range(3)) for pair in pairs]
+        found = [pair for pairs in pool.map(infer_crops, range(3)) for pair in pairs]
     for places, vectors in found:
         assert vectors.tobytes() == alone.infer(picture(), places).tobytes()
     if name != "torch":
@@ -258,7 +258,7 @@ def test_bf16_is_near(graph: Graph) -> None:
 
 @pytest.mark.parametrize("name", ["onnxruntime", "openvino"])
 @pytest.mark.parametrize("damage", ["cut", "text", "weights", "gone"])
-def test_a_damaged_graph_is_told(name: str, damage: str, graph: Graph, tmp_path: Path) -> None:
+def test_a_damaged_graph_is_reported(name: str, damage: str, graph: Graph, tmp_path: Path) -> None:
     path = tmp_path / graph.path.name
     content = graph.path.read_bytes()
     if damage != "gone":

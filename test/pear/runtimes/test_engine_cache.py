@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 from pear_ros.pear.runtimes.accuracy import Verdict
 from pear_ros.pear.runtimes.engine_cache import EngineCache
 from pear_ros.pear.runtimes.engine_record import EngineKey
+from pear_ros.pear.runtimes.private_files import PrivateFolder
 
 KEY = EngineKey("ab12", "cd34", "fp16", 8, 3, "10.3.0", "Orin", "8.7", "Linux aarch64")
 PLAN = bytes(range(256)) * 40
@@ -80,6 +81,31 @@ def test_what_is_stored_is_found(cache: EngineCache) -> None:
     assert bytes(kept.plan) == PLAN
     assert kept.verdict is None
     assert kept.path == plan_file(cache)
+
+
+def test_folder_that_is_exchanged_after_its_check_is_not_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own, planted = tmp_path / "own", tmp_path / "planted"
+    folder = PrivateFolder(own)
+    for path, content in ((own, b"own"), (planted, b"planted")):
+        PrivateFolder(path).write("plan", content)
+    fstat = os.fstat
+
+    def exchange(descriptor: int) -> os.stat_result:
+        status = fstat(descriptor)
+        if stat.S_ISDIR(status.st_mode) and planted.exists():
+            own.rename(tmp_path / "checked")
+            planted.rename(own)
+        return status
+
+    monkeypatch.setattr(os, "fstat", exchange)
+    assert bytes(folder.read("plan")) == b"own"
+    own.rename(planted)
+    (tmp_path / "checked").rename(own)
+    folder.write("plan", b"new")
+    assert (own / "plan").read_bytes() == b"planted"
+    assert (tmp_path / "checked" / "plan").read_bytes() == b"new"
 
 
 @pytest.mark.parametrize("umask", [0, 0o022])

@@ -37,7 +37,7 @@ from pear_ros.pear.runtimes.engines import (
 from pear_ros.pear.runtimes.precision_fallback import first_available
 from pear_ros.pear.runtimes.reference_crops import bundled_crops
 from pear_ros.pear.runtimes.runtime import RuntimeInfo, RuntimeUnavailableError
-from testing.fake_machine import WEIGHTS, FakeGraphs, fake_machine, fake_reference, forget_modules
+from testing.fake_machine import WEIGHTS, FakeGraphs, fake_machine, fake_reference, unload_modules
 from testing.fakes import FakeCuda
 
 ORIN = Gpu("Orin", (8, 7), 8 << 30, True)
@@ -116,8 +116,8 @@ def maker_of(engines: Engines) -> Maker:
     return engines.compiler
 
 
-def anew(engines: Engines, **changes: Any) -> Engines:
-    """As another process would have it, later."""
+def restarted(engines: Engines, **changes: Any) -> Engines:
+    """Return the engines as a later process would open them."""
     maker = replace(maker_of(engines), built=[], measured=[], runners=[])
     return replace(engines, compiler=maker, cache=EngineCache(engines.cache.folder), **changes)
 
@@ -129,7 +129,7 @@ def test_an_engine_is_built_once(engines: Engines, caplog: pytest.LogCaptureFixt
         "tensorrt", "10.3.0", str(ORIN), "fp16", WEIGHTS, first.info.verdict
     )
     assert first.info.verdict is not None and 0.0 < first.info.verdict.mean_rotation_deg < 1.0
-    later = anew(engines)
+    later = restarted(engines)
     again = later.runtime("fp16")
     assert maker_of(later).built == []
     assert repr(again.info) == repr(first.info)  # There are NaN in it.
@@ -142,13 +142,13 @@ def test_a_kept_verdict_is_not_found_again(
 ) -> None:
     engines.runtime("fp16")
     monkeypatch.setattr(Runner, "infer", None)
-    assert anew(engines).runtime("fp16").info.verdict is not None
+    assert restarted(engines).runtime("fp16").info.verdict is not None
 
 
 def test_another_body_has_a_verdict_of_its_own(engines: Engines) -> None:
     assert math.isnan(engines.runtime("fp16").info.verdict.mean_vertex_mm)  # type: ignore[union-attr]
     body = replace(load_open_body(), name="another")
-    later = anew(engines, body=body)
+    later = restarted(engines, body=body)
     with pytest.MonkeyPatch.context() as patch:  # The open body takes fewer numbers than PEAR has.
         patch.setattr(
             "pear_ros.pear.runtimes.accuracy._vertex_distances", lambda *_: np.array([[0.7]])
@@ -156,7 +156,7 @@ def test_another_body_has_a_verdict_of_its_own(engines: Engines) -> None:
         verdict = later.runtime("fp16").info.verdict
     assert verdict is not None and verdict.mean_vertex_mm == 0.7
     assert maker_of(later).built == []
-    assert anew(engines, body=body).runtime("fp16").info.verdict == verdict
+    assert restarted(engines, body=body).runtime("fp16").info.verdict == verdict
 
 
 @pytest.mark.parametrize("error", [WRONG, math.nan])
@@ -170,7 +170,7 @@ def test_inaccurate_engines_are_refused_once_and_for_all(
     assert [runner.closed for runner in maker_of(engines).runners] == [True, False]
     assert "fp16 cannot be used: it is not accurate enough: " in caplog.text
     assert "; falling back to bf16" in caplog.text
-    later = anew(engines)
+    later = restarted(engines)
     assert first_available(PRECISIONS, later.runtime).info.precision == "bf16"
     assert maker_of(later).built == []
     assert "was not accurate enough when it was built" in caplog.messages[-2]
@@ -183,7 +183,7 @@ def test_precisions_in_which_nothing_can_be_built_are_passed_over(engines: Engin
     assert maker_of(engines).built == ["fp16", "bf16", "fp32"]
 
 
-def test_without_an_accurate_engine_all_reasons_are_told(engines: Engines) -> None:
+def test_without_an_accurate_engine_all_reasons_are_given(engines: Engines) -> None:
     maker_of(engines).errors.update(fp16=WRONG, bf16=math.nan, fp32=RuntimeUnavailableError("full"))
     with pytest.raises(RuntimeUnavailableError) as caught:
         first_available(PRECISIONS, engines.runtime)
@@ -221,7 +221,7 @@ def test_engines_for_something_else_are_not_used(
     change: dict[str, Any], engines: Engines, caplog: pytest.LogCaptureFixture
 ) -> None:
     engines.runtime("fp16")
-    later = anew(engines)
+    later = restarted(engines)
     later = replace(later, compiler=replace(maker_of(later), **change))
     later.runtime("fp16")
     assert maker_of(later).built == ["fp16"]
@@ -230,11 +230,11 @@ def test_engines_for_something_else_are_not_used(
 
 def test_another_graph_or_number_of_people_is_another_engine(engines: Engines) -> None:
     engines.runtime("fp16")
-    later = anew(engines, max_people=2)
+    later = restarted(engines, max_people=2)
     later.runtime("fp16")
     assert maker_of(later).built == ["fp16"]
     engines.graphs.write("fp16", b"another")  # type: ignore[attr-defined]
-    later = anew(engines)
+    later = restarted(engines)
     later.runtime("fp16")
     assert maker_of(later).built == ["fp16"]
 
@@ -243,7 +243,7 @@ def test_an_engine_that_does_not_load_is_built_once_more(
     engines: Engines, caplog: pytest.LogCaptureFixture
 ) -> None:
     engines.runtime("fp16")
-    later = anew(engines)
+    later = restarted(engines)
     maker_of(later).unloadable = RuntimeUnavailableError("TensorRT cannot load the engine: magic")
     assert later.runtime("fp16").info.verdict is not None
     assert maker_of(later).built == ["fp16"]
@@ -252,7 +252,7 @@ def test_an_engine_that_does_not_load_is_built_once_more(
 
 def test_a_gpu_that_is_full_is_no_reason_to_build(engines: Engines) -> None:
     engines.runtime("fp16")
-    later = anew(engines)
+    later = restarted(engines)
     maker_of(later).unloadable = CudaError(
         "cudaMalloc", 2, "cudaErrorMemoryAllocation", "no memory"
     )
@@ -279,7 +279,7 @@ def test_what_a_build_measured_is_there_for_the_next(engines: Engines) -> None:
     assert maker_of(engines).measured == [b"", b"1 builds", b"2 builds"]
 
 
-def test_progress_is_told_and_can_end_it(engines: Engines) -> None:
+def test_progress_is_reported_and_can_end_it(engines: Engines) -> None:
     reported: list[BuildProgress] = []
     replace(engines, progress=reported.append).runtime("fp16")
     assert [progress.done for progress in reported] == [1.0, 1.0, 0.5]
@@ -291,7 +291,7 @@ def test_progress_is_told_and_can_end_it(engines: Engines) -> None:
 
     with pytest.raises(KeyboardInterrupt):
         replace(engines, progress=stop).runtime("bf16")
-    assert anew(engines).runtime("bf16").info.precision == "bf16", "the lock is still held"
+    assert restarted(engines).runtime("bf16").info.precision == "bf16", "the lock is still held"
 
 
 def test_two_at_once_build_one(engines: Engines) -> None:
@@ -302,7 +302,7 @@ def test_two_at_once_build_one(engines: Engines) -> None:
             building.set()
             assert go_on.wait(30)
 
-    slow, other = replace(engines, progress=wait), anew(engines)
+    slow, other = replace(engines, progress=wait), restarted(engines)
     found: list[Any] = []
     threads = [threading.Thread(target=lambda: found.append(slow.runtime("fp16")))]
     threads[0].start()
@@ -362,7 +362,7 @@ def test_without_a_gpu_tensorrt_is_not_imported(
     machine: FakeCuda, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     machine.machine(devices=0)
-    forget_modules(monkeypatch)
+    unload_modules(monkeypatch)
     monkeypatch.setitem(sys.modules, "tensorrt", None)
     with pytest.raises(RuntimeUnavailableError, match="finds no GPU"):
         tensorrt_runtime(None, None, RuntimeChoice())  # type: ignore[arg-type]

@@ -20,8 +20,8 @@ from pear_ros.pear.runtimes.runtime import Runtime, RuntimeInfo
 from pear_ros.pear.runtimes.shared_runtime import is_batch_invariant, share_runtime
 
 IMAGE = np.random.default_rng(1).integers(0, 256, (300, 400, 3), np.uint8)
-FOREVER = 30.0
-"""Seconds that nothing here takes unless a thread waits in vain."""
+TIMEOUT = 30.0
+"""Timeout that is reached only if a thread waits forever, seconds."""
 
 
 class Fake:
@@ -104,7 +104,7 @@ def ask(runtimes: Sequence[Runtime], people: Sequence[int]) -> list[Future[Array
     together = threading.Barrier(len(runtimes))
 
     def infer(runtime: Runtime, count: int) -> Array:
-        together.wait(FOREVER)
+        together.wait(TIMEOUT)
         return runtime.infer(IMAGE, places(count, count))
 
     with ThreadPoolExecutor(len(runtimes)) as pool:
@@ -132,13 +132,13 @@ def three(
     network: FakeOfCrops, window: Callable[[float], None]
 ) -> Iterator[tuple[FakeOfCrops, list[Runtime]]]:
     """Three runtimes that share a network, with batches of up to four, and wait for each other."""
-    window(FOREVER)
+    window(TIMEOUT)
     runtimes = share_runtime(network, 3, 4)
     network.batches.clear()
     start = time.monotonic()
     yield network, runtimes
     close(runtimes)
-    assert time.monotonic() - start < FOREVER, "a thread waited in vain"
+    assert time.monotonic() - start < TIMEOUT, "a thread waited until the timeout"
     assert network.closed == 1
     assert "network" not in {thread.name for thread in threading.enumerate()}
 
@@ -183,7 +183,7 @@ def test_shared_request_waits_for_the_window_only(
         assert len(runtime.infer(IMAGE, places(2))) == 2
         assert runtime.infer(IMAGE, places(0)).shape == (0, VECTOR_SIZE)
     assert network.batches == [2, 2, 2]
-    assert time.monotonic() - start < FOREVER
+    assert time.monotonic() - start < TIMEOUT
     close(runtimes)
 
 

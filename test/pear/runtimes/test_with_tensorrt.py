@@ -227,7 +227,7 @@ def test_a_step_that_fails(module: ModuleType, fake: FakeCuda, call: str) -> Non
 @pytest.mark.parametrize(
     "name", ["cudaFree", "cudaFreeHost", "cudaStreamDestroy", "cudaGraphDestroy"]
 )
-def test_what_cannot_be_freed_is_told_and_the_rest_is_freed(
+def test_what_cannot_be_freed_is_logged_and_the_rest_is_freed(
     module: ModuleType, fake: FakeCuda, name: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     runtime = module.TensorRtRuntime(fake_tensorrt.plan(1), INFO)
@@ -328,7 +328,7 @@ def test_tensorrts_log_goes_to_pythons(
         ("DEBUG", "TensorRT: said INFO"),
     ]
     assert log.reason() == "said INTERNAL_ERROR"
-    log.forget()
+    log.clear()
     assert log.reason() == "it gives no reason"
 
 

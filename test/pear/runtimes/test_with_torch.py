@@ -92,7 +92,7 @@ def test_old_gpus_have_no_bf16(network: Any, monkeypatch: pytest.MonkeyPatch) ->
             TorchRuntime(network, "bf16", torch.device("cuda"), 2)
 
 
-def test_a_gpu_without_memory_is_told(network: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_gpu_without_memory_is_reported(network: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: object) -> None:
         raise torch.OutOfMemoryError("CUDA out of memory.\nDetails")
 
@@ -141,7 +141,7 @@ def test_a_larger_image_gets_its_room(
         image, places = picture(size, size, size), PLACES[:1] * size / 180
         found = path.infer(image, places)
         np.testing.assert_allclose(found, expected(network, image, places), atol=2e-5)
-    assert len(gpu.graphs) == 3, "recorded anew for each larger image, and only then"
+    assert len(gpu.graphs) == 3, "recorded again for each larger image, and only then"
     path.close()
 
 

@@ -1,0 +1,172 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`pear evaluate`: compare what is found with labels, and write tables and picture sheets."""
+
+from __future__ import annotations
+
+import functools
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tqdm import tqdm
+
+from pear_ros.core.configuration import EstimatorChoice, EstimatorError
+from pear_ros.core.parameters import Parameters
+from pear_ros.evaluation.calibrations import read_calibration
+from pear_ros.evaluation.clips import Clip, read_clip, write_clip
+from pear_ros.evaluation.figures import Figures
+from pear_ros.evaluation.keypoint_metrics import common_figures
+from pear_ros.evaluation.labels import LabelError, LabelledPictures
+from pear_ros.evaluation.matching import MatchedPicture
+from pear_ros.evaluation.mediapipe import VARIANTS, BaselineError, MediaPipePose
+from pear_ros.evaluation.methods import Method, PipelineMethod
+from pear_ros.evaluation.pictures import find_people, picture_figures
+from pear_ros.evaluation.readers import read_labels
+from pear_ros.evaluation.report import Report
+from pear_ros.evaluation.sheets import write_sheets
+from pear_ros.evaluation.triangulated_clips import (
+    found_points,
+    read_points,
+    triangulated,
+    view_files,
+)
+from pear_ros.evaluation.views import Found, clip_figures, find_in_view
+from pear_ros.io.video import FrameSource
+
+CALIBRATIONS = (".qca.txt", ".toml")
+"""Suffixes of calibration files."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """What to evaluate, and where results go."""
+
+    labels: Path
+    """File or folder with labels, or a calibration."""
+    images: Path | None
+    """Folder of pictures or videos; None: beside the labels."""
+    points: Path | None
+    """NPZ with 2D points to triangulate, instead of what the estimator finds."""
+    folder: Path
+    parameters: Parameters
+    baseline: bool
+    """Whether MediaPipe Pose is measured as well."""
+    worst: int
+    """Cases on each picture sheet at most."""
+
+
+def evaluate(task: Task) -> int:
+    """Evaluate, write the results and print the tables; return the exit code."""
+    try:
+        task.folder.mkdir(parents=True, exist_ok=True)
+        calibrated = str(task.labels).endswith(CALIBRATIONS)
+        if task.points is not None and not calibrated:
+            raise LabelError(f"--points belong to a calibration ({', '.join(CALIBRATIONS)})")
+        if calibrated:
+            report = _evaluate_calibrated(task)
+        elif task.labels.suffix == ".npz":
+            report = _evaluate_clip(task, read_clip(task.labels, task.images))
+        else:
+            report = _evaluate_pictures(task, read_labels(task.labels, task.images))
+        files = report.save(task.folder)
+    except (OSError, EstimatorError, LabelError, BaselineError) as error:  # among them AssetError
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    print(report.as_text())
+    print(f"\nResults are in {', '.join(str(f.resolve()) for f in (*files, *report.pictures))}")
+    return 0
+
+
+def _evaluate_pictures(task: Task, labels: LabelledPictures) -> Report:
+    view = task.parameters.field_of_view
+    figures: dict[str, Figures] = {}
+    results: list[list[MatchedPicture]] = []
+    for make in _methods(task, still=True):
+        method = make()
+        try:
+            pictures = tqdm(labels.pictures, unit="picture", desc=method.name)
+            results.append(find_people(method, pictures, view))
+        finally:
+            method.close()
+        figures[method.name] = picture_figures(labels, results[-1])
+    if len(results) > 1 and labels.has_keypoints:
+        names = zip(figures, common_figures(results), strict=True)
+        figures = {name: {**figures[name], **shared} for name, shared in names}
+    people = sum(len(picture.people) for picture in labels.pictures)
+    about = [
+        f"{labels.name}: {len(labels.pictures)} pictures with {people} labelled people",
+        f"Each picture on its own, field of view {view:g} degrees",
+        *labels.ignored,
+    ]
+    sheets = write_sheets(labels, results[0], task.folder, task.worst)
+    return Report(labels.name, about, figures, sheets)
+
+
+def _evaluate_clip(
+    task: Task, clip: Clip, about: Sequence[str] = (), known: Mapping[str, Sequence[Found]] = {}
+) -> Report:
+    """Return the report on a clip; `known`: what methods, by name, found in its views."""
+    figures: dict[str, Figures] = {name: clip_figures(clip, found) for name, found in known.items()}
+    last = int(clip.frames.max()) if len(clip.frames) else 0
+    for make in _methods(task, still=False, meshes=clip.vertices is not None)[len(known) :]:
+        method = make()
+        try:
+            found = [
+                find_in_view(method, camera, video, last)
+                for camera, video in zip(clip.cameras, clip.videos, strict=True)
+            ]
+        finally:
+            method.close()
+        figures[method.name] = clip_figures(clip, found)
+    people = clip.joints.shape[1]
+    title = (
+        f"{clip.name}: {len(clip.cameras)} views, {len(clip.frames)} labelled frames with {people} "
+        f"{'person' if people == 1 else 'people'}, {clip.frame_rate:g} frames per second"
+    )
+    return Report(clip.name, [title, *about], figures)
+
+
+def _evaluate_calibrated(task: Task) -> Report:
+    """Triangulate the joints, write triangulated.npz, and evaluate on it."""
+    cameras = read_calibration(task.labels)
+    videos = view_files(task.images or task.labels.parent, [camera.name for camera in cameras])
+    known: dict[str, Sequence[Found]] = {}
+    if task.points is not None:
+        moments = read_points(task.points, len(cameras))
+        source = str(task.points)
+    else:
+        method = _methods(task, still=False)[0]()
+        try:
+            found = [
+                find_in_view(method, c, video) for c, video in zip(cameras, videos, strict=True)
+            ]
+        finally:
+            method.close()
+        known[method.name] = found
+        moments = found_points(found)
+        source = f"what {method.name} found in the views: figures in space are relative to that"
+    rate = FrameSource(str(videos[0])).frame_rate or 30.0
+    clip, error = triangulated(task.labels.name.partition(".")[0], cameras, videos, moments, rate)
+    write_clip(task.folder / "triangulated.npz", clip)
+    about = [f"Joints in space are triangulated (triangulated.npz) from {source}", error]
+    return _evaluate_clip(task, clip, about, known)
+
+
+def _methods(task: Task, *, still: bool, meshes: bool = False) -> list[Callable[[], Method]]:
+    """Return functions that make the methods, one after the other: each holds its models."""
+    makers: list[Callable[[], Method]] = [lambda: _pipeline(task.parameters, meshes)]
+    if task.baseline:
+        makers += [functools.partial(MediaPipePose, variant, still) for variant in VARIANTS]
+    return makers
+
+
+def _pipeline(parameters: Parameters, meshes: bool) -> Method:
+    from pear_ros.estimators.factory import make_estimator
+    from pear_ros.estimators.landmark_estimator import LandmarkEstimator
+    from pear_ros.pipeline import Pipeline
+
+    estimator = make_estimator(EstimatorChoice.of(parameters))
+    pipeline = Pipeline(estimator, settings=parameters)
+    shown = estimator if isinstance(estimator, LandmarkEstimator) else None
+    return PipelineMethod(pipeline, shown, meshes)

@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Evaluation on labelled pictures, each on its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import cv2
+
+from pear_ros.core.camera import Camera
+from pear_ros.core.people import Image
+from pear_ros.evaluation.detection_metrics import detection_figures
+from pear_ros.evaluation.figures import Figures
+from pear_ros.evaluation.keypoint_metrics import keypoint_figures
+from pear_ros.evaluation.labels import LabelError, LabelledPicture, LabelledPictures
+from pear_ros.evaluation.matching import MatchedPicture, match
+from pear_ros.evaluation.methods import Method
+
+
+def read_picture(labelled: LabelledPicture) -> Image:
+    """Return the picture (height, width, 3) BGR of a label. Raises LabelError."""
+    image: Any = cv2.imread(str(labelled.path), cv2.IMREAD_COLOR)
+    if image is None:
+        raise LabelError(f"{labelled.path} cannot be decoded; remove it and its labels")
+    return image  # type: ignore[no-any-return]
+
+
+def find_people(
+    method: Method, pictures: Iterable[LabelledPicture], field_of_view: float
+) -> list[MatchedPicture]:
+    """Return what `method` finds in each picture, as if there were no other.
+
+    `field_of_view`: of all cameras, degrees across the longer side. Raises LabelError.
+    """
+    results = []
+    for index, labelled in enumerate(pictures):
+        image = read_picture(labelled)
+        height, width = image.shape[:2]
+        method.reset()
+        found = method(image, Camera.from_field_of_view(width, height, field_of_view), 0.0)
+        results.append(match(index, labelled.people, found))
+    return results
+
+
+def picture_figures(labels: LabelledPictures, results: Sequence[MatchedPicture]) -> Figures:
+    """Return the figures of a method's `results` on pictures."""
+    figures = dict(detection_figures(results))
+    if labels.has_keypoints or any(p.head is not None for one in results for p in one.people):
+        figures.update(keypoint_figures(results))
+    return figures

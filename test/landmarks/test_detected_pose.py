@@ -1,0 +1,164 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Landmarks of detected people: regions, frames, agreement, and what is believed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pear_ros.core.people import Array, Image
+from pear_ros.landmarks.detected_pose import (
+    LENGTHS,
+    MIN_AGREEMENT,
+    agreement,
+    follow_pose,
+    framed,
+    read_pose,
+    roi_of_length,
+)
+from pear_ros.landmarks.roi import FramedRoi, Roi
+from pear_ros.landmarks.topology import NUM_POSE, Pose
+from pear_ros.landmarks.types import PoseLandmarks
+
+WIDTH, HEIGHT = 640, 480
+IMAGE = np.full((HEIGHT, WIDTH, 3), 200, np.uint8)
+
+corners = st.tuples(
+    st.floats(-300, WIDTH + 300),
+    st.floats(-300, HEIGHT + 300),
+    st.floats(0, 900),
+    st.floats(0, 900),
+)
+_FACE = Pose.MOUTH_RIGHT + 1
+boxes = corners.map(lambda c: np.array([c[0], c[1], c[0] + c[2], c[1] + c[3]], np.float32))
+
+
+def box_of(*edges: float) -> Array:
+    return np.array(edges, np.float32)
+
+
+def pose_in(box: Array, presence: float = 1.0, roi: Roi | None = None) -> PoseLandmarks:
+    """Landmarks of a face at the top of a box and of a body on its diagonal."""
+    points = np.empty((NUM_POSE, 2))
+    points[:_FACE] = (box[0] + box[2]) / 2, box[1]
+    points[_FACE:] = box[:2] + np.linspace(0.0, 1.0, NUM_POSE - _FACE)[:, None] * (
+        box[2:] - box[:2]
+    )
+    image = np.column_stack([points, np.zeros(NUM_POSE)]).astype(np.float32)
+    probabilities = np.full(NUM_POSE, presence, np.float32)
+    region = roi or Roi.from_box(box, 1.25)
+    return PoseLandmarks(image, image, probabilities, probabilities, 1.0, region)
+
+
+@given(boxes, st.floats(1.0, 3.0))
+def test_region_hangs_from_the_top_of_the_box(box: Array, length: float) -> None:
+    roi = roi_of_length(box, length)
+    x0, y0, x1, y1 = box
+    whole = length * (y1 - y0)
+    assert roi.x == pytest.approx((x0 + x1) / 2, abs=0.1)
+    assert roi.y - roi.size / 2 <= y0 + 0.1
+    assert roi.y + roi.size / 2 >= y0 + whole - 0.1
+    assert roi.size >= max(1.0, x1 - x0)
+
+
+@given(boxes)
+def test_frame_lies_inside_the_image_and_holds_the_box(box: Array) -> None:
+    x0, y0, x1, y1 = framed(Roi(10.0, 10.0, 50.0), box, IMAGE).frame
+    assert 0 <= x0 < x1 <= WIDTH
+    assert 0 <= y0 < y1 <= HEIGHT
+    inside = np.clip(box, 0, [WIDTH, HEIGHT, WIDTH, HEIGHT])
+    if (inside[2:] - inside[:2]).min() > 1.0:
+        assert x0 <= inside[0] and y0 <= inside[1] and x1 >= inside[2] and y1 >= inside[3]
+
+
+@given(st.floats(-200, 800), st.floats(-200, 700), st.floats(20, 900), st.floats(-3, 3))
+def test_crop_of_a_framed_region_is_that_of_the_image_with_all_else_black(
+    x: float, y: float, size: float, angle: float
+) -> None:
+    rng = np.random.default_rng(0)
+    image: Image = cv2.resize(rng.integers(0, 256, (12, 16, 3), np.uint8), (WIDTH, HEIGHT))
+    frame = (100, 50, 400, 330)
+    black = np.zeros_like(image)
+    black[50:330, 100:400] = image[50:330, 100:400]
+    crop = FramedRoi(x, y, size, angle, frame).crop(image, 64)
+    expected = Roi(x, y, size, angle).crop(black, 64, cv2.BORDER_CONSTANT)
+    assert np.abs(crop.astype(int) - expected).mean() < 1.0
+
+
+@given(boxes, boxes)
+def test_agreement_is_a_share(first: Array, second: Array) -> None:
+    assert 0.0 <= agreement(pose_in(first), second, IMAGE) <= 1.0
+
+
+def test_agreement_is_high_only_where_visible_landmarks_fill_the_box() -> None:
+    box = box_of(100, 100, 300, 400)
+    inner = pose_in(box_of(120, 130, 280, 370))
+    assert agreement(inner, box, IMAGE) > 0.8
+    assert agreement(pose_in(box_of(320, 130, 480, 370)), box, IMAGE) < 0.1, "of a neighbour"
+    assert agreement(pose_in(box_of(120, 130, 280, 220)), box, IMAGE) < MIN_AGREEMENT, "squeezed"
+    assert agreement(pose_in(box, presence=0.2), box, IMAGE) == 0.0, "none is visible"
+
+
+def test_landmarks_without_any_score_are_not_believed() -> None:
+    box = box_of(100, 100, 300, 400)
+    assert read_pose(IMAGE, box, lambda *_: pose_in(box)).believed
+    assert not read_pose(IMAGE, box, lambda *_: replace(pose_in(box), score=0.03)).believed
+
+
+def test_agreement_ignores_landmarks_outside_the_image() -> None:
+    box = box_of(100, 200, 300, HEIGHT)
+    partly_outside = pose_in(box)
+    partly_outside.image[-4:, 0] += 500.0
+    assert agreement(partly_outside, box, IMAGE) > 0.6
+
+
+def test_read_pose_tries_a_longer_body_until_landmarks_fill_the_box() -> None:
+    box = box_of(100, 100, 300, 400)
+    looks: list[Roi] = []
+
+    def detect(image: Image, roi: Roi) -> PoseLandmarks:
+        looks.append(roi)
+        long = roi_of_length(box, LENGTHS[1]).size
+        right = roi.size >= 0.9 * long
+        return pose_in(box if right else box_of(150, 100, 200, 200), roi=roi)
+
+    read = read_pose(IMAGE, box, detect)
+    assert read.believed
+    assert len(looks) == 4, "two for each length"
+    assert all(isinstance(roi, FramedRoi) for roi in looks)
+    looks.clear()
+    assert not read_pose(IMAGE, box, detect, LENGTHS[:1]).believed
+    assert len(looks) == 2
+
+
+def test_refined_landmarks_are_taken_unless_only_the_first_are_believed() -> None:
+    box = box_of(100, 100, 300, 400)
+    good, better, wrong = (pose_in(box), pose_in(box), pose_in(box_of(0, 0, 50, 50)))
+
+    def read(first: PoseLandmarks, second: PoseLandmarks) -> PoseLandmarks:
+        return read_pose(IMAGE, box, lambda *_: first, refine=lambda *_: second).pose
+
+    assert read(good, better) is better
+    assert read(good, wrong) is good
+    assert read(wrong, good) is good
+
+
+def test_landmarks_that_moved_to_a_neighbour_are_reset_by_one_fresh_look() -> None:
+    box, other = box_of(100, 100, 200, 400), box_of(260, 100, 360, 400)
+    looks: list[Roi] = []
+
+    def detect(image: Image, roi: Roi) -> PoseLandmarks:
+        looks.append(roi)
+        return pose_in(box if abs(roi.x - 150) < 40 else other, roi=replace(roi))
+
+    assert follow_pose(IMAGE, box, Roi(150, 250, 400), detect).believed
+    assert len(looks) == 1
+    read = follow_pose(IMAGE, box, Roi(310, 250, 400), detect)
+    assert read.believed
+    assert len(looks) == 3
+    assert np.array_equal(read.pose.image[_FACE, :2], box[:2])
