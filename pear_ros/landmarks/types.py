@@ -31,6 +31,8 @@ class PoseLandmarks:
     """Probability that there is a person."""
     roi: Roi
     """Region of interest of this person in the next image."""
+    swappable: bool = True
+    """Whether the model may have confused front and back; the heavy one does not."""
 
 
 @dataclass(frozen=True)
