@@ -162,11 +162,13 @@ def _methods(task: Task, *, still: bool, meshes: bool = False) -> list[Callable[
 
 
 def _pipeline(parameters: Parameters, meshes: bool) -> Method:
+    from pear_ros.detection.detectors import make_detector
     from pear_ros.estimators.factory import make_estimator
     from pear_ros.estimators.landmark_estimator import LandmarkEstimator
     from pear_ros.pipeline import Pipeline
 
     estimator = make_estimator(EstimatorChoice.of(parameters))
-    pipeline = Pipeline(estimator, settings=parameters)
+    detector = make_detector(min_score=parameters.min_detection_score)
+    pipeline = Pipeline(estimator, detector, parameters)
     shown = estimator if isinstance(estimator, LandmarkEstimator) else None
     return PipelineMethod(pipeline, shown, meshes)
