@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from pear_ros.core.boxes import iou_matrix, move_boxes, same_person
+from pear_ros.core.boxes import intersection_area, iou_matrix, move_boxes, same_person
 from pear_ros.core.camera import Camera
 from pear_ros.core.estimator import Detection, Region
 from pear_ros.core.people import Array, Estimate, Person, TrackingState
@@ -25,6 +25,11 @@ from pear_ros.tracking.kalman import Doubles, RootStates
 from pear_ros.tracking.plan import TrackingPlan
 from pear_ros.tracking.track import Track, translate_person
 
+_INSIDE = 0.8
+"""Share of a detection that lies in the predicted box of the person of whom it shows a part."""
+_PART = 0.6
+"""Area of such a detection over the predicted box's at most: detectors miss limbs, and boxes may be
+of the image before."""
 _SAME_DETECTION_IOU = 0.6
 """Boxes with a larger IoU belong to one person, even if the detector distinguishes people."""
 _CONFIRMING_SCORE = 0.5
@@ -193,7 +198,8 @@ class Tracker(Stateful):
             return replace(track, region=track.region and Region(track.region.id, full_box))
         if track.region is None or not same_person(box, detection.box):
             return replace(track, region=self._new_region(detection), misses=0)
-        region = Region(track.region.id, detection.box, detection.score)
+        part = in_sight and track.person.pose_observed and _is_part(detection.box, full_box)
+        region = Region(track.region.id, full_box if part else detection.box, detection.score)
         return replace(track, region=region, misses=0)
 
     def _new_region(self, detection: Detection) -> Region:
@@ -272,6 +278,13 @@ def _is_detected_in(region: Region, detection: Detection) -> bool:
         return same_person(region.box, detection.box)
     iou = iou_matrix(region.box[None], detection.box[None])[0, 0]
     return bool(iou > _SAME_DETECTION_IOU)
+
+
+def _is_part(box: Array, whole: Array) -> bool:
+    """Whether a box (4,) shows only a part of a person in the box `whole` (4,)."""
+    area, whole_area = (float(np.prod(one[2:] - one[:2])) for one in (box, whole))
+    inside = intersection_area(box, whole) > _INSIDE * area
+    return inside and area < _PART * whole_area
 
 
 def _roots(estimates: Sequence[Estimate]) -> Doubles:
