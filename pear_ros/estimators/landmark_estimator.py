@@ -24,8 +24,9 @@ from pear_ros.landmarks.holistic import (
     HolisticLandmarks,
     PendingLandmarks,
     PersonStart,
+    ProposedPerson,
 )
-from pear_ros.landmarks.pose import roi_from_box, sufficiently_visible, visible_box
+from pear_ros.landmarks.pose import sufficiently_visible, visible_box
 from pear_ros.landmarks.types import PersonLandmarks, PoseLandmarks
 from pear_ros.landmarks.undistort import undistorted_part, undistorted_pose
 
@@ -236,7 +237,7 @@ def _start(region: Region, state: _RegionState | None) -> PersonStart | None:
     if unread:
         # The box may have been of a part of the body: here nothing around it is black.
         return roi_of_length(region.box, LENGTHS[0]) if unread % _UNREAD_INTERVAL == 0 else None
-    return landmarks or roi_from_box(region.box)
+    return landmarks or ProposedPerson(region.box)
 
 
 def _doubtful(regions: Sequence[Region], states: Sequence[_RegionState | None]) -> set[int]:

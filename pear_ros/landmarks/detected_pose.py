@@ -184,7 +184,8 @@ def _shown_box(pose: PoseLandmarks, image: Image) -> Array | None:
         shown = np.vstack([shown, eyes + _CROWN * (eyes - mouth)])
     low, high = shown.min(axis=0), shown.max(axis=0)
     margin = VISIBLE_MARGIN * float((high - low).max())
-    return np.concatenate([np.maximum(low - margin, 0.0), np.minimum(high + margin, size)])
+    low, high = np.maximum(low - margin, 0.0), np.minimum(high + margin, size)
+    return np.asarray(np.concatenate([low, high]), np.float32)
 
 
 def _look(image: Image, box: Array, roi: Roi, detect: PoseDetection) -> ReadPose:

@@ -20,7 +20,7 @@ from pear_ros.io.downloads import AssetError
 from pear_ros.landmarks.detected_pose import LENGTHS, follow_pose, read_pose
 from pear_ros.landmarks.face import FaceModel
 from pear_ros.landmarks.hands import HandModel
-from pear_ros.landmarks.pose import PoseModel
+from pear_ros.landmarks.pose import MIN_SCORE, PoseModel, roi_from_box
 from pear_ros.landmarks.roi import Roi
 from pear_ros.landmarks.topology import Pose
 from pear_ros.landmarks.types import FaceLandmarks, HandLandmarks, PersonLandmarks, PoseLandmarks
@@ -72,7 +72,15 @@ class DetectedPerson:
     """Where they are unknown: lengths of the body, over the height of the box, to try."""
 
 
-PersonStart = Roi | PersonLandmarks | DetectedPerson
+@dataclass(frozen=True)
+class ProposedPerson:
+    """A box in which there may be a person."""
+
+    box: Array
+    """(4,) x0 y0 x1 y1, pixels."""
+
+
+PersonStart = Roi | PersonLandmarks | DetectedPerson | ProposedPerson
 """What is known of a person before landmarks are detected: a proposed region of interest, the
 landmarks in the image before, or a detection in this image."""
 
@@ -201,16 +209,22 @@ class HolisticLandmarks:
             refine = model if model is not models.pose else None
             if isinstance(person, Roi):
                 pose = model.detect(image, person, proposed=True)
-                return pose and _Body(pose)
+                return _Body(pose) if pose else None
+            if isinstance(person, ProposedPerson):
+                pose = model.detect(image, roi_from_box(person.box), proposed=True)
+                if pose is None:
+                    read = read_pose(image, person.box, models.pose, LENGTHS[1:])
+                    pose = read.pose if read.believed and read.pose.score >= MIN_SCORE else None
+                return _Body(pose) if pose else None
             if isinstance(person, PersonLandmarks):
                 pose = model.detect(image, person.pose.roi, vouched=person.vouched)
-                return pose and _Body(pose, person.disagreements)
+                return _Body(pose, person.disagreements) if pose else None
             if person.landmarks is None:
                 read = read_pose(image, person.box, models.pose, person.lengths, refine)
                 return _Body(read.pose) if read.believed else None
             known = person.landmarks
             followed = follow_pose(image, person.box, known.pose, model, known.disagreements)
-            return followed and _Body(followed.pose, followed.disagreements)
+            return _Body(followed.pose, followed.disagreements) if followed else None
 
     def _hand(
         self, image: Image, pose: PoseLandmarks, previous: HandLandmarks | None, side: str
