@@ -641,7 +641,7 @@ def test_proposal_beside_a_person_who_is_missed_is_nobody_new(score: float, ids:
     tracker, one = Tracker(), Standing(0.0)
     for n in range(30):
         step(tracker, [one], n * FRAME)
-    limb, beside = Standing(0.4, 12.0), Standing(2.0)
+    limb, beside = Standing(0.8, 12.0, betas=2.0), Standing(2.0)
     plan = tracker.predict([Detection(beside.box, score)], 1.0)
     estimates = [limb.estimate() if region in plan.new_regions else None for region in plan.regions]
     assert [person.id for person in tracker.update(plan, estimates, CAMERA)] == ids
