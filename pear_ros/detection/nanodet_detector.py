@@ -7,7 +7,9 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from pear_ros.core.boxes import iou_matrix, same_person
+import numpy as np
+
+from pear_ros.core.boxes import intersection_area, iou_matrix, same_person
 from pear_ros.core.estimator import Detection
 from pear_ros.core.parameters import Parameters
 from pear_ros.core.people import Array, Image
@@ -29,6 +31,8 @@ Things that resemble people are detected again and again, but with lower scores;
 vary as they move.
 """
 
+_MIN_INSIDE = 0.5
+"""Share of a track's predicted box inside the image from which on the person is looked for."""
 _MAX_MISSES = 2
 """Successive searches that may miss a person who keeps being detected with low scores."""
 _UNCHANGED_IOU = 0.8
@@ -46,7 +50,11 @@ class NanoDetDetector:
     Scores have a hysteresis, as in a video one false detection follows the other: a person whose
     score was CONFIDENT_SCORE once keeps being detected from the least score up. Other detections of
     low score are returned as proposals, which the estimator has to judge, and are proposed again
-    when their box has changed.
+    when their box has changed. So a person whom this detector returns with a score can be published
+    at once, even if the body cannot be read.
+
+    In fast motion people score low: predicted boxes of tracks that were not measured are proposals,
+    too, at most as often as there are searches.
     """
 
     def __init__(self, min_score: float = Parameters.min_detection_score) -> None:
@@ -86,6 +94,7 @@ class NanoDetDetector:
         if not first and 0.0 < since_search < interval - _TOLERANCE:
             return found
         self._last_search = stamp
+        found += _proposals(coasting, found, size)
         if not first and tracked and 0.0 < since_last <= MAX_DELAY:
             self._search.start(self._detect, image)
             return found
@@ -141,3 +150,19 @@ class NanoDetDetector:
     def close(self) -> None:
         """Stop the thread; the detector cannot be used afterwards."""
         self._search.close()
+
+
+def _proposals(
+    coasting: Sequence[Array], found: Sequence[Detection], size: tuple[int, int]
+) -> list[Detection]:
+    """Return predicted boxes (4,) of tracks, without those found or mostly outside the image.
+
+    `size`: width and height of the image, pixels.
+    """
+    image = np.array([0.0, 0.0, *size], np.float32)
+    return [
+        Detection(box)
+        for box in coasting
+        if intersection_area(box, image) > _MIN_INSIDE * float(np.prod(box[2:] - box[:2]))
+        and not any(same_person(box, detection.box) for detection in found)
+    ]

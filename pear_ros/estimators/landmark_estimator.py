@@ -18,14 +18,15 @@ from pear_ros.core.state import Stateful
 from pear_ros.fitting import BodyFit, BodyFitter, PartFitter
 from pear_ros.fitting.body_in_box import BodyInBox
 from pear_ros.fitting.joint_visibility import joint_visibility
-from pear_ros.landmarks.detected_pose import LENGTHS
+from pear_ros.landmarks.detected_pose import LENGTHS, roi_of_length
 from pear_ros.landmarks.holistic import (
     DetectedPerson,
     HolisticLandmarks,
     PendingLandmarks,
     PersonStart,
+    ProposedPerson,
 )
-from pear_ros.landmarks.pose import roi_from_box, sufficiently_visible, visible_box
+from pear_ros.landmarks.pose import sufficiently_visible, visible_box
 from pear_ros.landmarks.types import PersonLandmarks, PoseLandmarks
 from pear_ros.landmarks.undistort import undistorted_part, undistorted_pose
 
@@ -44,6 +45,8 @@ _DOUBTFUL_MISMATCH = 0.015
 """Mismatch above which a fit is in doubt."""
 _MAX_ACCURATE = 4
 """Number of new people in one image who get the more accurate model at most: it takes longer."""
+_UNREAD_INTERVAL = 3
+"""Images from one look at a person whose body cannot be read to the next, without detections."""
 _MAX_UNREAD_TIME = 1.5
 """Seconds for which a person whose body cannot be read keeps the last known pose; then the body is
 at rest."""
@@ -62,7 +65,7 @@ class _RegionState:
     stamp: float = -math.inf
     """Stamp of the last fit, seconds."""
     unread: int = 0
-    """Number of detections since the last fit in which the body could not be read."""
+    """Images since a detected person's body could not be read; 0: it was read in the last one."""
 
 
 class LandmarkEstimator(Stateful):
@@ -127,7 +130,8 @@ class LandmarkEstimator(Stateful):
             else:
                 estimates.append(None)
                 if state:
-                    states[region.id] = replace(state, landmarks=None)
+                    unread_images = state.unread + 1 if state.unread else 0
+                    states[region.id] = replace(state, landmarks=None, unread=unread_images)
         self._states = states
         return estimates
 
@@ -225,14 +229,15 @@ class LandmarkEstimator(Stateful):
 def _start(region: Region, state: _RegionState | None) -> PersonStart | None:
     """Return what is known of the person in a region; None: there is nothing to be looked at."""
     landmarks = state.landmarks if state else None
+    unread = state.unread if state else 0
     if not math.isnan(region.score):
-        unread = state.unread if state else 0
         # One length in each image is tried again.
         lengths = (LENGTHS[unread % len(LENGTHS)],) if unread else LENGTHS
         return DetectedPerson(region.box, landmarks, lengths)
-    if state and state.unread:
-        return None  # Without a detector the body can be read even less.
-    return landmarks or roi_from_box(region.box)
+    if unread:
+        # The box may have been of a part of the body: here nothing around it is black.
+        return roi_of_length(region.box, LENGTHS[0]) if unread % _UNREAD_INTERVAL == 0 else None
+    return landmarks or ProposedPerson(region.box)
 
 
 def _doubtful(regions: Sequence[Region], states: Sequence[_RegionState | None]) -> set[int]:

@@ -76,3 +76,5 @@ class PersonLandmarks:
     """Images since the person was found first."""
     vouched: bool = False
     """Whether a detector found the person, in this image or an earlier one."""
+    disagreements: int = 0
+    """Successive detections of the person that were elsewhere than the body's landmarks."""

@@ -14,7 +14,9 @@ from hypothesis import strategies as st
 from pear_ros.core.people import Array, Image
 from pear_ros.landmarks.detected_pose import (
     LENGTHS,
+    MAX_DISAGREEMENTS,
     MIN_AGREEMENT,
+    PoseDetection,
     agreement,
     follow_pose,
     framed,
@@ -148,17 +150,62 @@ def test_refined_landmarks_are_taken_unless_only_the_first_are_believed() -> Non
     assert read(wrong, good) is good
 
 
-def test_landmarks_that_moved_to_a_neighbour_are_reset_by_one_fresh_look() -> None:
-    box, other = box_of(100, 100, 200, 400), box_of(260, 100, 360, 400)
+NEIGHBOUR = box_of(260, 100, 360, 400)
+
+
+def following(box: Array) -> tuple[list[Roi], PoseDetection]:
+    """Return the regions looked at, and a model that sees a person in a box and the neighbour."""
     looks: list[Roi] = []
 
     def detect(image: Image, roi: Roi) -> PoseLandmarks:
         looks.append(roi)
-        return pose_in(box if abs(roi.x - 150) < 40 else other, roi=replace(roi))
+        return pose_in(box if abs(roi.x - 150) < 40 else NEIGHBOUR, roi=replace(roi))
 
-    assert follow_pose(IMAGE, box, Roi(150, 250, 400), detect).believed
+    return looks, detect
+
+
+def known_at(x: float) -> PoseLandmarks:
+    """Landmarks in the image before, whose region is around `x`."""
+    return pose_in(box_of(x - 50, 100, x + 50, 400), roi=Roi(x, 250, 400))
+
+
+@pytest.mark.parametrize(
+    "detected",
+    [(100, 100, 200, 400), (100, 100, 200, 220), (80, 60, 260, 430), (130, 90, 230, 380)],
+)
+def test_landmarks_that_follow_a_person_are_believed_where_the_box_overlaps_them(
+    detected: tuple[float, ...],
+) -> None:
+    """The box may be of a part of the person, or an image old."""
+    box = box_of(100, 100, 200, 400)
+    looks, detect = following(box)
+    followed = follow_pose(IMAGE, box_of(*detected), known_at(150), detect)
+    assert followed is not None and followed.disagreements == 0
     assert len(looks) == 1
-    read = follow_pose(IMAGE, box, Roi(310, 250, 400), detect)
-    assert read.believed
-    assert len(looks) == 3
+    assert np.array_equal(followed.pose.image[_FACE, :2], box[:2])
+
+
+def test_landmarks_that_moved_to_a_neighbour_are_reset_by_one_fresh_look() -> None:
+    box = box_of(100, 100, 200, 400)
+    looks, detect = following(box)
+    read = follow_pose(IMAGE, box, known_at(310), detect)
+    assert read is not None and read.believed and read.disagreements == 0
+    assert len(looks) == 2
     assert np.array_equal(read.pose.image[_FACE, :2], box[:2])
+
+
+def test_landmarks_elsewhere_are_kept_for_a_few_detections_only() -> None:
+    """Where the person whom the detector has seen cannot be read."""
+    _, detect = following(box_of(100, 100, 150, 150))
+    box = box_of(100, 100, 200, 400)
+    kept = 0
+    while followed := follow_pose(IMAGE, box, known_at(310), detect, kept):
+        kept = followed.disagreements
+        assert np.array_equal(followed.pose.image[_FACE, :2], NEIGHBOUR[:2])
+    assert kept == MAX_DISAGREEMENTS
+
+
+def test_landmarks_of_low_score_are_followed_nowhere() -> None:
+    box = box_of(100, 100, 200, 400)
+    detect: PoseDetection = lambda *_: replace(pose_in(box), score=0.05)  # noqa: E731
+    assert follow_pose(IMAGE, box, known_at(150), detect) is None
