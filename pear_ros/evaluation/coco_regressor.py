@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """COCO's keypoints of a body: labels name points on the skin, which are no joints of SMPL-X.
 
-Labelled hips and shoulders are higher than the joints; nose, eyes and ears lie on the face. As SMPL's regressors of COCO's keypoints (Loper et al., SIGGRAPH Asia 2015;
-Bogo et al., ECCV 2016) do, each keypoint is placed on the body, here by an offset from one joint
-along its axes, in proportion to the body's size. The offsets are those of BlazePose's landmarks of
-the same name (pear_ros.fitting.landmark_places). They come from renders and from photographs of
-faces, not from labels. Any body in SMPL-X's layout has keypoints by them.
+Labelled hips and shoulders are higher than the joints; nose, eyes and ears lie on the face. As
+SMPL's regressors of COCO's keypoints (Loper et al., SIGGRAPH Asia 2015; Bogo et al., ECCV 2016) do,
+each keypoint is placed on the body, here by an offset from one joint along its axes, in proportion
+to the body's size. The offsets are those of BlazePose's landmarks of the same name
+(pear_ros.fitting.landmark_places). They come from renders and from photographs of faces, not from
+labels. Any body in SMPL-X's layout has keypoints by them.
 """
 
 from __future__ import annotations
