@@ -19,6 +19,7 @@ from pear_ros.ros.conversion.depth import depth_from_image
 from pear_ros.ros.conversion.detections import people_in
 from pear_ros.ros.conversion.images import ImageError, bgr_from_compressed, bgr_from_image
 from pear_ros.ros.conversion.intrinsics import CalibrationError, camera_from_info, is_rectified
+from pear_ros.ros.conversion.notes import Note
 from pear_ros.ros.topics import COMPRESSED
 
 IMAGE, CAMERA_INFO, DETECTIONS, DEPTH = "image", "camera_info", "detections", "depth"
@@ -33,18 +34,22 @@ class UnreadableError(ValueError):
 
 @dataclass(frozen=True)
 class Issue:
-    """A fault of one input of a frame, which is processed without that input."""
+    """A fault of one input of a frame, which is processed all the same."""
 
     kind: str
-    """CAMERA_INFO, DETECTIONS or DEPTH."""
+    """IMAGE, CAMERA_INFO, DETECTIONS or DEPTH."""
     cause: str
     """Short name of the fault, the same for all faults alike; MISSING if there is no message."""
     text: str
     """A sentence for the user, without its full stop."""
+    used: bool = False
+    """Whether the input is used, as something in it could be mended or left out."""
 
     @property
     def name(self) -> str:
-        """What the frame lacks, for statistics: "no intrinsics", "no detections", "no depth"."""
+        """Name for statistics: what the frame lacks, as "no depth", or "image: dark" if `used`."""
+        if self.used:
+            return f"{self.kind}: {self.cause}"
         return "no intrinsics" if self.kind == CAMERA_INFO else f"no {self.kind}"
 
 
@@ -110,7 +115,10 @@ class FrameAssembler:
                 raise CalibrationError(f"no CameraInfo on {topic}" if topic else "no CameraInfo")
             cause = "unusable"
             rectified = is_rectified(parameters.calibration, image_topic)
-            return camera_from_info(self._read(message), width, height, rectified)
+            notes: list[Note] = []
+            camera = camera_from_info(self._read(message), width, height, rectified, notes)
+            issues += self._noted(CAMERA_INFO, notes)
+            return camera
         except Exception as error:  # A corrupt message may raise anything.
             text = (
                 f"No intrinsics for {image_topic}: {describe(error)}. "
@@ -147,6 +155,10 @@ class FrameAssembler:
         except Exception as error:  # A corrupt message may raise anything.
             issues.append(self._unusable(DEPTH, error))
             return None
+
+    def _noted(self, kind: str, notes: Sequence[Note]) -> list[Issue]:
+        topic = self._topics.get(kind) or kind
+        return [Issue(kind, one.cause, f"On {topic}: {one.text}", used=True) for one in notes]
 
     def _missing(self, kind: str, parameters: Parameters) -> Issue:
         text = (

@@ -44,6 +44,8 @@ class Statistics:
     """Processed images without a depth image that arrived in time and could be used."""
     late_depth: int = 0
     """Depth images that arrived after their image was processed."""
+    issues: Mapping[str, int] = field(default_factory=dict)
+    """Processed images by what they lacked or what was odd in their inputs."""
     stage_ms: Mapping[str, float] = field(default_factory=dict)
     """Median duration over the last 300 images in milliseconds, by stage; absent if never run."""
 
@@ -64,12 +66,17 @@ class StatisticsCollector:
 
     def __init__(self) -> None:
         self._counts = Counter[str]()
+        self._issues = Counter[str]()
         self._arrivals: dict[str, float] = {}
         self._seconds = {stage: deque[float](maxlen=_WINDOW) for stage in STAGES}
 
     def count(self, name: str, by: int = 1) -> None:
         """Add `by` to one of the counts of Statistics."""
         self._counts[name] += by
+
+    def count_issue(self, name: str) -> None:
+        """Count an image with the issue `name`, one of few."""
+        self._issues[name] += 1
 
     def record_arrival(self, kind: str) -> None:
         """Record that a message of this kind has just arrived."""
@@ -97,4 +104,4 @@ class StatisticsCollector:
             for stage, seconds in self._seconds.items()
             if seconds
         }
-        return Statistics(**self._counts, stage_ms=medians)
+        return Statistics(**self._counts, issues=dict(self._issues), stage_ms=medians)

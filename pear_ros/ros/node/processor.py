@@ -179,8 +179,9 @@ class ImageProcessor:
 
     def _report(self, issue: Issue, parameters: Parameters) -> None:
         text = issue.text
-        if issue.kind != CAMERA_INFO:
+        self._statistics.count_issue(issue.name)
+        if issue.kind in (DETECTIONS, DEPTH) and not issue.used:
             self._statistics.count(f"missing_{issue.kind}")
             if issue.cause == MISSING:
                 text += f", and arrived within sync_timeout = {parameters.sync_timeout:g} s"
-        self._logger.warning(f"{issue.name}: {issue.cause}", text)
+        self._logger.warning(issue.name if issue.used else f"{issue.name}: {issue.cause}", text)
