@@ -14,9 +14,9 @@ from pear_ros.core.camera import Camera
 from pear_ros.core.estimator import Detection
 from pear_ros.core.parameters import Parameters
 from pear_ros.core.people import Array, Image
-from pear_ros.core.timestamps import seconds_of
+from pear_ros.core.timestamps import nanoseconds_of
 from pear_ros.ros.conversion.depth import depth_from_image
-from pear_ros.ros.conversion.detections import people_in
+from pear_ros.ros.conversion.detections import Detected, people_in
 from pear_ros.ros.conversion.images import ImageError, bgr_from_compressed, bgr_from_image
 from pear_ros.ros.conversion.intrinsics import CalibrationError, camera_from_info, is_rectified
 from pear_ros.ros.conversion.notes import Note
@@ -60,13 +60,18 @@ class FrameInput:
     image: Image
     """(height, width, 3) uint8 image, blue, green and red."""
     camera: Camera
-    stamp: float
-    """Stamp in the image's header, seconds."""
-    detections: Sequence[Detection] | None
-    """People in the image; None if the pipeline has to detect them."""
+    nanoseconds: int
+    """Stamp in the image's header, nanoseconds."""
+    detected: Detected | None
+    """Detections in the image; None if the pipeline has to detect people."""
     depth: Array | None
     """(height, width) float32 metres, NaN where unknown; None if there is no depth image."""
     issues: list[Issue] = field(default_factory=list)
+
+    @property
+    def detections(self) -> Sequence[Detection] | None:
+        """People in the image; None if the pipeline has to detect them."""
+        return None if self.detected is None else self.detected.people
 
 
 class FrameAssembler:
@@ -97,7 +102,7 @@ class FrameAssembler:
         return FrameInput(
             picture,
             self._camera(messages.get(CAMERA_INFO), width, height, parameters, issues),
-            seconds_of(image.header),
+            nanoseconds_of(image.header),
             self._detections(messages.get(DETECTIONS), parameters, issues),
             self._depth(messages.get(DEPTH), width, height, parameters, issues),
             issues,
@@ -129,18 +134,18 @@ class FrameAssembler:
 
     def _detections(
         self, message: Any, parameters: Parameters, issues: list[Issue]
-    ) -> Sequence[Detection] | None:
+    ) -> Detected | None:
         if not self._topics.get(DETECTIONS):
             return None
         if message is None:
             issues.append(self._missing(DETECTIONS, parameters))
-            return ()
+            return Detected(())
         try:
             classes, score = parameters.detection_classes, parameters.detection_score
             return people_in(self._read(message), classes, score)
         except Exception as error:  # A corrupt message may raise anything.
             issues.append(self._unusable(DETECTIONS, error))
-            return ()
+            return Detected(())
 
     def _depth(
         self, message: Any, width: int, height: int, parameters: Parameters, issues: list[Issue]

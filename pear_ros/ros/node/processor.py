@@ -23,10 +23,10 @@ from pear_ros.ros.conversion.frame_input import (
     IMAGE,
     MISSING,
     FrameAssembler,
-    FrameInput,
     Issue,
 )
 from pear_ros.ros.conversion.images import ImageError
+from pear_ros.ros.conversion.input_watch import InputWatch
 from pear_ros.ros.node.debug import DebugTimes
 from pear_ros.ros.node.image_statistics import StatisticsCollector
 from pear_ros.ros.node.outputs import Outputs
@@ -71,7 +71,8 @@ class ImageProcessor:
         self._synchronizer = ImageSynchronizer(statistics, kinds)
         self._one_blas_thread = OneBlasThread()
         self._thread = threading.Thread(target=self._run, name="pear images", daemon=True)
-        self._last_stamp = float("-inf")
+        self._watch = InputWatch()
+        self._named_topics = topics[IMAGE], topics.get(DETECTIONS, "")
         self.parameters = parameters
 
     @property
@@ -154,28 +155,29 @@ class ImageProcessor:
         with statistics.stage("decode"):
             messages = {**item.companions, CAMERA_INFO: self._camera_info}
             frame = self._assemble(item.image, messages, parameters)
-        for issue in frame.issues:
+        arrival = round(1e9 * item.arrival)
+        tick, odd = self._watch(frame, arrival, self._named_topics, parameters)
+        for issue in (*frame.issues, *odd):
             self._report(issue, parameters)
-        self._reset_if_earlier(frame)
+        if tick.reset:
+            self._node.get_logger().info("Stamps jumped backwards: all tracks are reset")
+            self._pipeline.reset()
         with statistics.stage("estimate"):
             people = self._pipeline(
                 frame.image,
                 frame.camera,
-                frame.stamp,
+                tick.time,
                 detections=frame.detections,
                 depth=frame.depth,
                 settings=parameters,
             )
+        topic = self._topics[IMAGE]
+        for issue in self._watch.found(frame.image, people.persons, topic, parameters):
+            self._report(issue, parameters)
         self._outputs.publish(watched, frame.image, people, header, statistics, parameters)
         statistics.count("processed")
         statistics.count("people", sum(p.state is not TrackingState.LOST for p in people.persons))
         self._debug.publish(nanoseconds_of(header), started)
-
-    def _reset_if_earlier(self, frame: FrameInput) -> None:
-        if frame.stamp < self._last_stamp:
-            self._node.get_logger().info("Stamps jumped backwards: all tracks are reset")
-            self._pipeline.reset()
-        self._last_stamp = frame.stamp
 
     def _report(self, issue: Issue, parameters: Parameters) -> None:
         text = issue.text
