@@ -133,7 +133,7 @@ def _add_parameters(parser: argparse.ArgumentParser) -> None:
         (
             *("field_of_view", "max_humans", "smoothing", "body_height", "calibration", "rotate"),
             *("detector", "min_detection_score", "detection_classes", "detection_score"),
-            "sync_tolerance",
+            *("sync_tolerance", "max_pixels"),
             *("publish_vertices", "mesh_detail"),
         ),
     )

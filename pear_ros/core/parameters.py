@@ -219,6 +219,15 @@ class Parameters(Settings):
         live=True,
         option="fov",
     )
+    max_pixels: int = _parameter(
+        50_000_000,
+        "Maximum number of pixels of an image; the default is enough for 8192 x 4320. Larger ones "
+        "are refused before they are decoded: an image of a few hundred bytes can declare a size "
+        "that takes all memory.",
+        low=10_000,
+        high=500_000_000,
+        live=True,
+    )
     sync_tolerance: float = _parameter(
         0.02,
         "Maximum difference in seconds between the stamp of an image and those of its detections "

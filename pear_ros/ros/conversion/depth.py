@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from pear_ros.core.people import Array
-from pear_ros.ros.conversion.images import ImageError, pixels_of
+from pear_ros.ros.conversion.pixels import ImageError, pixels_of
 
 
 def depth_from_image(message: Any, width: int, height: int) -> Array:

@@ -96,9 +96,10 @@ class FrameAssembler:
         `messages`: those that belong to it, by kind, not read yet. Raises ImageError if the image
         cannot be used.
         """
-        picture = _bgr(image)
+        notes: list[Note] = []
+        picture = _bgr(image, parameters.max_pixels, notes)
         height, width = picture.shape[:2]
-        issues: list[Issue] = []
+        issues = self._noted(IMAGE, notes)
         return FrameInput(
             picture,
             self._camera(messages.get(CAMERA_INFO), width, height, parameters, issues),
@@ -177,10 +178,11 @@ class FrameAssembler:
         return Issue(kind, cause, f"Refused on {self._topics[kind]}: {describe(error)}")
 
 
-def _bgr(message: Any) -> Image:
+def _bgr(message: Any, max_pixels: int, notes: list[Note]) -> Image:
     """Picture of an Image or CompressedImage; whatever goes wrong is an ImageError."""
     try:
-        return (bgr_from_image if hasattr(message, "encoding") else bgr_from_compressed)(message)
+        read = bgr_from_image if hasattr(message, "encoding") else bgr_from_compressed
+        return read(message, max_pixels, notes)
     except ImageError:
         raise
     except Exception as error:
