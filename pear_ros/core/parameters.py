@@ -199,7 +199,8 @@ class Parameters(Settings):
     depth: bool = _parameter(
         False,
         "Measure true distance and size in a depth image on the topic depth, aligned with the "
-        "image: 16UC1 in millimetres or 32FC1 in metres (REP-118).",
+        "image: 16UC1 in millimetres or 32FC1 in metres (REP-118). On a topic that ends in "
+        "/compressed or /compressedDepth, CompressedImage messages with a PNG of 16 bits.",
     )
     calibration: str = _parameter(
         "auto",

@@ -14,6 +14,7 @@ from pear_ros.bags.bag import Bag
 from pear_ros.bags.chunks import CHUNK_NUMBER, chunk_folder
 from pear_ros.bags.resumable import ResumableBag
 from pear_ros.bags.topic import BagError, Message
+from pear_ros.core.bounded_counts import count
 from pear_ros.core.parameters import Parameters
 from pear_ros.core.people import TrackingState
 from pear_ros.replay.frames import Refusal, ReplayFrame
@@ -197,9 +198,9 @@ class Replay:
 
     def _count(self, counts: dict[str, int], cause: str, text: str) -> None:
         """Count an image by `cause`, and warn with `text` if it is the first."""
-        counts[cause] = counts.get(cause, 0) + 1
-        if cause not in self._warned:
-            self._warned.add(cause)
+        counted = count(counts, cause)
+        if counted not in self._warned:
+            self._warned.add(counted)
             self._warn(text)
 
     def _write(self, message: Message) -> None:

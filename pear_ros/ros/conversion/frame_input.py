@@ -14,6 +14,7 @@ from pear_ros.core.camera import Camera
 from pear_ros.core.estimator import Detection
 from pear_ros.core.parameters import Parameters
 from pear_ros.core.people import Array, Image
+from pear_ros.core.quoting import quoted
 from pear_ros.core.timestamps import nanoseconds_of
 from pear_ros.ros.conversion.depth import depth_from_image
 from pear_ros.ros.conversion.detections import Detected, people_in
@@ -62,6 +63,8 @@ class FrameInput:
     camera: Camera
     nanoseconds: int
     """Stamp in the image's header, nanoseconds."""
+    frame_id: str
+    """Frame of the image, as tf2 accepts it; empty if the header has none."""
     detected: Detected | None
     """Detections in the image; None if the pipeline has to detect people."""
     depth: Array | None
@@ -99,11 +102,13 @@ class FrameAssembler:
         notes: list[Note] = []
         picture = _bgr(image, parameters.max_pixels, notes)
         height, width = picture.shape[:2]
+        frame_id = _frame_id(image.header.frame_id, notes)
         issues = self._noted(IMAGE, notes)
         return FrameInput(
             picture,
             self._camera(messages.get(CAMERA_INFO), width, height, parameters, issues),
             nanoseconds_of(image.header),
+            frame_id,
             self._detections(messages.get(DETECTIONS), parameters, issues),
             self._depth(messages.get(DEPTH), width, height, parameters, issues),
             issues,
@@ -157,7 +162,10 @@ class FrameAssembler:
             issues.append(self._missing(DEPTH, parameters))
             return None
         try:
-            return depth_from_image(self._read(message), width, height)
+            notes: list[Note] = []
+            metres = depth_from_image(self._read(message), width, height, notes)
+            issues += self._noted(DEPTH, notes)
+            return metres
         except Exception as error:  # A corrupt message may raise anything.
             issues.append(self._unusable(DEPTH, error))
             return None
@@ -187,6 +195,17 @@ def _bgr(message: Any, max_pixels: int, notes: list[Note]) -> Image:
         raise
     except Exception as error:
         raise ImageError("corrupt message", describe(error)) from error
+
+
+def _frame_id(name: str, notes: list[Note]) -> str:
+    """Frame of an image for the results: without slashes in front, which tf2 refuses."""
+    if not name:
+        text = "frame_id is empty, so results have no frame: set it in the camera's driver"
+        notes.append(Note("no frame_id", text))
+    elif name.startswith("/"):
+        text = f"frame_id {quoted(name)} begins with a slash, which tf2 refuses: results have none"
+        notes.append(Note("slash in frame_id", text))
+    return name.lstrip("/")
 
 
 def describe(error: Exception) -> str:

@@ -10,6 +10,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+from pear_ros.core.bounded_counts import count
+
 STAGES = ("decode", "estimate", "mesh", "draw", "publish", "total")
 """Stages of an image, from decoding to publishing; total: from its arrival to the end."""
 
@@ -45,7 +47,7 @@ class Statistics:
     late_depth: int = 0
     """Depth images that arrived after their image was processed."""
     issues: Mapping[str, int] = field(default_factory=dict)
-    """Processed images by what they lacked or what was odd in their inputs."""
+    """Images by what they lacked, what was odd in their inputs, and why they were refused."""
     stage_ms: Mapping[str, float] = field(default_factory=dict)
     """Median duration over the last 300 images in milliseconds, by stage; absent if never run."""
 
@@ -74,9 +76,12 @@ class StatisticsCollector:
         """Add `by` to one of the counts of Statistics."""
         self._counts[name] += by
 
-    def count_issue(self, name: str) -> None:
-        """Count an image with the issue `name`, one of few."""
-        self._issues[name] += 1
+    def count_issue(self, name: str) -> str:
+        """Count an image with the issue `name`, or with others where there are too many names.
+
+        Return under which name it was counted.
+        """
+        return count(self._issues, name)
 
     def record_arrival(self, kind: str) -> None:
         """Record that a message of this kind has just arrived."""

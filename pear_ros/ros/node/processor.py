@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from rclpy.lifecycle import LifecycleNode
 from sensor_msgs.msg import CameraInfo
+from std_msgs.msg import Header
 
 from pear_ros.core.blas import OneBlasThread
 from pear_ros.core.parameters import Parameters
@@ -108,7 +109,7 @@ class ImageProcessor:
         self._add(DETECTIONS, message)
 
     def add_depth(self, message: Any) -> None:
-        """Queue the depth image, an Image, of an image."""
+        """Queue the depth image, an Image or CompressedImage, of an image."""
         self._add(DEPTH, message)
 
     def set_camera_info(self, info: CameraInfo) -> None:
@@ -134,7 +135,8 @@ class ImageProcessor:
                 self._process(item, self._parameters)
             except ImageError as error:
                 self._statistics.count("refused")
-                self._logger.warning(f"image: {error.cause}", f"Refused on {topic}: {error}")
+                cause = self._statistics.count_issue(f"refused: {error.cause}")
+                self._logger.warning(cause, f"Refused on {topic}: {error}")
             except Exception as error:
                 self._statistics.count("failed")
                 self._logger.warning(
@@ -146,7 +148,7 @@ class ImageProcessor:
 
     def _process(self, item: SynchronizedImage, parameters: Parameters) -> None:
         """Process one image, with the same parameters throughout."""
-        statistics, header = self._statistics, item.image.header
+        statistics = self._statistics
         watched = self._outputs.watched(parameters)
         if not any(watched):
             statistics.count("unwatched")
@@ -174,6 +176,7 @@ class ImageProcessor:
         topic = self._topics[IMAGE]
         for issue in self._watch.found(frame.image, people.persons, topic, parameters):
             self._report(issue, parameters)
+        header = Header(stamp=item.image.header.stamp, frame_id=frame.frame_id)
         self._outputs.publish(watched, frame.image, people, header, statistics, parameters)
         statistics.count("processed")
         statistics.count("people", sum(p.state is not TrackingState.LOST for p in people.persons))
@@ -181,9 +184,9 @@ class ImageProcessor:
 
     def _report(self, issue: Issue, parameters: Parameters) -> None:
         text = issue.text
-        self._statistics.count_issue(issue.name)
+        name = self._statistics.count_issue(issue.name)
         if issue.kind in (DETECTIONS, DEPTH) and not issue.used:
             self._statistics.count(f"missing_{issue.kind}")
             if issue.cause == MISSING:
                 text += f", and arrived within sync_timeout = {parameters.sync_timeout:g} s"
-        self._logger.warning(issue.name if issue.used else f"{issue.name}: {issue.cause}", text)
+        self._logger.warning(name if issue.used else f"{name}: {issue.cause}", text)
