@@ -173,7 +173,8 @@ def _values(name: str) -> str:
         return f"{kind} that matches `{declaration.pattern}`"
     if declaration.low is None:
         return kind
-    return f"{kind} from {declaration.low:g} to {declaration.high:g}"
+    steps = f", by steps of {declaration.step}," if declaration.step else ""
+    return f"{kind}{steps} from {declaration.low:g} to {declaration.high:g}"
 
 
 def _yaml(value: Any) -> str:

@@ -146,3 +146,24 @@ def test_whatever_the_order_of_arrival(arrivals: Iterable[tuple[str, int]]) -> N
     assert [item.image for item in results] == list(range(5))
     for item in results:
         assert set(item.companions.values()) <= {item.image}
+
+
+class Large:
+    """A message of 100 MB, without its memory."""
+
+    data = range(100_000_000)
+
+
+def test_bytes_that_wait_are_bounded() -> None:
+    statistics = StatisticsCollector()
+    synchronizer = ImageSynchronizer(statistics, ["depth"], timeout=LONG)
+    for number in range(10):
+        synchronizer.add_image(Large(), number * MS)
+    assert statistics.snapshot().dropped == 8, "two of 100 MB are kept"
+    for number in range(100, 110):
+        synchronizer.add("depth", Large(), number * MS)
+    synchronizer.add_image(Large(), 102 * MS)
+    synchronizer.timeout = 0.0
+    assert taken(synchronizer).companions == {}
+    synchronizer.add_image(Large(), 109 * MS)
+    assert "depth" in taken(synchronizer).companions

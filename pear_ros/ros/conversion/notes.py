@@ -1,0 +1,15 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Notes on messages that are used although something in them is odd."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Note(NamedTuple):
+    """What was mended in a message, or left out of it."""
+
+    cause: str
+    """Short name of the fault, one of few: no part of it comes from the message."""
+    text: str
+    """A sentence for the user with the odd value and the remedy, without its full stop."""
