@@ -106,8 +106,10 @@ class PipelineMethod:
 def found_person(person: Person, camera: Camera) -> FoundPerson:
     """Return a person of the pipeline as a found one: COCO's keypoints are those of the body."""
     joints = coco_joints(person)
+    # As published, and as labelled: boxes end at the image's edge.
+    size = np.array([camera.width, camera.height], np.float32)
     return FoundPerson(
-        box=person.box,
+        box=np.clip(person.box.reshape(2, 2), 0.0, size).reshape(4),
         score=person.score,
         keypoints=camera.project(joints).astype(np.float64),
         hands=hand_keypoints(person),

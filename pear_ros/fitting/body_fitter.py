@@ -21,6 +21,7 @@ from pear_ros.fitting.pose_prior import PosePrior, confidence, front_back_swappe
 from pear_ros.fitting.skeleton import BodyState, Skeleton
 from pear_ros.fitting.solver import BodySolver, GaussianPrior, Observation
 from pear_ros.fitting.translation import fit_translation
+from pear_ros.landmarks.topology import Pose
 from pear_ros.landmarks.types import PoseLandmarks
 
 _MIN_VISIBILITY = 0.1
@@ -34,6 +35,14 @@ of photographs.
 """
 _ALIGNMENT_ROBUST_SCALE = 4.0
 """c of the robust loss in the final fit, of these standard deviations."""
+_FAR_START = 0.02
+"""Distance between start and landmarks, as a share of the region's side, from which on a fit with a
+wider loss comes first: the robust loss alone would take the landmarks for outliers."""
+_FAR_ROBUST_SCALE = 12.0
+"""c of that loss."""
+_UNSEEN_HIPS = 10.0
+"""Factor on the errors of the hips where no knee is visible: the landmark model then puts the hips
+where the image ends, with high visibility."""
 _DOUBTFUL_DISTANCE = 0.03
 """Distance between proposal and landmarks, as a share of the region's side, from which on the
 proposal for the mirrored landmarks is tried, too."""
@@ -44,6 +53,8 @@ _BETAS_ERROR = 0.7
 """Standard deviation of the betas of one image."""
 _MIN_BETAS_ERROR = 0.1
 """Least standard deviation of the mean betas of a person."""
+_HIPS = [Pose.LEFT_HIP, Pose.RIGHT_HIP]
+_KNEES = [Pose.LEFT_KNEE, Pose.RIGHT_KNEE]
 _TURN_RATE = 4.0
 """Standard deviation of the rate at which a joint rotates, radians per second."""
 _DEPTH_RATE = 1.5
@@ -95,6 +106,7 @@ class BodyFitter:
         self._skeleton = Skeleton(self.body)
         self._solver = BodySolver(self._skeleton)
         self._align = BodySolver(self._skeleton, robust_scale=_ALIGNMENT_ROBUST_SCALE)
+        self._approach = BodySolver(self._skeleton, robust_scale=_FAR_ROBUST_SCALE)
         self._points = landmark_points(self._prior)
 
     def __call__(
@@ -112,7 +124,10 @@ class BodyFitter:
         if previous is not None:
             priors.append(_continuity_prior(reading.start, previous.state, elapsed))
         observed = replace(reading.observed, error=reading.observed.error * _ALIGNMENT_ERROR)
-        state = self._align(reading.start, observed, priors, camera).state
+        start = reading.start
+        if reading.distance > _FAR_START:
+            start = self._approach(start, observed, priors, camera).state
+        state = self._align(start, observed, priors, camera).state
         points = self._skeleton.points(self._skeleton.pose(state), reading.observed.points)
         return BodyFit(
             state=state,
@@ -162,6 +177,8 @@ class BodyFitter:
         """Return the landmarks with standard deviations, which grow with falling visibility."""
         visible = pose.visibility * pose.presence
         error = self._prior.landmark_error * pose.roi.size / np.maximum(visible, 1e-6)
+        if (visible[_KNEES] < _MIN_VISIBILITY).all():
+            error[_HIPS] *= _UNSEEN_HIPS
         error[visible < _MIN_VISIBILITY] = np.inf
         return Observation(self._points, pose.image[:, :2], error)
 

@@ -49,9 +49,17 @@ _CENTRE = 0.53
 """Centre of the body below its top, over its length."""
 _CROWN = 1.7
 """Top of the head above the eyes, over the distance from mouth to eyes."""
+_SQUEEZED = 0.6
+"""Size of the body over that of the head, 1 for a grown-up, below which the body is squeezed."""
+_BODY_LENGTH = 1.75
+"""Length of a body with a head of that size, metres."""
+_MAX_LENGTH = 8.0
+"""Greatest length of a body over the height of its box: the box shows a face."""
 _MIN_PRESENCE = 0.5
 _MIN_POINTS = 3
 """Least number of visible landmarks that have a box."""
+_SHOULDERS = [Pose.LEFT_SHOULDER, Pose.RIGHT_SHOULDER]
+_HIPS = [Pose.LEFT_HIP, Pose.RIGHT_HIP]
 _ROI_SIZES = (4.0, 10.0)
 """Range of regions: pixels, and multiples of the image's longer side."""
 
@@ -103,11 +111,40 @@ def framed(roi: Roi, box: Array, image: Image, margin: float = _FRAME_MARGIN) ->
 def agreement(pose: PoseLandmarks, box: Array, image: Image) -> float:
     """Return the intersection over union of a box (4,), pixels, and the body's visible part.
 
-    The latter is the box around the visible landmarks inside the image and the top of the head; 0
-    where there are hardly any.
+    The latter is the box around the visible landmarks inside the image, the top of the head, and
+    the trunk up to the image's edge; 0 where there are hardly any.
     """
     shown = _shown_box(pose, image)
     return 0.0 if shown is None else float(iou_matrix(shown[None], box[None])[0, 0])
+
+
+def head_scale(pose: PoseLandmarks) -> float:
+    """Return the pixels that a metre at the head is long, by the landmarks of the face.
+
+    The greatest of what eyes and mouth, the eyes' outer corners, and the ears say, each of which
+    foreshortens in other directions.
+    """
+    points = pose.image[:, :2]
+    eyes = points[[Pose.LEFT_EYE, Pose.RIGHT_EYE]].mean(axis=0)
+    mouth = points[[Pose.MOUTH_LEFT, Pose.MOUTH_RIGHT]].mean(axis=0)
+    lengths = (
+        np.linalg.norm(eyes - mouth) / 0.063,
+        np.linalg.norm(points[Pose.LEFT_EYE_OUTER] - points[Pose.RIGHT_EYE_OUTER]) / 0.084,
+        np.linalg.norm(points[Pose.LEFT_EAR] - points[Pose.RIGHT_EAR]) / 0.12,
+    )
+    return float(max(lengths))
+
+
+def squeezed(pose: PoseLandmarks) -> bool:
+    """Return whether the landmarks show a body that is too small for its head.
+
+    They do where the region shows a head or an upper body and the model takes it for the whole.
+    """
+    points = pose.image[:, :2]
+    left, right = points[_SHOULDERS]
+    trunk = (left + right) / 2.0 - points[_HIPS].mean(axis=0)
+    scale = max(np.linalg.norm(left - right) / 0.36, np.linalg.norm(trunk) / 0.5)
+    return bool(scale < _SQUEEZED * head_scale(pose))
 
 
 def read_pose(
@@ -132,10 +169,14 @@ def read_pose(
         if best.believed:
             break
     assert best is not None
+    best = _stretched(image, box, best, detect)
     if refine is None:
         return best
     refined = _look_again(image, box, best, refine)
-    return refined if refined.agreement >= min(best.agreement, MIN_AGREEMENT) else best
+    worse = squeezed(refined.pose) and not squeezed(best.pose)
+    return (
+        refined if refined.agreement >= min(best.agreement, MIN_AGREEMENT) and not worse else best
+    )
 
 
 def follow_pose(
@@ -155,7 +196,7 @@ def follow_pose(
     shown = _shown_box(pose, image) if pose.score >= MIN_SCORE_KNOWN else None
     followed = ReadPose(pose, agreement(pose, box, image)) if shown is not None else None
     if followed and shown is not None and same_person(shown, box):
-        return followed
+        return _stretched(image, box, followed, detect)
     fresh = _look(image, box, roi_of_length(box, LENGTHS[0]), detect)
     if fresh.believed and (
         followed is None or fresh.agreement > followed.agreement + _CLEARLY_BETTER
@@ -181,7 +222,8 @@ def _shown_box(pose: PoseLandmarks, image: Image) -> Array | None:
     if seen[: Pose.MOUTH_RIGHT + 1].all():
         eyes = points[Pose.LEFT_EYE_INNER : Pose.RIGHT_EYE_OUTER + 1].mean(axis=0)
         mouth = points[[Pose.MOUTH_LEFT, Pose.MOUTH_RIGHT]].mean(axis=0)
-        shown = np.vstack([shown, eyes + _CROWN * (eyes - mouth)])
+        trunk = np.clip(points[_SHOULDERS + _HIPS], 0.0, size)
+        shown = np.vstack([shown, eyes + _CROWN * (eyes - mouth), trunk])
     low, high = shown.min(axis=0), shown.max(axis=0)
     margin = VISIBLE_MARGIN * float((high - low).max())
     low, high = np.maximum(low - margin, 0.0), np.minimum(high + margin, size)
@@ -191,6 +233,16 @@ def _shown_box(pose: PoseLandmarks, image: Image) -> Array | None:
 def _look(image: Image, box: Array, roi: Roi, detect: PoseDetection) -> ReadPose:
     pose = detect(image, framed(roi, box, image))
     return ReadPose(pose, agreement(pose, box, image) if pose.score >= _MIN_SCORE else 0.0)
+
+
+def _stretched(image: Image, box: Array, read: ReadPose, detect: PoseDetection) -> ReadPose:
+    """Where landmarks show a squeezed body, look at the region of one as long as its head says."""
+    if not squeezed(read.pose):
+        return read
+    height = max(float(box[3] - box[1]), 1.0)
+    length = min(_BODY_LENGTH * head_scale(read.pose) / height, _MAX_LENGTH)
+    longer = _look(image, box, roi_of_length(box, length), detect)
+    return longer if longer.believed and not squeezed(longer.pose) else read
 
 
 def _look_again(image: Image, box: Array, read: ReadPose, detect: PoseDetection) -> ReadPose:

@@ -20,8 +20,10 @@ from pear_ros.landmarks.detected_pose import (
     agreement,
     follow_pose,
     framed,
+    head_scale,
     read_pose,
     roi_of_length,
+    squeezed,
 )
 from pear_ros.landmarks.roi import FramedRoi, Roi
 from pear_ros.landmarks.topology import NUM_POSE, Pose
@@ -136,6 +138,73 @@ def test_read_pose_tries_a_longer_body_until_landmarks_fill_the_box() -> None:
     looks.clear()
     assert not read_pose(IMAGE, box, detect, LENGTHS[:1]).believed
     assert len(looks) == 2
+
+
+def person_of(
+    body: float, scale: float = 300.0, x: float = 320.0, y: float = 100.0
+) -> PoseLandmarks:
+    """Landmarks of somebody upright, with a head of `scale` pixels per metre and a body of `body`
+    times that; x and y are those of the nose."""
+    at = np.zeros((NUM_POSE, 2), np.float32)
+    for name, place in {
+        "LEFT_EYE": (0.03, -0.03),
+        "LEFT_EYE_OUTER": (0.042, -0.03),
+        "LEFT_EAR": (0.06, -0.02),
+        "MOUTH_LEFT": (0.02, 0.033),
+        "LEFT_SHOULDER": (0.18 * body, 0.2),
+        "LEFT_HIP": (0.1 * body, 0.2 + 0.5 * body),
+    }.items():
+        at[Pose[name]] = place
+        at[Pose[name.replace("LEFT", "RIGHT")]] = (-place[0], place[1])
+    image = np.concatenate([at * scale + (x, y), np.zeros((NUM_POSE, 1))], axis=1)
+    ones = np.ones(NUM_POSE, np.float32)
+    return PoseLandmarks(image.astype(np.float32), image, ones, ones, 1.0, Roi(x, y, 500.0))
+
+
+@given(st.floats(5.0, 3000.0), st.floats(-100.0, 900.0))
+def test_a_body_too_small_for_its_head_is_squeezed(scale: float, x: float) -> None:
+    assert squeezed(person_of(0.4, scale, x))
+    assert not squeezed(person_of(0.8, scale, x))
+    assert not squeezed(person_of(1.2, scale, x))
+
+
+def test_head_scale_is_that_of_the_head() -> None:
+    assert head_scale(person_of(0.4, 250.0)) == pytest.approx(250.0, rel=0.01)
+
+
+def test_squeezed_bodies_get_a_region_as_long_as_the_head_says() -> None:
+    """Half of the image's height is the head and the shoulders of a close-up."""
+    box = box_of(100, 0, 540, HEIGHT)
+    scale = 1000.0
+    looked: list[Roi] = []
+
+    def detect(image: Image, roi: Roi) -> PoseLandmarks:
+        looked.append(roi)
+        return person_of(1.0 if roi.size > 1.25 * 1.6 * scale else 0.3, scale, y=150.0)
+
+    read = read_pose(IMAGE, box, detect)
+    assert read.believed and not squeezed(read.pose)
+    assert looked[-1].size == pytest.approx(1.25 * 1.75 * scale, rel=0.02)
+    # Where the longer region shows nothing better, the first landmarks are kept.
+    read = read_pose(IMAGE, box, lambda image, roi: person_of(0.3, scale, y=150.0))
+    assert squeezed(read.pose)
+
+
+def test_a_refined_pose_is_not_taken_if_it_is_squeezed() -> None:
+    box = box_of(100, 0, 540, HEIGHT)
+    read = read_pose(
+        IMAGE,
+        box,
+        lambda image, roi: person_of(1.0, 1000.0, y=150.0),
+        refine=lambda image, roi: person_of(0.3, 1000.0, y=150.0),
+    )
+    assert not squeezed(read.pose)
+
+
+def test_the_trunk_counts_up_to_the_edge_of_the_image() -> None:
+    """A face and shoulders whose hips lie outside: the chest between them fills the box."""
+    close = person_of(1.0, 1200.0, y=200.0)
+    assert agreement(close, box_of(100, 0, 540, HEIGHT), IMAGE) > 0.6
 
 
 def test_refined_landmarks_are_taken_unless_only_the_first_are_believed() -> None:
