@@ -79,6 +79,8 @@ def distortion_of(model: str, d: Sequence[float], notes: list[Note]) -> Distorti
 
 def _unusable(name: str, model: str, coefficients: np.ndarray[Any, Any]) -> str:
     """Why the coefficients cannot be used; empty if they can."""
+    if name in PINHOLE_NAMES:
+        return f"distortion_model {quoted(model)} has none"
     if name not in MODELS:
         known = ", ".join(MODELS)
         return f"distortion_model {quoted(model)} is unknown (known: {known})"
