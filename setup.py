@@ -30,7 +30,7 @@ setup(
         'backports.zstd>=1.8; python_version < "3.14"',
         "filelock>=4.1",
         "flatbuffers>=25.12",
-        "mcap>=1.6",
+        "lz4>=4.4",
         "numpy>=1.21.5",
         "opencv-python-headless>=4.5.4",
         "rosbags>=0.11.9",
@@ -41,12 +41,22 @@ setup(
     ],
     extras_require={
         "pear": ["numba", "onnx", "onnx-ir", "onnxruntime", "onnxscript", "safetensors", "torch"],
+        "fast": ["numba"],
         "docs": ["furo", "myst-parser", "sphinx"],
         "openvino": ["openvino"],
         "export": ["pygltflib"],
         "mesh-detail": ["meshoptimizer"],
         "ray": ["ray"],
-        "test": ["hypothesis", "pygltflib", "pytest", "pytest-timeout", "pyyaml", "ray", "smplx"],
+        "test": [
+            "hypothesis",
+            "mcap",
+            "pygltflib",
+            "pytest",
+            "pytest-timeout",
+            "pyyaml",
+            "ray",
+            "smplx",
+        ],
     },
     entry_points={
         "console_scripts": [

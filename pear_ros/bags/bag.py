@@ -6,8 +6,10 @@ from __future__ import annotations
 import hashlib
 import re
 from collections import deque
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
+from itertools import accumulate
 from pathlib import Path, PurePath
 from typing import Any
 
@@ -15,21 +17,27 @@ from rosbags.typesys.store import Typestore
 from ruamel.yaml import YAML
 
 from pear_ros.bags.definitions import types_of
+from pear_ros.bags.small_files import UnusualFileError, read_small
 from pear_ros.bags.storage import (
     COMPRESSED,
+    StorageFile,
     is_storage_file,
     open_storage,
     plain_name,
-    summary,
     until_damage,
 )
-from pear_ros.bags.topic import BagError, Message, Topic
+from pear_ros.bags.topic import BagError, Message, Topic, listed
 
 METADATA = "metadata.yaml"
 _WINDOW = 1_000_000_000
 """Nanoseconds before a time in which a message is searched first."""
 _HASHED = 1 << 20
 """Bytes at the beginning and end of a file that its fingerprint includes."""
+_MAX_METADATA = 1 << 19
+"""Bytes of the largest metadata.yaml that is read; without it, files are taken by name."""
+_MAX_BRACKETS = 50
+"""Brackets in brackets in metadata.yaml; rosbag2 writes none in others."""
+_ROS1 = ".bag"
 
 
 def find_bags(path: Path, leave_out: Path | None = None) -> list[Path]:
@@ -42,10 +50,14 @@ def find_bags(path: Path, leave_out: Path | None = None) -> list[Path]:
     if not path.exists():
         raise BagError(f"{path} does not exist")
     if path.is_file():
+        if path.suffix == _ROS1:
+            raise BagError(_ros1_text([path]))
         if not is_storage_file(path):
             raise BagError(f"{path} is not a bag: its name does not end in .mcap or .db3")
         return [path]
-    bags = list(_bags_in(path, leave_out and leave_out.resolve()))
+    bags = list(_bags_in(path, leave_out and leave_out.resolve(), set()))
+    if not bags and (old := sorted(path.rglob(f"*{_ROS1}"))):
+        raise BagError(_ros1_text(old))
     if not bags:
         raise BagError(
             f"{path} is not a bag, and there is none in it: no metadata.yaml, .mcap, .db3"
@@ -58,7 +70,19 @@ def name_of(bag: Path) -> str:
     return bag.name if bag.is_dir() else plain_name(bag)
 
 
-def _bags_in(folder: Path, leave_out: Path | None) -> Iterator[Path]:
+def _ros1_text(files: Sequence[Path]) -> str:
+    found = listed([str(file) for file in files])
+    return (
+        f"{found}: bags of ROS 1 are not read; convert each first (pip install rosbags): "
+        f"rosbags-convert --src {files[0]} --dst {files[0].with_suffix('')}"
+    )
+
+
+def _bags_in(folder: Path, leave_out: Path | None, seen: set[Path]) -> Iterator[Path]:
+    """Yield the bags in a folder; `seen`: folders that a link may lead to again."""
+    if folder.resolve() in seen:
+        return
+    seen.add(folder.resolve())
     files = sorted(filter(is_storage_file, folder.iterdir()), key=_natural)
     own = re.compile(re.escape(folder.name) + r"_\d+\.")
     if (folder / METADATA).exists() or (files and all(own.match(f.name) for f in files)):
@@ -67,7 +91,7 @@ def _bags_in(folder: Path, leave_out: Path | None) -> Iterator[Path]:
     yield from files
     for inner in sorted(filter(Path.is_dir, folder.iterdir()), key=_natural):
         if inner.resolve() != leave_out and not inner.name.startswith("."):
-            yield from _bags_in(inner, leave_out)
+            yield from _bags_in(inner, leave_out, seen)
 
 
 class Bag:
@@ -86,22 +110,28 @@ class Bag:
         self.files = self._list_files() if path.is_dir() else [path]
         """Storage files, in the order of recording."""
         self._types: dict[str, Typestore] = {}
+        self._opened: dict[Path, StorageFile] = {}
+        """Files that need not be decompressed; none of them is open between calls."""
         self._times: dict[Path, tuple[int, int]] = {}
         """Times of the first and the last message of each file that is not empty, nanoseconds."""
+        found: dict[tuple[str, str], Topic] = {}
+        encodings: set[str] = set()
         for file in self.files:
             try:
-                found, damage = summary(file)
+                with self._storage(file) as storage:
+                    recorded = storage.recorded
+                    encodings |= storage.encodings
+                    self._note(filter(None, [storage.damage, *recorded.faults()]))
             except OSError as error:
                 raise BagError(f"{file} cannot be read: {error.strerror}") from error
-            if damage:
-                self.damage.append(damage)
-            for topic in found.topics.values():
-                known = self.topics.get(topic.name, replace(topic, count=0))
-                self.topics[topic.name] = replace(known, count=known.count + topic.count)
-            if found.start is not None and found.end is not None:
-                self._times[file] = found.start, found.end
+            for topic in recorded.topics.values():
+                known = found.get(topic.key, replace(topic, count=0))
+                found[topic.key] = replace(known, count=known.count + topic.count)
+            if recorded.start is not None and recorded.end is not None:
+                self._times[file] = recorded.start, recorded.end
+        self._choose(found)
         if not self._times:
-            raise BagError(f"{path} has no messages" + "".join(f"; {d}" for d in self.damage))
+            raise BagError(self._nothing(encodings))
         self.start = min(first for first, _ in self._times.values())
         """Recording time of the first message, nanoseconds."""
         self.end = max(last for _, last in self._times.values())
@@ -119,14 +149,18 @@ class Bag:
 
         Damaged messages are skipped; the damage is appended to `damage`.
         """
+        chosen = {topic.key for topic in self.topics.values()}
+        wanted = chosen if names is None else {key for key in chosen if key[0] in names}
         for file in self.files:
             first, last = self._times.get(file, (start, start - 1))
             if last < start or (end is not None and end < first):
                 continue
-            with open_storage(file) as storage:
+            with self._storage(file) as storage:
                 found: list[str] = []
-                yield from until_damage(storage.messages(names, start, end), found)
-                self.damage += [text for text in found if text not in self.damage]
+                yield from until_damage(storage.messages(wanted, start, end), found)
+                # Damage that was found on opening explains where the messages end.
+                self._note(storage.damage or text for text in found)
+                self._note(storage.recorded.faults())
 
     def last_before(self, topic: str, time: int) -> Message | None:
         """Return the last message of `topic` recorded before `time` (ns); None without one."""
@@ -167,28 +201,76 @@ class Bag:
                 digest.update(content.read(_HASHED))
         return f"{self.name}, {digest.hexdigest()[:16]}"
 
+    def _storage(self, file: Path) -> AbstractContextManager[StorageFile]:
+        if file.suffix == COMPRESSED:
+            return open_storage(file)
+        if file not in self._opened:
+            with open_storage(file) as storage:
+                self._opened[file] = storage
+        return nullcontext(self._opened[file])
+
+    def _note(self, damage: Iterable[str]) -> None:
+        self.damage += [text for text in damage if text not in self.damage]
+
+    def _choose(self, found: Mapping[tuple[str, str], Topic]) -> None:
+        """Take each topic with the type that most of its messages have."""
+        for topic in found.values():
+            known = self.topics.get(topic.name)
+            if known is None or known.count < topic.count:
+                self.topics[topic.name] = topic
+        for topic in found.values():
+            known = self.topics[topic.name]
+            if topic.key != known.key and topic.count:
+                self.damage.append(
+                    f"{self.path}: on {topic.name} {topic.count} messages are of type "
+                    f"{topic.type}, and left out; {known.count} are of type {known.type}"
+                )
+
+    def _nothing(self, encodings: set[str]) -> str:
+        """Return why the bag has no message that can be read."""
+        damage = "".join(f"; {text}" for text in self.damage)
+        if not encodings:
+            return f"{self.path} has no messages{damage}"
+        return (
+            f"{self.path} has no messages of ROS 2, encoded as cdr: they are encoded as "
+            f"{listed(encodings)}. Record the topics with ROS 2, or convert the bag{damage}"
+        )
+
     def _list_files(self) -> list[Path]:
-        there = sorted(filter(is_storage_file, self.path.iterdir()), key=_natural)
+        try:
+            there = sorted(filter(is_storage_file, self.path.iterdir()), key=_natural)
+        except OSError as error:
+            raise BagError(f"{self.path} cannot be read: {error.strerror}") from error
         metadata = self.path / METADATA
         if not metadata.exists():
             self.damage.append(f"{self.path} has no {METADATA}: its recording did not end properly")
             return there
         try:
-            content = YAML(typ="safe").load(metadata.read_text())
+            content = YAML(typ="safe").load(_small_text(metadata))
             names = content["rosbag2_bagfile_information"]["relative_file_paths"]
             wanted = [self.path / PurePath(name).name for name in names]
         except Exception as error:  # What a damaged file raises depends on the damage.
-            self.damage.append(f"{metadata} is damaged ({type(error).__name__})")
+            reason = str(error) if isinstance(error, UnusualFileError) else type(error).__name__
+            self.damage.append(f"{metadata} is damaged ({reason})")
             return there
         return [file for path in wanted for file in self._existing(path)]
 
     def _existing(self, path: Path) -> Sequence[Path]:
         """Return the file; some versions list it without the suffix of its compression."""
         for candidate in (path, path.with_name(path.name + COMPRESSED)):
-            if candidate.exists():
+            if is_storage_file(candidate):
                 return [candidate]
         self.damage.append(f"{path} is missing")
         return []
+
+
+def _small_text(path: Path) -> str:
+    """Return the text of metadata.yaml. Raises UnusualFileError where it could take for ever."""
+    text = read_small(path, _MAX_METADATA, follow=True).decode()
+    depths = accumulate((c in "[{") - (c in "]}") for c in text if c in "[]{}")
+    if max(depths, default=0) > _MAX_BRACKETS:
+        raise UnusualFileError("it has too many brackets")
+    return text
 
 
 def _natural(path: Path) -> list[tuple[int, str]]:

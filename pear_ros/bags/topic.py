@@ -3,12 +3,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from rosbags.interfaces import MessageDefinition, MessageDefinitionFormat, Qos
 
 NO_DEFINITION = MessageDefinition(MessageDefinitionFormat.NONE, "")
+MAX_NAME = 256
+"""Characters of the longest name of a topic or a type; DDS allows no longer ones."""
+_LISTED = 20
 
 
 class BagError(ValueError):
@@ -42,3 +46,15 @@ class Topic:
     """QoS profiles that its publishers offered."""
     count: int = 0
     """Number of readable messages."""
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """Name and type: a name may occur with several types."""
+        return self.name, self.type
+
+
+def listed(names: Collection[str], nothing: str = "none") -> str:
+    """Return sorted names for a sentence, the first 20 of many."""
+    shown = sorted(names)
+    more = f" and {len(shown) - _LISTED} more" if len(shown) > _LISTED else ""
+    return ", ".join(shown[:_LISTED]) + more or nothing

@@ -55,7 +55,7 @@ class Worker:
         self, piece: Piece, report: Callable[[Event], None], stopped: Callable[[], bool]
     ) -> None:
         bag, job = Bag(piece.source), self._job
-        known_damage = len(bag.damage)
+        known_damage = set(bag.damage)
         self._pipeline.restore(loads(self._initial_state, self._classes))
         replay = Replay(
             Source(bag, job.options.resolve(bag), job.parameters, piece.chunk),
@@ -80,7 +80,8 @@ class Worker:
                     done, seconds = replay.statistics.images, replay.seconds
                     last = time.monotonic()
         report(_advanced(piece, replay, done, seconds))
-        report(Finished(piece, replay.statistics, bag.damage[known_damage:]))
+        damage = [text for text in bag.damage if text not in known_damage]
+        report(Finished(piece, replay.statistics, damage))
 
 
 def _unsaved(pipeline: Pipeline, error: SnapshotError) -> str:
