@@ -32,7 +32,7 @@ def export(
 
     try:
         recording = _read(source, topic).only(ids)
-        for damage in recording.damage:
+        for damage in (*recording.damage, *recording.left_out):
             print(f"warning: {damage}", file=sys.stderr)
         files = _save(recording, file_format, folder, mesh_detail)
     except ModuleNotFoundError as error:
