@@ -81,7 +81,7 @@ LOCK = uv pip compile --quiet --upgrade --python-version 3.10 --python-platform 
 	--no-header --no-annotate
 LOCK_ROS = $(LOCK) requirements/ros.in - -c requirements/runtime.txt
 lock:
-	$(LOCK) setup.py -c requirements/robot.txt -o requirements/runtime.txt
+	$(LOCK) setup.py --extra fast -c requirements/robot.txt -o requirements/runtime.txt
 	echo ros-rclpy==9.1.2 | $(LOCK_ROS) -o requirements/ros-kilted.txt
 	echo ros-rclpy==7.1.6 | $(LOCK_ROS) -o requirements/ros-jazzy.txt
 	sed -i -E 's/^(backports-zstd|numpy|scipy)==.*/& ; python_version < "3.14"/' \

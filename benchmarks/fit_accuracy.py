@@ -28,7 +28,7 @@ from pear_ros.evaluation.pose_metrics import pa_mpjpe
 from pear_ros.landmarks.holistic import HolisticLandmarks
 from pear_ros.landmarks.topology import Pose
 from testing.synthetic_people import SyntheticPerson, SyntheticStudio
-from tools.train_pose_prior import background
+from tools.pose_prior_renders import background
 
 KINDS = ("standing", "walking", "sitting", "arms up", "reaching", "crouching")
 VIEWS = {"front": 0, "front-right": 45, "right": 90, "back-right": 135}

@@ -33,7 +33,7 @@ from pear_ros.landmarks.holistic import HolisticLandmarks
 from pear_ros.landmarks.pose import roi_from_box
 from pear_ros.landmarks.types import PersonLandmarks
 from testing.synthetic_people import SyntheticStudio
-from tools.train_pose_prior import background
+from tools.pose_prior_renders import background
 
 SIZE = (1280, 960)
 YAWS = (0, 180)

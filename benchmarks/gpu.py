@@ -27,7 +27,7 @@ from benchmarks.report import markdown_table, write_report
 
 PACKAGES = ("array_api_compat", "cv2", "numpy", "scipy", "smplx", "threadpoolctl", "torch", "tqdm")
 SECONDS = 8 * 60
-"""When nothing new is begun."""
+"""Time after which no new measurement starts, seconds."""
 
 
 def main() -> None:

@@ -242,9 +242,9 @@ class Bench:
             fast = self._latencies(lambda: ours(people))  # noqa: B023
             with tf32():
                 slow = self._latencies(lambda: theirs(people))  # noqa: B023
-                wanted = theirs(people)
+                expected = theirs(people)
             seen = runtime.infer(self._image, squares(boxes(people), 1920, 1080))
-            off = 1e3 * np.abs(mesh(parameters(Prediction.from_vectors(seen))) - wanted).max()
+            off = 1e3 * np.abs(mesh(parameters(Prediction.from_vectors(seen))) - expected).max()
             ratio = float(np.median(slow) / np.median(fast))
             head = ["people", "way", *DISTRIBUTION, "ratio", "largest difference, mm"]
             for way, taken, cell in (("ours", fast, f"{ratio:.1f} x"), ("original", slow, "")):

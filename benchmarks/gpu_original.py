@@ -63,8 +63,8 @@ class Original:
         coefficients = torch.cat([seen.betas, seen.expression], dim=1)
         shaped = template + blend_shapes(coefficients, directions)
         head, eyes = self._head(seen)
-        wanted = (regressor @ shaped)[:, _EYES].mean(dim=1)
-        shaped[:, self._to] = (head + (wanted - eyes)[:, None])[:, self._from]
+        target = (regressor @ shaped)[:, _EYES].mean(dim=1)
+        shaped[:, self._to] = (head + (target - eyes)[:, None])[:, self._from]
         rest = torch.eye(3, device=self._device).expand(1, 3, 3, 3)
         pose = (seen.global_orient, seen.body_pose, rest, seen.left_hand_pose, seen.right_hand_pose)
         none = torch.zeros((1, 1), device=self._device)

@@ -121,10 +121,10 @@ def main() -> None:
         for persons, ways in cases:
             times = medians(*(partial(way, persons) for way in ways.values()))
             doubles = {f.name: getattr(persons, f.name).astype(float) for f in fields(persons)}
-            wanted = exact.vertices(EhmParameters(**doubles))
+            expected = exact.vertices(EhmParameters(**doubles))
             for (way, call), taken in zip(ways.items(), times, strict=True):
-                off = 1e3 * np.abs(call(persons) - wanted).max()
-                rows.append([str(len(wanted)), way, f"{taken:.2f}", f"{off:.3f}"])
+                off = 1e3 * np.abs(call(persons) - expected).max()
+                rows.append([str(len(expected)), way, f"{taken:.2f}", f"{off:.3f}"])
     head = ["people", "way", "ms", "largest difference, mm"]
     write_report("mesh_step", __doc__ or "", {"Vertices from parameters": (head, rows)})
 

@@ -79,10 +79,10 @@ def milliseconds(call: Callable[[], None], runs: int) -> list[float]:
 
 @contextmanager
 def subscribed_to(
-    publisher: rclpy.publisher.Publisher[MarkerArray], wanted: bool
+    publisher: rclpy.publisher.Publisher[MarkerArray], subscribed: bool
 ) -> Iterator[None]:
-    """Run the block with a subscriber in a second process, or without (`wanted` False)."""
-    if not wanted:
+    """Run the block with a subscriber in a second process, or without (`subscribed` False)."""
+    if not subscribed:
         yield
         return
     code = "from benchmarks.message_path import subscriber; subscriber()"

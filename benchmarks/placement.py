@@ -158,11 +158,11 @@ def fitted(points: npt.NDArray[np.floating]) -> Doubles:
 
 def best_motion(people: PredictedPeople, pixels: Doubles, target: Camera, start: Motion) -> Motion:
     """The rigid motions with which the vertices project best to pixels (B, V, 2)."""
-    points, wanted = fitted(people.vertices), fitted(pixels)
+    points, expected = fitted(people.vertices), fitted(pixels)
 
     def off(motion: Motion) -> Doubles:
         found = target.project(motion(people, points)).astype(float)
-        return np.asarray((found - wanted).reshape(len(points), -1))
+        return np.asarray((found - expected).reshape(len(points), -1))
 
     motion, step = start, 1e-3
     for _ in range(GAUSS_NEWTON_STEPS):
@@ -192,19 +192,19 @@ class Result:
 def measure(people: PredictedPeople, side: float, where: tuple[int, int], target: Camera) -> Result:
     """Return the errors of all methods of placement, for one position of the crops in the image."""
     crops = squares(people, side, where)
-    wanted = image_points(people.vertices, people.cameras, crops)
+    expected = image_points(people.vertices, people.cameras, crops)
 
     def off(motion: Motion) -> Doubles:
         found = target.project(motion(people, people.vertices))
-        return np.asarray(np.linalg.norm(found - wanted, axis=2).mean(axis=1) / side)
+        return np.asarray(np.linalg.norm(found - expected, axis=2).mean(axis=1) / side)
 
     upright = np.tile(np.eye(3), (len(crops), 1, 1))
     placed = Motion(*place_people(people.joints, people.cameras, crops, target))
     return Result(
         authors=off(Motion(upright, closed_form(people.cameras, crops, target))),
-        translation=off(Motion(upright, place(fitted(people.vertices), fitted(wanted), target))),
+        translation=off(Motion(upright, place(fitted(people.vertices), fitted(expected), target))),
         placed=off(placed),
-        best=off(best_motion(people, wanted, target, placed)),
+        best=off(best_motion(people, expected, target, placed)),
         distance=(people.joints[:, 0] + placed.transl)[:, 2],
     )
 

@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Accuracy of the default estimator on real pictures and clips.
 
-    python -m benchmarks.real_footage FOLDER
+    python -m benchmarks.real_footage FOLDER [--baseline]
 
 Each set is evaluated as `pear evaluate` does, every picture on its own, clips in order. The sets
 are not part of this repository; those that are not in FOLDER (default: $PEAR_ROS_DATA) are left
-out. How to get them:
+out. With --baseline, MediaPipe Pose (full and heavy) sees the same images; it finds one person.
+Errors are those of the people whom each method finds; n is the number of ours. How to get the sets:
 
 - coco128: github.com/lightly-ai/coco128_yolo, as FOLDER/coco128
 - coco_mini, pelota: keypoints in COCO's format, the pictures with people of
@@ -24,9 +25,11 @@ Writes benchmarks/results/real_footage.md.
 from __future__ import annotations
 
 import argparse
+import itertools
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from tqdm import tqdm
@@ -36,7 +39,9 @@ from pear_ros.core.parameters import Parameters
 from pear_ros.estimators.landmark_estimator import LandmarkEstimator
 from pear_ros.evaluation.clips import read_clip
 from pear_ros.evaluation.figures import Figure, Figures
-from pear_ros.evaluation.methods import PipelineMethod
+from pear_ros.evaluation.keypoint_metrics import common_figures
+from pear_ros.evaluation.mediapipe import VARIANTS, MediaPipePose
+from pear_ros.evaluation.methods import Method, PipelineMethod
 from pear_ros.evaluation.pictures import find_people, picture_figures
 from pear_ros.evaluation.readers import read_labels
 from pear_ros.evaluation.views import clip_figures, find_in_view
@@ -45,9 +50,15 @@ from pear_ros.pipeline import Pipeline
 FIELD_OF_VIEW = 60.0
 MOST_PEOPLE = 32
 
+OURS, PEER = "pear_ros", "MediaPipe "
+"""Names of methods: the open default; the baselines, before the name of the model."""
+Measured = dict[str, Figures]
+"""The figures of a set by method."""
+
 FOUND, WRONG = "People found, % (recall)", "Found without a label, % (1 - precision)"
 NOBODY, ALL = "Pictures without people", "All people"
 FIT, RAW = "Keypoints of the found", "Their landmarks, before the fit"
+COMMON = "Keypoints of people whom all find"
 SPACE = "Joints in space"
 
 
@@ -84,6 +95,7 @@ ROWS = (
                 "<= 2.8",
             ),
             ("landmarks to labels, % of box", RAW, "median distance, % of the box", ""),
+            ("the same of people whom all find", COMMON, "median distance, % of the box", ""),
             ("OKS-AP, %", ALL, "OKS-AP (.50 to .95), %", ""),
         )
     ),
@@ -101,69 +113,94 @@ ROWS = (
 )
 
 
-def evaluate_pictures(labels: Path, images: Path | None) -> Figures:
-    """Return the figures on labelled pictures."""
+def evaluate_pictures(labels: Path, images: Path | None, methods: Sequence[str]) -> Measured:
+    """Return the figures of each method on labelled pictures."""
     pictures = read_labels(labels, images)
-    method = make_method()
-    try:
-        progress = tqdm(pictures.pictures, unit="picture", desc=labels.parent.name)
-        return picture_figures(pictures, find_people(method, progress, FIELD_OF_VIEW))
-    finally:
-        method.close()
+    results, figures = [], {}
+    for name in methods:
+        method = make_method(name, still=True)
+        try:
+            progress = tqdm(pictures.pictures, unit="picture", desc=f"{labels.parent.name}, {name}")
+            results.append(find_people(method, progress, FIELD_OF_VIEW))
+        finally:
+            method.close()
+        figures[name] = picture_figures(pictures, results[-1])
+    if len(results) > 1 and pictures.has_keypoints:
+        for name, shared in zip(methods, common_figures(results), strict=True):
+            figures[name] = {**figures[name], **shared}
+    return figures
 
 
-def evaluate_clip(file: Path) -> Figures:
-    """Return the figures on a clip of calibrated cameras."""
+def evaluate_clip(file: Path, methods: Sequence[str]) -> Measured:
+    """Return the figures of each method on a clip of calibrated cameras."""
     clip = read_clip(file)
-    method = make_method()
-    try:
-        views = zip(clip.cameras, clip.videos, strict=True)
-        last = int(clip.frames.max())
-        return clip_figures(clip, [find_in_view(method, c, video, last) for c, video in views])
-    finally:
-        method.close()
+    last, figures = int(clip.frames.max()), {}
+    for name in methods:
+        method = make_method(name, still=False)
+        try:
+            views = zip(clip.cameras, clip.videos, strict=True)
+            found = [find_in_view(method, camera, video, last) for camera, video in views]
+        finally:
+            method.close()
+        figures[name] = clip_figures(clip, found)
+    return figures
 
 
-def make_method() -> PipelineMethod:
-    """Return the open default as a method to evaluate."""
+def make_method(name: str, *, still: bool) -> Method:
+    """Return the open default or, for another name than OURS, MediaPipe Pose.
+
+    `still`: for single images, not for videos.
+    """
+    if name != OURS:
+        return MediaPipePose(name.removeprefix(PEER), still)
     estimator = LandmarkEstimator()
     settings = Parameters(max_humans=MOST_PEOPLE)
     return PipelineMethod(Pipeline(estimator, settings=settings), estimator)
 
 
-def sets(folder: Path) -> dict[str, tuple[Path, Callable[[], Figures]]]:
+def sets(folder: Path) -> dict[str, tuple[Path, Callable[[Sequence[str]], Measured]]]:
     """Return the sets by name: the file or folder of each one's labels, and how it is evaluated."""
     coco128 = folder / "coco128" / "object_detection" / "labels"
     clip = folder / "clip" / "multiperson.npz"
-    found: dict[str, tuple[Path, Callable[[], Figures]]] = {}
+    found: dict[str, tuple[Path, Callable[[Sequence[str]], Measured]]] = {}
     for name in ("nobody", "closeups", "keypoints/coco_mini", "keypoints/pelota"):
         labels = folder / name / "labels.json"
-        found[Path(name).name] = (labels, _with_images(labels))
-    found["coco128"] = (coco128, lambda: evaluate_pictures(coco128, None))
-    found["multiperson"] = (clip, lambda: evaluate_clip(clip))
+        found[Path(name).name] = (
+            labels,
+            partial(evaluate_pictures, labels, labels.parent / "images"),
+        )
+    found["coco128"] = (coco128, partial(evaluate_pictures, coco128, None))
+    found["multiperson"] = (clip, partial(evaluate_clip, clip))
     return found
 
 
-def _with_images(labels: Path) -> Callable[[], Figures]:
-    return lambda: evaluate_pictures(labels, labels.parent / "images")
+def figure(figures: Figures, row: Row) -> Figure | None:
+    """Return the figure of a row; None: it is not among `figures`."""
+    return next((one for one in figures.get(row.table, ()) if one.name == row.figure), None)
 
 
-def figure(measured: Mapping[str, Figures], row: Row) -> Figure | None:
-    """Return the measured figure of a row; None: its set or figure is not there."""
-    for one in measured.get(row.set_name, {}).get(row.table, ()):
-        if one.name == row.figure:
-            return one
-    return None
-
-
-def table_of(measured: Mapping[str, Figures]) -> Table:
-    """Return the table of aims."""
+def table_of(measured: Mapping[str, Measured], methods: Sequence[str]) -> Table:
+    """Return the table of aims, with the values of all methods and the number of cases of ours."""
     rows: list[Sequence[str]] = []
     for row in ROWS:
-        value = figure(measured, row)
-        if value is not None:
-            rows.append([row.set_name, row.name, str(value.count), str(value), row.aim])
-    return ["set", "", "n", "measured", "aim"], rows
+        values = [figure(one, row) for one in measured.get(row.set_name, {}).values()]
+        if values and values[0] is not None:
+            texts = ["" if value is None else str(value) for value in values]
+            rows.append([row.set_name, row.name, str(values[0].count), *texts, row.aim])
+    return ["set", "", "n", *methods, "aim"], rows
+
+
+def table_of_set(figures: Measured) -> Table:
+    """Return all that was measured on a set; beside each value is its number of cases."""
+    headings: dict[tuple[str, str], None] = {}
+    for one in figures.values():
+        headings.update(dict.fromkeys((key, f.name) for key, values in one.items() for f in values))
+    rows: list[Sequence[str]] = []
+    for heading, name in headings:
+        values = [figure(one, Row("", "", heading, name, "")) for one in figures.values()]
+        cells = [["", ""] if value is None else [str(value.count), str(value)] for value in values]
+        rows.append([heading, name.strip(), *itertools.chain.from_iterable(cells)])
+    return ["", "", *(text for name in figures for text in ("n", name))], rows
 
 
 def main() -> None:
@@ -172,25 +209,20 @@ def main() -> None:
     parser.add_argument(
         "folder", type=Path, nargs="?", default=os.environ.get("PEAR_ROS_DATA"), help="of the sets"
     )
-    folder = parser.parse_args().folder
-    measured: dict[str, Figures] = {}
-    for name, (labels, evaluate) in (sets(Path(folder)) if folder else {}).items():
+    parser.add_argument("--baseline", action="store_true", help="also MediaPipe Pose, full, heavy")
+    options = parser.parse_args()
+    methods = [OURS, *(f"{PEER}{name}" for name in VARIANTS)] if options.baseline else [OURS]
+    measured: dict[str, Measured] = {}
+    for name, (labels, evaluate) in (sets(Path(options.folder)) if options.folder else {}).items():
         if labels.exists():
-            measured[name] = evaluate()
+            measured[name] = evaluate(methods)
         else:
             print(f"{name} is left out: {labels} does not exist")
     if not measured:
         print("No set of real pictures was found; see the text at the top of this benchmark")
         return
-    tables: dict[str, Table] = {"Aims": table_of(measured)}
-    for name, figures in measured.items():
-        rows = [
-            [heading, one.name.strip(), str(one.count), str(one)]
-            for heading, values in figures.items()
-            for one in values
-        ]
-        tables[name] = (["", "", "n", "value"], rows)
-    write_report("real_footage", __doc__ or "", tables)
+    tables = {name: table_of_set(figures) for name, figures in measured.items()}
+    write_report("real_footage", __doc__ or "", {"Aims": table_of(measured, methods), **tables})
 
 
 if __name__ == "__main__":

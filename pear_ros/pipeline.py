@@ -20,6 +20,7 @@ from pear_ros.core.camera import Camera
 from pear_ros.core.estimator import Body, Detection, Estimator
 from pear_ros.core.parameters import Settings
 from pear_ros.core.people import Array, Image, People
+from pear_ros.core.upright import Turn, turned
 from pear_ros.detection.detectors import Detector, make_detector
 from pear_ros.estimators.landmark_estimator import LandmarkEstimator
 from pear_ros.scale.metric_scale import MetricScale
@@ -52,6 +53,8 @@ class Pipeline:
         self._metric_scale = MetricScale(self._bodies)
         self._smoother = Smoother(self._bodies)
         self._one_blas_thread = OneBlasThread()
+        self._rotate: int | None = None
+        """Degrees by which the last image was turned; None: there was none."""
 
     @property
     def id_prefix(self) -> str:
@@ -93,10 +96,37 @@ class Pipeline:
         from image to image, call `reset` before an image of another scene. `detections`: the people
         in this image, instead of the detector's. `depth` (height, width): metres along the optical
         axis for each pixel of the image, NaN: unknown; ValueError when its size is not the image's.
-        `settings`: for this image; None: those given to the constructor. What the estimator raises
+        `settings`: for this image; None: those given to the constructor; with another `rotate` than
+        that of the image before all tracks are reset. What the estimator raises
         is passed on; the tracks continue with the next image.
         """
         settings = settings or self._settings
+        if self._rotate not in (None, settings.rotate):
+            self.reset()
+        self._rotate = settings.rotate
+        if not settings.rotate:
+            return self._people(image, camera, stamp, detections, depth, settings)
+        turn = Turn(settings.rotate, camera)
+        people = self._people(
+            turned(image, settings.rotate),
+            turn.camera,
+            stamp,
+            None if detections is None else turn.detections(detections),
+            None if depth is None else turned(depth, settings.rotate),
+            settings,
+        )
+        return turn.back(people)
+
+    def _people(
+        self,
+        image: Image,
+        camera: Camera,
+        stamp: float,
+        detections: Sequence[Detection] | None,
+        depth: Array | None,
+        settings: Settings,
+    ) -> People:
+        """People in an image in which they are upright."""
         with self._one_blas_thread:
             if detections is None:
                 coasting = self._tracker.coasting_boxes()

@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 
 from pear_ros.core.camera import Camera, IntrinsicsSource
+from pear_ros.core.parameters import Settings
 from pear_ros.core.people import DepthSource, Image, People, TrackingState
+from pear_ros.core.upright import turned
 from pear_ros.estimators.landmark_estimator import LandmarkEstimator
 from pear_ros.io.downloads import demo_clip
 from pear_ros.io.video import FrameSource
@@ -194,3 +196,29 @@ def test_tracks_continue_after_an_image_for_which_the_estimator_raised(
     pipeline.close()
     assert len(states[0]) == 2 and set(states[0].values()) == {TrackingState.NEW}
     assert states[1:] == [dict.fromkeys(states[0], TrackingState.TRACKED)] * (len(states) - 1)
+
+
+@pytest.mark.parametrize("degrees", [90, 180, 270])
+def test_people_of_a_turned_camera_are_in_its_own_frame(
+    pipeline: Pipeline, frames: list[tuple[float, Image]], degrees: int
+) -> None:
+    """The camera was turned against the clock; its pipeline turns the images back."""
+    pipeline.reset()
+    stamp, image = frames[0]
+    camera = camera_of(image)
+    upright = pipeline(image, camera, stamp)
+    tilted = turned(image, 360 - degrees)
+    settings = dataclasses.replace(Settings(), rotate=degrees)
+    people = pipeline(tilted, camera_of(tilted), stamp, settings=settings)
+    pipeline(image, camera, stamp)  # resets, for the tests that follow
+    assert people.camera == camera_of(tilted)
+    assert len(people.persons) == len(upright.persons) == 2
+    for one, same in zip(people.persons, upright.persons, strict=True):
+        x, y, z = same.joints.T
+        for _ in range((360 - degrees) // 90):
+            x, y = -y, x
+        np.testing.assert_allclose(one.joints, np.column_stack([x, y, z]), atol=1e-4)
+        np.testing.assert_allclose(people.camera.project(one.joints), one.keypoints, atol=0.01)
+    np.testing.assert_allclose(
+        pipeline.meshes(people)[..., 2], pipeline.meshes(upright)[..., 2], atol=1e-3
+    )

@@ -45,6 +45,11 @@ LEGS: dict[str, tuple[Range, Range, Range, Range]] = {
     "back": ((-30, 20), (0, 15), (-12, 12), (0, 60)),
     "side": ((-15, 30), (5, 50), (-20, 20), (0, 60)),
     "any": ((-35, 115), (-10, 50), (-25, 25), (0, 130)),
+    "stretched": ((70, 105), (0, 30), (-15, 15), (0, 40)),
+    "crossed": ((75, 110), (20, 50), (25, 60), (90, 140)),
+    "kneeling": ((-5, 40), (0, 20), (-15, 15), (80, 125)),
+    "on heels": ((55, 95), (0, 20), (-10, 10), (125, 150)),
+    "folded": ((30, 90), (0, 15), (-10, 10), (0, 45)),
 }
 # For each kind: choices for each arm, the two legs, forward bend of the spine in degrees.
 KINDS: dict[str, tuple[tuple[str, ...], tuple[str, str], Range]] = {
@@ -57,6 +62,16 @@ KINDS: dict[str, tuple[tuple[str, ...], tuple[str, str], Range]] = {
     "lunging": (("any", "side", "front", "down"), ("front", "back"), (-5, 20)),
     "balancing": (("side", "side", "any", "up"), ("straight", "side"), (-12, 12)),
     "anything": (("any",), ("any", "any"), (-15, 50)),
+}
+# Kinds that the benchmarks do not draw from.
+RARE_KINDS: dict[str, tuple[tuple[str, ...], tuple[str, str], Range]] = {
+    "carrying": (("front", "folded", "hip"), ("straight", "front"), (-10, 15)),
+    "bending": (("any", "front", "down"), ("folded", "folded"), (10, 60)),
+    "on the floor": (("down", "front", "hip", "any"), ("crossed", "stretched"), (-5, 40)),
+    "cross-legged": (("down", "front", "folded", "any"), ("crossed", "crossed"), (-5, 30)),
+    "kneeling": (("down", "front", "any"), ("kneeling", "on heels"), (-5, 35)),
+    "on one knee": (("down", "front", "any"), ("kneeling", "seated"), (-5, 30)),
+    "lying": (("down", "any", "up", "folded"), ("straight", "any"), (-10, 30)),
 }
 # Points of MediaPipe's face mesh.
 _BROWS = (70, 63, 105, 66, 107, 336, 296, 334, 293, 300)
@@ -91,7 +106,7 @@ class SyntheticPerson:
 
 def sample_rotations(rng: Random, kind: str) -> npt.NDArray[np.float64]:
     """(55, 3, 3) local rotations of a pose of the given kind, the root upright and facing +z."""
-    arm_choices, legs, bend_range = KINDS[kind]
+    arm_choices, legs, bend_range = (KINDS | RARE_KINDS)[kind]
     rotations = np.tile(np.eye(3), (55, 1, 1))
     index = {name: number for number, name in enumerate(SMPLX_JOINT_NAMES)}
     bend = rng.uniform(*bend_range)
@@ -332,9 +347,9 @@ class SyntheticStudio:
         framed = centred
         if close_up:
             framed = centred[self.body.v_template[:, 1] > rng.uniform(-0.4, 0.35)]
-        transl = self._place(rng, camera, framed, margin)
+        transl = self.place(rng, camera, framed, margin)
         vertices = centred + transl
-        image = self._picture(rng, camera, vertices)
+        image = self.picture(rng, camera, vertices)
         return SyntheticPerson(
             image=image,
             camera=camera,
@@ -348,8 +363,8 @@ class SyntheticStudio:
         )
 
     @staticmethod
-    def _place(rng: Random, camera: Camera, framed: Array, margin: float) -> Array:
-        """Translation that puts vertices near the middle of the image, at the wanted size."""
+    def place(rng: Random, camera: Camera, framed: Array, margin: float) -> Array:
+        """Translation that puts vertices near the middle of the image, at a random size."""
         low, high = framed.min(axis=0), framed.max(axis=0)
         extent = (high - low)[:2]
         fill = np.array([camera.width, camera.height]) / (margin * rng.uniform(1.0, 1.5))
@@ -360,7 +375,8 @@ class SyntheticStudio:
         offset = rng.uniform(-0.35, 0.35, 2) * np.abs(free) * distance / camera.fx
         return np.array([*(offset - middle[:2]), distance - middle[2]], np.float32)
 
-    def _picture(self, rng: Random, camera: Camera, vertices: Array) -> Image:
+    def picture(self, rng: Random, camera: Camera, vertices: Array) -> Image:
+        """Picture of a body with these vertices (V, 3), dressed, before a background."""
         faces = self.body.faces
         colour, thickness = self._wardrobe.dress(rng)
         dressed = vertices + _normals(vertices, faces) * thickness[:, None]

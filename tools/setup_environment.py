@@ -171,18 +171,18 @@ def download_assets() -> None:
         fail("the models and the demo clip are not complete, see above")
 
 
-def choose_ros(wanted: str | None) -> str:
+def choose_ros(release: str | None) -> str:
     """Return the source of ROS 2: SOURCED, or one of WHEELS, by default that of the last run."""
     choice = STATE / "ros"
     before = choice.read_text() if choice.exists() else None
     if {"ROS_DISTRO", "AMENT_PREFIX_PATH"} <= os.environ.keys() and importable("rclpy"):
-        if wanted:
+        if release:
             fail(
                 f"ROS 2 {os.environ['ROS_DISTRO']} is sourced in this terminal and would mix with "
-                f"the wheels of {wanted}; use a terminal without it, or leave out ROS={wanted}"
+                f"the wheels of {release}; use a terminal without it, or leave out ROS={release}"
             )
         return SOURCED
-    if before == SOURCED and not wanted:
+    if before == SOURCED and not release:
         fail(
             ".venv was made for an installed ROS 2, which is not sourced in this terminal; "
             "source its setup.bash first (or, to do without it: make clean)"
@@ -192,7 +192,7 @@ def choose_ros(wanted: str | None) -> str:
             f"ROS 2 wheels exist for x86_64, not for {platform.machine()}; "
             "install ROS 2 and source its setup.bash first"
         )
-    return wanted or before or WHEELS[0]
+    return release or before or WHEELS[0]
 
 
 def check_python() -> None:

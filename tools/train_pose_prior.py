@@ -1,375 +1,224 @@
 # SPDX-License-Identifier: Apache-2.0
 """Train the pose prior of the fit (pear_ros/fitting/pose_prior.npz) on renders of the open body.
 
-    python -m tools.train_pose_prior render FOLDER --shards 60 --seed 1
-    python -m tools.train_pose_prior render FOLDER --shards 40 --seed 101 --close-ups
-    python -m tools.train_pose_prior train FOLDER
+    python -m tools.train_pose_prior render FOLDER --shards 80 --seed 1
+    python -m tools.train_pose_prior train FOLDER --minutes 25
 
-The first command draws dressed people of known pose and keeps what the landmark model says of their
-pictures, about 0.1 s a picture and core. The second trains a small network from landmarks to pose
-and shape, and calibrates where on the body each landmark is seen on average. Needs torch, and the
-landmark models and the demo clip (`make setup`). The committed file was made from 67 shards of
-whole people and 18 of close-ups, drawn before faces had brows, lips and irises.
+The first command draws dressed people of known pose and keeps what the full and the heavy landmark
+model say of their pictures, about 0.1 s a picture and core; it can be stopped and resumed. The
+second trains a small network on new poses with the errors that landmarks had on renders of similar
+ones (tools/pose_prior_samples.py), and calibrates where on the body each landmark is seen on
+average. Needs torch, and the landmark models, heavy too, and the demo clip (`make setup`). The
+committed file was made from 76 shards, 19,000 renders, by three trainings on one shared core, each
+continuing the last (--resume): 10 minutes on the first 14 shards, 18 on 26 and 25.5 on all, 30,000
+steps in all.
 """
 
 from __future__ import annotations
 
 import argparse
-import itertools
+import time
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 import torch
-from scipy.spatial.transform import Rotation
 from torch import nn
-from tqdm import tqdm, trange
+from tqdm import trange
 
-from pear_ros.body import load_open_body
-from pear_ros.core.camera import Camera
-from pear_ros.core.people import SMPLX_JOINT_NAMES, Image
 from pear_ros.fitting.pose_prior import (
-    OTHER_SIDE_JOINT,
+    INPUT_LIMIT,
+    LOG_JOINT_ERROR,
+    LOG_ROTATION_ERROR,
     PRIOR_FILE,
-    mirrored_input,
-    mirrored_rotations,
-    prior_input,
-    viewing_rotation,
 )
 from pear_ros.fitting.skeleton import NUM_BODY_JOINTS
-from pear_ros.io.downloads import demo_clip
-from pear_ros.landmarks.pose import ROI_SCALE, PoseModel
-from pear_ros.landmarks.roi import Roi
-from pear_ros.landmarks.topology import NUM_POSE, Pose
-from pear_ros.landmarks.types import PoseLandmarks
-from testing.synthetic_people import KINDS, SyntheticPerson, SyntheticStudio
+from pear_ros.landmarks.topology import Pose
+from tools.pose_prior_bank import Bank, Kinematics, Shards
+from tools.pose_prior_calibration import OWNERS, Landmarks, calibrate
+from tools.pose_prior_renders import render, sample_pose
+from tools.pose_prior_samples import PoseMixer, mirrored, roughened, synthesised
 
-SHARD = 250
-HIDDEN = 768
-EPOCHS = 100
+WIDTH = 640
+BLOCKS = 2
+POSES = 16000
+"""Random poses in the stock."""
+MINUTES = 25.0
+CHECKPOINT = "network.pt"
+CHUNK = 16384
+"""Samples that are synthesised at once, and used PASSES times."""
+PASSES = 2
 BATCH = 512
-ROOT_WEIGHT = 0.2
-HELD_OUT = 0.05
-
-# The body joint that each landmark moves with.
-OWNERS = {
-    "NOSE": "head",
-    **{name.name: "head" for name in Pose if "EYE" in name.name or "EAR" in name.name},
-    **{name.name: "head" for name in Pose if "MOUTH" in name.name},
-    **{
-        f"{side}_{landmark}": f"{side.lower()}_{joint}"
-        for side in ("LEFT", "RIGHT")
-        for landmark, joint in (
-            *((name, name.lower()) for name in ("SHOULDER", "ELBOW", "WRIST")),
-            *((name, name.lower()) for name in ("KNEE", "ANKLE")),
-            *((name, "wrist") for name in ("PINKY", "INDEX", "THUMB")),
-            # Hips move with the pelvis: their own rotation turns the thigh.
-            *(("HIP", "hip"), ("HEEL", "ankle"), ("FOOT_INDEX", "foot")),
-        )
-    },
-    "LEFT_HIP": "pelvis",
-    "RIGHT_HIP": "pelvis",
-}
-
-
-def background() -> Image:
-    """Return the demo clip's last image, which shows no people."""
-    clip = cv2.VideoCapture(str(demo_clip()))
-    clip.set(cv2.CAP_PROP_POS_FRAMES, clip.get(cv2.CAP_PROP_FRAME_COUNT) - 1)
-    found, image = clip.read()
-    if not found:
-        raise SystemExit(f"{demo_clip()}: the last picture cannot be read")
-    return np.asarray(image, np.uint8)
-
-
-def jittered_region(rng: np.random.Generator, person: SyntheticPerson) -> Roi:
-    """Return a region around the person, as inaccurate as a tracker's."""
-    joints = person.camera.project(person.joints[: NUM_BODY_JOINTS + 3])
-    hips, shoulders = (joints[1] + joints[2]) / 2, (joints[16] + joints[17]) / 2
-    radius = 1.12 * np.linalg.norm(joints - hips, axis=1).max()
-    x, y = hips + rng.normal(0, 0.05, 2) * radius
-    up = shoulders - hips
-    angle = 0.0 if rng.random() < 0.1 else np.arctan2(up[0], -up[1]) + rng.normal(0, 0.12)
-    side = 2 * radius * ROI_SCALE * np.exp(rng.normal(0, 0.08))
-    return Roi(float(x), float(y), float(side), float(angle))
-
-
-def render(folder: Path, shards: int, seed: int, close_ups: bool) -> None:
-    """Write shards of landmarks and ground truth into `folder`; existing ones are kept."""
-    folder.mkdir(parents=True, exist_ok=True)
-    studio, model, kinds = SyntheticStudio([background()]), PoseModel(), list(KINDS)
-    for shard in trange(shards, unit="shard"):
-        path = folder / f"{seed}_{shard:03d}.npz"
-        if path.exists():
-            continue
-        rng = np.random.default_rng([seed, shard])
-        records = []
-        for _ in range(SHARD):
-            kind, yaw = kinds[rng.integers(len(kinds))], rng.uniform(-180, 180)
-            margin = rng.uniform(0.45, 0.9) if rng.random() < 0.15 else rng.uniform(1.05, 1.4)
-            person = studio.shoot(rng, kind, yaw, (384, 384), margin, close_ups)
-            landmarks = model(person.image, jittered_region(rng, person))
-            if rng.random() < 0.4:
-                landmarks = model(person.image, landmarks.roi)
-            records.append(record(person, landmarks))
-        arrays = {key: np.stack([r[key] for r in records]) for key in records[0]}
-        np.savez(path, **arrays)  # type: ignore[arg-type]
-
-
-def record(person: SyntheticPerson, landmarks: PoseLandmarks) -> dict[str, npt.NDArray[Any]]:
-    """Return the arrays that a shard holds of one image."""
-    roi, camera = landmarks.roi, person.camera
-    return {
-        "image": landmarks.image,
-        "world": landmarks.world,
-        "visibility": landmarks.visibility,
-        "presence": landmarks.presence,
-        "score": np.array(landmarks.score, np.float32),
-        "roi": np.array([roi.x, roi.y, roi.size, roi.angle], np.float32),
-        "cam": np.array([camera.fx, camera.cx, camera.cy], np.float32),
-        "R": person.rotations[:25],
-        "betas": person.betas,
-        "joints": person.joints,
-    }
-
-
-class Samples:
-    """The images of a folder as the network's inputs and targets."""
-
-    def __init__(self, folder: Path) -> None:
-        paths = sorted(folder.glob("*.npz"))
-        if not paths:
-            raise SystemExit(f"{folder}: no shards; run the command `render` first")
-        shards = [dict(np.load(path)) for path in paths]
-        raw = {key: np.concatenate([shard[key] for shard in shards]) for key in shards[0]}
-        # As in operation: people without landmarks are not fitted.
-        self.raw = {key: value[raw["score"] > 0.5] for key, value in raw.items()}
-        self.count = len(self.raw["image"])
-        views, inputs = [], []
-        for i in range(self.count):
-            landmarks, camera = self.landmarks(i), self.camera(i)
-            views.append(viewing_rotation(landmarks.roi, camera))
-            inputs.append(prior_input(landmarks, camera))
-        self.inputs = np.stack(inputs)
-        view = np.stack(views).swapaxes(1, 2)
-        self.rotations = self.raw["R"][:, :NUM_BODY_JOINTS].copy()
-        self.rotations[:, 0] = view @ self.rotations[:, 0]
-        relative = self.raw["joints"][:, :NUM_BODY_JOINTS] - self.raw["joints"][:, :1]
-        self.joints = np.einsum("nij,nkj->nki", view, relative)
-
-    def camera(self, i: int) -> Camera:
-        """Return the camera of image `i`; its image size is arbitrary."""
-        focal, cx, cy = (float(value) for value in self.raw["cam"][i])
-        return Camera(0, 0, focal, focal, cx, cy)
-
-    def landmarks(self, i: int) -> PoseLandmarks:
-        """Return the landmarks of image `i`."""
-        part = {key: self.raw[key][i] for key in ("image", "world", "visibility", "presence")}
-        roi = Roi(*(float(value) for value in self.raw["roi"][i]))
-        return PoseLandmarks(score=float(self.raw["score"][i]), roi=roi, **part)
+MAX_RATE = 1.5e-3
+RENDERS = 0.15
+"""Share of samples that are renders themselves."""
+ROUGHNESS = 0.5
+ROOT_WEIGHT = 0.4
 
 
 class Network(nn.Module):
-    """Landmarks -> 6D rotations, log of the joints' error, betas."""
+    """Inputs -> 6D rotations, log errors of joints' positions and rotations, betas."""
 
-    def __init__(self, inputs: npt.NDArray[np.float32], num_betas: int) -> None:
+    def __init__(self, mean: torch.Tensor, scale: torch.Tensor, num_betas: int) -> None:
+        """Build a network that standardises inputs by `mean` and `scale` (269,)."""
         super().__init__()
-        self.mean = torch.from_numpy(inputs.mean(axis=0))
-        self.scale = torch.from_numpy(inputs.std(axis=0) + 1e-3)
-        sizes = [inputs.shape[1], HIDDEN, HIDDEN, HIDDEN]
-        layers: list[nn.Module] = []
-        for before, after in itertools.pairwise(sizes):
-            layers += [nn.Linear(before, after), nn.ReLU()]
-        self.layers = nn.Sequential(*layers, nn.Linear(HIDDEN, 7 * NUM_BODY_JOINTS + num_betas))
+        self.mean = nn.Buffer(mean)
+        self.scale = nn.Buffer(scale)
+        self.first = nn.Linear(len(mean), WIDTH)
+        self.blocks = nn.ModuleList(
+            nn.Sequential(nn.Linear(WIDTH, WIDTH), nn.ReLU(), nn.Linear(WIDTH, WIDTH))
+            for _ in range(BLOCKS)
+        )
+        self.last = nn.Linear(WIDTH, 8 * NUM_BODY_JOINTS + num_betas)
 
-    def forward(self, inputs: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        out = self.layers((inputs - self.mean) / self.scale)
-        six = out[:, : 6 * NUM_BODY_JOINTS].reshape(-1, NUM_BODY_JOINTS, 6)
+    def forward(self, inputs: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        x = ((inputs - self.mean) / self.scale).clamp(-INPUT_LIMIT, INPUT_LIMIT)
+        # Half of the time of full precision, and as good.
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            x = torch.relu(self.first(x))
+            for block in self.blocks:
+                x = torch.relu(x + block(x))
+        joints = NUM_BODY_JOINTS
+        sizes = (6 * joints, joints, joints, self.last.out_features - 8 * joints)
+        six, log_joint, log_rotation, betas = self.last(x.float()).split(sizes, dim=1)
+        six = six.reshape(-1, joints, 6)
         first = nn.functional.normalize(six[..., :3], dim=-1)
         second = six[..., 3:] - (first * six[..., 3:]).sum(-1, keepdim=True) * first
         second = nn.functional.normalize(second, dim=-1)
         third = torch.linalg.cross(first, second)
         rotations = torch.stack([first, second, third], dim=-1)
-        log_error = out[:, 6 * NUM_BODY_JOINTS : 7 * NUM_BODY_JOINTS].clamp(-6.0, 1.0)
-        return rotations, log_error, out[:, 7 * NUM_BODY_JOINTS :]
+        return (
+            rotations,
+            log_joint.clamp(*LOG_JOINT_ERROR),
+            log_rotation.clamp(*LOG_ROTATION_ERROR),
+            betas,
+        )
 
 
-class Joints:
-    """Joint positions relative to the pelvis, from rotations and shape."""
+def train(folder: Path, output: Path, minutes: float, resume: bool, seed: int) -> None:
+    """Train on a folder of shards for so many minutes on one core, and write the prior.
 
-    def __init__(self) -> None:
-        body = load_open_body()
-        zeros = np.zeros((1, body.num_betas + body.num_expression), np.float32)
-        rest = body.rest_joints(zeros[:, : body.num_betas], zeros[:, body.num_betas :])[0]
-        self.rest = torch.from_numpy(rest[:NUM_BODY_JOINTS])
-        self.dirs = torch.from_numpy(body.joint_dirs[:NUM_BODY_JOINTS, :, : body.num_betas].copy())
-        self.parents = body.parents[:NUM_BODY_JOINTS].tolist()
-
-    def __call__(self, rotations: torch.Tensor, betas: torch.Tensor) -> torch.Tensor:
-        rest = self.rest + torch.einsum("jck,bk->bjc", self.dirs, betas)
-        orientation = [rotations[:, 0]]
-        position = [torch.zeros_like(rest[:, 0])]
-        for joint in range(1, NUM_BODY_JOINTS):
-            parent = self.parents[joint]
-            bone = (rest[:, joint] - rest[:, parent])[..., None]
-            position.append(position[parent] + (orientation[parent] @ bone)[..., 0])
-            orientation.append(orientation[parent] @ rotations[:, joint])
-        return torch.stack(position, dim=1)
-
-
-def train(folder: Path, output: Path, epochs: int) -> None:
-    """Train on a folder of shards, write the prior, and print the validation error."""
-    torch.manual_seed(0)
-    samples = Samples(folder)
-    held_out = int(samples.count * HELD_OUT)
-    print(f"{samples.count} pictures, the last {held_out} held out")
-    targets = [samples.inputs, samples.rotations, samples.joints, samples.raw["betas"]]
-    tensors = [torch.from_numpy(np.asarray(target, np.float32)) for target in targets]
-    network = Network(samples.inputs[:-held_out], tensors[3].shape[1])
-    kinematics = Joints()
+    `resume`: continue with the network of the last training in this folder (warm restart,
+    Loshchilov and Hutter, ICLR 2017), for instance after more renders.
+    """
+    torch.manual_seed(seed)
+    torch.set_num_threads(1)
+    shards = Shards(folder)
+    landmarks = calibrate(shards.raw)
+    kinematics = Kinematics(landmarks)
+    bank = Bank(shards, kinematics)
+    mix = PoseMixer(stock(folder))
+    print(f"{len(bank)} rows in the bank", flush=True)
+    samples = synthesised(CHUNK, mix, bank, kinematics)
+    mean, scale = samples.inputs.mean(dim=0), samples.inputs.std(dim=0) + 1e-3
+    network = Network(mean, scale, kinematics.num_betas)
+    if resume:
+        network.load_state_dict(torch.load(folder / CHECKPOINT))
     optimizer = torch.optim.AdamW(network.parameters(), lr=1e-3, weight_decay=1e-3)
-    steps = epochs * ((samples.count - held_out) // BATCH)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 1.5e-3, total_steps=steps)
-    for _ in (bar := tqdm(range(epochs), unit="epoch")):
-        order = torch.randperm(samples.count - held_out)
-        for start in range(0, len(order) - BATCH + 1, BATCH):
-            chosen = order[start : start + BATCH]
-            inputs, rotations, joints, betas = (tensor[chosen] for tensor in tensors)
-            half = BATCH // 2
-            # Half of them as in a mirror.
-            inputs[:half] = torch.from_numpy(mirrored_input(inputs[:half].numpy()))
-            rotations[:half] = torch.from_numpy(mirrored_rotations(rotations[:half].numpy()))
-            joints[:half] = joints[:half, OTHER_SIDE_JOINT] * torch.tensor([-1.0, 1.0, 1.0])
-            loss = loss_of(network, kinematics, noisy(inputs), rotations, joints, betas)
-            optimizer.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
-            optimizer.step()
-            schedule.step()
-        bar.set_postfix(held_out_mm=f"{1000 * error(network, kinematics, tensors, held_out):.1f}")
-    write(output, network, samples, rotation_error(network, tensors, held_out))
+    begin, step, share = time.monotonic(), 0, 0.0
+    while share < 1.0:
+        of_renders = torch.randint(len(bank), (int(RENDERS * CHUNK),))
+        samples = synthesised(CHUNK, mix, bank, kinematics)
+        samples.inputs[: len(of_renders)] = bank.inputs[of_renders]
+        samples.rotations[: len(of_renders)] = bank.rotations[of_renders]
+        samples.betas[: len(of_renders)] = bank.betas[of_renders]
+        for _ in range(PASSES):
+            for chosen in torch.split(torch.randperm(CHUNK), BATCH):
+                share = min(1.0, (time.monotonic() - begin) / (60 * minutes))
+                rate = MAX_RATE * min(1.0, (step + 1) / 200) * 0.5 * (1 + np.cos(np.pi * share))
+                for group in optimizer.param_groups:
+                    group["lr"] = rate + 1e-6
+                inputs, rotations = samples.inputs[chosen], samples.rotations[chosen]
+                if step % 2:
+                    inputs, rotations = mirrored(inputs, rotations)
+                inputs = roughened(inputs, ROUGHNESS)
+                loss, distance = loss_of(
+                    network, kinematics, inputs, rotations, samples.betas[chosen]
+                )
+                optimizer.zero_grad()
+                loss.backward()  # type: ignore[no-untyped-call]
+                nn.utils.clip_grad_norm_(network.parameters(), 5.0)
+                optimizer.step()
+                step += 1
+        torch.save(network.state_dict(), folder / CHECKPOINT)
+        print(
+            f"{100 * share:3.0f} %, {step} steps, loss {loss.item():.3f}, "
+            f"joints {1000 * distance:.1f} mm",
+            flush=True,
+        )
+    write(output, network, landmarks)
 
 
-@torch.no_grad()
-def rotation_error(
-    network: Network, tensors: list[torch.Tensor], held_out: int
-) -> npt.NDArray[np.float32]:
-    """Return the validation error (22,) of the joints' rotations, radians, RMS per axis."""
-    found, _, _ = network(tensors[0][-held_out:])
-    difference = (found.transpose(-1, -2) @ tensors[1][-held_out:]).numpy()
-    angle = Rotation.from_matrix(difference.reshape(-1, 3, 3)).magnitude()
-    mean_square = (angle.reshape(held_out, -1) ** 2).mean(axis=0)
-    return np.asarray(np.sqrt(mean_square / 3), np.float32)
-
-
-def noisy(inputs: torch.Tensor) -> torch.Tensor:
-    """Return inputs with noise, as landmarks of real images have it beyond those of renders."""
-    noise = torch.zeros_like(inputs)
-    points = 3 * NUM_POSE
-    noise[:, :points] = 0.004 * torch.randn(len(inputs), points)
-    noise[:, points : 2 * points] = 0.01 * torch.randn(len(inputs), points)
-    return inputs + noise
+def stock(folder: Path) -> torch.Tensor:
+    """Return the stock of random poses (N, 22, 3, 3), which is kept in the folder."""
+    kept = folder / "poses.npy"
+    if not kept.exists():
+        rng = np.random.default_rng(0)
+        drawn = [sample_pose(rng)[1][:NUM_BODY_JOINTS] for _ in trange(POSES, unit="pose")]
+        np.save(kept, np.stack(drawn).astype(np.float32))
+    return torch.from_numpy(np.load(kept))
 
 
 def loss_of(
     network: Network,
-    kinematics: Joints,
+    kinematics: Kinematics,
     inputs: torch.Tensor,
     rotations: torch.Tensor,
-    joints: torch.Tensor,
     betas: torch.Tensor,
-) -> torch.Tensor:
-    """Return the loss: errors of joints and rotations, and the likelihood of the joint errors."""
-    found, log_error, found_betas = network(inputs)
-    difference = kinematics(found, found_betas) - joints
-    distance = difference.norm(dim=-1)
-    likelihood = 3 * log_error + distance.detach() ** 2 / (2 * torch.exp(2 * log_error))
-    turns = (found - rotations).pow(2).sum(dim=(-1, -2))
-    # A wrong root turns everything: it weighs as much as five other joints.
-    turn = turns.mean() + ROOT_WEIGHT * turns[:, 0].mean()
+) -> tuple[torch.Tensor, float]:
+    """Return the loss, and the mean error of joints relative to the pelvis, metres.
+
+    The loss: errors of joints, rotations and shape, and the negative log likelihood of the errors
+    of joints and rotations, which trains the predicted standard deviations alone.
+    """
+    found, log_joint, log_rotation, found_betas = network(inputs)
+    distance = (
+        kinematics.joints(found, found_betas)[0] - kinematics.joints(rotations, betas)[0]
+    ).norm(dim=-1)
+    square = (found - rotations).pow(2).sum(dim=(-1, -2))  # twice the squared angle, if small
+    likelihood = (
+        _negative_log_likelihood(log_joint, distance**2)
+        + _negative_log_likelihood(log_rotation, square / 2)
+    ).mean()
+    # A wrong root turns everything: it weighs as much as ten other joints.
+    turn = 0.5 * (square + 1e-4).sqrt().mean() + 0.5 * square.mean()
+    turn = turn + ROOT_WEIGHT * square[:, 0].mean()
     shape = (found_betas - betas).pow(2).mean()
-    total: torch.Tensor = 10 * distance.mean() + turn + 0.05 * shape + 0.01 * likelihood.mean()
-    return total
+    mean = distance.mean()
+    loss = 10 * mean + turn + 0.05 * shape + 0.01 * likelihood
+    return loss, float(mean.detach())
 
 
-@torch.no_grad()
-def error(
-    network: Network, kinematics: Joints, tensors: list[torch.Tensor], held_out: int
-) -> float:
-    """Return the mean validation error of joints relative to the pelvis, metres."""
-    inputs, _, joints, _ = (tensor[-held_out:] for tensor in tensors)
-    rotations, _, betas = network(inputs)
-    return float((kinematics(rotations, betas) - joints).norm(dim=-1).mean())
+def _negative_log_likelihood(log_error: torch.Tensor, square: torch.Tensor) -> torch.Tensor:
+    """Return that of a squared distance under a Gaussian of three dimensions."""
+    return 3 * log_error + square.detach() / (2 * torch.exp(2 * log_error))
 
 
-def calibrate(samples: Samples) -> tuple[list[int], npt.NDArray[np.float64], list[float]]:
-    """Return for each landmark its joint, its mean offset from it, and the deviation (fraction)."""
-    body = load_open_body()
-    raw = samples.raw
-    orientation = np.empty_like(raw["R"][:, :NUM_BODY_JOINTS])
-    for joint, parent in enumerate(body.parents[:NUM_BODY_JOINTS]):
-        above = orientation[:, parent] if parent >= 0 else np.eye(3)
-        orientation[:, joint] = above @ raw["R"][:, joint]
-    joints, offsets, spreads = [], [], []
-    for landmark in Pose:
-        joint = SMPLX_JOINT_NAMES.index(OWNERS[landmark.name])
-        offset, spread = offset_of(samples, landmark, joint, orientation[:, joint])
-        joints.append(joint)
-        offsets.append(offset)
-        spreads.append(spread)
-    return joints, np.array(offsets), spreads
-
-
-def offset_of(
-    samples: Samples, landmark: Pose, joint: int, orientation: npt.NDArray[np.float32]
-) -> tuple[npt.NDArray[np.float64], float]:
-    """Return the offset in a joint's axes that fits the landmarks, by robust least squares."""
-    raw = samples.raw
-    seen = raw["visibility"][:, landmark] > 0.7
-    focal, centre = raw["cam"][seen, :1], raw["cam"][seen, 1:]
-    target = (raw["image"][seen, landmark, :2] - centre) / focal
-    pixels = raw["roi"][seen, 2:3] / focal
-    offset: npt.NDArray[np.float64] = np.zeros(3)
-    for _ in range(10):
-        point = raw["joints"][seen, joint] + orientation[seen] @ offset
-        depth = point[:, 2:]
-        residual = (point[:, :2] / depth - target) / pixels
-        projection = orientation[seen][:, :2] / depth[..., None]
-        projection -= (point[:, :2] / depth**2)[..., None] * orientation[seen][:, 2:]
-        jacobian = projection / pixels[..., None]
-        size = np.linalg.norm(residual, axis=1)
-        scale = np.median(size)
-        weight = 1.0 / (1.0 + (size / (2 * scale)) ** 2) ** 2
-        normal = np.einsum("n,nij,nik->jk", weight, jacobian, jacobian)
-        gradient = np.einsum("n,nij,ni->j", weight, jacobian, residual)
-        offset = offset - np.linalg.solve(normal + 1e-6 * np.eye(3), gradient)
-    return offset, float(scale)
-
-
-def write(
-    output: Path, network: Network, samples: Samples, rotation_errors: npt.NDArray[np.float32]
-) -> None:
+def write(output: Path, network: Network, landmarks: Landmarks) -> None:
     """Write the network and the calibration, with weights in half precision."""
-    linear = [layer for layer in network.layers if isinstance(layer, nn.Linear)]
-    joints, offsets, spreads = calibrate(samples)
+    layers = {"first": network.first, "last": network.last}
+    for number in range(BLOCKS):
+        for end, position in {"in": 0, "out": 2}.items():
+            linear = network.get_submodule(f"blocks.{number}.{position}")
+            assert isinstance(linear, nn.Linear)
+            layers[f"block{number}_{end}"] = linear
     arrays: dict[str, npt.NDArray[Any]] = {
-        "layers": np.array(len(linear)),
+        "blocks": np.array(BLOCKS),
         "input_mean": network.mean.numpy(),
         "input_scale": network.scale.numpy(),
-        "rotation_error": rotation_errors,
-        "landmark_joint": np.array(joints, np.int8),
-        "landmark_offset": offsets.astype(np.float32),
-        "landmark_error": np.array(spreads, np.float32),
+        "landmark_joint": landmarks.joint.astype(np.int8),
+        "landmark_offset": landmarks.offset.astype(np.float32),
+        "landmark_error": landmarks.error.astype(np.float32),
     }
-    for number, layer in enumerate(linear):
-        arrays[f"weight{number}"] = layer.weight.detach().numpy().T.astype(np.float16)
-        arrays[f"bias{number}"] = layer.bias.detach().numpy()
+    for name, linear in layers.items():
+        arrays[f"{name}_weight"] = linear.weight.detach().numpy().T.astype(np.float16)
+        arrays[f"{name}_bias"] = linear.bias.detach().numpy()
     np.savez_compressed(output, **arrays)  # type: ignore[arg-type]
     print(f"{output}: {output.stat().st_size / 1e6:.2f} MB")
-    for landmark, offset, spread in zip(Pose, offsets, spreads, strict=True):
+    for landmark, offset, error in zip(Pose, landmarks.offset, landmarks.error, strict=True):
         place = " ".join(f"{1000 * value:6.0f}" for value in offset)
-        print(f"{landmark.name:20s} {OWNERS[landmark.name]:15s} {place} mm, {100 * spread:.1f} %")
+        print(f"{landmark.name:20s} {OWNERS[landmark.name]:15s} {place} mm, {100 * error:.1f} %")
 
 
 def main() -> None:
@@ -382,15 +231,22 @@ def main() -> None:
         if name == "render":
             command.add_argument("--shards", type=int, default=60)
             command.add_argument("--seed", type=int, default=1)
-            command.add_argument("--close-ups", action="store_true")
         else:
             command.add_argument("--output", type=Path, default=PRIOR_FILE)
-            command.add_argument("--epochs", type=int, default=EPOCHS)
+            command.add_argument("--minutes", type=float, default=MINUTES)
+            command.add_argument("--seed", type=int, default=0)
+            command.add_argument("--resume", action="store_true", help="continue the last training")
     options = parser.parse_args()
     if options.command == "render":
-        render(options.folder, options.shards, options.seed, options.close_ups)
+        render(options.folder, options.shards, options.seed)
     else:
-        train(options.folder, options.output, options.epochs)
+        train(
+            options.folder,
+            options.output,
+            options.minutes,
+            options.resume,
+            options.seed,
+        )
 
 
 if __name__ == "__main__":

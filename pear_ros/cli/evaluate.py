@@ -13,6 +13,7 @@ from tqdm import tqdm
 
 from pear_ros.core.configuration import EstimatorChoice, EstimatorError
 from pear_ros.core.parameters import Parameters
+from pear_ros.evaluation import coco_regressor
 from pear_ros.evaluation.calibrations import read_calibration
 from pear_ros.evaluation.clips import Clip, read_clip, write_clip
 from pear_ros.evaluation.figures import Figures
@@ -97,6 +98,7 @@ def _evaluate_pictures(task: Task, labels: LabelledPictures) -> Report:
     about = [
         f"{labels.name}: {len(labels.pictures)} pictures with {people} labelled people",
         f"Each picture on its own, field of view {view:g} degrees",
+        *([coco_regressor.ABOUT] if labels.has_keypoints else []),
         *labels.ignored,
     ]
     sheets = write_sheets(labels, results[0], task.folder, task.worst)
@@ -124,7 +126,7 @@ def _evaluate_clip(
         f"{clip.name}: {len(clip.cameras)} views, {len(clip.frames)} labelled frames with {people} "
         f"{'person' if people == 1 else 'people'}, {clip.frame_rate:g} frames per second"
     )
-    return Report(clip.name, [title, *about], figures)
+    return Report(clip.name, [title, coco_regressor.ABOUT, *about], figures)
 
 
 def _evaluate_calibrated(task: Task) -> Report:
@@ -162,11 +164,13 @@ def _methods(task: Task, *, still: bool, meshes: bool = False) -> list[Callable[
 
 
 def _pipeline(parameters: Parameters, meshes: bool) -> Method:
+    from pear_ros.detection.detectors import make_detector
     from pear_ros.estimators.factory import make_estimator
     from pear_ros.estimators.landmark_estimator import LandmarkEstimator
     from pear_ros.pipeline import Pipeline
 
     estimator = make_estimator(EstimatorChoice.of(parameters))
-    pipeline = Pipeline(estimator, settings=parameters)
+    detector = make_detector(min_score=parameters.min_detection_score)
+    pipeline = Pipeline(estimator, detector, parameters)
     shown = estimator if isinstance(estimator, LandmarkEstimator) else None
     return PipelineMethod(pipeline, shown, meshes)

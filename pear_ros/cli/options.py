@@ -26,7 +26,10 @@ def add_estimator(parser: argparse.ArgumentParser) -> None:
     """Add the options of the estimator, which `estimator_choice` reads."""
     add_parameters(
         parser.add_argument_group("estimator"),
-        ("estimator", "model_folder", "pear_body", "runtime", "strict_runtime", "precision"),
+        (
+            *("estimator", "landmarks", "model_folder"),
+            *("pear_body", "runtime", "strict_runtime", "precision"),
+        ),
     )
 
 

@@ -182,6 +182,8 @@ class _Terminal:
             table = replay_table(statistics, [*task.damage, *met])
             tqdm.write(f"\n{table}\n\nResults are in {task.folder.resolve()}")
             self.failed |= bool(statistics.refused)
+            if statistics.useless:
+                self.failure(f"{task.source}: nobody was found ({statistics.useless})")
 
 
 class _Bar:

@@ -131,9 +131,9 @@ def _add_parameters(parser: argparse.ArgumentParser) -> None:
     add_parameters(
         parser.add_argument_group("parameters of the node"),
         (
-            *("field_of_view", "max_humans", "smoothing", "body_height", "calibration"),
+            *("field_of_view", "max_humans", "smoothing", "body_height", "calibration", "rotate"),
             *("detector", "min_detection_score", "detection_classes", "detection_score"),
-            "sync_tolerance",
+            *("sync_tolerance", "max_pixels"),
             *("publish_vertices", "mesh_detail"),
         ),
     )

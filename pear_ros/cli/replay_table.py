@@ -19,6 +19,7 @@ def replay_table(statistics: ReplayStatistics, damage: Sequence[str]) -> str:
         ("with results", str(statistics.with_results)),
         ("refused", _counts(statistics.refused)),
         ("incomplete inputs", _counts(statistics.incomplete)),
+        ("odd inputs", _counts(statistics.odd)),
         ("people", _people(statistics)),
         ("track resets", f"{statistics.resets} (stamps jumped backwards)"),
         *(("damage", text) for text in damage),

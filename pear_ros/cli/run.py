@@ -42,11 +42,13 @@ def run(source: str, folder: Path, parameters: Parameters) -> int:
     try:
         frames = FrameSource(source)
         folder.mkdir(parents=True, exist_ok=True)
+        from pear_ros.detection.detectors import make_detector
         from pear_ros.estimators.factory import make_estimator
         from pear_ros.pipeline import Pipeline
 
         estimator = make_estimator(EstimatorChoice.of(parameters))
-        with closing(Pipeline(estimator, settings=parameters)) as pipeline:
+        detector = make_detector(min_score=parameters.min_detection_score)
+        with closing(Pipeline(estimator, detector, parameters)) as pipeline:
             table, files = process(frames, pipeline, folder, parameters.field_of_view)
     except (OSError, EstimatorError) as error:  # among them AssetError and VideoError
         print(f"error: {error}", file=sys.stderr)

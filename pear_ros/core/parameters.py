@@ -37,6 +37,8 @@ class Declaration:
     """Least value of a number; None: no limit."""
     high: float | None = None
     """Greatest value of a number; None: no limit."""
+    step: int = 0
+    """Difference of a whole number from one allowed value to the next; 0: all are allowed."""
     choices: tuple[str, ...] = ()
     """Values of a text; empty: any text."""
     pattern: str = ""
@@ -58,6 +60,8 @@ class Declaration:
             return f"must match {self.pattern}, not {value!r}"
         if self.low is not None and self.high is not None and not self.low <= value <= self.high:
             return f"must be from {self.low:g} to {self.high:g}, not {value:g}"
+        if self.low is not None and self.step and (value - self.low) % self.step:
+            return f"must be {self.low:g} or more by steps of {self.step}, not {value:g}"
         return ""
 
     def parse(self, kind: type[Any], text: str) -> Any:
@@ -102,6 +106,17 @@ class Settings:
         low=0.0,
         high=2.5,
         unit="metres",
+        live=True,
+    )
+    rotate: int = _parameter(
+        0,
+        "Degrees clockwise by which the images are turned so that people are upright, of a camera "
+        "that is mounted on its side or its head: 0, 90, 180 or 270. Results are in the frame and "
+        "the pixels of the camera as it is.",
+        low=0,
+        high=270,
+        step=90,
+        unit="degrees",
         live=True,
     )
 
@@ -184,7 +199,8 @@ class Parameters(Settings):
     depth: bool = _parameter(
         False,
         "Measure true distance and size in a depth image on the topic depth, aligned with the "
-        "image: 16UC1 in millimetres or 32FC1 in metres (REP-118).",
+        "image: 16UC1 in millimetres or 32FC1 in metres (REP-118). On a topic that ends in "
+        "/compressed or /compressedDepth, CompressedImage messages with a PNG of 16 bits.",
     )
     calibration: str = _parameter(
         "auto",
@@ -203,6 +219,15 @@ class Parameters(Settings):
         unit="degrees",
         live=True,
         option="fov",
+    )
+    max_pixels: int = _parameter(
+        50_000_000,
+        "Maximum number of pixels of an image; the default is enough for 8192 x 4320. Larger ones "
+        "are refused before they are decoded: an image of a few hundred bytes can declare a size "
+        "that takes all memory.",
+        low=10_000,
+        high=500_000_000,
+        live=True,
     )
     sync_tolerance: float = _parameter(
         0.02,

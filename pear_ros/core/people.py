@@ -171,7 +171,7 @@ class Person(Estimate):
 
 @dataclass(frozen=True)
 class People:
-    """Everyone in one image."""
+    """All people in one image."""
 
     camera: Camera
     """The camera that took the image."""

@@ -34,6 +34,9 @@ _OVERHANG = 0.4
 People whom the edge cuts lengthwise are detected only in the middle of a window.
 """
 
+_LONGEST = 8.0
+"""Ratio of the sides of an image up to which windows become smaller with the shorter side."""
+
 _LARGE_TURNS = 3
 """Large windows in the rotation between two small ones."""
 
@@ -71,9 +74,12 @@ class PersonDetector:
         """Return windows that cover an image of this size, pixels; large windows first.
 
         Together they detect people from about 15 % of the shorter side up. Sides: the image's
-        longer side, its shorter side, half of that; neighbours overlap by half.
+        longer side, its shorter side, half of that; neighbours overlap by half. Of an image that
+        is longer than _LONGEST times its width, sides are those of one that is not: there are never
+        more than some dozens of windows.
         """
-        long, short = float(max(width, height)), float(min(width, height))
+        long = float(max(width, height))
+        short = max(float(min(width, height)), long / _LONGEST)
         levels = {long: _OVERHANG, short: _OVERHANG}
         if short / 2.0 >= MIN_WINDOW:
             levels[short / 2.0] = 0.0

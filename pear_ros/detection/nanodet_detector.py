@@ -7,7 +7,9 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from pear_ros.core.boxes import iou_matrix, same_person
+import numpy as np
+
+from pear_ros.core.boxes import intersection_area, iou_matrix, same_person
 from pear_ros.core.estimator import Detection
 from pear_ros.core.parameters import Parameters
 from pear_ros.core.people import Array, Image
@@ -15,8 +17,9 @@ from pear_ros.detection.background_search import BackgroundSearch
 from pear_ros.detection.nanodet import NanoDet
 
 SEARCH_INTERVAL = 0.1
-"""Seconds from one search to the next while nobody is tracked, or a track was not measured."""
-TRACKING_INTERVAL = 0.2
+"""Seconds from one search to the next while nobody is tracked, or a track inside the image was not
+measured."""
+TRACKING_INTERVAL = 0.3
 """Seconds from one search to the next while all tracks were measured in the last image."""
 MAX_DELAY = 0.08
 """Seconds between two images up to which detections are returned with the next image. In images
@@ -29,6 +32,8 @@ Things that resemble people are detected again and again, but with lower scores;
 vary as they move.
 """
 
+_MIN_INSIDE = 0.5
+"""Share of a track's predicted box inside the image from which on the person is looked for."""
 _MAX_MISSES = 2
 """Successive searches that may miss a person who keeps being detected with low scores."""
 _UNCHANGED_IOU = 0.8
@@ -46,7 +51,11 @@ class NanoDetDetector:
     Scores have a hysteresis, as in a video one false detection follows the other: a person whose
     score was CONFIDENT_SCORE once keeps being detected from the least score up. Other detections of
     low score are returned as proposals, which the estimator has to judge, and are proposed again
-    when their box has changed.
+    when their box has changed. So a person whom this detector returns with a score can be published
+    at once, even if the body cannot be read.
+
+    In fast motion people score low: predicted boxes of tracks that were not measured are proposals,
+    too, at most as often as there are searches.
     """
 
     def __init__(self, min_score: float = Parameters.min_detection_score) -> None:
@@ -80,12 +89,18 @@ class NanoDetDetector:
         size, since_last = (image.shape[1], image.shape[0]), stamp - self._last_stamp
         first = size != self._size
         self._size, self._last_stamp = size, stamp
-        interval = TRACKING_INTERVAL if tracked and not coasting else SEARCH_INTERVAL
+        missing = _inside(coasting, size)
+        interval = TRACKING_INTERVAL if tracked and not missing else SEARCH_INTERVAL
         # Stamps that do not ascend are those of single pictures.
         since_search = stamp - self._last_search
         if not first and 0.0 < since_search < interval - _TOLERANCE:
             return found
         self._last_search = stamp
+        found += [
+            Detection(box)
+            for box in missing
+            if not any(same_person(box, detection.box) for detection in found)
+        ]
         if not first and tracked and 0.0 < since_last <= MAX_DELAY:
             self._search.start(self._detect, image)
             return found
@@ -141,3 +156,13 @@ class NanoDetDetector:
     def close(self) -> None:
         """Stop the thread; the detector cannot be used afterwards."""
         self._search.close()
+
+
+def _inside(boxes: Sequence[Array], size: tuple[int, int]) -> list[Array]:
+    """Return those of boxes (4,) that are mostly inside an image of this width and height."""
+    image = np.array([0.0, 0.0, *size], np.float32)
+    return [
+        box
+        for box in boxes
+        if intersection_area(box, image) > _MIN_INSIDE * float(np.prod(box[2:] - box[:2]))
+    ]

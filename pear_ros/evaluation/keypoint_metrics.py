@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
+import numpy.typing as npt
 
 from pear_ros.evaluation.detection_metrics import KEYPOINT_COUNTS, counts
 from pear_ros.evaluation.figures import Figure, Figures, mean, median, percentage
@@ -61,9 +62,16 @@ def is_right(distances: Doubles) -> bool:
 
 
 def keypoint_figures(pictures: Sequence[MatchedPicture]) -> Figures:
-    """Return PCK, PCKh, OKS, OKS-AP and the share of people whose fit is right."""
-    pairs = [pair for pair in _pairs(pictures) if pair[0].labelled.any()]
+    """Return PCK, PCKh, OKS, OKS-AP and the share of people whose fit is right.
+
+    Distances are those of people whose bodies were read; others count as found, and as not right.
+    """
+    found = [pair for pair in _pairs(pictures) if pair[0].labelled.any()]
+    pairs = [(person, one) for person, one in found if one.observed]
     tables = {"Keypoints of the found": _position(pairs)}
+    if len(pairs) < len(found):
+        read = percentage("body read, % of the found", [one.observed for _, one in found])
+        tables["Keypoints of the found"].insert(0, read)
     seen = [(person, one) for person, one in pairs if np.isfinite(one.landmarks).any()]
     if seen:
         raw = [(person, replace(one, keypoints=one.landmarks)) for person, one in seen]
@@ -78,12 +86,12 @@ def keypoint_figures(pictures: Sequence[MatchedPicture]) -> Figures:
 
 
 def common_figures(methods: Sequence[Sequence[MatchedPicture]]) -> list[Figures]:
-    """Return for each method the figures of keypoints of those people whom all methods find.
+    """Return for each method the figures of keypoints of those people whom all methods read.
 
     `methods`: the results of each on the same pictures.
     """
     shared = [
-        np.logical_and.reduce([one.match >= 0 for one in results])
+        np.logical_and.reduce([_read(one) for one in results])
         for results in zip(*methods, strict=True)
     ]
     return [
@@ -103,6 +111,11 @@ def common_figures(methods: Sequence[Sequence[MatchedPicture]]) -> list[Figures]
         }
         for results in methods
     ]
+
+
+def _read(picture: MatchedPicture) -> npt.NDArray[np.bool_]:
+    """Return for each labelled person whether the person is found and the body was read."""
+    return np.array([n >= 0 and picture.found[n].observed for n in picture.match], bool)
 
 
 def _position(pairs: Sequence[tuple[LabelledPerson, FoundPerson]]) -> list[Figure]:
@@ -155,7 +168,7 @@ def _right(pictures: Sequence[MatchedPicture], low: int, high: int) -> Iterator[
     """Yield for people with `low` to `high` labelled keypoints whether their fit is right."""
     for person, found in _everybody(pictures):
         if low <= person.labelled.sum() <= high:
-            yield found is not None and is_right(errors(person, found))
+            yield found is not None and found.observed and is_right(errors(person, found))
 
 
 def _everybody(

@@ -41,6 +41,8 @@ class FoundPerson:
     """(17, 3) COCO's keypoints in space, metres; axes are those of the optical frame."""
     placed: bool = True
     """Whether joints are where the person is, not only relative to the hips."""
+    observed: bool = True
+    """Whether keypoints and joints were seen; False: there is a box, and a body at rest in it."""
     orientation: Doubles | None = None
     """(3, 3) from body axes (left, up, forward) to the optical frame; None: only joints are."""
     vertices: Doubles | None = None

@@ -14,7 +14,8 @@ from scipy.spatial.transform import Rotation
 from pear_ros.core.boxes import iou_matrix
 from pear_ros.core.camera import Camera
 from pear_ros.core.people import Array, Image, People, Person, TrackingState
-from pear_ros.evaluation.keypoint_names import COCO_OF_POSE, coco_joints, hand_keypoints
+from pear_ros.evaluation.coco_regressor import coco_joints
+from pear_ros.evaluation.keypoint_names import COCO_OF_POSE, hand_keypoints
 from pear_ros.evaluation.matching import MIN_IOU, FoundPerson
 from pear_ros.landmarks.pose import visible_box
 from pear_ros.landmarks.types import PersonLandmarks
@@ -105,12 +106,15 @@ class PipelineMethod:
 def found_person(person: Person, camera: Camera) -> FoundPerson:
     """Return a person of the pipeline as a found one: COCO's keypoints are those of the body."""
     joints = coco_joints(person)
+    # As published, and as labelled: boxes end at the image's edge.
+    size = np.array([camera.width, camera.height], np.float32)
     return FoundPerson(
-        box=person.box,
+        box=np.clip(person.box.reshape(2, 2), 0.0, size).reshape(4),
         score=person.score,
         keypoints=camera.project(joints).astype(np.float64),
         hands=hand_keypoints(person),
         joints=joints,
+        observed=person.pose_observed,
         orientation=Rotation.from_rotvec(person.smplx.pose[0]).as_matrix(),
         name=person.id,
     )

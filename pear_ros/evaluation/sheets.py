@@ -110,7 +110,9 @@ def _worst_keypoints(results: Sequence[MatchedPicture]) -> list[_Case]:
     cases = []
     for result in results:
         for person, index in zip(result.people, result.match, strict=True):
-            if index >= 0 and counts(person) and person.labelled.any():
+            if index < 0 or not counts(person) or not person.labelled.any():
+                continue
+            if result.found[index].observed:
                 off = float(np.nanmedian(errors(person, result.found[index])))
                 text = f"median distance {100.0 * off:.1f} % of the box"
                 cases.append(_Case(result, person.box, off, text))

@@ -84,13 +84,19 @@ def clip_figures(clip: Clip, found: Sequence[Found]) -> Figures:
     }
     return {
         "People found, % (recall)": [
-            percentage("all in the views", [hit for p in pictures for hit in p.match >= 0])
+            percentage("all in the views", [hit for p in pictures for hit in p.match >= 0]),
+            percentage("of these, body read", [one.observed for one in _hits(pictures)]),
         ],
         "Joints in space": _space(tracks),
         **_by_view(clip, tracks),
         "Motion": _motion(clip, tracks),
         **keypoints,
     }
+
+
+def _hits(pictures: Sequence[MatchedPicture]) -> list[FoundPerson]:
+    """Return the found who are labelled people."""
+    return [one.found[n] for one in pictures for n in one.match if n >= 0]
 
 
 @dataclass(frozen=True)
@@ -163,7 +169,9 @@ def _track(
         if row is None:
             truth[n] = np.nan
         hit = -1 if row is None else int(picture.match[row])
-        found.append(picture.found[hit] if hit >= 0 else None)
+        # A body that could not be read is at rest: nothing is estimated.
+        read = hit >= 0 and picture.found[hit].observed
+        found.append(picture.found[hit] if read else None)
     axes = pose_metrics.torso_orientation(truth[:, _TORSO])
     if clip.orientation is not None:
         axes = camera.rotation @ clip.orientation[:, person]

@@ -25,7 +25,7 @@ OWN_ARRAYS = {
     "stamps": "(T,) acquisition times of the images, seconds",
     "stamps_ns": "(T,) the same, whole nanoseconds",
     "frame": "(T,) index of the image among all; the person was absent in skipped ones",
-    "tracking_state": "(T,) 1 new, 2 tracked, 3 predicted (not seen in this image)",
+    "tracking_state": "(T,) 1 new, 2 tracked, 3 predicted (not seen here), 5 detected (no pose)",
     **{name: one.described("T") for name, one in ESTIMATE_ARRAYS.items()},
     "scale": "(T,) size over that of the posed body",
     "depth_source": "(T,) where size comes from: 1 assumed, 2 height known, 3 measured",

@@ -15,14 +15,34 @@ from pear_ros.body import BodyModel, load_open_body
 from pear_ros.body.kinematics import rotation_vectors
 from pear_ros.core.camera import Camera
 from pear_ros.core.people import Array
+from pear_ros.fitting.facing import MAX_GAP, MAX_LOG_ODDS, NEAR, Facing, log_likelihood_ratio
+from pear_ros.fitting.landmark_places import landmark_points
 from pear_ros.fitting.pose_prior import PosePrior, confidence, front_back_swapped
-from pear_ros.fitting.skeleton import AttachedPoints, BodyState, Skeleton
+from pear_ros.fitting.skeleton import BodyState, Skeleton
 from pear_ros.fitting.solver import BodySolver, GaussianPrior, Observation
 from pear_ros.fitting.translation import fit_translation
+from pear_ros.landmarks.topology import Pose
 from pear_ros.landmarks.types import PoseLandmarks
 
 _MIN_VISIBILITY = 0.1
 """Landmarks of lower visibility are not used: the landmark model only guesses them."""
+_ALIGNMENT_ERROR = 0.5
+"""Standard deviation of the landmarks in the final fit, over that on renders.
+
+The less, the nearer the body is to the landmarks in the image and the farther from the prior's
+pose. Half costs 1 % of accuracy in space on renders, whose landmarks are less accurate than those
+of photographs.
+"""
+_ALIGNMENT_ROBUST_SCALE = 4.0
+"""c of the robust loss in the final fit, of these standard deviations."""
+_FAR_START = 0.02
+"""Distance between start and landmarks, as a share of the region's side, from which on a fit with a
+wider loss comes first: the robust loss alone would take the landmarks for outliers."""
+_FAR_ROBUST_SCALE = 12.0
+"""c of that loss."""
+_UNSEEN_HIPS = 10.0
+"""Factor on the errors of the hips where no knee is visible: the landmark model then puts the hips
+where the image ends, with high visibility."""
 _DOUBTFUL_DISTANCE = 0.03
 """Distance between proposal and landmarks, as a share of the region's side, from which on the
 proposal for the mirrored landmarks is tried, too."""
@@ -33,10 +53,8 @@ _BETAS_ERROR = 0.7
 """Standard deviation of the betas of one image."""
 _MIN_BETAS_ERROR = 0.1
 """Least standard deviation of the mean betas of a person."""
-_MAX_TURN = np.radians(110.0)
-"""Greatest turn of the root from one image to the next: people pass through the angles between."""
-_MAX_SWAPPED_TIME = 0.5
-"""Seconds for which landmarks may be taken for swapped front and back; then they are accepted."""
+_HIPS = [Pose.LEFT_HIP, Pose.RIGHT_HIP]
+_KNEES = [Pose.LEFT_KNEE, Pose.RIGHT_KNEE]
 _TURN_RATE = 4.0
 """Standard deviation of the rate at which a joint rotates, radians per second."""
 _DEPTH_RATE = 1.5
@@ -56,8 +74,26 @@ class BodyFit:
     side: 0.005 is usual; above 0.02 hardly any body explains the landmarks."""
     betas_error: float
     """Standard deviation of the betas, the mean of those of all images so far."""
-    swapped_for: float
-    """Seconds for which the landmarks have been taken for swapped front and back."""
+    facing: Facing
+    """Belief about front and back."""
+
+
+@dataclass(frozen=True)
+class _Reading:
+    """What the learned prior makes of landmarks: where the solver starts."""
+
+    observed: Observation
+    """The landmarks."""
+    start: BodyState
+    """The pose proposed, with the person's mean shape, placed to fit the landmarks best."""
+    joint_error: Array
+    """(22,) standard deviation of each joint's position, metres per axis."""
+    rotation_error: Array
+    """(22,) standard deviation of each joint's rotation, radians per axis."""
+    betas_error: float
+    """Standard deviation of the betas."""
+    distance: float
+    """Median distance between start and landmarks, as a share of the region's side."""
 
 
 class BodyFitter:
@@ -69,7 +105,9 @@ class BodyFitter:
         self._prior = PosePrior()
         self._skeleton = Skeleton(self.body)
         self._solver = BodySolver(self._skeleton)
-        self._points = AttachedPoints(self._prior.landmark_joint, self._prior.landmark_offset)
+        self._align = BodySolver(self._skeleton, robust_scale=_ALIGNMENT_ROBUST_SCALE)
+        self._approach = BodySolver(self._skeleton, robust_scale=_FAR_ROBUST_SCALE)
+        self._points = landmark_points(self._prior)
 
     def __call__(
         self, pose: PoseLandmarks, camera: Camera, previous: BodyFit | None, elapsed: float
@@ -79,40 +117,74 @@ class BodyFitter:
         `pose` in pixels of the pinhole `camera`; `previous`: the same person's fit `elapsed`
         seconds earlier, None for a new person.
         """
-        observed = self._observe(pose)
-        start, joint_error, betas_error = self._start(pose, observed, camera, previous)
-        swapped_for = 0.0
-        if previous is not None and _turn(start, previous.state) > _MAX_TURN:
-            # More likely than such a turn: the landmark model has confused front and back.
-            other = front_back_swapped(pose)
-            other_observed = self._observe(other)
-            again = self._start(other, other_observed, camera, previous)
-            patient = previous.swapped_for + elapsed <= _MAX_SWAPPED_TIME
-            if patient and _turn(again[0], previous.state) < _MAX_TURN / 2:
-                observed, (start, joint_error, betas_error) = other_observed, again
-                swapped_for = previous.swapped_for + elapsed
-        priors = self._priors(start, betas_error, previous, elapsed)
-        state = self._solver(start, observed, priors, camera).state
-        points = self._skeleton.points(self._skeleton.pose(state), observed.points)
+        reading, facing = self._read(pose, camera, previous), Facing(log_odds=MAX_LOG_ODDS)
+        if pose.swappable:
+            reading, facing = self._choose(reading, pose, camera, previous, elapsed)
+        priors = [_learned_prior(reading)]
+        if previous is not None:
+            priors.append(_continuity_prior(reading.start, previous.state, elapsed))
+        observed = replace(reading.observed, error=reading.observed.error * _ALIGNMENT_ERROR)
+        start = reading.start
+        if reading.distance > _FAR_START:
+            start = self._approach(start, observed, priors, camera).state
+        state = self._align(start, observed, priors, camera).state
+        points = self._skeleton.points(self._skeleton.pose(state), reading.observed.points)
         return BodyFit(
             state=state,
-            joint_confidence=confidence(joint_error) * np.float32(pose.score),
-            mismatch=_median_distance(points, observed, camera) / pose.roi.size,
-            betas_error=betas_error,
-            swapped_for=swapped_for,
+            joint_confidence=confidence(reading.joint_error) * np.float32(pose.score),
+            mismatch=_median_distance(points, reading.observed, camera) / pose.roi.size,
+            betas_error=reading.betas_error,
+            facing=facing,
         )
+
+    def _choose(
+        self,
+        reading: _Reading,
+        pose: PoseLandmarks,
+        camera: Camera,
+        previous: BodyFit | None,
+        elapsed: float,
+    ) -> tuple[_Reading, Facing]:
+        """Return the more probable reading of landmarks, as they are or swapped, and the belief.
+
+        `reading`: of the landmarks as they are.
+        """
+        known = previous if elapsed < MAX_GAP else None
+        turn = 0.0 if known is None else _turn(reading.start, known.state)
+        if turn < NEAR and reading.distance < _DOUBTFUL_DISTANCE:
+            facing = Facing() if known is None else known.facing.updated(turn, np.pi, 0.0, elapsed)
+            return reading, facing
+        other = self._read(front_back_swapped(pose), camera, previous)
+        evidence = log_likelihood_ratio(
+            self._cost(reading, camera),
+            self._cost(other, camera),
+            float(np.log(reading.rotation_error).sum()),
+            float(np.log(other.rotation_error).sum()),
+        )
+        if known is None:
+            facing = Facing.of_new_person(evidence)
+        else:
+            other_turn = _turn(other.start, known.state)
+            facing = known.facing.updated(turn, other_turn, evidence, elapsed)
+        return (other if facing.swapped else reading), facing
+
+    def _cost(self, reading: _Reading, camera: Camera) -> float:
+        """Return the cost of the fit to this image alone."""
+        priors = [_learned_prior(reading)]
+        return self._solver(reading.start, reading.observed, priors, camera).cost
 
     def _observe(self, pose: PoseLandmarks) -> Observation:
         """Return the landmarks with standard deviations, which grow with falling visibility."""
         visible = pose.visibility * pose.presence
         error = self._prior.landmark_error * pose.roi.size / np.maximum(visible, 1e-6)
+        if (visible[_KNEES] < _MIN_VISIBILITY).all():
+            error[_HIPS] *= _UNSEEN_HIPS
         error[visible < _MIN_VISIBILITY] = np.inf
         return Observation(self._points, pose.image[:, :2], error)
 
-    def _start(
-        self, pose: PoseLandmarks, observed: Observation, camera: Camera, previous: BodyFit | None
-    ) -> tuple[BodyState, Array, float]:
-        """Return the start of the solver, the errors of its joints (22,) and that of its betas."""
+    def _read(self, pose: PoseLandmarks, camera: Camera, previous: BodyFit | None) -> _Reading:
+        """Return the start of the solver for these landmarks."""
+        observed = self._observe(pose)
         proposal = self._prior(pose, camera)
         start, distance = self._place(proposal.rotations, proposal.betas, observed, camera)
         if distance > _DOUBTFUL_DISTANCE * pose.roi.size:
@@ -122,18 +194,24 @@ class BodyFitter:
             )
             if other_distance < distance:
                 proposal, start, distance = other, other_start, other_distance
-        joint_error = proposal.joint_error
-        if previous is None:
-            return start, joint_error, _BETAS_ERROR
-        rotations = start.rotations
-        if distance > _IMPLAUSIBLE_DISTANCE * pose.roi.size:
-            rotations = previous.state.rotations
-        # Kalman filter of a constant: K = P / (P + R), x = x + K (z - x), P = (1 - K) P.
-        gain = previous.betas_error**2 / (previous.betas_error**2 + _BETAS_ERROR**2)
-        betas = previous.state.betas + gain * (start.betas - previous.state.betas)
-        betas_error = max(np.sqrt(1.0 - gain) * previous.betas_error, _MIN_BETAS_ERROR)
-        start, _ = self._place(rotations, betas, observed, camera)
-        return start, joint_error, float(betas_error)
+        betas_error = _BETAS_ERROR
+        if previous is not None:
+            rotations = start.rotations
+            if distance > _IMPLAUSIBLE_DISTANCE * pose.roi.size:
+                rotations = previous.state.rotations
+            # Kalman filter of a constant: K = P / (P + R), x = x + K (z - x), P = (1 - K) P.
+            gain = previous.betas_error**2 / (previous.betas_error**2 + _BETAS_ERROR**2)
+            betas = previous.state.betas + gain * (start.betas - previous.state.betas)
+            betas_error = float(max(np.sqrt(1.0 - gain) * previous.betas_error, _MIN_BETAS_ERROR))
+            start, distance = self._place(rotations, betas, observed, camera)
+        return _Reading(
+            observed=observed,
+            start=start,
+            joint_error=proposal.joint_error,
+            rotation_error=proposal.rotation_error,
+            betas_error=betas_error,
+            distance=distance / pose.roi.size,
+        )
 
     def _place(
         self, rotations: Array, betas: Array, observed: Observation, camera: Camera
@@ -144,16 +222,6 @@ class BodyFitter:
         transl = fit_translation(points, observed.pixels, 1.0 / observed.error, camera)
         placed = replace(at_origin, transl=transl)
         return placed, _median_distance(points + transl, observed, camera)
-
-    def _priors(
-        self, start: BodyState, betas_error: float, previous: BodyFit | None, elapsed: float
-    ) -> list[GaussianPrior]:
-        """Return the priors: near the learned proposal and, if there is one, the last image."""
-        spread = np.full(len(start.betas), betas_error)
-        priors = [GaussianPrior(start, self._prior.rotation_error, spread, np.full(3, np.inf))]
-        if previous is not None:
-            priors.append(_continuity_prior(start, previous.state, elapsed))
-        return priors
 
 
 def _median_distance(points: Array, observed: Observation, camera: Camera) -> float:
@@ -170,6 +238,12 @@ def _turn(state: BodyState, before: BodyState) -> float:
     """Return the angle between two root orientations, radians: cos a = (tr(R0' R1) - 1) / 2."""
     trace = float((before.rotations[0] * state.rotations[0]).sum())
     return float(np.arccos(np.clip((trace - 1.0) / 2.0, -1.0, 1.0)))
+
+
+def _learned_prior(reading: _Reading) -> GaussianPrior:
+    """Return the prior that the body is near what the learned prior proposes."""
+    betas_error = np.full(len(reading.start.betas), reading.betas_error)
+    return GaussianPrior(reading.start, reading.rotation_error, betas_error, np.full(3, np.inf))
 
 
 def _continuity_prior(start: BodyState, before: BodyState, elapsed: float) -> GaussianPrior:

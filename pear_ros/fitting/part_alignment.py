@@ -35,6 +35,8 @@ _FACE_ERROR = 0.02
 """Standard deviation of the face's landmarks, over the side of its region."""
 _PALM_ERROR = 0.03
 """Standard deviation of the palm's landmarks, over the side of its region."""
+_ROBUST_SCALE = 6.0
+"""c of the robust loss, standard deviations: the body's fit may leave the head as far away."""
 _JOINT_ERROR = 0.01
 """Standard deviation of the joints found by the body's fit, over the side of the body's region."""
 _ROTATION_ERROR = 0.03
@@ -51,7 +53,7 @@ class PartAlignment:
     def __init__(self, body: BodyModel, surface: SurfacePoints) -> None:
         """Find the places of the landmarks on `body`, the open body."""
         self._skeleton = Skeleton(body)
-        self._solver = BodySolver(self._skeleton)
+        self._solver = BodySolver(self._skeleton, robust_scale=_ROBUST_SCALE)
         zeros = np.zeros((1, body.num_betas + body.num_expression), np.float32)
         rest = body.rest_joints(zeros[:, : body.num_betas], zeros[:, body.num_betas :])[0]
         dirs = body.joint_dirs[:, :, : body.num_betas]

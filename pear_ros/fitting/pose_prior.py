@@ -1,14 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Pose prior: a multilayer perceptron from body landmarks to the start of the fit.
+"""Pose prior: a residual network from body landmarks to the start of the fit and its precision.
 
-Trained on renders of the open body (tools/train_pose_prior.py), it maps the 33 body landmarks to
-joint rotations, shape and the expected error of each joint.
+It maps the 33 body landmarks to joint rotations and shape, and to the expected errors of each
+joint's position and rotation (heteroscedastic regression, Kendall and Gal, NeurIPS 2017). Trained
+on poses of the open body and on the errors that landmarks have on renders of it
+(tools/train_pose_prior.py).
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -33,7 +35,17 @@ OTHER_SIDE_JOINT = _other_side(SMPLX_JOINT_NAMES[:NUM_BODY_JOINTS])
 """Index of each body joint's counterpart on the other side."""
 _OTHER_SIDE_LANDMARK = _other_side([landmark.name.lower() for landmark in Pose])
 _FLIP_X = np.array([-1.0, 1.0, 1.0], np.float32)
+_FLIP_VIEW = np.array([-1.0, 1.0, -1.0, 1.0, 1.0], np.float32)
 _FLIP_DEPTH = np.array([1.0, 1.0, -1.0], np.float32)
+
+INPUT_LIMIT = 6.0
+"""Inputs are limited to so many standard deviations."""
+LOG_JOINT_ERROR = (-6.0, 1.0)
+"""Range of the predicted log of a joint's position error, metres."""
+LOG_ROTATION_ERROR = (-5.0, 1.5)
+"""Range of the predicted log of a joint's rotation error, radians."""
+_SPLIT = (6 * NUM_BODY_JOINTS, 7 * NUM_BODY_JOINTS, 8 * NUM_BODY_JOINTS)
+"""Where rotations, both log errors and betas part in the network's output."""
 
 PRIOR_FILE = Path(__file__).with_name("pose_prior.npz")
 
@@ -48,6 +60,8 @@ class Proposal:
     """(num_betas,) shape coefficients."""
     joint_error: Array
     """(22,) standard deviation per axis of each joint's position relative to the pelvis, metres."""
+    rotation_error: Array
+    """(22,) standard deviation of each joint's rotation, radians per axis."""
 
 
 class PosePrior:
@@ -58,13 +72,11 @@ class PosePrior:
         with np.load(path) as data:
             self._mean = data["input_mean"].astype(np.float32)
             self._scale = data["input_scale"].astype(np.float32)
-            layers = int(data["layers"])
-            self._layers = [
-                (data[f"weight{i}"].astype(np.float32), data[f"bias{i}"].astype(np.float32))
-                for i in range(layers)
+            self._first, self._last = _linear(data, "first"), _linear(data, "last")
+            self._blocks = [
+                (_linear(data, f"block{number}_in"), _linear(data, f"block{number}_out"))
+                for number in range(int(data["blocks"]))
             ]
-            self.rotation_error: Array = data["rotation_error"].astype(np.float32)
-            """(22,) standard deviation of each joint's rotation, radians per axis."""
             self.landmark_joint: npt.NDArray[np.intp] = data["landmark_joint"].astype(np.intp)
             """(33,) the joint that each landmark moves with."""
             self.landmark_offset: Array = data["landmark_offset"].astype(np.float32)
@@ -80,32 +92,69 @@ class PosePrior:
         value = prior_input(pose, camera)
         if mirrored:
             value = mirrored_input(value[None])[0]
-        value = (value - self._mean) / self._scale
-        for number, (weight, bias) in enumerate(self._layers):
-            value = value @ weight + bias
-            if number + 1 < len(self._layers):
-                value = np.maximum(value, 0.0)
-        rotations = gram_schmidt(value[: 6 * NUM_BODY_JOINTS].reshape(NUM_BODY_JOINTS, 6))
-        error = np.exp(value[6 * NUM_BODY_JOINTS : 7 * NUM_BODY_JOINTS])
+        six, log_joint, log_rotation, betas = np.split(self._network(value), _SPLIT)
+        rotations = gram_schmidt(six.reshape(NUM_BODY_JOINTS, 6))
+        joint_error = np.exp(np.clip(log_joint, *LOG_JOINT_ERROR))
+        rotation_error = np.exp(np.clip(log_rotation, *LOG_ROTATION_ERROR))
         if mirrored:
-            rotations, error = mirrored_rotations(rotations), error[OTHER_SIDE_JOINT]
-        rotations[0] = viewing_rotation(pose.roi, camera) @ rotations[0]
-        return Proposal(rotations, value[7 * NUM_BODY_JOINTS :], error)
+            rotations = mirrored_rotations(rotations)
+            joint_error = joint_error[OTHER_SIDE_JOINT]
+            rotation_error = rotation_error[OTHER_SIDE_JOINT]
+        rotations[0] = upright_rotation(pose.roi, camera) @ rotations[0]
+        return Proposal(rotations, betas, joint_error, rotation_error)
+
+    def _network(self, inputs: Array) -> Array:
+        """Return the network's output (8 * 22 + num_betas,) for an input (269,)."""
+        x = np.clip((inputs - self._mean) / self._scale, -INPUT_LIMIT, INPUT_LIMIT)
+        x = np.maximum(_apply(self._first, x), 0.0)
+        for into, out_of in self._blocks:
+            x = np.maximum(x + _apply(out_of, np.maximum(_apply(into, x), 0.0)), 0.0)
+        return _apply(self._last, x)
+
+
+def _linear(data: Mapping[str, npt.NDArray[np.generic]], name: str) -> tuple[Array, Array]:
+    """Return weight (inputs, outputs) and bias (outputs,) of a layer, in single precision."""
+    return data[f"{name}_weight"].astype(np.float32), data[f"{name}_bias"].astype(np.float32)
+
+
+def _apply(layer: tuple[Array, Array], x: Array) -> Array:
+    """Return the output of a linear layer."""
+    weight, bias = layer
+    return x @ weight + bias
 
 
 def prior_input(pose: PoseLandmarks, camera: Camera) -> Array:
-    """Return the network's input (266,): landmarks in the image and in 3D, visibility, view ray.
+    """Return the network's input (269,): landmarks in the image and in 3D, scores, the view.
 
-    Image landmarks are relative to their region's centre, over its side. The ray to the region is
-    there because people mostly stand upright and cameras are mostly level.
+    Coordinates are along the region's axes, in which people are upright, those in the image
+    relative to the region's centre and over its side. The view is how the region is turned (sine
+    and cosine), the ray to it along its axes, and its side over the focal length: because people
+    mostly stand upright, cameras are mostly level, and near ones show more perspective.
     """
-    roi = pose.roi
+    roi, along = pose.roi, _roi_axes(pose.roi)
     centre = np.array([roi.x, roi.y, 0.0], np.float32)
-    image = (pose.image - centre) / roi.size
-    ray = [(roi.x - camera.cx) / camera.fx, (roi.y - camera.cy) / camera.fy]
+    image = (pose.image - centre) / roi.size @ along
+    ray = np.array([(roi.x - camera.cx) / camera.fx, (roi.y - camera.cy) / camera.fy, 0.0]) @ along
+    view = [np.sin(roi.angle), np.cos(roi.angle), ray[0], ray[1], roi.size / camera.fx]
+    world: Array = pose.world @ along
     return np.concatenate(
-        [image.ravel(), pose.world.ravel(), pose.visibility, pose.presence, ray]
+        [image.ravel(), world.ravel(), pose.visibility, pose.presence, view]
     ).astype(np.float32)
+
+
+def upright_rotation(roi: Roi, camera: Camera) -> Array:
+    """Return the rotation (3, 3) to `camera` from a virtual one that sees a region upright.
+
+    The virtual camera looks at the region's centre and is turned as the region is.
+    """
+    return viewing_rotation(roi, camera) @ _roi_axes(roi)
+
+
+def _roi_axes(roi: Roi) -> Array:
+    """Return the rotation (3, 3) about the optical axis from a region's axes to the image's."""
+    axes = np.eye(3, dtype=np.float32)
+    axes[:2, :2] = roi.rotation()
+    return axes
 
 
 def front_back_swapped(pose: PoseLandmarks) -> PoseLandmarks:
@@ -123,7 +172,7 @@ def front_back_swapped(pose: PoseLandmarks) -> PoseLandmarks:
 
 
 def mirrored_input(inputs: Array) -> Array:
-    """Return the network's inputs (N, 266) for the mirrored people."""
+    """Return the network's inputs (N, 269) for the mirrored people."""
     count, landmarks = len(inputs), len(_OTHER_SIDE_LANDMARK)
     points = inputs[:, : 6 * landmarks].reshape(count, 2, landmarks, 3)
     scores = inputs[:, 6 * landmarks : 8 * landmarks].reshape(count, 2, landmarks)
@@ -131,7 +180,7 @@ def mirrored_input(inputs: Array) -> Array:
         [
             (points[:, :, _OTHER_SIDE_LANDMARK] * _FLIP_X).reshape(count, -1),
             scores[:, :, _OTHER_SIDE_LANDMARK].reshape(count, -1),
-            inputs[:, 8 * landmarks :] * _FLIP_X[:2],
+            inputs[:, 8 * landmarks :] * _FLIP_VIEW,
         ],
         axis=1,
     )

@@ -121,9 +121,15 @@ class _Linearisation:
 class BodySolver:
     """Solves for rotations, shape and translation of one body at a time; stateless."""
 
-    def __init__(self, skeleton: Skeleton, *, compiled: bool = True) -> None:
-        """Solve for bodies of this skeleton, with `compiled` code if Numba is installed."""
+    def __init__(
+        self, skeleton: Skeleton, *, robust_scale: float = _ROBUST_SCALE, compiled: bool = True
+    ) -> None:
+        """Solve for bodies of this skeleton, with `compiled` code if Numba is installed.
+
+        `robust_scale`: c of the loss, standard deviations.
+        """
         self._skeleton = skeleton
+        self._robust_scale = robust_scale
         self._tree = (
             np.asarray(skeleton.bones, np.float64),
             np.asarray(skeleton.bone_dirs, np.float64),
@@ -156,7 +162,7 @@ class BodySolver:
             *map(_doubles, (observed.points.offset, observed.pixels, observed.error)),
             *map(_doubles, (prior.rotations, prior.betas, prior.transl, prior.precision)),
             np.array([camera.fx, camera.fy, camera.cx, camera.cy], np.float64),
-            *(_MIN_DEPTH, _ROBUST_SCALE, _INITIAL_DAMPING, _MAX_STEPS, _MIN_RELATIVE_DECREASE),
+            *(_MIN_DEPTH, self._robust_scale, _INITIAL_DAMPING, _MAX_STEPS, _MIN_RELATIVE_DECREASE),
         )
         return Solution(_single_precision(R, betas, t), cost)
 
@@ -190,7 +196,7 @@ class BodySolver:
         r = (ideal * focal + centre - observed.pixels) / observed.error[:, None]  # (N, 2)
         # Geman-McClure: rho(s) = s f and w = rho'(s) = f^2, with f = 1 / (1 + s / c^2).
         s = (r**2).sum(axis=1)  # (N,)
-        f = 1.0 / (1.0 + s / _ROBUST_SCALE**2)
+        f = 1.0 / (1.0 + s / self._robust_scale**2)
         cost = float((s * f).sum())
         # d(x/z) = (dx - x/z dz) / z
         dp = self._skeleton.jacobian(posed, observed.points, p)  # (N, 3, P)

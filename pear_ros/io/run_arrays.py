@@ -9,7 +9,7 @@ ARRAYS = {
     "frame": "(P,) index of the frame in which the person was seen, from 0",
     "stamp": "(P,) its time, seconds from the start of the video",
     "id": "(P,) track id",
-    "state": "(P,) 1 new, 2 tracked, 3 predicted (not seen in this frame)",
+    "state": "(P,) 1 new, 2 tracked, 3 predicted (not seen here), 5 detected (no pose)",
     **{name: one.described("P") for name, one in ESTIMATE_ARRAYS.items()},
     "box": "(P, 4) x0 y0 x1 y1, pixels",
     "pose": "(P, 55, 3) axis-angle: global_orient, body 21, jaw, eyes 2, left and right hand 15",

@@ -20,7 +20,7 @@ from pear_ros.io.downloads import AssetError
 from pear_ros.landmarks.detected_pose import LENGTHS, follow_pose, read_pose
 from pear_ros.landmarks.face import FaceModel
 from pear_ros.landmarks.hands import HandModel
-from pear_ros.landmarks.pose import PoseModel
+from pear_ros.landmarks.pose import MIN_SCORE, PoseModel, roi_from_box
 from pear_ros.landmarks.roi import Roi
 from pear_ros.landmarks.topology import Pose
 from pear_ros.landmarks.types import FaceLandmarks, HandLandmarks, PersonLandmarks, PoseLandmarks
@@ -52,6 +52,15 @@ class _Models:
 
 
 @dataclass(frozen=True)
+class _Body:
+    """The landmarks of a body."""
+
+    pose: PoseLandmarks
+    disagreements: int = 0
+    """As of PersonLandmarks."""
+
+
+@dataclass(frozen=True)
 class DetectedPerson:
     """A person whom a detector found in this image."""
 
@@ -63,7 +72,15 @@ class DetectedPerson:
     """Where they are unknown: lengths of the body, over the height of the box, to try."""
 
 
-PersonStart = Roi | PersonLandmarks | DetectedPerson
+@dataclass(frozen=True)
+class ProposedPerson:
+    """A box in which there may be a person."""
+
+    box: Array
+    """(4,) x0 y0 x1 y1, pixels."""
+
+
+PersonStart = Roi | PersonLandmarks | DetectedPerson | ProposedPerson
 """What is known of a person before landmarks are detected: a proposed region of interest, the
 landmarks in the image before, or a detection in this image."""
 
@@ -78,6 +95,7 @@ class PendingLandmarks:
     face: Future[FaceLandmarks | None]
     age: int
     vouched: bool
+    disagreements: int
 
     def result(self) -> PersonLandmarks:
         """Wait for hands and face and return all landmarks."""
@@ -88,6 +106,7 @@ class PendingLandmarks:
             self.face.result(),
             self.age,
             self.vouched,
+            self.disagreements,
         )
 
 
@@ -143,11 +162,12 @@ class HolisticLandmarks:
         ]
 
     def _submit_parts(
-        self, image: Image, body: Future[PoseLandmarks | None], start: PersonStart
+        self, image: Image, body: Future[_Body | None], start: PersonStart
     ) -> PendingLandmarks | None:
-        pose = body.result()
-        if pose is None:
+        found = body.result()
+        if found is None:
             return None
+        pose = found.pose
         detected = isinstance(start, DetectedPerson)
         known = start.landmarks if isinstance(start, DetectedPerson) else start
         if isinstance(known, PersonLandmarks):
@@ -172,6 +192,7 @@ class HolisticLandmarks:
             submit(self._face, last.face, 2),
             age,
             detected or last.vouched,
+            found.disagreements,
         )
 
     @contextmanager
@@ -182,19 +203,28 @@ class HolisticLandmarks:
         finally:
             self._idle.put(models)
 
-    def _pose(self, image: Image, person: PersonStart, doubtful: bool) -> PoseLandmarks | None:
+    def _pose(self, image: Image, person: PersonStart, doubtful: bool) -> _Body | None:
         with self._models() as models:
             model = models.accurate_pose if doubtful else models.pose
             refine = model if model is not models.pose else None
-            if isinstance(person, PersonLandmarks):
-                return model.detect(image, person.pose.roi, vouched=person.vouched)
             if isinstance(person, Roi):
-                return model.detect(image, person, proposed=True)
-            if person.landmarks is not None:
-                read = follow_pose(image, person.box, person.landmarks.pose.roi, model)
-            else:
+                pose = model.detect(image, person, proposed=True)
+                return _Body(pose) if pose else None
+            if isinstance(person, ProposedPerson):
+                pose = model.detect(image, roi_from_box(person.box), proposed=True)
+                if pose is None:
+                    read = read_pose(image, person.box, models.pose, LENGTHS[1:])
+                    pose = read.pose if read.believed and read.pose.score >= MIN_SCORE else None
+                return _Body(pose) if pose else None
+            if isinstance(person, PersonLandmarks):
+                pose = model.detect(image, person.pose.roi, vouched=person.vouched)
+                return _Body(pose, person.disagreements) if pose else None
+            if person.landmarks is None:
                 read = read_pose(image, person.box, models.pose, person.lengths, refine)
-            return read.pose if read.believed else None
+                return _Body(read.pose) if read.believed else None
+            known = person.landmarks
+            followed = follow_pose(image, person.box, known.pose, model, known.disagreements)
+            return _Body(followed.pose, followed.disagreements) if followed else None
 
     def _hand(
         self, image: Image, pose: PoseLandmarks, previous: HandLandmarks | None, side: str

@@ -84,6 +84,7 @@ class PoseModel:
         # The third output, a mask of the person, takes a third of the full network's time.
         content = pruned(landmark_model(f"pose_landmark_{variant}"), (0, 1, 3, 4))
         self._model = TfliteModel(content, (0, 1, 2, 3), num_threads=num_threads)
+        self._swappable = variant != "heavy"
 
     def __call__(self, image: Image, roi: Roi) -> PoseLandmarks:
         """Run the network in a region; the score of the result is low where there is no person."""
@@ -100,6 +101,7 @@ class PoseModel:
             presence=sigmoid(landmarks[:NUM_POSE, 4]),
             score=float(score.item()),
             roi=Roi.from_centre_and_top(points[NUM_POSE, :2], points[NUM_POSE + 1, :2], ROI_SCALE),
+            swappable=self._swappable,
         )
 
     def detect(

@@ -31,6 +31,8 @@ class PoseLandmarks:
     """Probability that there is a person."""
     roi: Roi
     """Region of interest of this person in the next image."""
+    swappable: bool = True
+    """Whether the model may have confused front and back; the heavy one does not."""
 
 
 @dataclass(frozen=True)
@@ -74,3 +76,5 @@ class PersonLandmarks:
     """Images since the person was found first."""
     vouched: bool = False
     """Whether a detector found the person, in this image or an earlier one."""
+    disagreements: int = 0
+    """Successive detections of the person that were elsewhere than the body's landmarks."""

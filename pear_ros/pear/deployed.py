@@ -53,7 +53,7 @@ class DeployedNetwork(nn.Module):
     precision of choice; all else in fp32: the pixels' normalisation, the decoder's query and the
     read-outs, the backbone's residual stream and its norms. With a half-precision residual stream
     the numbers' error (RMS against fp32, synthetic weights) was 1.3 times as large at 12 blocks and
-    1.5 to 1.7 times at 32, for fp16 as for bf16. Weights that have the wanted precision already are
+    1.5 to 1.7 times at 32, for fp16 as for bf16. Weights that have that precision already are
     shared with the given network, not copied.
     """
 

@@ -170,7 +170,7 @@ class _Reader:
 
     def __init__(self) -> None:
         self._done: dict[int, Any] = {}
-        self._begun: set[int] = set()
+        self._started: set[int] = set()
 
     def read(self, value: Any) -> Any:
         if isinstance(value, type) and issubclass(value, _Placeholder):
@@ -179,9 +179,9 @@ class _Reader:
             return value
         key = id(value)
         if key not in self._done:
-            if key in self._begun:
+            if key in self._started:
                 raise ValueError("something in it contains itself")
-            self._begun.add(key)
+            self._started.add(key)
             self._done[key] = self._read(value)
         return self._done[key]
 

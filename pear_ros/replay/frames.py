@@ -72,7 +72,7 @@ class FrameReader:
         stamp = message.header.stamp
         header = Header(
             stamp=Time(sec=int(stamp.sec), nanosec=int(stamp.nanosec)),
-            frame_id=message.header.frame_id,
+            frame_id=found.frame_id,
         )
         return ReplayFrame(frame.image.time, header, found)
 

@@ -14,6 +14,7 @@ from pear_ros.bags.bag import Bag
 from pear_ros.bags.chunks import CHUNK_NUMBER, chunk_folder
 from pear_ros.bags.resumable import ResumableBag
 from pear_ros.bags.topic import BagError, Message
+from pear_ros.core.bounded_counts import count
 from pear_ros.core.parameters import Parameters
 from pear_ros.core.people import TrackingState
 from pear_ros.replay.frames import Refusal, ReplayFrame
@@ -22,6 +23,8 @@ from pear_ros.replay.reader import TimeRangeReader, copied_topics
 from pear_ros.replay.results import ResultSerializer
 from pear_ros.replay.state_classes import state_classes
 from pear_ros.replay.statistics import ReplayStatistics
+from pear_ros.ros.conversion.frame_input import Issue
+from pear_ros.ros.conversion.input_watch import InputWatch
 
 if TYPE_CHECKING:
     from pear_ros.pipeline import Pipeline
@@ -37,8 +40,7 @@ class _State:
     pipeline: dict[str, Any]
     """State of the pipeline, as Pipeline.state() returns it."""
     statistics: ReplayStatistics = field(default_factory=ReplayStatistics)
-    last_stamp: float = float("-inf")
-    """Stamp of the last image, seconds."""
+    watch: InputWatch = field(default_factory=InputWatch)
     marked: list[str] = field(default_factory=list)
     """Ids that have a marker."""
     ended: bool = False
@@ -160,37 +162,45 @@ class Replay:
     def _process(self, frame: ReplayFrame) -> None:
         found = frame.input
         self.seconds = 1e-9 * (frame.time - self._time_range.first)
-        for issue in found.issues:
-            self._count(self.statistics.incomplete, issue.name, issue.text)
-        if found.stamp < self._state.last_stamp:
+        topics, parameters = self._options.topics, self._source.parameters
+        watch = self._state.watch
+        tick, odd = watch(found, frame.time, (topics.image, topics.detections), parameters)
+        for issue in (*found.issues, *odd):
+            self._count_issue(issue)
+        if tick.reset:
             self.statistics.resets += 1
             self._pipeline.reset()
-        self._state.last_stamp = found.stamp
         try:
             people = self._pipeline(
                 found.image,
                 found.camera,
-                found.stamp,
+                tick.time,
                 detections=found.detections,
                 depth=found.depth,
-                settings=self._source.parameters,
+                settings=parameters,
             )
         except Exception as error:
             cause = f"failure: {type(error).__name__}"
             text = f"An image failed: {traceback.format_exc()}"
             self._count(self.statistics.refused, cause, text)
             return
+        for issue in watch.found(found.image, people.persons, topics.image, parameters):
+            self._count_issue(issue)
         for topic, data in self._results.serialize(people, frame.header):
             self._write(Message(topic, frame.time, data))
         self.statistics.add_people(
             [one.id for one in people.persons if one.state is not TrackingState.LOST]
         )
 
+    def _count_issue(self, issue: Issue) -> None:
+        counts = self.statistics.odd if issue.used else self.statistics.incomplete
+        self._count(counts, issue.name, issue.text)
+
     def _count(self, counts: dict[str, int], cause: str, text: str) -> None:
         """Count an image by `cause`, and warn with `text` if it is the first."""
-        counts[cause] = counts.get(cause, 0) + 1
-        if cause not in self._warned:
-            self._warned.add(cause)
+        counted = count(counts, cause)
+        if counted not in self._warned:
+            self._warned.add(counted)
             self._warn(text)
 
     def _write(self, message: Message) -> None:
@@ -217,7 +227,7 @@ def _outputs(source: Source, folder: Path, pipeline: Pipeline) -> tuple[Resumabl
         **fingerprint_of(source.bag, options, source.parameters),
         **versions_of(pipeline),
     }
-    classes = (*state_classes(pipeline.components().values()), _State, ReplayStatistics)
+    classes = (*state_classes(pipeline.components().values()), _State, ReplayStatistics, InputWatch)
     whole = ResumableBag(folder, "humans", fingerprint, options.storage, classes)
     if options.chunk is None:
         return whole, whole

@@ -8,6 +8,8 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 
+from pear_ros.ros.conversion.frame_input import DETECTIONS
+
 
 @dataclass
 class ReplayStatistics:
@@ -29,6 +31,18 @@ class ReplayStatistics:
     """Images without results, by cause."""
     incomplete: dict[str, int] = field(default_factory=dict)
     """Images that were processed without one of their inputs, by cause."""
+    odd: dict[str, int] = field(default_factory=dict)
+    """Images of which an input was odd, but used, by cause."""
+
+    @property
+    def useless(self) -> str:
+        """Why nobody was found, if that is the fault of the detections; else empty."""
+        if self.people or not self.with_results:
+            return ""
+        counts = {**self.incomplete, **self.odd}
+        causes = [name for name in counts if DETECTIONS in name]
+        most = max(causes, key=counts.__getitem__, default="")
+        return most if most and 2 * counts[most] > self.with_results else ""
 
     def add_people(self, ids: Sequence[str]) -> None:
         """Count an image with results, in which people with these `ids` are present."""
@@ -48,6 +62,7 @@ class ReplayStatistics:
             self.resets + other.resets,
             dict(Counter(self.refused) + Counter(other.refused)),
             dict(Counter(self.incomplete) + Counter(other.incomplete)),
+            dict(Counter(self.odd) + Counter(other.odd)),
         )
 
     def dumps(self) -> str:

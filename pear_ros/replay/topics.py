@@ -3,13 +3,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from pear_ros.bags.bag import Bag
 from pear_ros.bags.topic import BagError
-from pear_ros.ros.conversion.images import ENCODINGS
+from pear_ros.core.quoting import quoted
+from pear_ros.ros.conversion.encodings import encoding_name
 from pear_ros.ros.topics import (
     CAMERA_INFO_TYPE,
     COMPRESSED,
@@ -50,15 +51,16 @@ def select_topics(bag: Bag, given: TopicSelection) -> TopicSelection:
     else:
         beside = camera_info_topic(image)
         camera_info = beside if beside in _of_types(bag, [CAMERA_INFO_TYPE]) else ""
-    depth = _named(bag, given.depth, [IMAGE_TYPE]) if given.depth else ""
+    depth = _named_image(bag, given.depth, (COMPRESSED_DEPTH, COMPRESSED)) if given.depth else ""
     detections = _named(bag, given.detections, [DETECTIONS_TYPE]) if given.detections else ""
     return TopicSelection(image, camera_info, depth, detections)
 
 
-def _named_image(bag: Bag, name: str) -> str:
-    compressed = name + COMPRESSED
-    if compressed in bag.topics and (name not in bag.topics or not bag.topics[name].count):
-        name = compressed
+def _named_image(bag: Bag, name: str, packed: Sequence[str] = (COMPRESSED,)) -> str:
+    """Topic of images with this name, or with one of the suffixes `packed` if it has none."""
+    for compressed in (name + suffix for suffix in packed):
+        if compressed in bag.topics and (name not in bag.topics or not bag.topics[name].count):
+            name = compressed
     return _named(bag, name, [IMAGE_TYPE, COMPRESSED_IMAGE_TYPE])
 
 
@@ -84,13 +86,12 @@ def _only_image(bag: Bag, depth: str) -> str:
         for name in found
         if name.removesuffix(COMPRESSED) not in found or not name.endswith(COMPRESSED)
     ]
-    if len(found) > 1:
-        found = _with_pictures(bag, found)
+    others: dict[str, str] = {}
+    if len(found) > 1 or depth:
+        others = _without_pictures(bag, found)
+        found = [name for name in found if name not in others]
     if not found:
-        raise BagError(
-            f"{bag.path} has no image topic; there are "
-            + (", ".join(sorted(bag.topics)) or "no topics at all")
-        )
+        raise BagError(f"{bag.path} has no image topic; there are {_described(bag, others)}")
     if len(found) > 1:
         raise BagError(
             f"{bag.path} has several image topics; choose one with --image: "
@@ -99,10 +100,10 @@ def _only_image(bag: Bag, depth: str) -> str:
     return found[0]
 
 
-def _with_pictures(bag: Bag, names: Sequence[str]) -> list[str]:
-    """Leave out topics whose first image has an encoding that is not one of pictures."""
+def _without_pictures(bag: Bag, names: Sequence[str]) -> dict[str, str]:
+    """Encodings of those topics whose first image has one that cannot be read, by name."""
     unseen = set(names)
-    others = set()
+    others = {}
     for count, message in enumerate(bag.messages(names)):
         if not unseen or count == _MAX_SEARCHED:
             break
@@ -112,9 +113,18 @@ def _with_pictures(bag: Bag, names: Sequence[str]) -> list[str]:
                 encoding = _encoding(bag.deserialize(message))
             except Exception:  # A corrupt message may raise anything.
                 continue
-            if encoding not in ENCODINGS:
-                others.add(message.topic)
-    return [name for name in names if name not in others]
+            if not encoding_name(encoding):
+                others[message.topic] = encoding
+    return others
+
+
+def _described(bag: Bag, encodings: Mapping[str, str]) -> str:
+    """All topics of a bag, with the encodings that cannot be read."""
+    names = [
+        f"{name} in encoding {quoted(encodings[name])}" if name in encodings else name
+        for name in sorted(bag.topics)
+    ]
+    return ", ".join(names) or "no topics at all"
 
 
 def _encoding(image: Any) -> str:

@@ -20,7 +20,7 @@ class TrackingPlan:
     max_humans: int
     """Maximum number of tracks after this image."""
     regions: Sequence[Region]
-    """Where to estimate people, at most `max_humans` regions: those of tracks, then new ones."""
+    """At most `max_humans` regions to estimate people in: those of tracks, then new ones."""
     new_regions: Sequence[Region]
     """Those of `regions` that belong to no track."""
     tracks: Sequence[Track]

@@ -20,6 +20,11 @@ A track that was measured for less time than this coasts no longer than it was m
 _MIN_DETECTED_COASTING_TIME = 0.5
 """Seconds for which a person whose body was not read is predicted at least: a detector need not
 search every image."""
+_CERTAIN_SCORE = 0.5
+"""Score of a detection from which on it alone is enough for this. Others, which the first image of
+a video may have, are confirmed by the next search or are nobody."""
+_MAX_UNCERTAIN_TIME = 0.25
+"""Seconds within which this search has to be."""
 _MAX_REGION_MISSES = 2
 """Successive misses after which a track loses its region; then only a detection gives a new one."""
 
@@ -111,9 +116,12 @@ class Track:
         elapsed = stamp - self.last_seen
         unread = not self.person.pose_observed
         limit = min(MAX_COASTING_TIME, self.last_seen - self.first_seen)
-        coasting = elapsed <= max(limit, _MIN_DETECTED_COASTING_TIME if unread else 0.0)
-        decay = 0.5 ** (1.0 + elapsed / _CONFIDENCE_HALF_LIFE)
         score, joint_confidence = self.confidence
+        if unread:
+            uncertain = self.last_seen == self.first_seen and score < _CERTAIN_SCORE
+            limit = max(limit, _MAX_UNCERTAIN_TIME if uncertain else _MIN_DETECTED_COASTING_TIME)
+        coasting = elapsed <= limit
+        decay = 0.5 ** (1.0 + elapsed / _CONFIDENCE_HALF_LIFE)
         person = replace(
             predicted,
             state=TrackingState.PREDICTED if coasting else TrackingState.LOST,

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from pear_ros.core.boxes import iou_matrix, move_boxes, same_person
+from pear_ros.core.boxes import intersection_area, iou_matrix, move_boxes, same_person
 from pear_ros.core.camera import Camera
 from pear_ros.core.estimator import Detection, Region
 from pear_ros.core.people import Array, Estimate, Person, TrackingState
@@ -25,22 +25,13 @@ from pear_ros.tracking.kalman import Doubles, RootStates
 from pear_ros.tracking.plan import TrackingPlan
 from pear_ros.tracking.track import Track, translate_person
 
+_INSIDE = 0.8
+"""Share of a detection that lies in the predicted box of the person of whom it shows a part."""
+_PART = 0.6
+"""Area of such a detection over the predicted box's at most: detectors miss limbs, and boxes may be
+of the image before."""
 _SAME_DETECTION_IOU = 0.6
 """Boxes with a larger IoU belong to one person, even if the detector distinguishes people."""
-_CONFIRMING_SCORE = 0.5
-"""Score of a detection from which on it is a person, although the body cannot be read."""
-_CONFIRMATION_TIME = 1.0
-"""Seconds within which a second detection in the same place confirms one of a lower score."""
-
-
-@dataclass(frozen=True)
-class _Candidate:
-    """A detection that is no person yet: the body cannot be read, and the score is low."""
-
-    box: Array
-    """(4,) pixels."""
-    stamp: float
-    """Stamp of the image, seconds."""
 
 
 @dataclass(frozen=True)
@@ -65,8 +56,6 @@ class Tracker(Stateful):
         """Filter states after the last image, one for each track."""
         self._camera: Camera | None = None
         """Camera of the last image; None: there was none."""
-        self._candidates: list[_Candidate] = []
-        """Those of the last images, from the oldest to the newest."""
         self._last_track_number = 0
         self._last_region_number = 0
 
@@ -149,39 +138,14 @@ class Tracker(Stateful):
         noise = measurement_noise(assigned)
         self._states = plan.predicted.update(measured, _roots(assigned), noise)
         unassigned = [one for n, one in enumerate(observations) if n not in matches.values()]
-        first_image = self._camera is None
         self._camera, self._tracks = camera, tracks
-        confirmed: list[_Observation] = []
-        unconfirmed: list[_Observation] = []
-        for one in unassigned:
-            certain = first_image or self._is_confirmed(one, stamp)
-            (confirmed if certain else unconfirmed).append(one)
-        self._candidates = [
-            *(one for one in self._candidates if 0.0 <= stamp - one.stamp <= _CONFIRMATION_TIME),
-            *(_Candidate(one.region.box, stamp) for one in unconfirmed),
-        ]
-        self._spawn(confirmed, assigned, stamp)
+        self._spawn(unassigned, assigned, stamp)
         return self._prune(plan.max_humans)
 
     def reset(self) -> None:
         """Drop all tracks; ids continue to count, as no id is used twice."""
-        self._tracks, self._candidates, self._camera = [], [], None
+        self._tracks, self._camera = [], None
         self._states = self._states.take([])
-
-    def _is_confirmed(self, observation: _Observation, stamp: float) -> bool:
-        """Whether an observation is of a person, and no flicker of the detector.
-
-        The first image has no history: everything that is detected in it is a person.
-        """
-        return (
-            observation.estimate.pose_observed
-            or observation.region.score >= _CONFIRMING_SCORE
-            or any(
-                0.0 < stamp - one.stamp <= _CONFIRMATION_TIME
-                and same_person(one.box, observation.region.box)
-                for one in self._candidates
-            )
-        )
 
     def _with_region(
         self, track: Track, box: Array, full_box: Array, detection: Detection | None
@@ -193,7 +157,8 @@ class Tracker(Stateful):
             return replace(track, region=track.region and Region(track.region.id, full_box))
         if track.region is None or not same_person(box, detection.box):
             return replace(track, region=self._new_region(detection), misses=0)
-        region = Region(track.region.id, detection.box, detection.score)
+        part = in_sight and track.person.pose_observed and _is_part(detection.box, full_box)
+        region = Region(track.region.id, full_box if part else detection.box, detection.score)
         return replace(track, region=region, misses=0)
 
     def _new_region(self, detection: Detection) -> Region:
@@ -205,9 +170,12 @@ class Tracker(Stateful):
     ) -> None:
         """Add a track for each unassigned observation of a new person."""
         new: list[Estimate] = []
+        coasting = [track.person for track in self._tracks if track.coasting]
         for observation in unassigned:
             confirmed = not math.isnan(observation.region.score)
-            if is_new_person(observation.estimate, [*assigned, *new], confirmed):
+            # A proposal where a track coasts is rather of that person, badly estimated.
+            others = [*assigned, *new, *([] if confirmed else coasting)]
+            if is_new_person(observation.estimate, others, confirmed):
                 self._last_track_number += 1
                 track_id = f"{self.prefix}{self._last_track_number}"
                 region, estimate = observation.region, observation.estimate
@@ -272,6 +240,13 @@ def _is_detected_in(region: Region, detection: Detection) -> bool:
         return same_person(region.box, detection.box)
     iou = iou_matrix(region.box[None], detection.box[None])[0, 0]
     return bool(iou > _SAME_DETECTION_IOU)
+
+
+def _is_part(box: Array, whole: Array) -> bool:
+    """Whether a box (4,) shows only a part of a person in the box `whole` (4,)."""
+    area, whole_area = (float(np.prod(one[2:] - one[:2])) for one in (box, whole))
+    inside = intersection_area(box, whole) > _INSIDE * area
+    return inside and area < _PART * whole_area
 
 
 def _roots(estimates: Sequence[Estimate]) -> Doubles:

@@ -186,7 +186,7 @@ class Still:
         return Camera.from_field_of_view(width, height)
 
 
-def measured_sleeper(clock: Clock, there: int, wanted: int) -> Measured:
+def measured_sleeper(clock: Clock, there: int, frames: int) -> Measured:
     estimator: Any = Sleeper(clock)
     pipeline = Pipeline(estimator, FullFrame())
 
@@ -194,11 +194,11 @@ def measured_sleeper(clock: Clock, there: int, wanted: int) -> Measured:
         assert len(people.persons) == len(meshes) == 1
         clock.work(0.003)
 
-    return measure(pipeline, estimator, Still(there, clock), wanted, send)
+    return measure(pipeline, estimator, Still(there, clock), frames, send)
 
 
 def test_measure_separates_the_stages(clock: Clock) -> None:
-    measured = measured_sleeper(clock, there=100, wanted=20)
+    measured = measured_sleeper(clock, there=100, frames=20)
     means = dict(zip(measured.stages, 1e3 * measured.seconds.mean(axis=0), strict=True))
     expected = {"decode": 2, "estimate": 40, "mesh": 5, "messages": 3}
     for name, milliseconds in expected.items():
@@ -211,12 +211,12 @@ def test_measure_separates_the_stages(clock: Clock) -> None:
 
 
 @pytest.mark.parametrize(
-    ("there", "wanted", "left_out", "kept"), [(100, 20, 10, 20), (28, 50, 7, 21), (1, 9, 0, 1)]
+    ("there", "frames", "left_out", "kept"), [(100, 20, 10, 20), (28, 50, 7, 21), (1, 9, 0, 1)]
 )
 def test_measure_omits_frames_to_warm_up(
-    there: int, wanted: int, left_out: int, kept: int, clock: Clock
+    there: int, frames: int, left_out: int, kept: int, clock: Clock
 ) -> None:
-    measured = measured_sleeper(clock, there, wanted)
+    measured = measured_sleeper(clock, there, frames)
     assert (measured.warm_up, len(measured.seconds)) == (left_out, kept)
     assert measured.people.tolist() == [1] * kept
     assert measured.size == (WIDTH, HEIGHT)

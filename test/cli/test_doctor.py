@@ -253,10 +253,10 @@ def test_missing_or_damaged_assets_fail(tmp_path: Path, monkeypatch: pytest.Monk
 
 def test_detector_in_use(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     found = by_id(models.check_detector())["models.detector"]
-    assert found.level is OK and found.facts["detector"] == "nanodet"
+    assert found.level is OK and found.details["detector"] == "nanodet"
     monkeypatch.setattr("pear_ros.detection.nanodet.MODEL_FILE", tmp_path / "nanodet_g.tflite")
     found = by_id(models.check_detector())["models.detector"]
-    assert found.level is WARN and found.facts["detector"] == "blazepose"
+    assert found.level is WARN and found.details["detector"] == "blazepose"
     assert "nanodet_g.tflite" in found.text and "install pear_ros again" in found.text
 
 

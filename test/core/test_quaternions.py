@@ -19,8 +19,8 @@ def test_quaternions_agree_with_scipy(one: np.ndarray, other: np.ndarray) -> Non
     a, b = (quaternions.from_vectors(v[None]) for v in (one, other))
     first, second = Rotation.from_rotvec(one), Rotation.from_rotvec(other)
 
-    def off(found: np.ndarray, wanted: Rotation) -> float:
-        return float((Rotation.from_quat(found[0]).inv() * wanted).magnitude())
+    def off(found: np.ndarray, expected: Rotation) -> float:
+        return float((Rotation.from_quat(found[0]).inv() * expected).magnitude())
 
     assert off(quaternions.product(a, b), first * second) < 1e-9
     assert off(quaternions.difference(a, b), first.inv() * second) < 1e-9

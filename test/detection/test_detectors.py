@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from pear_ros.core.estimator import Detection
-from pear_ros.core.people import Image
+from pear_ros.core.people import Array, Image
 from pear_ros.detection import nanodet
 from pear_ros.detection.blazepose import PersonDetector, Proposal
 from pear_ros.detection.blazepose_detector import BlazePoseDetector
@@ -177,6 +177,26 @@ def test_restored_detector_returns_the_same(schedule: Callable[..., Found], imag
     assert len(rest) == sum(stamp >= VIDEO[images] for stamp, _ in whole)
     for detector in (first, third):
         detector.close()
+
+
+def test_places_of_people_who_were_not_measured_are_proposed_with_each_search(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def box(left: float) -> Array:
+        return np.array([left, 10, left + 100, 300], np.float32)
+
+    coasting = [box(100), box(300), box(-80)]
+    """The first is detected, the last has left the image."""
+    monkeypatch.setattr(NanoDet, "__call__", lambda self, image: [Detection(box(110), 0.9)])
+    detector = NanoDetDetector()
+    detector(IMAGE, 3, [], 0.0)
+    proposed = []
+    for n in range(1, 7):
+        found = detector(IMAGE, 3, coasting, n / 30)
+        proposed.append([float(one.box[0]) for one in found if np.isnan(one.score)])
+    detector.close()
+    # As long as no search has finished, the first is proposed as well.
+    assert proposed == [[], [], [100.0, 300.0], [], [], [100.0, 300.0]]
 
 
 Scores = Callable[..., list[float]]

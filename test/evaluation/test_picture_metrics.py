@@ -141,6 +141,21 @@ def test_missed_people_have_no_right_fit() -> None:
     assert value(figures, "All people", name) == 50.0
 
 
+def test_unread_bodies_are_found_but_have_no_keypoints() -> None:
+    person = labelled((0, 0, 100, 200))
+    unread = dataclasses.replace(found(person, 150.0), observed=False)
+    other = labelled((200, 0, 300, 200))
+    figures = keypoint_figures([match(0, [person, other], [unread, found(other, 2.0)])])
+    table = "Keypoints of the found"
+    assert value(figures, table, "median distance, % of the box") == pytest.approx(1.0)
+    assert value(figures, table, "body read, % of the found") == 50.0
+    assert value(figures, "All people", "fit right, of people with 13 to 17 keypoints, %") == 50.0
+    # At rest in the right place is not a right fit either.
+    still = dataclasses.replace(found(person), observed=False)
+    figures = keypoint_figures([match(0, [person], [still])])
+    assert value(figures, "All people", "fit right, of people with 13 to 17 keypoints, %") == 0.0
+
+
 def test_the_head_has_to_be_on_the_head() -> None:
     person = labelled((0, 0, 100, 200), head=np.array([0.0, 0.0, 40.0, 60.0]))
     for move, share in ((0.0, 100.0), (60.0, 0.0)):

@@ -160,6 +160,13 @@ def test_uncrop_scales_depth() -> None:
 # --- detector --------------------------------------------------------------------------------
 
 
+@given(st.integers(1, 32_000), st.integers(1, 32_000))
+def test_windows_are_few_whatever_the_proportions(width: int, height: int) -> None:
+    windows = PersonDetector.windows(width, height)
+    assert len(windows) <= 200
+    assert min(window.size for window in windows) > 0.0
+
+
 @given(st.integers(64, 4000), st.integers(64, 4000))
 def test_windows_of_each_size_cover_the_image(width: int, height: int) -> None:
     windows = PersonDetector.windows(width, height)

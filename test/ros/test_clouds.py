@@ -70,7 +70,7 @@ def test_cloud_without_people() -> None:
 
 @pytest.mark.parametrize(
     ("track_id", "number"),
-    [("h1", 1), ("h042", 42), ("front2_h17", 17), ("anybody", 0), ("h4294967297", 1)],
+    [("h1", 1), ("h042", 42), ("front2_h17", 17), ("nameless", 0), ("h4294967297", 1)],
 )
 def test_number_of_a_person(track_id: str, number: int) -> None:
     assert person_number(track_id) == number

@@ -3,6 +3,9 @@
 
 from __future__ import annotations
 
+import struct
+
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given
@@ -12,6 +15,7 @@ sensor_msgs = pytest.importorskip("sensor_msgs.msg", reason="needs ROS 2")
 
 from pear_ros.ros.conversion.depth import depth_from_image  # noqa: E402
 from pear_ros.ros.conversion.images import ImageError  # noqa: E402
+from pear_ros.ros.conversion.notes import Note  # noqa: E402
 
 WIDTH, HEIGHT = 5, 3
 UNKNOWN = (0, 2), (2, 4)
@@ -120,3 +124,64 @@ def test_any_message_is_read_or_refused(
         assert depth.shape == (height, width)
         assert depth.dtype == np.float32
         assert (np.isnan(depth) | ((depth > 0.0) & np.isfinite(depth))).all()
+
+
+def png(values: np.ndarray, kind: str, header: bytes = b"") -> sensor_msgs.CompressedImage:
+    data = header + cv2.imencode(".png", values)[1].tobytes()
+    return sensor_msgs.CompressedImage(format=kind, data=data)
+
+
+@pytest.mark.parametrize(
+    ("kind", "header"),
+    [
+        ("16UC1; compressedDepth png", struct.pack("<iff", 0, 0, 0)),
+        ("16UC1; compressedDepth", struct.pack("<iff", 0, 0, 0)),
+        ("16UC1; png compressed ", b""),
+        ("png", b""),
+    ],
+)
+def test_compressed_millimetres_are_read(kind: str, header: bytes) -> None:
+    millimetres = np.nan_to_num(metres() * 1000.0).round().astype(np.uint16)
+    depth = depth_from_image(png(millimetres, kind, header), WIDTH, HEIGHT)
+    np.testing.assert_allclose(depth, metres(), rtol=1e-6)
+
+
+def test_compressed_inverse_depth_is_read() -> None:
+    """image_transport's quantisation: number = A / metres + B."""
+    a, b = 100.0 * 101.0, 1.0 - 100.0 * 101.0 / 100.0
+    numbers = np.nan_to_num(a / metres() + b).round().astype(np.uint16)
+    sent = png(numbers, "32FC1; compressedDepth png", struct.pack("<iff", 0, a, b))
+    np.testing.assert_allclose(depth_from_image(sent, WIDTH, HEIGHT), metres(), rtol=0.01)
+
+
+@pytest.mark.parametrize(
+    ("sent", "says"),
+    [
+        (sensor_msgs.CompressedImage(format="16UC1; compressedDepth rvl", data=bytes(40)), "png"),
+        (png(np.zeros((3, 5), np.uint8), "mono8; png compressed "), "no PNG of 16 bits"),
+        (png(np.zeros((4, 5), np.uint16), "png"), "depth image of 5 x 4 pixels"),
+        (sensor_msgs.CompressedImage(format="png", data=b""), "no PNG of 16 bits"),
+    ],
+)
+def test_other_compressed_depth_is_refused(sent: sensor_msgs.CompressedImage, says: str) -> None:
+    with pytest.raises(ImageError, match=says):
+        depth_from_image(sent, WIDTH, HEIGHT)
+
+
+def test_a_damaged_png_is_refused() -> None:
+    sent = png(np.zeros((HEIGHT, WIDTH), np.uint16), "png")
+    sent.data = sent.data[:40]
+    with pytest.raises(ImageError, match="corrupt"):
+        depth_from_image(sent, WIDTH, HEIGHT)
+
+
+def test_metres_that_are_millimetres_are_converted() -> None:
+    notes: list[Note] = []
+    sent = message("32FC1", metres() * 1000.0)
+    np.testing.assert_allclose(depth_from_image(sent, WIDTH, HEIGHT, notes), metres(), rtol=1e-6)
+    assert [note.cause for note in notes] == ["depth in millimetres"]
+    notes.clear()
+    one_far = metres()
+    one_far[0, 0] = 5000.0
+    depth_from_image(message("32FC1", one_far), WIDTH, HEIGHT, notes)
+    assert notes == []

@@ -39,7 +39,7 @@ def issues(topics: dict[str, str], read: Any = lambda message: message, **messag
 def test_complete_input_has_no_issue() -> None:
     frame, found = issues({}, camera_info=INFO)
     assert found == []
-    assert frame.image.shape == (48, 64, 3) and frame.stamp == 1.0
+    assert frame.image.shape == (48, 64, 3) and frame.nanoseconds == 1_000_000_000
     assert (frame.camera.fx, frame.camera.source) == (50.0, IntrinsicsSource.CAMERA_INFO)
     assert frame.detections is None and frame.depth is None
 

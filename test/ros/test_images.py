@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import struct
+import zlib
 from collections.abc import Iterator
 
 import cv2
@@ -20,6 +22,8 @@ from pear_ros.ros.conversion.images import (  # noqa: E402
     bgr_from_compressed,
     bgr_from_image,
 )
+from pear_ros.ros.conversion.notes import Note  # noqa: E402
+from pear_ros.ros.conversion.picture_header import jpeg_end, picture_header  # noqa: E402
 
 WIDTH, HEIGHT = 16, 12
 
@@ -267,3 +271,173 @@ def test_truncated_picture_is_refused(suffix: str, share: float) -> None:
 def test_rubbish_is_refused(start: bytes, data: bytes) -> None:
     with pytest.raises(ImageError, match=r"format 'bgr8; jpeg"):
         bgr_from_compressed(compressed(start + data))
+
+
+def noise(height: int = 90, width: int = 120) -> np.ndarray:
+    return np.random.default_rng(2).integers(0, 256, (height, width, 3)).astype(np.uint8)
+
+
+def causes(sent: object, **how: int) -> tuple[np.ndarray, list[str]]:
+    notes: list[Note] = []
+    read = bgr_from_image if hasattr(sent, "encoding") else bgr_from_compressed
+    return read(sent, notes=notes, **how), [note.cause for note in notes]
+
+
+@pytest.mark.parametrize("bits", [8, 10, 12, 14, 16])
+@pytest.mark.parametrize("encoding", ["mono16", "bayer_rggb16", "rgb16", "bgra16"])
+def test_sensors_of_fewer_bits_are_not_black(bits: int, encoding: str) -> None:
+    rows = encode(quadrants(), encoding) >> (16 - bits)
+    rows[:2, :2] = 2 ** (bits - 1)  # the brightest tells the bits
+    picture, noted = causes(message(encoding, rows, HEIGHT, WIDTH))
+    whole = bgr_from_image(message(encoding, encode(quadrants(), encoding), HEIGHT, WIDTH))
+    assert np.abs(picture[4:].astype(int) - whole[4:]).max() <= 4
+    assert noted == ([] if bits == 16 else ["dark 16 bits"])
+
+
+def test_a_broken_pixel_does_not_tell_the_bits() -> None:
+    rows = np.full((100, 100), 2000, np.uint16)
+    rows[50, 50] = 65535
+    picture, _ = causes(message("mono16", rows, 100, 100))
+    assert picture[0, 0, 0] == round(2000 / 4095 * 255)
+    black, noted = causes(message("mono16", rows * 0, 100, 100))
+    assert not black.any() and noted == []
+
+
+def test_a_png_of_fewer_bits_is_not_black() -> None:
+    grey = np.arange(192, dtype=np.uint16).reshape(12, 16) * 21
+    picture, noted = causes(compressed(encoded(".png", grey), "mono16; png compressed "))
+    assert noted == ["dark 16 bits"] and picture.max() > 240
+
+
+@pytest.mark.parametrize(
+    ("sent", "means"),
+    [("8UC1", "mono8"), ("8UC3", "bgr8"), ("8UC4", "bgra8"), ("RGB8", "rgb8"), (" bgr", "bgr8")],
+)
+def test_other_names_of_encodings_are_taken_for_known_ones(sent: str, means: str) -> None:
+    rows = encode(quadrants(), means)
+    picture, noted = causes(message(sent, rows, HEIGHT, WIDTH))
+    assert np.array_equal(picture, bgr_from_image(message(means, rows, HEIGHT, WIDTH)))
+    assert noted == [f"taken for {means}"]
+
+
+def test_the_cause_of_a_refusal_is_short() -> None:
+    for name in ("x" * 2000, "\x1b[2J"):
+        with pytest.raises(ImageError) as caught:
+            bgr_from_image(message(name, quadrants()[..., 0], HEIGHT, WIDTH))
+        assert caught.value.cause == "unknown encoding"
+        assert len(str(caught.value)) < 500 and str(caught.value).isprintable()
+
+
+def test_more_than_max_pixels_are_refused() -> None:
+    sent = message("mono8", np.zeros((101, 100), np.uint8), 101, 100)
+    for read in (sent, compressed(encoded(".png", np.zeros((101, 100), np.uint8)))):
+        with pytest.raises(ImageError, match="100 x 101 pixels: more than max_pixels = 10000"):
+            causes(read, max_pixels=10_000)
+        assert causes(read, max_pixels=10_100)[0].shape == (101, 100, 3)
+
+
+def with_size(suffix: str, width: int, height: int) -> bytes:
+    """A small picture that declares another size."""
+    data = bytearray(encoded(suffix, noise(8, 8)))
+    if suffix == ".jpg":
+        at = data.index(b"\xff\xc0") + 5
+        struct.pack_into(">HH", data, at, height, width)
+    elif suffix == ".png":
+        struct.pack_into(">II", data, 16, width, height)
+        struct.pack_into(">I", data, 29, zlib.crc32(data[12:29]))
+    elif suffix == ".bmp":
+        struct.pack_into("<ii", data, 18, width, height)
+    return bytes(data)
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".bmp"])
+@pytest.mark.parametrize(("width", "height"), [(30_000, 30_000), (65_000, 1), (1, 40_000)])
+def test_a_picture_that_declares_a_huge_size_is_not_decoded(
+    suffix: str, width: int, height: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cv2, "imdecode", None)
+    with pytest.raises(ImageError, match=f"{width} x {height} pixels: more than") as caught:
+        bgr_from_compressed(compressed(with_size(suffix, width, height)))
+    assert caught.value.cause == "too large"
+
+
+def test_a_size_hidden_behind_a_marker_without_length_is_found() -> None:
+    data = with_size(".jpg", 30_000, 30_000)
+    for marker in (b"\xff\xd0", b"\xff\x01", b"\xff" * 9 + b"\xd7"):
+        with pytest.raises(ImageError, match="30000 x 30000"):
+            bgr_from_compressed(compressed(data[:2] + marker + data[2:]))
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".webp", ".bmp", ".tiff"])
+@given(width=st.integers(1, 70), height=st.integers(1, 70), grey=st.booleans())
+def test_the_size_is_read_before_decoding(suffix: str, width: int, height: int, grey: bool) -> None:
+    data = encoded(suffix, noise(height, width)[..., 0] if grey else noise(height, width))
+    header = picture_header(data)
+    assert header is not None and (header.width, header.height) == (width, height)
+    assert bgr_from_compressed(compressed(data)).shape == (height, width, 3)
+
+
+def test_red_and_blue_are_swapped_as_image_transport_does() -> None:
+    """Its reader swaps what it did not swap as a writer: format "rgb8; jpeg compressed rgb8"."""
+    picture = cv2.resize(quadrants(), None, fx=8, fy=8, interpolation=cv2.INTER_NEAREST)
+    for kind in (".jpg", ".png"):
+        name = kind[1:].replace("jpg", "jpeg")
+        straight = encoded(kind, picture)
+        swapped = encoded(kind, picture[..., ::-1])
+        for format, data in (
+            (f"rgb8; {name} compressed bgr8", straight),
+            (f"rgb8; {name} compressed rgb8", swapped),
+            (f"bgr8; {name} compressed rgb8", swapped),
+            (name, straight),
+            ("", straight),
+        ):
+            found = bgr_from_compressed(compressed(data, format))
+            assert np.abs(found.astype(int) - picture).mean() < 3, format
+
+
+def test_a_mosaic_in_a_picture_has_colours() -> None:
+    mosaic = encode(quadrants(), "bayer_rggb8")
+    found = bgr_from_compressed(compressed(encoded(".png", mosaic), "bayer_rggb8; png compressed "))
+    assert np.array_equal(found, bgr_from_image(message("bayer_rggb8", mosaic, HEIGHT, WIDTH)))
+    colours = compressed(encoded(".png", quadrants()), "bayer_rggb8; png compressed bgr8")
+    assert np.array_equal(bgr_from_compressed(colours), quadrants())
+
+
+PROGRESSIVE = [cv2.IMWRITE_JPEG_PROGRESSIVE, 1]
+
+
+@pytest.mark.parametrize("flags", [[], PROGRESSIVE])
+def test_a_jpeg_without_its_end_marker_is_whole(flags: list[int]) -> None:
+    whole = cv2.imencode(".jpg", noise(), flags)[1].tobytes()
+    picture, noted = causes(compressed(whole[:-2]))
+    assert np.array_equal(picture, bgr_from_compressed(compressed(whole)))
+    assert noted == ["no end marker"]
+
+
+@pytest.mark.parametrize("size", [(90, 120), (16, 16), (17, 33)])
+@pytest.mark.parametrize("cut", [3, 4, 8, 40])
+def test_a_jpeg_that_lacks_more_is_refused(size: tuple[int, int], cut: int) -> None:
+    with pytest.raises(ImageError, match="ends before its picture does"):
+        bgr_from_compressed(compressed(encoded(".jpg", noise(*size))[:-cut]))
+
+
+@pytest.mark.parametrize("more", [b"\xff\xda", b"\xff\xd8\xff\xda", bytes(99) + b"\xff\xda\0"])
+def test_what_follows_a_jpeg_does_not_matter(more: bytes) -> None:
+    whole = encoded(".jpg", noise())
+    assert np.array_equal(causes(compressed(whole + more))[0], causes(compressed(whole))[0])
+
+
+def test_a_jpeg_of_a_thousand_scans_is_refused() -> None:
+    data = cv2.imencode(".jpg", noise(), PROGRESSIVE)[1].tobytes()
+    at = data.rindex(b"\xff\xda")
+    with pytest.raises(ImageError, match="more scans than an encoder makes"):
+        bgr_from_compressed(compressed(data[:at] + data[at:-2] * 1000 + data[-2:]))
+
+
+@given(
+    st.binary(max_size=300),
+    st.sampled_from([b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"BM", b"II*\0"]),
+)
+def test_any_header_is_read_or_not(data: bytes, start: bytes) -> None:
+    picture_header(start + data)
+    jpeg_end(start + data)

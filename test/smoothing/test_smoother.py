@@ -138,8 +138,8 @@ def test_smoother_ignores_parameters_that_are_not_finite(part: str) -> None:
             got = smooth([broken, sound], CAMERA, n / RATE)
             assert got[0] is broken and got[1] is sound
         else:
-            got, wanted = smooth([one], CAMERA, n / RATE), without([one], CAMERA, n / RATE)
-            assert same(got[0], wanted[0])
+            got, expected = smooth([one], CAMERA, n / RATE), without([one], CAMERA, n / RATE)
+            assert same(got[0], expected[0])
 
 
 def test_smoother_ignores_people_behind_the_camera() -> None:

@@ -550,7 +550,11 @@ def detect(
     """Track an image in which one person is detected, whose body is `read` or not."""
     plan = tracker.predict([Detection(one.box, score)], stamp)
     estimates = [
-        None if np.isnan(region.score) else one.estimate() if read else unread(one)
+        None
+        if np.isnan(region.score)
+        else one.estimate()
+        if read
+        else replace(unread(one), score=score)
         for region in plan.regions
     ]
     return tracker.update(plan, estimates, CAMERA)
@@ -561,14 +565,23 @@ def test_everybody_in_the_first_image_is_published() -> None:
     assert (person.id, person.state) == ("h1", TrackingState.DETECTED)
 
 
-def test_one_flicker_of_the_detector_is_nobody_two_detections_are_somebody() -> None:
+@pytest.mark.parametrize(("score", "time"), [(0.4, 0.25), (0.6, 0.5)])
+def test_uncertain_person_who_is_not_detected_again_is_lost_soon(score: float, time: float) -> None:
     tracker = Tracker()
-    step(tracker, [], 0.0)
-    assert detect(tracker, Standing(0.0), 0.1, 0.4) == []
-    assert detect(tracker, Standing(2.0), 0.2, 0.4) == [], "in another place"
-    assert detect(tracker, Standing(2.0), 2.0, 0.4) == [], "too late"
-    (person,) = detect(tracker, Standing(2.0), 2.2, 0.4)
-    assert person.state is TrackingState.DETECTED
+    detect(tracker, Standing(0.0), 0.0, score)
+    for stamp, state in ((time, TrackingState.PREDICTED), (time + 0.01, TrackingState.LOST)):
+        plan = tracker.predict([], stamp)
+        (person,) = tracker.update(plan, no_estimates(plan), CAMERA)
+        assert person.state is state
+
+
+def test_uncertain_person_who_is_detected_again_is_predicted_as_others() -> None:
+    tracker = Tracker()
+    for stamp in (0.0, 0.1):
+        detect(tracker, Standing(0.0), stamp, 0.4)
+    plan = tracker.predict([], 0.6)
+    (person,) = tracker.update(plan, no_estimates(plan), CAMERA)
+    assert person.state is TrackingState.PREDICTED
 
 
 @pytest.mark.parametrize(("score", "read"), [(0.6, False), (0.36, True)])
@@ -622,17 +635,30 @@ def test_detection_far_from_the_read_body_stays_with_its_track() -> None:
     assert person.id == "h1"
 
 
-def test_reset_forgets_detections_that_are_nobody_yet() -> None:
-    tracker = Tracker()
-    step(tracker, [], 0.0)
-    detect(tracker, Standing(0.0), 0.1, 0.4)
-    tracker.reset()
-    (person,) = detect(tracker, Standing(0.0), 0.0, 0.4)
-    assert person.state is TrackingState.DETECTED, "the first image of another scene"
+@pytest.mark.parametrize(("score", "ids"), [(float("nan"), ["h1"]), (0.6, ["h1", "h2"])])
+def test_proposal_beside_a_person_who_is_missed_is_nobody_new(score: float, ids: list[str]) -> None:
+    """A limb is estimated as a body of its own: too small to be that person."""
+    tracker, one = Tracker(), Standing(0.0)
+    for n in range(30):
+        step(tracker, [one], n * FRAME)
+    limb, beside = Standing(0.8, 12.0, betas=2.0), Standing(2.0)
+    plan = tracker.predict([Detection(beside.box, score)], 1.0)
+    estimates = [limb.estimate() if region in plan.new_regions else None for region in plan.regions]
+    assert [person.id for person in tracker.update(plan, estimates, CAMERA)] == ids
 
 
-def test_state_with_candidates_can_be_encoded() -> None:
-    tracker = Tracker()
-    step(tracker, [], 0.0)
-    detect(tracker, Standing(0.0), 0.1, 0.4)
-    dumps(tracker.state(), state_classes())
+@pytest.mark.parametrize(
+    ("edges", "whole"), [((0.1, 0.0, 0.9, 0.5), True), ((0.1, 0.1, 1.0, 0.95), False)]
+)
+def test_region_stays_whole_where_a_part_of_the_person_is_detected(
+    edges: tuple[float, ...], whole: bool
+) -> None:
+    tracker, one = Tracker(), Standing(0.0)
+    for n in range(10):
+        step(tracker, [one], n * FRAME)
+    low, high = one.box[:2], one.box[2:]
+    corners = [low + np.array(edges[n : n + 2]) * (high - low) for n in (0, 2)]
+    part = np.concatenate(corners).astype(np.float32)
+    (region,) = tracker.predict([Detection(part, 0.7)], 10 * FRAME).regions
+    assert region.score == 0.7
+    assert iou_matrix(region.box[None], (one.box if whole else part)[None])[0, 0] > 0.95

@@ -19,7 +19,7 @@ EPILOG = "arrays of the NPZ, P persons over all frames, F frames:\n" + "\n".join
     f"  {name:17}{meaning}" for name, meaning in ARRAYS.items()
 )
 
-RUN_PARAMETERS = ("field_of_view", "max_humans")
+RUN_PARAMETERS = ("field_of_view", "max_humans", "min_detection_score", "rotate")
 """Parameters that are options of this command and of `pear evaluate`."""
 
 

@@ -90,7 +90,7 @@ class ProbeRunner:
         return self._results[probe].result()
 
     def close(self) -> None:
-        """Cancel the probes that have not begun and wait for the others."""
+        """Cancel the probes that have not started and wait for the others."""
         self._pool.shutdown(cancel_futures=True)
 
 

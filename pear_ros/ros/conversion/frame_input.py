@@ -14,11 +14,13 @@ from pear_ros.core.camera import Camera
 from pear_ros.core.estimator import Detection
 from pear_ros.core.parameters import Parameters
 from pear_ros.core.people import Array, Image
-from pear_ros.core.timestamps import seconds_of
+from pear_ros.core.quoting import quoted
+from pear_ros.core.timestamps import nanoseconds_of
 from pear_ros.ros.conversion.depth import depth_from_image
-from pear_ros.ros.conversion.detections import people_in
+from pear_ros.ros.conversion.detections import Detected, people_in
 from pear_ros.ros.conversion.images import ImageError, bgr_from_compressed, bgr_from_image
 from pear_ros.ros.conversion.intrinsics import CalibrationError, camera_from_info, is_rectified
+from pear_ros.ros.conversion.notes import Note
 from pear_ros.ros.topics import COMPRESSED
 
 IMAGE, CAMERA_INFO, DETECTIONS, DEPTH = "image", "camera_info", "detections", "depth"
@@ -33,18 +35,22 @@ class UnreadableError(ValueError):
 
 @dataclass(frozen=True)
 class Issue:
-    """A fault of one input of a frame, which is processed without that input."""
+    """A fault of one input of a frame, which is processed all the same."""
 
     kind: str
-    """CAMERA_INFO, DETECTIONS or DEPTH."""
+    """IMAGE, CAMERA_INFO, DETECTIONS or DEPTH."""
     cause: str
     """Short name of the fault, the same for all faults alike; MISSING if there is no message."""
     text: str
     """A sentence for the user, without its full stop."""
+    used: bool = False
+    """Whether the input is used, as something in it could be mended or left out."""
 
     @property
     def name(self) -> str:
-        """What the frame lacks, for statistics: "no intrinsics", "no detections", "no depth"."""
+        """Name for statistics: what the frame lacks, as "no depth", or "image: dark" if `used`."""
+        if self.used:
+            return f"{self.kind}: {self.cause}"
         return "no intrinsics" if self.kind == CAMERA_INFO else f"no {self.kind}"
 
 
@@ -55,13 +61,20 @@ class FrameInput:
     image: Image
     """(height, width, 3) uint8 image, blue, green and red."""
     camera: Camera
-    stamp: float
-    """Stamp in the image's header, seconds."""
-    detections: Sequence[Detection] | None
-    """People in the image; None if the pipeline has to detect them."""
+    nanoseconds: int
+    """Stamp in the image's header, nanoseconds."""
+    frame_id: str
+    """Frame of the image, as tf2 accepts it; empty if the header has none."""
+    detected: Detected | None
+    """Detections in the image; None if the pipeline has to detect people."""
     depth: Array | None
     """(height, width) float32 metres, NaN where unknown; None if there is no depth image."""
     issues: list[Issue] = field(default_factory=list)
+
+    @property
+    def detections(self) -> Sequence[Detection] | None:
+        """People in the image; None if the pipeline has to detect them."""
+        return None if self.detected is None else self.detected.people
 
 
 class FrameAssembler:
@@ -86,13 +99,16 @@ class FrameAssembler:
         `messages`: those that belong to it, by kind, not read yet. Raises ImageError if the image
         cannot be used.
         """
-        picture = _bgr(image)
+        notes: list[Note] = []
+        picture = _bgr(image, parameters.max_pixels, notes)
         height, width = picture.shape[:2]
-        issues: list[Issue] = []
+        frame_id = frame_of(image.header.frame_id, notes)
+        issues = self._noted(IMAGE, notes)
         return FrameInput(
             picture,
             self._camera(messages.get(CAMERA_INFO), width, height, parameters, issues),
-            seconds_of(image.header),
+            nanoseconds_of(image.header),
+            frame_id,
             self._detections(messages.get(DETECTIONS), parameters, issues),
             self._depth(messages.get(DEPTH), width, height, parameters, issues),
             issues,
@@ -110,7 +126,10 @@ class FrameAssembler:
                 raise CalibrationError(f"no CameraInfo on {topic}" if topic else "no CameraInfo")
             cause = "unusable"
             rectified = is_rectified(parameters.calibration, image_topic)
-            return camera_from_info(self._read(message), width, height, rectified)
+            notes: list[Note] = []
+            camera = camera_from_info(self._read(message), width, height, rectified, notes)
+            issues += self._noted(CAMERA_INFO, notes)
+            return camera
         except Exception as error:  # A corrupt message may raise anything.
             text = (
                 f"No intrinsics for {image_topic}: {describe(error)}. "
@@ -121,18 +140,18 @@ class FrameAssembler:
 
     def _detections(
         self, message: Any, parameters: Parameters, issues: list[Issue]
-    ) -> Sequence[Detection] | None:
+    ) -> Detected | None:
         if not self._topics.get(DETECTIONS):
             return None
         if message is None:
             issues.append(self._missing(DETECTIONS, parameters))
-            return ()
+            return Detected(())
         try:
             classes, score = parameters.detection_classes, parameters.detection_score
             return people_in(self._read(message), classes, score)
         except Exception as error:  # A corrupt message may raise anything.
             issues.append(self._unusable(DETECTIONS, error))
-            return ()
+            return Detected(())
 
     def _depth(
         self, message: Any, width: int, height: int, parameters: Parameters, issues: list[Issue]
@@ -143,10 +162,17 @@ class FrameAssembler:
             issues.append(self._missing(DEPTH, parameters))
             return None
         try:
-            return depth_from_image(self._read(message), width, height)
+            notes: list[Note] = []
+            metres = depth_from_image(self._read(message), width, height, notes)
+            issues += self._noted(DEPTH, notes)
+            return metres
         except Exception as error:  # A corrupt message may raise anything.
             issues.append(self._unusable(DEPTH, error))
             return None
+
+    def _noted(self, kind: str, notes: Sequence[Note]) -> list[Issue]:
+        topic = self._topics.get(kind) or kind
+        return [Issue(kind, one.cause, f"On {topic}: {one.sentence}", used=True) for one in notes]
 
     def _missing(self, kind: str, parameters: Parameters) -> Issue:
         text = (
@@ -160,14 +186,29 @@ class FrameAssembler:
         return Issue(kind, cause, f"Refused on {self._topics[kind]}: {describe(error)}")
 
 
-def _bgr(message: Any) -> Image:
+def _bgr(message: Any, max_pixels: int, notes: list[Note]) -> Image:
     """Picture of an Image or CompressedImage; whatever goes wrong is an ImageError."""
     try:
-        return (bgr_from_image if hasattr(message, "encoding") else bgr_from_compressed)(message)
+        read = bgr_from_image if hasattr(message, "encoding") else bgr_from_compressed
+        return read(message, max_pixels, notes)
     except ImageError:
         raise
     except Exception as error:
         raise ImageError("corrupt message", describe(error)) from error
+
+
+def frame_of(name: str, notes: list[Note]) -> str:
+    """Return the frame of an image for its results: without slashes in front, which tf2 refuses.
+
+    `notes` gets a note about a frame_id that is empty or begins with a slash.
+    """
+    remedy = "set frame_id in the camera's driver"
+    if not name:
+        notes.append(Note("no frame_id", "frame_id is empty, so results have no frame", remedy))
+    elif name.startswith("/"):
+        text = f"frame_id {quoted(name)} begins with a slash, which tf2 refuses; it is left out"
+        notes.append(Note("slash in frame_id", text, remedy))
+    return name.lstrip("/")
 
 
 def describe(error: Exception) -> str:

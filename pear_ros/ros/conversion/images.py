@@ -1,93 +1,46 @@
 # SPDX-License-Identifier: Apache-2.0
 """Conversion of sensor_msgs Image and CompressedImage to BGR pictures.
 
-Colours are converted by cv_bridge if an installed ROS 2 has one that works, else by OpenCV. This
-module has the meaning of the encoding names (sensor_msgs/image_encodings.hpp), the memory layout
-and the checks: camera drivers pad rows, send 16 bit in either byte order and sometimes half a
-picture.
+Colours are converted by cv_bridge if an installed ROS 2 has one that works, else by OpenCV. Memory
+layout and sizes are checked: camera drivers pad rows, send 16 bit in either byte order and
+sometimes half a picture.
 
 Messages are read by their fields, so those of rclpy and of the `rosbags` package both serve.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import cache
-from typing import Any, NamedTuple
+from typing import Any
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
+from pear_ros.core.parameters import Parameters
 from pear_ros.core.people import Image
+from pear_ros.core.quoting import quoted
+from pear_ros.ros.conversion.compressed_pictures import decoded
+from pear_ros.ros.conversion.encodings import BAYER, BY_NAME, ENCODINGS, encoding_name
+from pear_ros.ros.conversion.notes import Note
+from pear_ros.ros.conversion.picture_header import picture_header
+from pear_ros.ros.conversion.pixels import ImageError, Pixels, check_size, in_8_bits, pixels_of
 
-Pixels = npt.NDArray[Any]
-
-
-class ImageError(ValueError):
-    """An image message that cannot be read; the text says why, `cause` names the kind of fault."""
-
-    def __init__(self, cause: str, text: str) -> None:
-        super().__init__(text)
-        self.cause = cause
-
-
-class _Encoding(NamedTuple):
-    dtype: str
-    channels: int
-    to_bgr: Callable[[Pixels], Pixels]
-    even_width: bool = False
-    planar: bool = False
-    """Whether height / 2 rows of chroma follow the rows of luma."""
-
-
-def _converted(code: int) -> Callable[[Pixels], Pixels]:
-    return lambda pixels: cv2.cvtColor(pixels, code)
-
-
-def _same(pixels: Pixels) -> Pixels:
-    return np.ascontiguousarray(pixels)
-
-
-# OpenCV names a Bayer pattern by the second and third pixel of the second row, ROS by the first
-# two of the first row.
-_BAYER = {
-    "rggb": cv2.COLOR_BayerBG2BGR,
-    "bggr": cv2.COLOR_BayerRG2BGR,
-    "gbrg": cv2.COLOR_BayerGR2BGR,
-    "grbg": cv2.COLOR_BayerGB2BGR,
-}
-
-_UYVY = _Encoding("u1", 2, _converted(cv2.COLOR_YUV2BGR_UYVY), even_width=True)
-_YUYV = _Encoding("u1", 2, _converted(cv2.COLOR_YUV2BGR_YUYV), even_width=True)
-
-_ENCODINGS: dict[str, _Encoding] = {
-    "bgr8": _Encoding("u1", 3, _same),
-    "rgb8": _Encoding("u1", 3, _converted(cv2.COLOR_RGB2BGR)),
-    "bgra8": _Encoding("u1", 4, _converted(cv2.COLOR_BGRA2BGR)),
-    "rgba8": _Encoding("u1", 4, _converted(cv2.COLOR_RGBA2BGR)),
-    "mono8": _Encoding("u1", 1, _converted(cv2.COLOR_GRAY2BGR)),
-    "bgr16": _Encoding("u2", 3, _same),
-    "rgb16": _Encoding("u2", 3, _converted(cv2.COLOR_RGB2BGR)),
-    "mono16": _Encoding("u2", 1, _converted(cv2.COLOR_GRAY2BGR)),
-    **{f"bayer_{name}8": _Encoding("u1", 1, _converted(code)) for name, code in _BAYER.items()},
-    **{f"bayer_{name}16": _Encoding("u2", 1, _converted(code)) for name, code in _BAYER.items()},
-    "yuv422": _UYVY,
-    "uyvy": _UYVY,
-    "yuv422_yuy2": _YUYV,
-    "yuyv": _YUYV,
-    "nv12": _Encoding("u1", 1, _converted(cv2.COLOR_YUV2BGR_NV12), even_width=True, planar=True),
-    "nv21": _Encoding("u1", 1, _converted(cv2.COLOR_YUV2BGR_NV21), even_width=True, planar=True),
-}
-
-ENCODINGS = tuple(_ENCODINGS)
-"""Encodings of sensor_msgs/Image that can be read."""
+__all__ = [
+    "ENCODINGS",
+    "ImageError",
+    "bgr_from_compressed",
+    "bgr_from_image",
+    "cv_bridge",
+]
 
 # bgr8 is not among them, as it needs no conversion; nor are 16 bit, which cv_bridge cuts off, and
 # what its older versions do not support.
 _BRIDGED = frozenset(
-    ("rgb8", "bgra8", "rgba8", "mono8", "yuv422", "yuv422_yuy2", *(f"bayer_{n}8" for n in _BAYER))
+    ("rgb8", "bgra8", "rgba8", "mono8", "yuv422", "yuv422_yuy2", *(f"bayer_{n}8" for n in BAYER))
 )
+
+_LONGEST = 16
+"""Characters of the name of an encoding; longer ones are none."""
 
 
 @cache
@@ -108,34 +61,48 @@ def cv_bridge() -> Any | None:
     return bridge
 
 
-def bgr_from_image(message: Any) -> Image:
+def bgr_from_image(
+    message: Any,
+    max_pixels: int = Parameters.max_pixels,
+    notes: list[Note] | None = None,
+) -> Image:
     """Return the picture (height, width, 3) uint8 BGR of a sensor_msgs/Image.
 
-    Unpadded bgr8 is a view of the message's data, not a copy. 16 bit is scaled so that 65535 is
-    white. Raises ImageError when the encoding is not one of ENCODINGS, the sizes do not agree, or
-    OpenCV cannot convert it.
+    Unpadded bgr8 is a view of the message's data, not a copy. 16 bit is scaled so that the greatest
+    number of the bits that the image uses (8, 10, 12, 14 or 16) is white. `notes` gets notes about
+    an image that uses fewer than 16, and about an encoding of another name. Raises ImageError when
+    the encoding cannot be read, the sizes do not agree, there are more than `max_pixels`, or OpenCV
+    cannot convert it.
     """
-    name, width, height = message.encoding, message.width, message.height
-    encoding = _ENCODINGS.get(name)
-    if encoding is None:
+    notes = [] if notes is None else notes
+    name, width, height = encoding_name(message.encoding), message.width, message.height
+    if not name:
+        short = message.encoding.isprintable() and len(message.encoding) <= _LONGEST
         raise ImageError(
-            f"encoding {name}", f"encoding {name!r} is not supported; use {', '.join(ENCODINGS)}"
+            f"encoding {message.encoding}" if short else "unknown encoding",
+            f"encoding {quoted(message.encoding)} is not supported; use {', '.join(ENCODINGS)}",
         )
+    encoding = BY_NAME[name]
     if (encoding.even_width and width % 2) or (encoding.planar and height % 2):
         raise ImageError(
             "odd size", f"{width} x {height} image in {name}: this encoding needs an even size"
         )
     rows = height * 3 // 2 if encoding.planar else height
     pixels = pixels_of(message, encoding.dtype, encoding.channels, rows)
-
-    # Some versions of cv_bridge take padded rows for pixels.
-    padded = message.step != width * encoding.channels * pixels.itemsize
-    bridge = cv_bridge() if name in _BRIDGED and not padded else None
+    check_size(f"image in {name}", width, height, max_pixels)
+    if name != message.encoding:
+        text = f"encoding {quoted(message.encoding)} is taken for {name}"
+        notes.append(Note(f"taken for {name}", text, "let the driver use ROS's name"))
+        bridge = None
+    else:
+        # Some versions of cv_bridge take padded rows for pixels.
+        padded = message.step != width * encoding.channels * pixels.itemsize
+        bridge = cv_bridge() if name in _BRIDGED and not padded else None
     if bridge is not None:
         converted: Image = bridge.imgmsg_to_cv2(message, "bgr8")
         return converted
     if pixels.itemsize == 2:
-        pixels = cv2.convertScaleAbs(pixels, alpha=255.0 / 65535.0)
+        pixels = in_8_bits(pixels, notes)
     try:
         return encoding.to_bgr(pixels)
     except cv2.error as error:  # as OpenCV 4.5 on a single pixel in rgb8
@@ -146,53 +113,46 @@ def bgr_from_image(message: Any) -> Image:
         ) from error
 
 
-def pixels_of(message: Any, dtype: str, channels: int, rows: int) -> Pixels:
-    """Return the (rows, width, channels) numbers of a sensor_msgs/Image, in native byte order.
+def bgr_from_compressed(
+    message: Any,
+    max_pixels: int = Parameters.max_pixels,
+    notes: list[Note] | None = None,
+) -> Image:
+    """Return the picture (height, width, 3) uint8 BGR of a sensor_msgs/CompressedImage.
 
-    They are a view of the message's data, unless its byte order is the other one. `dtype`: NumPy's
-    name without byte order. Raises ImageError when the sizes do not agree.
+    JPEG, PNG, WebP, BMP and TIFF are read. As image_transport does, `format` is minded: "compressed
+    rgb8" has red and blue swapped, and a grey picture of "bayer_..." is a mosaic. An EXIF
+    orientation is ignored, since CameraInfo refers to the sensor's rows and columns. `notes` gets
+    notes about a picture of 16 bits that uses fewer, and one without its end marker.
+
+    Raises ImageError when the data are empty, cut short or not a picture, or it has more than
+    `max_pixels`, which is checked before anything is decoded.
     """
-    width, height, step = message.width, message.height, message.step
-    what = f"{width} x {height} image in {message.encoding}"
-    if width == 0 or height == 0:
-        raise ImageError("empty", f"{what} has no pixels")
-    kind = np.dtype(dtype).newbyteorder(">" if message.is_bigendian else "<")
-    row_bytes = width * channels * kind.itemsize
-    if step < row_bytes:
-        raise ImageError("step", f"{what} has rows (step) of {step} bytes, needs {row_bytes}")
-    needed = (rows - 1) * step + row_bytes
-    data = np.frombuffer(message.data, np.uint8)
-    if data.size < needed:
-        raise ImageError("truncated", f"{what} needs {needed} bytes but has {data.size}")
-    pixels: Pixels = np.ndarray(
-        (rows, width, channels),
-        kind,
-        buffer=data,
-        strides=(step, channels * kind.itemsize, kind.itemsize),
-    )
-    return pixels if kind.isnative else pixels.astype(kind.newbyteorder("="))
-
-
-def bgr_from_compressed(message: Any) -> Image:
-    """Return the picture (height, width, 3) uint8 BGR of a sensor_msgs/CompressedImage (JPEG, PNG).
-
-    An EXIF orientation is ignored, since CameraInfo refers to the sensor's rows and columns.
-    Raises ImageError when the data are empty, cut short or not a picture.
-    """
+    notes = [] if notes is None else notes
     data = bytes(message.data)
-    what = f"compressed image of {len(data)} bytes (format {message.format!r})"
-    # Some versions of OpenCV fill a truncated JPEG with grey and report nothing. The end marker
-    # cannot occur inside a scan, so a complete JPEG has one after its last start of scan.
-    if data.startswith(b"\xff\xd8") and data.rfind(b"\xff\xd9") < data.rfind(b"\xff\xda"):
-        raise ImageError("truncated", f"{what} ends before its picture does")
-    picture: Pixels | None = None
-    if data:
-        try:
-            picture = cv2.imdecode(
-                np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
-            )
-        except cv2.error as error:
-            raise ImageError("corrupt", f"{what} cannot be read: {error.err}") from error
-    if picture is None:
-        raise ImageError("corrupt", f"{what} cannot be read as JPEG or PNG: empty or corrupt")
+    what = f"compressed image of {len(data)} bytes (format {quoted(message.format)})"
+    header = picture_header(data)
+    if header is None:
+        reason = "not JPEG, PNG, WebP, BMP or TIFF" if data else "it is empty"
+        raise ImageError("corrupt", f"{what} cannot be read: {reason}, or corrupt")
+    check_size(what, header.width, header.height, max_pixels)
+    encoding, _, packed = message.format.partition(";")
+    bayer = _bayer(encoding, packed)
+    flags = cv2.IMREAD_GRAYSCALE if bayer else cv2.IMREAD_COLOR
+    if header.bits == 16:
+        flags |= cv2.IMREAD_ANYDEPTH
+    picture: Pixels = decoded(data, header, flags | cv2.IMREAD_IGNORE_ORIENTATION, what, notes)
+    if picture.dtype == np.uint16:
+        picture = in_8_bits(picture, notes)
+    if bayer:
+        picture = cv2.cvtColor(picture, bayer)
+    elif "compressed rgb" in packed:
+        picture = cv2.cvtColor(picture, cv2.COLOR_RGB2BGR)
     return picture
+
+
+def _bayer(encoding: str, packed: str) -> int:
+    """OpenCV's code for the mosaic in a compressed picture; 0 if it has colours."""
+    name = encoding_name(encoding)
+    colours = "bgr" in packed or "rgb" in packed
+    return BAYER[name[len("bayer_") :][:4]] if name.startswith("bayer_") and not colours else 0

@@ -41,11 +41,12 @@ class Report:
 def diagnostic_array(report: Report, name: str, stamp: Time) -> DiagnosticArray:
     """Return three statuses of the node `name`: images, topics and estimator.
 
-    Images have all counts, rates and the median duration of each stage. Topics have the level WARN
-    if there are warnings.
+    Images have all counts, also of what was odd in inputs, rates and the median duration of each
+    stage. Topics have the level WARN if there are warnings.
     """
     statistics = report.statistics
     images = {count: str(getattr(statistics, count)) for count in _COUNTS}
+    images |= {name: str(count) for name, count in sorted(statistics.issues.items())}
     images |= {f"{rate} [Hz]": f"{hertz:.2f}" for rate, hertz in report.rates.items()}
     images |= {f"{stage} [ms]": f"{ms:.2f}" for stage, ms in statistics.stage_ms.items()}
     summary = f"{statistics.processed} of {statistics.received} images processed"

@@ -10,6 +10,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+from pear_ros.core.bounded_counts import count
+
 STAGES = ("decode", "estimate", "mesh", "draw", "publish", "total")
 """Stages of an image, from decoding to publishing; total: from its arrival to the end."""
 
@@ -44,6 +46,8 @@ class Statistics:
     """Processed images without a depth image that arrived in time and could be used."""
     late_depth: int = 0
     """Depth images that arrived after their image was processed."""
+    issues: Mapping[str, int] = field(default_factory=dict)
+    """Images by what they lacked, what was odd in their inputs, and why they were refused."""
     stage_ms: Mapping[str, float] = field(default_factory=dict)
     """Median duration over the last 300 images in milliseconds, by stage; absent if never run."""
 
@@ -64,12 +68,20 @@ class StatisticsCollector:
 
     def __init__(self) -> None:
         self._counts = Counter[str]()
+        self._issues = Counter[str]()
         self._arrivals: dict[str, float] = {}
         self._seconds = {stage: deque[float](maxlen=_WINDOW) for stage in STAGES}
 
     def count(self, name: str, by: int = 1) -> None:
         """Add `by` to one of the counts of Statistics."""
         self._counts[name] += by
+
+    def count_issue(self, name: str) -> str:
+        """Count an image with the issue `name`, or with others where there are too many names.
+
+        Return under which name it was counted.
+        """
+        return count(self._issues, name)
 
     def record_arrival(self, kind: str) -> None:
         """Record that a message of this kind has just arrived."""
@@ -97,4 +109,4 @@ class StatisticsCollector:
             for stage, seconds in self._seconds.items()
             if seconds
         }
-        return Statistics(**self._counts, stage_ms=medians)
+        return Statistics(**self._counts, issues=dict(self._issues), stage_ms=medians)

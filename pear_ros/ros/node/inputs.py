@@ -16,7 +16,7 @@ from pear_ros.ros.conversion.frame_input import CAMERA_INFO, DEPTH, DETECTIONS, 
 from pear_ros.ros.node.processor import ImageProcessor
 from pear_ros.ros.node.subscription import FollowingSubscription
 from pear_ros.ros.running import StartError
-from pear_ros.ros.topics import COMPRESSED
+from pear_ros.ros.topics import COMPRESSED, COMPRESSED_DEPTH
 
 _LATEST = 1
 """Queue size of camera_info, of which each message replaces the one before."""
@@ -62,7 +62,9 @@ class Inputs:
                 detections_type(), topics[DETECTIONS], processor.add_detections, _QUEUE_SIZE
             )
         if DEPTH in topics:
-            self._subscribe(ImageMessage, topics[DEPTH], processor.add_depth, _QUEUE_SIZE)
+            packed = topics[DEPTH].endswith((COMPRESSED, COMPRESSED_DEPTH))
+            depth = CompressedImage if packed else ImageMessage
+            self._subscribe(depth, topics[DEPTH], processor.add_depth, _QUEUE_SIZE)
 
     def _subscribe(
         self,

@@ -103,7 +103,7 @@ def _descriptor(name: str) -> ParameterDescriptor:
     if isinstance(default, float):
         descriptor.floating_point_range = [FloatingPointRange(**limits)]
     elif isinstance(default, int) and not isinstance(default, bool):
-        descriptor.integer_range = [IntegerRange(**limits)]
+        descriptor.integer_range = [IntegerRange(**limits, step=declaration.step)]
     return descriptor
 
 

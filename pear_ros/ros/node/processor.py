@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from rclpy.lifecycle import LifecycleNode
 from sensor_msgs.msg import CameraInfo
+from std_msgs.msg import Header
 
 from pear_ros.core.blas import OneBlasThread
 from pear_ros.core.parameters import Parameters
@@ -23,10 +24,10 @@ from pear_ros.ros.conversion.frame_input import (
     IMAGE,
     MISSING,
     FrameAssembler,
-    FrameInput,
     Issue,
 )
 from pear_ros.ros.conversion.images import ImageError
+from pear_ros.ros.conversion.input_watch import InputWatch
 from pear_ros.ros.node.debug import DebugTimes
 from pear_ros.ros.node.image_statistics import StatisticsCollector
 from pear_ros.ros.node.outputs import Outputs
@@ -71,7 +72,8 @@ class ImageProcessor:
         self._synchronizer = ImageSynchronizer(statistics, kinds)
         self._one_blas_thread = OneBlasThread()
         self._thread = threading.Thread(target=self._run, name="pear images", daemon=True)
-        self._last_stamp = float("-inf")
+        self._watch = InputWatch()
+        self._named_topics = topics[IMAGE], topics.get(DETECTIONS, "")
         self.parameters = parameters
 
     @property
@@ -107,7 +109,7 @@ class ImageProcessor:
         self._add(DETECTIONS, message)
 
     def add_depth(self, message: Any) -> None:
-        """Queue the depth image, an Image, of an image."""
+        """Queue the depth image, an Image or CompressedImage, of an image."""
         self._add(DEPTH, message)
 
     def set_camera_info(self, info: CameraInfo) -> None:
@@ -133,7 +135,8 @@ class ImageProcessor:
                 self._process(item, self._parameters)
             except ImageError as error:
                 self._statistics.count("refused")
-                self._logger.warning(f"image: {error.cause}", f"Refused on {topic}: {error}")
+                cause = self._statistics.count_issue(f"refused: {error.cause}")
+                self._logger.warning(cause, f"Refused on {topic}: {error}")
             except Exception as error:
                 self._statistics.count("failed")
                 self._logger.warning(
@@ -145,7 +148,7 @@ class ImageProcessor:
 
     def _process(self, item: SynchronizedImage, parameters: Parameters) -> None:
         """Process one image, with the same parameters throughout."""
-        statistics, header = self._statistics, item.image.header
+        statistics = self._statistics
         watched = self._outputs.watched(parameters)
         if not any(watched):
             statistics.count("unwatched")
@@ -154,33 +157,36 @@ class ImageProcessor:
         with statistics.stage("decode"):
             messages = {**item.companions, CAMERA_INFO: self._camera_info}
             frame = self._assemble(item.image, messages, parameters)
-        for issue in frame.issues:
+        arrival = round(1e9 * item.arrival)
+        tick, odd = self._watch(frame, arrival, self._named_topics, parameters)
+        for issue in (*frame.issues, *odd):
             self._report(issue, parameters)
-        self._reset_if_earlier(frame)
+        if tick.reset:
+            self._node.get_logger().info("Stamps jumped backwards: all tracks are reset")
+            self._pipeline.reset()
         with statistics.stage("estimate"):
             people = self._pipeline(
                 frame.image,
                 frame.camera,
-                frame.stamp,
+                tick.time,
                 detections=frame.detections,
                 depth=frame.depth,
                 settings=parameters,
             )
+        topic = self._topics[IMAGE]
+        for issue in self._watch.found(frame.image, people.persons, topic, parameters):
+            self._report(issue, parameters)
+        header = Header(stamp=item.image.header.stamp, frame_id=frame.frame_id)
         self._outputs.publish(watched, frame.image, people, header, statistics, parameters)
         statistics.count("processed")
         statistics.count("people", sum(p.state is not TrackingState.LOST for p in people.persons))
         self._debug.publish(nanoseconds_of(header), started)
 
-    def _reset_if_earlier(self, frame: FrameInput) -> None:
-        if frame.stamp < self._last_stamp:
-            self._node.get_logger().info("Stamps jumped backwards: all tracks are reset")
-            self._pipeline.reset()
-        self._last_stamp = frame.stamp
-
     def _report(self, issue: Issue, parameters: Parameters) -> None:
         text = issue.text
-        if issue.kind != CAMERA_INFO:
+        name = self._statistics.count_issue(issue.name)
+        if issue.kind in (DETECTIONS, DEPTH) and not issue.used:
             self._statistics.count(f"missing_{issue.kind}")
             if issue.cause == MISSING:
                 text += f", and arrived within sync_timeout = {parameters.sync_timeout:g} s"
-        self._logger.warning(f"{issue.name}: {issue.cause}", text)
+        self._logger.warning(name if issue.used else f"{name}: {issue.cause}", text)

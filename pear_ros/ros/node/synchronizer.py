@@ -14,6 +14,8 @@ from pear_ros.ros.node.image_statistics import StatisticsCollector
 
 _QUEUE_SIZE = 16
 """Messages of one kind that are kept; a fast camera sends fewer images within the timeout."""
+_MAX_BYTES = 128_000_000
+"""Bytes of all images that are kept, beside the newest, and of all companions of one kind."""
 
 
 @dataclass(frozen=True)
@@ -72,19 +74,23 @@ class ImageSynchronizer:
             if newest is not None and stamp < newest:
                 self._drop_after(stamp)
             self._images.append(_Message(stamp, content, time.perf_counter()))
-            self._drop_before(max(len(self._images) - _QUEUE_SIZE, self._newest_complete() or 0))
+            self._drop_before(max(_too_many(self._images), self._newest_complete() or 0))
             self._changed.notify()
 
     def add(self, kind: str, content: Any, stamp: int) -> None:
         """Queue a companion message; it may arrive before its image or after it."""
         with self._changed:
-            passed = (
-                self._last_stamp is not None and stamp <= self._last_stamp + self.tolerance * 1e9
-            )
-            if passed and kind in self._last_missing:
+            tolerance = self.tolerance * 1e9
+            passed = self._last_stamp is not None and stamp <= self._last_stamp + tolerance
+            # Where stamps stand still, it is of an image that waits.
+            waited_for = any(abs(image.stamp - stamp) <= tolerance for image in self._images)
+            if passed and not waited_for and kind in self._last_missing:
                 self._statistics.count(f"late_{kind}")
                 return
-            self._companions[kind].append(_Message(stamp, content, time.perf_counter()))
+            companions = self._companions[kind]
+            companions.append(_Message(stamp, content, time.perf_counter()))
+            for _ in range(_too_many(companions)):
+                companions.popleft()
             self._drop_before(self._newest_complete() or 0)
             self._changed.notify()
 
@@ -153,3 +159,13 @@ class ImageSynchronizer:
         for kind, messages in self._companions.items():
             older = (m for m in messages if m.stamp <= stamp + self.tolerance * 1e9)
             self._companions[kind] = deque(older, maxlen=_QUEUE_SIZE)
+
+
+def _too_many(messages: Sequence[_Message]) -> int:
+    """Number of the oldest messages that are to be dropped; the newest is always kept."""
+    room = _MAX_BYTES
+    for kept, message in enumerate(reversed(messages)):
+        room -= len(getattr(message.content, "data", ()))
+        if kept and (room < 0 or kept >= _QUEUE_SIZE):
+            return len(messages) - kept
+    return 0

@@ -224,8 +224,8 @@ def test_threads_that_share_a_network(
     def infer_crops(number: int) -> list[tuple[Squares, Array]]:
         random = np.random.default_rng(number)
         counts = [*random.integers(0, 5, 8), 10 if number == 0 else 1]
-        wanted = [random.uniform((-50, -50, 90), (150, 90, 280), (count, 3)) for count in counts]
-        return [(places, sharing[number].infer(picture(), places)) for places in wanted]
+        crops = [random.uniform((-50, -50, 90), (150, 90, 280), (count, 3)) for count in counts]
+        return [(places, sharing[number].infer(picture(), places)) for places in crops]
 
     with ThreadPoolExecutor(3) as pool:
         found = [pair for pairs in pool.map(infer_crops, range(3)) for pair in pairs]

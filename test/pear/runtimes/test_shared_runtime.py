@@ -150,8 +150,8 @@ def test_shared_concurrent_requests_are_one_batch(three: Three) -> None:
     network, runtimes = three
     for people in ([1, 1, 1], [2, 1, 1], [1, 2, 1]):
         for count, answer in zip(people, ask(runtimes, people), strict=True):
-            wanted = Fake().infer(IMAGE, places(count, count))
-            np.testing.assert_array_equal(answer.result(), wanted)
+            expected = Fake().infer(IMAGE, places(count, count))
+            np.testing.assert_array_equal(answer.result(), expected)
     assert network.batches == [3, 4, 4]
 
 

@@ -83,8 +83,8 @@ def test_vectors_are_those_of_the_crops(module: ModuleType, fake: FakeCuda) -> N
         kept.append((vectors, expected(people(count, seed))))
     runtime.close()
     runtime.close()
-    for vectors, wanted in kept:
-        np.testing.assert_array_equal(vectors, wanted)
+    for vectors, reference in kept:
+        np.testing.assert_array_equal(vectors, reference)
     assert fake.live == 0
 
 

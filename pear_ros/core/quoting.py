@@ -1,0 +1,24 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Texts of others, such as names in messages, in sentences for the log and the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+_LONGEST = 48
+"""Characters of a text that are shown."""
+_MOST = 8
+"""Texts of a list that are shown."""
+
+
+def quoted(text: object) -> str:
+    """Return `text` in quotes, shortened, without control characters and terminal escapes."""
+    shown = str(text)
+    return ascii(shown) if len(shown) <= _LONGEST else f"{shown[:_LONGEST]!a}..."
+
+
+def quoted_list(texts: Iterable[object]) -> str:
+    """Return the first of `texts`, each quoted, separated by commas."""
+    every = list(texts)
+    more = [f"{len(every) - _MOST} more"] if len(every) > _MOST else []
+    return ", ".join([*map(quoted, every[:_MOST]), *more])
