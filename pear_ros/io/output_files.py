@@ -10,6 +10,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
+import cv2
+import numpy as np
+import numpy.typing as npt
+
 
 @contextmanager
 def replaced(path: Path) -> Iterator[BinaryIO]:
@@ -32,3 +36,10 @@ def replaced(path: Path) -> Iterator[BinaryIO]:
             raise
     except OSError as error:
         raise OSError(error.errno, error.strerror, str(path)) from error
+
+
+def write_picture(path: Path, picture: npt.NDArray[np.uint8]) -> None:
+    """Write a picture in the format of the path's suffix. Raises OSError, which names it."""
+    content = cv2.imencode(path.suffix, picture)[1]
+    with replaced(path) as file:
+        file.write(content.tobytes())
