@@ -1,19 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Latency from image to messages on the demo clip, against MediaPipe Holistic alone.
+"""Latency from image to messages on the demo clip, against MediaPipe Holistic alone, and by people.
 
     python -m benchmarks.whole_path
 
 Ours: image in to serialised HumanArray and mesh markers out, for all visible people. MediaPipe:
 Holistic's landmarks of the one person that it detects, without fit and messages. Both process the
 same images in the same run, alternating, after a warm-up; MediaPipe runs in a virtual environment
-of its own (it requires an older NumPy), made on the first run. Writes
-benchmarks/results/whole_path.md.
+of its own (it requires an older NumPy), made on the first run.
+
+By people: pieces of the clip with a walking woman or a waving man, or with neither, side by side in
+images of one size. Writes benchmarks/results/whole_path.md.
 """
 
 from __future__ import annotations
 
 import subprocess
 import time
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from rclpy.serialization import serialize_message
@@ -22,6 +25,7 @@ from tqdm import tqdm
 
 from benchmarks.report import write_report
 from pear_ros.core.camera import Camera
+from pear_ros.core.people import Image, People
 from pear_ros.evaluation.mediapipe import mediapipe_python
 from pear_ros.io.downloads import demo_clip
 from pear_ros.io.video import FrameSource
@@ -30,6 +34,11 @@ from pear_ros.ros.conversion.markers import MeshMarkers
 from pear_ros.ros.conversion.messages import human_array
 
 WARM_UP = 10
+MOST_PEOPLE = 8
+IMAGES = 60
+"""Length of the video of a number of people, with the warm-up."""
+PIECE = (320, 480)
+"""Width and height of a person's piece of the clip, pixels."""
 
 # Run by the other Python: a frame of the clip for every line of input, its milliseconds as answer.
 WORKER = """
@@ -78,21 +87,38 @@ class Holistic:
         self._process.wait()
 
 
-def main() -> None:
-    """Measure and write the report."""
-    pipeline, holistic = Pipeline(), Holistic()
-    markers = MeshMarkers(pipeline.body.faces, pipeline.body.vertex_count)
-    header = Header(frame_id="camera_optical_frame")
-    ours, theirs, people_seen, theirs_seen = [], [], 0, 0
-    for number, (stamp, image) in enumerate(tqdm(FrameSource(str(demo_clip())), unit="frame")):
-        milliseconds, found = holistic()
+class Path:
+    """The whole path, from image to serialised messages."""
+
+    def __init__(self) -> None:
+        """Load the models."""
+        self._pipeline = Pipeline()
+        self._markers = MeshMarkers(self._pipeline.body.faces, self._pipeline.body.vertex_count)
+
+    def reset(self) -> None:
+        """End all tracks, before another video."""
+        self._pipeline.reset()
+
+    def __call__(self, image: Image, stamp: float) -> tuple[float, People]:
+        """Return milliseconds for an image, and the people in it."""
         start = time.perf_counter()
+        header = Header(frame_id="camera_optical_frame")
         camera = Camera.from_field_of_view(image.shape[1], image.shape[0])
-        people = pipeline(image, camera, stamp)
+        people = self._pipeline(image, camera, stamp)
         serialize_message(human_array(people, header))
         ids = [person.id for person in people.persons]
-        markers.serialize(header.frame_id, (0, 0), ids, pipeline.meshes(people))
-        spent = 1000 * (time.perf_counter() - start)
+        self._markers.serialize(header.frame_id, (0, 0), ids, self._pipeline.meshes(people))
+        return 1000 * (time.perf_counter() - start), people
+
+
+def main() -> None:
+    """Measure and write the report."""
+    path, holistic = Path(), Holistic()
+    ours, theirs, people_seen, theirs_seen = [], [], 0, 0
+    clip = list(FrameSource(str(demo_clip())))
+    for number, (stamp, image) in enumerate(tqdm(clip, unit="frame")):
+        milliseconds, found = holistic()
+        spent, people = path(image, stamp)
         if number >= WARM_UP:
             ours.append(spent)
             theirs.append(milliseconds)
@@ -106,11 +132,51 @@ def main() -> None:
     head = ["path", "frames", "people a frame", "mean ms", "median", "95 %", "frames a second"]
     ratio = np.mean(theirs) / np.mean(ours)
     compared = [["mean time, Holistic / ours", f"{ratio:.2f}"]]
+    by_people = [_row_of_people(path, clip, count) for count in range(1, MOST_PEOPLE + 1)]
     write_report(
         "whole_path",
         __doc__ or "",
-        {"Demo clip": (head, rows), "Ratio": (["", ""], compared)},
+        {
+            "Demo clip": (head, rows),
+            "Ratio": (["", ""], compared),
+            "By people": (
+                ["people", "found a frame", "mean ms", "median", "ms a person"],
+                by_people,
+            ),
+        },
     )
+
+
+def side_by_side(clip: Sequence[tuple[float, Image]], count: int) -> Iterator[Image]:
+    """Yield images of `count` people, two rows of four pieces of the clip; the rest is empty."""
+    width, height = PIECE
+    for n in range(IMAGES):
+        pieces = []
+        for place in range(MOST_PEOPLE):
+            number, left, top = n, 900, 505  # Nobody is there yet.
+            if place < count and place % 2:
+                number, left, top = 60 + n + 2 * place, 490, 30
+            elif place < count:
+                number = 60 + n + 2 * place
+                # She walks 9.5 pixels an image.
+                left = round(1390 - 9.5 * (number - 60)) - width // 2
+            pieces.append(clip[number][1][top : top + height, left : left + width])
+        yield np.vstack([np.hstack(pieces[:4]), np.hstack(pieces[4:])])
+
+
+def _row_of_people(path: Path, clip: Sequence[tuple[float, Image]], count: int) -> list[str]:
+    path.reset()
+    times, found = [], 0
+    for number, image in enumerate(side_by_side(clip, count)):
+        spent, people = path(image, clip[number][0])
+        if number >= WARM_UP:
+            times.append(spent)
+            found += len(people.persons)
+    mean = float(np.mean(times))
+    return [
+        *(str(count), f"{found / len(times):.2f}", f"{mean:.0f}", f"{np.median(times):.0f}"),
+        f"{mean / count:.1f}",
+    ]
 
 
 def _row(name: str, times: list[float], people: int) -> list[str]:

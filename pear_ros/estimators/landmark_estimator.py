@@ -45,8 +45,6 @@ _DOUBTFUL_MISMATCH = 0.015
 """Mismatch above which a fit is in doubt."""
 _MAX_ACCURATE = 4
 """Number of new people in one image who get the more accurate model at most: it takes longer."""
-_DOUBTFUL_INTERVAL = 3
-"""Images from one in which a person in doubt gets the more accurate model to the next."""
 _UNREAD_INTERVAL = 3
 """Images from one look at a person whose body cannot be read to the next, without detections."""
 _UNREAD_LOOKS = 4
@@ -269,7 +267,7 @@ def _doubtful(regions: Sequence[Region], states: Sequence[_RegionState | None]) 
     """Return the indices of those who get the more accurate model, which takes longer.
 
     They are the largest of the detected people who are new, and the one who fitted worst in the
-    last image, if badly, each of them in some images only.
+    last image, if badly.
     """
     new = [
         n
@@ -280,11 +278,7 @@ def _doubtful(regions: Sequence[Region], states: Sequence[_RegionState | None]) 
     mismatch = {
         n: state.body.mismatch
         for n, state in enumerate(states)
-        if state
-        and state.landmarks
-        and state.landmarks.age % _DOUBTFUL_INTERVAL == 0
-        and state.body
-        and state.body.mismatch > _DOUBTFUL_MISMATCH
+        if state and state.landmarks and state.body and state.body.mismatch > _DOUBTFUL_MISMATCH
     }
     worst = {max(mismatch, key=lambda n: mismatch[n])} if mismatch else set()
     return {*new[:_MAX_ACCURATE], *worst}
