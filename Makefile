@@ -13,7 +13,7 @@ SETUP = $(PYTHON) -m tools.setup_environment $(if $(ROS),--ros $(ROS))
 # With a sourced ROS 2, .venv is a workspace on top of it; with wheels it needs no environment.
 IN_VENV = $(if $(AMENT_PREFIX_PATH),. .venv/local_setup.sh &&) PATH="$(CURDIR)/.venv/bin:$$PATH"
 
-.PHONY: help setup demo test test-humble test-jazzy test-lyrical docs parity bench bench-gpu clean lock
+.PHONY: help setup demo test test-humble test-jazzy test-lyrical docs parity bench bench-gpu audit clean lock
 
 help:
 	@echo 'make demo    run the node on a real video: overlay video, contact sheet, bag'
@@ -25,6 +25,7 @@ help:
 	@echo 'make bench   measure speed and accuracy, without a GPU'
 	@echo 'make bench-gpu  measure PEAR on the NVIDIA GPU that torch sees'
 	@echo 'make setup   the part that these have in common: everything needed, into .venv'
+	@echo 'make audit   known vulnerabilities and licences of the pinned packages'
 	@echo 'make clean   remove all that was made here'
 
 setup:
@@ -71,6 +72,10 @@ bench:
 bench-gpu:
 	$(PYTHON) -m benchmarks.gpu
 
+audit:
+	@$(SETUP)
+	$(IN_VENV) python -m tools.audit
+
 clean:
 	rm -rf .venv .venv-* build install log setup.log demo_output docs/_build *.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -prune -exec rm -rf {} +
@@ -79,6 +84,7 @@ clean:
 # suit the oldest Python suit all but 3.14, which takes NumPy and SciPy as Ubuntu 26.04 has them.
 LOCK = uv pip compile --quiet --upgrade --python-version 3.10 --python-platform linux \
 	--no-header --no-annotate
+HASH = uv pip compile --quiet --universal --no-deps --python-version 3.10
 LOCK_ROS = $(LOCK) requirements/ros.in - -c requirements/runtime.txt
 lock:
 	$(LOCK) setup.py --extra fast -c requirements/robot.txt -o requirements/runtime.txt
@@ -88,3 +94,6 @@ lock:
 		requirements/runtime.txt requirements/ros-kilted.txt requirements/ros-jazzy.txt
 	grep -E '^(numpy|scipy)==' requirements/ubuntu-26.04.txt | \
 		sed 's/$$/ ; python_version >= "3.14"/' >> requirements/runtime.txt
+	echo setuptools==79.0.1 | $(HASH) -o pylock.setuptools.toml -
+	$(foreach name,runtime ros-kilted ros-jazzy robot,$(HASH) -o pylock.$(name).toml requirements/$(name).txt &&) true
+	$(PYTHON) -m tools.hashes --write pylock.*.toml && rm pylock.*.toml

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from pear_ros.body import load_open_body
-from pear_ros.cli import make_parser
+from pear_ros.cli.parser import make_parser
 from pear_ros.core.parameters import DECLARATIONS, DEFAULTS
 from pear_ros.core.people import SMPLX_JOINT_NAMES
 from tools.command_page import command_sections

@@ -21,6 +21,7 @@ import sysconfig
 from collections.abc import Sequence
 from pathlib import Path
 
+from tools.hashes import HASHES, hashed
 from tools.setup_steps import ROOT, STATE, VENV, fail, one_at_a_time, run, step
 
 REQUIREMENTS = ROOT / "requirements"
@@ -91,10 +92,12 @@ def install_packages(ros: str) -> None:
     else:
         says = f"ROS 2 {ros.capitalize()} and Python packages"
         files = [REQUIREMENTS / "runtime.txt", REQUIREMENTS / f"ros-{ros}.txt"]
-    with step("packages", f"{says} (about 1 minute)", *files) as due:
+    with step("packages", f"{says} (about 1 minute)", *files, HASHES) as due:
         if due:
             setuptools = "setuptools==79.0.1"  # newer ones can no longer serve colcon
-            pip_install("--no-deps", "--no-compile", setuptools, *options("-r", files))
+            pins = STATE / "pins.txt"
+            pins.write_text(hashed(files, [setuptools]))
+            pip_install("--no-deps", "--no-compile", "--require-hashes", "-r", pins)
             if ros != SOURCED:
                 patch_cmake_files()
 

@@ -3,9 +3,12 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
+import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from io import StringIO
 from pathlib import Path
@@ -79,11 +82,13 @@ class PartWriter:
 
     def write(self, topic: str, time: int, data: bytes) -> None:
         """Add a serialised message, recorded at `time` (nanoseconds)."""
-        self._writer.write(self._connections[topic], time, data)
+        with self._errors_named():
+            self._writer.write(self._connections[topic], time, data)
 
     def finish(self) -> Part:
         """Complete the storage file and sync it to disk; it is not in the bag yet."""
-        self._writer.close()
+        with self._errors_named():
+            self._writer.close()
         part = Part(metadata_of(self._folder))
         for name in part.file_names:
             sync(self._folder / name)
@@ -97,7 +102,21 @@ class PartWriter:
 
     def abandon(self) -> None:
         """Close the storage file without completing it; it is not used."""
-        self._writer.abort()
+        with suppress(OSError, sqlite3.Error):  # A full disk, which has been reported.
+            self._writer.abort()
+
+    @contextmanager
+    def _errors_named(self) -> Iterator[None]:
+        """Let errors of the file system, as of a full disk, name the folder."""
+        try:
+            yield
+        except sqlite3.Error as error:
+            number = errno.ENOSPC if "full" in str(error) else errno.EIO
+            raise OSError(number, str(error), str(self._folder)) from error
+        except OSError as error:
+            if error.filename is not None:
+                raise
+            raise OSError(error.errno, error.strerror, str(self._folder)) from error
 
 
 def write_metadata(bag: Path, parts: Sequence[Part], custom: Mapping[str, str]) -> None:

@@ -34,6 +34,8 @@ from typing import Any
 
 import numpy as np
 
+from pear_ros.body.array_files import check_npz
+
 MAGIC = b"pear_ros snapshot 1\n"
 """The first bytes of a snapshot; the number is that of the format."""
 _HASH_BYTES = hashlib.sha256().digest_size
@@ -78,6 +80,7 @@ def loads(snapshot: bytes, classes: Collection[type] = ()) -> Any:
             # `dumps` stores arrays as they are: compressed ones could be of any size.
             if any(one.compress_type != zipfile.ZIP_STORED for one in members.infolist()):
                 raise SnapshotError("it is of another version (compressed arrays)")
+        check_npz(io.BytesIO(content[end:]))
         with np.load(io.BytesIO(content[end:]), allow_pickle=False) as arrays:
             return _Decoder(classes, [arrays[name] for name in arrays.files]).decode(tree)
     except SnapshotError:

@@ -126,7 +126,7 @@ class SqliteFile:
                     self._topics[number] = topic
                     self.recorded.add(topic)
             if not database.is_table("messages"):
-                return
+                raise DamagedError("it has no table of messages")
             counts = dict.fromkeys(self._topics, 0)
             try:
                 order = "" if self._by_time else " ORDER BY id"

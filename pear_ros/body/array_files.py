@@ -3,11 +3,13 @@
 
 from __future__ import annotations
 
+import io
+import math
 import zipfile
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,10 +18,18 @@ Arrays = dict[str, npt.NDArray[Any]]
 Shape = tuple[int | None, ...]
 """Expected sizes along the axes; None: any size."""
 
-_DAMAGED = (ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error)
+_DAMAGED = (
+    *(ValueError, EOFError, KeyError, OverflowError, NotImplementedError, RuntimeError),
+    *(zipfile.BadZipFile, zlib.error),
+)
+"""What a damaged or forged file raises, such as one that asks for a password."""
+_MAX_ARRAY = 1 << 31
+"""Bytes of the largest array that is read; the largest of SMPL-X has an eighth."""
+_HEADER = 1 << 14
+"""Bytes at the beginning of an npy file in which its header ends."""
 
 
-def read_npz(path: Path, names: Iterable[str], what: str) -> Arrays:
+def read_npz(path: Path, names: Collection[str], what: str) -> Arrays:
     """Read the named arrays of an npz file; others, which may hold objects, are not read.
 
     `what`: the kind of file, for error messages. Raises ValueError, in one sentence, when the file
@@ -27,6 +37,8 @@ def read_npz(path: Path, names: Iterable[str], what: str) -> Arrays:
     """
     _refuse_foreign(path, what)
     try:
+        with path.open("rb") as file:
+            check_npz(file, names)
         with np.load(path, allow_pickle=False) as data:
             found = set(data.files)
             arrays = {name: data[name] for name in names if name in found}
@@ -43,12 +55,51 @@ def read_npy(path: Path, what: str) -> npt.NDArray[Any]:
     """
     _refuse_foreign(path, what)
     try:
+        with path.open("rb") as file:
+            if not zipfile.is_zipfile(file):
+                file.seek(0)
+                _check_npy(file.read(_HEADER), path.stat().st_size)
         array = np.load(path, allow_pickle=False)
     except _DAMAGED as error:
         raise ValueError(f"{path} is damaged or not an npy file of numbers") from error
     if not isinstance(array, np.ndarray):
         raise ValueError(f"{path} is not {what}: it is an npz file, not an npy file")
     return array
+
+
+def check_npz(file: IO[bytes], names: Collection[str] | None = None) -> None:
+    """Raise ValueError where an array of an npz file declares more numbers than the file holds.
+
+    NumPy takes the memory that an array declares before it reads it. `names`: of the arrays that
+    are to be read; None: all. A damaged file raises one of several errors.
+    """
+    with zipfile.ZipFile(file) as members:
+        for one in members.infolist():
+            if names is not None and one.filename.removesuffix(".npy") not in names:
+                continue
+            with members.open(one) as member:
+                _check_npy(member.read(_HEADER), one.file_size)
+
+
+def _check_npy(start: bytes, size: int) -> None:
+    """Raise ValueError where an array declares another size than it has.
+
+    `start`: the first _HEADER bytes of an npy file of `size` bytes.
+    """
+    content = io.BytesIO(start)
+    form: Any = np.lib.format
+    version = form.read_magic(content)
+    reading = {(1, 0): form.read_array_header_1_0, (2, 0): form.read_array_header_2_0}
+    if version not in reading:
+        raise ValueError(f"its version is {version}")
+    shape, _, dtype = reading[version](content)
+    if dtype.hasobject:
+        return  # Refused, or not read, by whoever reads it.
+    expected = math.prod(int(length) for length in shape) * dtype.itemsize
+    if size > _MAX_ARRAY or any(length < 0 for length in shape):
+        raise ValueError("an array is too large")
+    if expected != size - content.tell():
+        raise ValueError("an array's size and its data disagree")
 
 
 def require_names(path: Path, arrays: Iterable[str], names: Iterable[str], what: str) -> None:

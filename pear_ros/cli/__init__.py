@@ -1,67 +1,31 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The command `pear` and the list of its subcommands."""
+"""The command `pear`."""
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
 
-from pear_ros import __version__
-from pear_ros.cli.commands import (
-    bench,
-    build_engine,
-    demo,
-    doctor,
-    download,
-    evaluate,
-    export,
-    export_graph,
-    import_model,
-    replay,
-    run,
-)
+from pear_ros.cli.stopping import stopped_by_signals
 
-_COMMANDS = {
-    "run": run,
-    "download": download,
-    "import-model": import_model,
-    "build-engine": build_engine,
-    "export-graph": export_graph,
-    "export": export,
-    "evaluate": evaluate,
-    "replay": replay,
-    "demo": demo,
-    "doctor": doctor,
-    "bench": bench,
-}
-"""The module of each subcommand, in the order of `pear --help`."""
+_INTERRUPTED = 130
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line, that of the process unless given; return the exit code."""
-    options = make_parser().parse_args(arguments)
-    try:
-        code: int = options.call(options)
-    except KeyboardInterrupt:
-        return 130
-    return code
+    """Run the command line, that of the process unless given; return the exit code.
 
+    It is 130 after Ctrl-C and 143 after SIGTERM, whatever was being done.
+    """
+    with stopped_by_signals() as stop:
+        try:
+            # Imported here, so that a signal in the first second has no traceback, either.
+            from pear_ros.cli.parser import make_parser
 
-def make_parser() -> argparse.ArgumentParser:
-    """Return the parser of the whole command line, from which the reference page is made."""
-    parser = argparse.ArgumentParser(
-        prog="pear", description="Whole-body human pose and shape estimation: body, hands and face."
-    )
-    parser.add_argument("--version", action="version", version=f"pear_ros {__version__}")
-    subparsers = parser.add_subparsers(title="subcommands", required=True, metavar="SUBCOMMAND")
-    for name, command in _COMMANDS.items():
-        subparser = subparsers.add_parser(
-            name,
-            help=command.HELP,
-            description=getattr(command, "DESCRIPTION", None),
-            epilog=getattr(command, "EPILOG", None),
-            formatter_class=argparse.RawDescriptionHelpFormatter,
-        )
-        command.add_arguments(subparser)
-        subparser.set_defaults(call=command.run)
-    return parser
+            options = make_parser().parse_args(arguments)
+            code: int = options.call(options)
+        except KeyboardInterrupt:
+            return stop.code or _INTERRUPTED
+        except Exception:
+            if stop.code is None:
+                raise
+            return stop.code  # What an interrupted import raises depends on the module.
+    return stop.code if stop.code is not None and code == _INTERRUPTED else code

@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pear_ros.core.quoting import printable
+
 if TYPE_CHECKING:
     from pear_ros.export.tracks import Recording
 
@@ -32,14 +34,14 @@ def export(
 
     try:
         recording = _read(source, topic).only(ids)
-        for damage in recording.damage:
-            print(f"warning: {damage}", file=sys.stderr)
+        for damage in (*recording.damage, *recording.left_out):
+            print(printable(f"warning: {damage}"), file=sys.stderr)
         files = _save(recording, file_format, folder, mesh_detail)
     except ModuleNotFoundError as error:
         print(f"error: {error.name} is missing: pip install {error.name}", file=sys.stderr)
         return 1
     except (ResultsError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(printable(f"error: {error}"), file=sys.stderr)
         return 1
     count, images = len(recording.tracks), len(recording.stamps_ns)
     print(

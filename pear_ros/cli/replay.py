@@ -19,6 +19,7 @@ from pear_ros.bags.unfinished import ResumeError, clear
 from pear_ros.cli.replay_options import replay_parameters
 from pear_ros.cli.replay_table import replay_table
 from pear_ros.core.configuration import EstimatorError
+from pear_ros.core.quoting import printable
 from pear_ros.replay.events import Advanced, Begun, Event, Failed, Finished, Piece, Warned
 from pear_ros.replay.in_threads import replay_in_threads
 from pear_ros.replay.job import Job, Task, WorkersError, conclude, find_pairs, plan
@@ -129,10 +130,10 @@ class _Terminal:
         self.failed = False
 
     def warning(self, text: str) -> None:
-        tqdm.write(f"warning: {text}", sys.stderr)
+        tqdm.write(printable(f"warning: {text}"), sys.stderr)
 
     def failure(self, text: str) -> None:
-        tqdm.write(f"error: {text}", sys.stderr)
+        tqdm.write(printable(f"error: {text}"), sys.stderr)
         self.failed = True
 
     def follow(self, tasks: Sequence[Task], job: Job, events: Iterator[Event]) -> None:
@@ -155,7 +156,7 @@ class _Terminal:
 
     def _begun(self, task: Task, event: Begun) -> None:
         chunk = f", chunk {event.piece.chunk}" if len(task.pieces) > 1 else ""
-        tqdm.write(f"{task.source}{chunk}: replaying {task.image}")
+        tqdm.write(printable(f"{task.source}{chunk}: replaying {task.image}"))
         if event.done:
             tqdm.write(f"Resumed after {event.done} images of an earlier run.")
 
@@ -177,10 +178,10 @@ class _Terminal:
         for text in met:
             self.warning(text)
         if all(end.earlier for end in finished):
-            tqdm.write(f"{task.folder} is complete already.")
+            tqdm.write(printable(f"{task.folder} is complete already."))
         if statistics is not None:
             table = replay_table(statistics, [*task.damage, *met])
-            tqdm.write(f"\n{table}\n\nResults are in {task.folder.resolve()}")
+            tqdm.write(printable(f"\n{table}\n\nResults are in {task.folder.resolve()}"))
             self.failed |= bool(statistics.refused)
             if statistics.useless:
                 self.failure(f"{task.source}: nobody was found ({statistics.useless})")

@@ -21,6 +21,7 @@ from pear_ros.core.people import (
     Person,
 )
 from pear_ros.core.people import stack as stack_parameters
+from pear_ros.io.output_files import replaced
 from pear_ros.io.run_arrays import ARRAYS
 from pear_ros.rendering.raster import Faces
 from pear_ros.rendering.side_view import SideWindow, draw_side_view, side_width
@@ -58,7 +59,8 @@ class ParameterTable:
         """Write the npz file. Raises ValueError where there was no frame."""
         if self._people is None:
             raise ValueError("no frame was processed, so there is nothing to save")
-        np.savez_compressed(path, **self._arrays(self._people))
+        with replaced(path) as file:
+            np.savez_compressed(file, **self._arrays(self._people))
 
     def _arrays(self, people: People) -> dict[str, Any]:
         frames = np.array([frame for frame, _ in self._rows], np.int32)

@@ -9,7 +9,6 @@ from contextlib import closing
 from pathlib import Path
 from typing import Protocol
 
-import cv2
 import numpy as np
 from tqdm import tqdm
 
@@ -19,6 +18,7 @@ from pear_ros.core.configuration import EstimatorChoice, EstimatorError
 from pear_ros.core.estimator import Body
 from pear_ros.core.parameters import Parameters
 from pear_ros.core.people import Array, Image, People, TrackingState
+from pear_ros.io.output_files import write_picture
 from pear_ros.io.video import FrameSource, VideoWriter
 from pear_ros.rendering.overlay import draw_overlay
 
@@ -91,7 +91,7 @@ def process(
 
     if frames.is_still:
         for stamp, image in frames:
-            cv2.imwrite(str(picture_file), picture_of(stamp, image))
+            write_picture(picture_file, picture_of(stamp, image))
     else:
         with VideoWriter(picture_file, frames.frame_rate) as writer:
             try:

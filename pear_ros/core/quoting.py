@@ -13,6 +13,13 @@ _MOST = 8
 """Texts of a list that are shown."""
 
 
+def printable(text: str) -> str:
+    """Return `text` with control characters and terminal escapes written out; lines stay lines."""
+    return "".join(
+        c if c.isprintable() or c in "\n\t" else c.encode("unicode_escape").decode() for c in text
+    )
+
+
 def quoted(text: object) -> str:
     """Return `text` in quotes, shortened, without control characters and terminal escapes."""
     shown = str(text)

@@ -16,6 +16,7 @@ from pear_ros.evaluation.keypoint_metrics import errors
 from pear_ros.evaluation.labels import Doubles, LabelledPictures
 from pear_ros.evaluation.matching import MatchedPicture
 from pear_ros.evaluation.pictures import read_picture
+from pear_ros.io.output_files import write_picture
 from pear_ros.rendering.colours import PAPER
 from pear_ros.rendering.contact_sheet import contact_sheet
 
@@ -55,7 +56,7 @@ def write_sheets(
         if cases:
             file = folder / f"{name}.jpg"
             tiles = [case.tile(labels) for case in cases]
-            cv2.imwrite(str(file), contact_sheet(tiles, COLUMNS, TILE))
+            write_picture(file, contact_sheet(tiles, COLUMNS, TILE))
             files.append(file)
     return files
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import numpy as np
 from tqdm import tqdm
 
 from pear_ros.bags.bag import Bag, find_bags
-from pear_ros.bags.topic import BagError, Message
+from pear_ros.bags.topic import BagError
 from pear_ros.core.camera import Camera, IntrinsicsSource
 from pear_ros.core.estimate_arrays import ESTIMATE_ARRAYS, POSE_FIELDS
 from pear_ros.core.people import (
@@ -23,6 +24,7 @@ from pear_ros.core.people import (
     TrackingState,
 )
 from pear_ros.core.timestamps import nanoseconds_of
+from pear_ros.export.stamps import ordered
 from pear_ros.export.tracks import Recording, ResultsError, tracks_of
 from pear_ros.ros.topics import BODY_MODEL_TYPE, HUMANS_TYPE
 
@@ -31,9 +33,10 @@ def read_bag(path: Path, topic: str | None = None) -> Recording:
     """Return all people on a topic of a bag, which is a folder, or a file of it (.mcap, .db3).
 
     `topic`: needed only where several topics are of type HumanArray. Damaged messages are skipped;
-    Recording.damage describes the damage. Raises ResultsError where there is no such topic, or
-    several, or the bag has another version of pear_msgs, or several runs; OSError where a file
-    cannot be read.
+    Recording.damage describes the damage. Images whose stamps make no sense are left out, or begin
+    another run, as `pear_ros.export.stamps.ordered` describes; Recording.left_out says how many.
+    Raises ResultsError where there is no such topic, or several, or the bag has another version of
+    pear_msgs; OSError where a file cannot be read.
     """
     try:
         return _read(path, topic)
@@ -46,34 +49,48 @@ def _read(path: Path, topic: str | None) -> Recording:
     wanted = _humans(bag, topic)
     bodies = {t.name for t in bag.topics.values() if t.type == BODY_MODEL_TYPE}
     stamps: list[int] = []
+    times: list[int] = []
     frames: list[str] = []
     images: list[People] = []
     hashes: dict[str, str] = {}
+    corrupt: Counter[str] = Counter()
+    reasons: dict[str, str] = {}
     messages = bag.messages({wanted, *bodies})
     for recorded in tqdm(messages, "Reading", bag.topics[wanted].count, unit="image", disable=None):
-        message = _deserialized(bag, recorded)
-        if recorded.topic in bodies:
-            hashes[message.name] = message.sha256
+        try:
+            message = bag.deserialize(recorded)
+            if recorded.topic in bodies:
+                hashes[message.name] = message.sha256
+                continue
+            found = _people(message, path)
+        except (BagError, ResultsError):
+            raise
+        except Exception as error:  # What a corrupt message raises depends on the damage.
+            corrupt[recorded.topic] += 1
+            reasons.setdefault(recorded.topic, f"{type(error).__name__}: {error}")
             continue
+        times.append(recorded.time)
         stamps.append(nanoseconds_of(message.header))
         frames.append(message.header.frame_id)
-        images.append(_people(message, path))
-    if (np.diff(stamps) <= 0).any():
-        at = int(np.flatnonzero(np.diff(stamps) <= 0)[0])
-        raise ResultsError(
-            f"{path}: on {wanted} the stamp {_seconds(stamps[at])} is followed by "
-            f"{_seconds(stamps[at + 1])}; export needs one run with ascending stamps"
-        )
+        images.append(found)
+    damage = [
+        f"{path}: {count} messages on {name} are corrupt, and left out ({reasons[name]})"
+        for name, count in corrupt.items()
+    ]
+    if corrupt and not images:
+        raise ResultsError("; ".join(damage))
+    used = ordered(stamps, times)
     cameras = sorted(set(frames))
     if len(cameras) > 1:
         raise ResultsError(f"{path}: {wanted} has several cameras, {', '.join(cameras)}")
     return Recording(
         path,
-        np.array(stamps, np.int64),
+        used.stamps_ns,
         frames[0] if frames else "",
-        tracks_of(images),
+        tracks_of([images[n] for n in used.order], used.runs.tolist()),
         hashes,
-        tuple(bag.damage),
+        (*bag.damage, *damage),
+        tuple(f"{path}, {wanted}: {text}" for text in used.left_out),
     )
 
 
@@ -82,18 +99,6 @@ def _only_bag(path: Path) -> Path:
     if len(found) > 1:
         raise ResultsError(f"{path} holds several bags; name one: {', '.join(map(str, found))}")
     return found[0]
-
-
-def _deserialized(bag: Bag, message: Message) -> Any:
-    try:
-        return bag.deserialize(message)
-    except BagError:
-        raise
-    except Exception as error:  # What a corrupt message raises depends on the damage.
-        reason = f"{type(error).__name__}: {error}"
-        raise ResultsError(
-            f"{bag.path} is damaged: a message on {message.topic} is corrupt ({reason})"
-        ) from error
 
 
 def _humans(bag: Bag, topic: str | None) -> str:
@@ -130,8 +135,6 @@ def _people(message: Any, path: Path) -> People:
         raise ResultsError(
             f"{path} was recorded with another version of pear_msgs, which had no {error.name}"
         ) from error
-    except ValueError as error:  # of an enumeration
-        raise ResultsError(f"{path} is damaged: {error}") from error
     return People(camera, message.model_id, message.body_model, persons)
 
 
@@ -178,7 +181,3 @@ def _flame(flame: Any) -> FlameParams | None:
 def _floats(values: Any) -> Array:
     """Return a copy: a view would keep the whole message, with its mesh, in memory."""
     return np.array(values, np.float32)
-
-
-def _seconds(stamp_ns: int) -> str:
-    return f"{stamp_ns // 1_000_000_000}.{stamp_ns % 1_000_000_000:09d}"

@@ -30,6 +30,7 @@ from pear_ros.core.people import Array
 from pear_ros.export.gltf_buffer import GltfBuffer
 from pear_ros.export.skinned import Motion, RestShape, influences, motion, rest_shape
 from pear_ros.export.tracks import Recording, ResultsError, Track
+from pear_ros.io.output_files import replaced
 from pear_ros.rendering.colours import id_colour
 
 _logger = get_logger(__name__)
@@ -129,7 +130,9 @@ class _Scene:
     def save(self, path: Path) -> None:
         """Write the file."""
         self._buffer.finish()
-        self._file.save_binary(path)
+        with replaced(path) as file:
+            for part in self._file.save_to_bytes():
+                file.write(part)
 
     def _node(self, **properties: Any) -> int:
         self._file.nodes.append(gltf.Node(**properties))

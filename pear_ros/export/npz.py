@@ -16,6 +16,7 @@ import numpy as np
 from pear_ros.core.people import SMPLX_JOINT_NAMES
 from pear_ros.export.arrays import AMASS_ARRAYS, FLAME_ARRAYS, OWN_ARRAYS
 from pear_ros.export.tracks import Recording, Track
+from pear_ros.io.output_files import replaced
 
 
 def save_npz(recording: Recording, folder: Path) -> list[Path]:
@@ -24,7 +25,8 @@ def save_npz(recording: Recording, folder: Path) -> list[Path]:
     files = []
     for track in recording.tracks:
         path = folder / f"{track.id}.npz"
-        np.savez_compressed(path, **_arrays(recording, track, rate))
+        with replaced(path) as file:
+            np.savez_compressed(file, **_arrays(recording, track, rate))
         files.append(path)
     return files
 
@@ -73,4 +75,5 @@ def _frame_rate(recording: Recording) -> float:
     """Return the median frame rate, Hz; NaN for a single image."""
     if len(recording.stamps_ns) < 2:
         return float("nan")
-    return float(1e9 / np.median(np.diff(recording.stamps_ns)))
+    steps = np.diff(recording.stamps_ns)
+    return float(1e9 / np.median(steps[steps > 0]))  # Stamps go back where another run begins.

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from pear_ros.body.array_files import Arrays, read_npz
 from pear_ros.core.estimate_arrays import ESTIMATE_ARRAYS
 from pear_ros.core.people import DepthSource, FlameParams
-from pear_ros.export.tracks import Recording, ResultsError, Track
+from pear_ros.export.tracks import Recording, ResultsError, Track, check_id
 from pear_ros.io.run_arrays import ARRAYS
 
 
@@ -28,8 +28,18 @@ def read_run_file(path: Path) -> Recording:
         found = read_npz(path, ARRAYS, "an npz file of `pear run`")
     except ValueError as error:
         raise ResultsError(str(error)) from error
+    try:
+        return _recording(path, found)
+    except (ValueError, TypeError, IndexError) as error:
+        if isinstance(error, ResultsError):
+            raise
+        raise ResultsError(f"{path} is damaged: {error}") from error
+
+
+def _recording(path: Path, found: Arrays) -> Recording:
     tracks = []
     for name in dict.fromkeys(found["id"].tolist()):
+        check_id(name)
         mine = found["id"] == name
         count = int(mine.sum())
         tracks.append(

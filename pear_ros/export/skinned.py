@@ -69,7 +69,7 @@ def motion(track: Track, recording: Recording) -> Motion:
     signs = np.where(np.cumsum(turned, axis=0) % 2, -1.0, 1.0)
     rotations[1:] *= signs[:, :, None]
 
-    seconds = ((recording.stamps_ns - recording.stamps_ns[0]) * 1e-9).astype(np.float32)
+    seconds = ((recording.stamps_ns - recording.stamps_ns.min()) * 1e-9).astype(np.float32)
     there = np.zeros(len(seconds), bool)
     there[track.frames] = True
     changes = np.append(0, 1 + np.flatnonzero(there[1:] != there[:-1]))

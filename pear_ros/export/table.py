@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import csv
+import io
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import numpy as np
 
 from pear_ros.core.people import SMPLX_JOINT_NAMES, TrackingState
 from pear_ros.export.tracks import Recording, Track
+from pear_ros.io.output_files import replaced
 
 _HEAD = [
     *("stamp", "id", "state"),
@@ -26,10 +28,13 @@ def save_table(recording: Recording, folder: Path) -> list[Path]:
     the camera's optical frame, and the confidence from 0 to 1. Unknown values are empty.
     """
     path = folder / "joints.csv"
-    with path.open("w", newline="") as file:
-        writer = csv.writer(file)
+    with replaced(path) as file:
+        text = io.TextIOWrapper(file, "utf-8", newline="")
+        writer = csv.writer(text)
         writer.writerow(_HEAD)
         writer.writerows(_rows(recording))
+        text.flush()
+        text.detach()
     return [path]
 
 

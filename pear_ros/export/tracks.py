@@ -6,6 +6,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import repeat
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from pear_ros.core.people import (
     stack,
 )
 
-_ID = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
+_ID = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,199}")
 """Valid ids: they become names of files."""
 
 
@@ -83,6 +84,8 @@ class Recording:
     """SHA-256 of the file of each body described in the recording, by the body's name."""
     damage: tuple[str, ...] = ()
     """Damage of the recording, one sentence each; results may be missing."""
+    left_out: tuple[str, ...] = ()
+    """What is not among the images since its stamps make no sense, one sentence each."""
 
     def only(self, ids: Sequence[str]) -> Recording:
         """Return the recording restricted to people with these ids; all where `ids` is empty.
@@ -109,31 +112,38 @@ class _Observations:
     frames: list[int] = field(default_factory=list)
     cameras: list[Camera] = field(default_factory=list)
     persons: list[Person] = field(default_factory=list)
+    run: int = 0
 
-    def continues_with(self, people: People, person: Person) -> bool:
+    def continues_with(self, people: People, person: Person, run: int) -> bool:
         same = (people.model_id, people.body_model) == (self.first.model_id, self.first.body_model)
-        return same and person.state is not TrackingState.NEW
+        return same and run == self.run and person.state is not TrackingState.NEW
 
 
-def tracks_of(images: Iterable[People]) -> tuple[Track, ...]:
+def check_id(name: str) -> None:
+    """Raise ResultsError where an id cannot be the name of a file."""
+    if not _ID.fullmatch(name):
+        raise ResultsError(
+            f"an id of a person is {name[:200]!r}; it must start with a letter and have up to 200 "
+            "letters, digits, _ and - only"
+        )
+
+
+def tracks_of(images: Iterable[People], runs: Iterable[int] | None = None) -> tuple[Track, ...]:
     """Return the tracks of all people in `images`, in order of appearance, without LOST persons.
 
-    An id that is NEW again, as after a restart, begins another track: `h1`, then `h1_2`. Raises
-    ResultsError where an id cannot be the name of a file.
+    An id that is NEW again, as after a restart, begins another track: `h1`, then `h1_2`. `runs`:
+    the number of the run of each image; one track is of one run. Raises ResultsError where an id
+    cannot be the name of a file.
     """
     tracks: dict[str, list[_Observations]] = {}
-    for frame, people in enumerate(images):
+    for frame, (people, run) in enumerate(zip(images, runs or repeat(0), strict=False)):
         for person in people.persons:
             if person.state is TrackingState.LOST:
                 continue
-            if not _ID.fullmatch(person.id):
-                raise ResultsError(
-                    f"an id of a person is {person.id!r}; it must start with a letter and have "
-                    "letters, digits, _ and - only"
-                )
+            check_id(person.id)
             tracks_of_id = tracks.setdefault(person.id, [])
-            if not tracks_of_id or not tracks_of_id[-1].continues_with(people, person):
-                tracks_of_id.append(_Observations(people))
+            if not tracks_of_id or not tracks_of_id[-1].continues_with(people, person, run):
+                tracks_of_id.append(_Observations(people, run=run))
             tracks_of_id[-1].frames.append(frame)
             tracks_of_id[-1].cameras.append(people.camera)
             tracks_of_id[-1].persons.append(person)

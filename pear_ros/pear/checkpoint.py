@@ -30,6 +30,9 @@ called, and mean parameters that are never added."""
 
 _PARTS = ("backbone", "head")
 _ADVICE = "download pear_model.pt of BestWJH/PEAR_models (2.7 GB) and name that file"
+_MAX_BLOCKS = 200
+_MAX_REPEATED = 1 << 28
+"""Numbers that tensors may have beyond those in the file, as one that is expanded does."""
 _NAMED = 3
 """Most names in an error message."""
 _SAMPLE = 1024
@@ -52,7 +55,9 @@ def load_checkpoint(path: Path, heads: int | None = None) -> PearNetwork:
     read.
     """
     try:
-        state = {key: _float32(key, value) for key, value in _read(path).items()}
+        found = _read(path)
+        _check_held(found)
+        state = {key: _float32(key, value) for key, value in found.items()}
         return build_network(state, heads)
     except CheckpointError as error:
         raise CheckpointError(f"{path} is no checkpoint of PEAR: {error}; {_ADVICE}") from error
@@ -68,6 +73,8 @@ def build_network(state: Mapping[str, Tensor], heads: int | None = None) -> Pear
     Raises CheckpointError when a tensor is missing, unknown, of another shape or not finite.
     """
     blocks = {found[1] for key in state if (found := re.match(r"backbone\.blocks\.(\d+)\.", key))}
+    if len(blocks) > _MAX_BLOCKS:
+        raise CheckpointError(f"it has {len(blocks)} blocks; PEAR's has 32")
     positions = state.get("backbone.pos_embed")
     if positions is None or not blocks:
         raise CheckpointError("backbone.pos_embed or backbone.blocks is missing")
@@ -144,7 +151,22 @@ def _read_safetensors(path: Path) -> dict[str, Any]:
 def _float32(key: str, value: Any) -> Tensor:
     if not isinstance(value, Tensor) or not value.is_floating_point():
         raise CheckpointError(f"its {key} is not a tensor of floating-point numbers")
-    return value.float()
+    tensor: Tensor = value.detach()
+    return tensor.float()
+
+
+def _check_held(state: Mapping[str, Any]) -> None:
+    """Raise CheckpointError where tensors without data, or of repeated numbers, would be large."""
+    repeated = 0
+    for key, value in state.items():
+        if not isinstance(value, Tensor):
+            continue
+        if value.layout is not torch.strided or value.device.type != "cpu":
+            raise CheckpointError(f"its {key} has no data")
+        if value.untyped_storage().nbytes() < value.numel() * value.element_size():
+            repeated += value.numel()
+    if repeated > _MAX_REPEATED:
+        raise CheckpointError("it declares many more numbers than it holds")
 
 
 def _check(state: Mapping[str, Tensor], shapes: Mapping[str, tuple[int, ...]]) -> None:

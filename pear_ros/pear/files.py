@@ -8,9 +8,13 @@ below one folder, such as the `assets` folder of PEAR's own repository or a flat
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from fnmatch import fnmatch, translate
+from itertools import chain
+from pathlib import Path, PurePath
+from types import MappingProxyType
 
 from pear_ros.body import BodyModel
 from pear_ros.body.flame import FlameModel
@@ -33,6 +37,8 @@ class ModelFile:
     """Where to download the file."""
     licence: str
     """Licence of the file, with a link."""
+    near: tuple[str, ...] = ()
+    """Patterns, in small letters, of names that files of other editions, or renamed ones, have."""
 
     @property
     def name(self) -> str:
@@ -58,6 +64,7 @@ CHECKPOINT = ModelFile(
     "weights of PEAR's network",
     "Hugging Face, BestWJH/PEAR_models (2.7 GB); or graphs that `pear export-graph` makes of it",
     "as stated there",
+    ("*pear*.pt*", "*pear*.safetensors", "ehm_model*", "*stage1*"),
 )
 BODY_FILES = (
     ModelFile(
@@ -66,6 +73,7 @@ BODY_FILES = (
         "SMPL-X body, neutral, edition of 2020",
         f"{_SMPLX} (registration)",
         _SMPLX_LICENCE,
+        ("smplx*neutral*.np*", "smplx*neutral*.pkl", "smplx*2020*"),
     ),
     ModelFile(
         "flame",
@@ -73,6 +81,7 @@ BODY_FILES = (
         "FLAME head, neutral, edition of 2020",
         f"{_FLAME}, FLAME 2020 (registration)",
         _FLAME_LICENCE,
+        ("flame20*.pkl", "*generic_model*", "flame_neutral*.pkl", "flame_generic*"),
     ),
     ModelFile(
         "flame_vertices",
@@ -80,6 +89,7 @@ BODY_FILES = (
         "FLAME's vertices on SMPL-X",
         f"{_SMPLX}, MANO and FLAME vertex indices; also assets/SMPLX of {_PEAR}",
         _SMPLX_LICENCE,
+        ("*flame*vertex*id*", "*flame*vert*.npy"),
     ),
     ModelFile(
         "flame_masks",
@@ -87,6 +97,7 @@ BODY_FILES = (
         "regions of FLAME's head",
         f"{_FLAME}, FLAME Vertex Masks; also assets/FLAME/FLAME_masks of {_PEAR}",
         _FLAME_LICENCE,
+        ("*flame*mask*",),
     ),
     ModelFile(
         "left_eyelid",
@@ -94,6 +105,7 @@ BODY_FILES = (
         "blend shape that closes FLAME's left eyelid",
         _EYELID_ORIGIN,
         _EYELID_LICENCE,
+        ("l*eyelid*", "eyelid*l*"),
     ),
     ModelFile(
         "right_eyelid",
@@ -101,22 +113,41 @@ BODY_FILES = (
         "blend shape that closes FLAME's right eyelid",
         _EYELID_ORIGIN,
         _EYELID_LICENCE,
+        ("r*eyelid*", "eyelid*r*"),
     ),
 )
 FILES = (CHECKPOINT, *BODY_FILES)
+_NAMED = 3
+"""Most near names in an error message."""
+_MAX_FOLDERS = 20_000
+"""Most folders that are searched: a link may lead to all of a disk."""
 
 
 class MissingFilesError(FileNotFoundError):
     """Model files are missing; the message lists each with its origin and licence."""
 
-    def __init__(self, folder: Path, missing: Sequence[ModelFile]) -> None:
-        """Describe the files `missing` below `folder`."""
+    def __init__(
+        self,
+        folder: Path,
+        missing: Sequence[ModelFile],
+        near: Mapping[str, Sequence[Path]] = MappingProxyType({}),
+    ) -> None:
+        """Describe the files `missing` below `folder`.
+
+        `near`: by ModelFile.key, files with names that are almost right.
+        """
         where = f"{folder} and below" if folder.is_dir() else f"{folder}, which is no folder"
         verb = "is" if len(missing) == 1 else "are"
         lines = [f"{len(missing)} of PEAR's {len(FILES)} files {verb} missing in {where}:"]
         for file in missing:
             lines += [f"  {file.name}: {file.what}", f"    from {file.origin}"]
             lines += [f"    licence: {file.licence}"]
+            if others := near.get(file.key):
+                names = ", ".join(ascii(str(path))[1:-1] for path in others[:_NAMED])
+                lines += [
+                    f"    there is {names}: another edition, which does not fit, or the same file "
+                    f"under another name; then rename it to {file.name}"
+                ]
         super().__init__("\n".join(lines))
         self.missing = tuple(missing)
 
@@ -131,6 +162,8 @@ class ModelFiles:
     """Paths of the files that were found, by ModelFile.key."""
     graphs: tuple[Path, ...] = ()
     """The network as ONNX graphs, see pear_ros.pear.graph; not read yet."""
+    near: Mapping[str, Sequence[Path]] = field(default_factory=dict)
+    """By ModelFile.key, files with names that are almost those of missing ones."""
 
     @property
     def missing(self) -> tuple[ModelFile, ...]:
@@ -142,13 +175,13 @@ class ModelFiles:
     def checkpoint(self) -> Path:
         """Path of the network's weights. Raises MissingFilesError where there is no checkpoint."""
         if CHECKPOINT.key not in self.found:
-            raise MissingFilesError(self.folder, [CHECKPOINT])
+            raise MissingFilesError(self.folder, [CHECKPOINT], self.near)
         return self.found[CHECKPOINT.key]
 
     def require(self, files: Sequence[ModelFile] = FILES) -> None:
         """Raise MissingFilesError if any of `files` is missing."""
         if missing := [file for file in self.missing if file in files]:
-            raise MissingFilesError(self.folder, missing)
+            raise MissingFilesError(self.folder, missing, self.near)
 
 
 def default_model_folder() -> Path:
@@ -165,26 +198,52 @@ def default_model_folder() -> Path:
 
 
 def find_model_files(folder: Path) -> ModelFiles:
-    """Return the FILES and graphs in `folder` and below, not following links to folders.
+    """Return the FILES and graphs in `folder` and below, also in linked folders, each once.
 
-    Of several files for one purpose, the preferred name wins, then the least depth, then
-    alphabetical order.
+    Names may be in other capitals. Of several files for one purpose, the preferred name wins, then
+    the least depth, then alphabetical order.
     """
     folder = folder.expanduser()
-    names = {Path(name).name for file in FILES for name in file.names}
-    present = [
-        Path(parent, name).relative_to(folder)
-        for parent, _, here in os.walk(folder)
-        for name in names.intersection(here)
-        if Path(parent, name).is_file()
-    ]
-    present.sort(key=lambda path: (len(path.parts), path.parts))
-    found = {}
+    present = sorted(_files_below(folder), key=lambda path: (len(path.parts), path.parts))
+    found, near = {}, {}
     for file in FILES:
-        fitting = (path for name in file.names for path in present if path.match(name))
-        if (first := next(fitting, None)) is not None:
+        exact = (path for name in file.names for path in present if path.match(name))
+        small = (
+            path
+            for name in file.names
+            for path in present
+            if PurePath(str(path).lower()).match(name.lower())
+        )
+        if (first := next(chain(exact, small), None)) is not None:
             found[file.key] = folder / first
-    return ModelFiles(folder, found, tuple(find_graphs(folder)))
+        else:
+            near[file.key] = [
+                path
+                for path in present
+                if any(fnmatch(path.name.lower(), pattern) for pattern in file.near)
+            ]
+    return ModelFiles(folder, found, tuple(find_graphs(folder)), near)
+
+
+def _files_below(folder: Path) -> Iterator[Path]:
+    """Yield the paths, relative to `folder`, of the files in it that may be FILES, or near them."""
+    patterns = [
+        pattern
+        for file in FILES
+        for pattern in (*file.near, *(PurePath(name).name.lower() for name in file.names))
+    ]
+    wanted = re.compile("|".join(translate(pattern) for pattern in patterns))
+    seen: set[str] = set()
+    for parent, folders, here in os.walk(folder, followlinks=True):
+        seen.add(os.path.realpath(parent))
+        folders[:] = [
+            name for name in folders if os.path.realpath(os.path.join(parent, name)) not in seen
+        ]
+        if len(seen) > _MAX_FOLDERS:
+            return
+        for name in here:
+            if wanted.fullmatch(name.lower()) and Path(parent, name).is_file():
+                yield Path(parent, name).relative_to(folder)
 
 
 def load_body_files(files: ModelFiles) -> tuple[BodyModel, FlameModel]:

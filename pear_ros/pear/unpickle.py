@@ -8,8 +8,10 @@ ordinary code checks the placeholders and converts those of arrays.
 
 from __future__ import annotations
 
+import io
 import math
 import pickle
+import pickletools
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -46,16 +48,59 @@ def load_pickle(path: Path) -> Any:
     Raises UnsafePickleError when the file names any other function, ValueError when it is damaged
     or no pickle, both with the file's name and the reason; OSError when it cannot be read.
     """
-    with path.open("rb") as file:
-        if foreign := foreign_content(file.read(64)):
-            raise ValueError(f"{path} is {foreign}, not a pickle")
-        file.seek(0)
-        try:
-            return _Reader().read(_Unpickler(file, path).load())
-        except (UnsafePickleError, OSError):
+    size = path.stat().st_size
+    if size > _MAX_BYTES:
+        raise ValueError(f"{path} is not a pickle of FLAME: it has {size >> 20} MB")
+    content = path.read_bytes()
+    if foreign := foreign_content(content[:64]):
+        raise ValueError(f"{path} is {foreign}, not a pickle")
+    try:
+        return _loaded(content, path)
+    except ValueError:
+        if content.startswith(pickle.PROTO) or b"\r\n" not in content:
             raise
-        except Exception as error:  # What a damaged pickle raises depends on the damage.
-            raise ValueError(f"{path} is damaged or not a pickle of arrays") from error
+    # Of protocol 0 and copied as a text to Windows; line ends within its texts are escaped.
+    return _loaded(content.replace(b"\r\n", b"\n"), path)
+
+
+def _loaded(content: bytes, path: Path) -> Any:
+    try:
+        _check_sizes(content)
+        return _Reader().read(_Unpickler(io.BytesIO(content), path).load())
+    except UnsafePickleError:
+        raise
+    except Exception as error:  # What a damaged pickle raises depends on the damage.
+        raise ValueError(f"{path} is damaged or not a pickle of arrays") from error
+
+
+def _check_sizes(content: bytes) -> None:
+    """Raise ValueError where a pickle declares more than it holds.
+
+    The unpickler takes memory for the length of a text, and for the number that an object is kept
+    under, before it reads on.
+    """
+    place, size = 0, len(content)
+    while place < size:
+        opcode = _OPCODES[content[place]]
+        place += 1
+        kind = opcode.arg
+        width = kind.n if kind is not None else 0
+        if opcode.name == "STOP":
+            return
+        if kind is not None and width == pickletools.UP_TO_NEWLINE:
+            end = place
+            for _ in range(2 if kind.name.endswith("pair") else 1):
+                end = content.index(b"\n", end) + 1
+            number = int(content[place:end]) if opcode.name in _NUMBERED else 0
+            place = end
+        else:
+            length_width = _LENGTHS.get(width, 0)
+            head = length_width or width
+            number = int.from_bytes(content[place : place + head], "little")
+            place += head + (number if length_width else 0)
+            number = number if length_width or opcode.name in _NUMBERED else 0
+        if number < 0 or number > size or place > size:
+            raise ValueError("it declares more than it holds")
 
 
 class _Placeholder:
@@ -75,6 +120,19 @@ class _Placeholder:
         self.state = state
 
 
+_OPCODES = {ord(opcode.code): opcode for opcode in pickletools.opcodes}
+_NUMBERED = {"PUT", "BINPUT", "LONG_BINPUT", "GET", "BINGET", "LONG_BINGET", "FRAME"}
+"""Opcodes whose argument is a length, or a number that grows with the objects before it."""
+_LENGTHS = {
+    pickletools.TAKEN_FROM_ARGUMENT1: 1,
+    pickletools.TAKEN_FROM_ARGUMENT4: 4,
+    pickletools.TAKEN_FROM_ARGUMENT4U: 4,
+    pickletools.TAKEN_FROM_ARGUMENT8U: 8,
+}
+"""Bytes of the length before an argument of variable length, by pickletools' number for it."""
+_MAX_BYTES = 1 << 31
+_MAX_MATRIX = 1 << 28
+"""Numbers of the largest sparse matrix that is made dense; FLAME's have 25,000."""
 _ALLOWED = re.compile(
     r"numpy\.(ndarray|dtype)"
     r"|numpy\._?core\.multiarray\.(_reconstruct|scalar)"
@@ -179,6 +237,8 @@ class _Reader:
         """A sparse matrix, made dense."""
         data, indices, indptr = (self.read(state[key]) for key in ("data", "indices", "indptr"))
         shape = self.read(state["_shape"] if "_shape" in state else state["shape"])
+        if math.prod(int(length) for length in shape) > _MAX_MATRIX:
+            raise ValueError("a sparse matrix is too large")
         make = sparse.csc_array if kind.startswith("csc") else sparse.csr_array
         matrix = make((data, indices, indptr), shape=shape)
         matrix.check_format(full_check=True)

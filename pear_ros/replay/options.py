@@ -13,11 +13,15 @@ import numpy as np
 from pear_ros import __version__
 from pear_ros.bags.bag import Bag
 from pear_ros.bags.time_range import TimeRange
+from pear_ros.bags.topic import BagError
 from pear_ros.core.parameters import DECLARATIONS, Parameters
 from pear_ros.replay.topics import TopicSelection, select_topics
 
 if TYPE_CHECKING:
     from pear_ros.pipeline import Pipeline
+
+
+_MAX_CHUNKS = 10_000
 
 
 @dataclass(frozen=True)
@@ -48,10 +52,20 @@ class ReplayOptions:
         return replace(self, topics=select_topics(bag, self.topics))
 
     def time_ranges(self, bag: Bag) -> list[TimeRange]:
-        """Return the time ranges of `bag` that are replayed, one for each chunk."""
+        """Return the time ranges of `bag` that are replayed, one for each chunk.
+
+        Raises BagError where there would be more than _MAX_CHUNKS.
+        """
         first = bag.start + round(self.start * 1e9)
         end = bag.end if self.end is None else bag.start + round(self.end * 1e9)
-        return TimeRange(first, min(end, bag.end)).split(self.chunk)
+        last = min(end, bag.end)
+        if self.chunk is not None and last - first > _MAX_CHUNKS * round(self.chunk * 1e9):
+            raise BagError(
+                f"{bag.path} would be replayed in more than {_MAX_CHUNKS} chunks, as its recording "
+                f"times go over {(last - first) / 86400e9:.0f} days; if some are wrong, give "
+                "--start and --end, else a longer --chunk"
+            )
+        return TimeRange(first, last).split(self.chunk)
 
     def id_prefix(self, parameters: Parameters, chunk: int) -> str:
         """Return the prefix of ids: another one in each chunk, as tracks do not continue."""

@@ -10,6 +10,7 @@ import json
 import math
 import pickle
 import struct
+import zipfile
 from collections import deque
 from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
@@ -159,6 +160,21 @@ def npz(*arrays: Any, save: Any = np.savez) -> bytes:
     return file.getvalue()
 
 
+def declaring(count: int) -> bytes:
+    """An npz file with an array that declares so many numbers."""
+    file = io.BytesIO()
+    np.save(file, np.zeros(10**6))
+    content = file.getvalue()[:200].replace(b"(1000000,), }", f"({count},), }}".encode())
+    return zipped(content)
+
+
+def zipped(content: bytes) -> bytes:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as members:
+        members.writestr("arr_0.npy", content)
+    return file.getvalue()
+
+
 NAME = f"{__name__}.Node"
 
 
@@ -169,6 +185,7 @@ NAME = f"{__name__}.Node"
         forged({"array": 0}, npz(np.array([{}], object))),
         forged({"array": 0}, pickle.dumps(1)),
         forged({"array": 0}, npz(np.zeros(1000), save=np.savez_compressed)),
+        forged({"array": 0}, declaring(10**15)),
         forged({"call": "os.system"}),
         forged({"enum": NAME, "value": 1}),
         forged({"dataclass": NAME, "fields": {"value": 1}}),

@@ -465,8 +465,6 @@ def test_export_errors_give_the_reason(
     assert "does not exist" in refusal(tmp_path / "absent")
     assert "it has: h1, h2" in refusal(bag, "npz", "--person", "h9")
     assert "no metadata.yaml" in refusal(tmp_path)
-    backwards = write(tmp_path / "backwards", [images[1], images[0]])
-    assert "followed by 1700000000.023456789; export needs one run" in refusal(backwards)
     with ResultsBag(tmp_path / "cameras") as moved:
         moved.add_images(images[:1], frame_id="left")
         moved.add_images(images[1:], frame_id="right")
@@ -476,6 +474,104 @@ def test_export_errors_give_the_reason(
     with ResultsBag(tmp_path / "nothing") as empty:
         empty.add_body(BODY)
     assert "no topic of type pear_msgs/msg/HumanArray" in refusal(tmp_path / "nothing")
+
+
+def test_swapped_images_are_put_in_order(
+    tmp_path: Path, images: Images, export: Callable[..., Path], bag: Path, capsys: Any
+) -> None:
+    swapped = [images[0], images[2], images[1], *images[3:]]
+    folder = export(write(tmp_path / "swapped", swapped), "npz").rename(tmp_path / "first")
+    assert "1 images are recorded after later ones, and put in order" in capsys.readouterr().err
+    expected = export(bag, "npz")
+    for name in ("h1.npz", "h2.npz"):
+        with np.load(folder / name) as found, np.load(expected / name) as right:
+            for key in right.files:
+                np.testing.assert_array_equal(found[key], right[key])
+
+
+@pytest.mark.parametrize("file_format", ["npz", "csv", "glb"])
+def test_duplicate_and_zero_stamps_are_left_out(
+    tmp_path: Path,
+    images: Images,
+    export: Callable[..., Path],
+    bag: Path,
+    file_format: str,
+    capsys: Any,
+) -> None:
+    odd = [images[0], images[0], *images[1:3], (0, images[2][1]), *images[3:]]
+    folder = export(write(tmp_path / "odd", odd), file_format).rename(tmp_path / "first")
+    said = capsys.readouterr().err
+    assert "1 image is left out: others have the same stamp" in said
+    assert "1 image is left out: their stamp is 0" in said
+    expected = export(bag, file_format)
+    assert sorted(p.name for p in folder.iterdir()) == sorted(p.name for p in expected.iterdir())
+    if file_format == "csv":
+        assert (folder / "joints.csv").read_text() == (expected / "joints.csv").read_text()
+
+
+@pytest.mark.parametrize("file_format", ["npz", "csv", "glb"])
+def test_stamps_that_begin_again_split_the_tracks(
+    tmp_path: Path, images: Images, export: Callable[..., Path], file_format: str, capsys: Any
+) -> None:
+    """As of a bag that is played twice, without its people being new the second time."""
+    seen = [
+        (
+            stamp + 5 * 10**9,
+            replace(
+                found,
+                persons=tuple(replace(one, state=TrackingState.TRACKED) for one in found.persons),
+            ),
+        )
+        for stamp, found in images
+    ]
+    twice = [*seen, *((stamp - 10 * 10**9, found) for stamp, found in seen)]
+    folder = export(write(tmp_path / "twice", twice), file_format)
+    assert "go back 1 times by more than a second: tracks are split" in capsys.readouterr().err
+    if file_format == "npz":
+        assert {"h1.npz", "h1_2.npz"} <= {path.name for path in folder.iterdir()}
+        for name in ("h1", "h1_2"):
+            with np.load(folder / f"{name}.npz") as found:
+                assert (np.diff(found["stamps_ns"]) > 0).all()
+                assert found["mocap_frame_rate"] > 0
+
+
+def test_recording_times_serve_where_all_stamps_are_zero(
+    tmp_path: Path, images: Images, export: Callable[..., Path], capsys: Any
+) -> None:
+    folder = export(write(tmp_path / "zeros", [(0, found) for _, found in images]), "npz")
+    assert "have the stamp 0: their recording times are used" in capsys.readouterr().err
+    with np.load(folder / "h1.npz") as found:
+        assert set(np.diff(found["stamps_ns"])) <= {n * 1_000_000 for n in range(1, 9)}
+
+
+def test_corrupt_message_is_left_out(
+    tmp_path: Path, images: Images, export: Callable[..., Path], capsys: Any
+) -> None:
+    path = write(tmp_path / "bag", images, storage=StoragePlugin.SQLITE3)
+    with closing(sqlite3.connect(path / "bag.db3")) as database:
+        database.execute(
+            "UPDATE messages SET data = substr(data, 1, 100) WHERE id = (SELECT max(id) FROM "
+            "messages)"
+        )
+        database.commit()
+    export(path, "csv")
+    said = capsys.readouterr()
+    assert "1 messages on /humans are corrupt, and left out" in said.err
+    assert f"in {IMAGES - 1} images" in said.out
+
+
+def test_links_in_the_folder_are_replaced(
+    tmp_path: Path, bag: Path, export: Callable[..., Path]
+) -> None:
+    precious = tmp_path / "precious"
+    for file_format, name in (("npz", "h1.npz"), ("csv", "joints.csv"), ("glb", "people.glb")):
+        precious.write_text("precious")
+        folder = tmp_path / file_format
+        folder.mkdir()
+        (folder / name).symlink_to(precious)
+        assert main(["export", str(bag), "--format", file_format, "--output", str(folder)]) == 0
+        assert precious.read_text() == "precious" and not (folder / name).is_symlink()
+        assert not list(folder.glob(".*")), "no draft is left"
 
 
 def test_damaged_bag_is_exported_as_far_as_readable(

@@ -211,6 +211,33 @@ def test_other_files_are_refused_in_one_sentence(
     assert "\n" not in sentence
 
 
+def test_parameters_are_weights_like_others(tmp_path: Path) -> None:
+    state = {key: torch.nn.Parameter(value) for key, value in flat_state().items()}
+    network = load_checkpoint(saved(tmp_path, by_part(state)))
+    assert network.fingerprint == build_network(flat_state()).fingerprint
+    assert not any(weight.requires_grad for weight in network.parameters())
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        (torch.zeros(1).expand(1, 192, 10**12), "many more numbers than it holds"),
+        (torch.zeros(1, 192, 10**12, device="meta"), "has no data"),
+        (torch.zeros(1, 192, 80).to_sparse(), "has no data"),
+    ],
+)
+def test_tensors_without_data_take_no_memory(tmp_path: Path, value: Any, message: str) -> None:
+    state = {**flat_state(), "backbone.pos_embed": value}
+    with pytest.raises(CheckpointError, match=message):
+        load_checkpoint(saved(tmp_path, by_part(state)))
+
+
+def test_number_of_blocks_is_bounded(tmp_path: Path) -> None:
+    more = {f"backbone.blocks.{n}.norm1.bias": torch.zeros(1) for n in range(500)}
+    with pytest.raises(CheckpointError, match="it has 500 blocks"):
+        load_checkpoint(saved(tmp_path, by_part({**flat_state(), **more})))
+
+
 @pytest.mark.parametrize("seed", range(5))
 def test_damage_anywhere_is_a_checkpoint_error_or_harmless(tmp_path: Path, seed: int) -> None:
     path = saved(tmp_path, by_part(flat_state()))

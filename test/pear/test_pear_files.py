@@ -71,6 +71,44 @@ def test_every_file_says_what_it_is_where_it_comes_from_and_its_licence() -> Non
         assert all((file.what, file.origin, file.licence))
 
 
+@pytest.mark.parametrize(
+    ("near", "wanted"),
+    [
+        ("SMPLX_NEUTRAL.npz", "SMPLX_NEUTRAL_2020.npz"),
+        ("smplx/SMPLX_NEUTRAL.pkl", "SMPLX_NEUTRAL_2020.npz"),
+        ("flame2023.pkl", "generic_model.pkl"),
+        ("generic_model2020.pkl", "generic_model.pkl"),
+        ("deep/FLAME_masks.gif", "FLAME_masks.pkl"),
+    ],
+)
+def test_names_that_are_almost_right_are_named(tmp_path: Path, near: str, wanted: str) -> None:
+    touch(tmp_path / near)
+    with pytest.raises(MissingFilesError) as raised:
+        find_model_files(tmp_path).require()
+    lines = str(raised.value).splitlines()
+    (at,) = (n for n, line in enumerate(lines) if f"there is {near}" in line)
+    assert f"rename it to {wanted}" in lines[at] and wanted in lines[at - 3]
+
+
+def test_names_in_other_capitals_are_found(tmp_path: Path) -> None:
+    names = ("smplx_neutral_2020.NPZ", "FLAME2020/Generic_Model.pkl", "flame_masks.pkl")
+    paths = [touch(tmp_path / name) for name in names]
+    found = find_model_files(tmp_path).found
+    assert [found[key] for key in ("smplx", "flame", "flame_masks")] == paths
+    exact = touch(tmp_path / "z" / "SMPLX_NEUTRAL_2020.npz")
+    assert find_model_files(tmp_path).found["smplx"] == exact, "the right name wins"
+
+
+def test_linked_folders_are_searched_once(tmp_path: Path) -> None:
+    touch(tmp_path / "elsewhere" / "SMPLX_NEUTRAL_2020.npz")
+    models = tmp_path / "models"
+    models.mkdir()
+    (models / "smplx").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "elsewhere" / "loop").symlink_to(models)
+    (tmp_path / "elsewhere" / "loop2").symlink_to(tmp_path)
+    assert find_model_files(models).found["smplx"] == models / "smplx" / "SMPLX_NEUTRAL_2020.npz"
+
+
 def test_files_are_found_in_the_layout_of_pears_repository(pear_folder: Path) -> None:
     files = find_model_files(pear_folder)
     assert files.found["flame"] == pear_folder / FLAME

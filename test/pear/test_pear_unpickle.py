@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 from scipy import sparse
 
 from pear_ros.pear.unpickle import Unread, UnsafePickleError, load_pickle
+from testing.bounded import run_bounded
 
 MATRIX = np.array([[0.0, 2.0, 0.0, -1.5], [0.25, 0.0, 0.0, 4.0]])
 
@@ -346,3 +347,37 @@ def test_a_file_with_wrong_bytes_is_refused_or_read(
 
 def test_pickles_of_this_test_are_what_they_say() -> None:
     assert pickle.load(io.BytesIO(call("builtins.len", "(Vfour\ntR") + b".")) == 4
+
+
+HUGE = {
+    "number of an object": b"\x80\x04N r\x00\x00\x00\x10.".replace(b" ", b""),
+    "number of an object as text": b"Np4000000000\n.",
+    "length of bytes": b"\x80\x04\x8e" + struct.pack("<Q", 1 << 40) + b"x.",
+    "length of a bytearray": b"\x80\x05\x96" + struct.pack("<Q", 1 << 40) + b"x.",
+    "length of a text": b"\x80\x04\x8d" + struct.pack("<Q", 1 << 40) + b"x.",
+    "length of a frame": b"\x80\x04\x95" + struct.pack("<Q", 1 << 40) + b"N.",
+    "sparse matrix": pickle.dumps(sparse.csc_matrix((200_000, 200_000)), 2),
+}
+
+
+@pytest.mark.parametrize("content", HUGE.values(), ids=HUGE)
+def test_a_pickle_that_declares_much_takes_little_memory(tmp_path: Path, content: bytes) -> None:
+    code = (
+        "import sys; from pathlib import Path; from pear_ros.pear.unpickle import load_pickle\n"
+        "try: load_pickle(Path(sys.argv[1]))\n"
+        "except ValueError as error: print(error)"
+    )
+    found = run_bounded(code, str(written(tmp_path, content)), megabytes=1000)
+    assert "is damaged or not a pickle of arrays" in found
+
+
+def test_a_pickle_with_line_ends_of_windows_is_read(tmp_path: Path) -> None:
+    """One of protocol 0 is a text, which some programs copy as such."""
+    text = "a\r\nb"
+    content = pickle.dumps({"matrix": MATRIX, "text": text}, 0)
+    assert b"\r" not in content
+    found = load_pickle(written(tmp_path, content.replace(b"\n", b"\r\n")))
+    np.testing.assert_array_equal(found["matrix"], MATRIX)
+    assert found["text"] == text
+    with pytest.raises(UnsafePickleError, match=r"os\.system"):
+        load_pickle(written(tmp_path, b"cos\r\nsystem\r\n."))

@@ -649,6 +649,57 @@ def test_the_real_pipeline_resumes_to_the_same_bytes(
     assert content(tmp_path / "stopped") == content(tmp_path / "whole")
 
 
+def test_terminal_escapes_in_a_topic_are_written_out(
+    replay: Replay, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    name = "/cam\x1b]0;owned\x07/image_raw"
+    bag = write_bag(tmp_path / "bag", [(name, 0, raw(picture(0), 0, "strange"))])
+    assert replay(bag).code == 1
+    printed = capsys.readouterr()
+    assert "owned" in printed.out and "owned" in printed.err
+    assert "\x1b" not in printed.out + printed.err and "\x07" not in printed.out + printed.err
+
+
+@pytest.mark.parametrize("storage", STORAGES)
+def test_full_disk_names_the_folder_and_the_replay_resumes(
+    replay: Replay,
+    bag: Path,
+    storage: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from pear_ros.bags.parts import PartWriter
+
+    whole = content(replay(bag, output="whole", storage=storage).folder)
+    open_writer, written = PartWriter.write, 0
+
+    def full(self: Any, topic: str, time: int, data: bytes) -> None:
+        nonlocal written
+        written += 1
+        if written == 9:
+            kind = OSError(28, "No space left on device")
+            error = kind if storage == "mcap" else sqlite3.OperationalError("disk is full")
+            with self._errors_named():
+                raise error
+        open_writer(self, topic, time, data)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(PartWriter, "write", full)
+        run = replay(bag, storage=storage)
+    assert run.code == 1
+    said = capsys.readouterr().err
+    assert str(run.folder) in said and ("No space left" in said or "disk is full" in said)
+    assert content(replay(bag, storage=storage).folder) == whole
+
+
+def test_impossible_times_do_not_become_endless_chunks(
+    replay: Replay, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    messages = [*recorded(), (IMAGE, 10**17, raw(picture(0), 0))]
+    assert replay(write_bag(tmp_path / "far", messages), chunk=1.0).code == 1
+    assert "go over 1157 days; if some are wrong" in capsys.readouterr().err
+
+
 # The command line
 
 

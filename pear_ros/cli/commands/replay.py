@@ -7,6 +7,7 @@ import argparse
 
 from pear_ros.cli.options import add_estimator, has_ros
 from pear_ros.cli.replay_options import DESCRIPTION, add_replay
+from pear_ros.cli.stopping import ended_soon
 
 HELP = "find people in every image of recorded bags"
 
@@ -21,8 +22,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Run the subcommand; return the exit code."""
-    if not has_ros():
-        return 1
-    from pear_ros.cli.replay import replay
+    with ended_soon():
+        if not has_ros():
+            return 1
+        from pear_ros.cli.replay import replay
 
-    return replay(options)
+        return replay(options)

@@ -17,6 +17,7 @@ from rosbags.highlevel import AnyReader
 from tqdm import tqdm
 
 from pear_ros.core.people import Array, Image, TrackingState
+from pear_ros.io.output_files import write_picture
 from pear_ros.io.video import VideoWriter
 from pear_ros.rendering.contact_sheet import contact_sheet
 from pear_ros.rendering.side_view import SideWindow, draw_side_view, side_width
@@ -52,7 +53,7 @@ def draw_bag(
             writer.write((stamp_ns - reader.start_time) * 1e-9, picture)
             if index in chosen:
                 tiles.append(picture)
-    cv2.imwrite(str(sheet), contact_sheet(tiles, _SHEET_COLUMNS))
+    write_picture(sheet, contact_sheet(tiles, _SHEET_COLUMNS))
     return video, sheet
 
 
