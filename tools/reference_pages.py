@@ -22,6 +22,7 @@ from pear_ros.cli import make_parser
 from pear_ros.core.parameters import DECLARATIONS, DEFAULTS
 from pear_ros.core.people import SMPLX_JOINT_NAMES
 from tools.command_page import command_sections
+from tools.inputs_page import inputs_sections
 from tools.launch_page import launch_sections
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -48,6 +49,7 @@ def pages() -> dict[str, str]:
         "docs/commands.md": commands_page(make_parser()),
         "docs/launch.md": launch_page(LAUNCH),
         "docs/messages.md": messages_page(MESSAGES),
+        "docs/inputs.md": inputs_page(),
         "config/pear.yaml": parameter_file(),
     }
 
@@ -151,6 +153,20 @@ def messages_page(folder: Path) -> str:
         "The 55 joints of SMPL-X, in the order of `Human.joints`, `joint_confidence`, `keypoints` "
         "and `BodyModelInfo.joint_names`. *Left* is the person's own left.",
         "\n".join(["| | name | parent |", "|---|---|---|", *joints]),
+    )
+
+
+def inputs_page() -> str:
+    """The page about what is done with inputs that are odd."""
+    return _page(
+        "pear_ros/ros/conversion/",
+        "# Inputs",
+        "What the node and `pear replay` do with images, calibrations, detections and stamps that "
+        "are not as ROS says. Where something is mended or left out, one sentence in the log names "
+        "topic, value and remedy; `/diagnostics` and the table of `pear replay` count the images, "
+        "and `pear doctor` finds the same on live topics. If nobody was found for a fault of the "
+        "detections, the exit code of `pear replay` is 1.",
+        *inputs_sections(),
     )
 
 

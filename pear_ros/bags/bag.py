@@ -4,9 +4,7 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import re
-import stat
 from collections import deque
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -19,6 +17,7 @@ from rosbags.typesys.store import Typestore
 from ruamel.yaml import YAML
 
 from pear_ros.bags.definitions import types_of
+from pear_ros.bags.small_files import UnusualFileError, read_small
 from pear_ros.bags.storage import (
     COMPRESSED,
     StorageFile,
@@ -251,7 +250,7 @@ class Bag:
             names = content["rosbag2_bagfile_information"]["relative_file_paths"]
             wanted = [self.path / PurePath(name).name for name in names]
         except Exception as error:  # What a damaged file raises depends on the damage.
-            reason = str(error) if isinstance(error, _UnusualFileError) else type(error).__name__
+            reason = str(error) if isinstance(error, UnusualFileError) else type(error).__name__
             self.damage.append(f"{metadata} is damaged ({reason})")
             return there
         return [file for path in wanted for file in self._existing(path)]
@@ -265,23 +264,12 @@ class Bag:
         return []
 
 
-class _UnusualFileError(ValueError):
-    """A file that is not read, since it may not end."""
-
-
 def _small_text(path: Path) -> str:
-    """Return the text of a regular file. Raises _UnusualFileError where it is none, or large."""
-    handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
-    with os.fdopen(handle) as file:
-        about = os.fstat(handle)
-        if not stat.S_ISREG(about.st_mode):
-            raise _UnusualFileError("it is no regular file")
-        if about.st_size > _MAX_METADATA:
-            raise _UnusualFileError(f"it has more than {_MAX_METADATA >> 10} KiB")
-        text = file.read(_MAX_METADATA)
+    """Return the text of metadata.yaml. Raises UnusualFileError where it could take for ever."""
+    text = read_small(path, _MAX_METADATA, follow=True).decode()
     depths = accumulate((c in "[{") - (c in "]}") for c in text if c in "[]{}")
     if max(depths, default=0) > _MAX_BRACKETS:
-        raise _UnusualFileError("it has too many brackets")
+        raise UnusualFileError("it has too many brackets")
     return text
 
 

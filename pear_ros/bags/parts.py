@@ -16,9 +16,12 @@ from rosbags.typesys.store import Typestore
 from ruamel.yaml import YAML
 
 from pear_ros.bags.bag import METADATA
+from pear_ros.bags.small_files import read_small, sync, write_whole
 from pear_ros.bags.writing import add_topic, open_writer
 
 _ROOT = "rosbag2_bagfile_information"
+_MAX_METADATA = 1 << 25
+"""Bytes of a metadata.yaml of ours: about 200 for each part."""
 
 
 @dataclass(frozen=True)
@@ -123,8 +126,11 @@ def write_metadata(bag: Path, parts: Sequence[Part], custom: Mapping[str, str]) 
 
 
 def metadata_of(bag: Path) -> dict[str, Any]:
-    """Return the content of a bag's metadata.yaml. Raises FileNotFoundError where there is none."""
-    content = YAML(typ="safe").load((bag / METADATA).read_text())
+    """Return the content of the metadata.yaml that write_metadata or a PartWriter wrote.
+
+    Raises FileNotFoundError where there is none.
+    """
+    content = YAML(typ="safe").load(read_small(bag / METADATA, _MAX_METADATA).decode())
     return dict(content[_ROOT])
 
 
@@ -134,24 +140,6 @@ def custom_data(bag: Path) -> dict[str, str]:
         return dict(metadata_of(bag).get("custom_data") or {})
     except Exception:  # What a damaged file raises depends on the damage.
         return {}
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """Write a file atomically and sync it to disk."""
-    draft = path.with_name(f".{path.name}.draft")
-    draft.write_bytes(content)
-    sync(draft)
-    os.replace(draft, path)
-    sync(path.parent)
-
-
-def sync(path: Path) -> None:
-    """Sync a file, or the entries of a folder, to disk."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _topics(parts: Sequence[Part]) -> Iterator[dict[str, Any]]:

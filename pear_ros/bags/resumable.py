@@ -9,26 +9,29 @@ equal.
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pear_ros.bags.parts import NewTopic, Part, PartWriter, custom_data, write_metadata, write_whole
+from pear_ros.bags.parts import NewTopic, Part, PartWriter, custom_data, write_metadata
+from pear_ros.bags.small_files import UnusualFileError, read_small, write_whole
 from pear_ros.bags.snapshot import SnapshotError, dumps, loads
 from pear_ros.bags.unfinished import (
+    PART,
+    SNAPSHOT,
     SUMMARY,
     UNFINISHED,
     BagLock,
     ResumeError,
     check_own,
     check_same,
+    remove_unfinished,
     summary_of,
 )
 
-SNAPSHOT = "snapshot"
-"""File in the folder UNFINISHED with the snapshot of the last complete part."""
+_MAX_SNAPSHOT = 1 << 28
+"""Bytes of the largest snapshot that is read."""
 
 
 @dataclass
@@ -77,7 +80,7 @@ class ResumableBag:
         if summary_of(self._folder) is None:
             return False
         self._check_same(custom_data(self._folder))
-        shutil.rmtree(self._work, ignore_errors=True)
+        remove_unfinished(self._folder)
         return True
 
     def summary(self) -> str:
@@ -106,7 +109,7 @@ class ResumableBag:
         first = self._part is None
         if self._part is None:
             name = f"{self._name}_{len(self._progress.parts)}"
-            self._part = PartWriter(self._work / "part", name, topics, self._storage)
+            self._part = PartWriter(self._work / PART, name, topics, self._storage)
         self._part.write(*message)
         return first
 
@@ -132,7 +135,7 @@ class ResumableBag:
         """Complete the bag and unlock it; `summary`: text about its content, kept with it."""
         custom = {**self._progress.fingerprint, SUMMARY: summary}
         write_metadata(self._folder, self._progress.parts, custom)
-        shutil.rmtree(self._work)
+        remove_unfinished(self._folder)
         self._release()
 
     def abandon(self) -> None:
@@ -143,13 +146,13 @@ class ResumableBag:
         self._release()
 
     def _last_state(self) -> Any:
-        if not self._snapshot.exists():
+        if not self._snapshot.exists() and not self._snapshot.is_symlink():
             return None
         try:
-            found = loads(self._snapshot.read_bytes(), self._classes)
+            found = loads(read_small(self._snapshot, _MAX_SNAPSHOT), self._classes)
             if not isinstance(found, _Progress) or not isinstance(found.fingerprint, dict):
                 raise SnapshotError("it holds something else")
-        except SnapshotError as error:
+        except (SnapshotError, UnusualFileError, OSError) as error:
             raise ResumeError(
                 f"{self._snapshot} cannot be used: {error}; give --overwrite to start again"
             ) from error

@@ -167,6 +167,17 @@ class SqliteFile:
         return f"{self._path} is cut off or damaged: {reason}"
 
 
+def written_by(path: Path) -> str:
+    """Return the ROS distribution that wrote a database, or the library; empty: unknown."""
+    try:
+        with closing(_Database(path, complete=True)) as database:
+            for row in database.table("schema"):
+                return str(row.get("ros_distro", ""))
+    except (apsw.Error, DamagedError):
+        pass
+    return ""
+
+
 class _Database:
     """A database that is only read."""
 

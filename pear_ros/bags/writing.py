@@ -19,6 +19,10 @@ from rosbags.interfaces import (
 from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
 from rosbags.typesys.store import Typestore
 
+from pear_ros.bags.mcap_file import MAGIC
+from pear_ros.bags.sqlite_file import written_by
+
+_HEADER_BYTES = 64
 QUEUE = 50
 """Queue depth of recorded topics, messages."""
 _VERSION: Literal[8] = 8
@@ -38,6 +42,22 @@ def open_writer(folder: Path, storage: str) -> Writer:
         writer.set_compression(CompressionMode.STORAGE, CompressionFormat.ZSTD)
     writer.open()
     return writer
+
+
+def is_own_storage(path: Path) -> bool:
+    """Return whether a storage file was written by a Writer, or has just been begun."""
+    try:
+        if path.suffix == ".mcap":
+            with path.open("rb") as file:
+                start = file.read(_HEADER_BYTES)
+            return not start or (
+                start.startswith(MAGIC)
+                and b"\x04\0\0\0ros2" in start[:25]
+                and start[29:].startswith(b"rosbags-")
+            )
+        return written_by(path) == "rosbags"
+    except OSError:
+        return False
 
 
 def offered(latched: bool) -> Qos:

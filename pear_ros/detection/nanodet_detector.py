@@ -17,8 +17,9 @@ from pear_ros.detection.background_search import BackgroundSearch
 from pear_ros.detection.nanodet import NanoDet
 
 SEARCH_INTERVAL = 0.1
-"""Seconds from one search to the next while nobody is tracked, or a track was not measured."""
-TRACKING_INTERVAL = 0.2
+"""Seconds from one search to the next while nobody is tracked, or a track inside the image was not
+measured."""
+TRACKING_INTERVAL = 0.3
 """Seconds from one search to the next while all tracks were measured in the last image."""
 MAX_DELAY = 0.08
 """Seconds between two images up to which detections are returned with the next image. In images
@@ -88,13 +89,18 @@ class NanoDetDetector:
         size, since_last = (image.shape[1], image.shape[0]), stamp - self._last_stamp
         first = size != self._size
         self._size, self._last_stamp = size, stamp
-        interval = TRACKING_INTERVAL if tracked and not coasting else SEARCH_INTERVAL
+        missing = _inside(coasting, size)
+        interval = TRACKING_INTERVAL if tracked and not missing else SEARCH_INTERVAL
         # Stamps that do not ascend are those of single pictures.
         since_search = stamp - self._last_search
         if not first and 0.0 < since_search < interval - _TOLERANCE:
             return found
         self._last_search = stamp
-        found += _proposals(coasting, found, size)
+        found += [
+            Detection(box)
+            for box in missing
+            if not any(same_person(box, detection.box) for detection in found)
+        ]
         if not first and tracked and 0.0 < since_last <= MAX_DELAY:
             self._search.start(self._detect, image)
             return found
@@ -152,17 +158,11 @@ class NanoDetDetector:
         self._search.close()
 
 
-def _proposals(
-    coasting: Sequence[Array], found: Sequence[Detection], size: tuple[int, int]
-) -> list[Detection]:
-    """Return predicted boxes (4,) of tracks, without those found or mostly outside the image.
-
-    `size`: width and height of the image, pixels.
-    """
+def _inside(boxes: Sequence[Array], size: tuple[int, int]) -> list[Array]:
+    """Return those of boxes (4,) that are mostly inside an image of this width and height."""
     image = np.array([0.0, 0.0, *size], np.float32)
     return [
-        Detection(box)
-        for box in coasting
+        box
+        for box in boxes
         if intersection_area(box, image) > _MIN_INSIDE * float(np.prod(box[2:] - box[:2]))
-        and not any(same_person(box, detection.box) for detection in found)
     ]

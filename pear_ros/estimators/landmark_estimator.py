@@ -45,8 +45,14 @@ _DOUBTFUL_MISMATCH = 0.015
 """Mismatch above which a fit is in doubt."""
 _MAX_ACCURATE = 4
 """Number of new people in one image who get the more accurate model at most: it takes longer."""
+_DOUBTFUL_INTERVAL = 3
+"""Images from one in which a person in doubt gets the more accurate model to the next."""
 _UNREAD_INTERVAL = 3
 """Images from one look at a person whose body cannot be read to the next, without detections."""
+_UNREAD_LOOKS = 4
+"""Looks after which there is one with a detection only, and in the following interval."""
+_LATER_INTERVAL = 10
+"""Images from one look to the next then."""
 _MAX_UNREAD_TIME = 1.5
 """Seconds for which a person whose body cannot be read keeps the last known pose; then the body is
 at rest."""
@@ -64,8 +70,10 @@ class _RegionState:
     """The last fit with hands and face."""
     stamp: float = -math.inf
     """Stamp of the last fit, seconds."""
-    unread: int = 0
-    """Images since a detected person's body could not be read; 0: it was read in the last one."""
+    looks: int = 0
+    """Looks in vain at a detected person since the body was read; 0: it was read."""
+    waited: int = 0
+    """Images since the last of these looks."""
 
 
 class LandmarkEstimator(Stateful):
@@ -106,17 +114,17 @@ class LandmarkEstimator(Stateful):
         with a score there always is one: where the body cannot be read, at rest in the box.
         """
         known = [self._states.get(region.id) for region in regions]
+        starts = list(map(_start, regions, known))
         # Bodies are fitted while hands and faces are still being detected.
-        pending = self._landmarks.submit(
-            image, list(map(_start, regions, known)), _doubtful(regions, known)
-        )
+        pending = self._landmarks.submit(image, starts, _doubtful(regions, known))
         bodies = [
             None if person is None else self._fit_body(person.pose, camera, state, stamp)
             for state, person in zip(known, pending, strict=True)
         ]
         estimates: list[Estimate | None] = []
         states: dict[str, _RegionState] = {}
-        for region, state, person, body in zip(regions, known, pending, bodies, strict=True):
+        results = zip(regions, known, starts, pending, bodies, strict=True)
+        for region, state, start, person, body in results:
             detected = not math.isnan(region.score)
             if person and body and _is_person(person, body, detected, state is not None):
                 landmarks = person.result()
@@ -124,14 +132,16 @@ class LandmarkEstimator(Stateful):
                 states[region.id] = _RegionState(landmarks, body, estimate.smplx, stamp)
                 estimates.append(estimate)
             elif detected:
-                unread = replace(state or _RegionState(), landmarks=None)
-                states[region.id] = replace(unread, unread=unread.unread + 1)
+                unread = _unread(state or _RegionState(), start)
+                states[region.id] = unread
                 estimates.append(self._unread_estimate(region, unread, camera, stamp))
             else:
                 estimates.append(None)
                 if state:
-                    unread_images = state.unread + 1 if state.unread else 0
-                    states[region.id] = replace(state, landmarks=None, unread=unread_images)
+                    looked_for = state.looks > 0
+                    states[region.id] = (
+                        _unread(state, start) if looked_for else replace(state, landmarks=None)
+                    )
         self._states = states
         return estimates
 
@@ -229,22 +239,37 @@ class LandmarkEstimator(Stateful):
 def _start(region: Region, state: _RegionState | None) -> PersonStart | None:
     """Return what is known of the person in a region; None: there is nothing to be looked at."""
     landmarks = state.landmarks if state else None
-    unread = state.unread if state else 0
+    looks, waited = (state.looks, state.waited) if state else (0, 0)
+    late = looks >= _UNREAD_LOOKS
     if not math.isnan(region.score):
+        if late and waited < _LATER_INTERVAL:
+            return None
         # One length in each image is tried again.
-        lengths = (LENGTHS[unread % len(LENGTHS)],) if unread else LENGTHS
+        lengths = (LENGTHS[looks % len(LENGTHS)],) if looks else LENGTHS
         return DetectedPerson(region.box, landmarks, lengths)
-    if unread:
+    if looks:
         # The box may have been of a part of the body: here nothing around it is black.
-        return roi_of_length(region.box, LENGTHS[0]) if unread % _UNREAD_INTERVAL == 0 else None
+        due = not late and waited >= _UNREAD_INTERVAL
+        return roi_of_length(region.box, LENGTHS[0]) if due else None
     return landmarks or ProposedPerson(region.box)
+
+
+def _unread(state: _RegionState, start: PersonStart | None) -> _RegionState:
+    """Return the state after an image in which `start` has led to no landmarks."""
+    looked = start is not None
+    return replace(
+        state,
+        landmarks=None,
+        looks=state.looks + looked,
+        waited=1 if looked else state.waited + 1,
+    )
 
 
 def _doubtful(regions: Sequence[Region], states: Sequence[_RegionState | None]) -> set[int]:
     """Return the indices of those who get the more accurate model, which takes longer.
 
     They are the largest of the detected people who are new, and the one who fitted worst in the
-    last image, if badly.
+    last image, if badly, each of them in some images only.
     """
     new = [
         n
@@ -255,7 +280,11 @@ def _doubtful(regions: Sequence[Region], states: Sequence[_RegionState | None]) 
     mismatch = {
         n: state.body.mismatch
         for n, state in enumerate(states)
-        if state and state.landmarks and state.body and state.body.mismatch > _DOUBTFUL_MISMATCH
+        if state
+        and state.landmarks
+        and state.landmarks.age % _DOUBTFUL_INTERVAL == 0
+        and state.body
+        and state.body.mismatch > _DOUBTFUL_MISMATCH
     }
     worst = {max(mismatch, key=lambda n: mismatch[n])} if mismatch else set()
     return {*new[:_MAX_ACCURATE], *worst}

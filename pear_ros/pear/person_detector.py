@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pear_ros.core.estimator import Region
 from pear_ros.core.people import Array, Image
 from pear_ros.core.state import Stateful
+from pear_ros.landmarks.detected_pose import LENGTHS, roi_of_length
 from pear_ros.landmarks.pose import PoseModel, roi_from_box, sufficiently_visible, visible_box
 from pear_ros.landmarks.roi import Roi
 
@@ -44,8 +45,8 @@ class RegionPersonDetector(Stateful):
         """
         self._model = PoseModel(threads)
         self._rois: dict[str, Roi] = {}
-        self._detected: tuple[str, ...] = ()
-        """Ids of the regions that had a detector's score in the last image."""
+        self._detected: dict[str, Array] = {}
+        """Boxes (4,) of the regions that had a detector's score in the last image."""
 
     def __call__(self, image: Image, regions: Sequence[Region]) -> list[DetectedPerson | None]:
         """Return the person in each region, in the regions' order; None where there is none.
@@ -64,7 +65,7 @@ class RegionPersonDetector(Stateful):
                 if tracked is None or region.id in self._detected:
                     people.append(detected)
                     continue
-            roi = tracked or roi_from_box(region.box)
+            roi = tracked or self._roi_of_detection(region.id) or roi_from_box(region.box)
             pose = self._model.detect(image, roi, proposed=tracked is None)
             if pose and (tracked or sufficiently_visible(pose)):
                 rois[region.id] = pose.roi
@@ -72,9 +73,14 @@ class RegionPersonDetector(Stateful):
             else:
                 people.append(detected)
         self._rois = rois
-        self._detected = tuple(one.id for one in regions if not math.isnan(one.score))
+        self._detected = {one.id: one.box for one in regions if not math.isnan(one.score)}
         return people
+
+    def _roi_of_detection(self, region_id: str) -> Roi | None:
+        """Return the region of interest of a person who was detected in the last image."""
+        box = self._detected.get(region_id)
+        return None if box is None else roi_of_length(box, LENGTHS[0])
 
     def reset(self) -> None:
         """End all tracks."""
-        self._rois, self._detected = {}, ()
+        self._rois, self._detected = {}, {}

@@ -27,6 +27,8 @@ from pear_ros.ros.conversion.frame_input import CAMERA_INFO, DEPTH, DETECTIONS
 
 _IMAGES_AHEAD = 6
 """Images that are decoded ahead."""
+_MAX_BYTES_AHEAD = 256_000_000
+"""Bytes of decoded images and depth images after which no further one is decoded ahead."""
 
 
 class TimeRangeReader:
@@ -52,7 +54,10 @@ class TimeRangeReader:
 
         Frames 0 to `done` - 1 and the messages before the next frame are left out.
         """
-        with closing(prefetched(self._events(), self._decoder(done), _IMAGES_AHEAD)) as events:
+        decoded = prefetched(
+            self._events(), self._decoder(done), _IMAGES_AHEAD, _size_of, _MAX_BYTES_AHEAD
+        )
+        with closing(decoded) as events:
             for event in events:
                 if event is not None:
                     yield event
@@ -103,6 +108,16 @@ class TimeRangeReader:
             return event if event.topic in copied and passed >= done else None
 
         return decode
+
+
+def _size_of(event: Message | tuple[int, ReplayFrame | Refusal] | None) -> int:
+    """Bytes of a message, or of a decoded image with its depth image."""
+    if isinstance(event, Message):
+        return len(event.data)
+    if event is None or isinstance(event[1], Refusal):
+        return 0
+    frame = event[1].input
+    return frame.image.nbytes + (0 if frame.depth is None else frame.depth.nbytes)
 
 
 def copied_topics(bag: Bag, results: set[str], warn: Callable[[str], None]) -> list[NewTopic]:

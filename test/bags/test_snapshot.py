@@ -21,10 +21,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as st_numpy
 
-from pear_ros.bags.resumable import SNAPSHOT, ResumableBag
+from pear_ros.bags.resumable import ResumableBag
 from pear_ros.bags.snapshot import MAGIC, SnapshotError, dumps, loads
 from pear_ros.bags.topic import BagError
-from pear_ros.bags.unfinished import UNFINISHED, ResumeError
+from pear_ros.bags.unfinished import SNAPSHOT, UNFINISHED, ResumeError
 from pear_ros.core.boxes import same_person
 from pear_ros.core.people import DepthSource, Person, SmplxParams, TrackingState
 

@@ -139,7 +139,7 @@ def lens(model: str, d: list[float], **others: Any) -> tuple[Camera, list[Note]]
     ("model", "d", "says"),
     [
         ("fov", [0.9], "distortion_model 'fov' is unknown"),
-        ("none", [-0.3, 0.1, 0.0, 0.0, 0.0], "distortion_model 'none' is unknown"),
+        ("none", [-0.3, 0.1, 0.0, 0.0, 0.0], "distortion_model 'none' has none"),
         ("plumb_bob", [-0.3, 0.1, 0.1], "plumb_bob has 4 or 5 coefficients, not 3"),
         ("plumb_bob", [0.1] * 8, "plumb_bob has 4 or 5 coefficients, not 8"),
         ("equidistant", [0.1] * 5, "equidistant has 4 coefficients, not 5"),

@@ -149,9 +149,9 @@ def test_whatever_the_order_of_arrival(arrivals: Iterable[tuple[str, int]]) -> N
 
 
 class Large:
-    """A message of 100 MB, without its memory."""
+    """A message of 50 MB, without its memory."""
 
-    data = range(100_000_000)
+    data = range(50_000_000)
 
 
 def test_bytes_that_wait_are_bounded() -> None:
@@ -159,7 +159,7 @@ def test_bytes_that_wait_are_bounded() -> None:
     synchronizer = ImageSynchronizer(statistics, ["depth"], timeout=LONG)
     for number in range(10):
         synchronizer.add_image(Large(), number * MS)
-    assert statistics.snapshot().dropped == 8, "two of 100 MB are kept"
+    assert statistics.snapshot().dropped == 8, "two of 50 MB are kept"
     for number in range(100, 110):
         synchronizer.add("depth", Large(), number * MS)
     synchronizer.add_image(Large(), 102 * MS)
@@ -167,3 +167,17 @@ def test_bytes_that_wait_are_bounded() -> None:
     assert taken(synchronizer).companions == {}
     synchronizer.add_image(Large(), 109 * MS)
     assert "depth" in taken(synchronizer).companions
+
+
+def test_companions_are_matched_again_though_all_stamps_are_zero() -> None:
+    statistics = StatisticsCollector()
+    synchronizer = ImageSynchronizer(statistics, ["depth"], tolerance=0.02)
+    synchronizer.add_image("first", 0)
+    assert taken(synchronizer).companions == {}, "timed out"
+    synchronizer.timeout = LONG
+    for number in range(3):
+        synchronizer.add_image(f"image {number}", 0)
+        synchronizer.add("depth", f"depth {number}", 0)
+        item = taken(synchronizer)
+        assert (item.image, item.companions) == (f"image {number}", {"depth": f"depth {number}"})
+    assert counts(statistics) == (0, 0)

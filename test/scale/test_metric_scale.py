@@ -224,7 +224,7 @@ def test_height_recovers_from_wrong_measurements() -> None:
 
 
 def test_known_height_resolves_an_ambiguous_occluder() -> None:
-    case = scene(8, "board", 0.5, height=1.7)
+    case = scene(2, "board", 0.5, height=1.7)
     depth = np.where(case.depth < 3.5, np.float32(3.2), case.depth)
     metric = MetricScale(BODIES)
     [person] = measure(metric, case.person, depth)
@@ -237,7 +237,7 @@ def test_known_height_resolves_an_ambiguous_occluder() -> None:
 
 
 def test_prior_is_of_the_true_height_not_the_estimated_one() -> None:
-    case = scene(8, "board", 0.55, height=2.05)
+    case = scene(0, "board", 0.6, height=2.05)
     depth = np.where(case.depth < 3.5, np.float32(3.2), case.depth)
     metric = MetricScale(BODIES)
     free = scene(4, height=2.05)

@@ -9,9 +9,9 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
@@ -23,6 +23,7 @@ from sensor_msgs.msg import CameraInfo
 
 from pear_ros.cli.doctor.network_report import (
     ClockReport,
+    DetectionsReport,
     NetworkReport,
     Publisher,
     QosConflict,
@@ -31,6 +32,7 @@ from pear_ros.cli.doctor.network_report import (
 )
 from pear_ros.cli.doctor.topic_statistics import (
     IMAGE_TYPES,
+    DetectionStatistics,
     TopicStatistics,
     calibration,
     inspect_image,
@@ -38,7 +40,12 @@ from pear_ros.cli.doctor.topic_statistics import (
 from pear_ros.ros.node.graph import node_name
 from pear_ros.ros.node.qos import REMEDY, incompatible, loss_remedy
 from pear_ros.ros.node.subscription import FollowingSubscription
-from pear_ros.ros.topics import CAMERA_INFO_TYPE, HUMANS_TYPE, camera_info_topic
+from pear_ros.ros.topics import (
+    CAMERA_INFO_TYPE,
+    DETECTIONS_TYPE,
+    HUMANS_TYPE,
+    camera_info_topic,
+)
 
 _DISCOVERY_PERIOD = 0.2
 """Seconds between two queries for new topics."""
@@ -55,6 +62,7 @@ class NetworkObserver:
         self._own = node.get_fully_qualified_name()
         self._statistics: dict[str, TopicStatistics] = {}
         self._infos: dict[str, CameraInfo] = {}
+        self._detections: dict[str, DetectionStatistics] = {}
         self._clocks: list[float] = []
         self._failures: dict[str, str] = {}
         """Reasons why topics cannot be observed, by topic; the others are observed nevertheless."""
@@ -74,6 +82,8 @@ class NetworkObserver:
                         self._count(topic, kind)
                     elif kind == CAMERA_INFO_TYPE:
                         self._subscribe(CameraInfo, topic, self._take_info(topic))
+                    elif kind == DETECTIONS_TYPE:
+                        self._subscribe_detections(topic)
                     elif topic == "/clock" and kind == "rosgraph_msgs/msg/Clock":
                         self._subscribe(Clock, topic, self._take_clock)
 
@@ -87,6 +97,7 @@ class NetworkObserver:
         return NetworkReport(
             nodes=tuple(sorted(others)),
             topics=topics,
+            detections=self._detections_reports(topics),
             failures=tuple(TopicFailure(*failure) for failure in sorted(self._failures.items())),
             camera_infos=tuple(sorted(self._infos)),
             clock=ClockReport(
@@ -135,6 +146,27 @@ class NetworkObserver:
             self._node, kind, topic, take, _QUEUE_DEPTH, message_lost=count_lost, raw=raw
         )
 
+    def _subscribe_detections(self, topic: str) -> None:
+        """Subscribe to detections; where vision_msgs is missing, another check says so."""
+        try:
+            from vision_msgs.msg import Detection2DArray
+        except ImportError:
+            return
+        statistics = self._detections[topic] = DetectionStatistics()
+        self._subscribe(Detection2DArray, topic, statistics.add)
+
+    def _detections_reports(self, topics: Sequence[TopicReport]) -> tuple[DetectionsReport, ...]:
+        sizes = {
+            topic.topic: (topic.width, topic.height)
+            for topic in topics
+            if topic.width is not None and topic.height is not None
+        }
+        return tuple(
+            statistics.report(topic, sizes)
+            for topic, statistics in sorted(self._detections.items())
+            if topic not in self._failures
+        )
+
     def _take_info(self, topic: str) -> Callable[[CameraInfo], None]:
         def take(info: CameraInfo) -> None:
             self._infos[topic] = info
@@ -156,6 +188,7 @@ class NetworkObserver:
         sample = inspect_image(statistics)
         decoded = sample.readable and sample.problem is None
         info = self._infos.get(camera_info_topic(name)) if decoded else None
+        sample = replace(sample, oddities=(*sample.oddities, *statistics.oddities(name)))
         return TopicReport(
             topic=name,
             type=statistics.type_name,
@@ -167,7 +200,7 @@ class NetworkObserver:
             lost=statistics.lost,
             age=statistics.median_age,
             camera_info=calibration(name, sample, info) if info else None,
-            **asdict(sample),
+            **vars(sample),
         )
 
     def _publishers(self, topic: str) -> tuple[Publisher, ...]:

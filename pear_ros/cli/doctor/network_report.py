@@ -31,6 +31,18 @@ class Publisher:
 
 
 @dataclass(frozen=True)
+class Oddity:
+    """Something odd in the messages of a topic, which the node uses nevertheless."""
+
+    cause: str
+    """Short name of the fault, as in the node's diagnostics."""
+    text: str
+    """What is odd, and what the node does."""
+    remedy: str
+    """What the user can do."""
+
+
+@dataclass(frozen=True)
 class Calibration:
     """What a CameraInfo says about the images of a topic."""
 
@@ -42,6 +54,8 @@ class Calibration:
     """Whether a camera can be made from the CameraInfo."""
     problem: str | None = None
     """Why no camera can be made from the CameraInfo; None where one can."""
+    oddities: tuple[Oddity, ...] = ()
+    """What the node mends in the CameraInfo, or leaves out of it."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +76,8 @@ class ImageSample:
     """Whether the image is a depth image."""
     readable: bool = False
     """Whether the node decodes images of this encoding."""
+    oddities: tuple[Oddity, ...] = ()
+    """What is odd in the message."""
 
 
 @dataclass(frozen=True)
@@ -88,6 +104,22 @@ class TopicReport(ImageSample):
     """Median of the time from a stamp to the reception, seconds; None without messages."""
     camera_info: Calibration | None = None
     """Calibration beside the images; None where no CameraInfo was received."""
+
+
+@dataclass(frozen=True)
+class DetectionsReport:
+    """A topic of another detector's detections."""
+
+    topic: str
+    """Name of the topic."""
+    messages: int = 0
+    """Number of messages received while the topic was observed."""
+    boxes: int = 0
+    """Number of boxes in them."""
+    people: int = 0
+    """Number of boxes that the node takes for people, by the defaults of its parameters."""
+    oddities: tuple[Oddity, ...] = ()
+    """Why the boxes are of no use."""
 
 
 @dataclass(frozen=True)
@@ -129,6 +161,8 @@ class NetworkReport:
     """Full names of the other nodes."""
     topics: tuple[TopicReport, ...] = ()
     """Topics of images and of people."""
+    detections: tuple[DetectionsReport, ...] = ()
+    """Topics of detections."""
     failures: tuple[TopicFailure, ...] = ()
     """Topics that could not be observed, and are in none of the other fields."""
     camera_infos: tuple[str, ...] = ()
@@ -150,6 +184,9 @@ class NetworkReport:
         return cls(
             nodes=tuple(content["nodes"]),
             topics=tuple(map(_topic, content["topics"])),
+            detections=tuple(
+                DetectionsReport(**{**one, **_oddities(one)}) for one in content["detections"]
+            ),
             failures=tuple(TopicFailure(**failure) for failure in content["failures"]),
             camera_infos=tuple(content["camera_infos"]),
             clock=ClockReport(**{**content["clock"], **_publishers(content["clock"])}),
@@ -160,8 +197,13 @@ class NetworkReport:
 
 def _topic(content: Mapping[str, Any]) -> TopicReport:
     info = content["camera_info"]
-    calibration = None if info is None else Calibration(**info)
-    return TopicReport(**{**content, **_publishers(content), "camera_info": calibration})
+    calibration = None if info is None else Calibration(**{**info, **_oddities(info)})
+    changed = {**_publishers(content), **_oddities(content), "camera_info": calibration}
+    return TopicReport(**{**content, **changed})
+
+
+def _oddities(content: Mapping[str, Any]) -> dict[str, tuple[Oddity, ...]]:
+    return {"oddities": tuple(Oddity(**one) for one in content["oddities"])}
 
 
 def _publishers(content: Mapping[str, Any]) -> dict[str, tuple[Publisher, ...]]:

@@ -7,7 +7,13 @@ from collections.abc import Callable, Iterator, Sequence, Set
 from dataclasses import asdict
 
 from pear_ros.cli.doctor.findings import Finding, fail, ok, warn
-from pear_ros.cli.doctor.network_report import ClockReport, NetworkReport, TopicReport
+from pear_ros.cli.doctor.network_report import (
+    ClockReport,
+    DetectionsReport,
+    NetworkReport,
+    Oddity,
+    TopicReport,
+)
 from pear_ros.ros.topics import HUMANS_TYPE
 
 _MAX_AGE = 1.0
@@ -33,6 +39,8 @@ def check_topics(report: NetworkReport, seconds: float) -> Iterator[Finding]:
         yield from _check_image(topic, report)
     for topic in humans:
         yield _check_humans(topic)
+    for detections in report.detections:
+        yield from _check_detections(detections)
     for failure in report.failures:
         text = f"cannot be observed: {failure.reason}"
         advice = "are its publishers of the same ROS 2 distribution, with the same messages?"
@@ -69,8 +77,11 @@ def _check_image(topic: TopicReport, report: NetworkReport) -> Iterator[Finding]
         break
     else:
         yield ok(id, _description(topic), **details)
+    yield from _odd(id, topic.oddities)
     if topic.readable and topic.problem is None:
         yield _check_calibration(topic, report.camera_infos)
+        if topic.camera_info:
+            yield from _odd(f"{id}:camera_info", topic.camera_info.oddities)
 
 
 def _problems(
@@ -111,6 +122,23 @@ def _check_calibration(topic: TopicReport, camera_infos: Sequence[str]) -> Findi
         text = f"is of the frame {info.frame_id}, the image of {topic.frame_id}"
         return warn(id, text, "is it this camera's? Only the image's frame is used", **details)
     return ok(id, f"calibrated, {info.model or 'no lens model'}", **details)
+
+
+def _check_detections(detections: DetectionsReport) -> Iterator[Finding]:
+    id = f"topics.{detections.topic}"
+    if detections.messages:
+        text = (
+            f"{detections.people} people in {detections.boxes} boxes of {detections.messages} "
+            "messages"
+        )
+        yield ok(id, text, **asdict(detections))
+        yield from _odd(id, detections.oddities)
+
+
+def _odd(id: str, oddities: Sequence[Oddity]) -> Iterator[Finding]:
+    """Yield a warning for each of `oddities` of a topic, under its `id` and the cause."""
+    for one in oddities:
+        yield warn(f"{id}:{one.cause.replace(' ', '_')}", one.text, one.remedy)
 
 
 def _check_humans(topic: TopicReport) -> Finding:

@@ -40,7 +40,8 @@ def _without_end(data: bytes, flags: int, what: str, notes: list[Note]) -> Pixel
     others = _imdecode(whole + b"\x5a\xa5\x3c\x96" * 64 + END_OF_JPEG, flags, what)
     if not np.array_equal(picture, others):
         raise ImageError("truncated", f"{what} ends before its picture does")
-    notes.append(Note("no end marker", f"{what} has no end marker, but its picture is whole"))
+    text = f"{what} has no end marker, but its picture is whole"
+    notes.append(Note("no end marker", text, "let its writer complete JPEGs"))
     return picture
 
 

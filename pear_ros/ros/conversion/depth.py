@@ -96,10 +96,10 @@ def _known(metres: Array, notes: list[Note]) -> Array:
         known = samples[np.isfinite(samples)]
         if known.size and (median := float(np.median(known))) > _FURTHEST:
             text = (
-                f"depth in 32FC1 has a median of {median:g}, which are millimetres, not metres: "
-                "they are converted; let the driver follow REP-118"
+                f"depth in 32FC1 has a median of {median:g}, so these are millimetres, not metres, "
+                "and are converted"
             )
-            notes.append(Note("depth in millimetres", text))
+            notes.append(Note("depth in millimetres", text, "let the driver follow REP-118"))
             return metres / np.float32(1e3)
     return metres
 

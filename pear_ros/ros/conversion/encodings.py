@@ -71,8 +71,6 @@ ALIASES = {
     "8uc1": "mono8",
     "8uc3": "bgr8",
     "8uc4": "bgra8",
-    "16uc3": "bgr16",
-    "16uc4": "bgra16",
     "bgr": "bgr8",
     "rgb": "rgb8",
     "bgra": "bgra8",

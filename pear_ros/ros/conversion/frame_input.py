@@ -102,7 +102,7 @@ class FrameAssembler:
         notes: list[Note] = []
         picture = _bgr(image, parameters.max_pixels, notes)
         height, width = picture.shape[:2]
-        frame_id = _frame_id(image.header.frame_id, notes)
+        frame_id = frame_of(image.header.frame_id, notes)
         issues = self._noted(IMAGE, notes)
         return FrameInput(
             picture,
@@ -172,7 +172,7 @@ class FrameAssembler:
 
     def _noted(self, kind: str, notes: Sequence[Note]) -> list[Issue]:
         topic = self._topics.get(kind) or kind
-        return [Issue(kind, one.cause, f"On {topic}: {one.text}", used=True) for one in notes]
+        return [Issue(kind, one.cause, f"On {topic}: {one.sentence}", used=True) for one in notes]
 
     def _missing(self, kind: str, parameters: Parameters) -> Issue:
         text = (
@@ -197,14 +197,17 @@ def _bgr(message: Any, max_pixels: int, notes: list[Note]) -> Image:
         raise ImageError("corrupt message", describe(error)) from error
 
 
-def _frame_id(name: str, notes: list[Note]) -> str:
-    """Frame of an image for the results: without slashes in front, which tf2 refuses."""
+def frame_of(name: str, notes: list[Note]) -> str:
+    """Return the frame of an image for its results: without slashes in front, which tf2 refuses.
+
+    `notes` gets a note about a frame_id that is empty or begins with a slash.
+    """
+    remedy = "set frame_id in the camera's driver"
     if not name:
-        text = "frame_id is empty, so results have no frame: set it in the camera's driver"
-        notes.append(Note("no frame_id", text))
+        notes.append(Note("no frame_id", "frame_id is empty, so results have no frame", remedy))
     elif name.startswith("/"):
-        text = f"frame_id {quoted(name)} begins with a slash, which tf2 refuses: results have none"
-        notes.append(Note("slash in frame_id", text))
+        text = f"frame_id {quoted(name)} begins with a slash, which tf2 refuses; it is left out"
+        notes.append(Note("slash in frame_id", text, remedy))
     return name.lstrip("/")
 
 

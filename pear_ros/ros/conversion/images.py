@@ -91,8 +91,8 @@ def bgr_from_image(
     pixels = pixels_of(message, encoding.dtype, encoding.channels, rows)
     check_size(f"image in {name}", width, height, max_pixels)
     if name != message.encoding:
-        text = f"encoding {quoted(message.encoding)} is taken for {name}: let the driver say so"
-        notes.append(Note(f"taken for {name}", text))
+        text = f"encoding {quoted(message.encoding)} is taken for {name}"
+        notes.append(Note(f"taken for {name}", text, "let the driver use ROS's name"))
         bridge = None
     else:
         # Some versions of cv_bridge take padded rows for pixels.

@@ -13,7 +13,9 @@ from pear_ros.core.frame_clock import FORWARDS, STILL, FrameClock, Tick
 from pear_ros.core.parameters import Parameters
 from pear_ros.core.people import Array, Image, Person, TrackingState
 from pear_ros.core.quoting import quoted, quoted_list
+from pear_ros.ros.conversion.detections import Detected
 from pear_ros.ros.conversion.frame_input import DETECTIONS, IMAGE, FrameInput, Issue
+from pear_ros.ros.conversion.notes import Note
 
 NONE_ACCEPTED = "none of a person"
 """Cause: no detection has a class and score of people, nor ever had."""
@@ -65,7 +67,9 @@ class InputWatch:
         and of detections.
         """
         tick = self.clock(frame.nanoseconds, arrival)
-        issues = [_timing(tick, frame.nanoseconds, topics[0])] if tick.fault else []
+        issues = []
+        if tick.fault:
+            issues.append(_issue(IMAGE, timing_note(tick.fault, frame.nanoseconds, topics[0])))
         if frame.detected is not None:
             issues += self._detections(frame, topics, parameters)
         return tick, issues
@@ -90,7 +94,7 @@ class InputWatch:
             self.unseen = min(self.unseen, _UNSEEN - 1)
             return []
         self.unseen, self.samples = -1, None
-        return [Issue(IMAGE, NOBODY, _what_to_check(topic, parameters, samples), used=True)]
+        return [_issue(IMAGE, _what_to_check(topic, parameters, samples))]
 
     def _detections(
         self, frame: FrameInput, topics: tuple[str, str], parameters: Parameters
@@ -103,54 +107,64 @@ class InputWatch:
             reason = detected.misses(width, height)
             self.outside.append(bool(reason))
             if reason and sum(self.outside) >= _REPEATED:
-                text = (
-                    f"Boxes on {topic} {reason}, but images on {topics[0]} have {width} x {height} "
-                    "pixels: let the detector scale its boxes to the image that it was given"
-                )
-                return [Issue(DETECTIONS, OUTSIDE, text, used=True)]
+                return [_issue(DETECTIONS, outside_note(reason, *topics, width, height))]
         elif detected.none_accepted and not self.ever_accepted:
             self.unaccepted += 1
             if self.unaccepted >= _REPEATED:
-                what = "they have no class"
-                remedy = "set detection_classes to '' to take all boxes"
-                if detected.classes:
-                    what = (
-                        f"their classes are {quoted_list(detected.classes)} with scores up to "
-                        f"{detected.best_score:.2f}"
-                    )
-                    remedy = "set detection_classes and detection_score"
-                text = (
-                    f"No detection on {topic} is of a person: {what}, wanted is "
-                    f"{quoted(parameters.detection_classes)} with {parameters.detection_score:g} "
-                    f"or more: {remedy}"
-                )
-                return [Issue(DETECTIONS, NONE_ACCEPTED, text, used=True)]
+                return [_issue(DETECTIONS, none_accepted_note(detected, topic, parameters))]
         return []
 
 
-def _timing(tick: Tick, stamp: int, topic: str) -> Issue:
+def timing_note(fault: str, stamp: int, topic: str) -> Note:
+    """Return the note about a fault of FrameClock at `stamp`, nanoseconds, on `topic`."""
     seconds = f"{1e-9 * stamp:.6f} s"
-    text = {
-        STILL: f"Stamps on {topic} stand still at {seconds}: the time of arrival, or of recording, "
-        "is used; let the camera's driver stamp its images",
-        FORWARDS: f"Stamps on {topic} jumped forwards to {seconds}: tracks go on by the time of "
-        "arrival, or of recording; synchronise the clocks of the machines",
-    }.get(
-        tick.fault,
-        f"Stamps on {topic} jump back and forth, now to {seconds}: the time of arrival, or of "
-        "recording, is used; let one driver alone publish there, with one clock",
+    instead = "the time of arrival, or of recording, is used"
+    if fault == STILL:
+        text = f"Stamps on {topic} stand still at {seconds}; {instead}"
+        return Note(fault, text, "let the camera's driver stamp its images")
+    if fault == FORWARDS:
+        text = f"Stamps on {topic} jumped forwards to {seconds}; for this step {instead}"
+        return Note(fault, text, "synchronise the clocks of the machines")
+    text = f"Stamps on {topic} jump back and forth, now to {seconds}; {instead}"
+    return Note(fault, text, "let one driver alone publish there, with one clock")
+
+
+def outside_note(reason: str, image_topic: str, topic: str, width: int, height: int) -> Note:
+    """Return the note about boxes on `topic` that miss images of this size; see Detected.misses."""
+    text = f"Boxes on {topic} {reason}, but images on {image_topic} have {width} x {height} pixels"
+    return Note(OUTSIDE, text, "let the detector scale its boxes to the image that it was given")
+
+
+def none_accepted_note(detected: Detected, topic: str, parameters: Parameters) -> Note:
+    """Return the note about detections on `topic` of which none is taken for a person."""
+    what = "they have no class"
+    remedy = "set detection_classes to '' to take all boxes"
+    if detected.classes:
+        what = (
+            f"their classes are {quoted_list(detected.classes)} with scores up to "
+            f"{detected.best_score:.2f}"
+        )
+        remedy = "set detection_classes and detection_score"
+    text = (
+        f"No detection on {topic} is of a person: {what}, wanted is "
+        f"{quoted(parameters.detection_classes)} with {parameters.detection_score:g} or more"
     )
-    return Issue(IMAGE, tick.fault, text, used=True)
+    return Note(NONE_ACCEPTED, text, remedy)
 
 
-def _what_to_check(topic: str, parameters: Parameters, samples: Array) -> str:
+def _issue(kind: str, note: Note) -> Issue:
+    return Issue(kind, note.cause, note.sentence, used=True)
+
+
+def _what_to_check(topic: str, parameters: Parameters, samples: Array) -> Note:
     dark = ", and brighten the image, which is dark" if samples.mean() < _DARK else ""
     detector = {
         "topic": "whether the topic detections has people",
         "full_frame": "whether one person fills the image",
     }.get(parameters.detector, "min_detection_score")
-    return (
-        f"Nobody was found in the first {_UNSEEN} images on {topic}, though something moves: check "
-        f"whether people are upright in them (parameter rotate, now {parameters.rotate}) and "
+    text = f"Nobody was found in the first {_UNSEEN} images on {topic}, though something moves"
+    remedy = (
+        f"check whether people are upright in them (parameter rotate, now {parameters.rotate}) and "
         f"larger than 40 pixels, and {detector}{dark}"
     )
+    return Note(NOBODY, text, remedy)

@@ -60,24 +60,27 @@ def distortion_of(model: str, d: Sequence[float], notes: list[Note]) -> Distorti
         return None
     reason = _unusable(name, model, coefficients)
     if reason:
-        text = f"D of CameraInfo is left out: {reason}; K is used alone. Calibrate the camera anew"
-        notes.append(Note("distortion left out", text))
+        text = f"D of CameraInfo is left out and K is used alone, as {reason}"
+        notes.append(Note("distortion left out", text, "calibrate the camera (camera_calibration)"))
         return None
     used = _resized(coefficients, MODELS[name])
     if len(used) != len(coefficients):
         text = (
             f"D of CameraInfo has {len(coefficients)} numbers for {quoted(model)}, which has "
-            f"{_counts(name)}: the first {min(len(used), len(coefficients))} are used, others are 0"
+            f"{_counts(name)}; the first {min(len(used), len(coefficients))} are used, others are 0"
         )
-        notes.append(Note("distortion resized", text))
+        remedy = f"let the driver send {len(used)} numbers"
+        notes.append(Note("distortion resized", text, remedy))
     elif name != model:
         text = f"distortion_model {quoted(model)} of CameraInfo is taken for {name!r}"
-        notes.append(Note("distortion renamed", text))
+        notes.append(Note("distortion renamed", text, "let the driver use ROS's name"))
     return Distortion(name, tuple(map(float, used)))
 
 
 def _unusable(name: str, model: str, coefficients: np.ndarray[Any, Any]) -> str:
     """Why the coefficients cannot be used; empty if they can."""
+    if name in PINHOLE_NAMES:
+        return f"distortion_model {quoted(model)} has none"
     if name not in MODELS:
         known = ", ".join(MODELS)
         return f"distortion_model {quoted(model)} is unknown (known: {known})"

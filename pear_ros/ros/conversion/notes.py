@@ -12,4 +12,11 @@ class Note(NamedTuple):
     cause: str
     """Short name of the fault, one of few: no part of it comes from the message."""
     text: str
-    """A sentence for the user with the odd value and the remedy, without its full stop."""
+    """What is odd, with the odd value, and what is done: a sentence without its full stop."""
+    remedy: str
+    """What the user can do, in the imperative."""
+
+    @property
+    def sentence(self) -> str:
+        """The text with the remedy, without a full stop."""
+        return f"{self.text}: {self.remedy}"

@@ -89,9 +89,6 @@ def in_8_bits(pixels: Pixels, notes: list[Note]) -> Pixels:
     if not brightest:
         bits = _DEPTHS[-1]
     if bits < _DEPTHS[-1]:
-        text = (
-            f"images of 16 bits use {bits} of them (values up to {brightest}) and are brightened: "
-            "let the driver scale them"
-        )
-        notes.append(Note("dark 16 bits", text))
+        text = f"images of 16 bits use {bits} of them (values up to {brightest}) and are brightened"
+        notes.append(Note("dark 16 bits", text, "let the driver scale them to 16 bits"))
     return cv2.convertScaleAbs(pixels, alpha=255.0 / (2**bits - 1))

@@ -14,7 +14,7 @@ from pear_ros.ros.node.image_statistics import StatisticsCollector
 
 _QUEUE_SIZE = 16
 """Messages of one kind that are kept; a fast camera sends fewer images within the timeout."""
-_MAX_BYTES = 256_000_000
+_MAX_BYTES = 128_000_000
 """Bytes of all images that are kept, beside the newest, and of all companions of one kind."""
 
 
@@ -80,10 +80,11 @@ class ImageSynchronizer:
     def add(self, kind: str, content: Any, stamp: int) -> None:
         """Queue a companion message; it may arrive before its image or after it."""
         with self._changed:
-            passed = (
-                self._last_stamp is not None and stamp <= self._last_stamp + self.tolerance * 1e9
-            )
-            if passed and kind in self._last_missing:
+            tolerance = self.tolerance * 1e9
+            passed = self._last_stamp is not None and stamp <= self._last_stamp + tolerance
+            # Where stamps stand still, it is of an image that waits.
+            waited_for = any(abs(image.stamp - stamp) <= tolerance for image in self._images)
+            if passed and not waited_for and kind in self._last_missing:
                 self._statistics.count(f"late_{kind}")
                 return
             companions = self._companions[kind]
