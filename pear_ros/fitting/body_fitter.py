@@ -158,6 +158,10 @@ class BodyFitter:
             facing=facing,
         )
 
+    def observed(self, pose: PoseLandmarks, fit: BodyFit) -> Observation:
+        """Return the landmarks as `fit` takes them, with standard deviations as on renders."""
+        return self._observation(front_back_swapped(pose) if fit.facing.swapped else pose)
+
     def _fitted(
         self,
         reading: _Reading,
@@ -229,7 +233,7 @@ class BodyFitter:
         priors = [_learned_prior(reading)]
         return self._solver(reading.start, reading.observed, priors, camera).cost
 
-    def _observe(self, pose: PoseLandmarks) -> Observation:
+    def _observation(self, pose: PoseLandmarks) -> Observation:
         """Return the landmarks with standard deviations, which grow with falling visibility."""
         visible = pose.visibility * pose.presence
         error = self._prior.landmark_error * pose.roi.size / np.maximum(visible, 1e-6)
@@ -240,7 +244,7 @@ class BodyFitter:
 
     def _read(self, pose: PoseLandmarks, camera: Camera, previous: BodyFit | None) -> _Reading:
         """Return the start of the solver for these landmarks."""
-        observed = self._observe(pose)
+        observed = self._observation(pose)
         proposal = self._prior(pose, camera)
         start, distance = self._place(proposal.rotations, proposal.betas, observed, camera)
         if distance > _DOUBTFUL_DISTANCE * pose.roi.size:
