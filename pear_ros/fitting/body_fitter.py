@@ -59,6 +59,14 @@ _TURN_RATE = 4.0
 """Standard deviation of the rate at which a joint rotates, radians per second."""
 _DEPTH_RATE = 1.5
 """Standard deviation of the rate at which depth changes, metres per second."""
+_MAX_TURN_RATE = 12.0
+"""Rate at which people turn at most, radians per second."""
+_MAX_TURN_ERROR = 0.5
+"""Difference between the root orientations of successive images due to errors, radians."""
+_REVERSAL = np.radians(120.0)
+"""Turn from which on front and back may have been confused, which Facing judges, radians."""
+_MAX_HELD_TIME = 0.15
+"""Seconds for which landmarks that turn the body faster may be wrong; then they are believed."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +84,9 @@ class BodyFit:
     """Standard deviation of the betas, the mean of those of all images so far."""
     facing: Facing
     """Belief about front and back."""
+    held_for: float
+    """Seconds for which the landmarks have turned the body faster than people turn, so that the
+    pose before was taken for more probable; 0: they do not."""
 
 
 @dataclass(frozen=True)
@@ -120,14 +131,16 @@ class BodyFitter:
         reading, facing = self._read(pose, camera, previous), Facing(log_odds=MAX_LOG_ODDS)
         if pose.swappable:
             reading, facing = self._choose(reading, pose, camera, previous, elapsed)
-        priors = [_learned_prior(reading)]
-        if previous is not None:
-            priors.append(_continuity_prior(reading.start, previous.state, elapsed))
-        observed = replace(reading.observed, error=reading.observed.error * _ALIGNMENT_ERROR)
-        start = reading.start
-        if reading.distance > _FAR_START:
-            start = self._approach(start, observed, priors, camera).state
-        state = self._align(start, observed, priors, camera).state
+        state = self._solve(reading, camera, previous, elapsed)
+        held_for = 0.0
+        if previous is not None and _max_turn(elapsed) < _turn(state, previous.state) < _REVERSAL:
+            held_for = previous.held_for + elapsed
+            if held_for <= _MAX_HELD_TIME:
+                state = self._solve(
+                    self._held(reading, camera, previous), camera, previous, elapsed
+                )
+            else:
+                held_for = 0.0
         points = self._skeleton.points(self._skeleton.pose(state), reading.observed.points)
         return BodyFit(
             state=state,
@@ -135,7 +148,28 @@ class BodyFitter:
             mismatch=_median_distance(points, reading.observed, camera) / pose.roi.size,
             betas_error=reading.betas_error,
             facing=facing,
+            held_for=held_for,
         )
+
+    def _solve(
+        self, reading: _Reading, camera: Camera, previous: BodyFit | None, elapsed: float
+    ) -> BodyState:
+        """Return the most probable body for a reading and the image before."""
+        priors = [_learned_prior(reading)]
+        if previous is not None:
+            priors.append(_continuity_prior(reading.start, previous.state, elapsed))
+        observed = replace(reading.observed, error=reading.observed.error * _ALIGNMENT_ERROR)
+        start = reading.start
+        if reading.distance > _FAR_START:
+            start = self._approach(start, observed, priors, camera).state
+        return self._align(start, observed, priors, camera).state
+
+    def _held(self, reading: _Reading, camera: Camera, previous: BodyFit) -> _Reading:
+        """Return the reading with the pose of the image before in place of the learned prior's."""
+        start, _ = self._place(
+            previous.state.rotations, reading.start.betas, reading.observed, camera
+        )
+        return replace(reading, start=start)
 
     def _choose(
         self,
@@ -238,6 +272,11 @@ def _turn(state: BodyState, before: BodyState) -> float:
     """Return the angle between two root orientations, radians: cos a = (tr(R0' R1) - 1) / 2."""
     trace = float((before.rotations[0] * state.rotations[0]).sum())
     return float(np.arccos(np.clip((trace - 1.0) / 2.0, -1.0, 1.0)))
+
+
+def _max_turn(elapsed: float) -> float:
+    """Return the angle, radians, by which root orientations `elapsed` seconds apart differ."""
+    return _MAX_TURN_ERROR + _MAX_TURN_RATE * elapsed
 
 
 def _learned_prior(reading: _Reading) -> GaussianPrior:
