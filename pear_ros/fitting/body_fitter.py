@@ -78,6 +78,14 @@ _TURN_RATE = 4.0
 """Standard deviation of the rate at which a joint rotates, radians per second."""
 _DEPTH_RATE = 1.5
 """Standard deviation of the rate at which depth changes, metres per second."""
+_MAX_TURN_RATE = 12.0
+"""Rate at which people turn at most, radians per second."""
+_MAX_TURN_ERROR = 0.5
+"""Difference between the root orientations of successive images due to errors, radians."""
+_REVERSAL = np.radians(120.0)
+"""Turn from which on front and back may have been confused, which Facing judges, radians."""
+_MAX_HELD_TIME = 0.15
+"""Seconds for which landmarks that turn the body faster may be wrong; then they are believed."""
 
 
 @dataclass(frozen=True)
@@ -95,6 +103,9 @@ class BodyFit:
     """Standard deviation of the betas, the mean of those of all images so far."""
     facing: Facing
     """Belief about front and back."""
+    held_for: float
+    """Seconds for which the landmarks have turned the body faster than people turn, so that the
+    pose before was taken for more probable; 0: they do not."""
 
 
 @dataclass(frozen=True)
@@ -145,17 +156,26 @@ class BodyFitter:
             priors.append(_continuity_prior(reading.start, previous.state, elapsed))
         far = reading.distance > _FAR_START
         state, mismatch = self._fitted(reading, priors, pose, camera, far=far)
-        if previous is None and mismatch > _BAD_MISMATCH:
-            rest = self._at_rest(reading, pose, camera)
-            other = self._fitted(rest, [_learned_prior(rest)], pose, camera, far=True)
-            if other[1] < _MUCH_BETTER * mismatch:
-                state, mismatch = other
+        held_for = 0.0
+        if previous is None:
+            if mismatch > _BAD_MISMATCH:
+                rest = self._at_rest(reading, pose, camera)
+                other = self._fitted(rest, [_learned_prior(rest)], pose, camera, far=True)
+                if other[1] < _MUCH_BETTER * mismatch:
+                    state, mismatch = other
+        elif _max_turn(elapsed) < _turn(state, previous.state) < _REVERSAL:
+            held_for = previous.held_for + elapsed
+            if held_for <= _MAX_HELD_TIME:
+                state, mismatch = self._held(reading, pose, camera, previous, elapsed)
+            else:
+                held_for = 0.0
         return BodyFit(
             state=state,
             joint_confidence=confidence(reading.joint_error) * np.float32(pose.score),
             mismatch=mismatch,
             betas_error=reading.betas_error,
             facing=facing,
+            held_for=held_for,
         )
 
     def observed(self, pose: PoseLandmarks, fit: BodyFit) -> Observation:
@@ -179,6 +199,22 @@ class BodyFitter:
         state = self._align(start, observed, priors, camera).state
         points = self._skeleton.points(self._skeleton.pose(state), observed.points)
         return state, _median_distance(points, observed, camera) / pose.roi.size
+
+    def _held(
+        self,
+        reading: _Reading,
+        pose: PoseLandmarks,
+        camera: Camera,
+        previous: BodyFit,
+        elapsed: float,
+    ) -> tuple[BodyState, float]:
+        """Return the body fitted from the pose of the image before, and its mismatch."""
+        start, distance = self._place(
+            previous.state.rotations, reading.start.betas, reading.observed, camera
+        )
+        held = replace(reading, start=start, distance=distance / pose.roi.size)
+        priors = [_learned_prior(held), _continuity_prior(start, previous.state, elapsed)]
+        return self._fitted(held, priors, pose, camera, far=False)
 
     def _at_rest(self, reading: _Reading, pose: PoseLandmarks, camera: Camera) -> _Reading:
         """Return a start at rest: upright in the region, facing the camera, arms lowered.
@@ -307,6 +343,11 @@ def _turn(state: BodyState, before: BodyState) -> float:
     """Return the angle between two root orientations, radians: cos a = (tr(R0' R1) - 1) / 2."""
     trace = float((before.rotations[0] * state.rotations[0]).sum())
     return float(np.arccos(np.clip((trace - 1.0) / 2.0, -1.0, 1.0)))
+
+
+def _max_turn(elapsed: float) -> float:
+    """Return the angle, radians, by which root orientations `elapsed` seconds apart differ."""
+    return _MAX_TURN_ERROR + _MAX_TURN_RATE * elapsed
 
 
 def _learned_prior(reading: _Reading) -> GaussianPrior:
