@@ -67,7 +67,7 @@ def test_blazepose_after_reset_searches_like_a_new_one(
 def test_detector_stops_its_thread_when_closed(name: str) -> None:
     before = set(threading.enumerate())
     detector = make_detector(name)
-    for image in range(5):
+    for image in range(6):
         detector(IMAGE, 1, [], image / 15)
     assert set(threading.enumerate()) - before
     detector.close()
