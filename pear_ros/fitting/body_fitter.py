@@ -31,16 +31,13 @@ from pear_ros.landmarks.types import PoseLandmarks
 
 _MIN_VISIBILITY = 0.1
 """Landmarks of lower visibility are not used: the landmark model only guesses them."""
-_ALIGNMENT_ERROR = 0.5
+_ALIGNMENT_ERROR = 0.7
 """Standard deviation of the landmarks in the final fit, over that on renders.
 
 The less, the nearer the body is to the landmarks in the image and the farther from the prior's
-pose. Half costs 1 % of accuracy in space on renders, whose landmarks are less accurate than those
-of photographs.
+pose. Landmarks of renders are less accurate than those of photographs.
 """
-_ALIGNMENT_ROBUST_SCALE = 4.0
-"""c of the robust loss in the final fit, of these standard deviations."""
-_FAR_START = 0.02
+_FAR_START = 0.03
 """Distance between start and landmarks, as a share of the region's side, from which on a fit with a
 wider loss comes first: the robust loss alone would take the landmarks for outliers."""
 _FAR_ROBUST_SCALE = 12.0
@@ -135,7 +132,6 @@ class BodyFitter:
         self._prior = PosePrior()
         self._skeleton = Skeleton(self.body)
         self._solver = BodySolver(self._skeleton)
-        self._align = BodySolver(self._skeleton, robust_scale=_ALIGNMENT_ROBUST_SCALE)
         self._approach = BodySolver(self._skeleton, robust_scale=_FAR_ROBUST_SCALE)
         self._points = landmark_points(self._prior)
         self._rest = _rest_rotations()
@@ -196,7 +192,7 @@ class BodyFitter:
         start = reading.start
         if far:
             start = self._approach(start, observed, priors, camera).state
-        state = self._align(start, observed, priors, camera).state
+        state = self._solver(start, observed, priors, camera).state
         points = self._skeleton.points(self._skeleton.pose(state), observed.points)
         return state, _median_distance(points, observed, camera) / pose.roi.size
 
