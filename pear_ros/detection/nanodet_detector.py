@@ -55,7 +55,7 @@ class NanoDetDetector:
     at once, even if the body cannot be read.
 
     In fast motion people score low: predicted boxes of tracks that were not measured are proposals,
-    too.
+    too, at most as often as there are searches.
     """
 
     def __init__(self, min_score: float = Parameters.min_detection_score) -> None:
@@ -91,16 +91,16 @@ class NanoDetDetector:
         self._size, self._last_stamp = size, stamp
         missing = _inside(coasting, size)
         interval = TRACKING_INTERVAL if tracked and not missing else SEARCH_INTERVAL
-        found += [
-            Detection(box)
-            for box in missing
-            if not any(same_person(box, detection.box) for detection in found)
-        ]
         # Stamps that do not ascend are those of single pictures.
         since_search = stamp - self._last_search
         if not first and 0.0 < since_search < interval - _TOLERANCE:
             return found
         self._last_search = stamp
+        found += [
+            Detection(box)
+            for box in missing
+            if not any(same_person(box, detection.box) for detection in found)
+        ]
         if not first and tracked and 0.0 < since_last <= MAX_DELAY:
             self._search.start(self._detect, image)
             return found
