@@ -67,7 +67,7 @@ def test_blazepose_after_reset_searches_like_a_new_one(
 def test_detector_stops_its_thread_when_closed(name: str) -> None:
     before = set(threading.enumerate())
     detector = make_detector(name)
-    for image in range(6):
+    for image in range(10):
         detector(IMAGE, 1, [], image / 15)
     assert set(threading.enumerate()) - before
     detector.close()
@@ -197,7 +197,7 @@ def test_places_of_people_who_were_not_measured_are_proposed_with_each_search(
         found = detector(IMAGE, 3, coasting, n / 30)
         proposed.append([float(one.box[0]) for one in found if np.isnan(one.score)])
     detector.close()
-    # As long as no search has finished, the first is proposed as well.
+    # In each image of a search, the detections of the search before are long known.
     assert proposed == [[], [], [100.0, 300.0], [], [], [100.0, 300.0]]
 
 
