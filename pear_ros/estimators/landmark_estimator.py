@@ -32,7 +32,7 @@ from pear_ros.landmarks.undistort import undistorted_part, undistorted_pose
 
 MIN_SCORE = 0.5
 """Least score of a person in a new region: the landmark model's, lowered by the fit's mismatch."""
-MIN_SCORE_KNOWN = 0.25
+MIN_SCORE_KNOWN = 0.35
 """Least score of a person who was there in the image before; lower, as fast motion blurs."""
 
 _HALVING_MISMATCH = 0.02

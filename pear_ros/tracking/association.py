@@ -39,8 +39,8 @@ _DETECTED_COST = 0.0
 _NO_OVERLAP_COST = 4.0
 """Cost of a box that does not overlap the predicted one."""
 
-UNREAD_NOISE = 5.0
-"""Standard deviation of the place of an unread body, over that of a read one."""
+MAX_NOISE = 5.0
+"""Standard deviation of the place of an unread body, over that of a certain one."""
 
 _NUM_BETAS = 10
 """Number of shape coefficients that are compared, the first ones."""
@@ -127,8 +127,12 @@ def assign_estimates(
 
 
 def measurement_noise(estimates: Sequence[Estimate]) -> Doubles:
-    """Return (N,) standard deviations of the estimates' places over those of read bodies."""
-    return np.array([1.0 if one.pose_observed else UNREAD_NOISE for one in estimates])
+    """Return (N,) standard deviations of the estimates' places over those of certain ones.
+
+    They grow as scores fall: a body that hardly fits its landmarks may be beside the person.
+    """
+    scores = np.array([one.score if one.pose_observed else 0.0 for one in estimates])
+    return np.asarray(1.0 / np.maximum(scores, 1.0 / MAX_NOISE))
 
 
 def keypoint_distances(estimates: Sequence[Estimate]) -> Doubles:
