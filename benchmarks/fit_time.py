@@ -60,7 +60,7 @@ class _Fit:
             raise SystemExit("The compiled solver is not available; see the log")
         with patch.object(solver, "compiled_solve", return_value=solve):
             self._body = BodyFitter()
-            self._parts = PartFitter(self._body.body)
+            self._parts = PartFitter(self._body)
             self._solver = BodySolver(Skeleton(self._body.body))
 
     def solve(self, problems: list[tuple[Any, ...]]) -> None:

@@ -120,13 +120,16 @@ class _Matcher:
         found = dict(self._holding)
         if image.stamp is None:
             return found
+        time = image.message.time
         for kind, near in self._near.items():
+            # Of equal stamps, as of a clock that stands still, the one recorded next to the image.
             apart = [
-                (abs(one.stamp - image.stamp), one.message)
+                (abs(one.stamp - image.stamp), abs(one.message.time - time), one.message)
                 for one in _beside(image, near)
                 if one.stamp is not None
             ]
-            difference, message = min(apart, default=(math.inf, None), key=lambda pair: pair[0])
+            nearest = min(apart, default=(math.inf, 0, None), key=lambda one: one[:2])
+            difference, _, message = nearest
             if message is not None and difference <= self._tolerance:
                 found[kind] = message
         return found

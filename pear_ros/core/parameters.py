@@ -177,7 +177,7 @@ class Parameters(Settings):
         choices=DETECTORS,
     )
     min_detection_score: float = _parameter(
-        0.35,
+        0.3,
         "Minimum score of a person whom the built-in detector finds. A lower one finds more "
         "people, and more that are none.",
         low=0.2,

@@ -7,6 +7,8 @@ from collections.abc import Iterable
 
 _LONGEST = 48
 """Characters of a text that are shown."""
+_LONGEST_SENTENCE = 300
+"""Characters of an error's text that are shown."""
 _MOST = 8
 """Texts of a list that are shown."""
 
@@ -29,3 +31,10 @@ def quoted_list(texts: Iterable[object]) -> str:
     every = list(texts)
     more = [f"{len(every) - _MOST} more"] if len(every) > _MOST else []
     return ", ".join([*map(quoted, every[:_MOST]), *more])
+
+
+def plain(text: object) -> str:
+    """Return `text` in one line, shortened, without control characters and terminal escapes."""
+    shown = " ".join(str(text).split())
+    shown = "".join(one if one.isprintable() else "?" for one in shown[:_LONGEST_SENTENCE])
+    return shown if len(str(text)) <= _LONGEST_SENTENCE else f"{shown}..."

@@ -104,7 +104,9 @@ class NanoDetDetector:
         if not first and tracked and 0.0 < since_last <= MAX_DELAY:
             self._search.start(self._detect, image)
             return found
-        return self._judged(self._detect(image), single=first or since_search <= 0.0)
+        if first or since_search <= 0.0:
+            return self._judged(self._detect.detect_still(image), single=True)
+        return self._judged(self._detect(image))
 
     def reset(self) -> None:
         """Drop the state of all earlier images: the next one is searched at once."""

@@ -89,7 +89,7 @@ class LandmarkEstimator(Stateful):
         """
         self._landmarks = HolisticLandmarks(threads, model)
         self._fit = BodyFitter()
-        self._fit_parts = PartFitter(self._fit.body)
+        self._fit_parts = PartFitter(self._fit)
         self._in_box = BodyInBox(self._fit.body)
         self._states: dict[str, _RegionState] = {}
 
@@ -189,6 +189,7 @@ class LandmarkEstimator(Stateful):
     ) -> Estimate:
         ideal = replace(
             person,
+            pose=undistorted_pose(person.pose, camera) or person.pose,
             left_hand=person.left_hand and undistorted_part(person.left_hand, camera),
             right_hand=person.right_hand and undistorted_part(person.right_hand, camera),
             face=person.face and undistorted_part(person.face, camera),

@@ -88,7 +88,7 @@ class PipelineMethod:
         persons = [one for one in people.persons if one.state is not TrackingState.LOST]
         found = [found_person(one, camera) for one in persons]
         if self._landmarks is not None:
-            found = _with_landmarks(found, self._landmarks.landmarks)
+            found = _with_landmarks(found, self._landmarks.landmarks, camera)
         if self._meshes and found:
             meshes = self._pipeline.meshes(replace(people, persons=persons)).astype(np.float64)
             found = [replace(one, vertices=v) for one, v in zip(found, meshes, strict=True)]
@@ -106,10 +106,8 @@ class PipelineMethod:
 def found_person(person: Person, camera: Camera) -> FoundPerson:
     """Return a person of the pipeline as a found one: COCO's keypoints are those of the body."""
     joints = coco_joints(person)
-    # As published, and as labelled: boxes end at the image's edge.
-    size = np.array([camera.width, camera.height], np.float32)
     return FoundPerson(
-        box=np.clip(person.box.reshape(2, 2), 0.0, size).reshape(4),
+        box=_clipped(person.box, camera),
         score=person.score,
         keypoints=camera.project(joints).astype(np.float64),
         hands=hand_keypoints(person),
@@ -120,13 +118,19 @@ def found_person(person: Person, camera: Camera) -> FoundPerson:
     )
 
 
+def _clipped(box: Array, camera: Camera) -> Array:
+    """Return the part of a box (4,) in the image, as it is published and as boxes are labelled."""
+    size = np.array([camera.width, camera.height], np.float32)
+    return np.clip(box.reshape(2, 2), 0.0, size).reshape(4)
+
+
 def _with_landmarks(
-    found: Sequence[FoundPerson], landmarks: Sequence[PersonLandmarks]
+    found: Sequence[FoundPerson], landmarks: Sequence[PersonLandmarks], camera: Camera
 ) -> list[FoundPerson]:
     """Give each found person the landmarks whose box overlaps theirs most."""
     if not found or not landmarks:
         return list(found)
-    boxes = np.array([visible_box(one.pose) for one in landmarks])
+    boxes = np.array([_clipped(visible_box(one.pose), camera) for one in landmarks])
     overlap = iou_matrix(np.array([one.box for one in found]), boxes)
     result = list(found)
     for person, index in zip(*linear_sum_assignment(overlap, maximize=True), strict=True):

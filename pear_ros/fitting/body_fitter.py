@@ -12,13 +12,18 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from pear_ros.body import BodyModel, load_open_body
-from pear_ros.body.kinematics import rotation_vectors
+from pear_ros.body.kinematics import rotation_matrices, rotation_vectors
 from pear_ros.core.camera import Camera
-from pear_ros.core.people import Array
+from pear_ros.core.people import SMPLX_JOINT_NAMES, Array
 from pear_ros.fitting.facing import MAX_GAP, MAX_LOG_ODDS, NEAR, Facing, log_likelihood_ratio
 from pear_ros.fitting.landmark_places import landmark_points
-from pear_ros.fitting.pose_prior import PosePrior, confidence, front_back_swapped
-from pear_ros.fitting.skeleton import BodyState, Skeleton
+from pear_ros.fitting.pose_prior import (
+    PosePrior,
+    confidence,
+    front_back_swapped,
+    upright_rotation,
+)
+from pear_ros.fitting.skeleton import NUM_BODY_JOINTS, BodyState, Skeleton
 from pear_ros.fitting.solver import BodySolver, GaussianPrior, Observation
 from pear_ros.fitting.translation import fit_translation
 from pear_ros.landmarks.topology import Pose
@@ -26,20 +31,21 @@ from pear_ros.landmarks.types import PoseLandmarks
 
 _MIN_VISIBILITY = 0.1
 """Landmarks of lower visibility are not used: the landmark model only guesses them."""
-_ALIGNMENT_ERROR = 0.5
+_ALIGNMENT_ERROR = 0.7
 """Standard deviation of the landmarks in the final fit, over that on renders.
 
 The less, the nearer the body is to the landmarks in the image and the farther from the prior's
-pose. Half costs 1 % of accuracy in space on renders, whose landmarks are less accurate than those
-of photographs.
+pose. Landmarks of renders are less accurate than those of photographs.
 """
-_ALIGNMENT_ROBUST_SCALE = 4.0
-"""c of the robust loss in the final fit, of these standard deviations."""
-_FAR_START = 0.02
+_FAR_START = 0.03
 """Distance between start and landmarks, as a share of the region's side, from which on a fit with a
 wider loss comes first: the robust loss alone would take the landmarks for outliers."""
 _FAR_ROBUST_SCALE = 12.0
 """c of that loss."""
+_BAD_MISMATCH = 0.015
+"""Mismatch of a new person from which on the fit is tried from a body at rest, too."""
+_MUCH_BETTER = 0.5
+"""Mismatch of that fit, over that of the prior's pose, below which it is taken."""
 _UNSEEN_HIPS = 10.0
 """Factor on the errors of the hips where no knee is visible: the landmark model then puts the hips
 where the image ends, with high visibility."""
@@ -53,12 +59,30 @@ _BETAS_ERROR = 0.7
 """Standard deviation of the betas of one image."""
 _MIN_BETAS_ERROR = 0.1
 """Least standard deviation of the mean betas of a person."""
+_ARM_ANGLE = 1.2
+"""Angle by which the arms of a body at rest are lowered from the T-pose, radians."""
+_REST_ERROR = np.array(
+    [
+        0.7 if name == "pelvis" or name.endswith(("shoulder", "elbow")) else 0.3
+        for name in SMPLX_JOINT_NAMES[:NUM_BODY_JOINTS]
+    ],
+    np.float32,
+)
+"""(22,) standard deviation of the rotations from those at rest, radians per axis."""
 _HIPS = [Pose.LEFT_HIP, Pose.RIGHT_HIP]
 _KNEES = [Pose.LEFT_KNEE, Pose.RIGHT_KNEE]
 _TURN_RATE = 4.0
 """Standard deviation of the rate at which a joint rotates, radians per second."""
 _DEPTH_RATE = 1.5
 """Standard deviation of the rate at which depth changes, metres per second."""
+_MAX_TURN_RATE = 12.0
+"""Rate at which people turn at most, radians per second."""
+_MAX_TURN_ERROR = 0.5
+"""Difference between the root orientations of successive images due to errors, radians."""
+_REVERSAL = np.radians(120.0)
+"""Turn from which on front and back may have been confused, which Facing judges, radians."""
+_MAX_HELD_TIME = 0.15
+"""Seconds for which landmarks that turn the body faster may be wrong; then they are believed."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +100,9 @@ class BodyFit:
     """Standard deviation of the betas, the mean of those of all images so far."""
     facing: Facing
     """Belief about front and back."""
+    held_for: float
+    """Seconds for which the landmarks have turned the body faster than people turn, so that the
+    pose before was taken for more probable; 0: they do not."""
 
 
 @dataclass(frozen=True)
@@ -105,9 +132,9 @@ class BodyFitter:
         self._prior = PosePrior()
         self._skeleton = Skeleton(self.body)
         self._solver = BodySolver(self._skeleton)
-        self._align = BodySolver(self._skeleton, robust_scale=_ALIGNMENT_ROBUST_SCALE)
         self._approach = BodySolver(self._skeleton, robust_scale=_FAR_ROBUST_SCALE)
         self._points = landmark_points(self._prior)
+        self._rest = _rest_rotations()
 
     def __call__(
         self, pose: PoseLandmarks, camera: Camera, previous: BodyFit | None, elapsed: float
@@ -123,18 +150,83 @@ class BodyFitter:
         priors = [_learned_prior(reading)]
         if previous is not None:
             priors.append(_continuity_prior(reading.start, previous.state, elapsed))
-        observed = replace(reading.observed, error=reading.observed.error * _ALIGNMENT_ERROR)
-        start = reading.start
-        if reading.distance > _FAR_START:
-            start = self._approach(start, observed, priors, camera).state
-        state = self._align(start, observed, priors, camera).state
-        points = self._skeleton.points(self._skeleton.pose(state), reading.observed.points)
+        far = reading.distance > _FAR_START
+        state, mismatch = self._fitted(reading, priors, pose, camera, far=far)
+        held_for = 0.0
+        if previous is None:
+            if mismatch > _BAD_MISMATCH:
+                rest = self._at_rest(reading, pose, camera)
+                other = self._fitted(rest, [_learned_prior(rest)], pose, camera, far=True)
+                if other[1] < _MUCH_BETTER * mismatch:
+                    state, mismatch = other
+        elif _max_turn(elapsed) < _turn(state, previous.state) < _REVERSAL:
+            held_for = previous.held_for + elapsed
+            if held_for <= _MAX_HELD_TIME:
+                state, mismatch = self._held(reading, pose, camera, previous, elapsed)
+            else:
+                held_for = 0.0
         return BodyFit(
             state=state,
             joint_confidence=confidence(reading.joint_error) * np.float32(pose.score),
-            mismatch=_median_distance(points, reading.observed, camera) / pose.roi.size,
+            mismatch=mismatch,
             betas_error=reading.betas_error,
             facing=facing,
+            held_for=held_for,
+        )
+
+    def observed(self, pose: PoseLandmarks, fit: BodyFit) -> Observation:
+        """Return the landmarks as `fit` takes them, with standard deviations as on renders."""
+        return self._observation(front_back_swapped(pose) if fit.facing.swapped else pose)
+
+    def _fitted(
+        self,
+        reading: _Reading,
+        priors: list[GaussianPrior],
+        pose: PoseLandmarks,
+        camera: Camera,
+        *,
+        far: bool,
+    ) -> tuple[BodyState, float]:
+        """Return the body fitted from a start, which may be far from it, and its mismatch."""
+        observed = replace(reading.observed, error=reading.observed.error * _ALIGNMENT_ERROR)
+        start = reading.start
+        if far:
+            start = self._approach(start, observed, priors, camera).state
+        state = self._solver(start, observed, priors, camera).state
+        points = self._skeleton.points(self._skeleton.pose(state), observed.points)
+        return state, _median_distance(points, observed, camera) / pose.roi.size
+
+    def _held(
+        self,
+        reading: _Reading,
+        pose: PoseLandmarks,
+        camera: Camera,
+        previous: BodyFit,
+        elapsed: float,
+    ) -> tuple[BodyState, float]:
+        """Return the body fitted from the pose of the image before, and its mismatch."""
+        start, distance = self._place(
+            previous.state.rotations, reading.start.betas, reading.observed, camera
+        )
+        held = replace(reading, start=start, distance=distance / pose.roi.size)
+        priors = [_learned_prior(held), _continuity_prior(start, previous.state, elapsed)]
+        return self._fitted(held, priors, pose, camera, far=False)
+
+    def _at_rest(self, reading: _Reading, pose: PoseLandmarks, camera: Camera) -> _Reading:
+        """Return a start at rest: upright in the region, facing the camera, arms lowered.
+
+        In close-ups the prior may see a body leaning into the camera, from which no step leads to
+        the upright one.
+        """
+        rotations = self._rest.copy()
+        rotations[0] = upright_rotation(pose.roi, camera) @ rotations[0]
+        betas = np.zeros_like(reading.start.betas)
+        start, distance = self._place(rotations, betas, reading.observed, camera)
+        return replace(
+            reading,
+            start=start,
+            rotation_error=_REST_ERROR,
+            distance=distance / pose.roi.size,
         )
 
     def _choose(
@@ -173,7 +265,7 @@ class BodyFitter:
         priors = [_learned_prior(reading)]
         return self._solver(reading.start, reading.observed, priors, camera).cost
 
-    def _observe(self, pose: PoseLandmarks) -> Observation:
+    def _observation(self, pose: PoseLandmarks) -> Observation:
         """Return the landmarks with standard deviations, which grow with falling visibility."""
         visible = pose.visibility * pose.presence
         error = self._prior.landmark_error * pose.roi.size / np.maximum(visible, 1e-6)
@@ -184,7 +276,7 @@ class BodyFitter:
 
     def _read(self, pose: PoseLandmarks, camera: Camera, previous: BodyFit | None) -> _Reading:
         """Return the start of the solver for these landmarks."""
-        observed = self._observe(pose)
+        observed = self._observation(pose)
         proposal = self._prior(pose, camera)
         start, distance = self._place(proposal.rotations, proposal.betas, observed, camera)
         if distance > _DOUBTFUL_DISTANCE * pose.roi.size:
@@ -224,6 +316,15 @@ class BodyFitter:
         return placed, _median_distance(points + transl, observed, camera)
 
 
+def _rest_rotations() -> Array:
+    """Return the rotations (22, 3, 3) of a body at rest that faces a camera."""
+    vectors = np.zeros((NUM_BODY_JOINTS, 3), np.float32)
+    vectors[0, 0] = np.pi
+    vectors[SMPLX_JOINT_NAMES.index("left_shoulder"), 2] = -_ARM_ANGLE
+    vectors[SMPLX_JOINT_NAMES.index("right_shoulder"), 2] = _ARM_ANGLE
+    return np.asarray(rotation_matrices(vectors), np.float32)
+
+
 def _median_distance(points: Array, observed: Observation, camera: Camera) -> float:
     """Return the median distance, pixels, between projected points (N, 3) and observed ones.
 
@@ -238,6 +339,11 @@ def _turn(state: BodyState, before: BodyState) -> float:
     """Return the angle between two root orientations, radians: cos a = (tr(R0' R1) - 1) / 2."""
     trace = float((before.rotations[0] * state.rotations[0]).sum())
     return float(np.arccos(np.clip((trace - 1.0) / 2.0, -1.0, 1.0)))
+
+
+def _max_turn(elapsed: float) -> float:
+    """Return the angle, radians, by which root orientations `elapsed` seconds apart differ."""
+    return _MAX_TURN_ERROR + _MAX_TURN_RATE * elapsed
 
 
 def _learned_prior(reading: _Reading) -> GaussianPrior:

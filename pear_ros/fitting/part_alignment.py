@@ -2,7 +2,7 @@
 """Moves head and hands of a fitted body onto the landmarks of face and hands in the image.
 
 Those landmarks are more accurate than the body's. They come after the body's fit, which has found
-the rest: a second solve keeps its joints near where they were, in angle and in the image.
+the rest: a second solve keeps its rotations, and the body on its landmarks in the image.
 """
 
 from __future__ import annotations
@@ -37,10 +37,12 @@ _PALM_ERROR = 0.03
 """Standard deviation of the palm's landmarks, over the side of its region."""
 _ROBUST_SCALE = 6.0
 """c of the robust loss, standard deviations: the body's fit may leave the head as far away."""
-_JOINT_ERROR = 0.01
-"""Standard deviation of the joints found by the body's fit, over the side of the body's region."""
-_ROTATION_ERROR = 0.03
+_BODY_ERROR = 0.3
+"""Standard deviation of the body's landmarks, over that on renders: they hold the body in place."""
+_ROTATION_ERROR = 0.05
 """Standard deviation, radians per axis, of rotations that the body's fit has found."""
+_TRANSL_ERROR = np.array([0.05, 0.05, 0.1])
+"""Standard deviation of the translation that the body's fit has found, metres."""
 _FREE = {"neck": 0.2, "head": 0.1, "shoulder": 0.1, "elbow": 0.15, "wrist": 0.15}
 """Greater standard deviations of the joints that move head and hands."""
 
@@ -81,36 +83,32 @@ class PartAlignment:
     def __call__(
         self,
         state: BodyState,
-        size: float,
+        body: Observation,
         face: FaceLandmarks | None,
         hands: dict[str, HandLandmarks],
         camera: Camera,
     ) -> BodyState:
         """Return the body with its head on the face's landmarks and its hands on the hands'.
 
-        `size`: side of the body's region, pixels; `face` and `hands` by side, in pixels of the
-        pinhole `camera`: those whose orientations `state` has.
+        `body`: its landmarks; `face` and `hands` by side: those whose orientations `state` has. All
+        in pixels of the pinhole `camera`.
         """
-        pixels = camera.project(self._skeleton.pose(state).position)  # (22, 2)
-        error = np.where(np.isfinite(pixels[:, 0]), _JOINT_ERROR * size, np.inf)
-        joints = _Observed(
-            np.arange(NUM_BODY_JOINTS), np.zeros((NUM_BODY_JOINTS, 3)), pixels, error
-        )
-        observed = [joints]
+        error = body.error * _BODY_ERROR
+        observed = [_Observed(body.points.joint, body.points.offset, body.pixels, error)]
         if face is not None:
             observed.append(self._face(state.betas, face, _FACE_ERROR))
         observed += [
             self._palms[side](state.betas, hand, _PALM_ERROR) for side, hand in hands.items()
         ]
         for part in observed[1:]:
-            error[part.joint] = np.inf
+            error[np.isin(body.points.joint, part.joint)] = np.inf
         joint, offset, pixels, error = (
             np.concatenate(values) for values in zip(*observed, strict=True)
         )
         points = AttachedPoints(joint, offset)
         observation = Observation(points, np.nan_to_num(pixels), error)
         near = GaussianPrior(
-            state, self._rotation_error, np.full(len(state.betas), 1e-3), np.full(3, 0.01)
+            state, self._rotation_error, np.full(len(state.betas), 1e-3), _TRANSL_ERROR
         )
         return self._solver(state, observation, [near], camera).state
 

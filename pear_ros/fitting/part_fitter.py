@@ -8,11 +8,10 @@ from dataclasses import replace
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from pear_ros.body import BodyModel
 from pear_ros.body.model_files import load_surface_points, relaxed_hands
 from pear_ros.core.camera import Camera
 from pear_ros.core.people import NUM_JOINTS, SMPLX_JOINT_NAMES, Array, SmplxParams
-from pear_ros.fitting.body_fitter import BodyFit
+from pear_ros.fitting.body_fitter import BodyFit, BodyFitter
 from pear_ros.fitting.face_fitter import FaceFitter
 from pear_ros.fitting.hand_fitter import FINGERS, HandFitter
 from pear_ros.fitting.part_alignment import PartAlignment
@@ -32,9 +31,10 @@ _HAND_START = {"left": _INDEX["left_index1"], "right": _INDEX["right_index1"]}
 class PartFitter:
     """Adds head, face and hands to fitted bodies; stateless."""
 
-    def __init__(self, body: BodyModel) -> None:
-        """Prepare the fits of face and hands; `body` is the open body."""
-        self._body = body
+    def __init__(self, fitter: BodyFitter) -> None:
+        """Prepare the fits of face and hands to bodies that `fitter` has fitted."""
+        self._body = body = fitter.body
+        self._observed = fitter.observed
         surface = load_surface_points()
         self._face = FaceFitter(body, surface.face_corners, surface.face_barycentric)
         self._hands = {
@@ -80,7 +80,8 @@ class PartFitter:
                     confidence[fingers] = hand.score * confidence[_INDEX[f"{side}_wrist"]]
         state = replace(body.state, rotations=rotations)
         if face_used is not None or hands_used:
-            state = self._align(state, person.pose.roi.size, face_used, hands_used, camera)
+            observed = self._observed(person.pose, body)
+            state = self._align(state, observed, face_used, hands_used, camera)
         pose[:NUM_BODY_JOINTS] = Rotation.from_matrix(state.rotations).as_rotvec()
         smplx = SmplxParams(pose, state.betas, expression, state.transl)
         return smplx, confidence

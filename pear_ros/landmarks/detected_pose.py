@@ -39,7 +39,7 @@ _MIN_SCORE = 0.1
 """Least score of the pose model: a bare board in place of a person has less."""
 _FRAME_MARGIN = 0.1
 """Margin around the box that is not black, over the box's longer side."""
-_FOLLOWING_MARGIN = 0.25
+FOLLOWING_MARGIN = 0.25
 """The same around a person who is followed: limbs move from image to image."""
 _CLEARLY_BETTER = 0.2
 """Agreement by which landmarks of a fresh look exceed those that followed a person, to be taken."""
@@ -192,7 +192,7 @@ def follow_pose(
     """
     before = visible_box(known)
     both = np.concatenate([np.minimum(before[:2], box[:2]), np.maximum(before[2:], box[2:])])
-    pose = detect(image, framed(known.roi, both, image, _FOLLOWING_MARGIN))
+    pose = detect(image, framed(known.roi, both, image, FOLLOWING_MARGIN))
     shown = _shown_box(pose, image) if pose.score >= MIN_SCORE_KNOWN else None
     followed = ReadPose(pose, agreement(pose, box, image)) if shown is not None else None
     if followed and shown is not None and same_person(shown, box):

@@ -23,6 +23,7 @@ standing people, scaled down).
 
 _ROI_SCALE_FROM_POSE = 2.0
 _ROI_SCALE_FROM_FACE = 1.5
+_WIDER = 1.3
 _HEAD = slice(Pose.NOSE, Pose.MOUTH_RIGHT + 1)
 
 
@@ -47,7 +48,8 @@ class FaceModel:
             return None
         if previous is not None and _agree(previous.roi, roi):
             return self._in_region(image, previous.roi)
-        rough = self._in_region(image, roi)
+        # A second, wider region: landmarks of the body squeeze some heads.
+        rough = self._in_region(image, roi) or self._in_region(image, roi.scaled(_WIDER))
         return None if rough is None else self._in_region(image, rough.roi)
 
     def _in_region(self, image: Image, roi: Roi) -> FaceLandmarks | None:

@@ -70,10 +70,16 @@ class HandModel:
         if rough is None:
             return None
         if previous is not None and _agree(previous.roi, rough):
-            roi = previous.roi
-        else:
-            roi = self._recropped(image, rough)
-        model = self._lite if roi.size < LITE_BELOW else self._full
+            return self._in_region(image, previous.roi, side)
+        hand = self._in_region(image, self._recropped(image, rough), side)
+        # The re-crop network loses hands in unusual poses.
+        return hand or self._in_region(image, rough.scaled(_HAND_OVER_POSE), side, self._full)
+
+    def _in_region(
+        self, image: Image, roi: Roi, side: str, model: TfliteModel | None = None
+    ) -> HandLandmarks | None:
+        """Return the landmarks of the hand in a region, by `model` or the one for its size."""
+        model = model or (self._lite if roi.size < LITE_BELOW else self._full)
         pixels = model.pixels
         raw, score, right, world = model(roi.crop(image, pixels))
         of_side = right.item() if side == "RIGHT" else 1.0 - right.item()

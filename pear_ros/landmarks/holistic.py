@@ -17,10 +17,16 @@ from pear_ros.core.log import get_logger
 from pear_ros.core.parameters import Parameters
 from pear_ros.core.people import Array, Image
 from pear_ros.io.downloads import AssetError
-from pear_ros.landmarks.detected_pose import LENGTHS, follow_pose, read_pose
+from pear_ros.landmarks.detected_pose import (
+    FOLLOWING_MARGIN,
+    LENGTHS,
+    follow_pose,
+    framed,
+    read_pose,
+)
 from pear_ros.landmarks.face import FaceModel
 from pear_ros.landmarks.hands import HandModel
-from pear_ros.landmarks.pose import MIN_SCORE, PoseModel, roi_from_box
+from pear_ros.landmarks.pose import MIN_SCORE, PoseModel, roi_from_box, visible_box
 from pear_ros.landmarks.roi import Roi
 from pear_ros.landmarks.topology import Pose
 from pear_ros.landmarks.types import FaceLandmarks, HandLandmarks, PersonLandmarks, PoseLandmarks
@@ -217,7 +223,11 @@ class HolisticLandmarks:
                     pose = read.pose if read.believed and read.pose.score >= MIN_SCORE else None
                 return _Body(pose) if pose else None
             if isinstance(person, PersonLandmarks):
-                pose = model.detect(image, person.pose.roi, vouched=person.vouched)
+                roi = person.pose.roi
+                if person.vouched:
+                    # Of people close together each stays the own one.
+                    roi = framed(roi, visible_box(person.pose), image, FOLLOWING_MARGIN)
+                pose = model.detect(image, roi, vouched=person.vouched)
                 return _Body(pose, person.disagreements) if pose else None
             if person.landmarks is None:
                 read = read_pose(image, person.box, models.pose, person.lengths, refine)

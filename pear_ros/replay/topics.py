@@ -17,6 +17,7 @@ from pear_ros.ros.topics import (
     COMPRESSED_DEPTH,
     COMPRESSED_IMAGE_TYPE,
     DETECTIONS_TYPE,
+    HUMANS_TYPE,
     IMAGE_TYPE,
     camera_info_topic,
 )
@@ -79,6 +80,7 @@ def _named(bag: Bag, name: str, types: Sequence[str]) -> str:
 def _only_image(bag: Bag, depth: str) -> str:
     names = _of_types(bag, [IMAGE_TYPE, COMPRESSED_IMAGE_TYPE])
     found = [name for name in names if name != depth and not name.endswith(COMPRESSED_DEPTH)]
+    found = [name for name in found if not _is_overlay(bag, name)] or found
     # A recorder also lists topics that it subscribed to and on which nothing was published.
     found = [name for name in found if bag.topics[name].count] or found
     found = [
@@ -98,6 +100,13 @@ def _only_image(bag: Bag, depth: str) -> str:
             + listed([f"{name} ({bag.topics[name].count})" for name in found])
         )
     return found[0]
+
+
+def _is_overlay(bag: Bag, name: str) -> bool:
+    """Whether a topic is the overlay of a node whose people are in the bag, too."""
+    namespace, _, last = name.removesuffix(COMPRESSED).rpartition("/")
+    humans = bag.topics.get(f"{namespace}/humans")
+    return last == "overlay" and humans is not None and humans.type == HUMANS_TYPE
 
 
 def _without_pictures(bag: Bag, names: Sequence[str]) -> dict[str, str]:

@@ -30,6 +30,8 @@ _INSIDE = 0.8
 _PART = 0.6
 """Area of such a detection over the predicted box's at most: detectors miss limbs, and boxes may be
 of the image before."""
+_MIN_SIZE = 0.4
+"""Size of a person who is found again without a detector, over the size before, at least."""
 _SAME_DETECTION_IOU = 0.6
 """Boxes with a larger IoU belong to one person, even if the detector distinguishes people."""
 
@@ -124,6 +126,11 @@ class Tracker(Stateful):
             betas = np.stack([track.betas for track in tracks])
             region_tracks = [observation.track for observation in observations]
             matches = assign_estimates(boxes, plan.predicted, betas, observed, region_tracks)
+            matches = {
+                n: index
+                for n, index in matches.items()
+                if not (tracks[n].coasting and _is_limb(observations[index], tracks[n]))
+            }
         for n, track in enumerate(tracks):
             if n in matches:
                 hit = observations[matches[n]]
@@ -170,10 +177,14 @@ class Tracker(Stateful):
     ) -> None:
         """Add a track for each unassigned observation of a new person."""
         new: list[Estimate] = []
-        coasting = [track.person for track in self._tracks if track.coasting]
+        coasting = [
+            replace(track.person, box=_grown(track.full_box))
+            for track in self._tracks
+            if track.coasting
+        ]
         for observation in unassigned:
             confirmed = not math.isnan(observation.region.score)
-            # A proposal where a track coasts is rather of that person, badly estimated.
+            # A proposal near where a track coasts is rather of that person, badly estimated.
             others = [*assigned, *new, *([] if confirmed else coasting)]
             if is_new_person(observation.estimate, others, confirmed):
                 self._last_track_number += 1
@@ -240,6 +251,21 @@ def _is_detected_in(region: Region, detection: Detection) -> bool:
         return same_person(region.box, detection.box)
     iou = iou_matrix(region.box[None], detection.box[None])[0, 0]
     return bool(iou > _SAME_DETECTION_IOU)
+
+
+def _is_limb(observation: _Observation, track: Track) -> bool:
+    """Whether what is estimated from a proposal is far too small to be the person of a track.
+
+    Where fast motion hides a person, a limb may be taken for a body.
+    """
+    sizes = [float((box[2:] - box[:2]).max()) for box in (observation.estimate.box, track.full_box)]
+    return math.isnan(observation.region.score) and sizes[0] < _MIN_SIZE * sizes[1]
+
+
+def _grown(box: Array) -> Array:
+    """Return a box (4,) of twice the width and height, with the same centre."""
+    half = (box[2:] - box[:2]) / 2.0
+    return np.concatenate([box[:2] - half, box[2:] + half])
 
 
 def _is_part(box: Array, whole: Array) -> bool:

@@ -7,13 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pear_ros.core.bounded_counts import OTHERS, count
-from pear_ros.core.quoting import quoted, quoted_list
+from pear_ros.core.quoting import plain, quoted, quoted_list
 
 
 @given(st.text())
 def test_quoted_texts_are_short_and_printable(text: str) -> None:
     shown = quoted(text)
     assert shown.isascii() and shown.isprintable() and len(shown) <= 500
+    assert plain(text).isprintable() and len(plain(text * 100)) <= 303
     assert quoted_list([text] * 3).count(shown) == 3
 
 

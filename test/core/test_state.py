@@ -71,10 +71,10 @@ def test_detector_state_includes_the_pending_search(frames: list[tuple[float, Im
     """Its proposals come with the next image, also after a restart."""
     detector, other = make_detector("built_in"), make_detector("built_in")
     images = [(image, 1, [], n / 15) for n, (_, image) in enumerate(frames)]
-    for inputs in images[:4]:
+    for inputs in images[:6]:
         detector(*inputs)
     other.restore(loads(dumps(detector.state())))
-    original, restored = ([d(*inputs) for inputs in images[4:]] for d in (detector, other))
+    original, restored = ([d(*inputs) for inputs in images[6:]] for d in (detector, other))
     assert original[0], "in the image before"
     for expected, found in zip(original, restored, strict=True):
         np.testing.assert_array_equal([d.box for d in found], [d.box for d in expected])

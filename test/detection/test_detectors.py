@@ -67,7 +67,7 @@ def test_blazepose_after_reset_searches_like_a_new_one(
 def test_detector_stops_its_thread_when_closed(name: str) -> None:
     before = set(threading.enumerate())
     detector = make_detector(name)
-    for image in range(5):
+    for image in range(10):
         detector(IMAGE, 1, [], image / 15)
     assert set(threading.enumerate()) - before
     detector.close()
@@ -116,7 +116,8 @@ def schedule(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Found]:
             # The stamp stands in the box, as the score may be dropped.
             return [Detection(np.array([0, 0, 9, searched[-1]]), 0.9)]
 
-        monkeypatch.setattr(NanoDet, "__call__", detect)
+        for name in ("__call__", "detect_still"):
+            monkeypatch.setattr(NanoDet, name, detect)
         found = []
         for stamp in stamps:
             image = np.full((48, 64, 3), round(stamp * 30), np.uint8)
@@ -187,7 +188,8 @@ def test_places_of_people_who_were_not_measured_are_proposed_with_each_search(
 
     coasting = [box(100), box(300), box(-80)]
     """The first is detected, the last has left the image."""
-    monkeypatch.setattr(NanoDet, "__call__", lambda self, image: [Detection(box(110), 0.9)])
+    for name in ("__call__", "detect_still"):
+        monkeypatch.setattr(NanoDet, name, lambda self, image: [Detection(box(110), 0.9)])
     detector = NanoDetDetector()
     detector(IMAGE, 3, [], 0.0)
     proposed = []
@@ -195,7 +197,7 @@ def test_places_of_people_who_were_not_measured_are_proposed_with_each_search(
         found = detector(IMAGE, 3, coasting, n / 30)
         proposed.append([float(one.box[0]) for one in found if np.isnan(one.score)])
     detector.close()
-    # As long as no search has finished, the first is proposed as well.
+    # In each image of a search, the detections of the search before are long known.
     assert proposed == [[], [], [100.0, 300.0], [], [], [100.0, 300.0]]
 
 
@@ -214,7 +216,8 @@ def scores(monkeypatch: pytest.MonkeyPatch) -> Scores:
             Detection(np.array([10 + n * step, 10, 40 + n * step, 90], np.float32), score)
             for n, score in enumerate(given)
         ]
-        monkeypatch.setattr(NanoDet, "__call__", lambda self, image: [searches.pop(0)])
+        for name in ("__call__", "detect_still"):
+            monkeypatch.setattr(NanoDet, name, lambda self, image: [searches.pop(0)])
         detector = NanoDetDetector(min_score=0.35)
         found = [detector(IMAGE, 0, [], n * SEARCH_INTERVAL) for n in range(len(given))]
         detector.close()

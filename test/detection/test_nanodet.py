@@ -23,6 +23,7 @@ from pear_ros.detection.nanodet import (
     Candidates,
     Letterbox,
     NanoDet,
+    averaged,
     cells,
     decoded,
     suppressed,
@@ -255,3 +256,29 @@ def test_rendered_people_are_found(detector: NanoDet) -> None:
 def test_tiny_people_are_left_out(frame: Image, detector: NanoDet) -> None:
     tiny = cv2.resize(frame, (88, 50), interpolation=cv2.INTER_AREA)
     assert all((one.box[2:] - one.box[:2]).max() >= MIN_SIZE for one in detector(np.asarray(tiny)))
+
+
+# --- several passes over a single image -----------------------------------------------------------
+
+
+def test_scores_of_passes_are_averaged_and_boxes_weighted_by_them() -> None:
+    nothing = boxes_of(), np.zeros(0, np.float32)
+    first = boxes_of((0, 0, 100, 200), (300, 0, 400, 200)), np.array([0.8, 0.4], np.float32)
+    second = boxes_of((8, 0, 108, 200)), np.array([0.4], np.float32)
+    boxes, scores = averaged([first, nothing, second, nothing])
+    np.testing.assert_allclose(scores, [0.3, 0.1], atol=1e-6)
+    np.testing.assert_allclose(boxes[0], [8 / 3, 0, 100 + 8 / 3, 200], rtol=1e-5)
+    np.testing.assert_array_equal(boxes[1], [300, 0, 400, 200])
+    assert [len(one) for one in averaged([nothing] * 4)] == [0, 0]
+
+
+def test_mirrored_single_image_has_the_same_people(frame: Image, detector: NanoDet) -> None:
+    found = detector.detect_still(frame)
+    mirrored = detector.detect_still(np.ascontiguousarray(frame[:, ::-1]))
+    assert [d.score for d in found] == pytest.approx([d.score for d in mirrored], abs=1e-5)
+    width = frame.shape[1]
+    for one, other in zip(found, mirrored, strict=True):
+        expected = [width - other.box[2], other.box[1], width - other.box[0], other.box[3]]
+        np.testing.assert_allclose(one.box, expected, atol=0.05)
+    best = boxes_of(*(one.box for one in found[:2]))
+    assert (iou_matrix(boxes_of(MAN, WOMAN), best).max(axis=1) > 0.6).all()

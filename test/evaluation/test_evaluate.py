@@ -169,6 +169,13 @@ def test_keypoints_turn_with_the_body() -> None:
     np.testing.assert_allclose(coco_joints(turned), coco_joints(one) @ half.T, atol=1e-5)
 
 
+def test_boxes_end_at_the_edge_of_the_image() -> None:
+    """Of somebody near the camera most is below the image; labels show what is in it."""
+    near = dataclasses.replace(person(t_pose()), box=np.float32([-100.0, 50.0, 900.0, 5000.0]))
+    edges = found_person(near, CAMERA).box
+    np.testing.assert_allclose(edges, [0.0, 50.0, CAMERA.width, CAMERA.height])
+
+
 def test_bodies_that_could_not_be_read_are_marked() -> None:
     unread = dataclasses.replace(person(t_pose()), pose_observed=False)
     assert not found_person(unread, CAMERA).observed

@@ -14,7 +14,8 @@ from pear_ros.body.model_files import load_surface_points
 from pear_ros.core.camera import Camera
 from pear_ros.core.people import NUM_JOINTS, SMPLX_JOINT_NAMES, Array
 from pear_ros.fitting.part_alignment import PartAlignment
-from pear_ros.fitting.skeleton import NUM_BODY_JOINTS, BodyState
+from pear_ros.fitting.skeleton import NUM_BODY_JOINTS, AttachedPoints, BodyState
+from pear_ros.fitting.solver import Observation
 from pear_ros.landmarks.roi import Roi
 from pear_ros.landmarks.types import FaceLandmarks, HandLandmarks
 
@@ -22,8 +23,8 @@ BODY, SURFACE = load_open_body(), load_surface_points()
 CAMERA = Camera(1280, 960, 1200.0, 1200.0, 640.0, 480.0)
 ALIGN = PartAlignment(BODY, SURFACE)
 INDEX = {name: number for number, name in enumerate(SMPLX_JOINT_NAMES)}
-SIZE = 900.0
-"""Side of the body's region, pixels."""
+ERROR = 15.0
+"""Standard deviation of the body's landmarks, pixels."""
 
 
 @dataclass
@@ -75,6 +76,14 @@ def hand_at(points: Array) -> HandLandmarks:
     return HandLandmarks(image, image, 1.0, Roi(*points.mean(axis=0), 120.0))
 
 
+def body_at(joints: Array) -> Observation:
+    """The joints as landmarks of the body; those behind the camera are not observed."""
+    known = np.isfinite(joints).all(axis=1)
+    points = AttachedPoints(np.arange(NUM_BODY_JOINTS), np.zeros((NUM_BODY_JOINTS, 3), np.float32))
+    error = np.where(known, ERROR, np.inf).astype(np.float32)
+    return Observation(points, np.nan_to_num(joints), error)
+
+
 def distance(a: Array, b: Array) -> float:
     return float(np.linalg.norm(a - b, axis=1).mean())
 
@@ -89,7 +98,7 @@ def test_head_and_hand_come_to_lie_on_their_landmarks() -> None:
     assert distance(before.face, wanted.face) > 8.0
     assert distance(before.palm, wanted.palm) > 15.0
     hands = {"left": hand_at(wanted.palm)}
-    after = seen(ALIGN(start, SIZE, face_at(wanted.face), hands, CAMERA))
+    after = seen(ALIGN(start, body_at(before.joints), face_at(wanted.face), hands, CAMERA))
     assert distance(after.face, wanted.face) < 1.5
     assert distance(after.palm, wanted.palm) < 1.5
     others = [INDEX[name] for name in ("pelvis", "left_knee", "right_ankle", "right_wrist")]
@@ -99,10 +108,10 @@ def test_head_and_hand_come_to_lie_on_their_landmarks() -> None:
 def test_each_part_moves_alone() -> None:
     start = turned(standing(), neck=(0.15, 0.0, 0.25), left_elbow=(0.0, 0.1, 0.1))
     wanted, before = seen(standing()), seen(start)
-    face = seen(ALIGN(start, SIZE, face_at(wanted.face), {}, CAMERA))
+    face = seen(ALIGN(start, body_at(before.joints), face_at(wanted.face), {}, CAMERA))
     assert distance(face.palm, before.palm) < 2.0
     assert distance(face.face, wanted.face) < 1.5
-    palm = seen(ALIGN(start, SIZE, None, {"left": hand_at(wanted.palm)}, CAMERA))
+    palm = seen(ALIGN(start, body_at(before.joints), None, {"left": hand_at(wanted.palm)}, CAMERA))
     assert distance(palm.face, before.face) < 2.0
     assert distance(palm.palm, wanted.palm) < 1.5
 
@@ -111,7 +120,9 @@ def test_landmarks_far_from_the_body_do_not_move_it() -> None:
     start = standing()
     before = seen(start)
     elsewhere = {"left": hand_at(before.palm + np.float32([-250.0, -200.0]))}
-    after = seen(ALIGN(start, SIZE, face_at(before.face + 200.0), elsewhere, CAMERA))
+    after = seen(
+        ALIGN(start, body_at(before.joints), face_at(before.face + 200.0), elsewhere, CAMERA)
+    )
     assert distance(after.joints, before.joints) < 3.0
 
 
@@ -122,5 +133,5 @@ def test_close_up_is_aligned_though_feet_are_behind_the_camera(part: str) -> Non
     assert np.isnan(before.joints).any() and np.isfinite(before.face).all()
     face = face_at(before.face + 3.0) if part == "face" else None
     hands = {} if part == "face" else {"left": hand_at(np.nan_to_num(before.palm) + 3.0)}
-    aligned = ALIGN(lying, SIZE, face, hands, CAMERA)
+    aligned = ALIGN(lying, body_at(before.joints), face, hands, CAMERA)
     assert all(np.isfinite(v).all() for v in (aligned.rotations, aligned.betas, aligned.transl))

@@ -16,7 +16,9 @@ import pytest
 pytest.importorskip("rclpy", reason="needs ROS 2")
 
 from pear_ros.bags.bag import Bag
-from pear_ros.bags.topic import BagError
+from pear_ros.bags.matching import Frame, matched
+from pear_ros.bags.time_range import TimeRange
+from pear_ros.bags.topic import BagError, Message
 from pear_ros.core.camera import IntrinsicsSource
 from pear_ros.core.parameters import Parameters
 from pear_ros.replay.in_threads import replay_in_threads
@@ -197,3 +199,35 @@ def test_only_the_detections_fault_is_a_failure() -> None:
     assert dataclasses.replace(empty, incomplete={"no detections": 3}).useless == ""
     assert dataclasses.replace(empty, incomplete={"no detections": 6}).useless != ""
     assert dataclasses.replace(empty, people=1, incomplete={"no detections": 6}).useless == ""
+
+
+def test_an_overlay_of_people_in_the_bag_is_no_camera(tmp_path: Path) -> None:
+    people = write_bag(tmp_path / "bag", [("/cam/image_raw", 0, raw(picture(0), 0))])
+    bag = Bag(people)
+    topics = {
+        **bag.topics,
+        "/overlay/compressed": dataclasses.replace(
+            bag.topics["/cam/image_raw"], name="/overlay/compressed"
+        ),
+        "/humans": dataclasses.replace(
+            bag.topics["/cam/image_raw"], name="/humans", type="pear_msgs/msg/HumanArray"
+        ),
+    }
+    bag.topics = topics
+    assert select_topics(bag, TopicSelection()).image == "/cam/image_raw"
+
+
+def test_stamps_of_zero_are_matched_by_recording_time() -> None:
+    def message(topic: str, time: int) -> Message:
+        return Message(topic, time, b"\0\1\0\0" + bytes(8))
+
+    messages = [message("/image", at) for at in range(0, 2_000, 100)]
+    messages += [message("/boxes", at + 40) for at in range(0, 2_000, 100)]
+    ordered = sorted(messages, key=lambda one: one.time)
+    frames = [
+        one
+        for one in matched(ordered, "/image", {"boxes": "/boxes"}, {}, TimeRange(0, 10**9))
+        if isinstance(one, Frame)
+    ]
+    apart = [abs(one.companions["boxes"].time - one.image.time) for one in frames]
+    assert len(apart) == 20 and max(apart) <= 60

@@ -14,7 +14,9 @@ import pytest
 pytest.importorskip("rclpy", reason="needs ROS 2")
 pytest.importorskip("vision_msgs", reason="needs the messages of vision_msgs")
 
+from rclpy.parameter import Parameter
 from sensor_msgs.msg import CameraInfo, CompressedImage
+from sensor_msgs.msg import Image as ImageMessage
 from std_msgs.msg import Header
 from vision_msgs.msg import Detection2D, Detection2DArray, ObjectHypothesisWithPose
 
@@ -24,8 +26,9 @@ from pear_ros.core.parameters import Parameters
 from pear_ros.ros.conversion.frame_input import DETECTIONS, IMAGE, FrameAssembler
 from pear_ros.ros.conversion.input_watch import InputWatch
 from pear_ros.ros.conversion.messages import image_message
+from pear_ros.ros.node.node import PearNode
 from testing.ros_bench import Bench, header, image
-from testing.tiny_pipeline import picture
+from testing.tiny_pipeline import TinyPipeline, picture
 
 MakeBench = Callable[..., Bench]
 
@@ -56,7 +59,9 @@ def test_a_placeholder_gives_way_to_the_field_of_view(bench: Bench) -> None:
         bench.wait_for(second, humans)
     assert bench.pipeline.cameras[-1].source is IntrinsicsSource.FIELD_OF_VIEW
     assert humans[-1].intrinsics_source == HumanArray.INTRINSICS_FIELD_OF_VIEW
-    assert "K is a placeholder: fx 1 and fy 1 for 64 x 48" in one(lines, "No intrinsics")
+    assert "CameraInfo on /camera_info: K is a placeholder: fx 1 and fy 1 for 64 x 48" in one(
+        lines, "No intrinsics"
+    )
     assert bench.node.statistics.issues["no intrinsics"] == 3
 
 
@@ -144,6 +149,31 @@ def test_unique_encodings_do_not_flood_the_log(bench: Bench) -> None:
         bench.wait_statistic("refused", count)
     assert len(lines) <= 45
     assert len(bench.node.statistics.issues) <= 45
+
+
+@pytest.mark.parametrize(
+    ("topic", "kind"),
+    [
+        ("/cam/depth", ImageMessage),
+        ("/cam/depth/compressedDepth", CompressedImage),
+        ("/cam/depth/compressed", CompressedImage),
+    ],
+)
+def test_depth_is_compressed_where_its_topic_says_so(
+    executor: Any, topic: str, kind: type[Any]
+) -> None:
+    node = PearNode(
+        lambda parameters: TinyPipeline(),
+        context=executor.context,
+        cli_args=["--ros-args", "-r", f"depth:={topic}"],
+        parameter_overrides=[Parameter("depth", value=True)],
+    )
+    try:
+        node.autostart()
+        (found,) = (one for one in node.subscriptions if one.topic_name == topic)
+        assert found.msg_type is kind
+    finally:
+        node.destroy_node()
 
 
 class Scene:

@@ -647,6 +647,20 @@ def test_proposal_beside_a_person_who_is_missed_is_nobody_new(score: float, ids:
     assert [person.id for person in tracker.update(plan, estimates, CAMERA)] == ids
 
 
+@pytest.mark.parametrize(("size", "found"), [(0.5, True), (0.3, False)])
+def test_limb_is_not_taken_for_a_person_who_is_missed(size: float, found: bool) -> None:
+    tracker, one = Tracker(), Standing(0.0)
+    for n in range(30):
+        step(tracker, [one], n * FRAME)
+    step(tracker, [], 30 * FRAME)
+    plan = tracker.predict([], 31 * FRAME)
+    low, high = one.box[:2], one.box[2:]
+    limb = replace(one.estimate(), box=np.concatenate([low, low + size * (high - low)]))
+    (person,) = tracker.update(plan, [limb for _ in plan.regions], CAMERA)
+    assert person.id == "h1"
+    assert person.state is (TrackingState.TRACKED if found else TrackingState.PREDICTED)
+
+
 @pytest.mark.parametrize(
     ("edges", "whole"), [((0.1, 0.0, 0.9, 0.5), True), ((0.1, 0.1, 1.0, 0.95), False)]
 )

@@ -20,7 +20,7 @@ _FURTHEST = 1e6
 """Pixels from the origin beyond which no box is: areas stay finite in float32."""
 _MOST = 1000
 """Detections of a message that are looked at; a detector finds fewer."""
-_BEYOND = 0.15
+_BEYOND = 0.1
 """How far a box may reach beyond the image, over its side: some detectors guess hidden parts."""
 _NORMALISED = 2.0
 """Where no box has an edge beyond this many pixels, they are in parts of the image."""

@@ -14,7 +14,7 @@ from pear_ros.core.camera import Camera
 from pear_ros.core.estimator import Detection
 from pear_ros.core.parameters import Parameters
 from pear_ros.core.people import Array, Image
-from pear_ros.core.quoting import quoted
+from pear_ros.core.quoting import plain, quoted
 from pear_ros.core.timestamps import nanoseconds_of
 from pear_ros.ros.conversion.depth import depth_from_image
 from pear_ros.ros.conversion.detections import Detected, people_in
@@ -131,8 +131,10 @@ class FrameAssembler:
             issues += self._noted(CAMERA_INFO, notes)
             return camera
         except Exception as error:  # A corrupt message may raise anything.
+            topic = self._topics.get(CAMERA_INFO) if cause != MISSING else ""
+            where = f"CameraInfo on {topic}: " if topic else ""
             text = (
-                f"No intrinsics for {image_topic}: {describe(error)}. "
+                f"No intrinsics for {image_topic}: {where}{describe(error)}. "
                 f"A field of view of {parameters.field_of_view:g} degrees is assumed"
             )
             issues.append(Issue(CAMERA_INFO, cause, text))
@@ -213,4 +215,6 @@ def frame_of(name: str, notes: list[Note]) -> str:
 
 def describe(error: Exception) -> str:
     known = isinstance(error, (ImageError, CalibrationError, UnreadableError))
-    return str(error) if known else f"the message is corrupt ({type(error).__name__}: {error})"
+    if known:
+        return str(error)
+    return f"the message is corrupt ({type(error).__name__}: {plain(error)})"

@@ -14,6 +14,7 @@ from sensor_msgs.msg import CameraInfo
 from std_msgs.msg import Header
 
 from pear_ros.core.blas import OneBlasThread
+from pear_ros.core.bounded_counts import count
 from pear_ros.core.parameters import Parameters
 from pear_ros.core.people import TrackingState
 from pear_ros.core.timestamps import nanoseconds_of
@@ -73,6 +74,7 @@ class ImageProcessor:
         self._one_blas_thread = OneBlasThread()
         self._thread = threading.Thread(target=self._run, name="pear images", daemon=True)
         self._watch = InputWatch()
+        self._causes: dict[str, int] = {}
         self._named_topics = topics[IMAGE], topics.get(DETECTIONS, "")
         self.parameters = parameters
 
@@ -189,4 +191,5 @@ class ImageProcessor:
             self._statistics.count(f"missing_{issue.kind}")
             if issue.cause == MISSING:
                 text += f", and arrived within sync_timeout = {parameters.sync_timeout:g} s"
-        self._logger.warning(name if issue.used else f"{name}: {issue.cause}", text)
+        cause = name if issue.used else count(self._causes, f"{name}: {issue.cause}")
+        self._logger.warning(cause, text)
