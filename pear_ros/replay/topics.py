@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pear_ros.bags.bag import Bag
-from pear_ros.bags.topic import BagError
+from pear_ros.bags.topic import BagError, listed
 from pear_ros.core.quoting import quoted
 from pear_ros.ros.conversion.encodings import encoding_name
 from pear_ros.ros.topics import (
@@ -97,7 +97,7 @@ def _only_image(bag: Bag, depth: str) -> str:
     if len(found) > 1:
         raise BagError(
             f"{bag.path} has several image topics; choose one with --image: "
-            + ", ".join(f"{name} ({bag.topics[name].count})" for name in found)
+            + listed([f"{name} ({bag.topics[name].count})" for name in found])
         )
     return found[0]
 
@@ -133,7 +133,7 @@ def _described(bag: Bag, encodings: Mapping[str, str]) -> str:
         f"{name} in encoding {quoted(encodings[name])}" if name in encodings else name
         for name in sorted(bag.topics)
     ]
-    return ", ".join(names) or "no topics at all"
+    return listed(names, "no topics at all")
 
 
 def _encoding(image: Any) -> str:
@@ -149,4 +149,4 @@ def _of_types(bag: Bag, types: Sequence[str]) -> list[str]:
 
 
 def _list(bag: Bag, types: Sequence[str]) -> str:
-    return ", ".join(_of_types(bag, types)) or "none"
+    return listed(_of_types(bag, types))
