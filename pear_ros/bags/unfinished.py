@@ -43,7 +43,7 @@ class BagLock:
         check_links(bag)
         folder = bag / UNFINISHED
         folder.mkdir(parents=True, exist_ok=True)
-        # Neither truncated nor opened through a link: it might be a file of somebody else.
+        # Neither truncated nor opened through a link: it might be the file of another program.
         flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
         try:
             self._file = os.fdopen(os.open(folder / LOCK, flags, 0o644), "rb")

@@ -100,7 +100,7 @@ class LandmarkEstimator(Stateful):
 
     @property
     def landmarks(self) -> list[PersonLandmarks]:
-        """The landmarks of everyone estimated in the last image, in any order."""
+        """The landmarks of all people estimated in the last image, in any order."""
         return [state.landmarks for state in self._states.values() if state.landmarks]
 
     def estimate(

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How many people are found, and how much is found that nobody labelled.
+"""How many people are found, and how much is found without a label.
 
 Recall and precision by box overlap (Everingham et al., The PASCAL Visual Object Classes Challenge,
 IJCV 2010), with regions of crowds and small people left out as in COCO's evaluation

@@ -174,7 +174,7 @@ def _right(pictures: Sequence[MatchedPicture], low: int, high: int) -> Iterator[
 def _everybody(
     pictures: Sequence[MatchedPicture],
 ) -> Iterator[tuple[LabelledPerson, FoundPerson | None]]:
-    """Yield everyone who has to be found, with the found person or None."""
+    """Yield every person who has to be found, with the found person or None."""
     for picture in pictures:
         for person, index in zip(picture.people, picture.match, strict=True):
             if counts(person):

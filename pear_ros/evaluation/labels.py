@@ -67,7 +67,7 @@ class LabelledPerson:
 
 @dataclass(frozen=True)
 class LabelledPicture:
-    """One picture and everyone in it."""
+    """One picture and the people in it."""
 
     path: Path
     people: Sequence[LabelledPerson]
@@ -84,5 +84,5 @@ class LabelledPictures:
 
     @property
     def has_keypoints(self) -> bool:
-        """Whether a keypoint of anybody is labelled."""
+        """Whether any keypoint is labelled."""
         return any(person.labelled.any() for one in self.pictures for person in one.people)

@@ -53,7 +53,7 @@ class FoundPerson:
 
 @dataclass(frozen=True)
 class MatchedPicture:
-    """Everyone labelled and found in one picture."""
+    """All people labelled and found in one picture."""
 
     index: int
     """Index of the picture in its set."""
@@ -62,11 +62,11 @@ class MatchedPicture:
     match: npt.NDArray[np.intp]
     """(people,) index in `found`; -1: missed, or a crowd."""
     in_crowd: npt.NDArray[np.bool_]
-    """(found,) whether it matches nobody but lies in a crowd."""
+    """(found,) whether it matches no labelled person but lies in a crowd."""
 
     @property
     def unmatched(self) -> list[int]:
-        """Indices of the found who match nobody, outside of crowds."""
+        """Indices of the found who match no labelled person, outside of crowds."""
         taken = set(self.match.tolist())
         return [n for n in range(len(self.found)) if n not in taken and not self.in_crowd[n]]
 

@@ -46,7 +46,7 @@ class PeoplePipeline(Protocol):
         """Name and version of the estimator."""
 
     def __call__(self, image: Image, camera: Camera, stamp: float, /) -> People:
-        """Return everyone in an image."""
+        """Return all people in an image."""
 
     def meshes(self, people: People) -> Array:
         """Return the meshes (N, V, 3) of everyone in `people`."""
@@ -63,7 +63,7 @@ class LandmarkSource(Protocol):
 
     @property
     def landmarks(self) -> Sequence[PersonLandmarks]:
-        """The landmarks of everyone estimated in the last image, in any order."""
+        """The landmarks of all people estimated in the last image, in any order."""
 
 
 class PipelineMethod:

@@ -71,7 +71,7 @@ class _Case:
         self.badness = badness
 
     def tile(self, labels: LabelledPictures) -> Image:
-        """Return the surroundings of the person, with everyone's boxes and keypoints."""
+        """Return the surroundings of the person, with all boxes and keypoints."""
         labelled = labels.pictures[self._result.index]
         canvas = _Canvas(read_picture(labelled), self._box)
         for person in self._result.people:

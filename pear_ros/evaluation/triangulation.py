@@ -48,7 +48,7 @@ class Triangulated:
 def triangulate(
     cameras: Sequence[CalibratedCamera], people: Sequence[Sequence[Doubles]]
 ) -> list[Triangulated]:
-    """Return everyone who is seen by two views or more at one moment.
+    """Return all people who are seen by two views or more at one moment.
 
     `people`: for each camera the joints (J, 2) of each person, pixels; NaN: unknown.
     """
@@ -176,7 +176,7 @@ def _extent(pixels: Doubles) -> float:
 
 @dataclass(frozen=True)
 class TriangulatedClip:
-    """Everyone over time, as their views show them."""
+    """All people over time, as their views show them."""
 
     joints: Doubles
     """(F, P, J, 3) in the world, metres; NaN: unknown."""
@@ -187,7 +187,7 @@ class TriangulatedClip:
 def triangulate_clip(
     cameras: Sequence[CalibratedCamera], moments: Sequence[Sequence[Sequence[Doubles]]]
 ) -> TriangulatedClip:
-    """Return everyone over time; people of successive moments are the same where nearest.
+    """Return all people over time; people of successive moments are the same where nearest.
 
     `moments`: for each moment what `triangulate` takes. People who are there in less than a tenth
     of the moments are left out.

@@ -18,7 +18,7 @@ _MIN_DEPTH = 0.4
 _EDGE = 0.02
 """Distance to the image's edge, over the image's side, below which the edge cuts the box off."""
 _SHOULDER_WIDTH = 0.5
-"""Width of somebody of whom the box shows a part, metres: that of the shoulders with the arms."""
+"""Width of a person of whom the box shows a part, metres: that of the shoulders with the arms."""
 _ARM_ANGLE = 1.2
 """Angle by which arms are lowered from the T-pose, radians."""
 

@@ -22,7 +22,7 @@ _MIN_DETECTED_COASTING_TIME = 0.5
 search every image."""
 _CERTAIN_SCORE = 0.5
 """Score of a detection from which on it alone is enough for this. Others, which the first image of
-a video may have, are confirmed by the next search or are nobody."""
+a video may have, are confirmed by the next search or are no people."""
 _MAX_UNCERTAIN_TIME = 0.25
 """Seconds within which this search has to be."""
 _MAX_REGION_MISSES = 2
