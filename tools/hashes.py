@@ -24,7 +24,7 @@ _PIN = re.compile(r"([A-Za-z0-9._-]+)==([^\s;]+)\s*(;.*)?")
 
 
 def main() -> None:
-    """Print requirements with their hashes, or write the hashes anew."""
+    """Print requirements with their hashes, or write all hashes again."""
     parser = argparse.ArgumentParser(description="Hashes of the pinned Python packages.")
     parser.add_argument("--write", action="store_true", help="write requirements/hashes.txt")
     parser.add_argument("files", type=Path, nargs="+", metavar="FILE")

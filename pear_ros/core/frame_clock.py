@@ -7,7 +7,7 @@ The rule, for live images and for those of bags, whose arrival is their recordin
 - A stamp that is repeated, or comes late and fills a gap, is a moment after the one before.
 - Stamps that jump forwards alone, as when a clock is set, are followed from there on; time goes on
   by the arrival.
-- Stamps that jump backwards, as when a bag loops, begin anew: all tracks are reset.
+- Stamps that jump backwards, as when a bag loops, reset all tracks.
 - While stamps stand still, or alternate between several clocks, time goes on by the arrival.
 """
 

@@ -69,7 +69,7 @@ class _RegionState:
     stamp: float = -math.inf
     """Stamp of the last fit, seconds."""
     looks: int = 0
-    """Looks in vain at a detected person since the body was read; 0: it was read."""
+    """Looks at a detected person without success since the body was read; 0: it was read."""
     waited: int = 0
     """Images since the last of these looks."""
 

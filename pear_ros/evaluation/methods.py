@@ -49,7 +49,7 @@ class PeoplePipeline(Protocol):
         """Return all people in an image."""
 
     def meshes(self, people: People) -> Array:
-        """Return the meshes (N, V, 3) of everyone in `people`."""
+        """Return the meshes (N, V, 3) of all people in `people`."""
 
     def reset(self) -> None:
         """Forget earlier images."""

@@ -67,7 +67,7 @@ def cut(person: SyntheticPerson, edge: str, share: float = 0.4) -> tuple[Image, 
 
 
 @pytest.mark.parametrize("edge", ["left", "right", "top", "bottom"])
-def test_somebody_whom_an_edge_cuts_off_is_found_in_place(
+def test_person_whom_an_edge_cuts_off_is_found_in_place(
     estimator: LandmarkEstimator, person: SyntheticPerson, edge: str
 ) -> None:
     image, camera, box = cut(person, edge, 0.1 if edge == "top" else 0.4)
@@ -115,7 +115,7 @@ def hidden(person: SyntheticPerson) -> Image:
     return image
 
 
-def test_somebody_behind_a_board_is_published_as_detected(
+def test_person_behind_a_board_is_published_as_detected(
     estimator: LandmarkEstimator, person: SyntheticPerson
 ) -> None:
     pipeline = Pipeline(estimator, NoDetector())
@@ -155,7 +155,7 @@ def test_body_that_cannot_be_read_is_looked_for_in_every_third_image_without_a_d
     assert found == [False, False, True, True]
 
 
-def test_somebody_behind_a_table_is_read_above_it(
+def test_person_behind_a_table_is_read_above_it(
     estimator: LandmarkEstimator, person: SyntheticPerson
 ) -> None:
     box = box_of(person)

@@ -170,7 +170,7 @@ def test_keypoints_turn_with_the_body() -> None:
 
 
 def test_boxes_end_at_the_edge_of_the_image() -> None:
-    """Of somebody near the camera most is below the image; labels show what is in it."""
+    """Of a person near the camera most is below the image; labels show what is in it."""
     near = dataclasses.replace(person(t_pose()), box=np.float32([-100.0, 50.0, 900.0, 5000.0]))
     edges = found_person(near, CAMERA).box
     np.testing.assert_allclose(edges, [0.0, 50.0, CAMERA.width, CAMERA.height])

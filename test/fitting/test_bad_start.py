@@ -19,7 +19,7 @@ CAMERA = Camera(640, 480, 550.0, 550.0, 320.0, 240.0)
 
 
 def upright(fitter: BodyFitter) -> PoseLandmarks:
-    """Landmarks of somebody upright at 3 metres who faces the camera."""
+    """Landmarks of a person upright at 3 metres who faces the camera."""
     state = BodyState(fitter._rest, np.zeros(10, np.float32), np.float32([0.0, 0.2, 3.0]))
     points = fitter._skeleton.points(fitter._skeleton.pose(state), fitter._points)
     image = np.column_stack([CAMERA.project(points), np.zeros(33)]).astype(np.float32)

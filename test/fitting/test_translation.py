@@ -46,7 +46,7 @@ def test_translation_inverts_projection(transl: tuple[float, float, float]) -> N
     np.testing.assert_allclose(found, transl, atol=2e-4 * transl[2])
 
 
-def test_translation_of_somebody_who_reaches_towards_the_camera() -> None:
+def test_translation_of_a_person_who_reaches_towards_the_camera() -> None:
     points = landmarks_of(Rotation.from_euler("y", 80, degrees=True))
     transl = np.array([0.1, 0.2, 0.15], np.float32) - [0.0, 0.0, points[:, 2].min()]
     found = fit_translation(points, CAMERA.project(points + transl), np.ones(33), CAMERA)

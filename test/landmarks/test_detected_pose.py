@@ -143,7 +143,7 @@ def test_read_pose_tries_a_longer_body_until_landmarks_fill_the_box() -> None:
 def person_of(
     body: float, scale: float = 300.0, x: float = 320.0, y: float = 100.0
 ) -> PoseLandmarks:
-    """Landmarks of somebody upright, with a head of `scale` pixels per metre and a body of `body`
+    """Landmarks of a person upright, with a head of `scale` pixels per metre and a body of `body`
     times that; x and y are those of the nose."""
     at = np.zeros((NUM_POSE, 2), np.float32)
     for name, place in {

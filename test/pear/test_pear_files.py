@@ -248,7 +248,7 @@ def test_the_cache_is_what_is_read(pear_folder: Path) -> None:
 
 
 @pytest.mark.parametrize("harm", ["cut", "other key", "objects", "no npz"])
-def test_a_broken_cache_is_made_anew(pear_folder: Path, harm: str) -> None:
+def test_a_broken_cache_is_made_again(pear_folder: Path, harm: str) -> None:
     smplx, _ = load(pear_folder)
     (cache,) = caches(pear_folder)
     size = cache.stat().st_size

@@ -79,7 +79,7 @@ def test_what_no_graph_can_hold_is_found(gpu: FakeGpu, mistake: Callable[[Tensor
         graphs(mistake).record(1)
 
 
-def test_numbers_that_are_not_computed_anew_are_found(gpu: FakeGpu) -> None:
+def test_numbers_that_are_not_computed_again_are_found(gpu: FakeGpu) -> None:
     """The fake notices what a graph would get wrong."""
     kept: list[Tensor] = []
 

@@ -85,7 +85,7 @@ def test_stamps_that_stand_still_give_way_to_recording_times(
     assert printed.err.count("stand still") == 1
 
 
-def test_two_clocks_do_not_begin_tracks_anew(play: Play) -> None:
+def test_two_clocks_do_not_reset_tracks(play: Play) -> None:
     ahead = 3_600_000_000_000
     messages = [(IMAGE, k * PERIOD, raw(picture(0), k * PERIOD + k % 2 * ahead)) for k in range(40)]
     code, pipeline, _ = play(messages)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // CUDA's runtime and driver on the host's memory, as far as pear_ros calls them, for tests without a
-// GPU. Work is done when somebody waits for it and not before; a capture records and runs nothing; a
+// GPU. Work is done when a thread waits for it and not before; a capture records and runs nothing; a
 // graph keeps the addresses that it was captured with; memory is only what was asked for, and new
 // memory is full of rubbish; while a stream is captured, nothing may wait or allocate; an access
 // beside any memory is an error that never goes away.
