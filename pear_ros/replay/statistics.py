@@ -73,6 +73,20 @@ class ReplayStatistics:
     def loads(cls, text: str) -> ReplayStatistics | None:
         """Return the statistics that `dumps` wrote as this `text`; None for any other text."""
         try:
-            return cls(**json.loads(text))
-        except (ValueError, TypeError):
+            found = cls(**json.loads(text))
+        except (ValueError, TypeError, RecursionError):
             return None
+        return found if _is_of_its_types(found) else None
+
+
+def _is_of_its_types(found: ReplayStatistics) -> bool:
+    """Return whether the fields are as they are declared, which a text of others may not be."""
+    values = vars(found)
+    if any(type(value) is not type(values[name]) for name, value in vars(type(found)()).items()):
+        return False
+    counts = [value for value in values.values() if isinstance(value, int)]
+    for causes in (found.refused, found.incomplete, found.odd):
+        counts += causes.values()
+    return all(type(count) is int for count in counts) and all(
+        isinstance(name, str) for name in found.ids
+    )

@@ -231,3 +231,21 @@ def test_stamps_of_zero_are_matched_by_recording_time() -> None:
     ]
     apart = [abs(one.companions["boxes"].time - one.image.time) for one in frames]
     assert len(apart) == 20 and max(apart) <= 60
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"images": "3"}',
+        '{"images": null}',
+        '{"ids": [1]}',
+        '{"ids": "h1"}',
+        '{"refused": {"corrupt": "1"}}',
+        '{"odd": []}',
+        '{"other": 1}',
+        "[" * 100_000,
+        "3",
+    ],
+)
+def test_summary_of_others_is_none(text: str) -> None:
+    assert ReplayStatistics.loads(text) is None
