@@ -44,6 +44,19 @@ class ReplayStatistics:
         most = max(causes, key=counts.__getitem__, default="")
         return most if most and 2 * counts[most] > self.with_results else ""
 
+    @property
+    def is_sound(self) -> bool:
+        """Whether all fields are of their types, which may be wrong in a file of others."""
+        values, own = vars(self), vars(ReplayStatistics())
+        if any(type(values.get(name)) is not type(value) for name, value in own.items()):
+            return False
+        counts = [value for value in values.values() if isinstance(value, int)]
+        for causes in (self.refused, self.incomplete, self.odd):
+            counts += causes.values()
+        return all(type(count) is int for count in counts) and all(
+            isinstance(name, str) for name in self.ids
+        )
+
     def add_people(self, ids: Sequence[str]) -> None:
         """Count an image with results, in which people with these `ids` are present."""
         self.with_results += 1
@@ -76,17 +89,4 @@ class ReplayStatistics:
             found = cls(**json.loads(text))
         except (ValueError, TypeError, RecursionError):
             return None
-        return found if _is_of_its_types(found) else None
-
-
-def _is_of_its_types(found: ReplayStatistics) -> bool:
-    """Return whether the fields are as they are declared, which a text of others may not be."""
-    values = vars(found)
-    if any(type(value) is not type(values[name]) for name, value in vars(type(found)()).items()):
-        return False
-    counts = [value for value in values.values() if isinstance(value, int)]
-    for causes in (found.refused, found.incomplete, found.odd):
-        counts += causes.values()
-    return all(type(count) is int for count in counts) and all(
-        isinstance(name, str) for name in found.ids
-    )
+        return found if found.is_sound else None

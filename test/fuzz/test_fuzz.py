@@ -7,6 +7,7 @@ time allows, each of them with a limit of time.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 import json
@@ -16,7 +17,7 @@ import struct
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -40,10 +41,12 @@ from pear_ros.bags.topic import BagError
 from pear_ros.bags.unfinished import SNAPSHOT, UNFINISHED, ResumeError
 from pear_ros.body.array_files import read_npy, read_npz
 from pear_ros.body.model_files import load_smplx
+from pear_ros.core.frame_clock import FrameClock
 from pear_ros.core.parameters import Parameters
 from pear_ros.export.run_file import read_run_file
 from pear_ros.export.tracks import ResultsError
 from pear_ros.pear.unpickle import load_pickle
+from pear_ros.replay.in_threads import replay_in_threads
 from pear_ros.replay.statistics import ReplayStatistics
 from pear_ros.ros.conversion.encodings import ENCODINGS
 from pear_ros.ros.conversion.frame_input import (
@@ -58,6 +61,9 @@ from pear_ros.ros.conversion.lenses import lens_name
 from testing.image_bags import START, TYPES, camera_info, header, raw, write_bag
 from testing.mcap_records import channel, chunk, indexed, mcap, message, schema
 from testing.mutations import for_want_of_memory, memory_limit, mutated
+from testing.replaying import Stopped, replayed
+from testing.replaying import recorded as recorded_images
+from testing.tiny_pipeline import TinyPipeline
 
 MEGABYTES = 1000
 FUZZED = settings(
@@ -279,6 +285,20 @@ def test_depth(image: SimpleNamespace) -> None:
         assert not (metres <= 0.0).any() and not np.isinf(metres).any()
 
 
+STAMPS = st.builds(lambda s, ns: s * 10**9 + ns, NUMBERS, st.integers(0, 2**32 - 1))
+
+
+@FUZZED
+@given(st.lists(st.tuples(STAMPS, st.integers(0, 2**62)), max_size=20))
+def test_times(times: list[tuple[int, int]]) -> None:
+    clock, last = FrameClock(), -math.inf
+    for stamp, arrival in times:
+        tick = clock(stamp, arrival)
+        assert math.isfinite(tick.time)
+        assert tick.reset or tick.time > last
+        last = tick.time
+
+
 # Bags
 
 KIND = "std_msgs/msg/Header"
@@ -442,7 +462,92 @@ def test_arrays_of_models(content: bytes) -> None:
             read_run_file(path)
 
 
+@cache
+def checkpoints() -> tuple[bytes, ...]:
+    """Files of torch.save and of safetensors with the layout of PEAR's checkpoint, but small."""
+    import torch
+    from safetensors.torch import save
+
+    parts = {
+        "backbone": {"pos_embed": torch.ones(1, 5, 64), "blocks.0.norm1.weight": torch.ones(64)},
+        "head": {"init_cam": torch.ones(1, 3)},
+    }
+    files = [io.BytesIO(), io.BytesIO()]
+    torch.save(parts, files[0])
+    torch.save({**parts, "head": torch.nn.Parameter(torch.ones(3))}, files[1])
+    named = {f"{part}.{key}": value for part, of in parts.items() for key, value in of.items()}
+    return (*(file.getvalue() for file in files), save(named))
+
+
+@FUZZED
+@given(st.deferred(lambda: mutated(*checkpoints())))
+def test_checkpoint(content: bytes) -> None:
+    pytest.importorskip("torch", reason="checkpoints are read by torch")
+    from pear_ros.pear.checkpoint import CheckpointError, load_checkpoint
+
+    with file_of(content, "odd.pt") as path, refused_with(CheckpointError):
+        load_checkpoint(path)
+
+
 # State of replay
+
+
+def forged_states(content: bytes) -> st.SearchStrategy[bytes]:
+    """Snapshots of a replay in which one value is another: `content` is that of a genuine one."""
+    end = 8 + struct.unpack_from("<Q", content)[0]
+    whole = json.loads(content[8:end])
+    paths = list(_paths(whole))
+
+    def forged(case: tuple[tuple[Any, ...], Any]) -> bytes:
+        path, value = case
+        copy = json.loads(content[8:end])
+        place = copy
+        for key in path[:-1]:
+            place = place[key]
+        place[path[-1]] = value
+        text = json.dumps(copy).encode()
+        return signed(struct.pack("<Q", len(text)) + text + content[end:])
+
+    return st.tuples(st.sampled_from(paths), JSON).map(forged)
+
+
+def _paths(tree: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """Yield the path of each value in a tree of JSON."""
+    for key, value in tree.items() if isinstance(tree, dict) else enumerate(tree):
+        yield (*path, key)
+        if isinstance(value, (dict, list)):
+            yield from _paths(value, (*path, key))
+
+
+def run_with(pipeline: TinyPipeline) -> Any:
+    return partial(replay_in_threads, build=lambda _, count: [pipeline] * count)
+
+
+@cache
+def stopped_replay() -> tuple[dict[str, bytes], bytes]:
+    """The files of a bag that is replayed, and of its unfinished results, by relative path."""
+    with tempfile.TemporaryDirectory() as folder:
+        source = write_bag(Path(folder, "bag"), recorded_images())
+        with contextlib.suppress(KeyboardInterrupt):
+            replayed([source], Path(folder, "out"), run_with(Stopped()))
+        files = {
+            str(path.relative_to(folder)): path.read_bytes()
+            for path in Path(folder).rglob("*")
+            if path.is_file()
+        }
+    return files, files[f"out/{UNFINISHED}/{SNAPSHOT}"][len(MAGIC) + 32 :]
+
+
+@FUZZED
+@given(st.deferred(lambda: forged_states(stopped_replay()[1])))
+def test_resumed_replay(snapshot: bytes) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        for name, content in stopped_replay()[0].items():
+            path = Path(folder, name)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(snapshot if path.name == SNAPSHOT else content)
+        run = run_with(TinyPipeline())
+        assert replayed([Path(folder, "bag")], Path(folder, "out"), run).code in (0, 1)
 
 
 def signed(content: bytes) -> bytes:
