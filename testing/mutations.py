@@ -70,8 +70,9 @@ def memory_limit(megabytes: int) -> Iterator[None]:
 
 def for_want_of_memory(error: BaseException | None) -> bool:
     """Return whether an exception was raised, maybe indirectly, as memory was refused."""
+    texts = ("Insufficient memory", "allocate memory")  # of OpenCV and of torch
     while error is not None:
-        if isinstance(error, MemoryError) or "Insufficient memory" in str(error):
+        if isinstance(error, MemoryError) or any(text in str(error) for text in texts):
             return True
         error = error.__cause__ or error.__context__
     return False
