@@ -32,6 +32,8 @@ from hypothesis import strategies as st
 from rosbags.rosbag2 import StoragePlugin
 from scipy import sparse
 
+pytest.importorskip("rclpy", reason="replay and conversion of messages need ROS 2")
+
 from pear_ros.bags.bag import METADATA, Bag, find_bags
 from pear_ros.bags.definitions import types_of
 from pear_ros.bags.parts import custom_data
