@@ -3,7 +3,7 @@
 
 PYTHON ?= python3# 3.10 to 3.14
 ROS ?=# kilted or jazzy: which ROS 2 to install where none is sourced
-ARGS ?=# passed on to the demo and to pytest
+ARGS ?=# passed on to the demo, to pytest and to fuzz
 SET ?= testing/parity/set_a# folder of parity fixtures
 DTYPE ?= float32# or float64: the precision of make parity
 
@@ -13,13 +13,14 @@ SETUP = $(PYTHON) -m tools.setup_environment $(if $(ROS),--ros $(ROS))
 # With a sourced ROS 2, .venv is a workspace on top of it; with wheels it needs no environment.
 IN_VENV = $(if $(AMENT_PREFIX_PATH),. .venv/local_setup.sh &&) PATH="$(CURDIR)/.venv/bin:$$PATH"
 
-.PHONY: help setup demo test test-humble test-jazzy test-lyrical docs parity bench bench-gpu audit clean lock
+.PHONY: help setup demo test test-humble test-jazzy test-lyrical fuzz docs parity bench bench-gpu audit clean lock
 
 help:
 	@echo 'make demo    run the node on a real video: overlay video, contact sheet, bag'
 	@echo 'make test    check style, types and behaviour'
 	@echo 'make test-humble, test-jazzy, test-lyrical'
 	@echo '             check behaviour with the libraries of Ubuntu 22.04, 24.04, 26.04'
+	@echo 'make fuzz    look for input that is not refused as it should be, ten minutes'
 	@echo 'make docs    make the site of the documentation: docs/_build/html'
 	@echo 'make parity  compare with outputs of the original PEAR at full size'
 	@echo 'make bench   measure speed and accuracy, without a GPU'
@@ -54,6 +55,11 @@ define test_on_ubuntu
 		$$python -m tools.setup_ubuntu $(1) --ros $(2)
 	PATH="$(CURDIR)/$(@:test-%=.venv-%)/bin:$$PATH" python -m pytest $(ARGS)
 endef
+
+# ARGS are those of testing.fuzz (--seconds, --seed) and of pytest.
+fuzz:
+	@$(SETUP) --test
+	$(IN_VENV) python -m testing.fuzz $(ARGS)
 
 docs:
 	@$(SETUP) --docs

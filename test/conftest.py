@@ -16,8 +16,9 @@ import pytest
 if TYPE_CHECKING:
     from testing.ros_bench import Bench
 
-# No timed tests: a busy machine is not a failure.
+# No timed tests: a busy machine is not a failure. `make fuzz` looks for input that takes for ever.
 hypothesis.settings.register_profile("pear", deadline=None)
+hypothesis.settings.register_profile("fuzz", deadline=20_000, max_examples=5_000)
 hypothesis.settings.load_profile("pear")
 
 # Isolates tests with real nodes from other ROS systems, and from other runs of these tests.

@@ -3,11 +3,12 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import math
 import zipfile
-import zlib
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
@@ -18,11 +19,6 @@ Arrays = dict[str, npt.NDArray[Any]]
 Shape = tuple[int | None, ...]
 """Expected sizes along the axes; None: any size."""
 
-_DAMAGED = (
-    *(ValueError, EOFError, KeyError, OverflowError, NotImplementedError, RuntimeError),
-    *(zipfile.BadZipFile, zlib.error),
-)
-"""What a damaged or forged file raises, such as one that asks for a password."""
 _MAX_ARRAY = 1 << 31
 """Bytes of the largest array that is read; the largest of SMPL-X has an eighth."""
 _HEADER = 1 << 14
@@ -36,14 +32,12 @@ def read_npz(path: Path, names: Collection[str], what: str) -> Arrays:
     is damaged or an array is missing, OSError when it cannot be read.
     """
     _refuse_foreign(path, what)
-    try:
+    with _refused(path, "npz"):
         with path.open("rb") as file:
             check_npz(file, names)
         with np.load(path, allow_pickle=False) as data:
             found = set(data.files)
             arrays = {name: data[name] for name in names if name in found}
-    except _DAMAGED as error:
-        raise ValueError(f"{path} is damaged or not an npz file of numbers") from error
     require_names(path, arrays, names, what)
     return arrays
 
@@ -54,14 +48,12 @@ def read_npy(path: Path, what: str) -> npt.NDArray[Any]:
     Raises ValueError, in one sentence, when the file is damaged, OSError when it cannot be read.
     """
     _refuse_foreign(path, what)
-    try:
+    with _refused(path, "npy"):
         with path.open("rb") as file:
             if not zipfile.is_zipfile(file):
                 file.seek(0)
                 _check_npy(file.read(_HEADER), path.stat().st_size)
         array = np.load(path, allow_pickle=False)
-    except _DAMAGED as error:
-        raise ValueError(f"{path} is damaged or not an npy file of numbers") from error
     if not isinstance(array, np.ndarray):
         raise ValueError(f"{path} is not {what}: it is an npz file, not an npy file")
     return array
@@ -146,6 +138,19 @@ def foreign_content(start: bytes) -> str | None:
     if start.lstrip().startswith(b"<"):
         return "a web page"
     return None
+
+
+@contextmanager
+def _refused(path: Path, kind: str) -> Iterator[None]:
+    """Raise ValueError, in one sentence, where reading `path` fails by what it holds."""
+    try:
+        yield
+    except Exception as error:  # What a damaged file raises depends on the damage.
+        # A place before the file's beginning, as a forged directory of an archive names one, is an
+        # error of the system, too.
+        if isinstance(error, OSError) and error.errno != errno.EINVAL:
+            raise
+        raise ValueError(f"{path} is damaged or not an {kind} file of numbers") from error
 
 
 def _refuse_foreign(path: Path, what: str) -> None:

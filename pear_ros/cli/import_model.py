@@ -18,6 +18,7 @@ from pear_ros.body.flame import NUM_EXPRESSION, NUM_SHAPE, FlameModel
 from pear_ros.body.model_files import relaxed_hands
 from pear_ros.core.camera import Camera
 from pear_ros.core.people import SMPLX_JOINT_NAMES, Array, Image
+from pear_ros.io.output_files import replaced
 from pear_ros.pear.cache import cache_file
 from pear_ros.pear.crop import Crops
 from pear_ros.pear.files import (
@@ -173,7 +174,8 @@ def _write_picture(path: Path, body: EhmBody, smplx: BodyModel, flame: FlameMode
         ]
     )
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(cv2.imencode(".png", picture)[1].tobytes())
+    with replaced(path) as file:
+        file.write(cv2.imencode(".png", picture)[1].tobytes())
     print(f"Picture: {path.absolute()}")
 
 

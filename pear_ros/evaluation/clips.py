@@ -18,6 +18,7 @@ from pear_ros.evaluation.arrays import ARRAYS
 from pear_ros.evaluation.calibrations import CalibratedCamera
 from pear_ros.evaluation.keypoint_names import COCO_KEYPOINTS
 from pear_ros.evaluation.labels import Doubles, LabelError
+from pear_ros.io.output_files import replaced
 
 _OPTIONAL = {"distortion", "orientation", "vertices"}
 
@@ -106,9 +107,10 @@ def write_clip(file: Path, clip: Clip) -> None:
             row[: len(camera.distortion.coefficients)] = camera.distortion.coefficients
     if coefficients.any():
         arrays["distortion"] = coefficients
-    np.savez_compressed(
-        file, **{name: value for name, value in arrays.items() if value is not None}
-    )
+    with replaced(file) as content:
+        np.savez_compressed(
+            content, **{name: value for name, value in arrays.items() if value is not None}
+        )
 
 
 def _arrays(file: Path) -> dict[str, Any]:

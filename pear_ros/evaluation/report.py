@@ -12,6 +12,7 @@ from typing import Any
 
 from pear_ros import __version__
 from pear_ros.evaluation.figures import Figure, Figures
+from pear_ros.io.output_files import write_text
 
 _NAME_WIDTH = 46
 
@@ -72,8 +73,8 @@ class Report:
     def save(self, folder: Path) -> tuple[Path, Path]:
         """Write report.md and report.json into `folder`; return their paths."""
         markdown, data = folder / "report.md", folder / "report.json"
-        markdown.write_text(self.as_markdown())
-        data.write_text(self.as_json())
+        write_text(markdown, self.as_markdown())
+        write_text(data, self.as_json())
         return markdown, data
 
     def _headings(self) -> list[str]:

@@ -16,6 +16,7 @@ import numpy as np
 
 from pear_ros.core.log import get_logger
 from pear_ros.core.people import Image
+from pear_ros.io.output_files import Draft, naming
 
 _logger = get_logger(__name__)
 
@@ -185,7 +186,8 @@ def _upright(frame: av.VideoFrame) -> Image:
 class VideoWriter:
     """A writer of H.264 video (mp4, yuv420p) that players and browsers open; a context manager.
 
-    Frames keep their stamps, so the video plays at the speed of its source.
+    Frames keep their stamps, so the video plays at the speed of its source. The file gets its name
+    when it is complete; one of that name, or a link, is replaced.
     """
 
     _TICKS = 90_000
@@ -198,16 +200,20 @@ class VideoWriter:
         self._rate = Fraction(frame_rate or 30.0).limit_denominator(1001)
         self._last = -1
         self._stream: Any = None
+        self._path = path
         try:
-            path.open("wb").close()  # PyAV would raise only at the first frame
+            self._draft = Draft(path)
         except OSError as error:
             raise VideoError(f"{path} cannot be written: {error.strerror}") from error
-        self._container = av.open(str(path), "w", options={"movflags": "faststart"})
+        self._container = av.open(
+            str(self._draft.path), "w", format="mp4", options={"movflags": "faststart"}
+        )
 
     def write(self, stamp_seconds: float, image: Image) -> None:
         """Append an image (H, W, 3) uint8 BGR; all images have one size, odd sizes are padded.
 
-        Raises VideoError where this build of PyAV has no H.264 encoder.
+        Raises VideoError where this build of PyAV has no H.264 encoder, OSError, which names the
+        file, where it cannot be written.
         """
         height, width = image.shape[:2]
         even: Any = cv2.copyMakeBorder(image, 0, height % 2, 0, width % 2, cv2.BORDER_REPLICATE)
@@ -216,7 +222,8 @@ class VideoWriter:
         frame = av.VideoFrame.from_ndarray(even, format="bgr24")
         frame.time_base = Fraction(1, self._TICKS)
         frame.pts = self._last = max(self._last + 1, round(stamp_seconds * self._TICKS))
-        self._container.mux(self._stream.encode(frame))
+        with naming(self._path):
+            self._container.mux(self._stream.encode(frame))
 
     def _add_stream(self, height: int, width: int) -> Any:
         try:
@@ -232,10 +239,18 @@ class VideoWriter:
         return stream
 
     def close(self) -> None:
-        """Write the encoder's buffered frames and complete the file."""
-        if self._stream is not None:
-            self._container.mux(self._stream.encode(None))
-        self._container.close()
+        """Write the encoder's buffered frames and complete the file.
+
+        Raises OSError, which names the file, where it cannot be written.
+        """
+        try:
+            with naming(self._path), self._container:
+                if self._stream is not None:
+                    self._container.mux(self._stream.encode(None))
+        except BaseException:
+            self._draft.discard()
+            raise
+        self._draft.keep()
 
     def __enter__(self) -> VideoWriter:
         return self
@@ -246,4 +261,12 @@ class VideoWriter:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self.close()
+        if error is None:
+            self.close()
+            return
+        try:
+            self._container.close()
+        except OSError:
+            _logger.debug("The video that is discarded could not be completed", exc_info=True)
+        finally:
+            self._draft.discard()

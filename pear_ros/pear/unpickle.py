@@ -19,7 +19,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy import sparse
 
 from pear_ros.body.array_files import foreign_content
 
@@ -131,7 +130,7 @@ _LENGTHS = {
 }
 """Bytes of the length before an argument of variable length, by pickletools' number for it."""
 _MAX_BYTES = 1 << 31
-_MAX_MATRIX = 1 << 28
+_MAX_MATRIX = 1 << 24
 """Numbers of the largest sparse matrix that is made dense; FLAME's have 25,000."""
 _ALLOWED = re.compile(
     r"numpy\.(ndarray|dtype)"
@@ -236,14 +235,35 @@ class _Reader:
     def _matrix(self, kind: str, state: Any) -> npt.NDArray[Any]:
         """A sparse matrix, made dense."""
         data, indices, indptr = (self.read(state[key]) for key in ("data", "indices", "indptr"))
-        shape = self.read(state["_shape"] if "_shape" in state else state["shape"])
-        if math.prod(int(length) for length in shape) > _MAX_MATRIX:
-            raise ValueError("a sparse matrix is too large")
-        make = sparse.csc_array if kind.startswith("csc") else sparse.csr_array
-        matrix = make((data, indices, indptr), shape=shape)
-        matrix.check_format(full_check=True)
-        dense: npt.NDArray[Any] = matrix.toarray()
-        return dense
+        shape = tuple(map(int, self.read(state["_shape"] if "_shape" in state else state["shape"])))
+        if len(shape) != 2 or min(shape) < 0 or math.prod(shape) > _MAX_MATRIX:
+            raise ValueError("a sparse matrix is of no size that any model has")
+        if kind.startswith("csc"):
+            return _dense(data, indices, indptr, shape[::-1]).T
+        return _dense(data, indices, indptr, shape)
+
+
+def _dense(
+    data: npt.NDArray[Any],
+    columns: npt.NDArray[Any],
+    starts: npt.NDArray[Any],
+    shape: tuple[int, int],
+) -> npt.NDArray[Any]:
+    """Return the matrix of `shape` with the numbers `data` in `columns`; row n begins at starts[n].
+
+    SciPy is not asked, since it writes beyond its memory where the file is forged.
+    """
+    if starts.dtype.kind not in "iu" or columns.dtype.kind not in "iu":
+        raise ValueError("the places in a sparse matrix are no whole numbers")
+    counts = np.diff(starts.astype(np.int64))
+    if starts.shape != (shape[0] + 1,) or starts[0] != 0 or counts.min(initial=0) < 0:
+        raise ValueError("the rows of a sparse matrix are damaged")
+    used = int(counts.sum())
+    if used > min(data.size, columns.size) or columns[:used].min(initial=0) < 0:
+        raise ValueError("the columns of a sparse matrix are damaged")
+    dense = np.zeros(shape, data.dtype.newbyteorder("="))
+    np.add.at(dense, (np.repeat(np.arange(shape[0]), counts), columns[:used]), data[:used])
+    return dense
 
 
 def _number_type(note: Any) -> np.dtype[Any] | None:

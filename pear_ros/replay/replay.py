@@ -13,10 +13,13 @@ from typing import TYPE_CHECKING, Any
 from pear_ros.bags.bag import Bag
 from pear_ros.bags.chunks import CHUNK_NUMBER, chunk_folder
 from pear_ros.bags.resumable import ResumableBag
+from pear_ros.bags.snapshot import SnapshotError
 from pear_ros.bags.topic import BagError, Message
+from pear_ros.bags.unfinished import ResumeError
 from pear_ros.core.bounded_counts import count
 from pear_ros.core.parameters import Parameters
 from pear_ros.core.people import TrackingState
+from pear_ros.core.quoting import plain
 from pear_ros.replay.frames import Refusal, ReplayFrame
 from pear_ros.replay.options import ReplayOptions, fingerprint_of, versions_of
 from pear_ros.replay.reader import TimeRangeReader, copied_topics
@@ -76,6 +79,8 @@ class Replay:
         warning of each cause.
         """
         self._source = source
+        self._folder = folder
+        self._resumed = False
         self._options = source.options
         self._pipeline = pipeline
         self._warn = warn
@@ -120,14 +125,23 @@ class Replay:
         Raises ResumeError if the folder has other content.
         """
         state = self._output.resume()
-        if state is not None:
+        if state is None:
+            return self.statistics.images
+        self._resumed = True
+        try:
+            if not isinstance(state, _State) or not state.statistics.is_sound:
+                raise TypeError("it holds something else")
             self._restore(state)
+        except Exception as error:
+            self._output.abandon()
+            raise self._unusable(error) from error
         return self.statistics.images
 
     def run(self) -> Generator[int, None, None]:
         """Replay what is left, yielding the number of each image when it is done.
 
-        Raises BagError if there is no image, OSError if the bag cannot be written.
+        Raises BagError if there is no image, OSError if the bag cannot be written, ResumeError if
+        the state of an interrupted run cannot be used.
         """
         whole = self._options.chunk is None
         try:
@@ -140,8 +154,21 @@ class Replay:
                 raise BagError(f"{self._source.bag.path} has no image on {topic} to replay")
             if not self._output.is_empty or not whole:
                 self._output.complete(self.statistics.dumps())
+        except (BagError, ResumeError, SnapshotError, OSError):
+            raise
+        except Exception as error:
+            if not self._resumed:
+                raise
+            raise self._unusable(error) from error
         finally:
             self._output.abandon()
+
+    def _unusable(self, error: Exception) -> ResumeError:
+        """What to raise where a resumed replay fails, as with a snapshot that others changed."""
+        return ResumeError(
+            f"{self._folder} cannot be resumed: the state of its earlier run leads to "
+            f"{type(error).__name__}: {plain(error)}. Give --overwrite to start again"
+        )
 
     def _process_all(self) -> Iterator[int]:
         with closing(self._reader.read(self.statistics.images)) as events:

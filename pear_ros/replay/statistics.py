@@ -44,6 +44,19 @@ class ReplayStatistics:
         most = max(causes, key=counts.__getitem__, default="")
         return most if most and 2 * counts[most] > self.with_results else ""
 
+    @property
+    def is_sound(self) -> bool:
+        """Whether all fields are of their types, which may be wrong in a file of others."""
+        values, own = vars(self), vars(ReplayStatistics())
+        if any(type(values.get(name)) is not type(value) for name, value in own.items()):
+            return False
+        counts = [value for value in values.values() if isinstance(value, int)]
+        for causes in (self.refused, self.incomplete, self.odd):
+            counts += causes.values()
+        return all(type(count) is int for count in counts) and all(
+            isinstance(name, str) for name in self.ids
+        )
+
     def add_people(self, ids: Sequence[str]) -> None:
         """Count an image with results, in which people with these `ids` are present."""
         self.with_results += 1
@@ -73,6 +86,7 @@ class ReplayStatistics:
     def loads(cls, text: str) -> ReplayStatistics | None:
         """Return the statistics that `dumps` wrote as this `text`; None for any other text."""
         try:
-            return cls(**json.loads(text))
-        except (ValueError, TypeError):
+            found = cls(**json.loads(text))
+        except (ValueError, TypeError, RecursionError):
             return None
+        return found if found.is_sound else None

@@ -33,6 +33,13 @@ HUGE = {
     "third version": b"\x93NUMPY\3\0" + (1 << 31).to_bytes(4, "little") + b" " * 50_000,
 }
 
+DAMAGED = {
+    "header of no Python": npy("(3, 3), \0\n (", bytes(72)),
+    "header without a number type": npy("(1,)", bytes(8), "?<8"),
+    "header of brackets": npy("(" * 200, bytes(8)),
+}
+"""What NumPy refuses with errors of Python's parser."""
+
 
 def zipped(content: bytes, compression: int = zipfile.ZIP_DEFLATED) -> bytes:
     file = io.BytesIO()
@@ -90,3 +97,23 @@ def test_ordinary_arrays_are_read(tmp_path: Path, make: Callable[[], Any]) -> No
     array = make()
     np.savez_compressed(tmp_path / "a.npz", a=array)
     np.testing.assert_array_equal(read_npz(tmp_path / "a.npz", ["a"], "a body")["a"], array)
+
+
+@pytest.mark.parametrize("content", DAMAGED.values(), ids=DAMAGED)
+def test_damaged_header_is_a_value_error(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "a.npy").write_bytes(content)
+    with pytest.raises(ValueError, match=r"a\.npy is damaged or not an npy file of numbers"):
+        read_npy(tmp_path / "a.npy", "a model")
+    (tmp_path / "a.npz").write_bytes(zipped(content))
+    with pytest.raises(ValueError, match=r"a\.npz is damaged or not an npz file of numbers"):
+        read_npz(tmp_path / "a.npz", ["a"], "a model")
+
+
+def test_directory_that_names_a_place_before_the_file_is_a_value_error(tmp_path: Path) -> None:
+    content = zipped(npy("(1,)", bytes(8)))
+    end = content.rindex(b"PK\5\6")
+    at = end + 16  # where the directory begins; the first member's place is relative to it
+    later = int.from_bytes(content[at : at + 4], "little") + 1
+    (tmp_path / "a.npz").write_bytes(content[:at] + later.to_bytes(4, "little") + content[at + 4 :])
+    with pytest.raises(ValueError, match=r"a\.npz is damaged or not an npz file of numbers"):
+        read_npz(tmp_path / "a.npz", ["a"], "a model")

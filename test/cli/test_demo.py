@@ -20,7 +20,7 @@ from rclpy.parameter import Parameter
 from rosbags.highlevel import AnyReader
 
 from pear_ros.body import load_open_body
-from pear_ros.cli.demo.command import spinning
+from pear_ros.cli.demo.command import _clear, spinning
 from pear_ros.cli.demo.lockstep import (
     BODY_MODEL,
     HUMANS,
@@ -200,3 +200,15 @@ def test_table_counts_frames_people_and_time() -> None:
 
 def test_table_of_a_demo_without_results() -> None:
     assert "frames dropped        2" in demo_table(2, [], {"/humans": []}, {})
+
+
+def test_demo_clears_links_and_not_what_they_lead_to(tmp_path: Path) -> None:
+    others, folder = tmp_path / "others", tmp_path / "demo"
+    others.mkdir()
+    folder.mkdir()
+    (others / "file").write_text("of others")
+    for name in ("bag", "node.log", "demo.mp4", "table.txt"):
+        (folder / name).symlink_to(others if name == "bag" else others / "file")
+    _clear(folder)
+    assert not list(folder.iterdir())
+    assert (others / "file").read_text() == "of others"

@@ -277,6 +277,31 @@ def test_misused_names_do_nothing(tmp_path: Path, opcodes: str) -> None:
     np.testing.assert_array_equal(later[0], MATRIX, "the next file is read as ever")
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("indptr", [0, 1, 2, 0]),
+        ("indptr", [0, 2, 1, 3]),
+        ("indptr", [-1, 0, 1, 3]),
+        ("indptr", [0, 1, 2, 2**31 - 1]),
+        ("indptr", [0, 1, 3]),
+        ("indices", [0, 1, -1]),
+        ("indices", [0, 1, 3]),
+        ("indices", [0, 1]),
+        ("data", [1.0]),
+    ],
+)
+@pytest.mark.parametrize("kind", [sparse.csc_matrix, sparse.csr_array])
+def test_forged_sparse_matrix_is_refused(
+    tmp_path: Path, kind: Any, name: str, value: list[float]
+) -> None:
+    """SciPy ends the process with some of them."""
+    matrix = kind(np.eye(3))
+    setattr(matrix, name, np.array(value, np.float64 if name == "data" else np.int32))
+    with pytest.raises(ValueError, match="is damaged or not a pickle of arrays"):
+        load_pickle(written(tmp_path, pickle.dumps(matrix)))
+
+
 def test_indices_of_a_sparse_matrix_stay_inside(tmp_path: Path) -> None:
     matrix = sparse.csc_matrix(MATRIX)
     matrix.indices = np.array([0, 1, 10**6, 1], np.int32)[: len(matrix.indices)]

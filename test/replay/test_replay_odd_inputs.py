@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 from collections.abc import Callable
 from functools import partial
 from itertools import pairwise
@@ -17,8 +18,10 @@ pytest.importorskip("rclpy", reason="needs ROS 2")
 
 from pear_ros.bags.bag import Bag
 from pear_ros.bags.matching import Frame, matched
+from pear_ros.bags.snapshot import MAGIC
 from pear_ros.bags.time_range import TimeRange
 from pear_ros.bags.topic import BagError, Message
+from pear_ros.bags.unfinished import SNAPSHOT, UNFINISHED
 from pear_ros.core.camera import IntrinsicsSource
 from pear_ros.core.parameters import Parameters
 from pear_ros.replay.in_threads import replay_in_threads
@@ -231,3 +234,55 @@ def test_stamps_of_zero_are_matched_by_recording_time() -> None:
     ]
     apart = [abs(one.companions["boxes"].time - one.image.time) for one in frames]
     assert len(apart) == 20 and max(apart) <= 60
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"images": "3"}',
+        '{"images": null}',
+        '{"ids": [1]}',
+        '{"ids": "h1"}',
+        '{"refused": {"corrupt": "1"}}',
+        '{"odd": []}',
+        '{"other": 1}',
+        "[" * 100_000,
+        "3",
+    ],
+)
+def test_summary_of_others_is_none(text: str) -> None:
+    assert ReplayStatistics.loads(text) is None
+
+
+@pytest.mark.parametrize(
+    ("found", "forged"),
+    [
+        ('"images":5,', '"images":"5",'),
+        ('"ids":[', '"ids":[1,'),
+        ('"stamp":1700000000400000000', '"stamp":"x"'),
+        ('"arrival":1700000000403000000', '"arrival":null'),
+        ('"pipeline":[1]', '"pipeline":7'),
+        ('"state":{', '"state":[],"x":{'),
+    ],
+)
+def test_state_that_others_changed_ends_with_a_sentence(
+    tmp_path: Path, found: str, forged: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = write_bag(tmp_path / "bag", recorded())
+
+    def replay(pipeline: TinyPipeline) -> int:
+        here = partial(replay_in_threads, build=lambda _, count: [pipeline] * count)
+        return replayed([source], tmp_path / "out", here).code
+
+    assert replay(Stopped()) == 130
+    snapshot = tmp_path / "out" / UNFINISHED / SNAPSHOT
+    content = snapshot.read_bytes()[len(MAGIC) + 32 :]
+    end = 8 + int.from_bytes(content[:8], "little")
+    tree = content[8:end].decode()
+    assert found in tree
+    text = tree.replace(found, forged, 1).encode()
+    content = len(text).to_bytes(8, "little") + text + content[end:]
+    snapshot.write_bytes(MAGIC + hashlib.sha256(content).digest() + content)
+    assert replay(TinyPipeline()) == 1
+    (line,) = (one for one in capsys.readouterr().err.splitlines() if "error" in one)
+    assert "--overwrite" in line

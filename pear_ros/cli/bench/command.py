@@ -7,8 +7,6 @@ import os
 import sys
 from pathlib import Path
 
-import cv2
-
 from pear_ros.cli.bench.frames import SourceError, open_frames
 from pear_ros.cli.bench.measure import measure, sender
 from pear_ros.cli.bench.plot import draw_plot
@@ -17,6 +15,7 @@ from pear_ros.core.configuration import EstimatorChoice, EstimatorError
 from pear_ros.estimators.factory import make_estimator
 from pear_ros.io import machine
 from pear_ros.io.downloads import demo_clip
+from pear_ros.io.output_files import write_picture, write_text
 from pear_ros.pipeline import Pipeline
 
 
@@ -42,9 +41,8 @@ def bench(
         finally:
             pipeline.close()
         picture, report = folder / "bench.png", folder / "bench.md"
-        if not cv2.imwrite(str(picture), draw_plot(measured, title(measured, setting))):
-            raise OSError(f"{picture} cannot be written")
-        report.write_text(as_markdown(measured, setting, picture.name))
+        write_picture(picture, draw_plot(measured, title(measured, setting)))
+        write_text(report, as_markdown(measured, setting, picture.name))
     except (OSError, SourceError, EstimatorError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

@@ -34,6 +34,7 @@ from pear_ros.cli.demo.table import demo_table
 from pear_ros.core.configuration import EstimatorChoice
 from pear_ros.estimators.factory import pear_obstacle
 from pear_ros.io.downloads import demo_clip
+from pear_ros.io.output_files import write_text
 from pear_ros.io.video import FrameSource
 
 _START_SECONDS = 60.0
@@ -51,11 +52,11 @@ def demo(folder: Path, choice: EstimatorChoice) -> int:
             _prepare(choice)
         answers = _record(clip, bag, log, choice)
         video, sheet = draw_bag(bag, folder, HUMANS.name, BODY_MODEL.name, OVERLAY.recorded_name)
+        table = demo_table(answers.sent, answers.ids, answers.latencies, answers.figures)
+        write_text(folder / "table.txt", table + "\n")
     except (NoResultsError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    table = demo_table(answers.sent, answers.ids, answers.latencies, answers.figures)
-    (folder / "table.txt").write_text(table + "\n")
     print(f"\n{table}\n")
     for what, path in (
         ("video", video),
@@ -83,7 +84,10 @@ def _isolate() -> None:
 def _clear(folder: Path) -> None:
     """Create `folder` and remove the files of an earlier demo from it."""
     folder.mkdir(parents=True, exist_ok=True)
-    shutil.rmtree(folder / "bag", ignore_errors=True)
+    bag = folder / "bag"
+    if bag.is_symlink():
+        bag.unlink()
+    shutil.rmtree(bag, ignore_errors=True)
     for name in ("demo.mp4", "contact_sheet.png", "table.txt", "node.log"):
         (folder / name).unlink(missing_ok=True)
 
@@ -171,7 +175,7 @@ def spinning(node: Node) -> Iterator[None]:
 def _node_process(log: Path, choice: EstimatorChoice) -> Iterator[subprocess.Popen[bytes]]:
     """Run the real node with its output in `log`."""
     command = _command(choice, image_transport="compressed", publish_vertices="true")
-    with log.open("wb") as output:
+    with log.open("xb") as output:
         process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT)
         try:
             yield process
