@@ -79,7 +79,7 @@ _MAX_TURN_RATE = 12.0
 """Rate at which people turn at most, radians per second."""
 _MAX_TURN_ERROR = 0.5
 """Difference between the root orientations of successive images due to errors, radians."""
-_REVERSAL = np.radians(120.0)
+_REVERSAL = np.radians(100.0)
 """Turn from which on front and back may have been confused, which Facing judges, radians."""
 _MAX_HELD_TIME = 0.15
 """Seconds for which landmarks that turn the body faster may be wrong; then they are believed."""

@@ -29,9 +29,10 @@ def blas_threads() -> set[int]:
 @pytest.fixture(autouse=True)
 def two_threads() -> Iterator[None]:
     with threadpool_limits(2, "blas"):
-        assert blas_threads() == {2}
+        before = blas_threads()
+        assert 2 in before, "some libraries have one thread whatever they are told"
         yield
-        assert blas_threads() == {2}, "restored"
+        assert blas_threads() == before, "restored"
 
 
 class Waiting:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 sensor_msgs = pytest.importorskip("sensor_msgs.msg", reason="needs ROS 2")
@@ -371,6 +371,7 @@ def test_a_size_hidden_behind_a_marker_without_length_is_found() -> None:
 @pytest.mark.parametrize("suffix", [".jpg", ".png", ".webp", ".bmp", ".tiff"])
 @given(width=st.integers(1, 70), height=st.integers(1, 70), grey=st.booleans())
 def test_the_size_is_read_before_decoding(suffix: str, width: int, height: int, grey: bool) -> None:
+    assume(suffix != ".tiff" or width > 1)  # OpenCV 4.5 cannot write it.
     data = encoded(suffix, noise(height, width)[..., 0] if grey else noise(height, width))
     header = picture_header(data)
     assert header is not None and (header.width, header.height) == (width, height)
