@@ -18,6 +18,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache, partial
+from importlib.util import find_spec
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -481,10 +482,12 @@ def checkpoints() -> tuple[bytes, ...]:
     return (*(file.getvalue() for file in files), save(named))
 
 
+@pytest.mark.skipif(
+    not (find_spec("torch") and find_spec("safetensors")), reason="they read checkpoints"
+)
 @FUZZED
 @given(st.deferred(lambda: mutated(*checkpoints())))
 def test_checkpoint(content: bytes) -> None:
-    pytest.importorskip("torch", reason="checkpoints are read by torch")
     from pear_ros.pear.checkpoint import CheckpointError, load_checkpoint
 
     with file_of(content, "odd.pt") as path, refused_with(CheckpointError):
