@@ -150,14 +150,14 @@ class Bag:
         Damaged messages are skipped; the damage is appended to `damage`.
         """
         chosen = {topic.key for topic in self.topics.values()}
-        wanted = chosen if names is None else {key for key in chosen if key[0] in names}
+        selected = chosen if names is None else {key for key in chosen if key[0] in names}
         for file in self.files:
             first, last = self._times.get(file, (start, start - 1))
             if last < start or (end is not None and end < first):
                 continue
             with self._storage(file) as storage:
                 found: list[str] = []
-                yield from until_damage(storage.messages(wanted, start, end), found)
+                yield from until_damage(storage.messages(selected, start, end), found)
                 # Damage that was found on opening explains where the messages end.
                 self._note(storage.damage or text for text in found)
                 self._note(storage.recorded.faults())
@@ -248,12 +248,12 @@ class Bag:
         try:
             content = YAML(typ="safe").load(_small_text(metadata))
             names = content["rosbag2_bagfile_information"]["relative_file_paths"]
-            wanted = [self.path / PurePath(name).name for name in names]
+            selected = [self.path / PurePath(name).name for name in names]
         except Exception as error:  # What a damaged file raises depends on the damage.
             reason = str(error) if isinstance(error, UnusualFileError) else type(error).__name__
             self.damage.append(f"{metadata} is damaged ({reason})")
             return there
-        return [file for path in wanted for file in self._existing(path)]
+        return [file for path in selected for file in self._existing(path)]
 
     def _existing(self, path: Path) -> Sequence[Path]:
         """Return the file; some versions list it without the suffix of its compression."""

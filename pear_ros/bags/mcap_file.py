@@ -95,14 +95,14 @@ class McapFile:
             self._summarise(file)
 
     def messages(
-        self, wanted: Collection[tuple[str, str]] | None, start: int = 0, end: int | None = None
+        self, selected: Collection[tuple[str, str]] | None, start: int = 0, end: int | None = None
     ) -> Iterator[Message]:
         """Yield messages as StorageFile.messages describes."""
         last = LATEST if end is None else end
         keys = {
             number: topic
             for number, topic in self._channels.items()
-            if topic is not None and (wanted is None or topic.key in wanted)
+            if topic is not None and (selected is None or topic.key in selected)
         }
         with self._plain.open("rb") as file:
             found = (

@@ -61,14 +61,14 @@ class SqliteFile:
                 self.damage = self._text(error)
 
     def messages(
-        self, wanted: Collection[tuple[str, str]] | None, start: int = 0, end: int | None = None
+        self, selected: Collection[tuple[str, str]] | None, start: int = 0, end: int | None = None
     ) -> Iterator[Message]:
         """Yield messages as StorageFile.messages describes."""
         last = LATEST if end is None else end
         topics = {
             number: topic
             for number, topic in self._topics.items()
-            if wanted is None or topic.key in wanted
+            if selected is None or topic.key in selected
         }
         try:
             with closing(_Database(self._plain, self._by_time)) as database:

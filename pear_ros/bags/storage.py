@@ -30,11 +30,11 @@ class StorageFile(Protocol):
     """Encodings of messages that are not ROS 2's, and not read."""
 
     def messages(
-        self, wanted: Collection[tuple[str, str]] | None, start: int = 0, end: int | None = None
+        self, selected: Collection[tuple[str, str]] | None, start: int = 0, end: int | None = None
     ) -> Iterator[Message]:
         """Yield the messages of these topics recorded from `start` to `end`, in ns.
 
-        `wanted`: names and types of the topics; None: all. In the order of recording times where
+        `selected`: names and types of the topics; None: all. In the order of recording times where
         the file has an index, else in that of the file. Raises DamagedError after the last
         readable message of a damaged file.
         """

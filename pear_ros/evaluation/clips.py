@@ -126,10 +126,10 @@ def _arrays(file: Path) -> dict[str, Any]:
     return arrays
 
 
-def _check(file: Path, name: str, shape: tuple[int, ...], wanted: tuple[int | None, ...]) -> None:
-    fits = len(shape) == len(wanted)
-    if not fits or any(b is not None and a != b for a, b in zip(shape, wanted, strict=True)):
-        text = ", ".join("P" if side is None else str(side) for side in wanted)
+def _check(file: Path, name: str, shape: tuple[int, ...], expected: tuple[int | None, ...]) -> None:
+    fits = len(shape) == len(expected)
+    if not fits or any(b is not None and a != b for a, b in zip(shape, expected, strict=True)):
+        text = ", ".join("P" if side is None else str(side) for side in expected)
         raise LabelError(f"{file}: '{name}' has to be ({text}), not {shape}")
 
 

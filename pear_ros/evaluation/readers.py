@@ -92,7 +92,7 @@ def read_coco(file: Path, pictures: Path | None = None) -> LabelledPictures:
 def read_yolo(folder: Path, pictures: Path | None = None) -> LabelledPictures:
     """Return the people of class 0 in a folder of YOLO's text files, one file for each picture.
 
-    Lines are `class x y width height`, centre and size over the picture's size, where wanted
+    Lines are `class x y width height`, centre and size over the picture's size, where present
     followed by 17 keypoints `x y v` (https://docs.ultralytics.com/datasets). `folder`: the folder
     of the files, or one with the folders `labels` and `images`; a picture without a file has nobody
     in it. Raises LabelError.

@@ -58,11 +58,11 @@ def find_in_view(
         if last is not None and number > last:
             break
         size = (image.shape[1], image.shape[0])
-        wanted = (camera.camera.width, camera.camera.height)
-        if size != wanted:
+        expected = (camera.camera.width, camera.camera.height)
+        if size != expected:
             raise LabelError(
                 f"{video} has {size[0]} x {size[1]} pixels, its calibration is for "
-                f"{wanted[0]} x {wanted[1]}; give the video at the size of the calibration"
+                f"{expected[0]} x {expected[1]}; give the video at the size of the calibration"
             )
         found[number] = method(image, camera.camera, stamp)
     return found

@@ -46,7 +46,7 @@ def read_bag(path: Path, topic: str | None = None) -> Recording:
 
 def _read(path: Path, topic: str | None) -> Recording:
     bag = Bag(_only_bag(path))
-    wanted = _humans(bag, topic)
+    selected = _humans(bag, topic)
     bodies = {t.name for t in bag.topics.values() if t.type == BODY_MODEL_TYPE}
     stamps: list[int] = []
     times: list[int] = []
@@ -55,8 +55,10 @@ def _read(path: Path, topic: str | None) -> Recording:
     hashes: dict[str, str] = {}
     corrupt: Counter[str] = Counter()
     reasons: dict[str, str] = {}
-    messages = bag.messages({wanted, *bodies})
-    for recorded in tqdm(messages, "Reading", bag.topics[wanted].count, unit="image", disable=None):
+    messages = bag.messages({selected, *bodies})
+    for recorded in tqdm(
+        messages, "Reading", bag.topics[selected].count, unit="image", disable=None
+    ):
         try:
             message = bag.deserialize(recorded)
             if recorded.topic in bodies:
@@ -82,7 +84,7 @@ def _read(path: Path, topic: str | None) -> Recording:
     used = ordered(stamps, times)
     cameras = sorted(set(frames))
     if len(cameras) > 1:
-        raise ResultsError(f"{path}: {wanted} has several cameras, {', '.join(cameras)}")
+        raise ResultsError(f"{path}: {selected} has several cameras, {', '.join(cameras)}")
     return Recording(
         path,
         used.stamps_ns,
@@ -90,7 +92,7 @@ def _read(path: Path, topic: str | None) -> Recording:
         tracks_of([images[n] for n in used.order], used.runs.tolist()),
         hashes,
         (*bag.damage, *damage),
-        tuple(f"{path}, {wanted}: {text}" for text in used.left_out),
+        tuple(f"{path}, {selected}: {text}" for text in used.left_out),
     )
 
 
@@ -111,12 +113,12 @@ def _humans(bag: Bag, topic: str | None) -> str:
             f"{bag.path} has results on several topics, {', '.join(topics)}; choose one with "
             "--topic"
         )
-    wanted = topic or topics[0]
-    if wanted not in topics:
+    selected = topic or topics[0]
+    if selected not in topics:
         raise ResultsError(
-            f"{bag.path} has no topic {wanted} of type {HUMANS_TYPE}; it has: {', '.join(topics)}"
+            f"{bag.path} has no topic {selected} of type {HUMANS_TYPE}; it has: {', '.join(topics)}"
         )
-    return wanted
+    return selected
 
 
 def _people(message: Any, path: Path) -> People:
