@@ -147,22 +147,20 @@ class BodyFitter:
         reading, facing = self._read(pose, camera, previous), Facing(log_odds=MAX_LOG_ODDS)
         if pose.swappable:
             reading, facing = self._choose(reading, pose, camera, previous, elapsed)
-        priors = [_learned_prior(reading)]
-        if previous is not None:
-            priors.append(_continuity_prior(reading.start, previous.state, elapsed))
         far = reading.distance > _FAR_START
-        state, mismatch = self._fitted(reading, priors, pose, camera, far=far)
+        state, mismatch = self._fitted(reading, pose, camera, previous, elapsed, far=far)
         held_for = 0.0
         if previous is None:
             if mismatch > _BAD_MISMATCH:
                 rest = self._at_rest(reading, pose, camera)
-                other = self._fitted(rest, [_learned_prior(rest)], pose, camera, far=True)
+                other = self._fitted(rest, pose, camera, None, elapsed, far=True)
                 if other[1] < _MUCH_BETTER * mismatch:
                     state, mismatch = other
         elif _max_turn(elapsed) < _turn(state, previous.state) < _REVERSAL:
             held_for = previous.held_for + elapsed
             if held_for <= _MAX_HELD_TIME:
-                state, mismatch = self._held(reading, pose, camera, previous, elapsed)
+                held = self._held(reading, camera, previous)
+                state, mismatch = self._fitted(held, pose, camera, previous, elapsed, far=False)
             else:
                 held_for = 0.0
         return BodyFit(
@@ -181,13 +179,17 @@ class BodyFitter:
     def _fitted(
         self,
         reading: _Reading,
-        priors: list[GaussianPrior],
         pose: PoseLandmarks,
         camera: Camera,
+        previous: BodyFit | None,
+        elapsed: float,
         *,
         far: bool,
     ) -> tuple[BodyState, float]:
-        """Return the body fitted from a start, which may be far from it, and its mismatch."""
+        """Return the body fitted from a start, which may be `far` from it, and its mismatch."""
+        priors = [_learned_prior(reading)]
+        if previous is not None:
+            priors.append(_continuity_prior(reading.start, previous.state, elapsed))
         observed = replace(reading.observed, error=reading.observed.error * _ALIGNMENT_ERROR)
         start = reading.start
         if far:
@@ -196,21 +198,11 @@ class BodyFitter:
         points = self._skeleton.points(self._skeleton.pose(state), observed.points)
         return state, _median_distance(points, observed, camera) / pose.roi.size
 
-    def _held(
-        self,
-        reading: _Reading,
-        pose: PoseLandmarks,
-        camera: Camera,
-        previous: BodyFit,
-        elapsed: float,
-    ) -> tuple[BodyState, float]:
-        """Return the body fitted from the pose of the image before, and its mismatch."""
-        start, distance = self._place(
-            previous.state.rotations, reading.start.betas, reading.observed, camera
-        )
-        held = replace(reading, start=start, distance=distance / pose.roi.size)
-        priors = [_learned_prior(held), _continuity_prior(start, previous.state, elapsed)]
-        return self._fitted(held, priors, pose, camera, far=False)
+    def _held(self, reading: _Reading, camera: Camera, previous: BodyFit) -> _Reading:
+        """Return a start in the pose of the image before."""
+        rotations, betas = previous.state.rotations, reading.start.betas
+        start, _ = self._place(rotations, betas, reading.observed, camera)
+        return replace(reading, start=start)
 
     def _at_rest(self, reading: _Reading, pose: PoseLandmarks, camera: Camera) -> _Reading:
         """Return a start at rest: upright in the region, facing the camera, arms lowered.

@@ -160,8 +160,7 @@ def _prior_cost(
     """Set `g` (P,) to the priors' gradient sum W_k d_k; return their cost sum d_k' W_k d_k."""
     joints, num_betas = len(R), len(betas)
     cost, turn = 0.0, np.empty(3)
-    for n in range(len(g)):
-        g[n] = 0.0
+    _clear(g)
     for k in range(len(precision)):
         for n in range(len(g)):
             if n < 3 * joints:
