@@ -32,19 +32,16 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from tqdm import tqdm
-
 from benchmarks.report import Table, write_report
 from pear_ros.core.parameters import Parameters
 from pear_ros.estimators.landmark_estimator import LandmarkEstimator
 from pear_ros.evaluation.clips import read_clip
 from pear_ros.evaluation.figures import Figure, Figures
-from pear_ros.evaluation.keypoint_metrics import common_figures
 from pear_ros.evaluation.mediapipe import VARIANTS, MediaPipePose
 from pear_ros.evaluation.methods import Method, PipelineMethod
-from pear_ros.evaluation.pictures import find_people, picture_figures
+from pear_ros.evaluation.pictures import compare_on_pictures
 from pear_ros.evaluation.readers import read_labels
-from pear_ros.evaluation.views import clip_figures, find_in_view
+from pear_ros.evaluation.views import compare_on_clip
 from pear_ros.pipeline import Pipeline
 
 FIELD_OF_VIEW = 60.0
@@ -115,35 +112,16 @@ ROWS = (
 
 def evaluate_pictures(labels: Path, images: Path | None, methods: Sequence[str]) -> Measured:
     """Return the figures of each method on labelled pictures."""
-    pictures = read_labels(labels, images)
-    results, figures = [], {}
-    for name in methods:
-        method = make_method(name, still=True)
-        try:
-            progress = tqdm(pictures.pictures, unit="picture", desc=f"{labels.parent.name}, {name}")
-            results.append(find_people(method, progress, FIELD_OF_VIEW))
-        finally:
-            method.close()
-        figures[name] = picture_figures(pictures, results[-1])
-    if len(results) > 1 and pictures.has_keypoints:
-        for name, shared in zip(methods, common_figures(results), strict=True):
-            figures[name] = {**figures[name], **shared}
-    return figures
+    makers = [partial(make_method, name, still=True) for name in methods]
+    figures, _ = compare_on_pictures(read_labels(labels, images), makers, FIELD_OF_VIEW)
+    return dict(zip(methods, figures.values(), strict=True))
 
 
 def evaluate_clip(file: Path, methods: Sequence[str]) -> Measured:
     """Return the figures of each method on a clip of calibrated cameras."""
-    clip = read_clip(file)
-    last, figures = int(clip.frames.max()), {}
-    for name in methods:
-        method = make_method(name, still=False)
-        try:
-            views = zip(clip.cameras, clip.videos, strict=True)
-            found = [find_in_view(method, camera, video, last) for camera, video in views]
-        finally:
-            method.close()
-        figures[name] = clip_figures(clip, found)
-    return figures
+    makers = [partial(make_method, name, still=False) for name in methods]
+    figures = compare_on_clip(read_clip(file), makers)
+    return dict(zip(methods, figures.values(), strict=True))
 
 
 def make_method(name: str, *, still: bool) -> Method:

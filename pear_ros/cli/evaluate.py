@@ -9,20 +9,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tqdm import tqdm
-
 from pear_ros.core.configuration import EstimatorChoice, EstimatorError
 from pear_ros.core.parameters import Parameters
 from pear_ros.evaluation import coco_regressor
 from pear_ros.evaluation.calibrations import read_calibration
 from pear_ros.evaluation.clips import Clip, read_clip, write_clip
-from pear_ros.evaluation.figures import Figures
-from pear_ros.evaluation.keypoint_metrics import common_figures
 from pear_ros.evaluation.labels import LabelError, LabelledPictures
-from pear_ros.evaluation.matching import MatchedPicture
 from pear_ros.evaluation.mediapipe import VARIANTS, BaselineError, MediaPipePose
 from pear_ros.evaluation.methods import Method, PipelineMethod
-from pear_ros.evaluation.pictures import find_people, picture_figures
+from pear_ros.evaluation.pictures import compare_on_pictures
 from pear_ros.evaluation.readers import read_labels
 from pear_ros.evaluation.report import Report
 from pear_ros.evaluation.sheets import write_sheets
@@ -32,7 +27,7 @@ from pear_ros.evaluation.triangulated_clips import (
     triangulated,
     view_files,
 )
-from pear_ros.evaluation.views import Found, clip_figures, find_in_view
+from pear_ros.evaluation.views import Found, clip_figures, compare_on_clip, find_in_view
 from pear_ros.io.video import FrameSource
 
 CALIBRATIONS = (".qca.txt", ".toml")
@@ -81,19 +76,7 @@ def evaluate(task: Task) -> int:
 
 def _evaluate_pictures(task: Task, labels: LabelledPictures) -> Report:
     view = task.parameters.field_of_view
-    figures: dict[str, Figures] = {}
-    results: list[list[MatchedPicture]] = []
-    for make in _methods(task, still=True):
-        method = make()
-        try:
-            pictures = tqdm(labels.pictures, unit="picture", desc=method.name)
-            results.append(find_people(method, pictures, view))
-        finally:
-            method.close()
-        figures[method.name] = picture_figures(labels, results[-1])
-    if len(results) > 1 and labels.has_keypoints:
-        names = zip(figures, common_figures(results), strict=True)
-        figures = {name: {**figures[name], **shared} for name, shared in names}
+    figures, results = compare_on_pictures(labels, _methods(task, still=True), view)
     people = sum(len(picture.people) for picture in labels.pictures)
     about = [
         f"{labels.name}: {len(labels.pictures)} pictures with {people} labelled people",
@@ -109,18 +92,9 @@ def _evaluate_clip(
     task: Task, clip: Clip, about: Sequence[str] = (), known: Mapping[str, Sequence[Found]] = {}
 ) -> Report:
     """Return the report on a clip; `known`: what methods, by name, found in its views."""
-    figures: dict[str, Figures] = {name: clip_figures(clip, found) for name, found in known.items()}
-    last = int(clip.frames.max()) if len(clip.frames) else 0
-    for make in _methods(task, still=False, meshes=clip.vertices is not None)[len(known) :]:
-        method = make()
-        try:
-            found = [
-                find_in_view(method, camera, video, last)
-                for camera, video in zip(clip.cameras, clip.videos, strict=True)
-            ]
-        finally:
-            method.close()
-        figures[method.name] = clip_figures(clip, found)
+    makers = _methods(task, still=False, meshes=clip.vertices is not None)[len(known) :]
+    figures = {name: clip_figures(clip, found) for name, found in known.items()}
+    figures.update(compare_on_clip(clip, makers))
     people = clip.joints.shape[1]
     title = (
         f"{clip.name}: {len(clip.cameras)} views, {len(clip.frames)} labelled frames with {people} "

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -97,6 +97,27 @@ def clip_figures(clip: Clip, found: Sequence[Found]) -> Figures:
 def _hits(pictures: Sequence[MatchedPicture]) -> list[FoundPerson]:
     """Return the found who are labelled people."""
     return [one.found[n] for one in pictures for n in one.match if n >= 0]
+
+
+def compare_on_clip(clip: Clip, methods: Sequence[Callable[[], Method]]) -> dict[str, Figures]:
+    """Return the figures of each method on a clip, by its name.
+
+    `methods`: functions that make the methods, one after the other as each holds its models.
+    Raises LabelError.
+    """
+    figures: dict[str, Figures] = {}
+    last = int(clip.frames.max()) if len(clip.frames) else 0
+    for make in methods:
+        method = make()
+        try:
+            found = [
+                find_in_view(method, camera, video, last)
+                for camera, video in zip(clip.cameras, clip.videos, strict=True)
+            ]
+        finally:
+            method.close()
+        figures[method.name] = clip_figures(clip, found)
+    return figures
 
 
 @dataclass(frozen=True)
