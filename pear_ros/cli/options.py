@@ -22,6 +22,17 @@ def add_model_folder(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_output(parser: argparse.ArgumentParser, folder: str) -> None:
+    """Add the option of the folder for results, by default `folder`."""
+    parser.add_argument(
+        "--output",
+        type=Path,
+        default=Path(folder),
+        metavar="FOLDER",
+        help="where results go, made when missing (default: %(default)s)",
+    )
+
+
 def add_estimator(parser: argparse.ArgumentParser) -> None:
     """Add the options of the estimator, which `estimator_choice` reads."""
     add_parameters(

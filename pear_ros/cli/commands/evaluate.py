@@ -7,7 +7,7 @@ import argparse
 from pathlib import Path
 
 from pear_ros.cli.commands.run import RUN_PARAMETERS
-from pear_ros.cli.options import add_estimator, positive_integer
+from pear_ros.cli.options import add_estimator, add_output, positive_integer
 from pear_ros.cli.parameter_options import add_parameters, parameters_from
 from pear_ros.evaluation.arrays import ARRAYS, POINT_ARRAYS
 
@@ -39,13 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FOLDER",
         help="where the pictures or videos are (default: beside the labels)",
     )
-    parser.add_argument(
-        "--output",
-        type=Path,
-        default=Path("evaluation"),
-        metavar="FOLDER",
-        help="where results go, made when missing (default: %(default)s)",
-    )
+    add_output(parser, "evaluation")
     parser.add_argument(
         "--baseline",
         choices=("mediapipe",),

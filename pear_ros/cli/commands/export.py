@@ -6,6 +6,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from pear_ros.cli.options import add_output
 from pear_ros.core.parameters import MESH_DETAILS
 from pear_ros.export.arrays import AMASS_ARRAYS, FLAME_ARRAYS, OWN_ARRAYS
 
@@ -34,13 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "source", type=Path, metavar="IN", help="bag (folder, .mcap or .db3) or NPZ of `pear run`"
     )
     parser.add_argument("--format", choices=("npz", "csv", "glb"), required=True)
-    parser.add_argument(
-        "--output",
-        type=Path,
-        default=Path("pear_export"),
-        metavar="FOLDER",
-        help="where results go, made when missing (default: %(default)s)",
-    )
+    add_output(parser, "pear_export")
     parser.add_argument(
         "--person", nargs="+", default=[], metavar="ID", help="only these people (default: all)"
     )

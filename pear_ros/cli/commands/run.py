@@ -4,9 +4,8 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
-from pear_ros.cli.options import add_estimator
+from pear_ros.cli.options import add_estimator, add_output
 from pear_ros.cli.parameter_options import add_parameters, parameters_from
 from pear_ros.io.run_arrays import ARRAYS
 
@@ -28,13 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "source", help="image or video file, or number of a camera (0 is the first)"
     )
-    parser.add_argument(
-        "--output",
-        type=Path,
-        default=Path("pear_output"),
-        metavar="FOLDER",
-        help="where results go, made when missing (default: %(default)s)",
-    )
+    add_output(parser, "pear_output")
     # The default of this command; the node's is greater.
     add_parameters(parser, RUN_PARAMETERS, max_humans=4)
     add_estimator(parser)
