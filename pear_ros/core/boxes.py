@@ -37,6 +37,19 @@ def iou_matrix(a: Array, b: Array) -> Array:
     return np.asarray(intersection / union)
 
 
+def distinct(same: npt.NDArray[np.bool_]) -> list[int]:
+    """Return the indices of distinct candidates: greedy non-maximum suppression.
+
+    `same` (N, N): whether two candidates are of one person; the best candidates come first, and
+    each is kept unless it is the same as one that was kept.
+    """
+    kept: list[int] = []
+    for index in range(len(same)):
+        if not same[index, kept].any():
+            kept.append(index)
+    return kept
+
+
 def intersection_area(a: Array, b: Array) -> float:
     """Return the area, in square pixels, of the intersection of two boxes (4,)."""
     return float(_intersections_and_areas(a[None], b[None])[0][0, 0])

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from pear_ros.core.boxes import intersection_area, same_person
+from pear_ros.core.boxes import distinct, intersection_area, same_person_matrix
 from pear_ros.core.people import Array, Image
 from pear_ros.io.downloads import landmark_model
 from pear_ros.landmarks.pose import ROI_SCALE, person_box
@@ -163,8 +163,6 @@ def _anchors(pixels: int) -> Array:
 
 def _distinct(proposals: Sequence[Proposal]) -> list[Proposal]:
     """Return the best proposal of each person (greedy non-maximum suppression)."""
-    kept: list[Proposal] = []
-    for proposal in sorted(proposals, key=lambda one: one.score, reverse=True):
-        if not any(same_person(proposal.box, other.box) for other in kept):
-            kept.append(proposal)
-    return kept
+    ordered = sorted(proposals, key=lambda one: one.score, reverse=True)
+    boxes = np.array([one.box for one in ordered], np.float32).reshape(-1, 4)
+    return [ordered[index] for index in distinct(same_person_matrix(boxes, boxes))]

@@ -18,7 +18,7 @@ import cv2
 import numpy as np
 from ai_edge_litert.interpreter import Interpreter
 
-from pear_ros.core.boxes import iou_matrix
+from pear_ros.core.boxes import distinct, iou_matrix
 from pear_ros.core.estimator import Detection
 from pear_ros.core.people import Array, Image
 from pear_ros.io.downloads import AssetError
@@ -287,11 +287,7 @@ def averaged(passes: Sequence[tuple[Array, Array]]) -> tuple[Array, Array]:
 
 def _without_duplicates(boxes: Array, scores: Array) -> tuple[Array, Array]:
     """The best box of each person, by greedy non-maximum suppression; best first, as given."""
-    overlap = iou_matrix(boxes, boxes)
-    kept: list[int] = []
-    for index in range(len(boxes)):
-        if not (overlap[index, kept] >= _NMS_IOU).any():
-            kept.append(index)
+    kept = distinct(iou_matrix(boxes, boxes) >= _NMS_IOU)
     return boxes[kept], scores[kept]
 
 

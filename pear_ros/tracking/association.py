@@ -21,7 +21,7 @@ from collections.abc import Sequence
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
-from pear_ros.core.boxes import iou_matrix, same_person, same_person_matrix
+from pear_ros.core.boxes import distinct, iou_matrix, same_person, same_person_matrix
 from pear_ros.core.camera import Camera
 from pear_ros.core.estimator import Detection
 from pear_ros.core.people import Array, Estimate
@@ -151,12 +151,7 @@ def suppress_duplicates(estimates: Sequence[Estimate]) -> list[int]:
     """Return the indices of estimates of distinct people: the first of each set of duplicates."""
     if not estimates:
         return []
-    distances = keypoint_distances(estimates)
-    kept: list[int] = []
-    for index in range(len(estimates)):
-        if not any(distances[index, other] < _DUPLICATE_DISTANCE for other in kept):
-            kept.append(index)
-    return kept
+    return distinct(keypoint_distances(estimates) < _DUPLICATE_DISTANCE)
 
 
 def is_new_person(estimate: Estimate, others: Sequence[Estimate], confirmed: bool) -> bool:

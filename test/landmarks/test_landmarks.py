@@ -14,11 +14,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pear_ros.core.boxes import same_person
 from pear_ros.core.people import Array, Image
 from pear_ros.detection.blazepose import (
     PersonDetector,
     Proposal,
-    same_person,
     window_of_turn,
 )
 from pear_ros.io.downloads import AssetError, demo_clip, landmark_model
