@@ -79,16 +79,20 @@ class DeployedNetwork(nn.Module):
         `crops` (B, 256, 256, 3) uint8: blue, green and red.
         """
         # TensorRT can do nothing to bytes but convert them.
-        return self._infer(crops.float())
+        return self.from_pixels(crops.float())
 
     def from_pictures(self, images: Tensor) -> Tensor:
         """Return (B, VECTOR_SIZE) float32 parameters, see pear_ros.pear.prediction.
 
         `images` (B, 3, 256, 256) float32: red, green and blue from 0 to 1.
         """
-        return self._infer(255.0 * images.permute(0, 2, 3, 1).flip(-1))
+        return self.from_pixels(255.0 * images.permute(0, 2, 3, 1).flip(-1))
 
-    def _infer(self, pixels: Tensor) -> Tensor:
+    def from_pixels(self, pixels: Tensor) -> Tensor:
+        """Return (B, VECTOR_SIZE) float32 parameters, see pear_ros.pear.prediction.
+
+        `pixels` (B, 256, 256, 3) float32: blue, green and red from 0 to 255.
+        """
         patches = self.pixels(pixels)  # (B, 256, 256, 3) -> (B, N, 768)
         tokens = self.body(patches)  # (B, N, C)
         return self.decoder(tokens)  # (B, P)
