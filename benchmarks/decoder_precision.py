@@ -17,6 +17,9 @@ TensorRT fuses more. Not run on a GPU. pear_ros uses the decoder in fp16 beside 
 and in fp32 beside one in bf16.
 """
 
+# mypy: disable-error-code="no-untyped-call"
+# (torch has calls without types)
+
 from __future__ import annotations
 
 import tempfile

@@ -110,7 +110,7 @@ class PlainJoints:
         rest = points[:, :-1] + (head @ self._regressor).swapaxes(1, 2)
         tree = body._tree
         joints: Array = tree.positions(tree.orientations(people.pose), tree.bones(rest))
-        return joints + people.transl[:, None]
+        return np.asarray(joints + people.transl[:, None])
 
 
 def plain_place(
@@ -124,7 +124,7 @@ def plain_place(
     slope = np.hypot(x, y)
     share = np.arctan(slope) / np.maximum(slope, 1e-12)
     looking = kinematics.rotation_matrices(np.stack([-y * share, x * share, 0.0 * x], axis=1))
-    seen = np.isfinite(flat[:, 1:]).all(axis=2)
+    seen = np.asarray(np.isfinite(flat[:, 1:]).all(axis=2))
     weight = np.where(seen, _WEIGHT, 0.0)
     weight[np.count_nonzero(seen, axis=1) < _FEWEST] = np.nan
     flat = np.where(seen[..., None], flat[:, 1:], 0.0)
@@ -182,7 +182,7 @@ def least_squares(
 def plain_turn(matrices: Array) -> Array:
     """Axis-angle vectors by SciPy."""
     vectors = Rotation.from_matrix(matrices.reshape(-1, 3, 3)).as_rotvec()
-    return vectors.reshape(*matrices.shape[:-1]).astype(np.float32)
+    return np.asarray(vectors.reshape(matrices.shape[:-1]), np.float32)
 
 
 @contextmanager

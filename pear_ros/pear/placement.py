@@ -116,7 +116,8 @@ def place_people(
     rays = camera.rays(pixels).astype(np.float64)
     points = np.ascontiguousarray(joints, np.float64)
     if fit := compiled_fit():
-        rotation, transl = np.empty((len(joints), 3, 3)), np.empty((len(joints), 3))
+        rotation: Doubles = np.empty((len(joints), 3, 3))
+        transl: Doubles = np.empty((len(joints), 3))
         fit(points, rays, _WEIGHT, _FEWEST, _TURN_LEVER, _NEAREST, rotation, transl)
     else:
         rotation, transl = _fit(points, rays)
