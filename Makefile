@@ -90,8 +90,14 @@ clean:
 # suit the oldest Python suit all but 3.14, which takes NumPy and SciPy as Ubuntu 26.04 has them.
 LOCK = uv pip compile --quiet --upgrade --python-version 3.10 --python-platform linux \
 	--no-header --no-annotate
-HASH = uv pip compile --quiet --universal --no-deps --python-version 3.10
+HASH = uv pip compile --quiet --universal --no-deps --python-version
 LOCK_ROS = $(LOCK) requirements/ros.in - -c requirements/runtime.txt
+# For all Pythons at once, within the versions above; torch is installed by itself.
+LOCK_TOOLS = printf 'torch; python_version < "3"' | uv pip compile --quiet --upgrade --universal \
+	--python-version 3.10 --no-header --no-annotate --override - \
+	-c requirements/runtime.txt -c requirements/ros-kilted.txt -c requirements/ros-jazzy.txt
+HASHED = runtime ros-kilted ros-jazzy robot docs test ubuntu-22.04 ubuntu-24.04 ubuntu-26.04
+python_of = $(or $(if $(findstring 24.04,$(1)),3.12),$(if $(findstring 26.04,$(1)),3.14),3.10)
 lock:
 	$(LOCK) setup.py --extra fast -c requirements/robot.txt -o requirements/runtime.txt
 	echo ros-rclpy==9.1.2 | $(LOCK_ROS) -o requirements/ros-kilted.txt
@@ -100,6 +106,8 @@ lock:
 		requirements/runtime.txt requirements/ros-kilted.txt requirements/ros-jazzy.txt
 	grep -E '^(numpy|scipy)==' requirements/ubuntu-26.04.txt | \
 		sed 's/$$/ ; python_version >= "3.14"/' >> requirements/runtime.txt
-	echo setuptools==79.0.1 | $(HASH) -o pylock.setuptools.toml -
-	$(foreach name,runtime ros-kilted ros-jazzy robot,$(HASH) -o pylock.$(name).toml requirements/$(name).txt &&) true
+	$(LOCK_TOOLS) requirements/docs.in -o requirements/docs.txt
+	$(LOCK_TOOLS) requirements/test.in -c requirements/docs.txt -o requirements/test.txt
+	echo setuptools==79.0.1 | $(HASH) 3.10 -o pylock.setuptools.toml -
+	$(foreach name,$(HASHED),$(HASH) $(call python_of,$(name)) -o pylock.$(subst .,,$(name)).toml requirements/$(name).txt &&) true
 	$(PYTHON) -m tools.hashes --write pylock.*.toml && rm pylock.*.toml
