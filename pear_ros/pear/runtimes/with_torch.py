@@ -20,7 +20,7 @@ from pear_ros.pear.deployed import PRECISIONS, DeployedNetwork
 from pear_ros.pear.network import PearNetwork
 from pear_ros.pear.prediction import VECTOR_SIZE
 from pear_ros.pear.runtimes.runtime import RuntimeInfo, RuntimeUnavailableError
-from pear_ros.pear.torch_crop import GEOMETRY, covered, crop_people, warp
+from pear_ros.pear.torch_crop import GEOMETRY, covered, crop_people, put_bordered, room, warp
 from pear_ros.pear.torch_graphs import TorchGraphs, device_name
 
 _ROOM = 3840 * 2160
@@ -130,12 +130,12 @@ class _OnCuda:
 
     def infer(self, image: Image, places: Squares) -> Array:
         piece, geometry = covered(image, places)
-        pixels = piece.shape[0] * piece.shape[1]
+        pixels = room(piece)
         if pixels > len(self._pixels):
             self._graphs.close()
-            self._allocate(image.shape[0] * image.shape[1])
+            self._allocate(room(image))
         staged = self._staging[:pixels]
-        np.copyto(staged.numpy().reshape(piece.shape), piece)
+        put_bordered(piece, staged)
         with torch.cuda.stream(self._graphs.stream):
             self._pixels[:pixels].copy_(staged, non_blocking=True)
         return self._graphs.run(geometry)
@@ -160,7 +160,7 @@ class _OnCuda:
         self._graphs = TorchGraphs(self._compute, self._geometry)
 
     def _compute(self, geometry: Tensor) -> Tensor:
-        found: Tensor = self._network.from_pictures(warp(self._pixels, geometry))
+        found: Tensor = self._network.from_pixels(warp(self._pixels, geometry))
         return found
 
 

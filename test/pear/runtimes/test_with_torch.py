@@ -19,7 +19,8 @@ from pear_ros.pear.prediction import VECTOR_SIZE  # noqa: E402
 from pear_ros.pear.runtimes import with_torch  # noqa: E402
 from pear_ros.pear.runtimes.runtime import RuntimeUnavailableError  # noqa: E402
 from pear_ros.pear.runtimes.with_torch import TorchRuntime  # noqa: E402
-from pear_ros.pear.torch_crop import crop_people  # noqa: E402
+from pear_ros.pear.torch_crop import covered, crop_people, put_bordered, room, warp  # noqa: E402
+from pear_ros.pear.torch_graphs import TorchGraphs  # noqa: E402
 from testing.fake_torch_cuda import FakeGpu  # noqa: E402  (needs torch)
 
 CPU = torch.device("cpu")
@@ -119,6 +120,17 @@ def test_half_precision_is_near(network: Any, gpu: FakeGpu, precision: str) -> N
     found = on_gpu(network, precision).infer(picture(), PLACES[:1])
     off = np.abs(found - expected(network, picture(), PLACES[:1])).max()
     assert 1e-6 < off < (5e-3 if precision == "fp16" else 5e-2)
+
+
+def test_crops_are_few_kernels(gpu: FakeGpu) -> None:
+    piece, geometry = covered(picture(), PLACES)
+    pixels = torch.empty((room(piece), 3), dtype=torch.uint8)
+    put_bordered(piece, pixels)
+    pixels = pixels.clone()  # On the GPU.
+    graphs = TorchGraphs(lambda rows: warp(pixels, rows), torch.ones_like(torch.tensor(geometry)))
+    found = graphs.run(geometry)[..., ::-1].transpose(0, 3, 1, 2) / 255.0
+    np.testing.assert_allclose(found, crop_people(picture(), PLACES, CPU), atol=1e-6)
+    assert gpu.graphs[0].kernels <= 16
 
 
 def test_memory_of_the_gpu(network: Any, gpu: FakeGpu, monkeypatch: pytest.MonkeyPatch) -> None:
