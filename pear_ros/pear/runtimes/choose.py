@@ -127,9 +127,7 @@ def _openvino(weights: Weights, body: PearBody, choice: RuntimeChoice) -> Runtim
 def _torch_on_cpu(weights: Weights, body: PearBody, choice: RuntimeChoice) -> Runtime:
     torch, runtime = _import("torch"), _import("torch", "with_torch").TorchRuntime
     (precision,) = _precisions(choice, "fp32")
-    made: Runtime = runtime(
-        weights.network(), precision, torch.device("cpu"), choice.max_people
-    )
+    made: Runtime = runtime(weights.network(), precision, torch.device("cpu"), choice.max_people)
     return made
 
 
