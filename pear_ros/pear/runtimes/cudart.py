@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from pear_ros.pear.runtimes.driver import OLDEST_CUDA, NoGpuError, cuda_version
-from pear_ros.pear.runtimes.runtime import RuntimeUnavailableError
+from pear_ros.pear.runtimes.runtime import MEMORY_ADVICE, RuntimeUnavailableError
 
 FUNCTIONS: dict[str, tuple[Any, ...]] = {
     "cudaRuntimeGetVersion": (POINTER(c_int),),
@@ -44,7 +44,7 @@ TEXTS = ("cudaGetErrorName", "cudaGetErrorString")
 _MAJORS = (13, 12)
 _FOLDER = Path("/usr/local/cuda/lib64")
 _ADVICE = {
-    2: "end other programs that use the GPU, or allow fewer people at once",
+    2: MEMORY_ADVICE,
     35: "update NVIDIA's driver, or install the CUDA runtime of an older version",
     46: "another program may have exclusive use of the GPU",
 }

@@ -22,7 +22,7 @@ from pear_ros.core.log import get_logger
 from pear_ros.pear.crop import INPUT_SIZE
 from pear_ros.pear.graph import INPUT
 from pear_ros.pear.runtimes.build_progress import BuildProgress, Phases
-from pear_ros.pear.runtimes.runtime import RuntimeUnavailableError
+from pear_ros.pear.runtimes.runtime import MEMORY_ADVICE, RuntimeUnavailableError
 
 _OLDEST, _TOO_NEW = (10, 3), (12, 0)
 _LEAST_WORKSPACE = 256 << 20
@@ -30,10 +30,6 @@ _WORKSPACE_SHARE = 4
 _TICK = 0.2
 """Interval between reports of progress, seconds."""
 _KEPT_ERRORS = 16
-_MEMORY_ADVICE = (
-    "; end other programs, above all on the GPU, allow fewer people at once, or use a smaller"
-    " network"
-)
 
 logger = get_logger(__name__)
 
@@ -174,7 +170,7 @@ def build_plan(
     plan = _watched(lambda: builder.build_serialized_network(network, config), monitor, progress)
     if plan is None:
         reason = LOG.reason()
-        advice = _MEMORY_ADVICE if "memory" in reason.lower() else ""
+        advice = f"; {MEMORY_ADVICE}" if "memory" in reason.lower() else ""
         raise TensorRtError(f"TensorRT {version} cannot build {graph}: {reason}{advice}")
     return Built(_bytes_of(plan), bytes(_bytes_of(cache.serialize())))
 

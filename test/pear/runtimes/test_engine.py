@@ -328,8 +328,7 @@ def test_a_build_without_enough_memory(
         engine.build_plan(mean, settings(engine), nothing)
     assert str(error.value) == (
         f"TensorRT 11.1.0 cannot build {mean}: Error Code 2: OutOfMemory (Requested size was 9"
-        " bytes); end other programs, above all on the GPU, allow fewer people at once, or use a"
-        " smaller network"
+        " bytes); end other programs that use the GPU, or set max_people lower"
     )
 
 
