@@ -452,6 +452,8 @@ int fakeCapturing(void *handle) {
     return stream && stream->capturing;
 }
 
+int fakeIsStream(void *handle) { return find(handle, STREAM) != NULL; }
+
 // A line in the log.
 void fakeNote(const char *line) { note(line, 0); }
 
