@@ -10,7 +10,7 @@ Not yet run on a GPU: tested on a stand-in for one that checks the demands of CU
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import numpy.typing as npt
@@ -69,11 +69,13 @@ class TorchGraphs:
         return found.numpy().copy()
 
     def close(self) -> None:
-        """Free the graphs and their memory."""
-        self.stream.synchronize()
+        """Free the graphs and their memory, and whatever else torch keeps of the GPU's memory."""
+        with suppress(RuntimeError):  # Of a GPU that is lost.
+            self.stream.synchronize()
         self._graphs.clear()
         del self._compute, self._rows
-        torch.cuda.empty_cache()
+        with suppress(RuntimeError):
+            torch.cuda.empty_cache()
 
     @torch.inference_mode()
     def _record(self, count: int) -> None:

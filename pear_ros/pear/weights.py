@@ -6,7 +6,6 @@ torch is imported only to read a checkpoint.
 
 from __future__ import annotations
 
-import importlib.util
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -101,8 +100,7 @@ class Weights:
 
     @cached_property
     def _from_checkpoint(self) -> bool:
-        there = CHECKPOINT.key in self._files.found
-        return there and importlib.util.find_spec("torch") is not None
+        return CHECKPOINT.key in self._files.found and _torch_works()
 
     @cached_property
     def _network(self) -> PearNetwork:
@@ -129,3 +127,14 @@ class Weights:
 
     def _of_these_weights(self) -> list[Graph]:
         return [graph for graph in self._graphs[0] if graph.weights == self.fingerprint]
+
+
+def _torch_works() -> bool:
+    try:
+        import torch  # noqa: F401
+    except ModuleNotFoundError:
+        return False
+    except Exception as error:  # A broken library raises anything.
+        logger.warning("PEAR's checkpoint is not read, as torch is broken: %s", error)
+        return False
+    return True

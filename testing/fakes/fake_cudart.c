@@ -101,6 +101,7 @@ static int begin(const char *call, size_t bytes) {
     note(call, bytes);
     for (int n = 0; n < fault_count; n++)
         if (!strcmp(faults[n].call, call) && --faults[n].in == 0) code = faults[n].code;
+    if (code == ILLEGAL_ADDRESS) sticky = code;
     return failed(code);
 }
 

@@ -23,6 +23,8 @@ cuda: ctypes.CDLL = None  # type: ignore[assignment]
 """The fake CUDA in use; set by the user of this module."""
 refusal = ""
 """Name of a method that fails, with an error in the log."""
+words = ""
+"""The text of that error; empty: one that names the method."""
 
 CROP = (256, 256, 3)
 VECTOR = 935
@@ -77,7 +79,7 @@ class _Refusing:
 
     def _refuses(self, method: str) -> bool:
         if refused := method == refusal:
-            self._error(f"{method} was refused")
+            self._error(words or f"{method} was refused")
         return refused
 
     def _error(self, text: str) -> None:

@@ -22,7 +22,12 @@ from pear_ros.core.log import get_logger
 from pear_ros.pear.crop import INPUT_SIZE
 from pear_ros.pear.graph import INPUT
 from pear_ros.pear.runtimes.build_progress import BuildProgress, Phases
-from pear_ros.pear.runtimes.runtime import MEMORY_ADVICE, RuntimeUnavailableError
+from pear_ros.pear.runtimes.runtime import (
+    MEMORY_ADVICE,
+    DeviceUnavailableError,
+    IncompatibleEngineError,
+    RuntimeUnavailableError,
+)
 
 _OLDEST, _TOO_NEW = (10, 3), (12, 0)
 _LEAST_WORKSPACE = 256 << 20
@@ -33,12 +38,27 @@ _KEPT_ERRORS = 16
 _LEAST_PEOPLE = (1, 2, 5)
 """Least number of people of each optimisation profile: kernels that suit one person are slow for
 five. All profiles share the weights."""
+_NO_MEMORY = re.compile(
+    r"out.?of.?(host |device )?memory|bad_alloc|insufficient memory|memory.*could not be allocated",
+    re.I,
+)
+"""TensorRT's words where memory is lacking; an `illegal memory access` is something else."""
+_INCOMPATIBLE = re.compile(r"version|platform|compatible|please rebuild", re.I)
+"""TensorRT's words for an engine of another version, operating system or GPU."""
 
 logger = get_logger(__name__)
 
 
 class TensorRtError(RuntimeUnavailableError):
     """TensorRT failed; the text has the operation and the reason."""
+
+
+class TensorRtMemoryError(TensorRtError, DeviceUnavailableError):
+    """TensorRT failed for lack of memory."""
+
+
+class TensorRtEngineError(TensorRtError, IncompatibleEngineError):
+    """TensorRT does not take an engine of another version or platform."""
 
 
 @dataclass(frozen=True)
@@ -118,6 +138,26 @@ class Log(trt.ILogger):  # type: ignore[misc]  # TensorRT has no type hints.
         """Return the first error since `clear`, from which the others follow, on one line."""
         return one_line(next(iter(self._errors), "it gives no reason"))
 
+    def error(self, what: str) -> TensorRtError:
+        """Return the error for what failed since `clear`, such as "TensorRT runs nothing".
+
+        It is a TensorRtMemoryError, with a remedy, where the reason is lack of memory.
+        """
+        reason = self.reason()
+        if _NO_MEMORY.search(reason):
+            return TensorRtMemoryError(f"{what}: {reason}; {MEMORY_ADVICE}")
+        return TensorRtError(f"{what}: {reason}")
+
+    def loading_error(self, what: str) -> TensorRtError:
+        """Return the error where an engine was not loaded, as `error` does.
+
+        It is a TensorRtEngineError where TensorRT names another version or platform.
+        """
+        error = self.error(what)
+        if isinstance(error, TensorRtMemoryError) or not _INCOMPATIBLE.search(self.reason()):
+            return error
+        return TensorRtEngineError(str(error))
+
 
 LOG = Log()
 """The logger of all of TensorRT, which supports only one."""
@@ -175,9 +215,7 @@ def build_plan(
     config.progress_monitor = monitor
     plan = _watched(lambda: builder.build_serialized_network(network, config), monitor, progress)
     if plan is None:
-        reason = LOG.reason()
-        advice = f"; {MEMORY_ADVICE}" if "memory" in reason.lower() else ""
-        raise TensorRtError(f"TensorRT {version} cannot build {graph}: {reason}{advice}")
+        raise LOG.error(f"TensorRT {version} cannot build {graph}")
     return Built(_bytes_of(plan), bytes(_bytes_of(cache.serialize())))
 
 
@@ -186,8 +224,7 @@ def make_builder(version: str) -> trt.Builder:
     try:
         return trt.Builder(LOG)
     except (RuntimeError, TypeError) as error:
-        reason = LOG.reason()
-        raise TensorRtError(f"TensorRT {version} cannot be used here: {reason}") from error
+        raise LOG.error(f"TensorRT {version} cannot be used here") from error
 
 
 def people_ranges(max_people: int) -> list[tuple[int, int]]:

@@ -22,13 +22,18 @@ from pear_ros.pear.runtimes.accuracy import Verdict
 from pear_ros.pear.runtimes.build_guard import BuildGuard
 from pear_ros.pear.runtimes.build_progress import BuildProgress
 from pear_ros.pear.runtimes.cuda import gpu, memory
-from pear_ros.pear.runtimes.cudart import CudaError
 from pear_ros.pear.runtimes.driver import Gpu, memory_gib
 from pear_ros.pear.runtimes.engine_cache import EngineCache
 from pear_ros.pear.runtimes.engine_record import EngineKey
 from pear_ros.pear.runtimes.precision_fallback import first_available, require_accurate
 from pear_ros.pear.runtimes.private_files import Bytes
-from pear_ros.pear.runtimes.runtime import Runtime, RuntimeInfo, RuntimeUnavailableError
+from pear_ros.pear.runtimes.runtime import (
+    DeviceUnavailableError,
+    IncompatibleEngineError,
+    Runtime,
+    RuntimeInfo,
+    RuntimeUnavailableError,
+)
 
 if TYPE_CHECKING:
     from pear_ros.pear.runtimes.engine import Built
@@ -73,7 +78,11 @@ class Compiler(Protocol):
         ...
 
     def load(self, plan: Bytes, info: RuntimeInfo) -> Runtime:
-        """Load an engine. Raises RuntimeUnavailableError; CudaError if the plan is not at fault."""
+        """Load an engine. Raises RuntimeUnavailableError.
+
+        In particular IncompatibleEngineError if it must be built again, DeviceUnavailableError if
+        the plan is not at fault.
+        """
         ...
 
 
@@ -85,7 +94,7 @@ class TensorRt:
         self.gpu = gpu()
         try:
             from pear_ros.pear.runtimes import engine, with_tensorrt
-        except (ImportError, OSError, AttributeError) as error:
+        except Exception as error:  # A broken library raises anything.
             raise RuntimeUnavailableError(
                 f"TensorRT cannot be imported ({error}): install its Python package, 10.3 or newer"
             ) from error
@@ -155,8 +164,8 @@ class Engines:
     def runtime(self, precision: str) -> Runtime:
         """Return the network in `precision`, by an engine of the cache or a new one.
 
-        Raises RuntimeUnavailableError where that fails or is not accurate enough; what `progress`
-        raises.
+        Raises RuntimeUnavailableError where that fails or is not accurate enough, of it
+        DeviceUnavailableError where the precision is not at fault; what `progress` raises.
         """
         try:
             graph = self.graphs.graph(precision, self._file_progress)
@@ -195,11 +204,17 @@ class Engines:
             self.guard.require_uninterrupted(key)
         try:
             runtime = self.compiler.load(kept.plan, self._info(key))
-        except CudaError:
-            raise
-        except RuntimeUnavailableError as error:
+        except IncompatibleEngineError as error:
             logger.warning("The engine %s is rebuilt: %s", kept.path, error)
             return None
+        except DeviceUnavailableError:
+            raise
+        except RuntimeUnavailableError as error:
+            # The plan is the one that was built: another build, of minutes, would give the same.
+            raise DeviceUnavailableError(
+                f"the engine {kept.path} is undamaged, but cannot be loaded: {error}; if that "
+                "persists, remove it to build it again"
+            ) from error
         if kept.verdict is None or not kept.verdict.passed or kept.body != self._body_name:
             return self._measured(runtime, key, graph)
         logger.info("Using the %s engine %s", key.precision, kept.path)

@@ -14,7 +14,7 @@ import pytest
 
 from pear_ros.pear.runtimes import cuda, cudart, driver
 from pear_ros.pear.runtimes.cuda import DeviceBuffer, Graph, PinnedBuffer, Stream
-from pear_ros.pear.runtimes.cudart import CudaError, Cudart
+from pear_ros.pear.runtimes.cudart import CudaError, CudaLostError, Cudart
 from pear_ros.pear.runtimes.driver import Gpu, NoGpuError
 from testing.fakes import FakeCuda
 
@@ -102,6 +102,24 @@ def test_errors_say_what_to_do(fake: FakeCuda) -> None:
     )
     assert error.value.code == OUT_OF_MEMORY
     assert fake.library.cudaGetLastError() == 0, "the error is cleared"
+
+
+@pytest.mark.parametrize("code", [214, 226, 700, 702, 710, 714, 715, 716, 717, 718, 719, 999])
+def test_errors_after_which_the_process_must_end_are_told_apart(fake: FakeCuda, code: int) -> None:
+    stream = Stream()
+    fake.break_down(code)
+    with pytest.raises(CudaLostError, match="no longer use the GPU: start it again"):
+        stream.synchronize()
+
+
+@pytest.mark.parametrize("code", [OUT_OF_MEMORY, NO_DEVICE, 701, 713, 720, 901])
+def test_errors_that_pass_are_not_taken_for_the_loss_of_the_gpu(fake: FakeCuda, code: int) -> None:
+    stream = Stream()
+    fake.fail("cudaStreamSynchronize", 1, code)
+    with pytest.raises(CudaError) as error:
+        stream.synchronize()
+    assert not isinstance(error.value, CudaLostError)
+    stream.synchronize()
 
 
 def test_freeing_goes_on_where_cuda_is_broken(fake: FakeCuda) -> None:

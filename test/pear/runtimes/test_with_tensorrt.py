@@ -6,6 +6,7 @@ from __future__ import annotations
 import importlib
 import json
 import logging
+import subprocess
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -17,7 +18,14 @@ import pytest
 
 from pear_ros.pear.crop import Squares, crop_pixels
 from pear_ros.pear.prediction import VECTOR_SIZE
-from pear_ros.pear.runtimes.runtime import CropRuntime, RuntimeInfo, RuntimeUnavailableError
+from pear_ros.pear.runtimes.runtime import (
+    CropRuntime,
+    DeviceUnavailableError,
+    IncompatibleEngineError,
+    RuntimeInfo,
+    RuntimeLostError,
+    RuntimeUnavailableError,
+)
 from pear_ros.pear.runtimes.shared_runtime import share_runtime
 from testing.fakes import FakeCuda, fake_tensorrt
 
@@ -245,11 +253,80 @@ def test_a_gpu_that_breaks_down(module: ModuleType, fake: FakeCuda) -> None:
     runtime.warmup(1)
     fake.break_down()
     for _ in range(2):
-        with pytest.raises(RuntimeUnavailableError, match="illegal memory access"):
+        with pytest.raises(RuntimeLostError, match="illegal memory access"):
             runtime.infer(IMAGE, people(1))
     fake.calls()
     runtime.close()
     assert {"cudaFree", "cudaStreamDestroy", "~Runtime"} <= set(fake.calls()), "all was tried"
+
+
+def test_a_kernel_that_breaks_the_gpu(
+    module: ModuleType, fake: FakeCuda, caplog: pytest.LogCaptureFixture
+) -> None:
+    """TensorRT tells no code of CUDA, and that the memory is gone is not worth a word."""
+    runtime = module.TensorRtRuntime(fake_tensorrt.plan(1), INFO)
+    fake.fail("kernel", 1, 700)
+    with pytest.raises(RuntimeLostError, match=r"illegal memory access.*start it again"):
+        runtime.infer(IMAGE, people(1))
+    runtime.close()
+    assert not caplog.records
+
+
+EXIT = """
+import atexit, sys
+from pathlib import Path
+import pytest
+from pear_ros.pear.runtimes.runtime import RuntimeInfo
+from testing.fakes import FakeCuda, fake_tensorrt
+
+fake = FakeCuda(Path(sys.argv[1]), pytest.MonkeyPatch())
+fake_tensorrt.cuda, sys.modules["tensorrt"] = fake.library, fake_tensorrt
+atexit.register(lambda: print(fake.live))  # After what is registered later.
+from pear_ros.pear.runtimes.with_tensorrt import TensorRtRuntime
+runtime = TensorRtRuntime(fake_tensorrt.plan(1), RuntimeInfo(*"012345"))
+runtime.warmup(1)
+"""
+
+
+@pytest.mark.parametrize("in_use", [False, True])
+def test_the_end_of_python_frees_what_no_thread_uses(folder: Path, in_use: bool) -> None:
+    program = EXIT + ("runtime._in_use.acquire()" if in_use else "")
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(folder)],
+        cwd=Path(__file__).parents[3],
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert (int(done.stdout) > 0) == in_use
+
+
+@pytest.mark.parametrize(
+    ("method", "words", "error"),
+    [
+        ("deserialize_cuda_engine", "Error Code 2: OutOfMemory (Requested", DeviceUnavailableError),
+        ("create_execution_context", "Cuda Runtime (out of memory)", DeviceUnavailableError),
+        ("execute_async_v3", "Error Code 1: Cuda Runtime (out of memory)", DeviceUnavailableError),
+        ("deserialize_cuda_engine", "expecting library version 10.3 got", IncompatibleEngineError),
+        ("deserialize_cuda_engine", "Platform tag mismatch detected", IncompatibleEngineError),
+        ("deserialize_cuda_engine", "on an incompatible device", IncompatibleEngineError),
+    ],
+)
+def test_reasons_of_tensorrt_are_told_apart(
+    module: ModuleType,
+    fake: FakeCuda,
+    method: str,
+    words: str,
+    error: type[Exception],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(fake_tensorrt, "refusal", method)
+    monkeypatch.setattr(fake_tensorrt, "words", words)
+    with pytest.raises(error) as caught:
+        module.TensorRtRuntime(fake_tensorrt.plan(2), INFO).infer(IMAGE, people(2))
+    assert isinstance(caught.value, module.TensorRtError) and words in str(caught.value)
+    kinds = {DeviceUnavailableError, IncompatibleEngineError} - {error}
+    assert not isinstance(caught.value, tuple(kinds))
 
 
 @pytest.mark.parametrize(
