@@ -24,14 +24,14 @@ from pear_ros.pear.runtimes.runtime import RuntimeUnavailableError
 from pear_ros.pear.weights import Weights
 
 
-def build_engine(folder: Path | None, pear_body: str, precision: str) -> int:
+def build_engine(folder: Path | None, pear_body: str, precision: str, max_people: int) -> int:
     """Build the engine of the files below `folder`, unless cached, and print its accuracy.
 
-    `folder`: by default the default model folder; `pear_body` and `precision`: see
+    `folder`: by default the default model folder; `pear_body`, `precision` and `max_people`: see
     pear_ros.core.parameters. Return the exit code: 0 when there is an engine, otherwise 1, with the
     reason on standard error.
     """
-    choice = RuntimeChoice("tensorrt", strict=True, precision=precision)
+    choice = RuntimeChoice("tensorrt", strict=True, precision=precision, max_people=max_people)
     try:
         with _log_printed():
             _build((folder or default_model_folder()).expanduser().absolute(), pear_body, choice)
@@ -47,7 +47,7 @@ def _build(folder: Path, pear_body: str, choice: RuntimeChoice) -> None:
     files.require()
     body = load_body(files, pear_body)
     with _progress() as progress:
-        runtime = tensorrt_runtime(Weights(files), body, choice, progress)
+        runtime = tensorrt_runtime(Weights(files), body, choice, progress, insist=True)
     runtime.close()
     print(f"Ready: {runtime.info}, {runtime.info.verdict}")
     print(f"Engines are in {EngineCache().folder}")

@@ -24,8 +24,15 @@ class RuntimeChoice:
     """Whether to fail if the named runtime is not available, instead of trying the others."""
     precision: str = Parameters.precision
     """One of PRECISIONS; auto: the fastest that is accurate enough."""
-    max_people: int = 8
+    max_people: int = Parameters.max_people
     """Greatest number of people in one batch; more are split into several batches."""
+    expected_people: int = Parameters.max_humans
+    """Greatest number of people expected at once: batches of up to so many are prepared."""
+
+    @property
+    def prepared_people(self) -> int:
+        """Largest batch that is prepared at the start; a larger one delays the image it is of."""
+        return min(self.max_people, self.expected_people)
 
 
 @dataclass(frozen=True)
@@ -51,7 +58,15 @@ class EstimatorChoice:
             parameters.estimator,
             Path(folder).expanduser() if folder else None,
             parameters.pear_body,
-            RuntimeChoice(parameters.runtime, parameters.strict_runtime, parameters.precision),
+            RuntimeChoice(
+                parameters.runtime,
+                parameters.strict_runtime,
+                parameters.precision,
+                parameters.max_people,
+                # It may be raised later, and one process may have another than the next: it is no
+                # bound of an engine, which takes minutes to build.
+                parameters.max_humans,
+            ),
             parameters.landmarks,
         )
 

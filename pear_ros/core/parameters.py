@@ -169,6 +169,15 @@ class Parameters(Settings):
         "start or when an engine is built.",
         choices=PRECISIONS,
     )
+    max_people: int = _parameter(
+        8,
+        "Maximum number of people in one batch of PEAR's network; more take several batches. A "
+        "lower one takes less memory. A TensorRT engine is built for it: another value builds "
+        "another engine. max_humans bounds who is tracked, and how many are prepared for at the "
+        "start.",
+        low=1,
+        high=8,
+    )
     detector: str = _parameter(
         "built_in",
         "What detects people: 'built_in' for NanoDet, 'blazepose' for BlazePose's detector, which "

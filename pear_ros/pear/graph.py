@@ -68,6 +68,12 @@ class Graph:
         """SHA-256 of the whole graph, hexadecimal."""
         return hashlib.sha256("".join(self.hashes.values()).encode()).hexdigest()
 
+    @property
+    def nbytes(self) -> int:
+        """Size of the files, bytes; 0 for one that is gone."""
+        paths = (self.path.with_name(name) for name in self.hashes)
+        return sum(path.stat().st_size for path in paths if path.exists())
+
     def verify(self, progress: Progress | None = None) -> None:
         """Raise GraphError unless the files' hashes are those of the record. Reads all bytes."""
         for name, expected in self.hashes.items():

@@ -45,7 +45,7 @@ class NumpyMesh:
         """Free nothing: all memory is that of the process."""
 
 
-def make_meshes(body: PearBody, count: int, max_people: int = 8) -> list[MeshStep]:
+def make_meshes(body: PearBody, count: int, max_people: int) -> list[MeshStep]:
     """Return `count` of the fastest MeshStep for `body` on this machine, each for its own thread.
 
     The choice is logged. `max_people`: largest batch on a GPU.

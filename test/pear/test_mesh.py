@@ -99,10 +99,10 @@ def test_gpus_are_taken_where_they_work(
 
     monkeypatch.setattr(cuda_mesh, "CudaMesh", Small)
     monkeypatch.setattr(cuda_mesh, "body_on", lambda device, body: body)
-    assert [type(mesh) for mesh in make_meshes(body, 1)] == [Small]
+    assert [type(mesh) for mesh in make_meshes(body, 1, 2)] == [Small]
     Small.made.clear()
     with caplog.at_level(logging.WARNING):
-        assert [type(mesh) for mesh in make_meshes(body, 2)] == [NumpyMesh, NumpyMesh]
+        assert [type(mesh) for mesh in make_meshes(body, 2, 2)] == [NumpyMesh, NumpyMesh]
     assert "CUDA out of memory" in caplog.text and Small.made[0].closed
 
 
@@ -153,7 +153,7 @@ def test_on_a_real_gpu(body: PearBody) -> None:
     torch = pytest.importorskip("torch")
     if not torch.cuda.is_available():
         pytest.skip("needs an NVIDIA GPU")
-    (mesh,) = make_meshes(body, 1)
+    (mesh,) = make_meshes(body, 1, 2)
     for count in (1, 8, 9):
         people = random_people(count)
         np.testing.assert_allclose(mesh(people), expected(body, people), atol=1e-5)

@@ -90,6 +90,7 @@ def gpu() -> Result:
         "compute_capability": "{}.{}".format(*found.compute_capability),
         "memory": found.memory,
         "integrated": found.integrated,
+        "multiprocessors": found.multiprocessors,
         "driver": _driver_version(),
     }
     try:

@@ -52,7 +52,7 @@ def choose_runtime(weights: Weights, body: PearBody, choice: RuntimeChoice) -> C
     gpu_failed = False
     for name, make in _candidates(choice):
         try:
-            runtime = _ready(make(weights, body, choice), choice.max_people)
+            runtime = _ready(make(weights, body, choice), choice.prepared_people)
         except RuntimeUnavailableError as error:
             obstacles.append(f"{name}: {error}")
             gpu_failed |= isinstance(error, DeviceUnavailableError)

@@ -15,7 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from pear_ros.pear.runtimes.driver import OLDEST_CUDA, NoGpuError, cuda_version
-from pear_ros.pear.runtimes.runtime import DeviceUnavailableError, RuntimeLostError
+from pear_ros.pear.runtimes.runtime import (
+    MEMORY_ADVICE,
+    DeviceUnavailableError,
+    RuntimeLostError,
+)
 
 FUNCTIONS: dict[str, tuple[Any, ...]] = {
     "cudaRuntimeGetVersion": (POINTER(c_int),),
@@ -50,7 +54,7 @@ Uncorrectable ECC error, contained exception, illegal address, launch timeout, a
 kernel, hardware stack, illegal instruction, misaligned address, address space, program counter,
 launch failure, unknown error."""
 _ADVICE = {
-    2: "end other programs that use the GPU, or allow fewer people at once",
+    2: MEMORY_ADVICE,
     35: "update NVIDIA's driver, or install the CUDA runtime of an older version",
     46: "another program may have exclusive use of the GPU",
     **dict.fromkeys(_LOST, "this process can no longer use the GPU: start it again"),

@@ -19,9 +19,10 @@ from pear_ros.pear.body import PearBody
 from pear_ros.pear.graph import Graph, GraphError
 from pear_ros.pear.graph import Progress as FileProgress
 from pear_ros.pear.runtimes.accuracy import Verdict
+from pear_ros.pear.runtimes.build_guard import BuildGuard
 from pear_ros.pear.runtimes.build_progress import BuildProgress
 from pear_ros.pear.runtimes.cuda import gpu, memory
-from pear_ros.pear.runtimes.driver import Gpu
+from pear_ros.pear.runtimes.driver import Gpu, memory_gib
 from pear_ros.pear.runtimes.engine_cache import EngineCache
 from pear_ros.pear.runtimes.engine_record import EngineKey
 from pear_ros.pear.runtimes.precision_fallback import first_available, require_accurate
@@ -115,12 +116,16 @@ class TensorRt:
 
 
 def tensorrt_runtime(
-    weights: Graphs, body: PearBody | None, choice: RuntimeChoice, progress: Progress | None = None
+    weights: Graphs,
+    body: PearBody | None,
+    choice: RuntimeChoice,
+    progress: Progress | None = None,
+    insist: bool = False,
 ) -> Runtime:
     """Return PEAR's network on this machine's GPU by TensorRT, in the first accurate precision.
 
     `body`: see pear_ros.pear.runtimes.accuracy.judge. `progress`: by default it is logged. An
-    engine takes minutes to build and is cached.
+    engine takes minutes to build and is cached. `insist`: see BuildGuard.
 
     Raises RuntimeUnavailableError where no engine can be used; what `progress` raises; ValueError
     and MissingFilesError where the weights are damaged or missing.
@@ -131,8 +136,9 @@ def tensorrt_runtime(
             f"{', '.join(PRECISIONS)}"
         )
     precisions = PRECISIONS if choice.precision == "auto" else (choice.precision,)
+    guard = BuildGuard(EngineCache(), insist)
     engines = Engines(
-        TensorRt(), weights, EngineCache(), body, choice.max_people, progress or ProgressLog()
+        TensorRt(), weights, guard, body, choice.max_people, progress or ProgressLog()
     )
     return first_available(precisions, engines.runtime)
 
@@ -143,12 +149,17 @@ class Engines:
 
     compiler: Compiler
     graphs: Graphs
-    cache: EngineCache
+    guard: BuildGuard
     body: PearBody | None
     """Body with which accuracy is measured; None: by rotations alone."""
     max_people: int
     """Largest batch."""
     progress: Progress
+
+    @property
+    def cache(self) -> EngineCache:
+        """Engines that were built before."""
+        return self.guard.cache
 
     def runtime(self, precision: str) -> Runtime:
         """Return the network in `precision`, by an engine of the cache or a new one.
@@ -175,6 +186,8 @@ class Engines:
             tensorrt=self.compiler.version,
             device=self.compiler.gpu.name,
             compute_capability=f"{major}.{minor}",
+            multiprocessors=self.compiler.gpu.multiprocessors,
+            memory_gib=memory_gib(self.compiler.gpu.memory),
         )
 
     def _load_cached(self, key: EngineKey, graph: Graph) -> Runtime | None:
@@ -187,6 +200,8 @@ class Engines:
                 f"it was not accurate enough when it was built: {fault}; to build it again, remove "
                 f"{kept.path}"
             )
+        if kept.verdict is None:
+            self.guard.require_uninterrupted(key)
         try:
             runtime = self.compiler.load(kept.plan, self._info(key))
         except IncompatibleEngineError as error:
@@ -207,11 +222,19 @@ class Engines:
         return runtime
 
     def _build(self, key: EngineKey, graph: Graph) -> Runtime:
+        self.guard.require_uninterrupted(key)
+        self.guard.require_memory(key, graph.nbytes)
         graph.verify(self._file_progress)
         logger.info(
             "Building an engine in %s by TensorRT %s for %s, which may take minutes",
             *(key.precision, key.tensorrt, self.compiler.gpu),
         )
+        # Loading and judging, too, take memory for the first time.
+        with self.guard.building(key):
+            plan = self._built(key, graph)
+            return self._measured(self.compiler.load(plan, self._info(key)), key, graph)
+
+    def _built(self, key: EngineKey, graph: Graph) -> Bytes:
         start = time.monotonic()
         measured = self.cache.timing_cache(key)
         built = self.compiler.build(graph.path, key.max_people, key.level, measured, self.progress)
@@ -223,7 +246,7 @@ class Engines:
             plan = kept.plan
             del built
             logger.info("The engine is kept in %s", kept.path)
-        return self._measured(self.compiler.load(plan, self._info(key)), key, graph)
+        return plan
 
     def _measured(self, runtime: Runtime, key: EngineKey, graph: Graph) -> Runtime:
         def store(verdict: Verdict) -> None:

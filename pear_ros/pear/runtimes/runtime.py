@@ -11,6 +11,9 @@ from pear_ros.core.people import Array, Image
 from pear_ros.pear.crop import Crops, Squares
 from pear_ros.pear.runtimes.accuracy import Verdict
 
+MEMORY_ADVICE = "end other programs that use the GPU, or set max_people lower"
+"""What to do where the GPU's memory is too small."""
+
 
 class RuntimeUnavailableError(Exception):
     """A runtime is not available on this machine; the text has the reason and a remedy."""

@@ -58,7 +58,8 @@ class TensorRtRuntime:
             owned.callback(_free, self._stream)
             with self._lost_if_broken():
                 self._engine: trt.ICudaEngine | None = _load(plan)
-            self.max_people = _check(self._engine)
+            self._profiles = _check(self._engine)
+            self.max_people = self._profiles[-1][1]
             self._memory = _Memory(self.max_people, self._engine, owned)
             self._batches: dict[int, _Batch] = {}
             owned.callback(self._free_batches)
@@ -126,7 +127,8 @@ class TensorRtRuntime:
         with self._lost_if_broken():
             batch = self._batches.get(people)
             if batch is None:
-                batch = _Batch(people, self._engine, self._memory, self._stream)
+                profile = next(n for n, (_, most) in enumerate(self._profiles) if people <= most)
+                batch = _Batch(people, profile, self._engine, self._memory, self._stream)
                 self._batches[people] = batch
             # TensorRT initialises in the first run, which cannot be captured.
             if batch.ran and batch.graph is None and self._captures_left:
@@ -192,9 +194,9 @@ class _Batch:
     """
 
     def __init__(
-        self, people: int, engine: trt.ICudaEngine, memory: _Memory, stream: Stream
+        self, people: int, profile: int, engine: trt.ICudaEngine, memory: _Memory, stream: Stream
     ) -> None:
-        """Create the execution context. Raises TensorRtError."""
+        """Create the execution context for the engine's `profile`. Raises TensorRtError."""
         self.graph: Graph | None = None
         self.ran = False
         """Whether it has run before."""
@@ -206,6 +208,7 @@ class _Batch:
             raise LOG.error(f"TensorRT creates no context for {people} people")
         context.set_device_memory(memory.scratch.handle, memory.scratch_bytes)
         ready = (
+            context.set_optimization_profile_async(profile, stream.handle),
             context.set_input_shape(INPUT, (people, *_CROP)),
             context.set_tensor_address(INPUT, memory.crops_gpu.handle),
             context.set_tensor_address(OUTPUT, memory.vectors_gpu.handle),
@@ -243,22 +246,32 @@ def _load(plan: bytes | memoryview | mmap) -> trt.ICudaEngine:
     return engine
 
 
-def _check(engine: trt.ICudaEngine) -> int:
-    """Largest batch of `engine`. Raises TensorRtError when it is of another network."""
+def _check(engine: trt.ICudaEngine) -> list[tuple[int, int]]:
+    """Least and greatest batch of each profile of `engine`, in order.
+
+    Raises TensorRtError when it is of another network.
+    """
+    profiles = []
+    for number in range(int(engine.num_optimization_profiles)):
+        shapes: list[tuple[int, ...]] = engine.get_tensor_profile_shape(INPUT, number)
+        profiles.append((int(shapes[0][0]), int(shapes[-1][0])))
+    sizes = [size for least, most in profiles for size in range(least, most + 1)]
+    if not sizes or sizes != [*range(1, len(sizes) + 1)]:
+        raise TensorRtError(f"the engine is not of PEAR's network: it takes batches of {profiles}")
+    # TensorRT reports the size itself where there is only one.
+    batch = -1 if len(sizes) > 1 else 1
     names = [engine.get_tensor_name(number) for number in range(int(engine.num_io_tensors))]
     found = {
         name: (engine.get_tensor_dtype(name), tuple(engine.get_tensor_shape(name)))
         for name in names
     }
     expected = {
-        INPUT: (trt.DataType.UINT8, (-1, *_CROP)),
-        OUTPUT: (trt.DataType.FLOAT, (-1, VECTOR_SIZE)),
+        INPUT: (trt.DataType.UINT8, (batch, *_CROP)),
+        OUTPUT: (trt.DataType.FLOAT, (batch, VECTOR_SIZE)),
     }
     if found != expected:
         raise TensorRtError(f"the engine is not of PEAR's network: it has {found}")
-    profile: list[tuple[int, ...]] = engine.get_tensor_profile_shape(INPUT, 0)
-    most = profile[-1]
-    return int(most[0])
+    return profiles
 
 
 _open: weakref.WeakSet[TensorRtRuntime] = weakref.WeakSet()

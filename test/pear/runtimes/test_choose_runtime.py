@@ -13,7 +13,7 @@ pytest.importorskip("torch", reason="weights are read by torch")
 pytest.importorskip("onnxruntime", reason="the default on the CPU")
 
 from pear_ros.core.configuration import EstimatorChoice, EstimatorError, RuntimeChoice
-from pear_ros.estimators.factory import make_estimator
+from pear_ros.estimators.factory import make_estimator, make_estimators
 from pear_ros.pear.body import PearBody, load_body
 from pear_ros.pear.files import find_model_files
 from pear_ros.pear.runtimes.choose import choose_runtime
@@ -62,6 +62,23 @@ def test_a_runtime_that_is_named_is_taken(weights: Weights, body: PearBody, name
     assert chosen.runtime.info.name == name
     assert chosen.reason == "named"
     chosen.runtime.close()
+
+
+@pytest.mark.parametrize(("cameras", "prepared"), [(1, 2), (2, 4), (4, 5)])
+def test_no_more_people_are_prepared_than_can_be_seen(
+    pear_models: Path, cameras: int, prepared: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with_onnxruntime = pytest.importorskip("pear_ros.pear.runtimes.with_onnxruntime")
+    warmed: list[int] = []
+    monkeypatch.setattr(
+        with_onnxruntime.OnnxRuntime, "warmup", lambda self, people: warmed.append(people)
+    )
+    runtime = RuntimeChoice("onnxruntime", strict=True, max_people=5, expected_people=2)
+    for estimator in make_estimators(
+        EstimatorChoice("pear", pear_models, runtime=runtime), cameras
+    ):
+        estimator.close()
+    assert warmed == [prepared]
 
 
 def test_another_one_is_taken_with_a_warning(

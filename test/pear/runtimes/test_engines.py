@@ -22,6 +22,7 @@ from pear_ros.core.people import Array, Image
 from pear_ros.pear.crop import Squares, crop_pixels
 from pear_ros.pear.graph import data_file
 from pear_ros.pear.prediction import VECTOR_SIZE
+from pear_ros.pear.runtimes.build_guard import BuildGuard
 from pear_ros.pear.runtimes.build_progress import BuildProgress
 from pear_ros.pear.runtimes.cudart import CudaError
 from pear_ros.pear.runtimes.driver import Gpu
@@ -45,7 +46,7 @@ from pear_ros.pear.runtimes.runtime import (
 from testing.fake_machine import WEIGHTS, FakeGraphs, fake_machine, fake_reference, unload_modules
 from testing.fakes import FakeCuda, fake_tensorrt
 
-ORIN = Gpu("Orin", (8, 7), 8 << 30, True)
+ORIN = Gpu("Orin", (8, 7), 8 << 30, True, 8)
 REFERENCE = np.random.default_rng(0).normal(0.0, 1.0, (8, VECTOR_SIZE)).astype(np.float32)
 FINE, WRONG = 1e-4, 1.0
 """Errors of a network's numbers."""
@@ -111,9 +112,8 @@ class Maker:
 def engines(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> Engines:
     caplog.set_level(logging.INFO)
     files = FakeGraphs(tmp_path, REFERENCE, *PRECISIONS)
-    return Engines(
-        Maker(), files, EngineCache(tmp_path / "engines"), None, 4, lambda progress: None
-    )
+    guard = BuildGuard(EngineCache(tmp_path / "engines"), insist=False)
+    return Engines(Maker(), files, guard, None, 4, lambda progress: None)
 
 
 def maker_of(engines: Engines) -> Maker:
@@ -124,7 +124,8 @@ def maker_of(engines: Engines) -> Maker:
 def restarted(engines: Engines, **changes: Any) -> Engines:
     """Return the engines as a later process would open them."""
     maker = replace(maker_of(engines), built=[], measured=[], runners=[])
-    return replace(engines, compiler=maker, cache=EngineCache(engines.cache.folder), **changes)
+    guard = replace(engines.guard, cache=EngineCache(engines.cache.folder))
+    return replace(engines, **{"compiler": maker, "guard": guard} | changes)
 
 
 def test_an_engine_is_built_once(engines: Engines, caplog: pytest.LogCaptureFixture) -> None:
@@ -220,6 +221,8 @@ def test_a_damaged_graph_is_not_built(engines: Engines) -> None:
         {"version": "10.13.3"},
         {"gpu": replace(ORIN, name="Thor")},
         {"gpu": replace(ORIN, compute_capability=(11, 0))},
+        {"gpu": replace(ORIN, multiprocessors=16)},
+        {"gpu": replace(ORIN, memory=61 << 30)},
     ],
 )
 def test_engines_for_something_else_are_not_used(

@@ -97,13 +97,14 @@ def test_vectors_are_those_of_the_crops(module: ModuleType, fake: FakeCuda) -> N
 
 
 def test_first_run_as_it_is_then_captured_then_replayed(module: ModuleType, fake: FakeCuda) -> None:
-    runtime = module.TensorRtRuntime(fake_tensorrt.plan(4), INFO)
-    for count in (2, 4, 1):
+    runtime = module.TensorRtRuntime(fake_tensorrt.plan(7), INFO)
+    for count in (2, 4, 1, 7):
         fake.calls()
         runtime.infer(IMAGE, people(count))
         up, kernel, down = bytes_of(count)
+        profile = f"profile {(count > 1) + (count > 4)}"
         allocation = ["cudaMalloc 64", "cudaFree"]  # The fake network's, which is none to capture.
-        assert fake.calls() == [up, *allocation, kernel, down, "cudaStreamSynchronize"]
+        assert fake.calls() == [*(profile, up, *allocation, kernel, down, "cudaStreamSynchronize")]
         runtime.infer(IMAGE, people(count))
         started = ["cudaGraphLaunch", "cudaStreamSynchronize"]
         assert fake.calls() == [
@@ -199,7 +200,7 @@ def test_each_call_that_fails_leaves_nothing_behind(module: ModuleType, fake: Fa
     live()
     counted = fake.counted()
     freeing = {name for name in counted if "Free" in name or "Destroy" in name}
-    noted = {name for name in counted if name.startswith("~")}
+    noted = {name for name in counted if name.startswith(("~", "profile"))}
     survived = {"cudaStreamBeginCapture", "cudaStreamEndCapture", "cudaGraphInstantiateWithFlags"}
     tried = 0
     for name in counted.keys() - freeing - noted - {"cudaMemcpyAsync", "kernel"}:
@@ -335,6 +336,7 @@ def test_reasons_of_tensorrt_are_told_apart(
         ("deserialize_cuda_engine", "TensorRT 10.3.0 cannot load the engine: deserialize_cuda"),
         ("create_execution_context", "TensorRT creates no context for 2 people: create_execution"),
         ("set_input_shape", "TensorRT does not take 2 people: set_input_shape was refused"),
+        ("set_optimization_profile_async", "TensorRT does not take 2 people: set_optimization_pro"),
         ("set_tensor_address", "TensorRT does not take 2 people: set_tensor_address was refused"),
         ("execute_async_v3", "TensorRT does not run 2 people: execute_async_v3 was refused"),
     ],
@@ -362,6 +364,29 @@ def test_an_engine_of_another_network(module: ModuleType, fake: FakeCuda) -> Non
     with pytest.raises(module.TensorRtError, match=r"not of PEAR's network: it has .*1000"):
         module.TensorRtRuntime(fake_tensorrt.plan(2, vector=1000), INFO)
     assert fake.live == 0
+
+
+@pytest.mark.parametrize("profiles", [[], [(1, 1), (3, 4)], [(2, 4)], [(1, 2), (2, 4)]])
+def test_an_engine_that_leaves_batches_out_is_of_another_network(
+    module: ModuleType, fake: FakeCuda, profiles: list[tuple[int, int]]
+) -> None:
+    with pytest.raises(module.TensorRtError, match="it takes batches of"):
+        module.TensorRtRuntime(fake_tensorrt.plan(4, profiles=profiles), INFO)
+    assert fake.live == 0
+
+
+def test_an_engine_for_one_person_has_a_fixed_batch(module: ModuleType, fake: FakeCuda) -> None:
+    """TensorRT reports 1, not -1, where least, usual and greatest size are the same."""
+    runtime = module.TensorRtRuntime(fake_tensorrt.plan(1), INFO)
+    assert runtime.max_people == 1
+    np.testing.assert_array_equal(runtime.infer(IMAGE, people(3)), expected(people(3)))
+    runtime.close()
+
+
+def test_an_earlier_engine_with_one_profile_is_run(module: ModuleType, fake: FakeCuda) -> None:
+    runtime = module.TensorRtRuntime(fake_tensorrt.plan(4, profiles=[(1, 4)]), INFO)
+    np.testing.assert_array_equal(runtime.infer(IMAGE, people(3)), expected(people(3)))
+    runtime.close()
 
 
 def test_without_a_gpu_tensorrt_is_not_touched(module: ModuleType, fake: FakeCuda) -> None:
