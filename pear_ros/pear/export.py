@@ -65,7 +65,7 @@ def export_graph(
         sum(weight.nbytes for weight in part.parameters())
         for part in (network.backbone, network.head)
     )
-    with _scratch(folder, head + (body if precision == "fp32" else body // 2)) as scratch:
+    with scratch_folder(folder, head + (body if precision == "fp32" else body // 2)) as scratch:
         path = scratch / name
         report("computing the reference in fp32", 0, 0)
         expected = reference(network)
@@ -128,7 +128,7 @@ def _require_packages() -> None:
 
 
 @contextlib.contextmanager
-def _scratch(folder: Path, size: int) -> Iterator[Path]:
+def scratch_folder(folder: Path, size: int) -> Iterator[Path]:
     """Make a temporary folder in `folder`, so that files can be moved, after checking for space."""
     try:
         free = shutil.disk_usage(folder).free
