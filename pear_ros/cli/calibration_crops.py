@@ -41,8 +41,8 @@ def calibration_crops(source: Path) -> Crops:
         crops += list(crop_pixels(image, places[np.isfinite(places).all(axis=1)]))
     if not crops:
         raise ValueError(
-            f"nobody was found in {images} images of {source}: give pictures or a bag of people, as "
-            "your camera sees them"
+            f"nobody was found in {images} images of {source}: give pictures or a bag of people, "
+            "as your camera sees them"
         )
     return np.stack([crops[index] for index in _evenly(len(crops))])
 

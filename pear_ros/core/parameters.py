@@ -16,7 +16,7 @@ ESTIMATORS = ("auto", "pear", "landmarks")
 LANDMARKS = ("auto", "full", "heavy")
 PEAR_BODIES = ("ehm-s", "smplx")
 RUNTIMES = ("auto", "tensorrt", "torch", "onnxruntime", "openvino")
-PRECISIONS = ("auto", "fp32", "fp16", "bf16", "int8")
+PRECISIONS = ("auto", "fp32", "fp16", "bf16", "int8", "fp8", "int8_static")
 DETECTORS = ("built_in", "blazepose", "topic", "full_frame")
 MESH_DETAILS = ("full", "medium", "low")
 TRANSFORMS = ("off", "roots", "joints")
@@ -165,8 +165,9 @@ class Parameters(Settings):
     precision: str = _parameter(
         "auto",
         "Number format of PEAR's network: 'fp16' and 'bf16' on GPUs, 'int8' with onnxruntime, "
-        "'fp32' everywhere; 'auto' for the fastest that is accurate enough, as measured at the "
-        "start or when an engine is built.",
+        "'fp32' everywhere; 'fp8' and 'int8_static' with TensorRT, of graphs that pear "
+        "export-graph calibrated; 'auto' for the fastest that is accurate enough, as measured at "
+        "the start or when an engine is built.",
         choices=PRECISIONS,
     )
     detector: str = _parameter(

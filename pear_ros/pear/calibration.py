@@ -12,7 +12,6 @@ from __future__ import annotations
 import contextlib
 import copy
 import io
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,7 +24,7 @@ from torch import nn
 from pear_ros.core.people import Array
 from pear_ros.pear.crop import Crops
 from pear_ros.pear.deployed import DeployedNetwork
-from pear_ros.pear.graph import GraphError
+from pear_ros.pear.graph import GraphError, Progress
 from pear_ros.pear.network import PearNetwork
 
 LAYERS = 4
@@ -61,12 +60,12 @@ def calibrate(
     network: PearNetwork,
     precision: str,
     crops: Crops,
-    progress: Callable[[int, int], None] = lambda done, total: None,
+    progress: Progress = lambda stage, done, total: None,
 ) -> dict[str, QuantisedLayer]:
     """Return the backbone's quantised layers by name, such as "0.mlp.fc1", for `precision`.
 
     `network`: in fp32 on the CPU, not changed; `precision`: fp8 or int8_static; `crops`
-    (N, 256, 256, 3): people as the network will see them; `progress`: crops done and in all.
+    (N, 256, 256, 3): people as the network will see them; `progress`: called with the stage.
 
     Raises GraphError where ModelOpt is missing or fails.
     """
@@ -75,8 +74,8 @@ def calibrate(
     blocks = deployed.body.blocks
 
     def run(_: nn.Module) -> None:
-        for done, crop in enumerate(crops):
-            progress(done, len(crops))
+        progress(f"calibrating {precision} with {len(crops)} people", 0, 0)
+        for crop in crops:
             deployed(torch.from_numpy(crop[None].copy()))
 
     try:
@@ -96,7 +95,9 @@ def calibrate(
             "pip install nvidia-modelopt huggingface-hub"
         ) from error
     except (ImportError, AttributeError, TypeError, ValueError, RuntimeError) as error:
-        raise GraphError(f"ModelOpt cannot calibrate the network for {precision}: {error}") from error
+        raise GraphError(
+            f"ModelOpt cannot calibrate the network for {precision} ({error}): use version 0.47"
+        ) from error
     if len(layers) != LAYERS * len(blocks):
         raise GraphError(f"ModelOpt found {len(layers)} linear layers in {len(blocks)} blocks")
     return layers

@@ -51,7 +51,7 @@ def export_graph(
 ) -> Graph:
     """Write `network`, fp32 on the CPU, to `folder` with its backbone in `precision`; return it.
 
-    `precision`: one of GRAPH_PRECISIONS; `progress` is called with stage, bytes done and bytes in
+    `precision`: one of FLOAT_PRECISIONS; `progress` is called with stage, bytes done and bytes in
     all. Files appear in `folder` only after `check_file` has passed; an earlier graph of the same
     name is replaced. 671 M parameters take a few minutes and 10 GB of memory.
 
@@ -129,7 +129,10 @@ def _require_packages() -> None:
 
 @contextlib.contextmanager
 def scratch_folder(folder: Path, size: int) -> Iterator[Path]:
-    """Make a temporary folder in `folder`, so that files can be moved, after checking for space."""
+    """Make a temporary folder in `folder`, so that files can be moved, after checking for space.
+
+    Raises GraphError where `size` bytes are not free, or writing in this context fails.
+    """
     try:
         free = shutil.disk_usage(folder).free
         if free < size:

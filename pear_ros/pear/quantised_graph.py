@@ -105,37 +105,42 @@ def outputs(path: Path) -> Array:
 
 def _quantise(graph: ir.Graph, layers: Mapping[str, QuantisedLayer]) -> None:
     """Put Q/DQ into the `layers` of `graph`. Raises GraphError unless it has just these."""
-    found = {}
-    for node in graph:
-        biases = [value for value in node.inputs if value is not None and _layer_of(value.name)]
-        if node.op_type != "Add" or not biases:
-            continue
-        product = next(value for value in node.inputs if value is not biases[0])
-        found[_layer_of(biases[0].name)] = product.producer() if product is not None else None
-    if found.keys() != layers.keys() or any(n is None or n.op_type != "MatMul" for n in found.values()):
+    products = _products(graph)
+    if products.keys() != layers.keys():
         raise GraphError(
-            f"the graph has other linear layers than the network ({len(found)} instead of "
+            f"the graph has other linear layers than the network ({len(products)} instead of "
             f"{len(layers)}): export it again with torch 2.13"
         )
-    for name, node in found.items():
-        assert node is not None
-        _quantise_layer(graph, name, node, layers[name])
+    for name, product in products.items():
+        _quantise_layer(graph, name, product, layers[name])
 
 
-def _layer_of(name: str | None) -> str:
-    """Name of the layer that the value with this name is the bias of; empty if there is none."""
-    if name is None or not (name.startswith(_PREFIX) and name.endswith(_SUFFIX)):
-        return ""
-    layer = name[len(_PREFIX) : -len(_SUFFIX)]
-    return "" if ".norm" in layer else layer
+def _products(graph: ir.Graph) -> dict[str, ir.Node]:
+    """The matrix products of the blocks' linear layers, found by the bias that is added to them."""
+    found = {}
+    for node in graph:
+        if node.op_type != "Add":
+            continue
+        for bias, product in (node.inputs, node.inputs[::-1]):
+            layer = _layer_of(bias)
+            producer = product.producer() if product is not None else None
+            if layer and producer is not None and producer.op_type == "MatMul":
+                found[layer] = producer
+    return found
+
+
+def _layer_of(bias: ir.Value | None) -> str:
+    """Name of the layer that a value is the bias of; empty if there is none."""
+    name = (bias is not None and bias.name) or ""
+    inside = name.startswith(_PREFIX) and name.endswith(_SUFFIX)
+    return name[len(_PREFIX) : -len(_SUFFIX)] if inside else ""
 
 
 def _quantise_layer(graph: ir.Graph, name: str, node: ir.Node, layer: QuantisedLayer) -> None:
     def constant(suffix: str, values: Any) -> ir.Value:
         tensor = ir.tensor(values, name=f"{name}.{suffix}")
-        value = ir.Value(
-            name=tensor.name, shape=tensor.shape, type=ir.TensorType(tensor.dtype), const_value=tensor
-        )
+        kind = ir.TensorType(tensor.dtype)
+        value = ir.Value(name=tensor.name, shape=tensor.shape, type=kind, const_value=tensor)
         graph.register_initializer(value)
         return value
 
