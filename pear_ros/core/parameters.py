@@ -22,6 +22,7 @@ MESH_DETAILS = ("full", "medium", "low")
 TRANSFORMS = ("off", "roots", "joints")
 IMAGE_TRANSPORTS = ("raw", "compressed")
 CALIBRATIONS = ("auto", "raw", "rectified")
+JPEG_DECODERS = ("cpu", "gpu")
 RELIABILITIES = ("auto", "reliable", "best_effort")
 
 _TYPE_NAMES = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}
@@ -283,6 +284,14 @@ class Parameters(Settings):
         "sensor_msgs/CompressedImage on the image topic with /compressed appended. pear.launch.py "
         "always sets it from its own argument.",
         choices=IMAGE_TRANSPORTS,
+        affects_results=False,
+    )
+    jpeg_decoder: str = _parameter(
+        "cpu",
+        "Decoder of compressed colour images in JPEG: 'cpu' for OpenCV, 'gpu' for an NVIDIA GPU by "
+        "the package nvImageCodec, which frees the CPU of decoding; if it is not available, OpenCV "
+        "decodes, with a warning. Pixels may differ by rounding.",
+        choices=JPEG_DECODERS,
         affects_results=False,
     )
     image_reliability: str = _parameter(

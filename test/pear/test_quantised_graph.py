@@ -16,22 +16,26 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-torch = pytest.importorskip("torch", reason="graphs are exported by torch")
-onnx = pytest.importorskip("onnx", reason="graphs are written with onnx")
-pytest.importorskip("onnxscript", reason="graphs are exported with onnxscript")
+for needed in ("torch", "onnx", "onnxscript", "onnxruntime"):
+    pytest.importorskip(needed, reason="graphs are exported by torch with onnxscript")
 
-from pear_ros.core.configuration import CALIBRATED_PRECISIONS
-from pear_ros.core.people import Array
-from pear_ros.pear.calibration import QuantisedLayer, calibrate, quantise
-from pear_ros.pear.checkpoint import build_network
-from pear_ros.pear.deployed import DeployedNetwork
-from pear_ros.pear.export import export_graph
-from pear_ros.pear.graph import Graph, GraphError
-from pear_ros.pear.network import PearNetwork
-from pear_ros.pear.quantised_graph import export_quantised, outputs, write_quantised
-from pear_ros.pear.runtimes.reference_crops import bundled_crops
-from testing.parity import recipe
-from tools.rtx import rtx_as_tensorrt
+import onnx  # noqa: E402
+import torch  # noqa: E402
+
+from pear_ros.core.configuration import CALIBRATED_PRECISIONS  # noqa: E402
+from pear_ros.core.people import Array  # noqa: E402
+from pear_ros.pear.calibration import QuantisedLayer, calibrate, quantise  # noqa: E402
+from pear_ros.pear.checkpoint import build_network  # noqa: E402
+from pear_ros.pear.deployed import DeployedNetwork  # noqa: E402
+from pear_ros.pear.export import export_graph  # noqa: E402
+from pear_ros.pear.graph import Graph, GraphError  # noqa: E402
+from pear_ros.pear.network import PearNetwork  # noqa: E402
+from pear_ros.pear.quantised_graph import export_quantised, outputs, write_quantised  # noqa: E402
+from pear_ros.pear.runtimes.reference_crops import bundled_crops  # noqa: E402
+from testing.parity import recipe  # noqa: E402
+from tools.rtx import rtx_as_tensorrt  # noqa: E402
+
+pytestmark = pytest.mark.timeout(600)  # Exports and engines take most of it.
 
 CALM = 0.05
 """Share of what blocks add to the tokens: synthetic weights in full are refused."""
@@ -182,7 +186,6 @@ def engine(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
     sys.modules.pop(name)
 
 
-@pytest.mark.timeout(600)
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of TensorRT-RTX's own
 @pytest.mark.parametrize("precision", CALIBRATED_PRECISIONS)
 def test_tensorrt_builds_an_engine(
@@ -197,7 +200,6 @@ def test_tensorrt_builds_an_engine(
     assert engine.build_plan(tmp_path / "graph.onnx", settings, lambda _: None).plan
 
 
-@pytest.mark.timeout(600)
 @pytest.mark.parametrize("precision", CALIBRATED_PRECISIONS)
 def test_modelopt_calibrates_all_layers(network: PearNetwork, precision: str) -> None:
     pytest.importorskip("modelopt.torch.quantization", reason="ModelOpt is not there")
