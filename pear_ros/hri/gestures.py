@@ -40,7 +40,7 @@ _CROSSED = 0.9
 """Greatest distance of a wrist from the other arm's elbow while arms are crossed, likewise."""
 _STRAIGHT_ARM = math.radians(40)
 """Greatest bend of the elbow of an arm that points."""
-_LOWEST_POINTING, _HIGHEST_POINTING = math.radians(45), math.radians(160)
+_LOWEST_POINTING, _HIGHEST_POINTING = math.radians(55), math.radians(160)
 """Angles between an arm that points and the direction from neck to pelvis."""
 _STRAIGHT_FINGER, _CURLED_FINGER = math.radians(60), math.radians(110)
 """Bend of a finger from the back of the hand to its middle phalanx."""

@@ -34,8 +34,8 @@ _SQUATTING = 0.15
 """Least height of the hips above the ankles of a person who squats, in lengths of the leg: lower,
 they sit on the floor."""
 _BALANCED = 0.35
-"""Greatest horizontal distance of a foot from below the middle of the body of a person whom their
-feet carry, in lengths of the thigh."""
+"""Greatest horizontal distance between the feet and the middle of a body that they carry, in
+lengths of the thigh."""
 _LOW_METRES = 0.45
 """Height of the pelvis above the floor below which a lying person lies on the floor: less than that
 of beds and seats."""
@@ -127,12 +127,10 @@ def _leg(side: str) -> tuple[int, int, int]:
 
 
 def _over_feet(joints: Array, up: Float64) -> float:
-    """Return the horizontal distance between the middle of the body and the nearer foot, metres."""
-    middle = joints[:BODY_JOINTS].mean(axis=0)
+    """Return the horizontal distance between the middles of body and feet, metres."""
     feet = [JOINT[f"{side}_{part}"] for side in SIDES for part in ("ankle", "foot")]
-    offsets = joints[feet] - middle
-    level = offsets - np.outer(offsets @ up, up)
-    return float(np.linalg.norm(level, axis=1).min())
+    offset = joints[feet].mean(axis=0) - joints[:BODY_JOINTS].mean(axis=0)
+    return float(np.linalg.norm(offset - (offset @ up) * up))
 
 
 def _without_feet(joints: Array, confidence: Array, upright: float, up: Float64) -> Posture:
