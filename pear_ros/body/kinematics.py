@@ -193,7 +193,7 @@ def _compiled_posed() -> Callable[[Array, Array, npt.NDArray[np.int64]], Array] 
     """
     try:
         from pear_ros.body.compiled_kinematics import posed
-    except (ImportError, RuntimeError) as error:  # Numba is missing, or can keep nothing anywhere.
+    except Exception as error:  # Numba is missing or broken, or can keep nothing anywhere.
         logger.info("Joints of bodies are slower without their compiled form: %s", error)
         return None
     return posed

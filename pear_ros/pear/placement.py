@@ -132,7 +132,7 @@ def compiled_fit() -> Callable[..., None] | None:
     """
     try:
         from pear_ros.pear.compiled_placement import fit
-    except (ImportError, RuntimeError) as error:  # Numba is missing, or can keep nothing anywhere.
+    except Exception as error:  # Numba is missing or broken, or can keep nothing anywhere.
         logger.info("Placement of people is slower without its compiled form: %s", error)
         return None
     return fit
