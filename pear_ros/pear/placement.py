@@ -113,7 +113,7 @@ def place_people(
         return upright, closed_form(crop_camera, squares, camera)
     middle = squares[:, None, :2] + squares[:, None, 2:] / 2.0
     pixels = np.concatenate([middle, image_points(joints, crop_camera, squares)], axis=1)
-    rays = camera.rays(pixels).astype(np.float64)
+    rays = np.ascontiguousarray(camera.rays(pixels), np.float64)
     points = np.ascontiguousarray(joints, np.float64)
     if fit := compiled_fit():
         rotation: Doubles = np.empty((len(joints), 3, 3))
