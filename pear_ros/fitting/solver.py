@@ -63,7 +63,7 @@ def compiled_solve() -> Callable[..., float] | None:
     """
     try:
         from pear_ros.fitting.compiled_solver import solve
-    except (ImportError, RuntimeError) as error:  # Numba is missing, or can keep nothing anywhere.
+    except Exception as error:  # Numba is missing or broken, or can keep nothing anywhere.
         logger.info("Bodies are fitted more slowly without the compiled solver: %s", error)
         return None
     compiled: Callable[..., float] = solve

@@ -17,7 +17,7 @@ DISTRIBUTIONS = {"cv2": "opencv-python-headless", "ruamel": "ruamel.yaml"}
 """Names of distributions that are not those of their modules."""
 EXTRAS = {
     "pear": ("pear/", "body/packed_skin.py", "cli/import_model.py"),
-    "fast": ("fitting/compiled_solver.py",),
+    "fast": ("fitting/compiled_solver.py", "body/compiled_kinematics.py"),
     "openvino": ("pear/runtimes/with_openvino.py",),
     "export": ("export/glb.py", "export/gltf_buffer.py"),
     "mesh-detail": ("body/mesh_reduction.py",),

@@ -101,6 +101,7 @@ static int begin(const char *call, size_t bytes) {
     note(call, bytes);
     for (int n = 0; n < fault_count; n++)
         if (!strcmp(faults[n].call, call) && --faults[n].in == 0) code = faults[n].code;
+    if (code == ILLEGAL_ADDRESS) sticky = code;
     return failed(code);
 }
 
@@ -380,7 +381,7 @@ int cuDeviceTotalMem_v2(size_t *bytes, int device) {
 }
 
 int cuDeviceGetAttribute(int *value, int attribute, int device) {
-    *value = attribute == 75 ? 8 : attribute == 76 ? 7 : attribute == 18;
+    *value = attribute == 75 ? 8 : attribute == 76 ? 7 : attribute == 16 ? 14 : attribute == 18;
     return SUCCESS;
 }
 
@@ -451,6 +452,8 @@ int fakeCapturing(void *handle) {
     Object *stream = find(handle, STREAM);
     return stream && stream->capturing;
 }
+
+int fakeIsStream(void *handle) { return find(handle, STREAM) != NULL; }
 
 // A line in the log.
 void fakeNote(const char *line) { note(line, 0); }

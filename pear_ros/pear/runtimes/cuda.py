@@ -39,7 +39,7 @@ def memory(gpu: Gpu) -> tuple[int, int]:
     cudart()("cudaMemGetInfo", byref(free), byref(total))
     if gpu.integrated:
         # CUDA does not count the page cache, which the kernel frees on demand.
-        return max(free.value, _available_memory()), total.value
+        return max(free.value, available_memory()), total.value
     return free.value, total.value
 
 
@@ -157,8 +157,8 @@ class Stream(_Owned):
         cudart()("cudaMemcpyAsync", target.handle, source.handle, nbytes, direction, self.handle)
 
 
-def _available_memory() -> int:
-    """Bytes of MemAvailable in /proc/meminfo; 0 if unknown."""
+def available_memory() -> int:
+    """Return the bytes of MemAvailable in /proc/meminfo; 0 if unknown."""
     try:
         lines = Path("/proc/meminfo").read_text().splitlines()
     except OSError:

@@ -8,7 +8,8 @@ for one.
 
 from __future__ import annotations
 
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 
 import numpy as np
 import torch
@@ -19,8 +20,20 @@ from pear_ros.pear.crop import Squares
 from pear_ros.pear.deployed import PRECISIONS, DeployedNetwork
 from pear_ros.pear.network import PearNetwork
 from pear_ros.pear.prediction import VECTOR_SIZE
-from pear_ros.pear.runtimes.runtime import RuntimeInfo, RuntimeUnavailableError
-from pear_ros.pear.torch_crop import GEOMETRY, covered, crop_people, warp
+from pear_ros.pear.runtimes.runtime import (
+    DeviceUnavailableError,
+    RuntimeInfo,
+    RuntimeLostError,
+    RuntimeUnavailableError,
+)
+from pear_ros.pear.torch_crop import GEOMETRY, covered, crop_people, put_bordered, room, warp
+from pear_ros.pear.torch_errors import (
+    is_lost,
+    is_out_of_memory,
+    lost_text,
+    reason,
+    release_memory,
+)
 from pear_ros.pear.torch_graphs import TorchGraphs, device_name
 
 _ROOM = 3840 * 2160
@@ -49,6 +62,7 @@ class TorchRuntime:
                 f"torch has no {precision}: set precision to auto or one of {', '.join(PRECISIONS)}"
             )
         self._path: _OnCpu | _OnCuda | None
+        self._device = device
         if device.type == "cpu":
             if precision != "fp32":
                 raise RuntimeUnavailableError(
@@ -59,30 +73,30 @@ class TorchRuntime:
             self._path = _OnCpu(network)
         else:
             name = _require(device, precision)
-            try:
+            with self._gpu_errors():
                 self._path = _OnCuda(network, precision, device, max_people)
-            except RuntimeError as error:  # Such as too little memory.
-                reason = str(error).partition("\n")[0]
-                raise RuntimeUnavailableError(
-                    f"torch cannot run the network on {name}: {reason}"
-                ) from error
         version = str(torch.__version__)
         self.info = RuntimeInfo("torch", version, name, precision, network.fingerprint, None)
 
     def infer(self, image: Image, places: Squares) -> Array:
         """Return outputs (B, VECTOR_SIZE) float32 for squares `places` (B, 3) of `image` (H, W, 3).
 
-        Raises ValueError for squares with NaN.
+        Raises ValueError for squares with NaN; RuntimeUnavailableError where the GPU fails.
         """
         assert self._path is not None, "closed"
         if len(places) == 0:
             return np.empty((0, VECTOR_SIZE), np.float32)
-        return self._path.infer(image, places)
+        with self._gpu_errors():
+            return self._path.infer(image, places)
 
     def warmup(self, people: int) -> None:
-        """Record the CUDA graphs of batches of 1 to `people`; on the CPU there are none."""
+        """Record the CUDA graphs of batches of 1 to `people`; on the CPU there are none.
+
+        Raises RuntimeUnavailableError where the GPU fails, for example for lack of memory.
+        """
         assert self._path is not None, "closed"
-        self._path.warmup(people)
+        with self._gpu_errors():
+            self._path.warmup(people)
 
     def memory(self) -> tuple[int, int] | None:
         """Return free and total bytes of the GPU's memory; None on the CPU or if unknown."""
@@ -93,6 +107,22 @@ class TorchRuntime:
         if self._path is not None:
             self._path.close()
             self._path = None
+
+    @contextmanager
+    def _gpu_errors(self) -> Iterator[None]:
+        """Raise errors of torch on the GPU as those of a runtime, without keeping its memory."""
+        try:
+            yield
+        except RuntimeError as error:
+            if self._device.type == "cpu":
+                raise
+            release_memory(error)
+            if is_lost(self._device):
+                raise RuntimeLostError(lost_text(error)) from error
+            kind = DeviceUnavailableError if is_out_of_memory(error) else RuntimeUnavailableError
+            raise kind(
+                f"torch cannot run the network on {device_name(self._device)}: {reason(error)}"
+            ) from error
 
 
 class _OnCpu:
@@ -125,17 +155,18 @@ class _OnCuda:
         self._network = deployed.to(device)
         # Input of the first run: an image of one pixel.
         self._geometry = torch.ones((max_people, GEOMETRY), dtype=torch.float64, device=device)
+        self._room = 0
+        """Pixels for which there is memory."""
         self._allocate(_ROOM)
         self._graphs.record(1)
 
     def infer(self, image: Image, places: Squares) -> Array:
         piece, geometry = covered(image, places)
-        pixels = piece.shape[0] * piece.shape[1]
-        if pixels > len(self._pixels):
-            self._graphs.close()
-            self._allocate(image.shape[0] * image.shape[1])
+        pixels = room(piece)
+        if pixels > self._room:
+            self._allocate(room(image))
         staged = self._staging[:pixels]
-        np.copyto(staged.numpy().reshape(piece.shape), piece)
+        put_bordered(piece, staged)
         with torch.cuda.stream(self._graphs.stream):
             self._pixels[:pixels].copy_(staged, non_blocking=True)
         return self._graphs.run(geometry)
@@ -149,18 +180,26 @@ class _OnCuda:
         return None
 
     def close(self) -> None:
+        if self._room:
+            self._graphs.close()
         del self._network, self._pixels
-        self._graphs.close()
 
     def _allocate(self, pixels: int) -> None:
-        """Allocate for images of `pixels` and drop the graphs, which read from fixed memory."""
+        """Allocate for images of `pixels` and drop the graphs, which read from fixed memory.
+
+        After a failure there is room for no image, and the next one allocates again.
+        """
         device = self._geometry.device
+        if self._room:
+            self._graphs.close()
+        self._room = 0
         self._staging = torch.empty((pixels, 3), dtype=torch.uint8, pin_memory=True)
         self._pixels = torch.empty((pixels, 3), dtype=torch.uint8, device=device)
         self._graphs = TorchGraphs(self._compute, self._geometry)
+        self._room = pixels
 
     def _compute(self, geometry: Tensor) -> Tensor:
-        found: Tensor = self._network.from_pictures(warp(self._pixels, geometry))
+        found: Tensor = self._network.from_pixels(warp(self._pixels, geometry))
         return found
 
 
