@@ -9,8 +9,9 @@ People with the open body make a gesture or take a posture, in random variations
 - noisy joints: the joints of the truth with errors (standard deviations) of 2 cm along the image's
   axes and 5 cm along the viewing direction; fingers keep their shape and move with the wrist
 - pictures: the same people rendered and estimated by the default estimator, one picture each
-- demo clip: a woman walks by, a man on a roof stands and swings both arms before he jumps, estimated
-  by the pipeline in every third image. By eye, both stand in the images that count, and none waves
+- demo clip: a woman walks by, a man on a roof stands and swings both arms before he jumps,
+  estimated by the pipeline in every third image. By eye, both stand in the images that count, and
+  none waves
 
 Gestures of people in pictures include the hands as the estimator reads them. Waving: stick figures
 at 15 images a second with 1.5 cm of noise, three seconds each, that wave or do something else with
