@@ -3,7 +3,7 @@
 
 PYTHON ?= python3# 3.10 to 3.14
 ROS ?=# kilted or jazzy: which ROS 2 to install where none is sourced
-ARGS ?=# passed on to the demo, to pytest and to fuzz
+ARGS ?=# passed on to the demo, to pytest, to fuzz and to what runs on a GPU
 SET ?= testing/parity/set_a# folder of parity fixtures
 DTYPE ?= float32# or float64: the precision of make parity
 
@@ -13,7 +13,7 @@ SETUP = $(PYTHON) -m tools.setup_environment $(if $(ROS),--ros $(ROS))
 # With a sourced ROS 2, .venv is a workspace on top of it; with wheels it needs no environment.
 IN_VENV = $(if $(AMENT_PREFIX_PATH),. .venv/local_setup.sh &&) PATH="$(CURDIR)/.venv/bin:$$PATH"
 
-.PHONY: help setup demo test test-humble test-jazzy test-lyrical fuzz docs parity bench bench-gpu audit clean lock
+.PHONY: help setup demo test test-humble test-jazzy test-lyrical fuzz docs parity bench bench-gpu gpu-check audit clean lock
 
 help:
 	@echo 'make demo    run the node on a real video: overlay video, contact sheet, bag'
@@ -25,6 +25,7 @@ help:
 	@echo 'make parity  compare with outputs of the original PEAR at full size'
 	@echo 'make bench   measure speed and accuracy, without a GPU'
 	@echo 'make bench-gpu  measure PEAR on the NVIDIA GPU that torch sees'
+	@echo 'make gpu-check  try that GPU step by step, then measure: what to run first on a new one'
 	@echo 'make setup   the part that these have in common: everything needed, into .venv'
 	@echo 'make audit   known vulnerabilities and licences of the pinned packages'
 	@echo 'make clean   remove all that was made here'
@@ -76,7 +77,11 @@ bench:
 	$(foreach name,$(BENCHMARKS),$(IN_VENV) python -m benchmarks.$(name) &&) true
 
 bench-gpu:
-	$(PYTHON) -m benchmarks.gpu
+	$(PYTHON) -m benchmarks.gpu $(ARGS)
+
+# In the Python that has torch for CUDA. ARGS are those of benchmarks.gpu_check.
+gpu-check:
+	$(PYTHON) -m benchmarks.gpu_check $(ARGS)
 
 audit:
 	@$(SETUP)
