@@ -13,6 +13,7 @@ import ctypes
 import enum
 import json
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -31,9 +32,10 @@ SCRATCH = 1000
 _Kernel = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
 
 
-def plan(max_people: int, vector: int = VECTOR) -> bytes:
+def plan(max_people: int, vector: int = VECTOR, layers: tuple[str, ...] = ()) -> bytes:
     """A serialized engine."""
-    return json.dumps({"max_people": max_people, "vector": vector}).encode()
+    made = {"max_people": max_people, "vector": vector, "layers": layers}
+    return json.dumps(made).encode()
 
 
 class ILogger:
@@ -63,6 +65,11 @@ class ExecutionContextAllocationStrategy(enum.Enum):
     STATIC = 0
     ON_PROFILE_CHANGE = 1
     USER_MANAGED = 2
+
+
+class LayerInformationFormat(enum.Enum):
+    ONELINE = 0
+    JSON = 1
 
 
 class _Refusing:
@@ -100,7 +107,7 @@ class ICudaEngine(_Refusing):
     device_memory_size_v2 = SCRATCH
     num_io_tensors = 2
 
-    def __init__(self, logger: ILogger, runtime: Runtime, made: dict[str, int]) -> None:
+    def __init__(self, logger: ILogger, runtime: Runtime, made: dict[str, Any]) -> None:
         super().__init__(logger)
         self._runtime, self._made = runtime, made
 
@@ -117,6 +124,11 @@ class ICudaEngine(_Refusing):
         assert (name, profile_index) == ("crops", 0)
         return [[1, *CROP], [1, *CROP], [self._made["max_people"], *CROP]]
 
+    def create_engine_inspector(self) -> EngineInspector | None:
+        if self._refuses("create_engine_inspector"):
+            return None
+        return EngineInspector(self._made["layers"])
+
     def create_execution_context(
         self, strategy: ExecutionContextAllocationStrategy
     ) -> IExecutionContext | None:
@@ -124,6 +136,15 @@ class ICudaEngine(_Refusing):
             return None
         assert strategy is ExecutionContextAllocationStrategy.USER_MANAGED
         return IExecutionContext(self._logger, self, self._made["max_people"])
+
+
+class EngineInspector:
+    def __init__(self, layers: list[str]) -> None:
+        self._layers = layers
+
+    def get_engine_information(self, format: LayerInformationFormat) -> str:
+        assert format is LayerInformationFormat.JSON
+        return json.dumps({"Layers": self._layers, "Bindings": ["crops", "people"]})
 
 
 class IExecutionContext(_Refusing):

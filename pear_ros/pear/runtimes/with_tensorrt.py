@@ -51,7 +51,7 @@ class TensorRtRuntime:
             # Before TensorRT, which may end the process where there is no GPU.
             self._stream = Stream()
             owned.callback(_free, self._stream)
-            self._engine: trt.ICudaEngine | None = _load(plan)
+            self._engine: trt.ICudaEngine | None = load_engine(plan)
             self.max_people = _check(self._engine)
             self._memory = _Memory(self.max_people, self._engine, owned)
             self._batches: dict[int, _Batch] = {}
@@ -199,7 +199,11 @@ class _Batch:
         self.__dict__.pop("_context", None)
 
 
-def _load(plan: bytes | memoryview | mmap) -> trt.ICudaEngine:
+def load_engine(plan: bytes | memoryview | mmap) -> trt.ICudaEngine:
+    """Return the engine of `plan`, built on this machine. Raises TensorRtError.
+
+    Make sure that there is a GPU: TensorRT may end the process where there is none.
+    """
     version = tensorrt_version()
     LOG.clear()
     try:
