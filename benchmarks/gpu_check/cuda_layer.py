@@ -10,6 +10,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import TypeVar
 
 import numpy as np
 
@@ -25,6 +26,7 @@ _PETABYTE = 1 << 50
 _MAY_LOSE = 8 << 20
 """Bytes that other programs may take meanwhile."""
 _OUT_OF_MEMORY = 2
+_Owner = TypeVar("_Owner", Stream, PinnedBuffer, DeviceBuffer, cuda.Graph)
 
 
 def run(findings: Findings, smoke: bool) -> None:
@@ -91,7 +93,8 @@ class _RoundTrip:
         self._stack.close()
 
 
-def _owned(stack: ExitStack, owner: Stream | PinnedBuffer | DeviceBuffer | cuda.Graph) -> object:
+def _owned(stack: ExitStack, owner: _Owner) -> _Owner:
+    """Return `owner`, which the stack closes."""
     stack.callback(owner.close)
     return owner
 

@@ -13,6 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import TextIO
 
 from benchmarks.gpu_check.findings import Finding, read_findings
 
@@ -97,13 +98,13 @@ def run_step(
 
 
 def _run(
-    command: list[str], output: object, environ: Mapping[str, str], limit: float
+    command: list[str], output: TextIO, environ: Mapping[str, str], limit: float
 ) -> int | None:
     """Return the exit status; None where the process was killed at its limit."""
     process = subprocess.Popen(
         command,
         stdin=subprocess.DEVNULL,
-        stdout=output,  # type: ignore[arg-type]
+        stdout=output,
         stderr=subprocess.STDOUT,
         env=dict(environ),
         start_new_session=True,

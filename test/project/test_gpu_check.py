@@ -118,9 +118,7 @@ def test_the_steps_end_in_time() -> None:
     assert sum(step.limit for step in STEPS[:-1]) < gpu_check.SECONDS - 150.0
 
 
-@pytest.mark.parametrize(
-    ("name", "needs"), [("cuda_layer", "numpy"), ("probe", "torch"), ("profile_replay", "torch")]
-)
+@pytest.mark.parametrize(("name", "needs"), [("cuda_layer", "numpy"), ("profile_replay", "torch")])
 def test_smoke(name: str, needs: str, tmp_path: Path) -> None:
     """The steps that take seconds; the others are tried by `make gpu-check ARGS=--smoke`."""
     if find_spec(needs) is None:

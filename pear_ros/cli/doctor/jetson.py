@@ -8,6 +8,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from pear_ros.cli.doctor.findings import Finding, fail, ok, warn
 from pear_ros.cli.doctor.probe_process import Probe
@@ -61,7 +62,8 @@ def _board(jetson: Jetson) -> Finding:
 
 
 def _power(number: int | None, modes: Sequence[PowerMode]) -> Finding:
-    details = {"mode": number, "modes": [f"{mode.number} {mode.name}" for mode in modes]}
+    names = [f"{mode.number} {mode.name}" for mode in modes]
+    details: dict[str, Any] = {"mode": number, "modes": names}
     if number is None:
         advice = "sudo nvpmodel -q prints it; add that to your report"
         return warn("jetson.power", "the power mode is unknown", advice, **details)
