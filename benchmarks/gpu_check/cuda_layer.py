@@ -36,14 +36,20 @@ def run(findings: Findings, smoke: bool) -> None:
         free, total = cuda.memory(gpu)
         findings.note("GPU", f"{gpu}, {free / 1e9:.1f} of {total / 1e9:.1f} GB free")
         times = 100 if smoke else _REPLAYS
-        took = _replay(times)
-        findings.check(f"copies in a graph, {times} times with other data", True, took)
-        _check_capture(findings)
-        _check_petabyte(findings)
-        _check_thread(findings, smoke)
-        _check_loss(findings)
+        what = f"copies in a graph, {times} times with other data"
+        with findings.trying(what):
+            findings.check(what, True, _replay(times))
+        with findings.trying("a capture that fails"):
+            _check_capture(findings)
+        with findings.trying("a petabyte"):
+            _check_petabyte(findings)
+        with findings.trying("a second thread"):
+            _check_thread(findings, smoke)
+        with findings.trying("open and close"):
+            _check_loss(findings)
         if not smoke:
-            _check_beside_torch(findings)
+            with findings.trying("beside torch"):
+                _check_beside_torch(findings)
 
 
 @contextmanager

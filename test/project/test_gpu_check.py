@@ -101,6 +101,17 @@ def test_findings_survive_a_line_that_is_cut_off(tmp_path: Path) -> None:
     assert read_findings(path) == [Finding("mesh", "0 mm", True), Finding("time", "1 ms", None)]
 
 
+def test_a_check_that_raises_is_a_finding_and_the_next_follows(tmp_path: Path) -> None:
+    findings = Findings(tmp_path / "findings")
+    with findings.trying("crops"):
+        raise RuntimeError("CUDA error: an illegal memory access was encountered")
+    findings.check("mesh", True)
+    assert findings.failed
+    crops, mesh = read_findings(tmp_path / "findings")
+    assert (crops.passed, mesh.passed) == (False, True)
+    assert crops.measured == "RuntimeError: CUDA error: an illegal memory access was encountered"
+
+
 def test_wheels_are_imported_from_where_they_lie(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "small-1-py3-none-any.whl", "w") as wheel:
         wheel.writestr("small_package.py", "HERE = 3")
