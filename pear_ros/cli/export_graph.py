@@ -26,8 +26,8 @@ def export_graph(
     """Write a graph in each of `precisions` below `folder` and print where; return the exit code.
 
     `folder`: by default the default model folder. `calibration`: folder of pictures or bags of
-    people, for precisions of CALIBRATED_PRECISIONS; `image_topic`: of bags with several. Existing graphs are kept, but for those that
-    are calibrated with pictures again.
+    people, for precisions of CALIBRATED_PRECISIONS; `image_topic`: of bags that have several.
+    Existing graphs are kept, but for those that are calibrated with pictures again.
     """
     files = find_model_files(folder or default_model_folder())
     try:
