@@ -125,10 +125,11 @@ def tensorrt_runtime(
             f"TensorRT does not run in {choice.precision} here: set precision to auto or one of "
             f"{', '.join(PRECISIONS)}"
         )
-    precisions = precisions_of(weights) if choice.precision == "auto" else (choice.precision,)
     engines = Engines(
         TensorRt(), weights, EngineCache(), body, choice.max_people, progress or ProgressLog()
     )
+    # After the GPU was found, as weights may take long to read.
+    precisions = precisions_of(weights) if choice.precision == "auto" else (choice.precision,)
     return first_available(precisions, engines.runtime)
 
 
