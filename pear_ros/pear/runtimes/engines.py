@@ -139,16 +139,17 @@ def tensorrt_runtime(
             f"TensorRT does not run in {choice.precision} here: set precision to auto or one of "
             f"{', '.join(PRECISIONS)}"
         )
-    precisions = _precisions(weights) if choice.precision == "auto" else (choice.precision,)
     guard = BuildGuard(EngineCache(), insist)
     engines = Engines(
         TensorRt(), weights, guard, body, choice.max_people, progress or ProgressLog()
     )
+    # After the GPU was found, as weights may take long to read.
+    precisions = precisions_of(weights) if choice.precision == "auto" else (choice.precision,)
     return first_available(precisions, engines.runtime)
 
 
-def _precisions(weights: Graphs) -> tuple[str, ...]:
-    """Precisions to try: first those that were calibrated for this robot, then PRECISIONS."""
+def precisions_of(weights: Graphs) -> tuple[str, ...]:
+    """Return the precisions to try: calibrated ones of which there are graphs, then PRECISIONS."""
     calibrated = (one for one in CALIBRATED_PRECISIONS if weights.existing(one) is not None)
     return (*calibrated, *PRECISIONS)
 
