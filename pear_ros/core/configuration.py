@@ -28,6 +28,8 @@ class RuntimeChoice:
     """Greatest number of people in one batch; more are split into several batches."""
     expected_people: int = Parameters.max_humans
     """Greatest number of people expected at once: batches of up to so many are prepared."""
+    blocking_wait: bool = Parameters.blocking_wait
+    """Whether the CPU sleeps, instead of polling, while the GPU works."""
 
     @property
     def prepared_people(self) -> int:
@@ -66,6 +68,7 @@ class EstimatorChoice:
                 # It may be raised later, and one process may have another than the next: it is no
                 # bound of an engine, which takes minutes to build.
                 parameters.max_humans,
+                parameters.blocking_wait,
             ),
             parameters.landmarks,
         )

@@ -89,8 +89,12 @@ class Compiler(Protocol):
 class TensorRt:
     """The Compiler of this machine's GPU, by TensorRT."""
 
-    def __init__(self) -> None:
-        """Find GPU and TensorRT. Raises RuntimeUnavailableError where one is missing."""
+    def __init__(self, blocking_wait: bool = False) -> None:
+        """Find GPU and TensorRT. Raises RuntimeUnavailableError where one is missing.
+
+        `blocking_wait`: whether the CPU sleeps, instead of polling, while the GPU works.
+        """
+        self._blocking_wait = blocking_wait
         self.gpu = gpu()
         try:
             from pear_ros.pear.runtimes import engine, with_tensorrt
@@ -112,7 +116,7 @@ class TensorRt:
 
     def load(self, plan: Bytes, info: RuntimeInfo) -> Runtime:
         """Load the engine `plan` as a runtime with the description `info`."""
-        return self._with_tensorrt.TensorRtRuntime(plan, info)
+        return self._with_tensorrt.TensorRtRuntime(plan, info, self._blocking_wait)
 
 
 def tensorrt_runtime(
@@ -138,7 +142,12 @@ def tensorrt_runtime(
     precisions = PRECISIONS if choice.precision == "auto" else (choice.precision,)
     guard = BuildGuard(EngineCache(), insist)
     engines = Engines(
-        TensorRt(), weights, guard, body, choice.max_people, progress or ProgressLog()
+        TensorRt(choice.blocking_wait),
+        weights,
+        guard,
+        body,
+        choice.max_people,
+        progress or ProgressLog(),
     )
     return first_available(precisions, engines.runtime)
 

@@ -53,11 +53,17 @@ class TorchRuntime:
     """Description of the runtime; `require_accurate` adds the verdict."""
 
     def __init__(
-        self, network: PearNetwork, precision: str, device: torch.device, max_people: int
+        self,
+        network: PearNetwork,
+        precision: str,
+        device: torch.device,
+        max_people: int,
+        blocking_wait: bool = False,
     ) -> None:
         """Prepare `network`, in fp32 on the CPU and not changed, for `device`.
 
-        `precision`: fp32, fp16 or bf16, on the CPU fp32 alone; `max_people`: largest batch.
+        `precision`: fp32, fp16 or bf16, on the CPU fp32 alone; `max_people`: largest batch;
+        `blocking_wait`: whether the CPU sleeps, instead of polling, while the GPU works.
 
         Raises RuntimeUnavailableError where that fails.
         """
@@ -78,7 +84,7 @@ class TorchRuntime:
         else:
             name = _require(device, precision)
             with self._gpu_errors():
-                self._path = _OnCuda(network, precision, device, max_people)
+                self._path = _OnCuda(network, precision, device, max_people, blocking_wait)
         version = str(torch.__version__)
         self.info = RuntimeInfo("torch", version, name, precision, network.fingerprint, None)
 

@@ -15,6 +15,7 @@ torch = pytest.importorskip("torch", reason="the network by torch")
 from torch.nn.attention import SDPBackend  # noqa: E402
 
 from pear_ros.core.people import Array, Image  # noqa: E402
+from pear_ros.pear import torch_attention  # noqa: E402
 from pear_ros.pear.checkpoint import load_checkpoint  # noqa: E402
 from pear_ros.pear.crop import Squares, crop_pixels  # noqa: E402
 from pear_ros.pear.prediction import VECTOR_SIZE  # noqa: E402
@@ -41,6 +42,13 @@ def expected(network: Any, image: Image, places: Squares) -> Array:
     with torch.inference_mode():
         vectors: Array = network(crop_people(image, places, CPU)).numpy()
     return vectors
+
+
+@pytest.fixture(autouse=True)
+def quick_attention(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Attention is measured in full in test_torch_attention.py."""
+    monkeypatch.setattr(torch_attention, "_LAYERS", 1)
+    monkeypatch.setattr(torch_attention, "_RUNS", 1)
 
 
 @pytest.fixture
