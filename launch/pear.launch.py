@@ -64,7 +64,7 @@ def generate_launch_description() -> LaunchDescription:
             "respawn",
             default_value="false",
             choices=["true", "false"],
-            description="Whether to start the node again, after 5 s, when it ends by itself, as after "
+            description="Whether to start the node again, 5 s after it ended by itself, as after "
             "a failure of the GPU.",
         ),
         DeclareLaunchArgument(

@@ -51,9 +51,14 @@ class FakeGraphs:
 
     def graph(self, precision: str, progress: Progress | None = None) -> Graph:
         """Return the graph in `precision`, as Weights.graph does."""
-        if not self.path(precision).exists():
+        existing = self.existing(precision)
+        if existing is None:
             raise GraphError(f"there is no {precision} graph: `pear export-graph` makes one")
-        return read_graph(self.path(precision))
+        return existing
+
+    def existing(self, precision: str) -> Graph | None:
+        """Return the graph in `precision` if it is there, as Weights.existing does."""
+        return read_graph(self.path(precision)) if self.path(precision).exists() else None
 
 
 def fake_reference() -> Array:

@@ -10,8 +10,15 @@ from pear_ros.core.parameters import Parameters
 
 STORAGES = ("mcap", "sqlite3")
 """Formats of bags that are written."""
-GRAPH_PRECISIONS = ("fp32", "fp16", "bf16")
-"""Precisions of exported graphs; int8 is made from fp32 on the machine that runs it."""
+FP16_FP32_ATTENTION = "fp16_fp32_attention"
+"""fp16, but the backbone's attention in fp32, for which TensorRT has no fused kernel."""
+FLOAT_PRECISIONS = ("fp32", "fp16", "bf16", FP16_FP32_ATTENTION)
+"""Precisions of graphs that are exported without calibration."""
+CALIBRATED_PRECISIONS = ("fp8", "int8_static")
+"""Precisions of graphs for TensorRT whose linear layers were calibrated for 8 bits when exported;
+int8, in which scales are dynamic, is made from fp32 by onnxruntime on the machine that runs it."""
+GRAPH_PRECISIONS = (*FLOAT_PRECISIONS, *CALIBRATED_PRECISIONS)
+"""Precisions of exported graphs."""
 
 
 @dataclass(frozen=True)

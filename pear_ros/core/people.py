@@ -8,6 +8,7 @@ Units: metres, radians, pixels. NaN: unknown.
 from __future__ import annotations
 
 import enum
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, TypeVar
@@ -65,6 +66,8 @@ class DepthSource(enum.IntEnum):
     """The person's height is known, given or from earlier depth images."""
     MEASURED = 3
     """Measured in the depth image of this moment."""
+    FLOOR = 4
+    """From feet that stand on a known floor."""
 
 
 @dataclass(frozen=True)
@@ -146,6 +149,11 @@ class Estimate:
     pose_observed: bool = True
     """False: a detector found the person, but the body could not be read: it is at rest, or in the
     last known pose, and stands in the detector's box."""
+    depth_error: float = math.nan
+    """Standard deviation of the pelvis's distance along its line of sight, metres; NaN: unknown."""
+    foot_contact: Array = field(default_factory=lambda: np.full(4, np.nan, np.float32))
+    """(4,) probability that left heel, left toes, right heel, right toes touch the floor, 0 to 1;
+    NaN: unknown."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -73,3 +73,38 @@ def _bilinear(a: Doubles, b: Doubles, table: Doubles) -> Doubles:
     outer = a[..., :, None] * b[..., None, :]  # (..., 4, 4)
     result: Doubles = outer.reshape(*outer.shape[:-2], 16) @ table
     return result
+
+
+def from_matrix(rotation: Doubles) -> Doubles:
+    """Return the unit quaternion (4,), w >= 0, of one rotation matrix (3, 3).
+
+    From the largest of its components, which is never small (Shepperd, "Quaternion from rotation
+    matrix", 1978).
+    """
+    trace = float(np.trace(rotation))
+    squares = np.array([*rotation.diagonal(), trace])
+    largest = int(squares.argmax())
+    found = np.empty(4)
+    if largest == 3:
+        found[3] = 1.0 + trace
+        found[:3] = (
+            rotation[2, 1] - rotation[1, 2],
+            rotation[0, 2] - rotation[2, 0],
+            rotation[1, 0] - rotation[0, 1],
+        )
+    else:
+        i, j, k = largest, (largest + 1) % 3, (largest + 2) % 3
+        found[i] = 1.0 + rotation[i, i] - rotation[j, j] - rotation[k, k]
+        found[j] = rotation[j, i] + rotation[i, j]
+        found[k] = rotation[k, i] + rotation[i, k]
+        found[3] = rotation[k, j] - rotation[j, k]
+    unit: Doubles = found / np.linalg.norm(found)
+    return -unit if unit[3] < 0.0 else unit
+
+
+def slerp(start: Doubles, end: Doubles, share: float) -> Doubles:
+    """Return the rotation (..., 4) at a `share` of the shortest way from `start` to `end`.
+
+    Spherical linear interpolation (Shoemake, 1985).
+    """
+    return product(start, from_vectors(share * to_vectors(difference(start, end))))

@@ -19,6 +19,7 @@ import numpy as np
 
 from pear_ros.core.configuration import GRAPH_PRECISIONS
 from pear_ros.core.people import Array
+from pear_ros.io.output_files import write_text
 from pear_ros.pear.prediction import LAYOUT, VECTOR_SIZE
 
 SCHEMA = 1
@@ -189,7 +190,7 @@ def write_record(
         "files": files,
         "reference": reference.tolist(),
     }
-    record_file(path).write_text(json.dumps(record))
+    write_text(record_file(path), json.dumps(record))
 
 
 def _sha256(path: Path, progress: Progress | None) -> str:

@@ -16,11 +16,10 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from pear_ros.core.log import get_logger
-from pear_ros.pear.deployed_layers import attention
+from pear_ros.pear.deployed_layers import attention, fused_attention
 from pear_ros.pear.torch_graphs import TorchGraphs
 
 _NAMES = ("FLASH_ATTENTION", "EFFICIENT_ATTENTION", "CUDNN_ATTENTION", "MATH")
@@ -53,12 +52,13 @@ def fastest_attention(
 ) -> SDPBackend:
     """Return the fastest accurate kernel for one person's self-attention, and log it.
 
-    `heads`, `tokens`, `width`: H, N and D of Q, K and V (1, H, N, D), of `dtype`.
+    `heads`, `tokens`, `width`: H, N and D of Q, K and V (1, H, N, D), of `dtype`; Q is scaled.
 
     Raises torch's RuntimeError where the GPU fails, for example for lack of memory.
     """
     generator = torch.Generator().manual_seed(0)
-    q, k, v = torch.randn((3, 1, heads, tokens, width), generator=generator).to(dtype)
+    q, k, v = torch.randn((3, 1, heads, tokens, width), generator=generator)
+    q, k, v = (q / width**0.5).to(dtype), k.to(dtype), v.to(dtype)
     found = []
     for backend in (getattr(SDPBackend, name) for name in _NAMES if hasattr(SDPBackend, name)):
         try:
@@ -100,9 +100,9 @@ def _measure(
     def compute(rows: Tensor) -> Tensor:
         queries = rows.reshape(q.shape).to(q.dtype)
         with sdpa_kernel(backend):
-            attended = F.scaled_dot_product_attention(queries, keys, values)
+            attended = fused_attention(queries, keys, values)
             for _ in range(_LAYERS - 1):
-                F.scaled_dot_product_attention(queries, keys, values)
+                fused_attention(queries, keys, values)
         return attended.float().flatten(1)
 
     row = q.float().reshape(1, -1)

@@ -9,6 +9,7 @@ Not yet run on a GPU: tested on a stand-in for one that checks the demands of CU
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
@@ -106,26 +107,40 @@ class TorchGraphs:
         self._graphs[count] = graph, result
 
 
+_exact = threading.RLock()
+
+
 @contextmanager
 def exact_float32() -> Iterator[None]:
     """Compute float32 products and convolutions without TF32 in this context.
 
-    CUDA graphs keep the setting with which they were recorded.
+    CUDA graphs keep the setting with which they were recorded. torch has one setting for the whole
+    process: one thread after the other may enter, and others compute without TF32 meanwhile.
     """
     matmul: Any = torch.backends.cuda.matmul
     cudnn: Any = torch.backends.cudnn
     # The name from torch 2.9 on, which warns of the older one.
     new = hasattr(matmul, "fp32_precision")
-    owners = (matmul, cudnn.conv if new else cudnn)
+    owners = (matmul, cudnn.conv, torch.backends.mkldnn.matmul) if new else (cudnn,)
     name, exact = ("fp32_precision", "ieee") if new else ("allow_tf32", False)
-    before = [getattr(owner, name) for owner in owners]
-    try:
-        for owner in owners:
-            setattr(owner, name, exact)
-        yield
-    finally:
-        for owner, value in zip(owners, before, strict=True):
-            setattr(owner, name, value)
+    with _exact:
+        before = [getattr(owner, name) for owner in owners]
+        precision = ""
+        with suppress(RuntimeError):  # Where other code has set the newer name alone.
+            precision = torch.get_float32_matmul_precision()
+        try:
+            if precision != "highest":
+                # Other code has set this: torch refuses to compute where only the newer name says
+                # otherwise. It sets both.
+                torch.set_float32_matmul_precision("highest")
+            for owner in owners[:2]:
+                setattr(owner, name, exact)
+            yield
+        finally:
+            if precision not in ("", "highest"):
+                torch.set_float32_matmul_precision(precision)
+            for owner, value in zip(owners, before, strict=True):
+                setattr(owner, name, value)
 
 
 @contextmanager

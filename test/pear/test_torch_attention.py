@@ -56,10 +56,10 @@ def test_a_kernel_that_is_wrong_is_not_taken(
     """As those that leave out the last tokens of some lengths."""
     right = F.scaled_dot_product_attention
 
-    def wrong(q: Any, k: Any, v: Any) -> Any:
+    def wrong(q: Any, k: Any, v: Any, scale: float) -> Any:
         if torch.backends.cuda.flash_sdp_enabled():
-            return right(q, k[:, :, :128], v[:, :, :128])
-        return right(q, k, v)
+            return right(q, k[:, :, :128], v[:, :, :128], scale=scale)
+        return right(q, k, v, scale=scale)
 
     monkeypatch.setattr(torch_attention, "_LAYERS", 1)
     monkeypatch.setattr(torch_attention, "_RUNS", 1)

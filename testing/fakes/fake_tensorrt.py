@@ -35,13 +35,16 @@ _Kernel = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
 
 
 def plan(
-    max_people: int, vector: int = VECTOR, profiles: list[tuple[int, int]] | None = None
+    max_people: int,
+    vector: int = VECTOR,
+    profiles: list[tuple[int, int]] | None = None,
+    layers: tuple[str, ...] = (),
 ) -> bytes:
     """A serialized engine; `profiles`: least and greatest number of people of each."""
     if profiles is None:
         usual = ((1, 1), (2, 4), (5, 8))
         profiles = [(low, min(high, max_people)) for low, high in usual if low <= max_people]
-    return json.dumps({"profiles": profiles, "vector": vector}).encode()
+    return json.dumps({"profiles": profiles, "vector": vector, "layers": layers}).encode()
 
 
 class ILogger:
@@ -71,6 +74,11 @@ class ExecutionContextAllocationStrategy(enum.Enum):
     STATIC = 0
     ON_PROFILE_CHANGE = 1
     USER_MANAGED = 2
+
+
+class LayerInformationFormat(enum.Enum):
+    ONELINE = 0
+    JSON = 1
 
 
 class _Refusing:
@@ -133,6 +141,11 @@ class ICudaEngine(_Refusing):
         least, most = self._made["profiles"][profile_index]
         return [[least, *CROP], [most, *CROP], [most, *CROP]]
 
+    def create_engine_inspector(self) -> EngineInspector | None:
+        if self._refuses("create_engine_inspector"):
+            return None
+        return EngineInspector(self._made["layers"])
+
     def create_execution_context(
         self, strategy: ExecutionContextAllocationStrategy
     ) -> IExecutionContext | None:
@@ -140,6 +153,15 @@ class ICudaEngine(_Refusing):
             return None
         assert strategy is ExecutionContextAllocationStrategy.USER_MANAGED
         return IExecutionContext(self._logger, self, self._made["profiles"])
+
+
+class EngineInspector:
+    def __init__(self, layers: list[str]) -> None:
+        self._layers = layers
+
+    def get_engine_information(self, format: LayerInformationFormat) -> str:
+        assert format is LayerInformationFormat.JSON
+        return json.dumps({"Layers": self._layers, "Bindings": ["crops", "people"]})
 
 
 class IExecutionContext(_Refusing):

@@ -119,6 +119,31 @@ def tensorrt_builder() -> Result:
     return {"starts": True}
 
 
+def engine_attention() -> Result:
+    """Load each cached engine and count the layers that are attention as one kernel."""
+    from pear_ros.pear.runtimes.engine_cache import EngineCache
+    from pear_ros.pear.runtimes.runtime import RuntimeUnavailableError
+
+    cache, engines = EngineCache(), []
+    keys = cache.keys()
+    if not keys:
+        return {"engines": []}
+    from pear_ros.pear.runtimes.engine_layers import fused_attention, layer_names
+
+    for key in keys:
+        kept = cache.load(key)
+        if kept is None or kept.plan is None:
+            continue
+        found: Result = {"name": key.name, "precision": key.precision}
+        try:
+            names = layer_names(kept.plan)
+            found |= {"layers": len(names), "fused": fused_attention(names)}
+        except RuntimeUnavailableError as error:
+            found["error"] = str(error)
+        engines.append(found)
+    return {"engines": engines}
+
+
 def rclpy() -> Result:
     """Start rclpy and return its RMW implementation."""
     import rclpy
@@ -184,7 +209,10 @@ def cv_bridge() -> Result:
 
 _PROBES: dict[str, Callable[..., Result]] = {
     probe.__name__: probe
-    for probe in (library, gpu, tensorrt_builder, rclpy, node, pear_msgs, cv_bridge)
+    for probe in (
+        *(library, gpu, tensorrt_builder, engine_attention),
+        *(rclpy, node, pear_msgs, cv_bridge),
+    )
 }
 
 

@@ -194,6 +194,12 @@ class EngineCache:
             raise DamagedError(f"{path} is damaged")
         return content
 
+    def keys(self) -> list[EngineKey]:
+        """Return the keys of all engines with a valid record; none if the folder cannot be read."""
+        with contextlib.suppress(OSError, UnsafeError):
+            return list(self._keys())
+        return []
+
     def _keys(self) -> Iterator[EngineKey]:
         """Yield the keys of all engines with a valid record."""
         for name in self._files.names():

@@ -13,7 +13,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
-from pear_ros.core.configuration import GRAPH_PRECISIONS, RuntimeChoice
+from pear_ros.core.configuration import (
+    CALIBRATED_PRECISIONS,
+    FP16_FP32_ATTENTION,
+    GRAPH_PRECISIONS,
+    RuntimeChoice,
+)
 from pear_ros.core.log import get_logger
 from pear_ros.pear.body import PearBody
 from pear_ros.pear.graph import Graph, GraphError
@@ -55,6 +60,10 @@ class Graphs(Protocol):
 
     def graph(self, precision: str, progress: FileProgress | None = None) -> Graph:
         """Return the network in `precision`. Raises GraphError if there is none."""
+        ...
+
+    def existing(self, precision: str) -> Graph | None:
+        """Return the network in `precision`; None if that graph has not been exported."""
         ...
 
 
@@ -139,7 +148,11 @@ def tensorrt_runtime(
             f"TensorRT does not run in {choice.precision} here: set precision to auto or one of "
             f"{', '.join(PRECISIONS)}"
         )
-    precisions = PRECISIONS if choice.precision == "auto" else (choice.precision,)
+    precisions = _precisions(weights) if choice.precision == "auto" else (choice.precision,)
+    if "fp16" in precisions:
+        # The same weights, without the fused attention that some versions of TensorRT have wrong.
+        after = precisions.index("fp16") + 1
+        precisions = (*precisions[:after], FP16_FP32_ATTENTION, *precisions[after:])
     guard = BuildGuard(EngineCache(), insist)
     engines = Engines(
         TensorRt(choice.blocking_wait),
@@ -150,6 +163,12 @@ def tensorrt_runtime(
         progress or ProgressLog(),
     )
     return first_available(precisions, engines.runtime)
+
+
+def _precisions(weights: Graphs) -> tuple[str, ...]:
+    """Precisions to try: first those that were calibrated for this robot, then PRECISIONS."""
+    calibrated = (one for one in CALIBRATED_PRECISIONS if weights.existing(one) is not None)
+    return (*calibrated, *PRECISIONS)
 
 
 @dataclass(frozen=True)

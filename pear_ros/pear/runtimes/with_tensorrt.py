@@ -72,7 +72,7 @@ class TensorRtRuntime:
             if self._done is not None:
                 owned.callback(_free, self._done)
             with self._lost_if_broken():
-                self._engine: trt.ICudaEngine | None = _load(plan)
+                self._engine: trt.ICudaEngine | None = load_engine(plan)
             self._profiles = _check(self._engine)
             self.max_people = self._profiles[-1][1]
             self._memory = _Memory(self.max_people, self._engine, owned)
@@ -251,7 +251,11 @@ class _Batch:
         self.__dict__.pop("_context", None)
 
 
-def _load(plan: bytes | memoryview | mmap) -> trt.ICudaEngine:
+def load_engine(plan: bytes | memoryview | mmap) -> trt.ICudaEngine:
+    """Return the engine of `plan`, built on this machine. Raises TensorRtError.
+
+    Make sure that there is a GPU: TensorRT may end the process where there is none.
+    """
     version = tensorrt_version()
     LOG.clear()
     try:

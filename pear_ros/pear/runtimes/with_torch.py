@@ -30,7 +30,7 @@ from pear_ros.pear.runtimes.runtime import (
     RuntimeUnavailableError,
 )
 from pear_ros.pear.torch_attention import fastest_attention
-from pear_ros.pear.torch_crop import GEOMETRY, covered, crop_people, warp
+from pear_ros.pear.torch_crop import GEOMETRY, covered, crop_people, put_bordered, room, warp
 from pear_ros.pear.torch_errors import (
     is_lost,
     is_out_of_memory,
@@ -182,12 +182,12 @@ class _OnCuda:
 
     def infer(self, image: Image, places: Squares) -> Array:
         piece, geometry = covered(image, places)
-        if piece.shape[0] * piece.shape[1] > _ROOM:
+        if room(piece) > _ROOM:
             # The graphs read from fixed memory, and recording them anew would take seconds.
             piece, geometry = _cropped(image, places)
-        pixels = piece.shape[0] * piece.shape[1]
+        pixels = room(piece)
         staged = self._staging[:pixels]
-        np.copyto(staged.numpy().reshape(piece.shape), piece)
+        put_bordered(piece, staged)
         with torch.cuda.stream(self._graphs.stream):
             self._pixels[:pixels].copy_(staged, non_blocking=True)
         return self._graphs.run(geometry)
@@ -205,9 +205,9 @@ class _OnCuda:
         del self._network, self._pixels
 
     def _compute(self, geometry: Tensor) -> Tensor:
-        pictures = warp(self._pixels, geometry)
+        pixels = warp(self._pixels, geometry)
         with sdpa_kernel(self._attention):
-            found: Tensor = self._network.from_pictures(pictures)
+            found: Tensor = self._network.from_pixels(pixels)
         return found
 
 

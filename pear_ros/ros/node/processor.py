@@ -28,6 +28,7 @@ from pear_ros.ros.conversion.frame_input import (
     FrameAssembler,
     Issue,
 )
+from pear_ros.ros.conversion.gpu_jpeg import chosen_jpeg_decoder
 from pear_ros.ros.conversion.images import ImageError
 from pear_ros.ros.conversion.input_watch import InputWatch
 from pear_ros.ros.node.debug import DebugTimes
@@ -71,7 +72,9 @@ class ImageProcessor:
         self._logger = logger
         self._topics = topics
         camera_info = node.resolve_topic_name("camera_info")
-        self._assemble = FrameAssembler({**topics, CAMERA_INFO: camera_info})
+        self._assemble = FrameAssembler(
+            {**topics, CAMERA_INFO: camera_info}, decode_jpeg=chosen_jpeg_decoder(parameters)
+        )
         self._debug = DebugTimes(node)
         self._camera_info: CameraInfo | None = None
         kinds = [kind for kind in (DETECTIONS, DEPTH) if kind in topics]

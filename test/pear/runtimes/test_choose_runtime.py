@@ -17,7 +17,7 @@ from pear_ros.estimators.factory import make_estimator, make_estimators
 from pear_ros.pear.body import PearBody, load_body
 from pear_ros.pear.files import find_model_files
 from pear_ros.pear.runtimes.choose import choose_runtime
-from pear_ros.pear.runtimes.runtime import RuntimeUnavailableError
+from pear_ros.pear.runtimes.runtime import DeviceUnavailableError, RuntimeUnavailableError
 from pear_ros.pear.weights import Weights
 
 
@@ -107,6 +107,36 @@ def test_a_library_that_is_missing_is_named_with_the_command_that_installs_it(
         RuntimeUnavailableError, match=r"onnxruntime is not installed .*pip install onnxruntime"
     ):
         choose_runtime(weights, body, RuntimeChoice("onnxruntime", strict=True))
+
+
+@pytest.mark.parametrize("error", [OSError, ValueError, AttributeError])
+@pytest.mark.parametrize("name", ["torch", "onnxruntime", "openvino"])
+def test_a_library_that_is_broken_is_no_reason_to_end(
+    name: str, error: type[Exception], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / f"{name}.py").write_text(f"raise {error.__name__}('broken')")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, name, raising=False)
+    with pytest.raises(RuntimeUnavailableError, match=rf"{name} cannot be loaded \(broken\)"):
+        choose_runtime(None, None, RuntimeChoice(name, strict=True))  # type: ignore[arg-type]
+
+
+def test_a_gpu_that_is_full_is_passed_over_with_a_warning(
+    weights: Weights,
+    body: PearBody,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def full(*_: object) -> None:
+        raise DeviceUnavailableError("cudaMalloc failed: out of memory")
+
+    monkeypatch.setattr("pear_ros.pear.runtimes.engines.tensorrt_runtime", full)
+    chosen = choose_runtime(weights, body, RuntimeChoice())
+    assert chosen.runtime.info.name == "onnxruntime"
+    assert "tensorrt: cudaMalloc failed: out of memory" in chosen.reason
+    (warning,) = (record for record in caplog.records if record.levelno == logging.WARNING)
+    assert chosen.reason in warning.getMessage()
+    chosen.runtime.close()
 
 
 def test_a_precision_that_a_runtime_has_not_is_no_reason_to_take_another_precision(
