@@ -63,7 +63,7 @@ class DeployedNetwork(nn.Module):
     """
 
     def __init__(self, network: PearNetwork, precision: str, explicit_attention: bool) -> None:
-        """`network` in fp32; `precision` of the backbone: one of PRECISIONS, or FP16_FP32_ATTENTION.
+        """`network` in fp32; `precision` of the backbone: of PRECISIONS, or FP16_FP32_ATTENTION.
 
         `explicit_attention`: matrix products and a softmax, in the order that TensorRT fuses,
         instead of torch's fused attention.
