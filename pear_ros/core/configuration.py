@@ -10,7 +10,9 @@ from pear_ros.core.parameters import Parameters
 
 STORAGES = ("mcap", "sqlite3")
 """Formats of bags that are written."""
-FLOAT_PRECISIONS = ("fp32", "fp16", "bf16")
+FP16_FP32_ATTENTION = "fp16_fp32_attention"
+"""fp16, but the backbone's attention in fp32, for which TensorRT has no fused kernel."""
+FLOAT_PRECISIONS = ("fp32", "fp16", "bf16", FP16_FP32_ATTENTION)
 """Precisions of graphs that are exported without calibration."""
 CALIBRATED_PRECISIONS = ("fp8", "int8_static")
 """Precisions of graphs for TensorRT whose linear layers were calibrated for 8 bits when exported;
@@ -33,6 +35,8 @@ class RuntimeChoice:
     """Greatest number of people in one batch; more are split into several batches."""
     expected_people: int = Parameters.max_humans
     """Greatest number of people expected at once: batches of up to so many are prepared."""
+    blocking_wait: bool = Parameters.blocking_wait
+    """Whether the CPU sleeps, instead of polling, while the GPU works."""
 
     @property
     def prepared_people(self) -> int:
@@ -71,6 +75,7 @@ class EstimatorChoice:
                 # It may be raised later, and one process may have another than the next: it is no
                 # bound of an engine, which takes minutes to build.
                 parameters.max_humans,
+                parameters.blocking_wait,
             ),
             parameters.landmarks,
         )

@@ -180,6 +180,12 @@ class Parameters(Settings):
         low=1,
         high=8,
     )
+    blocking_wait: bool = _parameter(
+        False,
+        "Let the CPU sleep while the GPU runs PEAR. Polling, as CUDA does by default, keeps one "
+        "core busy; waking up takes longer. Not yet measured.",
+        affects_results=False,
+    )
     detector: str = _parameter(
         "built_in",
         "What detects people: 'built_in' for NanoDet, 'blazepose' for BlazePose's detector, which "

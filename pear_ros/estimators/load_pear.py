@@ -31,7 +31,7 @@ def load_pear(files: ModelFiles, choice: EstimatorChoice, count: int) -> list[Pe
     all_images = replace(one, expected_people=count * one.expected_people)
     chosen = choose_runtime(Weights(files), body, all_images)
     runtimes = share_runtime(chosen.runtime, count, all_images.prepared_people)
-    meshes = make_meshes(body, count, one.prepared_people)
+    meshes = make_meshes(body, count, one.prepared_people, one.blocking_wait)
     return [
         PearEstimator(runtime, chosen.reason, body, mesh)
         for runtime, mesh in zip(runtimes, meshes, strict=True)

@@ -28,10 +28,13 @@ from pear_ros.pear.torch_graphs import TorchGraphs, device_name
 class CudaMesh:
     """Meshes on an NVIDIA GPU: a pear_ros.pear.mesh.MeshStep."""
 
-    def __init__(self, body: PearBody, device: torch.device, max_people: int) -> None:
+    def __init__(
+        self, body: PearBody, device: torch.device, max_people: int, blocking_wait: bool = False
+    ) -> None:
         """Record CUDA graphs for 1 to `max_people` people, the largest batch.
 
-        `body`: of `body_on`, on `device`; several objects may share it.
+        `body`: of `body_on`, on `device`; several objects may share it. `blocking_wait`: see
+        TorchGraphs.
 
         Raises torch's RuntimeError where the GPU fails, for example for lack of memory.
         """
@@ -41,7 +44,7 @@ class CudaMesh:
         self._layout = ParameterRows(body)
         rows = torch.zeros((max_people, self._layout.width), device=device)
         self._graphs: TorchGraphs | None = TorchGraphs(
-            lambda rows: body_vertices(body, self._layout.unpack(rows)), rows
+            lambda rows: body_vertices(body, self._layout.unpack(rows)), rows, blocking_wait
         )
         self._graphs.record(max_people)
 

@@ -26,6 +26,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from pear_ros.core.configuration import FP16_FP32_ATTENTION
 from pear_ros.pear.backbone import MARGIN, PATCH, PATCH_PADDING, TOKENS, Backbone, Block
 from pear_ros.pear.crop import INPUT_SIZE
 from pear_ros.pear.deployed_decoder import DeployedDecoder
@@ -33,6 +34,7 @@ from pear_ros.pear.deployed_layers import (
     Attention,
     Mlp,
     attention,
+    attention_in_fp32,
     frozen,
     frozen_linear,
     frozen_norm,
@@ -61,7 +63,7 @@ class DeployedNetwork(nn.Module):
     """
 
     def __init__(self, network: PearNetwork, precision: str, explicit_attention: bool) -> None:
-        """`network` in fp32; `precision` of the backbone: one of PRECISIONS.
+        """`network` in fp32; `precision` of the backbone: of PRECISIONS, or FP16_FP32_ATTENTION.
 
         `explicit_attention`: matrix products and a softmax, in the order that TensorRT fuses,
         instead of torch's fused attention.
@@ -69,8 +71,11 @@ class DeployedNetwork(nn.Module):
         super().__init__()
         self.fingerprint = network.fingerprint
         self.precision = precision
-        dtype = PRECISIONS[precision]
         attend = attention if explicit_attention else fused_attention
+        if precision == FP16_FP32_ATTENTION:
+            # 2 % of the operations. Fused attention in fp16 is wrong in some versions of TensorRT.
+            precision, attend = "fp16", attention_in_fp32
+        dtype = PRECISIONS[precision]
         self.pixels = _Patches(network.backbone)
         self.body = _Backbone(network.backbone, dtype, attend)
         # A decoder in bf16 would use up half of the error that a runtime may have.

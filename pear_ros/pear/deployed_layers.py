@@ -26,6 +26,11 @@ def attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
     return weights @ v
 
 
+def attention_in_fp32(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    """Return softmax(Q K^T) V of Q, K and V (..., N, D) in their precision, computed in fp32."""
+    return attention(q.float(), k.float(), v.float()).to(q.dtype)
+
+
 def fused_attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
     """Return softmax(Q K^T) V of Q, K and V (B, H, N, D) by torch's fused attention."""
     return F.scaled_dot_product_attention(q, k, v, scale=1.0)

@@ -45,15 +45,19 @@ class NumpyMesh:
         """Free nothing: all memory is that of the process."""
 
 
-def make_meshes(body: PearBody, count: int, max_people: int) -> list[MeshStep]:
+def make_meshes(
+    body: PearBody, count: int, max_people: int, blocking_wait: bool = False
+) -> list[MeshStep]:
     """Return `count` of the fastest MeshStep for `body` on this machine, each for its own thread.
 
-    The choice is logged. `max_people`: largest batch on a GPU.
+    The choice is logged. `max_people`: largest batch on a GPU; `blocking_wait`: whether the CPU
+    sleeps, instead of polling, while the GPU works.
     """
     try:
         import torch
 
-        meshes = _on_gpu(body, count, max_people) if torch.cuda.is_available() else None
+        on_gpu = torch.cuda.is_available()
+        meshes = _on_gpu(body, count, max_people, blocking_wait) if on_gpu else None
     except ModuleNotFoundError:  # A robot needs no torch.
         meshes = None
     except Exception as error:  # Nor one that works: a broken library raises anything.
@@ -65,13 +69,15 @@ def make_meshes(body: PearBody, count: int, max_people: int) -> list[MeshStep]:
     return [NumpyMesh(body) for _ in range(count)]
 
 
-def _on_gpu(body: PearBody, count: int, max_people: int) -> list[MeshStep] | None:
+def _on_gpu(
+    body: PearBody, count: int, max_people: int, blocking_wait: bool
+) -> list[MeshStep] | None:
     """`count` steps on torch's GPU; None where that fails, for example for lack of memory."""
     from pear_ros.pear.torch_errors import release_memory
 
     meshes: list[MeshStep] = []
     try:
-        _append_on_gpu(meshes, body, count, max_people)
+        _append_on_gpu(meshes, body, count, max_people, blocking_wait)
     except RuntimeError as error:
         _logger.warning("Meshes are computed on the CPU, as the GPU failed: %s", error)
         for made in meshes:
@@ -81,7 +87,9 @@ def _on_gpu(body: PearBody, count: int, max_people: int) -> list[MeshStep] | Non
     return meshes
 
 
-def _append_on_gpu(meshes: list[MeshStep], body: PearBody, count: int, max_people: int) -> None:
+def _append_on_gpu(
+    meshes: list[MeshStep], body: PearBody, count: int, max_people: int, blocking_wait: bool
+) -> None:
     import torch
 
     from pear_ros.pear.cuda_mesh import CudaMesh, body_on
@@ -89,5 +97,5 @@ def _append_on_gpu(meshes: list[MeshStep], body: PearBody, count: int, max_peopl
     device = torch.device("cuda")
     shared = body_on(device, body)
     for _ in range(count):
-        meshes.append(mesh := CudaMesh(shared, device, max_people))
+        meshes.append(mesh := CudaMesh(shared, device, max_people, blocking_wait))
     _logger.info("Meshes are computed on %s by torch %s", mesh.device, torch.__version__)

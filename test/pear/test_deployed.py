@@ -93,6 +93,18 @@ def test_deployed_half_precision_is_close(
     assert most / 100 < error < most
 
 
+def test_deployed_fp16_with_attention_in_fp32_has_the_weights_of_fp16(
+    network: Any, crops: Any
+) -> None:
+    half, rung = (deployed(network, one) for one in ("fp16", "fp16_fp32_attention"))
+    assert {name: one.dtype for name, one in rung.named_parameters()} == {
+        name: one.dtype for name, one in half.named_parameters()
+    }
+    wanted = network(as_pictures(crops))
+    error, other = ((found(crops) - wanted).abs().max() for found in (rung, half))
+    assert 5e-5 < error < 0.005 and error != other
+
+
 @pytest.mark.parametrize("precision", ["fp16", "bf16"])
 def test_deployed_layers_have_their_precision(network: Any, precision: str) -> None:
     for name, weight in deployed(network, precision).named_parameters():

@@ -13,7 +13,7 @@ torch = pytest.importorskip("torch", reason="torch's CUDA graphs")
 
 from torch import Tensor  # noqa: E402
 
-from pear_ros.pear.torch_graphs import TorchGraphs, exact_float32  # noqa: E402
+from pear_ros.pear.torch_graphs import TorchGraphs, exact_float32, float32_sums  # noqa: E402
 from testing.fake_torch_cuda import FakeGpu  # noqa: E402  (needs torch)
 
 MOST = 3
@@ -98,6 +98,33 @@ def test_close(gpu: FakeGpu) -> None:
     made.record(1)
     made.close()
     assert gpu.waits == 1
+
+
+@pytest.mark.parametrize("blocking", [False, True])
+def test_wait_for_the_gpu(gpu: FakeGpu, blocking: bool) -> None:
+    made = TorchGraphs(sums, torch.zeros((MOST, 2)), blocking)
+    for _ in range(2):
+        rows = np.ones((2, 2), np.float32)
+        np.testing.assert_allclose(made.run(rows), sums(torch.from_numpy(rows)).numpy())
+    assert (gpu.waits, gpu.blocking_waits) == (2, 2 * blocking)
+
+
+def test_half_precision_is_summed_in_float32_while_recorded(gpu: FakeGpu) -> None:
+    matmul = torch.backends.cuda.matmul
+    before = matmul.allow_fp16_reduced_precision_reduction
+    seen = []
+
+    def compute(rows: Tensor) -> Tensor:
+        seen.append(matmul.allow_fp16_reduced_precision_reduction)
+        seen.append(matmul.allow_bf16_reduced_precision_reduction)
+        return rows * 2.0
+
+    graphs(compute).record(1)
+    assert len(seen) == 4 and not any(seen)
+    assert matmul.allow_fp16_reduced_precision_reduction == before
+    with pytest.raises(KeyError), float32_sums():
+        raise KeyError
+    assert matmul.allow_fp16_reduced_precision_reduction == before
 
 
 def test_float32_is_exact_and_settings_come_back() -> None:

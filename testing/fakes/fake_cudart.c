@@ -56,7 +56,7 @@ typedef struct {
     int count;
 } List;
 
-enum { DEVICE, PINNED, STREAM, GRAPH, EXECUTABLE };
+enum { DEVICE, PINNED, STREAM, GRAPH, EXECUTABLE, EVENT };
 
 typedef struct Object {
     int kind;
@@ -65,6 +65,7 @@ typedef struct Object {
     List list;      // what a stream has to do, or what a graph does
     List captured;  // what a stream records
     int capturing, invalidated;
+    void *stream;  // of an event
     struct Object *next;
 } Object;
 
@@ -286,6 +287,47 @@ int cudaStreamSynchronize(void *handle) {
     return failed(sticky);
 }
 
+static int destroy(const char *call, void *handle, int kind) {
+    int code = begin(call, 0);
+    Object *gone = find(handle, kind);
+    if (code) return code;
+    if (!gone) return failed(INVALID_VALUE);
+    drop(gone);
+    return SUCCESS;
+}
+
+// An event is of the stream that recorded it last.
+int cudaEventCreateWithFlags(void **handle, unsigned flags) {
+    int code = begin("cudaEventCreateWithFlags", flags);
+    if (!code) *handle = make(EVENT);
+    return code;
+}
+
+int cudaEventRecord(void *handle, void *stream) {
+    int code = begin("cudaEventRecord", 0);
+    Object *event = find(handle, EVENT);
+    if (code) return code;
+    if (!event || !find(stream, STREAM)) return failed(INVALID_HANDLE);
+    event->stream = stream;
+    return SUCCESS;
+}
+
+int cudaEventSynchronize(void *handle) {
+    int code = begin("cudaEventSynchronize", 0);
+    Object *event = find(handle, EVENT);
+    if (code) return code;
+    if (!event) return failed(INVALID_HANDLE);
+    Object *stream = event->stream ? find(event->stream, STREAM) : NULL;
+    if (stream && stream->capturing) {
+        stream->invalidated = 1;
+        return failed(CAPTURE_UNSUPPORTED);
+    }
+    if (stream) finish(stream);
+    return failed(sticky);
+}
+
+int cudaEventDestroy(void *handle) { return destroy("cudaEventDestroy", handle, EVENT); }
+
 int cudaMemcpyAsync(void *to, void *from, size_t bytes, int direction, void *handle) {
     int code = begin(direction == 1 ? "cudaMemcpyAsync up" : "cudaMemcpyAsync down", bytes);
     Object *stream = find(handle, STREAM);
@@ -338,15 +380,6 @@ int cudaGraphLaunch(void *executable, void *handle) {
     if (code) return code;
     if (!graph || !stream) return failed(INVALID_VALUE);
     return put(stream, graph->list.items, graph->list.count);
-}
-
-static int destroy(const char *call, void *handle, int kind) {
-    int code = begin(call, 0);
-    Object *gone = find(handle, kind);
-    if (code) return code;
-    if (!gone) return failed(INVALID_VALUE);
-    drop(gone);
-    return SUCCESS;
 }
 
 int cudaGraphDestroy(void *graph) { return destroy("cudaGraphDestroy", graph, GRAPH); }

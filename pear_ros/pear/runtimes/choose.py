@@ -101,7 +101,9 @@ def _torch_on_gpu(weights: Weights, body: PearBody, choice: RuntimeChoice) -> Ru
     device = torch.device("cuda")
 
     def make(precision: str) -> Runtime:
-        made: Runtime = runtime(weights.network(), precision, device, choice.max_people)
+        made: Runtime = runtime(
+            weights.network(), precision, device, choice.max_people, choice.blocking_wait
+        )
         return made
 
     return _judged(make, _precisions(choice, "fp16", "bf16", "fp32"), weights, body)

@@ -21,6 +21,7 @@ from pear_ros.pear.runtimes.cudart import CudaError, cudart
 from pear_ros.pear.runtimes.driver import Gpu, first_gpu
 
 _NON_BLOCKING = 1
+_BLOCKING_SYNC, _DISABLE_TIMING = 1, 2
 _HOST_TO_DEVICE, _DEVICE_TO_HOST = 1, 2
 _THREAD_LOCAL = 1
 """Capture mode that lets other threads, such as those of PyTorch, use CUDA meanwhile."""
@@ -108,6 +109,21 @@ class Graph(_Owned):
     def close(self) -> None:
         with self._captured:
             super().close()
+
+
+class BlockingEvent(_Owned):
+    """A moment in a stream's work, for which the CPU waits asleep; otherwise CUDA may poll."""
+
+    def __init__(self) -> None:
+        """Create the event. Raises CudaError."""
+        handle = c_void_p()
+        cudart()("cudaEventCreateWithFlags", byref(handle), _BLOCKING_SYNC | _DISABLE_TIMING)
+        super().__init__(handle.value, "cudaEventDestroy")
+
+    def wait(self, stream: Stream) -> None:
+        """Wait until all work of `stream` is done. Raises CudaError, also for earlier calls."""
+        cudart()("cudaEventRecord", self.handle, stream.handle)
+        cudart()("cudaEventSynchronize", self.handle)
 
 
 class Stream(_Owned):

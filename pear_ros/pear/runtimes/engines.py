@@ -13,7 +13,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
-from pear_ros.core.configuration import CALIBRATED_PRECISIONS, GRAPH_PRECISIONS, RuntimeChoice
+from pear_ros.core.configuration import (
+    CALIBRATED_PRECISIONS,
+    FP16_FP32_ATTENTION,
+    GRAPH_PRECISIONS,
+    RuntimeChoice,
+)
 from pear_ros.core.log import get_logger
 from pear_ros.pear.body import PearBody
 from pear_ros.pear.graph import Graph, GraphError
@@ -93,8 +98,12 @@ class Compiler(Protocol):
 class TensorRt:
     """The Compiler of this machine's GPU, by TensorRT."""
 
-    def __init__(self) -> None:
-        """Find GPU and TensorRT. Raises RuntimeUnavailableError where one is missing."""
+    def __init__(self, blocking_wait: bool = False) -> None:
+        """Find GPU and TensorRT. Raises RuntimeUnavailableError where one is missing.
+
+        `blocking_wait`: whether the CPU sleeps, instead of polling, while the GPU works.
+        """
+        self._blocking_wait = blocking_wait
         self.gpu = gpu()
         try:
             from pear_ros.pear.runtimes import engine, with_tensorrt
@@ -116,7 +125,7 @@ class TensorRt:
 
     def load(self, plan: Bytes, info: RuntimeInfo) -> Runtime:
         """Load the engine `plan` as a runtime with the description `info`."""
-        return self._with_tensorrt.TensorRtRuntime(plan, info)
+        return self._with_tensorrt.TensorRtRuntime(plan, info, self._blocking_wait)
 
 
 def tensorrt_runtime(
@@ -141,10 +150,19 @@ def tensorrt_runtime(
         )
     guard = BuildGuard(EngineCache(), insist)
     engines = Engines(
-        TensorRt(), weights, guard, body, choice.max_people, progress or ProgressLog()
+        TensorRt(choice.blocking_wait),
+        weights,
+        guard,
+        body,
+        choice.max_people,
+        progress or ProgressLog(),
     )
     # After the GPU was found, as weights may take long to read.
     precisions = precisions_of(weights) if choice.precision == "auto" else (choice.precision,)
+    if "fp16" in precisions:
+        # The same weights, without the fused attention that some versions of TensorRT have wrong.
+        after = precisions.index("fp16") + 1
+        precisions = (*precisions[:after], FP16_FP32_ATTENTION, *precisions[after:])
     return first_available(precisions, engines.runtime)
 
 

@@ -42,7 +42,8 @@ class RuntimeInfo:
     device: str
     """Device, such as "NVIDIA H200, compute capability 9.0" or "CPU, 2 threads"."""
     precision: str
-    """Precision of the network's backbone: one of PRECISIONS in pear_ros.core.parameters."""
+    """Precision of the network's backbone: one of PRECISIONS in pear_ros.core.parameters, or
+    pear_ros.core.configuration.FP16_FP32_ATTENTION."""
     weights: str
     """Fingerprint of the weights, hexadecimal."""
     verdict: Verdict | None

@@ -21,7 +21,15 @@ from pear_ros.core.people import Array, Image
 from pear_ros.pear.crop import INPUT_SIZE, Crops, Squares, crop_pixels
 from pear_ros.pear.graph import INPUT, OUTPUT
 from pear_ros.pear.prediction import VECTOR_SIZE
-from pear_ros.pear.runtimes.cuda import DeviceBuffer, Graph, PinnedBuffer, Stream, gpu, memory
+from pear_ros.pear.runtimes.cuda import (
+    BlockingEvent,
+    DeviceBuffer,
+    Graph,
+    PinnedBuffer,
+    Stream,
+    gpu,
+    memory,
+)
 from pear_ros.pear.runtimes.cudart import CudaError, CudaLostError
 from pear_ros.pear.runtimes.engine import LOG, TensorRtError, tensorrt_version
 from pear_ros.pear.runtimes.runtime import RuntimeInfo, RuntimeUnavailableError
@@ -43,8 +51,12 @@ class TensorRtRuntime:
     max_people: int
     """Largest batch of the engine; more people are inferred in several batches."""
 
-    def __init__(self, plan: bytes | memoryview | mmap, info: RuntimeInfo) -> None:
+    def __init__(
+        self, plan: bytes | memoryview | mmap, info: RuntimeInfo, blocking_wait: bool = False
+    ) -> None:
         """Load the engine `plan`, built on this machine by pear_ros.pear.runtimes.engine.
+
+        `blocking_wait`: whether the CPU sleeps, instead of polling, until the GPU is done.
 
         Raises NoGpuError, CudaError and TensorRtError. Python's end closes the runtime, if close()
         has not been called and no thread uses it: TensorRT may crash if its objects outlive that.
@@ -56,6 +68,9 @@ class TensorRtRuntime:
             # Before TensorRT, which may end the process where there is no GPU.
             self._stream = Stream()
             owned.callback(_free, self._stream)
+            self._done = BlockingEvent() if blocking_wait else None
+            if self._done is not None:
+                owned.callback(_free, self._done)
             with self._lost_if_broken():
                 self._engine: trt.ICudaEngine | None = load_engine(plan)
             self._profiles = _check(self._engine)
@@ -137,7 +152,10 @@ class TensorRtRuntime:
                 batch.enqueue()
             else:
                 self._stream.launch(batch.graph)
-        self._stream.synchronize()
+        if self._done is None:
+            self._stream.synchronize()
+        else:
+            self._done.wait(self._stream)
         batch.ran = True
 
     @contextmanager
@@ -288,7 +306,7 @@ def _close_all() -> None:
         runtime.close_unless_in_use()
 
 
-def _free(owned: Stream | DeviceBuffer | PinnedBuffer | Graph) -> None:
+def _free(owned: BlockingEvent | Stream | DeviceBuffer | PinnedBuffer | Graph) -> None:
     try:
         owned.close()
     except CudaLostError:

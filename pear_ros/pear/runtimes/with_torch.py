@@ -12,11 +12,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
+from torch.nn.attention import sdpa_kernel
 
 from pear_ros.core.people import Array, Image
-from pear_ros.pear.crop import Squares
+from pear_ros.pear.backbone import TOKENS, Block
+from pear_ros.pear.crop import INPUT_SIZE, Squares, crop_pixels
 from pear_ros.pear.deployed import PRECISIONS, DeployedNetwork
 from pear_ros.pear.network import PearNetwork
 from pear_ros.pear.prediction import VECTOR_SIZE
@@ -26,6 +29,7 @@ from pear_ros.pear.runtimes.runtime import (
     RuntimeLostError,
     RuntimeUnavailableError,
 )
+from pear_ros.pear.torch_attention import fastest_attention
 from pear_ros.pear.torch_crop import GEOMETRY, covered, crop_people, put_bordered, room, warp
 from pear_ros.pear.torch_errors import (
     is_lost,
@@ -37,7 +41,7 @@ from pear_ros.pear.torch_errors import (
 from pear_ros.pear.torch_graphs import TorchGraphs, device_name
 
 _ROOM = 3840 * 2160
-"""Pixels of an image for which memory is allocated at the start."""
+"""Most pixels of an image, or of the part of it with people, that is cropped on the GPU."""
 _BF16 = 8
 """Least compute capability of GPUs with bf16."""
 
@@ -49,11 +53,17 @@ class TorchRuntime:
     """Description of the runtime; `require_accurate` adds the verdict."""
 
     def __init__(
-        self, network: PearNetwork, precision: str, device: torch.device, max_people: int
+        self,
+        network: PearNetwork,
+        precision: str,
+        device: torch.device,
+        max_people: int,
+        blocking_wait: bool = False,
     ) -> None:
         """Prepare `network`, in fp32 on the CPU and not changed, for `device`.
 
-        `precision`: fp32, fp16 or bf16, on the CPU fp32 alone; `max_people`: largest batch.
+        `precision`: fp32, fp16 or bf16, on the CPU fp32 alone; `max_people`: largest batch;
+        `blocking_wait`: whether the CPU sleeps, instead of polling, while the GPU works.
 
         Raises RuntimeUnavailableError where that fails.
         """
@@ -74,7 +84,7 @@ class TorchRuntime:
         else:
             name = _require(device, precision)
             with self._gpu_errors():
-                self._path = _OnCuda(network, precision, device, max_people)
+                self._path = _OnCuda(network, precision, device, max_people, blocking_wait)
         version = str(torch.__version__)
         self.info = RuntimeInfo("torch", version, name, precision, network.fingerprint, None)
 
@@ -149,22 +159,33 @@ class _OnCpu:
 
 class _OnCuda:
     def __init__(
-        self, network: PearNetwork, precision: str, device: torch.device, max_people: int
+        self,
+        network: PearNetwork,
+        precision: str,
+        device: torch.device,
+        max_people: int,
+        blocking_wait: bool = False,
     ) -> None:
         deployed = DeployedNetwork(network, precision, explicit_attention=False)
         self._network = deployed.to(device)
+        block = network.backbone.blocks[0]
+        assert isinstance(block, Block)
+        heads, width = block.attn.heads, block.attn.qkv.in_features // block.attn.heads
+        dtype = PRECISIONS[precision]
+        self._attention = fastest_attention(heads, TOKENS, width, dtype, device)
+        self._staging = torch.empty((_ROOM, 3), dtype=torch.uint8, pin_memory=True)
+        self._pixels = torch.empty((_ROOM, 3), dtype=torch.uint8, device=device)
         # Input of the first run: an image of one pixel.
-        self._geometry = torch.ones((max_people, GEOMETRY), dtype=torch.float64, device=device)
-        self._room = 0
-        """Pixels for which there is memory."""
-        self._allocate(_ROOM)
+        rows = torch.ones((max_people, GEOMETRY), dtype=torch.float64, device=device)
+        self._graphs = TorchGraphs(self._compute, rows, blocking_wait)
         self._graphs.record(1)
 
     def infer(self, image: Image, places: Squares) -> Array:
         piece, geometry = covered(image, places)
+        if room(piece) > _ROOM:
+            # The graphs read from fixed memory, and recording them anew would take seconds.
+            piece, geometry = _cropped(image, places)
         pixels = room(piece)
-        if pixels > self._room:
-            self._allocate(room(image))
         staged = self._staging[:pixels]
         put_bordered(piece, staged)
         with torch.cuda.stream(self._graphs.stream):
@@ -176,31 +197,27 @@ class _OnCuda:
 
     def memory(self) -> tuple[int, int] | None:
         with suppress(RuntimeError):
-            return torch.cuda.mem_get_info(self._geometry.device)
+            return torch.cuda.mem_get_info(self._pixels.device)
         return None
 
     def close(self) -> None:
-        if self._room:
-            self._graphs.close()
+        self._graphs.close()
         del self._network, self._pixels
 
-    def _allocate(self, pixels: int) -> None:
-        """Allocate for images of `pixels` and drop the graphs, which read from fixed memory.
-
-        After a failure there is room for no image, and the next one allocates again.
-        """
-        device = self._geometry.device
-        if self._room:
-            self._graphs.close()
-        self._room = 0
-        self._staging = torch.empty((pixels, 3), dtype=torch.uint8, pin_memory=True)
-        self._pixels = torch.empty((pixels, 3), dtype=torch.uint8, device=device)
-        self._graphs = TorchGraphs(self._compute, self._geometry)
-        self._room = pixels
-
     def _compute(self, geometry: Tensor) -> Tensor:
-        found: Tensor = self._network.from_pixels(warp(self._pixels, geometry))
+        pixels = warp(self._pixels, geometry)
+        with sdpa_kernel(self._attention):
+            found: Tensor = self._network.from_pixels(pixels)
         return found
+
+
+def _cropped(image: Image, places: Squares) -> tuple[Image, npt.NDArray[np.float64]]:
+    """Crop on the CPU; return the crops, one below the other, as `covered` returns a part."""
+    crops = crop_pixels(image, places)  # (B, 256, 256, 3)
+    column = crops.reshape(-1, INPUT_SIZE, 3)
+    tiles = np.zeros((len(crops), 3))
+    tiles[:, 1], tiles[:, 2] = INPUT_SIZE * np.arange(len(crops)), INPUT_SIZE
+    return covered(column, tiles)
 
 
 def _require(device: torch.device, precision: str) -> str:

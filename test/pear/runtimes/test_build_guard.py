@@ -72,7 +72,7 @@ class Compiler:
     gpu: Gpu = ORIN
 
     def build(self, graph: Path, *_: Any) -> Any:
-        self.built.append(graph.stem.rpartition("_")[2])
+        self.built.append(graph.stem.split("_", 2)[2])
         self.on_build()
         return SimpleNamespace(plan=memoryview(b"plan"), timing_cache=b"")
 

@@ -22,6 +22,7 @@ from pear_ros.core.people import Array, Image
 from pear_ros.pear.crop import Squares, crop_pixels
 from pear_ros.pear.graph import data_file
 from pear_ros.pear.prediction import VECTOR_SIZE
+from pear_ros.pear.runtimes.accuracy import Verdict
 from pear_ros.pear.runtimes.build_guard import BuildGuard
 from pear_ros.pear.runtimes.build_progress import BuildProgress
 from pear_ros.pear.runtimes.cudart import CudaError
@@ -91,7 +92,7 @@ class Maker:
     def build(
         self, graph: Path, max_people: int, level: int, measured: bytes, progress: Any
     ) -> Any:
-        precision = graph.stem.rpartition("_")[2]
+        precision = graph.stem.split("_", 2)[2]
         self.built.append(precision)
         self.measured.append(measured)
         progress(BuildProgress("tactics", 0.5, 3.0))
@@ -442,6 +443,35 @@ def test_a_broken_tensorrt_is_no_reason_to_end(
     monkeypatch.syspath_prepend(tmp_path)
     with pytest.raises(RuntimeUnavailableError, match=r"TensorRT cannot be imported \(broken"):
         tensorrt_runtime(None, None, RuntimeChoice())  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("precision", ["auto", "fp16"])
+def test_fp16_without_fused_attention_is_tried_where_fp16_is_not_accurate(
+    precision: str,
+    machine: FakeCuda,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    files = FakeGraphs(tmp_path, fake_reference(), "fp16", "fp16_fp32_attention", "bf16")
+    engine = sys.modules["pear_ros.pear.runtimes.engine"]
+    build, built = engine.build_plan, []
+
+    def build_plan(graph: Path, *arguments: Any) -> Any:
+        built.append(graph.stem.split("_", 2)[2])
+        return build(graph, *arguments)
+
+    def verdict(found: Any, *_: Any) -> Verdict:
+        off = 90.0 if built[-1] == "fp16" else 0.1
+        return Verdict(off, off, 0.0, 0.0, 0.0)
+
+    monkeypatch.setattr(engine, "build_plan", build_plan)
+    monkeypatch.setattr("pear_ros.pear.runtimes.precision_fallback.judge", verdict)
+    runtime = tensorrt_runtime(files, None, RuntimeChoice(precision=precision))
+    assert built == ["fp16", "fp16_fp32_attention"]
+    assert runtime.info.precision == "fp16_fp32_attention"
+    assert "falling back to fp16_fp32_attention" in caplog.text
+    runtime.close()
 
 
 def test_without_a_gpu_tensorrt_is_not_imported(

@@ -129,6 +129,23 @@ def test_after_warming_up_everything_is_captured(module: ModuleType, fake: FakeC
     runtime.close()
 
 
+def test_the_cpu_sleeps_while_it_waits_if_asked_to(module: ModuleType, fake: FakeCuda) -> None:
+    """For an event without timing that blocks; CUDA would poll the stream."""
+    runtime = module.TensorRtRuntime(fake_tensorrt.plan(3), INFO, blocking_wait=True)
+    assert "cudaEventCreateWithFlags 3" in fake.calls()
+    for seed, count in enumerate((1, 3, 3, 7)):
+        vectors = runtime.infer(IMAGE, people(count, seed))
+        np.testing.assert_array_equal(vectors, expected(people(count, seed)))
+    fake.calls()
+    runtime.infer(IMAGE, people(3))
+    assert fake.calls() == ["cudaGraphLaunch", "cudaEventRecord", "cudaEventSynchronize"]
+    fake.fail("cudaEventSynchronize", 1, OUT_OF_MEMORY)
+    with pytest.raises(RuntimeUnavailableError, match="cudaEventSynchronize failed"):
+        runtime.infer(IMAGE, people(1))
+    runtime.close()
+    assert fake.live == 0
+
+
 def test_order_of_frees(module: ModuleType, fake: FakeCuda) -> None:
     """Graphs before the contexts that they are of, these before the memory that they use."""
     runtime = module.TensorRtRuntime(fake_tensorrt.plan(2), INFO)

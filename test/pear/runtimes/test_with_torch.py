@@ -13,9 +13,12 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="the network by torch")
 
+from torch.nn.attention import SDPBackend  # noqa: E402
+
 from pear_ros.core.people import Array, Image  # noqa: E402
+from pear_ros.pear import torch_attention  # noqa: E402
 from pear_ros.pear.checkpoint import load_checkpoint  # noqa: E402
-from pear_ros.pear.crop import Squares  # noqa: E402
+from pear_ros.pear.crop import Squares, crop_pixels  # noqa: E402
 from pear_ros.pear.prediction import VECTOR_SIZE  # noqa: E402
 from pear_ros.pear.runtimes import with_torch  # noqa: E402
 from pear_ros.pear.runtimes.choose import _ready  # noqa: E402
@@ -47,6 +50,13 @@ def expected(network: Any, image: Image, places: Squares) -> Array:
     with torch.inference_mode():
         vectors: Array = network(crop_people(image, places, CPU)).numpy()
     return vectors
+
+
+@pytest.fixture(autouse=True)
+def quick_attention(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Attention is measured in full in test_torch_attention.py."""
+    monkeypatch.setattr(torch_attention, "_LAYERS", 1)
+    monkeypatch.setattr(torch_attention, "_RUNS", 1)
 
 
 @pytest.fixture
@@ -214,13 +224,14 @@ def test_a_larger_image_without_room_fails_alone(
 def test_graphs_give_what_the_network_gives(network: Any, gpu: FakeGpu) -> None:
     path = on_gpu(network)
     path.warmup(8)
-    recorded = len(gpu.graphs)
+    assert len(path._graphs._graphs) == 2
+    recorded, waits = len(gpu.graphs), gpu.waits
     for people in (3, 1):
         image, places = picture(people, height=150 + 10 * people), PLACES[:people] + 7.3 * people
         found = path.infer(image, places)
         np.testing.assert_allclose(found, expected(network, image, places), atol=2e-5)
-    assert len(gpu.graphs) == recorded == 2, "nothing is recorded while images wait"
-    assert gpu.waits == 2, "one wait for each image"
+    assert len(gpu.graphs) == recorded, "nothing is recorded while images wait"
+    assert gpu.waits == waits + 2, "one wait for each image"
 
 
 @pytest.mark.parametrize("precision", ["fp16", "bf16"])
@@ -252,17 +263,45 @@ def test_memory_of_the_gpu(network: Any, gpu: FakeGpu, monkeypatch: pytest.Monke
     assert path.memory() is None
 
 
-def test_a_larger_image_gets_its_room(
+def test_images_above_4k_are_cropped_on_the_cpu_and_record_nothing(
     network: Any, gpu: FakeGpu, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(with_torch, "_ROOM", 100)
+    """Recording takes seconds, in which no image is processed."""
+    monkeypatch.setattr(with_torch, "_ROOM", 4 * 256 * 256)
     path = on_gpu(network)
-    for size in (180, 400, 400):
-        image, places = picture(size, size, size), PLACES[:1] * size / 180
+    path.warmup(2)
+    recorded = len(gpu.graphs)
+    for size in (180, 600, 700):
+        image, places = picture(size, size, size), PLACES * size / 180
         found = path.infer(image, places)
-        np.testing.assert_allclose(found, expected(network, image, places), atol=2e-5)
-    assert len(gpu.graphs) == 3, "recorded again for each larger image, and only then"
+        crops = torch.from_numpy(crop_pixels(image, places)).flip(-1).permute(0, 3, 1, 2) / 255.0
+        with torch.inference_mode():
+            cropped = network(crops).numpy()
+        on_device = expected(network, image, places)
+        np.testing.assert_allclose(found, on_device if size == 180 else cropped, atol=2e-5)
+    assert len(gpu.graphs) == recorded
     path.close()
+
+
+def test_attention_is_pinned_while_graphs_are_recorded(
+    network: Any, gpu: FakeGpu, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(with_torch, "fastest_attention", lambda *_: SDPBackend.MATH)
+    path = on_gpu(network)
+    allowed: list[tuple[bool, bool, bool]] = []
+    infer = path._network.from_pixels
+
+    def spy(pixels: Any) -> Any:
+        cuda = torch.backends.cuda
+        allowed.append(
+            (cuda.math_sdp_enabled(), cuda.flash_sdp_enabled(), cuda.cudnn_sdp_enabled())
+        )
+        return infer(pixels)
+
+    monkeypatch.setattr(path._network, "from_pixels", spy)
+    path.warmup(2)
+    assert set(allowed) == {(True, False, False)}
+    assert torch.backends.cuda.flash_sdp_enabled(), "restored"
 
 
 def test_overflow_is_left_in(network: Any, gpu: FakeGpu) -> None:
