@@ -120,7 +120,7 @@ def test_a_gpu_without_memory_is_reported(network: Any, monkeypatch: pytest.Monk
             TorchRuntime(network, "fp16", torch.device("cuda"), 2)
 
 
-def full(*_: object) -> None:
+def full(*_: object, **__: object) -> None:
     raise torch.OutOfMemoryError("CUDA out of memory.\nDetails")
 
 
@@ -131,7 +131,8 @@ def lost(*_: object) -> None:
 @pytest.fixture
 def runtime(network: Any, gpu: FakeGpu, monkeypatch: pytest.MonkeyPatch) -> TorchRuntime:
     """On a GPU, with its tensors on the CPU."""
-    monkeypatch.setattr(with_torch, "_OnCuda", lambda *_: on_gpu(network))
+    path = on_gpu(network)
+    monkeypatch.setattr(with_torch, "_OnCuda", lambda *_: path)
     return TorchRuntime(network, "fp32", torch.device("cuda"), 2)
 
 
