@@ -148,11 +148,6 @@ def tensorrt_runtime(
             f"TensorRT does not run in {choice.precision} here: set precision to auto or one of "
             f"{', '.join(PRECISIONS)}"
         )
-    precisions = _precisions(weights) if choice.precision == "auto" else (choice.precision,)
-    if "fp16" in precisions:
-        # The same weights, without the fused attention that some versions of TensorRT have wrong.
-        after = precisions.index("fp16") + 1
-        precisions = (*precisions[:after], FP16_FP32_ATTENTION, *precisions[after:])
     guard = BuildGuard(EngineCache(), insist)
     engines = Engines(
         TensorRt(choice.blocking_wait),
@@ -162,6 +157,11 @@ def tensorrt_runtime(
         choice.max_people,
         progress or ProgressLog(),
     )
+    precisions = _precisions(weights) if choice.precision == "auto" else (choice.precision,)
+    if "fp16" in precisions:
+        # The same weights, without the fused attention that some versions of TensorRT have wrong.
+        after = precisions.index("fp16") + 1
+        precisions = (*precisions[:after], FP16_FP32_ATTENTION, *precisions[after:])
     return first_available(precisions, engines.runtime)
 
 
