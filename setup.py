@@ -41,6 +41,7 @@ setup(
     ],
     extras_require={
         "pear": ["numba", "onnx", "onnx-ir", "onnxruntime", "onnxscript", "safetensors", "torch"],
+        "calibration": ["huggingface-hub", "nvidia-modelopt"],
         "fast": ["numba"],
         "docs": ["furo", "myst-parser", "sphinx"],
         "openvino": ["openvino"],

@@ -22,7 +22,7 @@ from argparse import ArgumentParser, Namespace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from benchmarks.report import RESULTS, report_text
+from benchmarks.report import RESULTS, report_text, write_whole
 
 PACKAGES = ("array_api_compat", "cv2", "numpy", "scipy", "smplx", "threadpoolctl", "torch", "tqdm")
 SECONDS = 8 * 60.0
@@ -50,7 +50,7 @@ def main() -> None:
                 return
             output.mkdir(parents=True, exist_ok=True)
             gpu = f"{bench.gpu}, torch {torch.__version__}"
-            (output / "gpu.md").write_text(report_text(__doc__ or "", bench.tables(), gpu))
+            write_whole(output / "gpu.md", report_text(__doc__ or "", bench.tables(), gpu))
 
         bench.measure(write)
     print(f"{time.monotonic() - began:.0f} s in all; left out: {', '.join(bench.left_out) or '-'}")

@@ -308,7 +308,7 @@ class Bench:
         outcome = "loads it" if engine is not None else "does not load it on this GPU"
         return f"{trt.__version__} builds an engine of {plan.nbytes / 1e6:.0f} MB and {outcome}"
 
-    def _runtime(self, precision: str) -> TorchRuntime | _OnCuda:
+    def _runtime(self, precision: str) -> Any:
         return torch_runtime(self._network, precision, self._device, self._most)
 
     def _pictures(self, people: int) -> Tensor:
@@ -323,9 +323,7 @@ class Crops(_OnCuda):
         return warp(self._pixels, geometry)[:, 0, 0, :1]
 
 
-def torch_runtime(
-    network: PearNetwork, precision: str, device: torch.device, people: int
-) -> TorchRuntime | _OnCuda:
+def torch_runtime(network: PearNetwork, precision: str, device: torch.device, people: int) -> Any:
     """Return torch's runtime on a GPU; for the CPU its code for a GPU, for FakeGpu."""
     made = _OnCuda if device.type == "cpu" else TorchRuntime
     return made(network, precision, device, people)

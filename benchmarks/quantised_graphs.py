@@ -2,7 +2,7 @@
 """PEAR's graphs in 8 bits against the network in fp32, without a GPU.
 
     pip install nvidia-modelopt huggingface-hub
-    python -m benchmarks.quantised_graphs [size ...]
+    python -m benchmarks.quantised_graphs [small ViT-S ViT-B]
 
 PEAR's network with synthetic weights, by the recipe of the parity tests, is exported in fp16. Its
 linear layers are calibrated by NVIDIA's ModelOpt and put in 8 bits, fp8 (E4M3) and int8 with static
@@ -26,7 +26,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from benchmarks.engine_build import MAX_PEOPLE, SIZES, WORKSPACE
+from benchmarks.engine_build import MAX_PEOPLE, WORKSPACE
+from benchmarks.engine_build import SIZES as FULL_SIZES
 from benchmarks.report import write_report
 from pear_ros.core.configuration import CALIBRATED_PRECISIONS
 from pear_ros.pear.calibration import calibrate
@@ -39,6 +40,9 @@ from pear_ros.pear.runtimes.accuracy import judge
 from pear_ros.pear.runtimes.reference_crops import bundled_crops
 from testing.parity import recipe
 from tools.rtx import rtx_as_tensorrt
+
+SIZES = {"small": (2, 64, 4), "ViT-S": FULL_SIZES["ViT-S"], "ViT-B": FULL_SIZES["ViT-B"]}
+"""Depth, width and heads; small is the network of the tests."""
 
 
 def network_of(size: str) -> PearNetwork:
@@ -82,16 +86,17 @@ def measure(size: str) -> list[list[str]]:
 
 
 def main(sizes: list[str]) -> None:
-    """Measure and write the report."""
+    """Measure, and write the report after each size."""
     sys.modules["tensorrt"] = rtx_as_tensorrt()
-    rows = [row for size in sizes or ("ViT-S", "ViT-B") for row in measure(size)]
     head = [
         *("backbone", "precision", "outputs off, % RMS", "mean, degrees", "max, degrees"),
         *("position, mm", "passes", "weights MB", "engine MB"),
     ]
-    write_report(
-        "quantised_graphs", __doc__ or "", {"Errors against fp32, and sizes": (head, rows)}
-    )
+    rows = []
+    for size in sizes or SIZES:
+        rows += measure(size)
+        tables = {"Errors against fp32, and sizes": (head, rows)}
+        write_report("quantised_graphs", __doc__ or "", tables)
 
 
 if __name__ == "__main__":

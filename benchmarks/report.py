@@ -40,6 +40,13 @@ def report_text(about: str, tables: Mapping[str, Table], gpu: str = "no GPU used
     return "\n\n".join(parts) + "\n"
 
 
+def write_whole(path: Path, text: str) -> None:
+    """Write a file that is never incomplete, even if the process is killed."""
+    part = path.with_name(f"{path.name}.part")
+    part.write_text(text)
+    os.replace(part, path)
+
+
 def tables_text(tables: Mapping[str, Table]) -> str:
     """Return tables as Markdown, each below its heading."""
     return "\n\n".join(
@@ -53,7 +60,7 @@ def write_report(
     """Print the tables and write them to benchmarks/results/NAME.md."""
     RESULTS.mkdir(exist_ok=True)
     path = RESULTS / f"{name}.md"
-    path.write_text(report_text(about, tables, gpu))
+    write_whole(path, report_text(about, tables, gpu))
     print(tables_text(tables))
     print(f"\nwritten to {path}")
     return path

@@ -10,6 +10,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import TypeVar
 
 import numpy as np
 
@@ -25,6 +26,7 @@ _PETABYTE = 1 << 50
 _MAY_LOSE = 8 << 20
 """Bytes that other programs may take meanwhile."""
 _OUT_OF_MEMORY = 2
+_Owner = TypeVar("_Owner", Stream, PinnedBuffer, DeviceBuffer, cuda.Graph)
 
 
 def run(findings: Findings, smoke: bool) -> None:
@@ -33,14 +35,21 @@ def run(findings: Findings, smoke: bool) -> None:
         gpu = cuda.gpu()
         free, total = cuda.memory(gpu)
         findings.note("GPU", f"{gpu}, {free / 1e9:.1f} of {total / 1e9:.1f} GB free")
-        took = _replay(_REPLAYS)
-        findings.check(f"copies in a graph, {_REPLAYS} times with other data", True, took)
-        _check_capture(findings)
-        _check_petabyte(findings)
-        _check_thread(findings, smoke)
-        _check_loss(findings)
+        times = 100 if smoke else _REPLAYS
+        what = f"copies in a graph, {times} times with other data"
+        with findings.trying(what):
+            findings.check(what, True, _replay(times))
+        with findings.trying("a capture that fails"):
+            _check_capture(findings)
+        with findings.trying("a petabyte"):
+            _check_petabyte(findings)
+        with findings.trying("a second thread"):
+            _check_thread(findings, smoke)
+        with findings.trying("open and close"):
+            _check_loss(findings)
         if not smoke:
-            _check_beside_torch(findings)
+            with findings.trying("beside torch"):
+                _check_beside_torch(findings)
 
 
 @contextmanager
@@ -90,7 +99,8 @@ class _RoundTrip:
         self._stack.close()
 
 
-def _owned(stack: ExitStack, owner: Stream | PinnedBuffer | DeviceBuffer | cuda.Graph) -> object:
+def _owned(stack: ExitStack, owner: _Owner) -> _Owner:
+    """Return `owner`, which the stack closes."""
     stack.callback(owner.close)
     return owner
 

@@ -4,6 +4,9 @@
 from __future__ import annotations
 
 import json
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -37,6 +40,15 @@ class Findings:
     def note(self, what: str, measured: str) -> None:
         """Write a measurement without a limit."""
         self._write(Finding(what, measured, None))
+
+    @contextmanager
+    def trying(self, what: str) -> Iterator[None]:
+        """Write that `what` does not work if this context raises, and go on."""
+        try:
+            yield
+        except Exception as error:
+            traceback.print_exc()
+            self.check(what, False, f"{type(error).__name__}: {error}")
 
     def _write(self, finding: Finding) -> None:
         print(finding.what, finding.measured, finding.passed, flush=True)

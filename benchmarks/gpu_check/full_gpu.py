@@ -42,23 +42,33 @@ def run(findings: Findings, smoke: bool) -> None:
             recipe.write_assets(Path(folder), 5)
             body = EhmBody(*load_body_files(find_model_files(Path(folder))))
         with _full(smoke):
-            chosen = choose_runtime(weights, body, RuntimeChoice())
-            where = chosen.runtime.info.device
-            findings.check("full at the start: PEAR runs on the CPU", where[:3] == "CPU", where)
-            findings.note("reasons that it gives", chosen.reason)
-            chosen.runtime.close()
-            (mesh,) = make_meshes(body, 1)
-            on_cpu = isinstance(mesh, NumpyMesh)
-            findings.check("full at the start: meshes on the CPU", on_cpu, type(mesh).__name__)
-            mesh.close()
+            with findings.trying("full at the start: the network"):
+                where, reason = _chosen(weights, body)
+                on_cpu = where.startswith("CPU")
+                findings.check("full at the start: PEAR runs on the CPU", on_cpu, where)
+                findings.note("reasons that it gives", reason)
+            with findings.trying("full at the start: meshes"):
+                (mesh,) = make_meshes(body, 1)
+                on_cpu = isinstance(mesh, NumpyMesh)
+                what = "full at the start: meshes on the CPU"
+                findings.check(what, on_cpu, type(mesh).__name__)
+                mesh.close()
         if smoke:
             return
         _free()
-        chosen = choose_runtime(weights, body, RuntimeChoice())
-        where = chosen.runtime.info.device
-        findings.check("free again: PEAR runs on the GPU", where[:3] != "CPU", where)
-        chosen.runtime.close()
-        _check_full_later(findings, weights.network(), device)
+        with findings.trying("free again"):
+            where, _ = _chosen(weights, body)
+            on_gpu = not where.startswith("CPU")
+            findings.check("free again: PEAR runs on the GPU", on_gpu, where)
+        with findings.trying("full later"):
+            _check_full_later(findings, weights.network(), device)
+
+
+def _chosen(weights: Any, body: EhmBody) -> tuple[str, str]:
+    """Return the device that PEAR chooses, and its reason."""
+    chosen = choose_runtime(weights, body, RuntimeChoice())
+    chosen.runtime.close()
+    return chosen.runtime.info.device, chosen.reason
 
 
 class _Weights:

@@ -30,8 +30,10 @@ def run(findings: Findings, smoke: bool) -> None:
     """Time on a GPU; with `smoke` a small case on the CPU, where fewer ways exist."""
     with torch_device(smoke) as device, torch.inference_mode():
         for people in (1,) if smoke else _PEOPLE:
-            _attention(findings, device, people)
-            _products(findings, device, people)
+            with findings.trying(f"attention of {people}"):
+                _attention(findings, device, people)
+            with findings.trying(f"matrix products of {people}"):
+                _products(findings, device, people)
 
 
 def _attention(findings: Findings, device: torch.device, people: int) -> None:

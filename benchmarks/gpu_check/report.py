@@ -3,13 +3,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 
 from benchmarks.gpu_check.steps import Outcome, Step
-from benchmarks.report import machine, markdown_table
+from benchmarks.report import machine, markdown_table, write_whole
 
 _WORDS = {True: "yes", False: "NO", None: "-"}
 
@@ -17,10 +16,8 @@ _WORDS = {True: "yes", False: "NO", None: "-"}
 def write_report(
     path: Path, outcomes: Sequence[Outcome], steps: Sequence[Step], smoke: bool
 ) -> None:
-    """Write the report of the steps that have ended so far; the file is never incomplete."""
-    part = path.with_name(f"{path.name}.part")
-    part.write_text(_text(outcomes, steps, smoke))
-    os.replace(part, path)
+    """Write the report of the steps that have ended so far."""
+    write_whole(path, _text(outcomes, steps, smoke))
 
 
 def _text(outcomes: Sequence[Outcome], steps: Sequence[Step], smoke: bool) -> str:

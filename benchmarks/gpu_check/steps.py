@@ -13,6 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import TextIO
 
 from benchmarks.gpu_check.findings import Finding, read_findings
 
@@ -97,13 +98,13 @@ def run_step(
 
 
 def _run(
-    command: list[str], output: object, environ: Mapping[str, str], limit: float
+    command: list[str], output: TextIO, environ: Mapping[str, str], limit: float
 ) -> int | None:
     """Return the exit status; None where the process was killed at its limit."""
     process = subprocess.Popen(
         command,
         stdin=subprocess.DEVNULL,
-        stdout=output,  # type: ignore[arg-type]
+        stdout=output,
         stderr=subprocess.STDOUT,
         env=dict(environ),
         start_new_session=True,
@@ -135,7 +136,8 @@ def _verdict(
         return False, _named(failed)
     if code:
         return False, f"fails with status {code}{after}: {lines[-1] if lines else 'no output'}"
-    return True, f"works: {sum(finding.passed is True for finding in found)} checks passed"
+    passed = sum(finding.passed is True for finding in found)
+    return True, f"works: {passed} checks passed" if passed else "works"
 
 
 def _named(failed: list[Finding]) -> str:

@@ -37,11 +37,14 @@ def run(findings: Findings, smoke: bool) -> None:
     with torch_device(smoke) as device:
         findings.note("torch", f"{torch.__version__}, {device_name(device)}")
         batches = _IN_SMOKE if smoke else _PEOPLE
-        _check_crops(findings, device, batches)
-        _check_mesh(findings, device, batches)
+        with findings.trying("crops"):
+            _check_crops(findings, device, batches)
+        with findings.trying("meshes"):
+            _check_mesh(findings, device, batches)
         weights = network(recipe.CONFIG_SMALL if smoke else VITS)
         for precision in ("fp32",) if smoke else _MOST:
-            _check_graphs(findings, device, weights, precision, batches)
+            with findings.trying(f"graphs in {precision}"):
+                _check_graphs(findings, device, weights, precision, batches)
 
 
 def _image(seed: int) -> Image:

@@ -167,8 +167,9 @@ class JointTree:
     def posed(self, rotations: Tensor, rest_joints: Tensor) -> Tensor:
         """Return the positions (..., J, 3) of joints from relative rotations and T-pose joints."""
         if self._compiled_posed is not None and rotations.ndim == 4:
-            given = (np.ascontiguousarray(v, np.float32) for v in (rotations, rest_joints))
-            return self._compiled_posed(*given, self.parents)
+            turned = np.ascontiguousarray(rotations, np.float32)
+            rest = np.ascontiguousarray(rest_joints, np.float32)
+            return self._compiled_posed(turned, rest, self.parents)
         return self.positions(self.orientations(rotations), self.bones(rest_joints))
 
     def transforms(self, rotations: Tensor, rest_joints: Tensor, transl: Tensor) -> Tensor:
@@ -192,7 +193,7 @@ def _compiled_posed() -> Callable[[Array, Array, npt.NDArray[np.int64]], Array] 
     """
     try:
         from pear_ros.body.compiled_kinematics import posed
-    except (ImportError, RuntimeError) as error:  # Numba is missing, or can keep nothing anywhere.
+    except Exception as error:  # Numba is missing or broken, or can keep nothing anywhere.
         logger.info("Joints of bodies are slower without their compiled form: %s", error)
         return None
     return posed

@@ -18,13 +18,16 @@ if TYPE_CHECKING:
 
 
 def export_graph(
-    folder: Path | None, precisions: Sequence[str], calibration: Path | None = None
+    folder: Path | None,
+    precisions: Sequence[str],
+    calibration: Path | None = None,
+    image_topic: str = "",
 ) -> int:
     """Write a graph in each of `precisions` below `folder` and print where; return the exit code.
 
     `folder`: by default the default model folder. `calibration`: folder of pictures or bags of
-    people, for precisions of CALIBRATED_PRECISIONS. Existing graphs are kept, but for those that
-    are calibrated with pictures again.
+    people, for precisions of CALIBRATED_PRECISIONS; `image_topic`: of bags that have several.
+    Existing graphs are kept, but for those that are calibrated with pictures again.
     """
     files = find_model_files(folder or default_model_folder())
     try:
@@ -37,7 +40,7 @@ def export_graph(
         for precision in precisions:
             with StageBars() as bars:
                 if precision in CALIBRATED_PRECISIONS:
-                    graph = _calibrated(weights, precision, calibration, bars)
+                    graph = _calibrated(weights, precision, calibration, image_topic, bars)
                 else:
                     graph = weights.graph(precision, bars)
             print(
@@ -57,7 +60,11 @@ def export_graph(
 
 
 def _calibrated(
-    weights: Weights, precision: str, calibration: Path | None, progress: Progress
+    weights: Weights,
+    precision: str,
+    calibration: Path | None,
+    image_topic: str,
+    progress: Progress,
 ) -> Graph:
     """Return the graph in `precision`, calibrated with people in pictures or bags.
 
@@ -80,7 +87,7 @@ def _calibrated(
     else:
         from pear_ros.cli.calibration_crops import calibration_crops
 
-        crops = calibration_crops(calibration)
+        crops = calibration_crops(calibration, image_topic)
         print(f"{precision}: calibrated with {len(crops)} people in {calibration}")
     layers = calibrate(weights.network(), precision, crops, progress)
     graph, verdict = export_quantised(source, layers, precision, source.path.parent, progress)

@@ -109,9 +109,11 @@ def gpu_clocks(root: Path = ROOT) -> list[Clock]:
     devices = sorted((root / "sys/class/devfreq").glob("*"))
     return [
         Clock(
-            device.name,
-            *(read_number(device / name) for name in ("cur_freq", "min_freq", "max_freq")),
-            read_text(device / "governor"),
+            name=device.name,
+            now=read_number(device / "cur_freq"),
+            lowest=read_number(device / "min_freq"),
+            highest=read_number(device / "max_freq"),
+            governor=read_text(device / "governor"),
         )
         for device in devices
         if re.search(r"gpu|ga10b", device.name)

@@ -75,8 +75,8 @@ class DeployedDecoder(nn.Module):
         shape = (-1, TOKENS, 2 * DECODER_LAYERS, DECODER_HEADS, DECODER_HEAD_WIDTH)
         kv = in_own_precision(self.to_kv, tokens).reshape(shape).permute(2, 0, 3, 1, 4)
         # (2 L, B, H, N, D): K and V of each layer in turn, made contiguous for all at once.
-        contiguous = torch.contiguous_format
-        keys_values = kv.to(self.query.dtype, memory_format=contiguous).unbind()
+        order = torch.contiguous_format
+        keys_values = kv.to(self.query.dtype, copy=True, memory_format=order).unbind()
         x: Tensor = self.token
         q: Tensor = self.query
         for n, layer in enumerate(self.layers.children()):

@@ -113,10 +113,11 @@ def place_people(
         return upright, closed_form(crop_camera, squares, camera)
     middle = squares[:, None, :2] + squares[:, None, 2:] / 2.0
     pixels = np.concatenate([middle, image_points(joints, crop_camera, squares)], axis=1)
-    rays = camera.rays(pixels).astype(np.float64)
+    rays = np.ascontiguousarray(camera.rays(pixels), np.float64)
     points = np.ascontiguousarray(joints, np.float64)
     if fit := compiled_fit():
-        rotation, transl = np.empty((len(joints), 3, 3)), np.empty((len(joints), 3))
+        rotation: Doubles = np.empty((len(joints), 3, 3))
+        transl: Doubles = np.empty((len(joints), 3))
         fit(points, rays, _WEIGHT, _FEWEST, _TURN_LEVER, _NEAREST, rotation, transl)
     else:
         rotation, transl = _fit(points, rays)
@@ -131,7 +132,7 @@ def compiled_fit() -> Callable[..., None] | None:
     """
     try:
         from pear_ros.pear.compiled_placement import fit
-    except (ImportError, RuntimeError) as error:  # Numba is missing, or can keep nothing anywhere.
+    except Exception as error:  # Numba is missing or broken, or can keep nothing anywhere.
         logger.info("Placement of people is slower without its compiled form: %s", error)
         return None
     return fit

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 
 import pytest
@@ -52,7 +53,7 @@ def test_peaks_of_a_program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         assert peaks.stop() == Sample(), "it has not begun"
         peaks.start()
         while peaks.most.gpu_load != 12:
-            pass
+            time.sleep(0.01)
         peaks.start()
         assert peaks.stop() == Sample(4321 * MB, 62801 * MB, 165 * MB, 12, 49.625, 5.251)
 

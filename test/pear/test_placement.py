@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+import builtins
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,11 +15,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
-from pear_ros.body import load_open_body
+from pear_ros.body import kinematics, load_open_body
 from pear_ros.core.camera import Camera, IntrinsicsSource
 from pear_ros.core.distortion import Distortion
 from pear_ros.pear import placement
-from pear_ros.pear.placement import closed_form, image_points, place, place_people
+from pear_ros.pear.placement import (
+    closed_form,
+    compiled_fit,
+    image_points,
+    place,
+    place_people,
+)
 
 Array = npt.NDArray[np.floating]
 
@@ -222,6 +230,20 @@ def test_compiled_and_numpy_place_alike(seed: int, hidden: int, scale: float) ->
         np.testing.assert_allclose(found[:2], wanted[:2], rtol=1e-6, atol=1e-8)
     assert np.isnan(rotation[1]).all() == np.isnan(transl[1]).all() == (hidden > 51)
     assert np.isfinite(rotation[0]).all() and np.isfinite(transl[0]).all()
+
+
+@pytest.mark.parametrize("error", [ImportError("no numba"), OSError("broken llvmlite")])
+def test_people_are_placed_without_numba(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
+    real_import = builtins.__import__
+
+    def fail(name: str, *arguments: Any) -> Any:
+        if name in ("pear_ros.pear.compiled_placement", "pear_ros.body.compiled_kinematics"):
+            raise error
+        return real_import(name, *arguments)
+
+    monkeypatch.setattr(builtins, "__import__", fail)
+    assert compiled_fit.__wrapped__() is None
+    assert kinematics._compiled_posed.__wrapped__() is None
 
 
 def test_placement_of_zero_people() -> None:

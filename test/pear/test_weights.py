@@ -48,6 +48,11 @@ def test_graphs_alone_will_do(tmp_path: Path) -> None:
     assert (robot.reference() == 1.0).all()
     with pytest.raises(GraphError, match=r"no usable fp32 graph of .*11111111 in .*export-graph"):
         robot.graph("fp32")
+    assert [robot.existing(one) is None for one in ("fp16", "fp32", "fp8")] == [False, True, True]
+    with pytest.raises(
+        GraphError, match=r"no usable fp8 graph .*`pear export-graph --precision fp8`"
+    ):
+        robot.graph("fp8")
     with pytest.raises(MissingFilesError, match=r"pear_model\.pt.*\n.*or graphs that `pear export"):
         robot.network()
 

@@ -26,7 +26,7 @@ from pear_ros.ros.conversion.pixels import Pixels
 def picture() -> Image:
     """Return a picture with slow and fast changes of colour."""
     noise = np.random.default_rng(0).integers(0, 256, (97, 130, 3), np.uint8)
-    return cv2.resize(cv2.GaussianBlur(noise, (0, 0), 3), (260, 194))
+    return np.asarray(cv2.resize(cv2.GaussianBlur(noise, (0, 0), 3), (260, 194)), np.uint8)
 
 
 def message(data: bytes, format: str = "bgr8; jpeg compressed bgr8") -> Any:

@@ -35,10 +35,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="pictures, or bags, of people as your camera sees them, with which fp8 and "
         "int8_static are calibrated (default: the eight bundled crops, which are too few)",
     )
+    parser.add_argument(
+        "--image",
+        default="",
+        metavar="TOPIC",
+        help="image topic of the bags in --calibration, where they have several",
+    )
 
 
 def run(options: argparse.Namespace) -> int:
     """Run the subcommand; return the exit code."""
     from pear_ros.cli.export_graph import export_graph
 
-    return export_graph(options.folder, options.precision, options.calibration)
+    return export_graph(options.folder, options.precision, options.calibration, options.image)

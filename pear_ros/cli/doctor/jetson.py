@@ -8,6 +8,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from pear_ros.cli.doctor.findings import Finding, fail, ok, warn
 from pear_ros.cli.doctor.probe_process import Probe
@@ -45,7 +46,7 @@ def check_jetson(probe: Probe, peaks: Path, root: Path = ROOT) -> Iterator[Findi
     yield _memory(root)
     yield _tensorrt(jetson, probe)
     yield from _attention(probe)
-    yield _last_build(peaks)
+    yield last_build(peaks)
 
 
 def _board(jetson: Jetson) -> Finding:
@@ -61,7 +62,8 @@ def _board(jetson: Jetson) -> Finding:
 
 
 def _power(number: int | None, modes: Sequence[PowerMode]) -> Finding:
-    details = {"mode": number, "modes": [f"{mode.number} {mode.name}" for mode in modes]}
+    names = [f"{mode.number} {mode.name}" for mode in modes]
+    details: dict[str, Any] = {"mode": number, "modes": names}
     if number is None:
         advice = "sudo nvpmodel -q prints it; add that to your report"
         return warn("jetson.power", "the power mode is unknown", advice, **details)
@@ -70,12 +72,13 @@ def _power(number: int | None, modes: Sequence[PowerMode]) -> Finding:
         text = f"mode {number}, which /etc/nvpmodel.conf does not describe"
         return warn("jetson.power", text, "sudo nvpmodel -q prints its name", **details)
     details["name"] = mode.name
-    fastest = max(modes, key=lambda mode: mode.gpu_limit if mode.gpu_limit > 0.0 else 0.0)
+    fastest = max(modes, key=lambda mode: 0.0 if math.isnan(mode.gpu_limit) else mode.gpu_limit)
     if mode.gpu_limit < fastest.gpu_limit:
         text = f"mode {number} {mode.name}, GPU up to {mode.gpu_limit / 1e6:.0f} MHz"
         advice = f"sudo nvpmodel -m {fastest.number} selects {fastest.name}, which is faster"
         return warn("jetson.power", text, advice, **details)
-    return ok("jetson.power", f"mode {number} {mode.name}", **details)
+    limit = ", GPU's limit unknown" if math.isnan(mode.gpu_limit) else ""
+    return ok("jetson.power", f"mode {number} {mode.name}{limit}", **details)
 
 
 def _clocks(root: Path) -> Iterator[Finding]:
@@ -155,7 +158,8 @@ def _attention(probe: Probe) -> Iterator[Finding]:
             yield warn(id, text, "attention is not fused, which costs speed: report it", **engine)
 
 
-def _last_build(peaks: Path) -> Finding:
+def last_build(peaks: Path) -> Finding:
+    """Check what the last build of an engine took, by the file `peaks`."""
     try:
         most = json.loads(peaks.read_text())
         text = (

@@ -157,7 +157,8 @@ def tensorrt_runtime(
         choice.max_people,
         progress or ProgressLog(),
     )
-    precisions = _precisions(weights) if choice.precision == "auto" else (choice.precision,)
+    # After the GPU was found, as weights may take long to read.
+    precisions = precisions_of(weights) if choice.precision == "auto" else (choice.precision,)
     if "fp16" in precisions:
         # The same weights, without the fused attention that some versions of TensorRT have wrong.
         after = precisions.index("fp16") + 1
@@ -165,8 +166,8 @@ def tensorrt_runtime(
     return first_available(precisions, engines.runtime)
 
 
-def _precisions(weights: Graphs) -> tuple[str, ...]:
-    """Precisions to try: first those that were calibrated for this robot, then PRECISIONS."""
+def precisions_of(weights: Graphs) -> tuple[str, ...]:
+    """Return the precisions to try: calibrated ones of which there are graphs, then PRECISIONS."""
     calibrated = (one for one in CALIBRATED_PRECISIONS if weights.existing(one) is not None)
     return (*calibrated, *PRECISIONS)
 

@@ -33,6 +33,7 @@ from pear_ros.pear.runtimes.engines import (
     Engines,
     ProgressLog,
     TensorRt,
+    precisions_of,
     tensorrt_runtime,
     time_left,
 )
@@ -367,6 +368,27 @@ def test_int8_is_refused_before_anything_is_asked() -> None:
 def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeCuda]:
     with fake_machine(tmp_path, monkeypatch) as fake:
         yield fake
+
+
+def test_auto_tries_a_calibrated_graph_first(machine: FakeCuda, tmp_path: Path) -> None:
+    graphs = ("fp16", "int8_static", "fp8")
+    for number, expected in enumerate(("fp16", "int8_static", "fp8"), 1):
+        files = FakeGraphs(tmp_path, fake_reference(), *graphs[:number])
+        runtime = tensorrt_runtime(files, None, RuntimeChoice(max_people=2))
+        assert runtime.info.precision == expected
+        runtime.close()
+
+
+def test_a_calibrated_graph_that_is_not_accurate_enough_gives_way(
+    engines: Engines, caplog: pytest.LogCaptureFixture
+) -> None:
+    graphs = engines.graphs
+    assert isinstance(graphs, FakeGraphs)
+    graphs.write("fp8")
+    maker_of(engines).errors["fp8"] = WRONG
+    runtime = first_available(precisions_of(graphs), engines.runtime)
+    assert runtime.info.precision == "fp16"
+    assert "fp8 cannot be used: it is not accurate enough" in caplog.text
 
 
 def test_the_whole_way_on_a_machine_with_a_gpu(machine: FakeCuda, tmp_path: Path) -> None:
