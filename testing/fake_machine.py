@@ -29,7 +29,7 @@ from pear_ros.pear.runtimes.reference_crops import bundled_crops
 from testing.fakes import FakeCuda, fake_tensorrt
 
 WEIGHTS = "0123456789abcdef"
-MODULES = ("engine", "with_tensorrt")
+MODULES = ("engine", "with_tensorrt", "engine_layers")
 
 
 class FakeGraphs:
@@ -74,7 +74,7 @@ def fake_machine(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Fake
     monkeypatch.setitem(sys.modules, "tensorrt", fake_tensorrt)
     monkeypatch.setenv("PEAR_ROS_CACHE", str(folder / "cache"))
     unload_modules(monkeypatch)
-    engine, _ = (importlib.import_module(f"pear_ros.pear.runtimes.{name}") for name in MODULES)
+    engine, *_ = (importlib.import_module(f"pear_ros.pear.runtimes.{name}") for name in MODULES)
 
     def build_plan(graph: Path, settings: Any, progress: Any) -> Any:
         assert settings.workspace >= 256 << 20

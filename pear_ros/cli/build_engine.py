@@ -69,8 +69,7 @@ def _keep(peaks: Sample) -> None:
     """Print the peaks of a build on a Jetson and keep them for `pear doctor --jetson`."""
     if not peaks.known:
         return
-    values = ", ".join(f"{name} {value}" for name, value in asdict(peaks).items())
-    print(f"Peaks of the build by tegrastats: {values}")
+    print(f"Peaks of the build by tegrastats: {peaks}")
     with contextlib.suppress(OSError):  # It is printed.
         path = build_peaks_file()
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -36,6 +36,14 @@ class Sample:
     power: float | None = None
     """Of the whole board, watts."""
 
+    def __str__(self) -> str:
+        temperature = "? C" if self.temperature is None else f"{self.temperature:.0f} C"
+        power = "? W" if self.power is None else f"{self.power:.0f} W"
+        return (
+            f"{gigabytes(self.ram)} of {gigabytes(self.ram_total)} memory, "
+            f"{gigabytes(self.swap)} swap, {temperature}, {power}"
+        )
+
     def most(self, other: Sample) -> Sample:
         """Return the larger of each value."""
         pairs = {name: (value, getattr(other, name)) for name, value in asdict(self).items()}
@@ -46,6 +54,11 @@ class Sample:
     def known(self) -> bool:
         """Whether it has any value."""
         return any(getattr(self, field.name) is not None for field in fields(self))
+
+
+def gigabytes(count: int | None) -> str:
+    """Return a number of bytes as text."""
+    return "? GB" if count is None else f"{count / 1e9:.1f} GB"
 
 
 def parse(line: str) -> Sample:

@@ -84,7 +84,7 @@ def test_peaks_of_a_build_are_kept_for_the_doctor(
 
     monkeypatch.setattr("pear_ros.cli.build_engine.watched", lambda: nullcontext(Told()))
     assert main(["build-engine", str(models)]) == 0
-    assert "Peaks of the build by tegrastats: ram 6442450944," in capsys.readouterr().out
+    assert "Peaks of the build by tegrastats: 6.4 GB of 8.6 GB memory," in capsys.readouterr().out
     kept = build_peaks_file()
     assert last_build(kept).text == "at most 6.4 GB of 8.6 GB memory, 0.0 GB swap, 61 C, 14 W"
     kept.unlink()

@@ -109,7 +109,7 @@ def test_attention_that_is_not_fused_or_unknown(
     assert said.level is WARN and text in said.text
 
 
-@pytest.mark.parametrize("content", [None, "", "[]", '{"ram": 1}', '{"ram": "much"}'])
+@pytest.mark.parametrize("content", [None, "", "[]", '{"rom": 1}', '{"ram": "much"}'])
 def test_peaks_that_are_missing_or_damaged(content: str | None, tmp_path: Path) -> None:
     path = tmp_path / "peaks.json"
     if content is not None:

@@ -23,6 +23,7 @@ from pear_ros.io.jetson import (
     power_modes,
     shared_memory,
 )
+from pear_ros.io.tegrastats import Sample, gigabytes
 
 _LEAST_MEMORY = 5.4e9
 """Available bytes below which a build may end for lack of memory: four times ViT-H in fp16."""
@@ -107,8 +108,8 @@ def _memory(root: Path) -> Finding:
         return warn("jetson.memory", "unknown", "free -m prints it", **details)
     text = (
         f"{memory.available / 1e9:.1f} of {memory.total / 1e9:.1f} GB available, buffers of the "
-        f"GPU {_gigabytes(memory.gpu)}, swap {_gigabytes(memory.swap_free)} free of "
-        f"{_gigabytes(memory.swap)}"
+        f"GPU {gigabytes(memory.gpu)}, swap {gigabytes(memory.swap_free)} free of "
+        f"{gigabytes(memory.swap)}"
     )
     if memory.available < _LEAST_MEMORY:
         advice = "end other programs, above all the desktop, and add swap before an engine is built"
@@ -162,15 +163,11 @@ def last_build(peaks: Path) -> Finding:
     """Check what the last build of an engine took, by the file `peaks`."""
     try:
         most = json.loads(peaks.read_text())
-        text = (
-            f"at most {_gigabytes(most['ram'])} of {_gigabytes(most['ram_total'])} memory, "
-            f"{_gigabytes(most['swap'])} swap, {_unit(most['temperature'], 'C')}, "
-            f"{_unit(most['power'], 'W')}"
-        )
+        text = f"at most {Sample(**most)}"
     except FileNotFoundError:
         text = "no engine was built here with tegrastats in PATH"
         return warn("jetson.build", text, f"{_BUILD} records memory, temperature and power")
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, TypeError) as error:
         text = f"{peaks} cannot be read: {type(error).__name__}"
         return warn("jetson.build", text, f"{_BUILD} writes it again")
     return ok("jetson.build", text, **most)
@@ -178,11 +175,3 @@ def last_build(peaks: Path) -> Finding:
 
 def _megahertz(hertz: int | None) -> str:
     return "?" if hertz is None else f"{hertz / 1e6:.0f}"
-
-
-def _gigabytes(count: int | None) -> str:
-    return "unknown" if count is None else f"{count / 1e9:.1f} GB"
-
-
-def _unit(value: float | None, unit: str) -> str:
-    return f"? {unit}" if value is None or math.isnan(value) else f"{value:.0f} {unit}"
