@@ -12,9 +12,9 @@ by TensorRT-RTX for desktop GPUs, which shows that NVIDIA's parser and builder a
 
 Errors are over the eight bundled crops, by the bounds of the accuracy check: angles between
 rotations, on average (at most 1 degree) and the largest (at most 10), and positions at 3 m (at most
-30 mm). Calibrated is with the mirrored crops. Synthetic weights have no structure that forgives
-rounding, so these errors are not those of the released weights: with them the check decides. Time
-on a GPU is not measured. Writes benchmarks/results/quantised_graphs.md.
+30 mm). The mirrored crops calibrate. Errors with synthetic weights are not those of the released
+ones, of which the check decides. Time on a GPU is not measured. Writes
+benchmarks/results/quantised_graphs.md.
 """
 
 from __future__ import annotations

@@ -88,7 +88,7 @@ def _calibrated(
         from pear_ros.cli.calibration_crops import calibration_crops
 
         crops = calibration_crops(calibration, image_topic)
-        print(f"{precision}: calibrated with {len(crops)} people in {calibration}")
+        print(f"{precision}: calibrating with {len(crops)} people in {calibration}")
     layers = calibrate(weights.network(), precision, crops, progress)
     graph, verdict = export_quantised(source, layers, precision, source.path.parent, progress)
     print(f"{precision}: {verdict}, by onnxruntime")
