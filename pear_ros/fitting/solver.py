@@ -51,7 +51,7 @@ _MAX_STEPS = 4
 """More steps change the result by less than the error of the landmarks."""
 _MIN_RELATIVE_DECREASE = 0.15
 """The solver stops after a step that decreases the cost by a smaller share."""
-_ROBUST_SCALE = 3.0
+_ROBUST_SCALE = 6.0
 """c of the loss, standard deviations: a residual far above it has hardly any weight."""
 
 
