@@ -8,6 +8,7 @@ Units: metres, radians, pixels. NaN: unknown.
 from __future__ import annotations
 
 import enum
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, TypeVar
@@ -65,6 +66,8 @@ class DepthSource(enum.IntEnum):
     """The person's height is known, given or from earlier depth images."""
     MEASURED = 3
     """Measured in the depth image of this moment."""
+    FLOOR = 4
+    """The person touches a known floor."""
 
 
 @dataclass(frozen=True)
@@ -159,6 +162,8 @@ class Person(Estimate):
     """Size of the person over that of the posed body: vertex = scale * body + transl."""
     depth_source: DepthSource = DepthSource.ASSUMED
     """Where scale, and so distance, comes from."""
+    depth_error: float = math.nan
+    """Standard deviation of the distance, metres; NaN: unknown."""
 
     @classmethod
     def of(cls, estimate: Estimate, *, id: str, state: TrackingState) -> Person:

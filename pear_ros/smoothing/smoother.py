@@ -17,6 +17,7 @@ import numpy as np
 from pear_ros.body.scaled_bodies import ScaledBodies
 from pear_ros.core.camera import Camera
 from pear_ros.core.people import Person, TrackingState
+from pear_ros.core.rigid_transform import RigidTransform
 from pear_ros.core.state import Stateful
 from pear_ros.smoothing import person_states
 from pear_ros.smoothing.batches import concatenate, take
@@ -71,6 +72,19 @@ class Smoother(Stateful):
             initial = person_states.initialise(take(measurements, new), stamp)
             self._keep([ids[row] for row in new], initial)
         return filtered
+
+    def move(self, transform: RigidTransform) -> None:
+        """Move all states to the frame of the next image, after the camera has moved.
+
+        `transform`: from the optical frame of the last image to that of the next one. So people
+        are filtered as in a frame that is fixed, with the camera's noise: small across the line of
+        sight, large along it.
+        """
+        batches = {id(states): states for states, _ in self._states.values()}
+        after = {key: person_states.moved(states, transform) for key, states in batches.items()}
+        self._states = {
+            person_id: (after[id(states)], row) for person_id, (states, row) in self._states.items()
+        }
 
     def reset(self) -> None:
         """Drop the states of all people."""

@@ -7,9 +7,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from pear_ros.core.boxes import move_boxes
 from pear_ros.core.camera import Camera
 from pear_ros.core.estimator import Region
+from pear_ros.core.moving import moved
 from pear_ros.core.people import Array, Estimate, Person, TrackingState
+from pear_ros.core.rigid_transform import RigidTransform
 from pear_ros.tracking.kalman import Doubles
 
 MAX_COASTING_TIME = 1.5
@@ -87,6 +90,19 @@ class Track:
         high = np.fmax.reduce(self.person.keypoints[:NUM_BODY_JOINTS])
         box = self.person.box
         return np.concatenate([np.fmin(box[:2], low), np.fmax(box[2:], high)])
+
+    def moved(self, transform: RigidTransform, camera: Camera) -> Track:
+        """Return the track in the target frame of `transform`, the camera's after it has moved."""
+        person = moved(self.person, transform)
+        roots = np.array([self.person.joints[:1], person.joints[:1]], np.float64)  # (2, 1, 3)
+        boxes = [self.person.box, *([self.region.box] if self.region else [])]
+        after = [move_boxes(box[None], *roots, camera)[0] for box in boxes]
+        keypoints = camera.project(person.joints)
+        return replace(
+            self,
+            person=replace(person, box=after[0], keypoints=keypoints),
+            region=self.region and replace(self.region, box=after[1]),
+        )
 
     def hit(self, region: Region, estimate: Estimate, stamp: float) -> Track:
         """Return the track after a measurement: `estimate` from `region`.
