@@ -25,10 +25,13 @@ _HEADER = 1 << 14
 """Bytes at the beginning of an npy file in which its header ends."""
 
 
-def read_npz(path: Path, names: Collection[str], what: str) -> Arrays:
+def read_npz(
+    path: Path, names: Collection[str], what: str, optional: Collection[str] = ()
+) -> Arrays:
     """Read the named arrays of an npz file; others, which may hold objects, are not read.
 
-    `what`: the kind of file, for error messages. Raises ValueError, in one sentence, when the file
+    `what`: the kind of file, for error messages. `optional`: those of `names` that may be missing,
+    as in files of older versions. Raises ValueError, in one sentence, when the file
     is damaged or an array is missing, OSError when it cannot be read.
     """
     _refuse_foreign(path, what)
@@ -38,7 +41,7 @@ def read_npz(path: Path, names: Collection[str], what: str) -> Arrays:
         with np.load(path, allow_pickle=False) as data:
             found = set(data.files)
             arrays = {name: data[name] for name in names if name in found}
-    require_names(path, arrays, names, what)
+    require_names(path, arrays, [name for name in names if name not in optional], what)
     return arrays
 
 

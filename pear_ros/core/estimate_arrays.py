@@ -29,9 +29,16 @@ ESTIMATE_ARRAYS: Mapping[str, ArrayField] = {
     "joints": ArrayField((55, 3), "SMPL-X joints in the camera's optical frame, metres"),
     "joint_confidence": ArrayField((55,), "0 to 1; near 0: not seen; NaN: not estimated"),
     "keypoints": ArrayField((55, 2), "the joints in the image, pixels"),
+    "depth_error": ArrayField((), "standard deviation of the distance, metres; NaN: unknown"),
+    "foot_contact": ArrayField(
+        (4,), "probability of contact: left heel, toes, right heel, toes; NaN: unknown"
+    ),
 }
 """Fields that Estimate, pear_msgs/Human, the file of `pear run` and exports have under the same
 name, in float32."""
+
+ARRAYS_SINCE_0_2 = frozenset({"depth_error", "foot_contact"})
+"""Those that bags and files of version 0.1 lack, where they are unknown."""
 
 POSE_FIELDS: Mapping[str, slice] = {
     "global_orient": slice(0, 1),

@@ -67,7 +67,7 @@ class DepthSource(enum.IntEnum):
     MEASURED = 3
     """Measured in the depth image of this moment."""
     FLOOR = 4
-    """The person touches a known floor."""
+    """The person stands, sits or lies on a known floor."""
 
 
 @dataclass(frozen=True)
@@ -149,6 +149,11 @@ class Estimate:
     pose_observed: bool = True
     """False: a detector found the person, but the body could not be read: it is at rest, or in the
     last known pose, and stands in the detector's box."""
+    depth_error: float = math.nan
+    """Standard deviation of the pelvis's distance along its line of sight, metres; NaN: unknown."""
+    foot_contact: Array = field(default_factory=lambda: np.full(4, np.nan, np.float32))
+    """(4,) probability that left heel, left toes, right heel, right toes touch the floor, 0 to 1;
+    NaN: unknown."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -162,8 +167,6 @@ class Person(Estimate):
     """Size of the person over that of the posed body: vertex = scale * body + transl."""
     depth_source: DepthSource = DepthSource.ASSUMED
     """Where scale, and so distance, comes from."""
-    depth_error: float = math.nan
-    """Standard deviation of the distance, metres; NaN: unknown."""
 
     @classmethod
     def of(cls, estimate: Estimate, *, id: str, state: TrackingState) -> Person:

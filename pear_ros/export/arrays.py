@@ -28,7 +28,7 @@ OWN_ARRAYS = {
     "tracking_state": "(T,) 1 new, 2 tracked, 3 predicted (not seen here), 5 detected (no pose)",
     **{name: one.described("T") for name, one in ESTIMATE_ARRAYS.items()},
     "scale": "(T,) size over that of the posed body",
-    "depth_source": "(T,) where size comes from: 1 assumed, 2 height known, 3 measured",
+    "depth_source": "(T,) where size comes from: 1 assumed, 2 height known, 3 measured, 4 floor",
     "betas_by_frame": "(T, B)",
     "expression": "(T, E) expression of body_model",
     "joint_names": "(55,)",

@@ -13,7 +13,7 @@ from tqdm import tqdm
 from pear_ros.bags.bag import Bag, find_bags
 from pear_ros.bags.topic import BagError
 from pear_ros.core.camera import Camera, IntrinsicsSource
-from pear_ros.core.estimate_arrays import ESTIMATE_ARRAYS, POSE_FIELDS
+from pear_ros.core.estimate_arrays import ARRAYS_SINCE_0_2, ESTIMATE_ARRAYS, POSE_FIELDS
 from pear_ros.core.people import (
     Array,
     DepthSource,
@@ -145,9 +145,9 @@ def _person(human: Any) -> Person:
     left, top = roi.x_offset, roi.y_offset
     rotations = [getattr(smplx, name) for name in POSE_FIELDS]
     arrays: dict[str, Any] = {
-        name: _floats(getattr(human, name)).reshape(array_field.shape)
+        name: _floats(_value(human, name)).reshape(array_field.shape)
         if array_field.shape
-        else getattr(human, name)
+        else _value(human, name)
         for name, array_field in ESTIMATE_ARRAYS.items()
     }
     state = TrackingState(human.tracking_state)
@@ -167,6 +167,13 @@ def _person(human: Any) -> Person:
         scale=human.scale,
         depth_source=DepthSource(human.depth_source),
     )
+
+
+def _value(human: Any, name: str) -> Any:
+    """A field of ESTIMATE_ARRAYS; NaN where the bag is older than the field."""
+    if name in ARRAYS_SINCE_0_2 and not hasattr(human, name):
+        return np.full(ESTIMATE_ARRAYS[name].shape, np.nan, np.float32)
+    return getattr(human, name)
 
 
 def _flame(flame: Any) -> FlameParams | None:

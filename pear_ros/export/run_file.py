@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pear_ros.body.array_files import Arrays, read_npz
-from pear_ros.core.estimate_arrays import ESTIMATE_ARRAYS
+from pear_ros.core.estimate_arrays import ARRAYS_SINCE_0_2, ESTIMATE_ARRAYS
 from pear_ros.core.people import DepthSource, FlameParams
 from pear_ros.export.tracks import Recording, ResultsError, Track, check_id
 from pear_ros.io.run_arrays import ARRAYS
@@ -25,7 +25,7 @@ def read_run_file(path: Path) -> Recording:
     if not path.exists():
         raise ResultsError(f"{path} does not exist")
     try:
-        found = read_npz(path, ARRAYS, "an npz file of `pear run`")
+        found = read_npz(path, ARRAYS, "an npz file of `pear run`", optional=ARRAYS_SINCE_0_2)
     except ValueError as error:
         raise ResultsError(str(error)) from error
     try:
@@ -55,7 +55,12 @@ def _recording(path: Path, found: Arrays) -> Recording:
                 transl=found["transl"][mine],
                 scale=np.ones(count, np.float32),
                 depth_source=np.full(count, DepthSource.ASSUMED, np.uint8),
-                arrays={name: found[name][mine] for name in ESTIMATE_ARRAYS},
+                arrays={
+                    name: found[name][mine]
+                    if name in found
+                    else np.full((count, *array_field.shape), np.nan, np.float32)
+                    for name, array_field in ESTIMATE_ARRAYS.items()
+                },
                 camera=np.tile(found["camera"].astype(np.float64), (count, 1)),
                 flame=_flame(found, mine) if found["flame_shape"].shape[1] else None,
             )

@@ -206,5 +206,5 @@ def _scaled(person: Person, scale: _Scale) -> Person:
 
 
 def _with_error(person: Person, log_std: float) -> Person:
-    """The person with the standard deviation of its depth, metres."""
-    return replace(person, depth_error=abs(float(person.joints[0, 2])) * log_std)
+    """The person with the standard deviation of its distance, metres."""
+    return replace(person, depth_error=float(np.linalg.norm(person.joints[0])) * log_std)

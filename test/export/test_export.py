@@ -25,6 +25,7 @@ from pear_ros.body.model_files import EARLIER_OPEN_BODIES
 from pear_ros.cli import main
 from pear_ros.cli.results import ParameterTable
 from pear_ros.core.camera import Camera
+from pear_ros.core.estimate_arrays import ARRAYS_SINCE_0_2, ESTIMATE_ARRAYS
 from pear_ros.core.people import (
     SMPLX_JOINT_NAMES,
     DepthSource,
@@ -94,6 +95,8 @@ def person(name: str, image: int, state: TrackingState | None = None) -> Person:
         keypoints=CAMERA.project(joints),
         scale=scale,
         depth_source=DepthSource.MEASURED,
+        depth_error=0.125,
+        foot_contact=rng.uniform(0.0, 1.0, 4).astype(np.float32),
     )
 
 
@@ -191,7 +194,7 @@ def test_npz_contains_everything_recorded(
             assert found["stamps_ns"].tolist() == expected
             np.testing.assert_allclose(found["stamps"], np.array(expected) * 1e-9)
             assert found["tracking_state"].tolist() == [p.state for p in persons]
-            for key in ("joints", "joint_confidence", "keypoints", "scale", "depth_source"):
+            for key in (*ESTIMATE_ARRAYS, "scale", "depth_source"):
                 expected = [getattr(p, key) for p in persons]
                 np.testing.assert_array_equal(found[key], np.array(expected, found[key].dtype))
             poses = found["poses"].reshape(-1, 55, 3)
@@ -651,6 +654,19 @@ def test_messages_of_another_version_are_refused(
         )
         connection.execute("UPDATE topics SET type_description_hash = ''")
     assert "another version of pear_msgs, which had no scale" in refusal(database)
+
+
+def test_run_file_of_an_older_version_has_unknown_arrays(
+    tmp_path: Path, images: Images, export: Callable[..., Path]
+) -> None:
+    path = run_file(tmp_path / "clip.npz", images)
+    with np.load(path) as arrays:
+        older = {name: arrays[name] for name in arrays.files if name not in ARRAYS_SINCE_0_2}
+    np.savez(path, **older)
+    with np.load(export(path, "npz") / "h2.npz") as arrays:
+        count = len(arrays["frame"])
+        assert np.isnan(arrays["depth_error"]).all() and arrays["depth_error"].shape == (count,)
+        assert np.isnan(arrays["foot_contact"]).all() and arrays["foot_contact"].shape == (count, 4)
 
 
 def test_run_file_is_exported(

@@ -21,7 +21,12 @@ ROOT = Path(__file__).parents[2]
 GOLDEN = ROOT / "test" / "data" / "golden"
 VERSIONS = sorted(folder.name for folder in GOLDEN.iterdir())
 
-DIFFERENCES: dict[str, set[str]] = {"0.1": {"+ Human.DETECTED"}}
+DIFFERENCES: dict[str, set[str]] = {
+    "0.1": {
+        "+ Human.DETECTED",
+        *("+ Human.DEPTH_FLOOR", "+ Human.depth_error", "+ Human.foot_contact"),
+    }
+}
 """By version, what differs between its messages and today's: "+ Human.field" is new, "- ..." gone.
 
 A changed type is both. Add an entry only along with pear_msgs/CHANGELOG.rst.

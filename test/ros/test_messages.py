@@ -76,6 +76,8 @@ def person(seed: int = 0, track_id: str = "h1", flame: bool = False) -> Person:
         else None,
         scale=1.25,
         depth_source=DepthSource.MEASURED,
+        depth_error=0.125,
+        foot_contact=numbers(4),
     )
 
 
@@ -106,6 +108,8 @@ def test_every_number_arrives(seed: int, flame: bool) -> None:
     np.testing.assert_array_equal(smplx.expression, one.smplx.expression)
     np.testing.assert_array_equal(human.joints.reshape(55, 3), one.joints)
     np.testing.assert_array_equal(human.joint_confidence, one.joint_confidence)
+    np.testing.assert_array_equal(human.foot_contact, one.foot_contact)
+    assert (human.depth_source, human.depth_error) == (Human.DEPTH_MEASURED, 0.125)
     np.testing.assert_array_equal(human.keypoints.reshape(55, 2), one.keypoints)
     assert len(human.vertices) == 0
     for name in ("shape", "expression", "jaw", "eyes", "eyelids", "head_scale"):
