@@ -95,7 +95,7 @@ class FloorStudio:
         noise: LandmarkNoise | None = None,
         camera: Camera = CAMERA,
     ) -> FloorScene:
-        """Return a person on the floor, of a `kind` of pose, whose pelvis is `distance` metres away.
+        """Return a person on the floor in a `kind` of pose, their pelvis `distance` metres away.
 
         `height`: standing height, metres; None: 1.7 m with a deviation of 0.09 m. The camera is
         `camera_height` metres above the floor and looks down by `tilt` radians. `lift`: height of

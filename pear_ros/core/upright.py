@@ -75,6 +75,10 @@ class Turn:
         """Return the floor in the optical frame of the turned image."""
         return ground.rotated(self._axes)
 
+    def ground_back(self, ground: GroundPlane) -> GroundPlane:
+        """Return the floor in the camera's optical frame, of that in the turned image's."""
+        return ground.rotated(self._axes.T)
+
     def pose(self, pose: RigidTransform) -> RigidTransform:
         """Return the pose of the turned image's optical frame, of that of the camera's."""
         return pose @ RigidTransform(self._axes.T, np.zeros(3))

@@ -115,7 +115,7 @@ class PopulationPrior:
     def log_density(self, log_scale: Doubles) -> Doubles:
         """Return the log density at `log_scale` (K,), up to a constant."""
         log_height = log_scale + self._log_height
-        density = sum(
+        density: Doubles = sum(
             weight / std * np.exp(-0.5 * ((log_height - mean) / std) ** 2)
             for weight, mean, std in _POPULATION
         )

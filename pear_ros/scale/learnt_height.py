@@ -8,6 +8,9 @@ from collections import deque
 from dataclasses import dataclass, field
 
 import numpy as np
+import numpy.typing as npt
+
+Doubles = npt.NDArray[np.float64]
 
 KNOWN_LOG_HEIGHT_STD = 0.03
 """Standard deviation of the log height in one image of a person of known height: poses have errors,
@@ -73,7 +76,7 @@ class LearntHeight:
             self.std = max(KNOWN_LOG_HEIGHT_STD, float(weights.mean() ** -0.5))
 
 
-def _weighted_median(values: np.ndarray, weights: np.ndarray) -> float:
+def _weighted_median(values: Doubles, weights: Doubles) -> float:
     order = np.argsort(values)
     share = np.cumsum(weights[order])
     return float(values[order][np.searchsorted(share, 0.5 * share[-1])])

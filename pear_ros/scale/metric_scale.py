@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+import numpy.typing as npt
 
 from pear_ros.body.scaled_bodies import ScaledBodies
 from pear_ros.core.camera import Camera, IntrinsicsSource
@@ -27,6 +28,8 @@ from pear_ros.scale import depth_scale, floor_contact
 from pear_ros.scale.beam_model import LogScalePrior
 from pear_ros.scale.floor_contact import FloorScale, PopulationPrior
 from pear_ros.scale.learnt_height import KNOWN_LOG_HEIGHT_STD, LearntHeight
+
+Doubles = npt.NDArray[np.float64]
 
 _MEAN_LOG_HEIGHT = math.log(1.65)
 """Mean of the prior of log height, metres."""
@@ -143,7 +146,7 @@ class MetricScale(Stateful):
         persons: Sequence[Person],
         seen: Sequence[int],
         scales: list[_Scale],
-        log_heights: np.ndarray,
+        log_heights: Doubles,
         camera: Camera,
         depth: Array,
         stamp: float,

@@ -27,6 +27,8 @@ from pear_ros.smoothing.person_states import PersonStates
 MAX_GAP = 0.5
 """Seconds without a measurement after which the filter of a person is initialised again."""
 
+_MIN_DEPTH = 0.1
+"""Depth of a pelvis, metres, below which the camera has turned away from the person."""
 _MEASURED = (TrackingState.NEW, TrackingState.TRACKED)
 """States of people who were measured in the present image."""
 

@@ -94,14 +94,16 @@ class Track:
     def moved(self, transform: RigidTransform, camera: Camera) -> Track:
         """Return the track in the target frame of `transform`, the camera's after it has moved."""
         person = moved(self.person, transform)
-        roots = np.array([self.person.joints[:1], person.joints[:1]], np.float64)  # (2, 1, 3)
-        boxes = [self.person.box, *([self.region.box] if self.region else [])]
-        after = [move_boxes(box[None], *roots, camera)[0] for box in boxes]
+        before, after = (one.joints[:1].astype(np.float64) for one in (self.person, person))
+
+        def move(box: Array) -> Array:
+            return move_boxes(box[None], before, after, camera)[0]
+
         keypoints = camera.project(person.joints)
         return replace(
             self,
-            person=replace(person, box=after[0], keypoints=keypoints),
-            region=self.region and replace(self.region, box=after[1]),
+            person=replace(person, box=move(person.box), keypoints=keypoints),
+            region=self.region and replace(self.region, box=move(self.region.box)),
         )
 
     def hit(self, region: Region, estimate: Estimate, stamp: float) -> Track:
