@@ -66,7 +66,7 @@ _POPULATION = ((0.85, math.log(1.69), 0.065), (0.15, math.log(1.35), 0.2))
 """Weight, mean and standard deviation of the log heights of adults, and of children and others."""
 _TINY = 1e-300
 """Added to densities before their logarithm is taken."""
-_GRID: Doubles = np.linspace(-1.5, 1.5, 601)
+_GRID: Doubles = np.linspace(-1.5, 1.5, 601, dtype=np.float64)
 """Candidates of the log scale around the mean of the prior."""
 
 
