@@ -194,7 +194,7 @@ def _people(clip: Clip, view: int) -> list[tuple[int, Sequence[Person]]]:
 def _errors(
     clip: Clip, view: int, images: Sequence[tuple[int, Sequence[Person]]], degrees: float
 ) -> list[tuple[float, float, float, bool]]:
-    """Relative errors of distance before and after, its deviation, and whether the floor gave it."""
+    """Relative errors of distance before and after, deviation, whether the floor gave it."""
     calibrated = clip.cameras[view]
     to_camera = RigidTransform(calibrated.rotation, calibrated.translation)
     exact = GroundPlane.from_pose(to_camera.inverse(), MIN_TILT_STD, HEIGHT_STD)

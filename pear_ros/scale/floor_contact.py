@@ -62,7 +62,7 @@ _BELOW = 0.02
 """Likelihood, over that of a lift, of a body that is below the floor."""
 _MIN_DROP = 0.1
 """Least m, metres: a body that is not below the camera cannot be measured on the floor."""
-_POPULATION = ((0.85, math.log(1.69), 0.065), (0.15, math.log(1.35), 0.2))
+_POPULATION = ((0.85, math.log(1.69), 0.08), (0.15, math.log(1.35), 0.2))
 """Weight, mean and standard deviation of the log heights of adults, and of children and others."""
 _TINY = 1e-300
 """Added to densities before their logarithm is taken."""

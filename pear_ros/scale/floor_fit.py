@@ -21,6 +21,10 @@ _SAMPLES = (60, 80)
 """Rows and columns of the grid of samples, at most."""
 _NEAREST, _FURTHEST = 0.3, 8.0
 """Depth of samples that are used, metres; beyond, the noise of depth cameras hides the normals."""
+_MIN_KNOWN = 0.25
+"""Least share of the pixels of a sample whose depth is known."""
+_REACH = 2
+"""Samples to each side over which local normals are taken: noise would turn those of neighbours."""
 _MAX_TILT = np.radians(35.0)
 """Greatest angle of a local normal to the expected vertical, radians."""
 _MIN_HEIGHT = 0.2
@@ -55,9 +59,9 @@ def fit_floor(depth: Array, camera: Camera, up: Doubles) -> GroundPlane | None:
     """
     points = _sampled(depth, camera)  # (R, C, 3)
     normals = _local_normals(points, up)
-    level = normals @ up > np.cos(_MAX_TILT)  # NaN is false.
     z = points[..., 2]
     known = np.isfinite(z)
+    level = known & (normals @ up > np.cos(_MAX_TILT))  # NaN is false.
     if level.sum() < _MIN_LEVEL:
         return None
     p, area = points[level], z[level] ** 2
@@ -69,26 +73,35 @@ def fit_floor(depth: Array, camera: Camera, up: Doubles) -> GroundPlane | None:
 
 
 def _sampled(depth: Array, camera: Camera) -> Doubles:
-    """(R, C, 3) points on a grid, NaN where the depth is unknown."""
+    """(R, C, 3) points on a grid, NaN where the depth is unknown: medians of blocks of pixels."""
     down, right = (max(1, -(-n // most)) for n, most in zip(depth.shape, _SAMPLES, strict=True))
-    rows = np.arange(down // 2, depth.shape[0], down)
-    columns = np.arange(right // 2, depth.shape[1], right)
-    z = depth[np.ix_(rows, columns)].astype(np.float64)
-    z[~((z > _NEAREST) & (z < _FURTHEST))] = np.nan
-    pixels = np.stack(np.meshgrid(columns, rows), axis=-1).astype(np.float32)
+    rows, columns = depth.shape[0] // down, depth.shape[1] // right
+    blocks = depth[: rows * down, : columns * right].reshape(rows, down, columns, right)
+    values = blocks.swapaxes(1, 2).reshape(rows, columns, down * right).astype(np.float32)
+    values[~((values > _NEAREST) & (values < _FURTHEST))] = np.nan
+    known = np.isfinite(values).sum(axis=2)
+    values.sort(axis=2)  # NaN comes last.
+    middle = np.maximum(known - 1, 0) // 2
+    z = np.take_along_axis(values, middle[..., None], axis=2)[..., 0].astype(np.float64)
+    z[known < _MIN_KNOWN * down * right] = np.nan
+    u = right * np.arange(columns) + (right - 1) / 2.0
+    v = down * np.arange(rows) + (down - 1) / 2.0
+    pixels = np.stack(np.meshgrid(u, v), axis=-1).astype(np.float32)
     return np.concatenate([camera.rays(pixels) * z[..., None], z[..., None]], axis=-1)
 
 
 def _local_normals(points: Doubles, up: Doubles) -> Doubles:
     """(R, C, 3) unit normals of the surface at each point, towards `up`; NaN where unknown."""
     normals = np.full_like(points, np.nan)
-    # Over two samples, as the noise of neighbours would turn the normals.
-    across = points[1:-1, 2:] - points[1:-1, :-2]
-    along = points[2:, 1:-1] - points[:-2, 1:-1]
+    n = _REACH
+    if min(points.shape[:2]) <= 2 * n:
+        return normals
+    across = points[n:-n, 2 * n :] - points[n:-n, : -2 * n]
+    along = points[2 * n :, n:-n] - points[: -2 * n, n:-n]
     inner = np.cross(across, along)
     with np.errstate(invalid="ignore", divide="ignore"):
         inner /= np.linalg.norm(inner, axis=-1, keepdims=True)
-    normals[1:-1, 1:-1] = np.where((inner @ up)[..., None] < 0.0, -inner, inner)
+    normals[n:-n, n:-n] = np.where((inner @ up)[..., None] < 0.0, -inner, inner)
     return normals
 
 
@@ -135,7 +148,7 @@ def _fit(points: Doubles, up: Doubles, height: float) -> GroundPlane | None:
         up, height = normal, -float(normal @ mean)
     # The tilt about the axis along which the samples are spread least is the least certain.
     spread = _INDEPENDENT / max(float(values[1]), 1e-9)
-    tilt_std = max(float(spread**0.5), _MIN_TILT_STD)
+    tilt_std = float(max(spread**0.5, _MIN_TILT_STD))
     # Only the error at the samples' mean is independent of the tilt's.
     height_std = max(float((_INDEPENDENT / w.sum()) ** 0.5), _MIN_HEIGHT_STD)
     if height < _MIN_HEIGHT or tilt_std > _MAX_TILT:
