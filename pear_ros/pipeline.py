@@ -17,9 +17,12 @@ from typing import Any
 from pear_ros.body.scaled_bodies import ScaledBodies
 from pear_ros.core.blas import OneBlasThread
 from pear_ros.core.camera import Camera
+from pear_ros.core.camera_motion import CameraMotion
 from pear_ros.core.estimator import Body, Detection, Estimator
+from pear_ros.core.ground import GroundPlane
 from pear_ros.core.parameters import Settings
 from pear_ros.core.people import Array, Image, People
+from pear_ros.core.rigid_transform import RigidTransform
 from pear_ros.core.upright import Turn, turned
 from pear_ros.detection.detectors import Detector, make_detector
 from pear_ros.estimators.landmark_estimator import LandmarkEstimator
@@ -52,6 +55,7 @@ class Pipeline:
         self._tracker = Tracker(id_prefix)
         self._metric_scale = MetricScale(self._bodies)
         self._smoother = Smoother(self._bodies)
+        self._camera_motion = CameraMotion()
         self._one_blas_thread = OneBlasThread()
         self._rotate: int | None = None
         """Degrees by which the last image was turned; None: there was none."""
@@ -88,6 +92,8 @@ class Pipeline:
         *,
         detections: Sequence[Detection] | None = None,
         depth: Array | None = None,
+        camera_pose: RigidTransform | None = None,
+        ground: GroundPlane | None = None,
         settings: Settings | None = None,
     ) -> People:
         """Estimate the people in one image.
@@ -96,6 +102,9 @@ class Pipeline:
         from image to image, call `reset` before an image of another scene. `detections`: the people
         in this image, instead of the detector's. `depth` (height, width): metres along the optical
         axis for each pixel of the image, NaN: unknown; ValueError when its size is not the image's.
+        `camera_pose`: of the optical frame in a fixed frame; with it, tracks and smoothing take no
+        turn of the camera for motion of people. `ground`: the floor in the optical frame, on which
+        people's feet give their size and distance.
         `settings`: for this image; None: those given to the constructor; with another `rotate` than
         that of the image before all tracks are reset. What the estimator raises
         is passed on; the tracks continue with the next image.
@@ -105,17 +114,27 @@ class Pipeline:
             self.reset()
         self._rotate = settings.rotate
         if not settings.rotate:
-            return self._people(image, camera, stamp, detections, depth, settings)
+            self._follow(camera_pose, stamp)
+            return self._people(image, camera, stamp, detections, depth, ground, settings)
         turn = Turn(settings.rotate, camera)
+        self._follow(camera_pose and turn.pose(camera_pose), stamp)
         people = self._people(
             turned(image, settings.rotate),
             turn.camera,
             stamp,
             None if detections is None else turn.detections(detections),
             None if depth is None else turned(depth, settings.rotate),
+            ground and turn.ground(ground),
             settings,
         )
         return turn.back(people)
+
+    def _follow(self, camera_pose: RigidTransform | None, stamp: float) -> None:
+        """Move what is known of people to the frame of this image, if the camera has moved."""
+        motion = self._camera_motion(camera_pose, stamp)
+        if motion is not None:
+            self._tracker.move(motion)
+            self._smoother.move(motion)
 
     def _people(
         self,
@@ -124,6 +143,7 @@ class Pipeline:
         stamp: float,
         detections: Sequence[Detection] | None,
         depth: Array | None,
+        ground: GroundPlane | None,
         settings: Settings,
     ) -> People:
         """People in an image in which they are upright."""
@@ -142,7 +162,7 @@ class Pipeline:
                 self._detector.reset()
                 raise
             persons = self._metric_scale(
-                persons, camera, stamp, depth, settings.body_height or None
+                persons, camera, stamp, depth, settings.body_height or None, ground
             )
             if settings.smoothing:
                 persons = self._smoother(persons, camera, stamp)
@@ -186,4 +206,5 @@ class Pipeline:
             "detector": self._detector,
             "metric_scale": self._metric_scale,
             "smoother": self._smoother,
+            "camera_motion": self._camera_motion,
         }

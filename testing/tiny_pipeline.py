@@ -12,6 +12,7 @@ import numpy as np
 
 from pear_ros.core.camera import Camera
 from pear_ros.core.estimator import Detection
+from pear_ros.core.ground import GroundPlane
 from pear_ros.core.parameters import Settings
 from pear_ros.core.people import (
     NUM_JOINTS,
@@ -23,6 +24,7 @@ from pear_ros.core.people import (
     SmplxParams,
     TrackingState,
 )
+from pear_ros.core.rigid_transform import RigidTransform
 
 SQUARE = 16
 """Side of the squares in pixels."""
@@ -81,6 +83,8 @@ class TinyPipeline:
         self.cameras: list[Camera] = []
         self.detections: list[Sequence[Detection] | None] = []
         self.depths: list[Array | None] = []
+        self.camera_poses: list[RigidTransform | None] = []
+        self.grounds: list[GroundPlane | None] = []
         self.settings: list[Settings | None] = []
         self.mesh_calls = 0
         self.resets = 0
@@ -98,11 +102,15 @@ class TinyPipeline:
         *,
         detections: Sequence[Detection] | None = None,
         depth: Array | None = None,
+        camera_pose: RigidTransform | None = None,
+        ground: GroundPlane | None = None,
         settings: Settings | None = None,
     ) -> People:
         self.stamps.append(stamp)
         self.detections.append(detections)
         self.depths.append(depth)
+        self.camera_poses.append(camera_pose)
+        self.grounds.append(ground)
         self.settings.append(settings)
         self.cameras.append(camera)
         assert self.gate.wait(timeout=30)

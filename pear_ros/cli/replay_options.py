@@ -134,6 +134,8 @@ def _add_parameters(parser: argparse.ArgumentParser) -> None:
             *("field_of_view", "max_humans", "smoothing", "body_height", "calibration", "rotate"),
             *("detector", "min_detection_score", "detection_classes", "detection_score"),
             *("sync_tolerance", "max_pixels"),
+            *("floor", "ground_frame", "camera_height", "camera_tilt"),
+            *("floor_tilt_error", "floor_height_error", "target_frame"),
             *("publish_vertices", "mesh_detail"),
         ),
     )

@@ -19,6 +19,7 @@ RUNTIMES = ("auto", "tensorrt", "torch", "onnxruntime", "openvino")
 PRECISIONS = ("auto", "fp32", "fp16", "bf16", "int8", "fp8", "int8_static")
 DETECTORS = ("built_in", "blazepose", "topic", "full_frame")
 MESH_DETAILS = ("full", "medium", "low")
+FLOORS = ("off", "tf", "given", "depth")
 TRANSFORMS = ("off", "roots", "joints")
 IMAGE_TRANSPORTS = ("raw", "compressed")
 CALIBRATIONS = ("auto", "raw", "rectified")
@@ -218,6 +219,68 @@ class Parameters(Settings):
         "Measure true distance and size in a depth image on the topic depth, aligned with the "
         "image: 16UC1 in millimetres or 32FC1 in metres (REP-118). On a topic that ends in "
         "/compressed or /compressedDepth, CompressedImage messages with a PNG of 16 bits.",
+    )
+    floor: str = _parameter(
+        "off",
+        "Where the floor is known from, on which people's feet give their size and distance: 'tf' "
+        "for z = 0 of ground_frame, 'given' for camera_height and camera_tilt, 'depth' for a floor "
+        "in the depth image (parameter depth), or 'off'. It needs a calibrated camera_info.",
+        choices=FLOORS,
+    )
+    ground_frame: str = _parameter(
+        "base_footprint",
+        "Frame on the floor with z upwards, for floor = 'tf': /tf and /tf_static must lead from "
+        "the camera to it.",
+    )
+    camera_height: float = _parameter(
+        0.0,
+        "Height in metres of the camera above the floor, for floor = 'given'. 0: unknown.",
+        low=0.0,
+        high=50.0,
+        unit="metres",
+        live=True,
+    )
+    camera_tilt: float = _parameter(
+        0.0,
+        "Degrees by which the camera looks down, for floor = 'given'; for 'depth' within 30.",
+        low=-90.0,
+        high=90.0,
+        unit="degrees",
+        live=True,
+    )
+    floor_tilt_error: float = _parameter(
+        0.5,
+        "Standard deviation in degrees of the camera's tilt against the floor, for floor = 'tf' "
+        "and 'given'. At a height of 1 m, 1 degree is an error of 10 % at 6 m.",
+        low=0.0,
+        high=45.0,
+        unit="degrees",
+        live=True,
+    )
+    floor_height_error: float = _parameter(
+        0.02,
+        "Standard deviation in metres of the camera's height, for floor = 'tf' and 'given'.",
+        low=0.001,
+        high=5.0,
+        unit="metres",
+        live=True,
+    )
+    target_frame: str = _parameter(
+        "",
+        "Fixed frame, such as odom or map, in which mesh_markers, points and body_joint_states are "
+        "given, at the image's stamp; humans stays in the camera's frame. With it, people are "
+        "tracked and smoothed as in that frame, also by a camera that turns. Empty: none. While "
+        "/tf does not lead to it, results are in the camera's frame, and the log says why.",
+    )
+    transform_timeout: float = _parameter(
+        0.1,
+        "Maximum time in seconds that an image waits for a late transform of ground_frame or "
+        "target_frame.",
+        low=0.0,
+        high=1.0,
+        unit="seconds",
+        live=True,
+        affects_results=False,
     )
     calibration: str = _parameter(
         "auto",

@@ -67,7 +67,7 @@ class DepthSource(enum.IntEnum):
     MEASURED = 3
     """Measured in the depth image of this moment."""
     FLOOR = 4
-    """From feet that stand on a known floor."""
+    """The person stands, sits or lies on a known floor."""
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +12,8 @@ import numpy.typing as npt
 from pear_ros.core import quaternions
 
 Float64 = npt.NDArray[np.float64]
+Points = TypeVar("Points", bound=npt.NDArray[Any])
+"""Points or vectors; their dtype is kept."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,15 +64,15 @@ class RigidTransform:
             self.rotation @ first.rotation, self.rotation @ first.translation + self.translation
         )
 
-    def apply(self, points: npt.NDArray[np.floating]) -> npt.NDArray[np.floating]:
+    def apply(self, points: Points) -> Points:
         """Return `points` (..., 3) of the source frame in the target frame, in their dtype."""
         rotation, translation = (a.astype(points.dtype) for a in (self.rotation, self.translation))
-        moved: npt.NDArray[np.floating] = points @ rotation.T + translation
+        moved: Points = points @ rotation.T + translation
         return moved
 
-    def rotate(self, vectors: npt.NDArray[np.floating]) -> npt.NDArray[np.floating]:
+    def rotate(self, vectors: Points) -> Points:
         """Return `vectors` (..., 3), such as velocities, in the target frame, in their dtype."""
-        turned: npt.NDArray[np.floating] = vectors @ self.rotation.T.astype(vectors.dtype)
+        turned: Points = vectors @ self.rotation.T.astype(vectors.dtype)
         return turned
 
     @property

@@ -18,7 +18,10 @@ import numpy.typing as npt
 from pear_ros.core.camera import Camera
 from pear_ros.core.distortion import Distortion
 from pear_ros.core.estimator import Detection
-from pear_ros.core.people import Array, People, Person, SmplxParams
+from pear_ros.core.ground import GroundPlane
+from pear_ros.core.moving import moved
+from pear_ros.core.people import Array, People, Person
+from pear_ros.core.rigid_transform import RigidTransform
 
 Pixels = TypeVar("Pixels", bound=npt.NDArray[Any])
 Floats = npt.NDArray[np.floating]
@@ -50,6 +53,8 @@ class Turn:
         self.degrees = degrees
         self._source = camera
         self._linear = np.array(_AXES[degrees])
+        self._axes = np.eye(3)
+        self._axes[:2, :2] = self._linear
         self._centre = np.array([camera.width - 1, camera.height - 1]) / 2.0
         size = np.abs(self._linear) @ (camera.width, camera.height)
         self._turned_centre = (size - 1.0) / 2.0
@@ -66,26 +71,27 @@ class Turn:
         """Return detections in the turned image."""
         return [replace(one, box=_turned_box(one.box, self._pixels)) for one in detections]
 
+    def ground(self, ground: GroundPlane) -> GroundPlane:
+        """Return the floor in the optical frame of the turned image."""
+        return ground.rotated(self._axes)
+
+    def ground_back(self, ground: GroundPlane) -> GroundPlane:
+        """Return the floor in the camera's optical frame, of that in the turned image's."""
+        return ground.rotated(self._axes.T)
+
+    def pose(self, pose: RigidTransform) -> RigidTransform:
+        """Return the pose of the turned image's optical frame, of that of the camera's."""
+        return pose @ RigidTransform(self._axes.T, np.zeros(3))
+
     def back(self, people: People) -> People:
         """Return people in the turned image as people in the image of the camera."""
         persons = tuple(self._person_back(one) for one in people.persons)
         return replace(people, camera=self._source, persons=persons)
 
     def _person_back(self, person: Person) -> Person:
-        axes = np.eye(3)
-        axes[:2, :2] = self._linear.T
-        pose = person.smplx.pose.copy()
-        orientation = axes @ cv2.Rodrigues(pose[0].astype(np.float64))[0]
-        pose[0] = cv2.Rodrigues(orientation)[0].ravel()
-        # The body turns about its root, joint 0, which is at an offset from transl.
-        root = person.joints[0].astype(np.float64)
-        transl = axes @ root - (root - person.smplx.transl)
-        smplx: SmplxParams = replace(person.smplx, pose=pose, transl=transl.astype(np.float32))
         return replace(
-            person,
+            moved(person, RigidTransform(self._axes.T, np.zeros(3))),
             box=_turned_box(person.box, self._pixels_back),
-            smplx=smplx,
-            joints=(person.joints @ axes.T).astype(np.float32),
             keypoints=self._pixels_back(person.keypoints).astype(np.float32),
         )
 

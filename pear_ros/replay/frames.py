@@ -12,9 +12,12 @@ from std_msgs.msg import Header
 
 from pear_ros.bags.bag import Bag
 from pear_ros.bags.matching import Frame
+from pear_ros.bags.time_range import TimeRange
 from pear_ros.bags.topic import BagError, Message
 from pear_ros.core.parameters import Parameters
 from pear_ros.replay.topics import TopicSelection
+from pear_ros.replay.transforms import BagTransforms
+from pear_ros.ros.conversion.camera_placement import needs_transforms
 from pear_ros.ros.conversion.frame_input import (
     FrameAssembler,
     FrameInput,
@@ -46,20 +49,27 @@ class ReplayFrame:
 
 
 class FrameReader:
-    """Read frames of a bag; keeps nothing from frame to frame."""
+    """Read frames of a bag in their order; keeps nothing but transforms from frame to frame."""
 
-    def __init__(self, bag: Bag, topics: TopicSelection, parameters: Parameters) -> None:
-        """Read the `topics` that select_topics has returned for `bag`."""
+    def __init__(
+        self, bag: Bag, topics: TopicSelection, parameters: Parameters, time_range: TimeRange
+    ) -> None:
+        """Read the `topics` that select_topics has returned for `bag`, in a `time_range` of it."""
         self._bag = bag
         self._topics = topics
         self._parameters = parameters
-        self._assemble = FrameAssembler(vars(topics), self._read)
+        needed = needs_transforms(parameters)
+        self._transforms = BagTransforms(bag, time_range) if needed else None
+        lookup = self._transforms.lookup if self._transforms else None
+        self._assemble = FrameAssembler(vars(topics), self._read, lookup)
 
     def __call__(self, frame: Frame) -> ReplayFrame | Refusal:
         """Return the input of the pipeline, or why the image cannot be used.
 
         Raises BagError if no image of this topic can be read.
         """
+        if self._transforms is not None:
+            self._transforms.advance(frame.image.time)
         try:
             message = self._bag.deserialize(frame.image)
             found = self._assemble(message, frame.companions, self._parameters)

@@ -96,7 +96,8 @@ class TimeRangeReader:
         self, done: int
     ) -> Callable[[Message | Frame], Message | tuple[int, ReplayFrame | Refusal] | None]:
         """Function for the thread that decodes an event; it returns None for those left out."""
-        read = FrameReader(self._bag, self._options.topics, self._parameters)
+        topics = self._options.topics
+        read = FrameReader(self._bag, topics, self._parameters, self._time_range)
         copied = {topic.name for topic in self._copied}
         passed = 0
 

@@ -206,6 +206,8 @@ class Replay:
                 tick.time,
                 detections=found.detections,
                 depth=found.depth,
+                camera_pose=found.camera_pose,
+                ground=found.ground,
                 settings=parameters,
             )
         except DeviceLostError:
@@ -217,7 +219,8 @@ class Replay:
             return
         for issue in watch.found(found.image, people.persons, topics.image, parameters):
             self._count_issue(issue)
-        for topic, data in self._results.serialize(people, frame.header):
+        results = self._results.serialize(people, frame.header, found.camera_pose)
+        for topic, data in results:
             self._write(Message(topic, frame.time, data))
         self.statistics.add_people(
             [one.id for one in people.persons if one.state is not TrackingState.LOST]

@@ -17,6 +17,7 @@ from pear_ros.bags.pear_messages import pear_typestore
 from pear_ros.bags.writing import offered, type_name
 from pear_ros.core.parameters import Parameters
 from pear_ros.core.people import People
+from pear_ros.core.rigid_transform import RigidTransform
 from pear_ros.ros.conversion.messages import body_model_info
 from pear_ros.ros.conversion.results import DetailedMesh, ImageResults
 
@@ -33,6 +34,7 @@ class ResultSerializer:
         """Serialise results of `pipeline`, with `mesh_markers` if `markers`."""
         self._pipeline = pipeline
         self._vertices = parameters.publish_vertices
+        self._target_frame = parameters.target_frame
         self._mesh = DetailedMesh.of(pipeline.body, parameters.mesh_detail) if markers else None
         types = pear_typestore(Stores.ROS2_JAZZY)
         assert types is not None, "pear_msgs can be imported, so its definitions are there"
@@ -54,9 +56,15 @@ class ResultSerializer:
         """Return topic and message of the latched description of the body."""
         return BODY_MODEL, self._serialize(body_model_info(self._pipeline.body))
 
-    def serialize(self, people: People, header: Header) -> Iterator[tuple[str, bytes]]:
-        """Yield topic and message of each result of the image with this `header`."""
-        results = ImageResults(self._pipeline, people, header)
+    def serialize(
+        self, people: People, header: Header, camera_pose: RigidTransform | None = None
+    ) -> Iterator[tuple[str, bytes]]:
+        """Yield topic and message of each result of the image with this `header`.
+
+        `camera_pose`: of the optical frame in target_frame; None: results are in the former.
+        """
+        target = None if camera_pose is None else (self._target_frame, camera_pose)
+        results = ImageResults(self._pipeline, people, header, target)
         yield HUMANS, self._serialize(results.humans(vertices=self._vertices))
         if self._mesh:
             mesh, markers = self._mesh

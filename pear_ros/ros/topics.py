@@ -13,6 +13,10 @@ DETECTIONS_TYPE = "vision_msgs/msg/Detection2DArray"
 HUMANS_TYPE = "pear_msgs/msg/HumanArray"
 BODY_MODEL_TYPE = "pear_msgs/msg/BodyModelInfo"
 
+TF_TYPE = "tf2_msgs/msg/TFMessage"
+
+TF, TF_STATIC = "/tf", "/tf_static"
+
 COMPRESSED = "/compressed"
 """What image_transport appends to an image topic's name for its CompressedImage messages."""
 COMPRESSED_DEPTH = "/compressedDepth"

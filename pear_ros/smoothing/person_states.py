@@ -9,13 +9,14 @@ constants, so they are averaged. Face coefficients are low-pass filtered.
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
 from pear_ros.core import quaternions
 from pear_ros.core.people import DepthSource
+from pear_ros.core.rigid_transform import RigidTransform
 from pear_ros.smoothing import imm_filter
 from pear_ros.smoothing.imm_filter import Channels, ImmState
 from pear_ros.smoothing.measurements import FACE_JOINTS, Doubles, Measurements
@@ -109,6 +110,37 @@ def update(states: PersonStates, measurements: Measurements, stamp: float) -> Pe
         face=states.face + face_gain[:, None] * (measurements.face - states.face),
         imm=imm,
     )
+
+
+def moved(states: PersonStates, transform: RigidTransform) -> PersonStates:
+    """Return the states in the target frame of `transform`, the camera's after it has moved.
+
+    Rates of joints are relative to their parents, and the root's to itself, so they stay.
+    """
+    turn = np.broadcast_to(transform.quaternion, states.rotations[:, 0].shape)
+    rotations = states.rotations.copy()
+    rotations[:, 0] = quaternions.product(turn, rotations[:, 0])
+    pelvis = transform.apply(states.pelvis)
+
+    def turned(steps: Doubles) -> Doubles:
+        """Steps (N, ..., 3, C) of the pelvis, in the channels of its two parts."""
+        result: Doubles = steps.copy()
+        axes = (1,) * (steps.ndim - 3)
+        before, after = (p.reshape(len(p), *axes, 3) for p in (states.pelvis, pelvis))
+        vectors = steps[..., -2] + before / before[..., 2:] * steps[..., :1, -1]
+        vectors = transform.rotate(vectors)
+        result[..., 0, -1] = vectors[..., 2]
+        result[..., -2] = vectors - after / after[..., 2:] * vectors[..., 2:]
+        return result
+
+    imm = replace(
+        states.imm,
+        position=turned(states.imm.position),
+        rate=turned(states.imm.rate),
+        residual=turned(states.imm.residual),
+        displacement_error=turned(states.imm.displacement_error),
+    )
+    return replace(states, rotations=rotations, pelvis=pelvis, imm=imm)
 
 
 def _rescaled_pelvis(states: PersonStates, measurements: Measurements) -> Doubles:

@@ -17,6 +17,7 @@ import numpy as np
 from pear_ros.body.scaled_bodies import ScaledBodies
 from pear_ros.core.camera import Camera
 from pear_ros.core.people import Person, TrackingState
+from pear_ros.core.rigid_transform import RigidTransform
 from pear_ros.core.state import Stateful
 from pear_ros.smoothing import person_states
 from pear_ros.smoothing.batches import concatenate, take
@@ -26,6 +27,8 @@ from pear_ros.smoothing.person_states import PersonStates
 MAX_GAP = 0.5
 """Seconds without a measurement after which the filter of a person is initialised again."""
 
+_MIN_DEPTH = 0.1
+"""Depth of a pelvis, metres, below which the camera has turned away from the person."""
 _MEASURED = (TrackingState.NEW, TrackingState.TRACKED)
 """States of people who were measured in the present image."""
 
@@ -71,6 +74,19 @@ class Smoother(Stateful):
             initial = person_states.initialise(take(measurements, new), stamp)
             self._keep([ids[row] for row in new], initial)
         return filtered
+
+    def move(self, transform: RigidTransform) -> None:
+        """Move all states to the frame of the next image, after the camera has moved.
+
+        `transform`: from the optical frame of the last image to that of the next one. So people
+        are filtered as in a frame that is fixed, with the camera's noise: small across the line of
+        sight, large along it.
+        """
+        batches = {id(states): states for states, _ in self._states.values()}
+        after = {key: person_states.moved(states, transform) for key, states in batches.items()}
+        self._states = {
+            person_id: (after[id(states)], row) for person_id, (states, row) in self._states.items()
+        }
 
     def reset(self) -> None:
         """Drop the states of all people."""

@@ -29,11 +29,13 @@ Navigation, 2001, chapter 5. Velocity: Uhlenbeck and Ornstein, Physical Review 3
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+
+from pear_ros.core.rigid_transform import RigidTransform
 
 Doubles = npt.NDArray[np.float64]
 
@@ -148,6 +150,14 @@ class RootStates:
         updated.variance[rows] *= 1.0 - K_r
         updated.covariance[rows] *= 1.0 - K_r
         return updated
+
+    def moved(self, transform: RigidTransform) -> RootStates:
+        """Return the states in the target frame of `transform`, the camera's after it has moved.
+
+        The covariances turn with the lines of sight.
+        """
+        root, velocity = transform.apply(self.root), transform.rotate(self.velocity)
+        return replace(self, root=root, velocity=velocity)
 
     def take(self, people: Sequence[int]) -> RootStates:
         """Return the states of the `people` (indices), in their order."""

@@ -7,9 +7,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from pear_ros.core.boxes import move_boxes
 from pear_ros.core.camera import Camera
 from pear_ros.core.estimator import Region
+from pear_ros.core.moving import moved
 from pear_ros.core.people import Array, Estimate, Person, TrackingState
+from pear_ros.core.rigid_transform import RigidTransform
 from pear_ros.tracking.kalman import Doubles
 
 MAX_COASTING_TIME = 1.5
@@ -87,6 +90,21 @@ class Track:
         high = np.fmax.reduce(self.person.keypoints[:NUM_BODY_JOINTS])
         box = self.person.box
         return np.concatenate([np.fmin(box[:2], low), np.fmax(box[2:], high)])
+
+    def moved(self, transform: RigidTransform, camera: Camera) -> Track:
+        """Return the track in the target frame of `transform`, the camera's after it has moved."""
+        person = moved(self.person, transform)
+        before, after = (one.joints[:1].astype(np.float64) for one in (self.person, person))
+
+        def move(box: Array) -> Array:
+            return move_boxes(box[None], before, after, camera)[0]
+
+        keypoints = camera.project(person.joints)
+        return replace(
+            self,
+            person=replace(person, box=move(person.box), keypoints=keypoints),
+            region=self.region and replace(self.region, box=move(self.region.box)),
+        )
 
     def hit(self, region: Region, estimate: Estimate, stamp: float) -> Track:
         """Return the track after a measurement: `estimate` from `region`.

@@ -13,6 +13,7 @@ from pear_ros.core.boxes import intersection_area, iou_matrix, move_boxes, same_
 from pear_ros.core.camera import Camera
 from pear_ros.core.estimator import Detection, Region
 from pear_ros.core.people import Array, Estimate, Person, TrackingState
+from pear_ros.core.rigid_transform import RigidTransform
 from pear_ros.core.state import Stateful
 from pear_ros.tracking.association import (
     assign_detections,
@@ -65,6 +66,15 @@ class Tracker(Stateful):
     def count(self) -> int:
         """Number of current tracks, coasting ones included."""
         return len(self._tracks)
+
+    def move(self, transform: RigidTransform) -> None:
+        """Move all tracks to the frame of the next image, after the camera has moved.
+
+        `transform`: from the optical frame of the last image to that of the next one.
+        """
+        if self._camera is not None:
+            self._tracks = [track.moved(transform, self._camera) for track in self._tracks]
+            self._states = self._states.moved(transform)
 
     def coasting_boxes(self) -> list[Array]:
         """Return the predicted boxes (4,), pixels, of people not measured in the last image."""

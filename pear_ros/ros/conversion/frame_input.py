@@ -7,15 +7,23 @@ Messages are read by their fields, so those of rclpy and of the `rosbags` packag
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pear_ros.core.camera import Camera
 from pear_ros.core.estimator import Detection
+from pear_ros.core.ground import GroundPlane
 from pear_ros.core.parameters import Parameters
 from pear_ros.core.people import Array, Image
 from pear_ros.core.quoting import plain, quoted
+from pear_ros.core.rigid_transform import RigidTransform
 from pear_ros.core.timestamps import nanoseconds_of
+from pear_ros.ros.conversion.camera_placement import (
+    Lookup,
+    PlacementError,
+    floor_of,
+    pose_in_target,
+)
 from pear_ros.ros.conversion.compressed_pictures import DecodeJpeg
 from pear_ros.ros.conversion.depth import depth_from_image
 from pear_ros.ros.conversion.detections import Detected, people_in
@@ -23,9 +31,12 @@ from pear_ros.ros.conversion.images import ImageError, bgr_from_compressed, bgr_
 from pear_ros.ros.conversion.intrinsics import CalibrationError, camera_from_info, is_rectified
 from pear_ros.ros.conversion.notes import Note
 from pear_ros.ros.topics import COMPRESSED
+from pear_ros.ros.transform_buffer import TransformBuffer
 
 IMAGE, CAMERA_INFO, DETECTIONS, DEPTH = "image", "camera_info", "detections", "depth"
 """Kinds of messages that the input of a frame is assembled from."""
+POSE, FLOOR = "pose", "floor"
+"""Kinds of what else it is assembled from: the camera's pose in target_frame, and the floor."""
 MISSING = "missing"
 """Cause of an issue: there is no message of this kind for the image."""
 
@@ -39,7 +50,7 @@ class Issue:
     """A fault of one input of a frame, which is processed all the same."""
 
     kind: str
-    """IMAGE, CAMERA_INFO, DETECTIONS or DEPTH."""
+    """IMAGE, CAMERA_INFO, DETECTIONS, DEPTH, POSE or FLOOR."""
     cause: str
     """Short name of the fault, the same for all faults alike; MISSING if there is no message."""
     text: str
@@ -71,6 +82,10 @@ class FrameInput:
     depth: Array | None
     """(height, width) float32 metres, NaN where unknown; None if there is no depth image."""
     issues: list[Issue] = field(default_factory=list)
+    camera_pose: RigidTransform | None = None
+    """Pose of the optical frame in the parameter target_frame; None: unknown or not asked for."""
+    ground: GroundPlane | None = None
+    """The floor in the optical frame; None: unknown or not asked for."""
 
     @property
     def detections(self) -> Sequence[Detection] | None:
@@ -86,15 +101,18 @@ class FrameAssembler:
         topics: Mapping[str, str],
         read: Callable[[Any], Any] = lambda message: message,
         decode_jpeg: DecodeJpeg | None = None,
+        lookup: Lookup | None = None,
     ) -> None:
         """Take the resolved names of the `topics` in use, by kind; an empty name is none.
 
         `read` deserialises a message of CAMERA_INFO, DETECTIONS or DEPTH; what it raises becomes an
-        issue. `decode_jpeg`: decoder of colour JPEGs; None: OpenCV.
+        issue. `decode_jpeg`: decoder of colour JPEGs; None: OpenCV. `lookup`:
+        TransformBuffer.lookup; None: there are no transforms.
         """
         self._decode_jpeg = decode_jpeg
         self._topics = topics
         self._read = read
+        self._lookup = lookup or TransformBuffer().lookup
 
     def __call__(
         self, image: Any, messages: Mapping[str, Any], parameters: Parameters
@@ -109,7 +127,7 @@ class FrameAssembler:
         height, width = picture.shape[:2]
         frame_id = frame_of(image.header.frame_id, notes)
         issues = self._noted(IMAGE, notes)
-        return FrameInput(
+        frame = FrameInput(
             picture,
             self._camera(messages.get(CAMERA_INFO), width, height, parameters, issues),
             nanoseconds_of(image.header),
@@ -118,6 +136,29 @@ class FrameAssembler:
             self._depth(messages.get(DEPTH), width, height, parameters, issues),
             issues,
         )
+        if not parameters.target_frame and parameters.floor == "off":
+            return frame
+        return self._placed(frame, parameters)
+
+    def _placed(self, frame: FrameInput, parameters: Parameters) -> FrameInput:
+        """The frame with the camera's pose and the floor, as far as they are asked for."""
+        pose = ground = None
+        when = frame.frame_id, frame.nanoseconds
+        if parameters.target_frame:
+            try:
+                pose = pose_in_target(self._lookup, *when, parameters)
+            except PlacementError as error:
+                target = quoted(parameters.target_frame)
+                what = f"Results are not in target_frame {target}"
+                frame.issues.append(Issue(POSE, error.cause, f"{what}: {error}"))
+        if parameters.floor != "off":
+            try:
+                ground = floor_of(self._lookup, *when, frame.camera, frame.depth, parameters)
+            except PlacementError as error:
+                frame.issues.append(
+                    Issue(FLOOR, error.cause, f"The floor gives no distance: {error}")
+                )
+        return replace(frame, camera_pose=pose, ground=ground)
 
     def _camera(
         self, message: Any, width: int, height: int, parameters: Parameters, issues: list[Issue]

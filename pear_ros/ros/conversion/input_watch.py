@@ -9,12 +9,14 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from pear_ros.core.camera_motion import has_jumped
 from pear_ros.core.frame_clock import FORWARDS, STILL, FrameClock, Tick
 from pear_ros.core.parameters import Parameters
 from pear_ros.core.people import Array, Image, Person, TrackingState
 from pear_ros.core.quoting import quoted, quoted_list
+from pear_ros.core.rigid_transform import RigidTransform
 from pear_ros.ros.conversion.detections import Detected
-from pear_ros.ros.conversion.frame_input import DETECTIONS, IMAGE, FrameInput, Issue
+from pear_ros.ros.conversion.frame_input import DETECTIONS, IMAGE, POSE, FrameInput, Issue
 from pear_ros.ros.conversion.notes import Note
 
 NONE_ACCEPTED = "none of a person"
@@ -57,6 +59,10 @@ class InputWatch:
     """Of these, images in which something moved."""
     samples: Array | None = None
     """Samples of the last image before the first person."""
+    pose: RigidTransform | None = None
+    """Pose of the camera in the last image that had one."""
+    pose_time: float = 0.0
+    """Time of that image, seconds."""
 
     def __call__(
         self, frame: FrameInput, arrival: int, topics: tuple[str, str], parameters: Parameters
@@ -72,6 +78,8 @@ class InputWatch:
             issues.append(_issue(IMAGE, timing_note(tick.fault, frame.nanoseconds, topics[0])))
         if frame.detected is not None:
             issues += self._detections(frame, topics, parameters)
+        if frame.camera_pose is not None:
+            issues += self._jump(frame.camera_pose, tick, parameters)
         return tick, issues
 
     def found(
@@ -113,6 +121,18 @@ class InputWatch:
             if self.unaccepted >= _REPEATED:
                 return [_issue(DETECTIONS, none_accepted_note(detected, topic, parameters))]
         return []
+
+    def _jump(self, pose: RigidTransform, tick: Tick, parameters: Parameters) -> list[Issue]:
+        """Whether the pose has jumped since the last image that had one."""
+        last, seconds = self.pose, tick.time - self.pose_time
+        self.pose, self.pose_time = pose, tick.time
+        if last is None or tick.reset or not has_jumped(pose.inverse() @ last, seconds):
+            return []
+        text = (
+            f"The camera's pose in target_frame {quoted(parameters.target_frame)} jumped within "
+            f"{seconds:.2f} s, which is not taken for motion"
+        )
+        return [_issue(POSE, Note("jump", text, "take a frame without jumps, such as odom"))]
 
 
 def timing_note(fault: str, stamp: int, topic: str) -> Note:

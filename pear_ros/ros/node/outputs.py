@@ -17,6 +17,7 @@ from pear_msgs.msg import BodyModelInfo, HumanArray
 from pear_ros.body.joint_frames import JointFrames, arrays, placed, root_frames
 from pear_ros.core.parameters import MESH_DETAILS, Parameters
 from pear_ros.core.people import Array, Image, People, Person
+from pear_ros.core.rigid_transform import RigidTransform
 from pear_ros.rendering.overlay import draw_overlay
 from pear_ros.ros.conversion.clouds import vertex_cloud
 from pear_ros.ros.conversion.joint_states import JointStateMessages
@@ -101,11 +102,16 @@ class Outputs:
         image: Image,
         people: People,
         header: Header,
+        camera_pose: RigidTransform | None,
         statistics: StatisticsCollector,
         parameters: Parameters,
     ) -> None:
-        """Publish the `watched` results of `image`, whose message had this `header`."""
-        results = ImageResults(self._pipeline, people, header)
+        """Publish the `watched` results of `image`, whose message had this `header`.
+
+        `camera_pose`: of the optical frame in target_frame; None: results are in the former.
+        """
+        target = None if camera_pose is None else (parameters.target_frame, camera_pose)
+        results = ImageResults(self._pipeline, people, header, target)
         vertices = watched.humans and parameters.publish_vertices
         overlay = watched.overlay or watched.overlay_compressed
         if watched.mesh_markers or watched.points or overlay or vertices:
@@ -127,28 +133,34 @@ class Outputs:
                 self._markers.publish(results.markers(markers, shown, self._marked))
                 self._marked = results.ids
             if watched.points:
-                self._points.publish(vertex_cloud(header, results.ids, meshes))
-            if watched.tf or watched.body_joint_states:
+                cloud = vertex_cloud(results.placed_header, results.ids, results.placed(meshes))
+                self._points.publish(cloud)
+            if watched.tf:
                 every_joint = parameters.transforms == "joints"
-                self._publish_frames(watched, placed(results.present), header, every_joint)
+                self._publish_transforms(placed(results.present), header, every_joint)
+            if watched.body_joint_states:
+                self._publish_joint_states(results.placed_people(), results.placed_header)
             if watched.overlay:
                 self._overlay.publish(image_message(drawn, header))
             if watched.overlay_compressed:
                 self._overlay_compressed.publish(jpeg_message(drawn, header))
 
-    def _publish_frames(
-        self, watched: Watched, persons: list[Person], header: Header, every_joint: bool
-    ) -> None:
-        """Publish /tf, with `every_joint` or the roots only, and `body_joint_states`."""
-        ids = [person.id for person in persons]
-        stamp = (header.stamp.sec, header.stamp.nanosec)
-        poses, joints = arrays(persons)
-        all_frames = every_joint or watched.body_joint_states
-        frames = self._frames(poses, joints) if all_frames else root_frames(poses, joints)
-        if watched.tf and persons:
-            published = frames if every_joint else frames[:, :1]
-            message = self._transform_messages.serialize(header.frame_id, stamp, ids, published)
+    def _publish_transforms(self, persons: list[Person], header: Header, every_joint: bool) -> None:
+        """Publish /tf, with `every_joint` or the roots only."""
+        if persons:
+            poses, joints = arrays(persons)
+            frames = self._frames(poses, joints) if every_joint else root_frames(poses, joints)
+            message = self._transform_messages.serialize(*_of(header, persons), frames)
             self._tf.publish(message)
-        if watched.body_joint_states:
-            message = self._joint_state_messages.serialize(header.frame_id, stamp, ids, frames)
-            self._joint_states.publish(message)
+
+    def _publish_joint_states(self, persons: list[Person], header: Header) -> None:
+        """Publish `body_joint_states`, of which the roots are in the frame of `header`."""
+        frames = self._frames(*arrays(persons))
+        message = self._joint_state_messages.serialize(*_of(header, persons), frames)
+        self._joint_states.publish(message)
+
+
+def _of(header: Header, persons: list[Person]) -> tuple[str, tuple[int, int], list[str]]:
+    """Frame, stamp (seconds, nanoseconds) and ids of people."""
+    stamp = (header.stamp.sec, header.stamp.nanosec)
+    return header.frame_id, stamp, [person.id for person in persons]

@@ -19,6 +19,7 @@ from pear_ros.core.estimator import DeviceLostError
 from pear_ros.core.parameters import Parameters
 from pear_ros.core.people import TrackingState
 from pear_ros.core.timestamps import nanoseconds_of
+from pear_ros.ros.conversion.camera_placement import needs_transforms
 from pear_ros.ros.conversion.frame_input import (
     CAMERA_INFO,
     DEPTH,
@@ -36,6 +37,7 @@ from pear_ros.ros.node.image_statistics import StatisticsCollector
 from pear_ros.ros.node.outputs import Outputs
 from pear_ros.ros.node.synchronizer import ImageSynchronizer, SynchronizedImage
 from pear_ros.ros.node.throttled_logger import ThrottledLogger
+from pear_ros.ros.transform_listener import TransformListener
 
 if TYPE_CHECKING:
     from rclpy.event_handler import QoSMessageLostInfo
@@ -63,7 +65,8 @@ class ImageProcessor:
     ) -> None:
         """Take the resolved names of the input `topics` by kind, as `input_topics` returns them.
 
-        `on_device_lost` is called in the thread, which then ends.
+        It subscribes to /tf and /tf_static itself, if the `parameters` need them. `on_device_lost`
+        is called in the thread, which then ends.
         """
         self._node = node
         self._pipeline = pipeline
@@ -72,8 +75,11 @@ class ImageProcessor:
         self._logger = logger
         self._topics = topics
         camera_info = node.resolve_topic_name("camera_info")
+        self._transforms = TransformListener(node) if needs_transforms(parameters) else None
         self._assemble = FrameAssembler(
-            {**topics, CAMERA_INFO: camera_info}, decode_jpeg=chosen_jpeg_decoder(parameters)
+            {**topics, CAMERA_INFO: camera_info},
+            decode_jpeg=chosen_jpeg_decoder(parameters),
+            lookup=self._transforms.lookup if self._transforms else None,
         )
         self._debug = DebugTimes(node)
         self._camera_info: CameraInfo | None = None
@@ -108,6 +114,8 @@ class ImageProcessor:
         self._synchronizer.close()
         self._thread.join()
         self._debug.destroy()
+        if self._transforms is not None:
+            self._transforms.destroy()
 
     def add_image(self, message: Any) -> None:
         """Queue an Image or CompressedImage; a newer one that is complete replaces it."""
@@ -179,6 +187,8 @@ class ImageProcessor:
         if tick.reset:
             self._node.get_logger().info("Stamps jumped backwards: all tracks are reset")
             self._pipeline.reset()
+            if self._transforms is not None:
+                self._transforms.forget()
         with statistics.stage("estimate"):
             people = self._pipeline(
                 frame.image,
@@ -186,13 +196,17 @@ class ImageProcessor:
                 tick.time,
                 detections=frame.detections,
                 depth=frame.depth,
+                camera_pose=frame.camera_pose,
+                ground=frame.ground,
                 settings=parameters,
             )
         topic = self._topics[IMAGE]
         for issue in self._watch.found(frame.image, people.persons, topic, parameters):
             self._report(issue, parameters)
         header = Header(stamp=item.image.header.stamp, frame_id=frame.frame_id)
-        self._outputs.publish(watched, frame.image, people, header, statistics, parameters)
+        self._outputs.publish(
+            watched, frame.image, people, header, frame.camera_pose, statistics, parameters
+        )
         statistics.count("processed")
         statistics.count("people", sum(p.state is not TrackingState.LOST for p in people.persons))
         self._debug.publish(nanoseconds_of(header), started)
