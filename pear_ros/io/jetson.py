@@ -13,9 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pear_ros.io.jetpacks import jetpack_major
-from pear_ros.io.system_files import memory_info, read_number, read_text
-
-ROOT = Path("/")
+from pear_ros.io.system_files import ROOT, memory_info, read_number, read_text
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,8 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from pear_ros.io.jetson import ROOT, Jetson, find_jetson
-from pear_ros.io.system_files import memory_info, read_text
+from pear_ros.io.jetson import Jetson, find_jetson
+from pear_ros.io.system_files import ROOT, memory_info, read_text
 
 
 @dataclass(frozen=True)

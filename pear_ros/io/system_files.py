@@ -6,6 +6,9 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+ROOT = Path("/")
+"""The folder with /proc, /sys and /etc."""
+
 
 def read_text(path: Path) -> str:
     """Return the content of a file, stripped; empty where it cannot be read."""
@@ -21,7 +24,7 @@ def read_number(path: Path) -> int | None:
     return int(text) if re.fullmatch(r"-?\d+", text) else None
 
 
-def memory_info(root: Path) -> dict[str, int]:
+def memory_info(root: Path = ROOT) -> dict[str, int]:
     """Return the rows of /proc/meminfo in bytes by name; `root`: the folder with /proc."""
     rows = re.findall(r"^(\w+):\s*(\d+) kB", read_text(root / "proc/meminfo"), re.MULTILINE)
     return {name: 1024 * int(kilobytes) for name, kilobytes in rows}

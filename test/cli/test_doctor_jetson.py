@@ -66,6 +66,16 @@ def test_a_board_in_its_fastest_mode(tmp_path: Path, peaks: Path) -> None:
     assert found(write_jetson(tmp_path, files), peaks)["power"].level is OK
 
 
+@pytest.mark.parametrize(("kilobytes", "level"), [(5_390_000, WARN), (5_400_000, OK)])
+def test_memory_of_a_build_is_that_of_its_guard(
+    kilobytes: int, level: Level, tmp_path: Path, peaks: Path
+) -> None:
+    """Four times 1.38 GB."""
+    memory = f"MemTotal: 7997996 kB\nMemAvailable: {kilobytes} kB\n"
+    said = found(write_jetson(tmp_path, {**ORIN_NANO, "proc/meminfo": memory}), peaks)
+    assert said["memory"].level is level
+
+
 def test_in_a_container_without_nvpmodel(tmp_path: Path, peaks: Path) -> None:
     said = found(
         write_jetson(tmp_path, THOR),
@@ -149,7 +159,7 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeCud
 
 def test_the_inspector_is_asked(machine: FakeCuda, monkeypatch: pytest.MonkeyPatch) -> None:
     assert probes.engine_attention() == {"engines": []}
-    key = EngineKey("w", "g", "fp16", 8, 3, "10.3.0", "Fake GPU", "8.7")
+    key = EngineKey("w", "g", "fp16", 8, 3, "10.3.0", "Fake GPU", "8.7", 16, 8)
     names = ("conv", "_gemm_mha_v2_myl0_1", "__mye8037_gemm_mha_v2", "head")
     EngineCache().store(key, memoryview(fake_tensorrt.plan(8, layers=names)))
     (engine,) = probes.engine_attention()["engines"]

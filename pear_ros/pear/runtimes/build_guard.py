@@ -18,7 +18,7 @@ from pear_ros.pear.runtimes.engine_cache import EngineCache
 from pear_ros.pear.runtimes.engine_record import EngineKey
 from pear_ros.pear.runtimes.runtime import DeviceUnavailableError
 
-_MEMORY_FACTOR = 4
+MEMORY_FACTOR = 4
 """Memory of a build over the size of its graph; 3.6 with ViT-H in fp16 by TensorRT-RTX
 (benchmarks/results/engine_build.md)."""
 _ADVICE = "end other programs, such as the desktop, or add swap"
@@ -36,7 +36,7 @@ class BuildGuard:
 
     def require_memory(self, key: EngineKey, graph_bytes: int) -> None:
         """Raise DeviceUnavailableError unless there is memory for a build, by the graph's size."""
-        needed, available = _MEMORY_FACTOR * graph_bytes, available_memory()
+        needed, available = MEMORY_FACTOR * graph_bytes, available_memory()
         if 0 < available < needed:
             self._doubt(
                 f"building an engine takes about {_gb(needed)} of memory, four times its graph, and"

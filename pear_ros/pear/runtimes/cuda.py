@@ -11,12 +11,12 @@ import math
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from ctypes import byref, c_size_t, c_void_p
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from pear_ros.io.system_files import memory_info
 from pear_ros.pear.runtimes.cudart import CudaError, cudart
 from pear_ros.pear.runtimes.driver import Gpu, first_gpu
 
@@ -174,10 +174,5 @@ class Stream(_Owned):
 
 
 def available_memory() -> int:
-    """Return the bytes of MemAvailable in /proc/meminfo; 0 if unknown."""
-    try:
-        lines = Path("/proc/meminfo").read_text().splitlines()
-    except OSError:
-        return 0
-    found = [line.split()[1] for line in lines if line.startswith("MemAvailable:")]
-    return 1024 * int(found[0]) if found else 0
+    """Return the bytes of memory that new programs can use, without swap; 0 if unknown."""
+    return memory_info().get("MemAvailable", 0)

@@ -35,7 +35,7 @@ class EngineKey:
     graph: str
     """SHA-256 of the exported graph, hexadecimal."""
     precision: str
-    """Precision of the network's backbone: fp32, fp16 or bf16."""
+    """Precision of the network's backbone: one of GRAPH_PRECISIONS."""
     max_people: int
     """Largest batch."""
     level: int
