@@ -88,6 +88,9 @@ class _Weights:
     def graph(self, precision: str, progress: object = None) -> Graph:
         raise GraphError(f"no {precision} graph is exported here")
 
+    def existing(self, precision: str) -> None:
+        """Return None: no graph has been exported."""
+
 
 @contextmanager
 def _full(smoke: bool) -> Iterator[None]:

@@ -21,9 +21,14 @@ from pear_ros.io.downloads import build_peaks_file
 from pear_ros.io.tegrastats import Sample, watched
 from pear_ros.pear.body import load_body
 from pear_ros.pear.files import default_model_folder, find_model_files
-from pear_ros.pear.runtimes.build_progress import BuildProgress
+from pear_ros.pear.runtimes.build_progress import (
+    BuildProgress,
+    Progress,
+    ProgressLog,
+    time_left,
+)
 from pear_ros.pear.runtimes.engine_cache import EngineCache
-from pear_ros.pear.runtimes.engines import Progress, ProgressLog, tensorrt_runtime, time_left
+from pear_ros.pear.runtimes.engines import tensorrt_runtime
 from pear_ros.pear.runtimes.runtime import RuntimeUnavailableError
 from pear_ros.pear.weights import Weights
 

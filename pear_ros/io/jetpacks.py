@@ -51,6 +51,6 @@ def own_tensorrt(l4t: str) -> tuple[str, ...]:
     return tuple(jetpack.tensorrt for jetpack in JETPACKS if str(jetpack.l4t) == major)
 
 
-def runs_on(tensorrt: str, compute_capability: str) -> bool:
+def tensorrt_runs_on(tensorrt: str, compute_capability: str) -> bool:
     """Return whether a version of TensorRT was built for a GPU, as far as is known."""
     return (".".join(tensorrt.split(".")[:3]), compute_capability) not in _NOT_BUILT_FOR

@@ -68,8 +68,10 @@ def test_jetpacks() -> None:
     assert jetpacks.jetpack_major("39.0") == 7
     assert jetpacks.jetpack_major("99.0") is jetpacks.jetpack_major("") is None
     assert jetpacks.own_tensorrt("39.1.0") == ("10.16", "11.4")
-    assert not jetpacks.runs_on("10.13.3.9", "8.7")
-    assert jetpacks.runs_on("10.13.3.9", "11.0") and jetpacks.runs_on("10.3.0", "8.7")
+    assert not jetpacks.tensorrt_runs_on("10.13.3.9", "8.7")
+    assert jetpacks.tensorrt_runs_on("10.13.3.9", "11.0") and jetpacks.tensorrt_runs_on(
+        "10.3.0", "8.7"
+    )
 
 
 def test_the_page_has_the_table() -> None:

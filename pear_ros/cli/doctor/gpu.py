@@ -95,7 +95,7 @@ def check_tensorrt(probe: Probe, gpu: dict[str, Any]) -> Iterator[Finding]:
         return
     version = tensorrt["version"]
     capability = gpu["compute_capability"]
-    if not jetpacks.runs_on(version, capability):
+    if not jetpacks.tensorrt_runs_on(version, capability):
         text = f"TensorRT {version} was built without compute capability {capability}"
         yield fail("gpu.tensorrt", text, "install another version of TensorRT, 10.3 to 11")
         return

@@ -128,7 +128,7 @@ def _tensorrt(jetson: Jetson, probe: Probe) -> Finding:
         advice = f"sudo apt install nvidia-jetpack; {named}"
         return fail("jetson.tensorrt", str(reason), advice, **details)
     capability = gpu.get("compute_capability", "")
-    if not jetpacks.runs_on(version, capability):
+    if not jetpacks.tensorrt_runs_on(version, capability):
         text = f"{version} was built without compute capability {capability}"
         return fail("jetson.tensorrt", text, named, **details)
     if any(f"{version}.".startswith(f"{release}.") for release in own):

@@ -6,10 +6,16 @@ from __future__ import annotations
 import math
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeAlias
+
+from pear_ros.core.log import get_logger
 
 _ENOUGH = 0.02
 """Fraction of a build after which the remaining time is estimated."""
+
+logger = get_logger(__name__)
 
 
 @dataclass(frozen=True)
@@ -23,6 +29,10 @@ class BuildProgress:
     seconds_left: float
     """Estimated remaining time, seconds; NaN at the beginning. Rough: it assumes that all steps
     take the same time, and the current one as long again as it has taken."""
+
+
+Progress: TypeAlias = Callable[[BuildProgress], None]
+"""Called regularly with the progress of a file or an engine; an exception cancels the operation."""
 
 
 @dataclass
@@ -81,3 +91,25 @@ class Phases:
             part = min((phase.done + within.get(name, 0.0)) / phase.steps, 1.0)
             within[phase.parent] = max(within.get(phase.parent, 0.0), part)
         self._done = max(self._done, within.get(None, 0.0))
+
+
+class ProgressLog:
+    """Logs progress at intervals."""
+
+    def __init__(self, interval: float = 15.0) -> None:
+        """`interval` between two lines, seconds."""
+        self._interval = interval
+        self._last = time.monotonic()
+
+    def __call__(self, progress: BuildProgress) -> None:
+        """Log `progress`, if the interval has passed."""
+        if (now := time.monotonic()) - self._last >= self._interval:
+            self._last = now
+            left = progress.seconds_left
+            guess = f", about {time_left(left)} left" if math.isfinite(left) else ""
+            logger.info("%.0f %%%s: %s", 100.0 * progress.done, guess, progress.phase)
+
+
+def time_left(seconds: float) -> str:
+    """Format an estimated remaining time in seconds as minutes or seconds."""
+    return f"{seconds / 60.0:.0f} min" if seconds >= 90.0 else f"{seconds:.0f} s"

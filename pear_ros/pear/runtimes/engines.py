@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Protocol
 
 from pear_ros.core.configuration import (
     CALIBRATED_PRECISIONS,
@@ -25,7 +24,7 @@ from pear_ros.pear.graph import Graph, GraphError
 from pear_ros.pear.graph import Progress as FileProgress
 from pear_ros.pear.runtimes.accuracy import Verdict
 from pear_ros.pear.runtimes.build_guard import BuildGuard
-from pear_ros.pear.runtimes.build_progress import BuildProgress
+from pear_ros.pear.runtimes.build_progress import BuildProgress, Progress, ProgressLog
 from pear_ros.pear.runtimes.cuda import gpu, memory
 from pear_ros.pear.runtimes.driver import Gpu, memory_gib
 from pear_ros.pear.runtimes.engine_cache import EngineCache
@@ -42,9 +41,6 @@ from pear_ros.pear.runtimes.runtime import (
 
 if TYPE_CHECKING:
     from pear_ros.pear.runtimes.engine import Built
-
-Progress: TypeAlias = Callable[[BuildProgress], None]
-"""Called regularly with the progress of a file or an engine; an exception cancels the operation."""
 
 PRECISIONS = ("fp16", "bf16", "fp32")
 """Precisions to try, the fastest first. fp16 has more digits than bf16, bf16 more range."""
@@ -294,25 +290,3 @@ class Engines:
 
     def _file_progress(self, stage: str, done: int, total: int) -> None:
         self.progress(BuildProgress(stage, done / total if total else 0.0, math.nan))
-
-
-class ProgressLog:
-    """Logs progress at intervals."""
-
-    def __init__(self, interval: float = 15.0) -> None:
-        """`interval` between two lines, seconds."""
-        self._interval = interval
-        self._last = time.monotonic()
-
-    def __call__(self, progress: BuildProgress) -> None:
-        """Log `progress`, if the interval has passed."""
-        if (now := time.monotonic()) - self._last >= self._interval:
-            self._last = now
-            left = progress.seconds_left
-            guess = f", about {time_left(left)} left" if math.isfinite(left) else ""
-            logger.info("%.0f %%%s: %s", 100.0 * progress.done, guess, progress.phase)
-
-
-def time_left(seconds: float) -> str:
-    """Format an estimated remaining time in seconds as minutes or seconds."""
-    return f"{seconds / 60.0:.0f} min" if seconds >= 90.0 else f"{seconds:.0f} s"

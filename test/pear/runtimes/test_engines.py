@@ -31,11 +31,9 @@ from pear_ros.pear.runtimes.engine_cache import EngineCache
 from pear_ros.pear.runtimes.engines import (
     PRECISIONS,
     Engines,
-    ProgressLog,
     TensorRt,
     precisions_of,
     tensorrt_runtime,
-    time_left,
 )
 from pear_ros.pear.runtimes.precision_fallback import first_available
 from pear_ros.pear.runtimes.reference_crops import bundled_crops
@@ -345,18 +343,6 @@ def test_two_at_once_build_one(engines: Engines) -> None:
         thread.join(30)
     assert len(found) == 2
     assert maker_of(other).built == []
-
-
-def test_progress_goes_to_the_log_now_and_then(caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.INFO)
-    log = ProgressLog(interval=3600.0)
-    log(BuildProgress("tactics", 0.5, 100.0))
-    assert not caplog.messages
-    log = ProgressLog(interval=0.0)
-    log(BuildProgress("tactics", 0.25, 150.0))
-    log(BuildProgress("hashing", 0.5, math.nan))
-    assert caplog.messages == ["25 %, about 2 min left: tactics", "50 %: hashing"]
-    assert time_left(89.0) == "89 s"
 
 
 def test_int8_is_refused_before_anything_is_asked() -> None:
