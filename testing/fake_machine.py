@@ -29,7 +29,7 @@ from pear_ros.pear.runtimes.reference_crops import bundled_crops
 from testing.fakes import FakeCuda, fake_tensorrt
 
 WEIGHTS = "0123456789abcdef"
-MODULES = ("engine", "with_tensorrt", "engine_layers")
+MODULES = ("engine", "tensorrt_batch", "with_tensorrt", "engine_layers")
 
 
 class FakeGraphs:

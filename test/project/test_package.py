@@ -31,7 +31,8 @@ EXTRAS = {
 """Extras of setup.py, and the modules of pear_ros, or folders, that each of them is for."""
 UNDECLARED = {
     "tensorrt": tuple(
-        f"pear/runtimes/{name}.py" for name in ("engine", "engine_layers", "with_tensorrt")
+        f"pear/runtimes/{name}.py"
+        for name in ("engine", "engine_layers", "tensorrt_batch", "with_tensorrt")
     ),
     "hri-msgs": ("ros/bridges/",),
     "people-msgs": ("ros/bridges/",),

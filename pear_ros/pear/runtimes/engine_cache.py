@@ -143,7 +143,7 @@ class EngineCache:
         except FileNotFoundError:
             return ""
         except (OSError, UnsafeError) as error:
-            # None of this process.
+            # A file that others may have written says nothing about builds.
             logger.info("No earlier build is known of: %s", error)
             return ""
         return note.decode(errors="replace") or "at an unknown time"

@@ -18,25 +18,15 @@ import tensorrt as trt
 
 from pear_ros.core.log import get_logger
 from pear_ros.core.people import Array, Image
-from pear_ros.pear.crop import INPUT_SIZE, Crops, Squares, crop_pixels
+from pear_ros.pear.crop import Crops, Squares, crop_pixels
 from pear_ros.pear.graph import INPUT, OUTPUT
 from pear_ros.pear.prediction import VECTOR_SIZE
-from pear_ros.pear.runtimes.cuda import (
-    BlockingEvent,
-    DeviceBuffer,
-    Graph,
-    PinnedBuffer,
-    Stream,
-    gpu,
-    memory,
-)
+from pear_ros.pear.runtimes.cuda import BlockingEvent, Stream, gpu, memory
 from pear_ros.pear.runtimes.cudart import CudaError, CudaLostError
 from pear_ros.pear.runtimes.engine import LOG, TensorRtError, tensorrt_version
 from pear_ros.pear.runtimes.runtime import RuntimeInfo, RuntimeUnavailableError
+from pear_ros.pear.runtimes.tensorrt_batch import CROP, Batch, BatchMemory, free
 
-_CROP = (INPUT_SIZE, INPUT_SIZE, 3)
-_CROP_BYTES = INPUT_SIZE * INPUT_SIZE * 3
-_VECTOR_BYTES = 4 * VECTOR_SIZE
 _CAPTURES = 3
 """Failed captures after which no more are tried."""
 
@@ -67,16 +57,16 @@ class TensorRtRuntime:
         with ExitStack() as owned:
             # Before TensorRT, which may end the process where there is no GPU.
             self._stream = Stream()
-            owned.callback(_free, self._stream)
+            owned.callback(free, self._stream)
             self._done = BlockingEvent() if blocking_wait else None
             if self._done is not None:
-                owned.callback(_free, self._done)
+                owned.callback(free, self._done)
             with self._lost_if_broken():
                 self._engine: trt.ICudaEngine | None = load_engine(plan)
             self._profiles = _check(self._engine)
             self.max_people = self._profiles[-1][1]
-            self._memory = _Memory(self.max_people, self._engine, owned)
-            self._batches: dict[int, _Batch] = {}
+            self._memory = BatchMemory(self.max_people, self._engine, owned)
+            self._batches: dict[int, Batch] = {}
             owned.callback(self._free_batches)
             self._owned = owned.pop_all()
         _open.add(self)
@@ -143,7 +133,7 @@ class TensorRtRuntime:
             batch = self._batches.get(people)
             if batch is None:
                 profile = next(n for n, (_, most) in enumerate(self._profiles) if people <= most)
-                batch = _Batch(people, profile, self._engine, self._memory, self._stream)
+                batch = Batch(people, profile, self._engine, self._memory, self._stream)
                 self._batches[people] = batch
             # TensorRT initialises in the first run, which cannot be captured.
             if batch.ran and batch.graph is None and self._captures_left:
@@ -173,7 +163,7 @@ class TensorRtRuntime:
                 pass
             raise
 
-    def _capture(self, batch: _Batch) -> None:
+    def _capture(self, batch: Batch) -> None:
         try:
             batch.graph = self._stream.capture(batch.enqueue)
         except (CudaError, TensorRtError) as error:
@@ -184,71 +174,6 @@ class TensorRtRuntime:
                     " launched one by one for each image, which is slower.",
                     error,
                 )
-
-
-class _Memory:
-    """Memory of crops, outputs and the network's activations."""
-
-    def __init__(self, people: int, engine: trt.ICudaEngine, owned: ExitStack) -> None:
-        """Allocate for batches of up to `people`; `owned` frees it. Raises CudaError."""
-        self.scratch_bytes = max(int(engine.device_memory_size_v2), 1)
-        self.crops = PinnedBuffer((people, *_CROP), np.uint8)
-        owned.callback(_free, self.crops)
-        self.vectors = PinnedBuffer((people, VECTOR_SIZE), np.float32)
-        owned.callback(_free, self.vectors)
-        self.crops_gpu = DeviceBuffer(people * _CROP_BYTES)
-        owned.callback(_free, self.crops_gpu)
-        self.vectors_gpu = DeviceBuffer(people * _VECTOR_BYTES)
-        owned.callback(_free, self.vectors_gpu)
-        self.scratch = DeviceBuffer(self.scratch_bytes)
-        owned.callback(_free, self.scratch)
-
-
-class _Batch:
-    """Execution context and CUDA graph for one batch size.
-
-    A graph is only valid for an unchanged execution context, so each batch size has its own; they
-    share the memory of activations.
-    """
-
-    def __init__(
-        self, people: int, profile: int, engine: trt.ICudaEngine, memory: _Memory, stream: Stream
-    ) -> None:
-        """Create the execution context for the engine's `profile`. Raises TensorRtError."""
-        self.graph: Graph | None = None
-        self.ran = False
-        """Whether it has run before."""
-        self._people, self._memory, self._stream = people, memory, stream
-        LOG.clear()
-        strategy = trt.ExecutionContextAllocationStrategy.USER_MANAGED
-        context: trt.IExecutionContext | None = engine.create_execution_context(strategy)
-        if context is None:
-            raise LOG.error(f"TensorRT creates no context for {people} people")
-        context.set_device_memory(memory.scratch.handle, memory.scratch_bytes)
-        ready = (
-            context.set_optimization_profile_async(profile, stream.handle),
-            context.set_input_shape(INPUT, (people, *_CROP)),
-            context.set_tensor_address(INPUT, memory.crops_gpu.handle),
-            context.set_tensor_address(OUTPUT, memory.vectors_gpu.handle),
-        )
-        if not all(ready):
-            raise LOG.error(f"TensorRT does not take {people} people")
-        self._context = context
-
-    def enqueue(self) -> None:
-        """Enqueue upload, network and download. Raises CudaError and TensorRtError."""
-        memory, stream = self._memory, self._stream
-        stream.upload(memory.crops, memory.crops_gpu, self._people * _CROP_BYTES)
-        LOG.clear()
-        if not self._context.execute_async_v3(stream.handle):
-            raise LOG.error(f"TensorRT does not run {self._people} people")
-        stream.download(memory.vectors_gpu, memory.vectors, self._people * _VECTOR_BYTES)
-
-    def close(self) -> None:
-        """Free the graph, then the context."""
-        if self.graph is not None:
-            _free(self.graph)
-        self.__dict__.pop("_context", None)
 
 
 def load_engine(plan: bytes | memoryview | mmap) -> trt.ICudaEngine:
@@ -288,7 +213,7 @@ def _check(engine: trt.ICudaEngine) -> list[tuple[int, int]]:
         for name in names
     }
     expected = {
-        INPUT: (trt.DataType.UINT8, (batch, *_CROP)),
+        INPUT: (trt.DataType.UINT8, (batch, *CROP)),
         OUTPUT: (trt.DataType.FLOAT, (batch, VECTOR_SIZE)),
     }
     if found != expected:
@@ -304,12 +229,3 @@ _open: weakref.WeakSet[TensorRtRuntime] = weakref.WeakSet()
 def _close_all() -> None:
     for runtime in list(_open):
         runtime.close_unless_in_use()
-
-
-def _free(owned: BlockingEvent | Stream | DeviceBuffer | PinnedBuffer | Graph) -> None:
-    try:
-        owned.close()
-    except CudaLostError:
-        pass  # All memory is freed with the process.
-    except CudaError as error:
-        logger.warning("GPU memory may leak: %s", error)

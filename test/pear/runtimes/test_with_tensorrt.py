@@ -27,6 +27,7 @@ from pear_ros.pear.runtimes.runtime import (
     RuntimeUnavailableError,
 )
 from pear_ros.pear.runtimes.shared_runtime import share_runtime
+from testing.fake_machine import MODULES
 from testing.fakes import FakeCuda, fake_tensorrt
 
 OUT_OF_MEMORY, CAPTURE_INVALIDATED = 2, 901
@@ -53,10 +54,10 @@ def fake(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeCuda]:
 def module(fake: FakeCuda, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     """with_tensorrt, with the fake in TensorRT's place."""
     monkeypatch.setitem(sys.modules, "tensorrt", fake_tensorrt)
-    for name in ("engine", "with_tensorrt"):
+    for name in MODULES:
         monkeypatch.delitem(sys.modules, f"pear_ros.pear.runtimes.{name}", raising=False)
     yield importlib.import_module("pear_ros.pear.runtimes.with_tensorrt")
-    for name in ("engine", "with_tensorrt"):
+    for name in MODULES:
         sys.modules.pop(f"pear_ros.pear.runtimes.{name}", None)
 
 
