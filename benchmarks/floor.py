@@ -8,9 +8,9 @@ camera of 1280 x 720 pixels (focal length 900), 1.2 m above it, which looks down
 picture is drawn, which would take too long for so many: the body's landmarks are projected with
 noise (1 % of the person's height in the image and 0.7 pixels; world landmarks 2 cm across and 5 cm
 along the line of sight), and the package's fit of one image makes the estimate
-(testing/floor_people.py). Landmarks outside of the image are not seen. The tilt of the floor that is
-given is wrong by 0, 1 or 2 degrees about a random horizontal axis; its standard deviation is said to
-be that, or 0.3 degrees.
+(testing/floor_people.py). Landmarks outside of the image are not seen. The tilt of the floor that
+is given is wrong by 0, 1 or 2 degrees about a random horizontal axis; its standard deviation is
+said to be that, or 0.3 degrees.
 
 Real: the calibrated multi-person demo of the Python package pose2sim as FOLDER/clip/multiperson.npz
 (default: $PEAR_ROS_DATA; see benchmarks/real_footage.py), every fourth image of its four views by
