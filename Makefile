@@ -3,7 +3,7 @@
 
 PYTHON ?= python3# 3.10 to 3.14
 ROS ?=# kilted or jazzy: which ROS 2 to install where none is sourced
-ARGS ?=# passed on to the demo, to pytest and to fuzz
+ARGS ?=# passed on to the demo, to pytest, to fuzz and to what runs on a GPU
 SET ?= testing/parity/set_a# folder of parity fixtures
 DTYPE ?= float32# or float64: the precision of make parity
 
@@ -13,7 +13,7 @@ SETUP = $(PYTHON) -m tools.setup_environment $(if $(ROS),--ros $(ROS))
 # With a sourced ROS 2, .venv is a workspace on top of it; with wheels it needs no environment.
 IN_VENV = $(if $(AMENT_PREFIX_PATH),. .venv/local_setup.sh &&) PATH="$(CURDIR)/.venv/bin:$$PATH"
 
-.PHONY: help setup demo test test-humble test-jazzy test-lyrical fuzz docs parity bench bench-gpu audit clean lock
+.PHONY: help setup demo test test-humble test-jazzy test-lyrical fuzz docs parity bench bench-gpu gpu-check audit clean lock
 
 help:
 	@echo 'make demo    run the node on a real video: overlay video, contact sheet, bag'
@@ -25,6 +25,7 @@ help:
 	@echo 'make parity  compare with outputs of the original PEAR at full size'
 	@echo 'make bench   measure speed and accuracy, without a GPU'
 	@echo 'make bench-gpu  measure PEAR on the NVIDIA GPU that torch sees'
+	@echo 'make gpu-check  try that GPU step by step, then measure: what to run first on a new one'
 	@echo 'make setup   the part that these have in common: everything needed, into .venv'
 	@echo 'make audit   known vulnerabilities and licences of the pinned packages'
 	@echo 'make clean   remove all that was made here'
@@ -76,7 +77,11 @@ bench:
 	$(foreach name,$(BENCHMARKS),$(IN_VENV) python -m benchmarks.$(name) &&) true
 
 bench-gpu:
-	$(PYTHON) -m benchmarks.gpu
+	$(PYTHON) -m benchmarks.gpu $(ARGS)
+
+# In the Python that has torch for CUDA. ARGS are those of benchmarks.gpu_check.
+gpu-check:
+	$(PYTHON) -m benchmarks.gpu_check $(ARGS)
 
 audit:
 	@$(SETUP)
@@ -90,8 +95,14 @@ clean:
 # suit the oldest Python suit all but 3.14, which takes NumPy and SciPy as Ubuntu 26.04 has them.
 LOCK = uv pip compile --quiet --upgrade --python-version 3.10 --python-platform linux \
 	--no-header --no-annotate
-HASH = uv pip compile --quiet --universal --no-deps --python-version 3.10
+HASH = uv pip compile --quiet --universal --no-deps --python-version
 LOCK_ROS = $(LOCK) requirements/ros.in - -c requirements/runtime.txt
+# For all Pythons at once, within the versions above; torch is installed by itself.
+LOCK_TOOLS = printf 'torch; python_version < "3"' | uv pip compile --quiet --upgrade --universal \
+	--python-version 3.10 --no-header --no-annotate --override - \
+	-c requirements/runtime.txt -c requirements/ros-kilted.txt -c requirements/ros-jazzy.txt
+HASHED = runtime ros-kilted ros-jazzy robot docs test ubuntu-22.04 ubuntu-24.04 ubuntu-26.04
+python_of = $(or $(if $(findstring 24.04,$(1)),3.12),$(if $(findstring 26.04,$(1)),3.14),3.10)
 lock:
 	$(LOCK) setup.py --extra fast -c requirements/robot.txt -o requirements/runtime.txt
 	echo ros-rclpy==9.1.2 | $(LOCK_ROS) -o requirements/ros-kilted.txt
@@ -100,6 +111,8 @@ lock:
 		requirements/runtime.txt requirements/ros-kilted.txt requirements/ros-jazzy.txt
 	grep -E '^(numpy|scipy)==' requirements/ubuntu-26.04.txt | \
 		sed 's/$$/ ; python_version >= "3.14"/' >> requirements/runtime.txt
-	echo setuptools==79.0.1 | $(HASH) -o pylock.setuptools.toml -
-	$(foreach name,runtime ros-kilted ros-jazzy robot,$(HASH) -o pylock.$(name).toml requirements/$(name).txt &&) true
+	$(LOCK_TOOLS) requirements/docs.in -o requirements/docs.txt
+	$(LOCK_TOOLS) requirements/test.in -c requirements/docs.txt -o requirements/test.txt
+	echo setuptools==79.0.1 | $(HASH) 3.10 -o pylock.setuptools.toml -
+	$(foreach name,$(HASHED),$(HASH) $(call python_of,$(name)) -o pylock.$(subst .,,$(name)).toml requirements/$(name).txt &&) true
 	$(PYTHON) -m tools.hashes --write pylock.*.toml && rm pylock.*.toml

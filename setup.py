@@ -41,6 +41,7 @@ setup(
     ],
     extras_require={
         "pear": ["numba", "onnx", "onnx-ir", "onnxruntime", "onnxscript", "safetensors", "torch"],
+        "calibration": ["huggingface-hub", "nvidia-modelopt"],
         "fast": ["numba"],
         "docs": ["furo", "myst-parser", "sphinx"],
         "openvino": ["openvino"],
@@ -62,6 +63,7 @@ setup(
         "console_scripts": [
             "hri_bridge = pear_ros.ros.programs:hri_bridge",
             "pear = pear_ros.cli:main",
+            "people_bridge = pear_ros.ros.programs:people_bridge",
             "pear_node = pear_ros.ros.programs:pear_node",
             "video_source = pear_ros.ros.programs:video_source",
         ],

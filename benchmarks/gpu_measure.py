@@ -75,8 +75,11 @@ class Bench:
         self._aims: list[tuple[str, float, float]] = []
         self._image = np.random.default_rng(0).integers(0, 256, (1080, 1920, 3), np.uint8)
 
-    def measure(self) -> None:
-        """Run all measurements, the most important first; a failure does not end the others."""
+    def measure(self, done: Callable[[], None]) -> None:
+        """Run all measurements, the most important first, and call `done` after each.
+
+        A failure does not end the others.
+        """
         measurements: dict[str, Callable[[], None]] = {
             "network in fp16": lambda: self._run_network("fp16"),
             "mesh": self._run_mesh,
@@ -100,6 +103,7 @@ class Bench:
             except Exception:
                 traceback.print_exc()
                 self.failed.append(name)
+            done()
 
     def tables(self) -> dict[str, Table]:
         """Return the tables by heading."""
@@ -107,7 +111,12 @@ class Bench:
             [name, f"{most:g}", f"{value:.2f}", "yes" if value <= most else "no"]
             for name, most, value in self._aims
         ]
-        return {"Aims": (["", "at most", "measured", "reached"], aims), **self._tables}
+        tables = {"Aims": (["", "at most", "measured", "reached"], aims), **self._tables}
+        lacking = [[name, "failed"] for name in self.failed]
+        lacking += [[name, "no time"] for name in self.left_out]
+        if lacking:
+            tables["Not measured"] = (["", "why"], lacking)
+        return tables
 
     def _row(self, heading: str, head: Sequence[str], row: Sequence[str]) -> None:
         _, rows = self._tables.setdefault(heading, (head, []))
@@ -300,9 +309,7 @@ class Bench:
         return f"{trt.__version__} builds an engine of {plan.nbytes / 1e6:.0f} MB and {outcome}"
 
     def _runtime(self, precision: str) -> Any:
-        if self._smoke:
-            return _OnCuda(self._network, precision, self._device, self._most)
-        return TorchRuntime(self._network, precision, self._device, self._most)
+        return torch_runtime(self._network, precision, self._device, self._most)
 
     def _pictures(self, people: int) -> Tensor:
         made = np.random.default_rng(people).random((people, 3, 256, 256), np.float32)
@@ -314,6 +321,12 @@ class Crops(_OnCuda):
 
     def _compute(self, geometry: Tensor) -> Tensor:
         return warp(self._pixels, geometry)[:, 0, 0, :1]
+
+
+def torch_runtime(network: PearNetwork, precision: str, device: torch.device, people: int) -> Any:
+    """Return torch's runtime on a GPU; for the CPU its code for a GPU, for FakeGpu."""
+    made = _OnCuda if device.type == "cpu" else TorchRuntime
+    return made(network, precision, device, people)
 
 
 def network(config: Mapping[str, Any]) -> PearNetwork:

@@ -32,18 +32,35 @@ def markdown_table(table: Table) -> str:
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
+def report_text(about: str, tables: Mapping[str, Table], gpu: str = "no GPU used") -> str:
+    """Return a report as Markdown: what it is about, the machine, the day, the tables."""
+    title, _, rest = about.strip().partition("\n")
+    day = datetime.now(timezone.utc).date().isoformat()
+    parts = [f"# {title}", rest.strip(), f"{machine(gpu)}; {day}.", tables_text(tables)]
+    return "\n\n".join(parts) + "\n"
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a file that is never incomplete, even if the process is killed."""
+    part = path.with_name(f"{path.name}.part")
+    part.write_text(text)
+    os.replace(part, path)
+
+
+def tables_text(tables: Mapping[str, Table]) -> str:
+    """Return tables as Markdown, each below its heading."""
+    return "\n\n".join(
+        f"## {heading}\n\n{markdown_table(table)}" for heading, table in tables.items()
+    )
+
+
 def write_report(
     name: str, about: str, tables: Mapping[str, Table], gpu: str = "no GPU used"
 ) -> Path:
     """Print the tables and write them to benchmarks/results/NAME.md."""
-    title, _, rest = about.strip().partition("\n")
-    day = datetime.now(timezone.utc).date().isoformat()
-    parts = [f"# {title}", rest.strip(), f"{machine(gpu)}; {day}."]
-    for heading, table in tables.items():
-        parts += [f"## {heading}", markdown_table(table)]
     RESULTS.mkdir(exist_ok=True)
     path = RESULTS / f"{name}.md"
-    path.write_text("\n\n".join(parts) + "\n")
-    print("\n\n".join(parts[3:]))
+    write_whole(path, report_text(about, tables, gpu))
+    print(tables_text(tables))
     print(f"\nwritten to {path}")
     return path

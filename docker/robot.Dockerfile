@@ -23,15 +23,17 @@ ENV PIP_BREAK_SYSTEM_PACKAGES=1 PIP_NO_CACHE_DIR=1
 WORKDIR /workspace
 COPY package.xml src/pear_ros/
 COPY pear_msgs/package.xml src/pear_msgs/
-COPY requirements/robot.txt /tmp/robot.txt
+COPY requirements/robot.txt requirements/hashes.txt /tmp/pins/requirements/
+COPY tools/hashes.py /tmp/pins/tools/
 # hadolint ignore=DL3008
 RUN apt-get update \
     && apt-get install --yes --no-install-recommends python3-pip \
     && rosdep update --rosdistro "$ROS_DISTRO" \
     && rosdep install --from-paths src --ignore-src --dependency-types exec --dependency-types build \
         --dependency-types buildtool --skip-keys rviz2 -y \
-    && python3 -m pip install --no-deps -r /tmp/robot.txt \
-    && rm -rf /var/lib/apt/lists/* /tmp/robot.txt
+    && python3 /tmp/pins/tools/hashes.py /tmp/pins/requirements/robot.txt > /tmp/pins/robot.txt \
+    && python3 -m pip install --no-deps --require-hashes -r /tmp/pins/robot.txt \
+    && rm -rf /var/lib/apt/lists/* /tmp/pins
 
 COPY . src/pear_ros
 RUN rm -rf src/pear_msgs \

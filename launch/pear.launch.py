@@ -15,6 +15,8 @@ from launch_ros.substitutions import FindPackageShare
 from pear_ros.core.parameters import DEFAULTS
 from pear_ros.ros.launch_arguments import LAUNCH_PARAMETERS, parameter_arguments
 
+_RESPAWN_SECONDS = 5.0
+
 
 def generate_launch_description() -> LaunchDescription:
     """The node, and RViz in the same namespace."""
@@ -59,6 +61,13 @@ def generate_launch_description() -> LaunchDescription:
             description="Minimum severity of the node's log; debug includes its statistics.",
         ),
         DeclareLaunchArgument(
+            "respawn",
+            default_value="false",
+            choices=["true", "false"],
+            description="Whether to start the node again, 5 s after it ended by itself, as after "
+            "a failure of the GPU.",
+        ),
+        DeclareLaunchArgument(
             "rviz",
             default_value="false",
             choices=["true", "false"],
@@ -98,6 +107,7 @@ def _pear(context: LaunchContext) -> list[Node]:
     """The node. An empty argument leaves its parameter to the parameter file."""
     values = {name: LaunchConfiguration(name).perform(context) for name in LAUNCH_PARAMETERS}
     inputs = {name: LaunchConfiguration(name).perform(context) for name in ("detections", "depth")}
+    respawn = LaunchConfiguration("respawn").perform(context)
     return [
         Node(
             package="pear_ros",
@@ -121,5 +131,8 @@ def _pear(context: LaunchContext) -> list[Node]:
             ],
             ros_arguments=["--log-level", LaunchConfiguration("log_level")],
             output="screen",
+            # With build_only it would be built for ever.
+            respawn=respawn == "true" and values["build_only"] != "true",
+            respawn_delay=_RESPAWN_SECONDS,
         )
     ]

@@ -29,7 +29,7 @@ from pear_ros.pear.runtimes.reference_crops import bundled_crops
 from testing.fakes import FakeCuda, fake_tensorrt
 
 WEIGHTS = "0123456789abcdef"
-MODULES = ("engine", "with_tensorrt")
+MODULES = ("engine", "with_tensorrt", "engine_layers")
 
 
 class FakeGraphs:
@@ -51,9 +51,14 @@ class FakeGraphs:
 
     def graph(self, precision: str, progress: Progress | None = None) -> Graph:
         """Return the graph in `precision`, as Weights.graph does."""
-        if not self.path(precision).exists():
+        existing = self.existing(precision)
+        if existing is None:
             raise GraphError(f"there is no {precision} graph: `pear export-graph` makes one")
-        return read_graph(self.path(precision))
+        return existing
+
+    def existing(self, precision: str) -> Graph | None:
+        """Return the graph in `precision` if it is there, as Weights.existing does."""
+        return read_graph(self.path(precision)) if self.path(precision).exists() else None
 
 
 def fake_reference() -> Array:
@@ -69,7 +74,7 @@ def fake_machine(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Fake
     monkeypatch.setitem(sys.modules, "tensorrt", fake_tensorrt)
     monkeypatch.setenv("PEAR_ROS_CACHE", str(folder / "cache"))
     unload_modules(monkeypatch)
-    engine, _ = (importlib.import_module(f"pear_ros.pear.runtimes.{name}") for name in MODULES)
+    engine, *_ = (importlib.import_module(f"pear_ros.pear.runtimes.{name}") for name in MODULES)
 
     def build_plan(graph: Path, settings: Any, progress: Any) -> Any:
         assert settings.workspace >= 256 << 20

@@ -31,7 +31,7 @@ class FakeGpu(TorchDispatchMode):
         self.default = self.current = FakeStream()
         self.recording: FakeGraph | None = None
         self.graphs: list[FakeGraph] = []
-        self.waits = 0
+        self.waits = self.blocking_waits = 0
         """Number of times that the host has waited for a stream."""
         self.copies = 0
         """Number of copies between host and GPU."""
@@ -43,6 +43,7 @@ class FakeGpu(TorchDispatchMode):
             "current_stream": lambda device=None: self.current,
             "graph": self._graph,
             "graph_pool_handle": object,
+            "Event": lambda blocking=False: FakeEvent(self, blocking),
             "CUDAGraph": lambda: FakeGraph(self),
             "is_available": lambda: True,
             "mem_get_info": lambda device=None: (3 << 30, 8 << 30),
@@ -135,6 +136,22 @@ class FakeStream:
         assert self._gpu is not None and self._gpu.recording is None
         self._gpu.waits += 1
         self.finish()
+
+
+class FakeEvent:
+    """A moment in a stream's work."""
+
+    def __init__(self, gpu: FakeGpu, blocking: bool) -> None:
+        self._gpu, self._blocking = gpu, blocking
+        self._stream: FakeStream | None = None
+
+    def record(self, stream: FakeStream) -> None:
+        self._stream = stream
+
+    def synchronize(self) -> None:
+        assert self._stream is not None, "nothing is waited for"
+        self._gpu.blocking_waits += self._blocking
+        self._stream.synchronize()
 
 
 class FakeGraph:

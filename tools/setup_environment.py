@@ -54,7 +54,8 @@ def main() -> None:
             install_on_top(ros, "docs", "what makes the documentation's site")
         if arguments.test:
             build_test_messages(ros)
-            install_on_top(ros, "test", "test tools and PyTorch (about 1 minute)")
+            install_on_top(ros, "test", "test tools (about 1 minute)")
+            install_torch(ros)
         download_assets()
 
 
@@ -94,10 +95,8 @@ def install_packages(ros: str) -> None:
         files = [REQUIREMENTS / "runtime.txt", REQUIREMENTS / f"ros-{ros}.txt"]
     with step("packages", f"{says} (about 1 minute)", *files, HASHES) as due:
         if due:
-            setuptools = "setuptools==79.0.1"  # newer ones can no longer serve colcon
-            pins = STATE / "pins.txt"
-            pins.write_text(hashed(files, [setuptools]))
-            pip_install("--no-deps", "--no-compile", "--require-hashes", "-r", pins)
+            # Newer versions of setuptools can no longer serve colcon.
+            pip_install_hashed(files, "setuptools==79.0.1")
             if ros != SOURCED:
                 patch_cmake_files()
 
@@ -117,7 +116,7 @@ def build_test_messages(ros: str) -> None:
     """Build message packages that tests need and that do not exist as wheels."""
     if ros == SOURCED:
         return
-    packages = [TEST_INTERFACES / name for name in ("hri_msgs", "vision_msgs")]
+    packages = [TEST_INTERFACES / name for name in ("hri_msgs", "people_msgs", "vision_msgs")]
     inputs = [REQUIREMENTS / f"ros-{ros}.txt"]
     with step("test_messages", "messages for tests (about 1 minute)", *packages, *inputs) as due:
         if due:
@@ -155,15 +154,26 @@ def install_pear_ros() -> None:
 
 
 def install_on_top(ros: str, name: str, says: str) -> None:
-    """Install the packages of requirements/<name>.txt without changing pinned packages."""
-    pins = [] if ros == SOURCED else [REQUIREMENTS / "runtime.txt", REQUIREMENTS / f"ros-{ros}.txt"]
-    install_within(pins, name, says)
+    """Install requirements/<name>.txt; beside a sourced ROS 2 <name>.in, as its packages allow."""
+    if ros == SOURCED:
+        install_within([], REQUIREMENTS / f"{name}.in", says)
+        return
+    locked = REQUIREMENTS / f"{name}.txt"
+    with step(name, says, locked, HASHES) as due:
+        if due:
+            pip_install_hashed([locked])
 
 
-def install_within(pins: Sequence[Path], name: str, says: str) -> None:
-    """Install the packages of requirements/<name>.txt and their dependencies, as `pins` allow."""
-    file = REQUIREMENTS / f"{name}.txt"
-    with step(name, says, file) as due:
+def install_torch(ros: str) -> None:
+    """Install PyTorch without changing pinned packages."""
+    locked = ("runtime", f"ros-{ros}", "test")
+    pins = [] if ros == SOURCED else [REQUIREMENTS / f"{name}.txt" for name in locked]
+    install_within(pins, REQUIREMENTS / "torch.txt", "PyTorch (about 1 minute)")
+
+
+def install_within(pins: Sequence[Path], file: Path, says: str) -> None:
+    """Install the packages of a requirements file and their dependencies, as `pins` allow."""
+    with step(file.stem, says, file) as due:
         if due:
             pip_install("-r", file, *options("-c", pins))
 
@@ -248,6 +258,13 @@ def patch_cmake_files() -> None:
 def options(name: str, files: Sequence[Path]) -> list[str | Path]:
     """Return pip's option `name` once for each file."""
     return [word for file in files for word in (name, file)]
+
+
+def pip_install_hashed(files: Sequence[Path], *more: str) -> None:
+    """Install the pins of requirements files, and `more` pins, as files with the known hashes."""
+    pins = STATE / "pins.txt"
+    pins.write_text(hashed(files, more))
+    pip_install("--no-deps", "--no-compile", "--require-hashes", "-r", pins)
 
 
 def pip_install(*arguments: str | Path) -> None:

@@ -15,6 +15,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from tools.hashes import HASHES
 from tools.setup_environment import (
     REQUIREMENTS,
     THIS_PYTHON,
@@ -26,9 +27,8 @@ from tools.setup_environment import (
     download_assets,
     install_within,
     make_venv,
-    options,
     patch_cmake_files,
-    pip_install,
+    pip_install_hashed,
 )
 from tools.setup_steps import ROOT, fail, one_at_a_time, step
 from tools.ubuntu_python import PYTHONS
@@ -50,7 +50,9 @@ def main() -> None:
         install_packages(ros, versions)
         build_messages(ros)
         build_test_messages(ros)
-        install_within(versions, "ubuntu-test", "further test dependencies")
+        install_within(
+            versions, REQUIREMENTS / "ubuntu-test.txt", "further test dependencies, without hashes"
+        )
         build_with_colcon(ros, [ROOT])  # each time: it takes seconds, and copies the sources
         download_assets()
 
@@ -59,10 +61,10 @@ def install_packages(ros: str, versions: Sequence[Path]) -> None:
     """Install ROS 2, then `versions` in place of those that its wheels require."""
     ros_file = REQUIREMENTS / f"ros-{ros}.txt"
     says = f"ROS 2 {ros.capitalize()} and {versions[0].stem} (about 1 minute)"
-    with step("packages", says, ros_file, *versions) as due:
+    with step("packages", says, ros_file, *versions, HASHES) as due:
         if due:
-            pip_install("--no-deps", "--no-compile", "-r", ros_file)
-            pip_install("--no-deps", "--no-compile", *options("-r", versions))
+            pip_install_hashed([ros_file])
+            pip_install_hashed(versions)
             patch_cmake_files()
 
 

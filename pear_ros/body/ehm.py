@@ -15,7 +15,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from pear_ros.body.ehm_head import FlameHead, PosedSkull, Skull, regressed_points
+from pear_ros.body.ehm_head import FlameHead, HeadPoints, PosedSkull, Skull, regressed_points
 from pear_ros.body.ehm_parameters import EhmParameters
 from pear_ros.body.flame import FlameModel
 from pear_ros.body.kinematics import (
@@ -70,10 +70,14 @@ class EhmBody:
         regressor = smplx.joint_regressor.toarray().astype(np.float64)
         eyes = regressor[_EYES].mean(axis=0, keepdims=True)
         of_head = regressor[:, head]
+        # Few joints are regressed from the head, from few of its vertices.
         regressing = np.flatnonzero(of_head.any(axis=0))
-        self._regressing = asarray(regressing)
-        self._head_regressor = asarray(of_head[:, regressing].T)
-        self._regressing_head = FlameHead(flame, np.flatnonzero(flame.swapped)[regressing], asarray)
+        regressed = np.flatnonzero(of_head.any(axis=1))
+        of_head = of_head[regressed][:, regressing]
+        rows = np.flatnonzero(flame.swapped)[regressing]
+        self._head_points = HeadPoints(flame, rows, of_head, asarray)
+        self._head_share = asarray(of_head.sum(axis=1, keepdims=True))
+        self._regressed = asarray(np.eye(len(regressor))[:, regressed])
         regressor[:, head] = 0.0
         points = np.concatenate([regressor, eyes])
         self._points = regressed_points(points, smplx.v_template, smplx.directions, asarray)
@@ -105,9 +109,7 @@ class EhmBody:
     def rest_joints(self, people: EhmParameters) -> Tensor:
         """Compute the joints (B, 55, 3) of the T-pose, metres."""
         skull = self._skull(people, rotation_matrices(_turning(people)))
-        points = self._points(_coefficients(people))
-        head = self._regressing_head(people, skull) + _shift(points, skull)
-        return self._rest_joints(points, head)
+        return self._rest_joints(people, skull, self._points(_coefficients(people)))
 
     def vertices(self, people: EhmParameters) -> Tensor:
         """Compute the vertices (B, V, 3) of the mesh, metres, in SMPL-X's order."""
@@ -115,8 +117,8 @@ class EhmBody:
         rotations, turned = _all_rotations(people)
         skull = self._skull(people, turned)
         points = self._points(_coefficients(people))
-        head = self._head(people, skull) + _shift(points, skull)
-        rest = self._rest_joints(points, take(head, self._regressing, 2))
+        head = self._head(people, skull) + _shift(points, skull)[..., None]
+        rest = self._rest_joints(people, skull, points)
         transforms = self._tree.transforms(rotations, rest, people.transl)
         feature = self._feature(rotations)
         # Expressions last, as they move few vertices.
@@ -127,9 +129,10 @@ class EhmBody:
         ]
         return vertex_list(take(xp.concat(parts, axis=2), self._place, 2))
 
-    def _rest_joints(self, points: Tensor, head: Tensor) -> Tensor:
+    def _rest_joints(self, people: EhmParameters, skull: PosedSkull, points: Tensor) -> Tensor:
         """Return the T-pose joints (B, 55, 3): share of the body plus that of the head."""
-        return points[:, :-1] + (head @ self._head_regressor).swapaxes(1, 2)
+        shift = self._head_share * _shift(points, skull)[:, None]
+        return points[:, :-1] + self._regressed @ (self._head_points(people, skull) + shift)
 
     # Computed on first use: joints alone do not need them.
 
@@ -192,5 +195,5 @@ def _all_rotations(people: EhmParameters) -> tuple[Tensor, Tensor]:
 
 
 def _shift(points: Tensor, skull: PosedSkull) -> Tensor:
-    """Return the shift (B, 3, 1) from FLAME's frame to SMPL-X's that keeps the eyes' middle."""
-    return (points[:, -1] - skull.between_eyes)[..., None]
+    """Return the shift (B, 3) from FLAME's frame to SMPL-X's that keeps the eyes' middle."""
+    return points[:, -1] - skull.between_eyes

@@ -69,9 +69,7 @@ class FlameHead:
 
     def __init__(self, flame: FlameModel, rows: npt.NDArray[np.integer], asarray: AsArray) -> None:
         """Take the n vertices `rows` of `flame`."""
-        correctives = flame.posedirs[rows][:, :, 9 * (_FLAME_BENDING.start - 1) :]
-        directions = np.concatenate([flame.shapedirs[rows], correctives], axis=2)
-        self._skin = make_skin(directions, flame.weights[rows], asarray)
+        self._skin = make_skin(_head_directions(flame, rows), flame.weights[rows], asarray)
         self._template = asarray(flame.v_template[rows].T[None])
         self._eyelids = Directions(flame.eyelids[:, rows].transpose(1, 2, 0), asarray)
 
@@ -79,6 +77,49 @@ class FlameHead:
         """Compute the vertices (B, 3, n), metres, in FLAME's frame, scaled."""
         posed = self._skin(skull.coefficients, self._template, skull.transforms)
         return (posed + self._eyelids(people.eyelids)) * people.head_scale[..., None]
+
+
+class HeadPoints:
+    """Points regressed from vertices of FLAME, posed as in EHM-s, without the vertices.
+
+    A point is sum_v r_v sum_k w_vk (R_k t_v + o_k) = sum_k R_k s_k + o_k m_k, with the regressor r,
+    skinning weights w, the transforms [R_k | o_k] of FLAME's joints, and its share of each joint
+    s_k = sum_v r_v w_vk t_v, as linear in the coefficients as the vertices t_v; m_k = sum r_v w_vk.
+    """
+
+    def __init__(
+        self,
+        flame: FlameModel,
+        rows: npt.NDArray[np.integer],
+        regressor: npt.NDArray[Any],
+        asarray: AsArray,
+    ) -> None:
+        """Take the vertices `rows` (n,) of `flame` and `regressor` (P, n) of the points."""
+        self._count = len(regressor)
+        weights = flame.weights[rows].astype(np.float64)  # (n, 5)
+        shares = (regressor[:, None] * weights.T).reshape(-1, len(rows))  # (P * 5, n)
+        template = np.append(flame.v_template[rows], np.ones((len(rows), 1)), axis=1)
+        directions = _head_directions(flame, rows).astype(np.float64)
+        directions = np.append(directions, np.zeros_like(directions[:, :1]), axis=1)
+        moved = shares @ directions.reshape(len(rows), -1)
+        # (P * 5, 4): s_k and m_k.
+        self._shares = RestPoints(shares @ template, moved.reshape(len(shares), 4, -1), asarray)
+        lids = flame.eyelids[:, rows].transpose(1, 2, 0).astype(np.float64)
+        lids = (regressor @ lids.reshape(len(rows), -1)).reshape(len(regressor), 3, 2)
+        self._eyelids = RestPoints(np.zeros((len(regressor), 3)), lids, asarray)
+
+    def __call__(self, people: EhmParameters, skull: PosedSkull) -> Tensor:
+        """Compute the points (B, P, 3), metres, in FLAME's frame, scaled."""
+        count, joints = skull.transforms.shape[:2]
+        shares = self._shares(skull.coefficients).reshape(count, self._count, 4 * joints)
+        posed = shares @ skull.transforms.swapaxes(2, 3).reshape(count, 4 * joints, 3)
+        return (posed + self._eyelids(people.eyelids)) * people.head_scale[:, None]
+
+
+def _head_directions(flame: FlameModel, rows: npt.NDArray[np.integer]) -> npt.NDArray[Any]:
+    """Return the directions (n, 3, 377) of vertices: shape, expression, pose of jaw and eyes."""
+    correctives = flame.posedirs[rows][:, :, 9 * (_FLAME_BENDING.start - 1) :]
+    return np.concatenate([flame.shapedirs[rows], correctives], axis=2)
 
 
 def regressed_points(

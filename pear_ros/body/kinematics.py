@@ -7,11 +7,16 @@ Works on NumPy arrays and on torch tensors of any precision and device, and retu
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 from array_api_compat import array_namespace
+
+from pear_ros.core.log import get_logger
+
+logger = get_logger(__name__)
 
 Array = npt.NDArray[np.float32]
 
@@ -76,18 +81,36 @@ def as_matrices(pose: Tensor) -> Tensor:
 
 
 def rotation_vectors(matrices: Array) -> Array:
-    """Return axis-angle vectors (..., 3), radians, of rotation matrices (..., 3, 3).
+    """Return axis-angle vectors (..., 3) of rotation matrices (..., 3, 3), radians; NumPy only.
 
-    The inverse of `rotation_matrices` for angles below about 3.1 radians; beyond, rounding destroys
-    the axis. SciPy's Rotation is exact everywhere and some ten times slower. NumPy only.
+    Angles are from 0 to pi. By the unit quaternion q: 4 q q' is linear in the matrix, and each of
+    its rows a multiple of q; the one with the largest diagonal entry suffers no cancellation
+    (Shepperd, 1978). Exact to rounding for all angles, pi included.
     """
-    opposite = matrices - matrices.swapaxes(-1, -2)
-    axis = np.stack([opposite[..., 2, 1], opposite[..., 0, 2], opposite[..., 1, 0]], axis=-1) / 2
-    sine = np.sqrt(np.einsum("...i,...i->...", axis, axis))
-    cosine = (np.einsum("...ii->...", matrices) - 1.0) / 2.0
-    ratio = np.where(sine > 1e-4, np.arctan2(sine, cosine) / np.maximum(sine, 1e-12), 1.0)
-    vectors: Array = (axis * ratio[..., None]).astype(np.float32)
-    return vectors
+    products = matrices.reshape(-1, 9) @ _TO_QUATERNIONS + _EYE4  # (N, 16): 4 q q'
+    rows = products.reshape(-1, 4, 4)
+    quaternions = rows[np.arange(len(rows)), products[:, ::5].argmax(axis=1)]  # (N, 4), w first
+    axes, w = quaternions[:, 1:], quaternions[:, 0]
+    length = np.sqrt((axes * axes).sum(axis=1) + _TINY)
+    ratio = np.copysign(2.0 * np.arctan2(length, np.abs(w)) / length, w)
+    vectors: Array = (axes * ratio[:, None]).astype(np.float32)
+    return vectors.reshape(matrices.shape[:-1])
+
+
+def _to_quaternions() -> Array:
+    """Return the matrix (9, 16) from rotation matrices, row by row, to 4 q q' minus identity."""
+    xx, xy, xz, yx, yy, yz, zx, zy, zz = np.eye(9, dtype=np.float32)
+    rows = [
+        [xx + yy + zz, zy - yz, xz - zx, yx - xy],
+        [zy - yz, xx - yy - zz, xy + yx, xz + zx],
+        [xz - zx, xy + yx, yy - xx - zz, yz + zy],
+        [yx - xy, xz + zx, yz + zy, zz - xx - yy],
+    ]
+    return np.array(rows).reshape(16, 9).T.copy()
+
+
+_TO_QUATERNIONS = _to_quaternions()
+_EYE4 = np.eye(4, dtype=np.float32).reshape(16)
 
 
 def float32_array(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
@@ -120,6 +143,7 @@ class JointTree:
             self._ancestors.append(asarray(ancestors))
             ancestors = ancestors[ancestors]
         self._identity = asarray(np.eye(3, dtype=np.float32)[None])
+        self._compiled_posed = _compiled_posed() if asarray is float32_array else None
 
     def orientations(self, rotations: Tensor) -> Tensor:
         """Return orientations (..., J, 3, 3) in the root's frame from those relative to parents."""
@@ -142,6 +166,10 @@ class JointTree:
 
     def posed(self, rotations: Tensor, rest_joints: Tensor) -> Tensor:
         """Return the positions (..., J, 3) of joints from relative rotations and T-pose joints."""
+        if self._compiled_posed is not None and rotations.ndim == 4:
+            turned = np.ascontiguousarray(rotations, np.float32)
+            rest = np.ascontiguousarray(rest_joints, np.float32)
+            return self._compiled_posed(turned, rest, self.parents)
         return self.positions(self.orientations(rotations), self.bones(rest_joints))
 
     def transforms(self, rotations: Tensor, rest_joints: Tensor, transl: Tensor) -> Tensor:
@@ -155,3 +183,17 @@ class JointTree:
         position = self.positions(orientation, self.bones(rest_joints))
         offset = position - (orientation @ rest_joints[..., None])[..., 0] + transl[:, None]
         return xp.concat([orientation, offset[..., None]], axis=3)
+
+
+@cache
+def _compiled_posed() -> Callable[[Array, Array, npt.NDArray[np.int64]], Array] | None:
+    """Return the compiled `JointTree.posed`; None, with the reason in the log, if it is missing.
+
+    The first call on a machine compiles it, which takes seconds.
+    """
+    try:
+        from pear_ros.body.compiled_kinematics import posed
+    except Exception as error:  # Numba is missing or broken, or can keep nothing anywhere.
+        logger.info("Joints of bodies are slower without their compiled form: %s", error)
+        return None
+    return posed

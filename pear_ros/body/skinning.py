@@ -65,7 +65,7 @@ def packed_skin() -> type[PackedSkin] | None:
     """
     try:
         from pear_ros.body.packed_skin import PackedSkin
-    except (ImportError, RuntimeError) as error:  # Numba is missing, or can keep nothing anywhere.
+    except Exception as error:  # Numba is missing or broken, or can keep nothing anywhere.
         logger.info("Meshes of large bodies are slower without the compiled skinning: %s", error)
         return None
     return PackedSkin

@@ -4,10 +4,12 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import logging
 import math
 import sys
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,8 @@ from tqdm import tqdm
 
 from pear_ros.core.configuration import RuntimeChoice
 from pear_ros.core.log import package_logger
+from pear_ros.io.downloads import build_peaks_file
+from pear_ros.io.tegrastats import Sample, watched
 from pear_ros.pear.body import load_body
 from pear_ros.pear.files import default_model_folder, find_model_files
 from pear_ros.pear.runtimes.build_progress import BuildProgress
@@ -24,14 +28,14 @@ from pear_ros.pear.runtimes.runtime import RuntimeUnavailableError
 from pear_ros.pear.weights import Weights
 
 
-def build_engine(folder: Path | None, pear_body: str, precision: str) -> int:
+def build_engine(folder: Path | None, pear_body: str, precision: str, max_people: int) -> int:
     """Build the engine of the files below `folder`, unless cached, and print its accuracy.
 
-    `folder`: by default the default model folder; `pear_body` and `precision`: see
+    `folder`: by default the default model folder; `pear_body`, `precision` and `max_people`: see
     pear_ros.core.parameters. Return the exit code: 0 when there is an engine, otherwise 1, with the
     reason on standard error.
     """
-    choice = RuntimeChoice("tensorrt", strict=True, precision=precision)
+    choice = RuntimeChoice("tensorrt", strict=True, precision=precision, max_people=max_people)
     try:
         with _log_printed():
             _build((folder or default_model_folder()).expanduser().absolute(), pear_body, choice)
@@ -46,11 +50,30 @@ def _build(folder: Path, pear_body: str, choice: RuntimeChoice) -> None:
     files = find_model_files(folder)
     files.require()
     body = load_body(files, pear_body)
-    with _progress() as progress:
-        runtime = tensorrt_runtime(Weights(files), body, choice, progress)
+    with _progress() as progress, watched() as peaks:
+
+        def building(state: BuildProgress) -> None:
+            peaks.start()  # Not for an engine that is cached.
+            progress(state)
+
+        try:
+            runtime = tensorrt_runtime(Weights(files), body, choice, building, insist=True)
+        finally:
+            _keep(peaks.stop())
     runtime.close()
     print(f"Ready: {runtime.info}, {runtime.info.verdict}")
     print(f"Engines are in {EngineCache().folder}")
+
+
+def _keep(peaks: Sample) -> None:
+    """Print the peaks of a build on a Jetson and keep them for `pear doctor --jetson`."""
+    if not peaks.known:
+        return
+    print(f"Peaks of the build by tegrastats: {peaks}")
+    with contextlib.suppress(OSError):  # It is printed.
+        path = build_peaks_file()
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(asdict(peaks)))
 
 
 def _fail(reason: str) -> int:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pear_ros.core.configuration import EstimatorChoice, EstimatorError
+from pear_ros.core.estimator import DeviceLostError
 from pear_ros.core.parameters import Parameters
 from pear_ros.evaluation import coco_regressor
 from pear_ros.evaluation.calibrations import read_calibration
@@ -32,6 +33,8 @@ from pear_ros.io.video import FrameSource
 
 CALIBRATIONS = (".qca.txt", ".toml")
 """Suffixes of calibration files."""
+_FAILURES = (OSError, EstimatorError, LabelError, BaselineError, DeviceLostError)
+"""Errors, among them AssetError, whose texts are for the user."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +69,7 @@ def evaluate(task: Task) -> int:
         else:
             report = _evaluate_pictures(task, read_labels(task.labels, task.images))
         files = report.save(task.folder)
-    except (OSError, EstimatorError, LabelError, BaselineError) as error:  # among them AssetError
+    except _FAILURES as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     print(report.as_text())

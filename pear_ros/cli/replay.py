@@ -19,6 +19,7 @@ from pear_ros.bags.unfinished import ResumeError, clear
 from pear_ros.cli.replay_options import replay_parameters
 from pear_ros.cli.replay_table import replay_table
 from pear_ros.core.configuration import EstimatorError
+from pear_ros.core.estimator import DeviceLostError
 from pear_ros.core.quoting import printable
 from pear_ros.replay.events import Advanced, Begun, Event, Failed, Finished, Piece, Warned
 from pear_ros.replay.in_threads import replay_in_threads
@@ -101,6 +102,8 @@ def replay_all(
                 terminal.follow(tasks, job, events)
     except (BagError, OSError, EstimatorError, WorkersError) as error:
         terminal.failure(str(error))
+    except DeviceLostError as error:
+        terminal.failure(f"{error}. The same command resumes the replay")
     except KeyboardInterrupt:
         print("Stopped. The same command resumes the replay.")
         return _INTERRUPTED

@@ -15,7 +15,7 @@ from tqdm import tqdm
 from pear_ros.cli.results import ParameterTable, SideView
 from pear_ros.core.camera import Camera
 from pear_ros.core.configuration import EstimatorChoice, EstimatorError
-from pear_ros.core.estimator import Body
+from pear_ros.core.estimator import Body, DeviceLostError
 from pear_ros.core.parameters import Parameters
 from pear_ros.core.people import Array, Image, People, TrackingState
 from pear_ros.io.output_files import write_picture
@@ -50,7 +50,7 @@ def run(source: str, folder: Path, parameters: Parameters) -> int:
         detector = make_detector(min_score=parameters.min_detection_score)
         with closing(Pipeline(estimator, detector, parameters)) as pipeline:
             table, files = process(frames, pipeline, folder, parameters.field_of_view)
-    except (OSError, EstimatorError) as error:  # among them AssetError and VideoError
+    except (OSError, EstimatorError, DeviceLostError) as error:  # also AssetError, VideoError
         print(f"error: {error}", file=sys.stderr)
         return 1
     if table.person_count:

@@ -10,8 +10,15 @@ from pear_ros.core.parameters import Parameters
 
 STORAGES = ("mcap", "sqlite3")
 """Formats of bags that are written."""
-GRAPH_PRECISIONS = ("fp32", "fp16", "bf16")
-"""Precisions of exported graphs; int8 is made from fp32 on the machine that runs it."""
+FP16_FP32_ATTENTION = "fp16_fp32_attention"
+"""fp16, but the backbone's attention in fp32, for which TensorRT has no fused kernel."""
+FLOAT_PRECISIONS = ("fp32", "fp16", "bf16", FP16_FP32_ATTENTION)
+"""Precisions of graphs that are exported without calibration."""
+CALIBRATED_PRECISIONS = ("fp8", "int8_static")
+"""Precisions of graphs for TensorRT whose linear layers were calibrated for 8 bits when exported;
+int8, in which scales are dynamic, is made from fp32 by onnxruntime on the machine that runs it."""
+GRAPH_PRECISIONS = (*FLOAT_PRECISIONS, *CALIBRATED_PRECISIONS)
+"""Precisions of exported graphs."""
 
 
 @dataclass(frozen=True)
@@ -24,8 +31,17 @@ class RuntimeChoice:
     """Whether to fail if the named runtime is not available, instead of trying the others."""
     precision: str = Parameters.precision
     """One of PRECISIONS; auto: the fastest that is accurate enough."""
-    max_people: int = 8
+    max_people: int = Parameters.max_people
     """Greatest number of people in one batch; more are split into several batches."""
+    expected_people: int = Parameters.max_humans
+    """Greatest number of people expected at once: batches of up to so many are prepared."""
+    blocking_wait: bool = Parameters.blocking_wait
+    """Whether the CPU sleeps, instead of polling, while the GPU works."""
+
+    @property
+    def prepared_people(self) -> int:
+        """Largest batch that is prepared at the start; a larger one delays the image it is of."""
+        return min(self.max_people, self.expected_people)
 
 
 @dataclass(frozen=True)
@@ -51,7 +67,16 @@ class EstimatorChoice:
             parameters.estimator,
             Path(folder).expanduser() if folder else None,
             parameters.pear_body,
-            RuntimeChoice(parameters.runtime, parameters.strict_runtime, parameters.precision),
+            RuntimeChoice(
+                parameters.runtime,
+                parameters.strict_runtime,
+                parameters.precision,
+                parameters.max_people,
+                # It may be raised later, and one process may have another than the next: it is no
+                # bound of an engine, which takes minutes to build.
+                parameters.max_humans,
+                parameters.blocking_wait,
+            ),
             parameters.landmarks,
         )
 

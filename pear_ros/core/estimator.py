@@ -18,6 +18,13 @@ from pear_ros.core.camera import Camera
 from pear_ros.core.people import Array, Estimate, Image, Person
 
 
+class DeviceLostError(Exception):
+    """A device, such as the GPU, failed, and this process cannot use it again; a new one may.
+
+    The text has the reason and a remedy.
+    """
+
+
 @dataclass(frozen=True)
 class Detection:
     """A box in which a detector found a person, or proposes one."""
@@ -128,7 +135,8 @@ class Estimator(Protocol):
         """Return the person in each region, in the regions' order; None: there is no person.
 
         `image` (height, width, 3) uint8 BGR, taken by `camera` at `stamp`, seconds. The state of a
-        region that is no longer among `regions` may be dropped.
+        region that is no longer among `regions` may be dropped. Raises DeviceLostError where only a
+        new process can go on.
         """
         ...
 
@@ -144,7 +152,7 @@ class Estimator(Protocol):
         """Compute the vertices (N, V, 3) of people with these parameters, metres.
 
         In the frame of their transl, with Person.scale taken as 1: pear_ros.body.scaled_bodies
-        applies the scale.
+        applies the scale. Raises DeviceLostError where only a new process can go on.
         """
         ...
 

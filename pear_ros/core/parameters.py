@@ -16,13 +16,14 @@ ESTIMATORS = ("auto", "pear", "landmarks")
 LANDMARKS = ("auto", "full", "heavy")
 PEAR_BODIES = ("ehm-s", "smplx")
 RUNTIMES = ("auto", "tensorrt", "torch", "onnxruntime", "openvino")
-PRECISIONS = ("auto", "fp32", "fp16", "bf16", "int8")
+PRECISIONS = ("auto", "fp32", "fp16", "bf16", "int8", "fp8", "int8_static")
 DETECTORS = ("built_in", "blazepose", "topic", "full_frame")
 MESH_DETAILS = ("full", "medium", "low")
 FLOORS = ("off", "tf", "given", "depth")
 TRANSFORMS = ("off", "roots", "joints")
 IMAGE_TRANSPORTS = ("raw", "compressed")
 CALIBRATIONS = ("auto", "raw", "rectified")
+JPEG_DECODERS = ("cpu", "gpu")
 RELIABILITIES = ("auto", "reliable", "best_effort")
 
 _TYPE_NAMES = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}
@@ -166,9 +167,25 @@ class Parameters(Settings):
     precision: str = _parameter(
         "auto",
         "Number format of PEAR's network: 'fp16' and 'bf16' on GPUs, 'int8' with onnxruntime, "
-        "'fp32' everywhere; 'auto' for the fastest that is accurate enough, as measured at the "
-        "start or when an engine is built.",
+        "'fp32' everywhere; 'fp8' and 'int8_static' with TensorRT, of graphs that pear "
+        "export-graph calibrated; 'auto' for the fastest that is accurate enough, as measured at "
+        "the start or when an engine is built.",
         choices=PRECISIONS,
+    )
+    max_people: int = _parameter(
+        8,
+        "Maximum number of people in one batch of PEAR's network; more take several batches. A "
+        "lower one takes less memory. A TensorRT engine is built for it: another value builds "
+        "another engine. max_humans bounds who is tracked, and how many are prepared for at the "
+        "start.",
+        low=1,
+        high=8,
+    )
+    blocking_wait: bool = _parameter(
+        False,
+        "Let the CPU sleep while the GPU runs PEAR. Polling, as CUDA does by default, keeps one "
+        "core busy; waking up takes longer. Not yet measured.",
+        affects_results=False,
     )
     detector: str = _parameter(
         "built_in",
@@ -345,6 +362,14 @@ class Parameters(Settings):
         "sensor_msgs/CompressedImage on the image topic with /compressed appended. pear.launch.py "
         "always sets it from its own argument.",
         choices=IMAGE_TRANSPORTS,
+        affects_results=False,
+    )
+    jpeg_decoder: str = _parameter(
+        "cpu",
+        "Decoder of compressed colour images in JPEG: 'cpu' for OpenCV, 'gpu' for an NVIDIA GPU by "
+        "the package nvImageCodec, which frees the CPU of decoding; if it is not available, OpenCV "
+        "decodes, with a warning. Pixels may differ by rounding.",
+        choices=JPEG_DECODERS,
         affects_results=False,
     )
     image_reliability: str = _parameter(

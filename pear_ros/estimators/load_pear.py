@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from pear_ros.core.configuration import EstimatorChoice
 from pear_ros.estimators.pear import PearEstimator
 from pear_ros.pear.body import load_body
@@ -24,9 +26,12 @@ def load_pear(files: ModelFiles, choice: EstimatorChoice, count: int) -> list[Pe
     """
     files.require()
     body = load_body(files, choice.pear_body)
-    chosen = choose_runtime(Weights(files), body, choice.runtime)
-    runtimes = share_runtime(chosen.runtime, count, choice.runtime.max_people)
-    meshes = make_meshes(body, count)
+    one = choice.runtime
+    # All images may share a batch.
+    all_images = replace(one, expected_people=count * one.expected_people)
+    chosen = choose_runtime(Weights(files), body, all_images)
+    runtimes = share_runtime(chosen.runtime, count, all_images.prepared_people)
+    meshes = make_meshes(body, count, one.prepared_people, one.blocking_wait)
     return [
         PearEstimator(runtime, chosen.reason, body, mesh)
         for runtime, mesh in zip(runtimes, meshes, strict=True)

@@ -10,11 +10,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from scipy.spatial.transform import Rotation
 
 from pear_ros.body.ehm import EhmBody
 from pear_ros.body.ehm_parameters import EhmParameters
-from pear_ros.body.kinematics import Tensor
+from pear_ros.body.kinematics import Tensor, rotation_vectors
 from pear_ros.core.camera import Camera
 from pear_ros.core.estimator import Region
 from pear_ros.core.people import (
@@ -32,7 +31,7 @@ from pear_ros.pear.body import PearBody
 from pear_ros.pear.crop import Squares, squares
 from pear_ros.pear.mesh import MeshStep
 from pear_ros.pear.person_detector import DetectedPerson, RegionPersonDetector
-from pear_ros.pear.placement import place_people
+from pear_ros.pear.placement import compiled_fit, place_people
 from pear_ros.pear.prediction import Prediction
 from pear_ros.pear.runtimes.runtime import Runtime
 
@@ -59,6 +58,7 @@ class PearEstimator:
         self._runtime = runtime
         self._mesh = mesh
         self._detect = RegionPersonDetector()
+        compiled_fit()  # Compiles now, not during the first image.
 
     @property
     def diagnostics(self) -> Mapping[str, str]:
@@ -134,12 +134,13 @@ class PearEstimator:
         keypoints = camera.project(joints)
         rotations = parameters.pose
         rotations[:, 0] = rotation @ rotations[:, 0]
+        # Parallel or zero axes make no rotation: then z = x cross y is short.
+        z = rotations[..., 2]
         with np.errstate(invalid="ignore"):
-            proper = (np.linalg.det(rotations) > 0.5).all(axis=1)
+            proper = ((z * z).sum(axis=2) > 0.5).all(axis=1)
         usable &= np.isfinite(transl).all(axis=1) & proper
         rotations[~usable] = np.eye(3)
-        vectors3 = Rotation.from_matrix(rotations.reshape(-1, 3, 3)).as_rotvec()
-        pose = vectors3.reshape(-1, NUM_JOINTS, 3).astype(np.float32)
+        pose = rotation_vectors(rotations)
         placed = unstack(SmplxParams(pose, seen.betas, seen.expression, transl))
         heads = unstack(_heads(seen))
         return [

@@ -5,8 +5,8 @@ Labelled hips and shoulders are higher than the joints; nose, eyes and ears lie 
 SMPL's regressors of COCO's keypoints (Loper et al., SIGGRAPH Asia 2015; Bogo et al., ECCV 2016) do,
 each keypoint is placed on the body, here by an offset from one joint along its axes, in proportion
 to the body's size. The offsets are those of BlazePose's landmarks of the same name
-(pear_ros.fitting.landmark_places). They come from renders and from photographs of faces, not from
-labels. Any body in SMPL-X's layout has keypoints by them.
+(pear_ros.fitting.landmark_places). They come from renders and, for faces, shoulders and hips, from
+photographs, not from labels. Any body in SMPL-X's layout has keypoints by them.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from pear_ros.fitting.skeleton import NUM_BODY_JOINTS, Skeleton
 
 ABOUT = (
     "COCO's keypoints of a body: the places on it of BlazePose's landmarks of the same names, in "
-    "proportion to its size; from renders and faces, not from labels"
+    "proportion to its size; from renders and photographs, not from labels"
 )
 """What a report says of the keypoints."""
 

@@ -51,7 +51,7 @@ _MAX_STEPS = 4
 """More steps change the result by less than the error of the landmarks."""
 _MIN_RELATIVE_DECREASE = 0.15
 """The solver stops after a step that decreases the cost by a smaller share."""
-_ROBUST_SCALE = 3.0
+_ROBUST_SCALE = 6.0
 """c of the loss, standard deviations: a residual far above it has hardly any weight."""
 
 
@@ -63,7 +63,7 @@ def compiled_solve() -> Callable[..., float] | None:
     """
     try:
         from pear_ros.fitting.compiled_solver import solve
-    except (ImportError, RuntimeError) as error:  # Numba is missing, or can keep nothing anywhere.
+    except Exception as error:  # Numba is missing or broken, or can keep nothing anywhere.
         logger.info("Bodies are fitted more slowly without the compiled solver: %s", error)
         return None
     compiled: Callable[..., float] = solve

@@ -140,6 +140,11 @@ def cache_directory() -> Path:
     return Path.home() / ".cache" / "pear_ros"
 
 
+def build_peaks_file() -> Path:
+    """Return the file of the peaks of the last build of an engine on a Jetson (JSON)."""
+    return cache_directory() / "build_peaks.json"
+
+
 def landmark_model(name: str) -> Path:
     """Return the TFLite file of a landmark model, a key of LANDMARK_MODELS or OPTIONAL_MODELS.
 

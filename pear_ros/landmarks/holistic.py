@@ -26,7 +26,14 @@ from pear_ros.landmarks.detected_pose import (
 )
 from pear_ros.landmarks.face import FaceModel
 from pear_ros.landmarks.hands import HandModel
-from pear_ros.landmarks.pose import MIN_SCORE, PoseModel, roi_from_box, visible_box
+from pear_ros.landmarks.neighbours import without_neighbours
+from pear_ros.landmarks.pose import (
+    MIN_SCORE,
+    PoseModel,
+    person_box,
+    roi_from_box,
+    visible_box,
+)
 from pear_ros.landmarks.roi import Roi
 from pear_ros.landmarks.topology import Pose
 from pear_ros.landmarks.types import FaceLandmarks, HandLandmarks, PersonLandmarks, PoseLandmarks
@@ -156,12 +163,15 @@ class HolisticLandmarks:
         Those of `people` who are None are passed over; those with an index in `doubtful` get the
         more accurate model, if there is one.
         """
-        bodies = [
-            None
-            if start is None
-            else self._pool.submit(self._pose, image, start, index in doubtful)
-            for index, start in enumerate(people)
-        ]
+        known = [_known_pose(start) for start in people]
+        bodies = []
+        for index, start in enumerate(people):
+            others = [pose for n, pose in enumerate(known) if pose and n != index]
+            bodies.append(
+                None
+                if start is None
+                else self._pool.submit(self._pose, image, start, others, index in doubtful)
+            )
         return [
             None if start is None or body is None else self._submit_parts(image, body, start)
             for start, body in zip(people, bodies, strict=True)
@@ -209,7 +219,10 @@ class HolisticLandmarks:
         finally:
             self._idle.put(models)
 
-    def _pose(self, image: Image, person: PersonStart, doubtful: bool) -> _Body | None:
+    def _pose(
+        self, image: Image, person: PersonStart, others: Sequence[PoseLandmarks], doubtful: bool
+    ) -> _Body | None:
+        image = without_neighbours(image, _box(person), _known_pose(person), others)
         with self._models() as models:
             model = models.accurate_pose if doubtful else models.pose
             refine = model if model is not models.pose else None
@@ -247,6 +260,19 @@ class HolisticLandmarks:
     ) -> FaceLandmarks | None:
         with self._models() as models:
             return models.face(image, pose, previous)
+
+
+def _known_pose(start: PersonStart | None) -> PoseLandmarks | None:
+    """Return the body's landmarks in the image before; None: unknown."""
+    known = start.landmarks if isinstance(start, DetectedPerson) else start
+    return known.pose if isinstance(known, PersonLandmarks) else None
+
+
+def _box(start: PersonStart) -> Array:
+    """Return the box (4,) of a person, pixels."""
+    if isinstance(start, Roi):
+        return person_box(start)
+    return visible_box(start.pose) if isinstance(start, PersonLandmarks) else start.box
 
 
 def _carried_along(before: PoseLandmarks, now: PoseLandmarks, part: _Part, side: str = "") -> _Part:

@@ -18,34 +18,49 @@ from torch import Tensor
 from pear_ros.body.ehm_parameters import EhmParameters
 from pear_ros.body.flame import NUM_EXPRESSION, NUM_SHAPE
 from pear_ros.body.kinematics import float32_array
+from pear_ros.core.estimator import DeviceLostError
 from pear_ros.core.people import Array
 from pear_ros.pear.body import PearBody, body_vertices
+from pear_ros.pear.torch_errors import is_lost, lost_text
 from pear_ros.pear.torch_graphs import TorchGraphs, device_name
 
 
 class CudaMesh:
     """Meshes on an NVIDIA GPU: a pear_ros.pear.mesh.MeshStep."""
 
-    def __init__(self, body: PearBody, device: torch.device, max_people: int) -> None:
+    def __init__(
+        self, body: PearBody, device: torch.device, max_people: int, blocking_wait: bool = False
+    ) -> None:
         """Record CUDA graphs for 1 to `max_people` people, the largest batch.
 
-        `body`: of `body_on`, on `device`; several objects may share it.
+        `body`: of `body_on`, on `device`; several objects may share it. `blocking_wait`: see
+        TorchGraphs.
 
         Raises torch's RuntimeError where the GPU fails, for example for lack of memory.
         """
         self.device = device_name(device)
         """The GPU's name."""
+        self._device = device
         self._layout = ParameterRows(body)
         rows = torch.zeros((max_people, self._layout.width), device=device)
         self._graphs: TorchGraphs | None = TorchGraphs(
-            lambda rows: body_vertices(body, self._layout.unpack(rows)), rows
+            lambda rows: body_vertices(body, self._layout.unpack(rows)), rows, blocking_wait
         )
         self._graphs.record(max_people)
 
     def __call__(self, people: EhmParameters) -> Array:
-        """Return (B, V, 3) vertices in metres of B people, whose parameters are NumPy arrays."""
+        """Return (B, V, 3) vertices in metres of B people, whose parameters are NumPy arrays.
+
+        Raises torch's RuntimeError where the GPU fails, DeviceLostError where it is lost.
+        """
         assert self._graphs is not None, "closed"
-        return self._graphs.run(self._layout.pack(people))
+        rows = self._layout.pack(people)
+        try:
+            return self._graphs.run(rows)
+        except RuntimeError as error:
+            if is_lost(self._device):
+                raise DeviceLostError(lost_text(error)) from error
+            raise
 
     def close(self) -> None:
         """Free the GPU's memory; may be called twice."""

@@ -14,6 +14,7 @@ Folded, that is computed once here instead of for each image. Each is exact in r
 - blue, green, red instead of red, green, blue: mean, deviation and kernel are reversed
 - the patches' convolution: its kernel is as large as its stride, so it is a matrix product
 - the position embedding: the constant sum of a patch's own and the (absent) class token's
+- D^-1/2 of the attention: in weight and bias of the query
 """
 
 # mypy: disable-error-code="no-any-return"
@@ -25,6 +26,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from pear_ros.core.configuration import FP16_FP32_ATTENTION
 from pear_ros.pear.backbone import MARGIN, PATCH, PATCH_PADDING, TOKENS, Backbone, Block
 from pear_ros.pear.crop import INPUT_SIZE
 from pear_ros.pear.deployed_decoder import DeployedDecoder
@@ -32,9 +34,11 @@ from pear_ros.pear.deployed_layers import (
     Attention,
     Mlp,
     attention,
+    attention_in_fp32,
     frozen,
     frozen_linear,
     frozen_norm,
+    fused_attention,
     in_own_precision,
 )
 from pear_ros.pear.network import PearNetwork
@@ -50,15 +54,16 @@ class DeployedNetwork(nn.Module):
     """PEAR's network: crops of people -> their parameters.
 
     The backbone, and the keys and values that the decoder makes of its tokens, are computed in a
-    precision of choice; all else in fp32: the pixels' normalisation, the decoder's query and the
-    read-outs, the backbone's residual stream and its norms. With a half-precision residual stream
-    the numbers' error (RMS against fp32, synthetic weights) was 1.3 times as large at 12 blocks and
-    1.5 to 1.7 times at 32, for fp16 as for bf16. Weights that have that precision already are
-    shared with the given network, not copied.
+    precision of choice; in fp16, the decoder's other layers as well, whose weights are most of what
+    it reads from memory. All else is in fp32: the pixels' normalisation, the residual streams and
+    their norms, the read-outs. With a half-precision residual stream the numbers' error (RMS
+    against fp32, synthetic weights) was 1.3 times as large at 12 blocks and 1.5 to 1.7 times at 32,
+    for fp16 as for bf16. Weights that have their precision already are shared with the given
+    network, not copied, unless something is folded into them.
     """
 
     def __init__(self, network: PearNetwork, precision: str, explicit_attention: bool) -> None:
-        """`network` in fp32; `precision` of the backbone: one of PRECISIONS.
+        """`network` in fp32; `precision` of the backbone: of PRECISIONS, or FP16_FP32_ATTENTION.
 
         `explicit_attention`: matrix products and a softmax, in the order that TensorRT fuses,
         instead of torch's fused attention.
@@ -66,11 +71,17 @@ class DeployedNetwork(nn.Module):
         super().__init__()
         self.fingerprint = network.fingerprint
         self.precision = precision
+        attend = attention if explicit_attention else fused_attention
+        if precision == FP16_FP32_ATTENTION:
+            # 2 % of the operations. Fused attention in fp16 is wrong in some versions of TensorRT.
+            precision, attend = "fp16", attention_in_fp32
         dtype = PRECISIONS[precision]
-        attend = attention if explicit_attention else F.scaled_dot_product_attention
         self.pixels = _Patches(network.backbone)
         self.body = _Backbone(network.backbone, dtype, attend)
-        self.decoder = DeployedDecoder(network.head, dtype)
+        # A decoder in bf16 would use up half of the error that a runtime may have.
+        self.decoder = DeployedDecoder(
+            network.head, dtype, torch.float16 if precision == "fp16" else torch.float32
+        )
         self.requires_grad_(False).eval()
 
     def forward(self, crops: Tensor) -> Tensor:
@@ -79,16 +90,20 @@ class DeployedNetwork(nn.Module):
         `crops` (B, 256, 256, 3) uint8: blue, green and red.
         """
         # TensorRT can do nothing to bytes but convert them.
-        return self._infer(crops.float())
+        return self.from_pixels(crops.float())
 
     def from_pictures(self, images: Tensor) -> Tensor:
         """Return (B, VECTOR_SIZE) float32 parameters, see pear_ros.pear.prediction.
 
         `images` (B, 3, 256, 256) float32: red, green and blue from 0 to 1.
         """
-        return self._infer(255.0 * images.permute(0, 2, 3, 1).flip(-1))
+        return self.from_pixels(255.0 * images.permute(0, 2, 3, 1).flip(-1))
 
-    def _infer(self, pixels: Tensor) -> Tensor:
+    def from_pixels(self, pixels: Tensor) -> Tensor:
+        """Return (B, VECTOR_SIZE) float32 parameters, see pear_ros.pear.prediction.
+
+        `pixels` (B, 256, 256, 3) float32: blue, green and red from 0 to 255.
+        """
         patches = self.pixels(pixels)  # (B, 256, 256, 3) -> (B, N, 768)
         tokens = self.body(patches)  # (B, N, C)
         return self.decoder(tokens)  # (B, P)
@@ -150,7 +165,8 @@ class _Block(nn.Module):
         super().__init__()
         self.attend, self.heads = attend, block.attn.heads
         self.norm1 = frozen_norm(block.norm1)
-        self.qkv = frozen_linear(block.attn.qkv.weight, block.attn.qkv.bias, dtype)
+        # Folded: D^-1/2 of the attention.
+        self.qkv = frozen_linear(*_scaled_query(block.attn.qkv, block.attn.heads), dtype)
         self.proj = frozen_linear(block.attn.proj.weight, block.attn.proj.bias, dtype)
         self.norm2 = frozen_norm(block.norm2)
         self.mlp = Mlp(block.mlp.fc1, block.mlp.fc2, dtype)
@@ -162,3 +178,11 @@ class _Block(nn.Module):
         attended = self.attend(q, k, v).transpose(1, 2).flatten(2)  # (B, N, C)
         x = x + self.proj(attended)
         return x + self.mlp(self.norm2(x))
+
+
+def _scaled_query(qkv: nn.Linear, heads: int) -> tuple[Tensor, Tensor]:
+    """Return weight (3 C, C) and bias (3 C,) of Q, K and V, in float64, those of Q times D^-1/2."""
+    channels = qkv.in_features
+    scale = torch.ones(3 * channels, dtype=torch.float64)
+    scale[:channels] = (channels // heads) ** -0.5
+    return qkv.weight * scale[:, None], qkv.bias * scale

@@ -13,6 +13,9 @@ Folded, that is computed once here instead of for each image. Each is exact in r
 - the first query: nothing of the image has reached it yet, so it is a constant
 - keys and values of all layers: they are of the same tokens, so they are one product
 - all read-outs: they are of the same token, so they are one product; its bias has the mean person
+- D^-1/2 of the attention, a power of two: in the weights of the query
+
+The token itself, to which all layers add, its norms and the read-outs are always in fp32.
 """
 
 # mypy: disable-error-code="no-any-return"
@@ -50,18 +53,20 @@ from pear_ros.pear.deployed_layers import (
 class DeployedDecoder(nn.Module):
     """Transformer decoder with a single query token, and the read-outs of that token."""
 
-    def __init__(self, head: Head, dtype: torch.dtype) -> None:
+    def __init__(self, head: Head, dtype: torch.dtype, weights: torch.dtype) -> None:
+        """`dtype` of keys and values; `weights`: that of all other layers but the read-outs."""
         super().__init__()
         layers = [*head.transformer.transformer["layers"].children()]
         cross_attentions: list[Any] = [[*layer.children()][1] for layer in layers]
         # Folded: keys and values of all layers as one product, (L * 2 * H * D, C).
-        weights = [branch.fn.to_kv.weight for branch in cross_attentions]
-        self.to_kv = frozen_linear(torch.cat(weights), None, dtype)
+        of_kv = [branch.fn.to_kv.weight for branch in cross_attentions]
+        self.to_kv = frozen_linear(torch.cat(of_kv), None, dtype)
         # Folded: the token and its query in the first layer, before it has attended to the image.
         token, query = _first_query(head.transformer)
-        self.token, self.query = frozen(token), frozen(query)  # (1, 1, E), (1, H, 1, D)
+        self.token = frozen(token)  # (1, 1, E)
+        self.query = frozen(query, weights)  # (1, H, 1, D)
         self.layers = nn.ModuleList(
-            _DecoderLayer(layer, is_first=n == 0) for n, layer in enumerate(layers)
+            _DecoderLayer(layer, weights, is_first=n == 0) for n, layer in enumerate(layers)
         )
         self.read_out = _read_out(head)
 
@@ -70,7 +75,8 @@ class DeployedDecoder(nn.Module):
         shape = (-1, TOKENS, 2 * DECODER_LAYERS, DECODER_HEADS, DECODER_HEAD_WIDTH)
         kv = in_own_precision(self.to_kv, tokens).reshape(shape).permute(2, 0, 3, 1, 4)
         # (2 L, B, H, N, D): K and V of each layer in turn, made contiguous for all at once.
-        keys_values = kv.to(torch.float32, memory_format=torch.contiguous_format).unbind()
+        order = torch.contiguous_format
+        keys_values = kv.to(self.query.dtype, copy=True, memory_format=order).unbind()
         x: Tensor = self.token
         q: Tensor = self.query
         for n, layer in enumerate(self.layers.children()):
@@ -87,7 +93,7 @@ class _DecoderLayer(nn.Module):
     Of the first layer only what follows its query, which is a constant.
     """
 
-    def __init__(self, layer: nn.Module, is_first: bool) -> None:
+    def __init__(self, layer: nn.Module, dtype: torch.dtype, is_first: bool) -> None:
         super().__init__()
         branches: list[Any] = [*layer.children()]
         self_attention, cross_attention, mlp = branches
@@ -96,19 +102,23 @@ class _DecoderLayer(nn.Module):
             # Folded: a single token attends to itself alone, its softmax is 1: W_o W_v x + b_o.
             out = self_attention.fn.to_out[0]
             value = self_attention.fn.to_qkv.weight[2 * DECODER_INNER :]
-            self.self_attention = frozen_linear(out.weight.double() @ value.double(), out.bias)
+            self.self_attention = frozen_linear(
+                out.weight.double() @ value.double(), out.bias, dtype
+            )
             self.norm2 = frozen_norm(cross_attention.norm)
-            self.to_q = frozen_linear(cross_attention.fn.to_q.weight, None)
+            # Folded: D^-1/2 of the attention.
+            query = cross_attention.fn.to_q.weight
+            self.to_q = frozen_linear(query * DECODER_HEAD_WIDTH**-0.5, None, dtype)
         out = cross_attention.fn.to_out[0]
-        self.to_out = frozen_linear(out.weight, out.bias)
+        self.to_out = frozen_linear(out.weight, out.bias, dtype)
         self.norm3 = frozen_norm(mlp.norm)
         fc1, *_, fc2 = mlp.fn.net
-        self.mlp = Mlp(fc1, fc2, torch.float32)
+        self.mlp = Mlp(fc1, fc2, dtype)
 
     def self_attend(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return x (B, 1, E) after self-attention, and Q (B, H, 1, D) for the cross-attention."""
-        x = x + self.self_attention(self.norm1(x))
-        return x, _split_heads(self.to_q(self.norm2(x)))
+        x = x + in_own_precision(self.self_attention, self.norm1(x))
+        return x, _split_heads(in_own_precision(self.to_q, self.norm2(x)))
 
     def cross_attend(self, x: Tensor, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         """Return x (B, 1, E) after cross-attention and MLP.
@@ -116,7 +126,7 @@ class _DecoderLayer(nn.Module):
         q: (B, H, 1, D); k, v: (B, H, N, D), of the backbone's tokens.
         """
         attended = attention(q, k, v)  # (B, H, 1, D)
-        x = x + self.to_out(attended.transpose(1, 2).flatten(2))
+        x = x + in_own_precision(self.to_out, attended.transpose(1, 2).flatten(2))
         return x + self.mlp(self.norm3(x))
 
 
@@ -136,7 +146,8 @@ def _first_query(decoder: Decoder) -> tuple[Tensor, Tensor]:
     x = x + _in_float64(self_attention, x)
     fn: Any = cross_attention.fn
     norm: Any = cross_attention.norm
-    return x, _split_heads(_in_float64(fn.to_q, _in_float64(norm, x)))
+    query = DECODER_HEAD_WIDTH**-0.5 * _in_float64(fn.to_q, _in_float64(norm, x))
+    return x, _split_heads(query)
 
 
 def _in_float64(module: nn.Module, x: Tensor) -> Tensor:

@@ -17,14 +17,23 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 Attention: TypeAlias = Callable[[Tensor, Tensor, Tensor], Tensor]
-"""softmax(Q K^T / sqrt(D)) V of Q, K and V (B, H, N, D)."""
+"""softmax(Q K^T) V of Q, K and V (B, H, N, D); Q is scaled by D^-1/2 already."""
 
 
 def attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-    """Return softmax(Q K^T / sqrt(D)) V of Q, K and V (..., N, D), step by step."""
-    scaled = q * q.shape[-1] ** -0.5
-    weights = torch.softmax(scaled @ k.transpose(-2, -1), dim=-1)  # (..., N, N)
+    """Return softmax(Q K^T) V of Q, K and V (..., N, D), step by step."""
+    weights = torch.softmax(q @ k.transpose(-2, -1), dim=-1)  # (..., N, N)
     return weights @ v
+
+
+def attention_in_fp32(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    """Return softmax(Q K^T) V of Q, K and V (..., N, D) in their precision, computed in fp32."""
+    return attention(q.float(), k.float(), v.float()).to(q.dtype)
+
+
+def fused_attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    """Return softmax(Q K^T) V of Q, K and V (B, H, N, D) by torch's fused attention."""
+    return F.scaled_dot_product_attention(q, k, v, scale=1.0)
 
 
 class Mlp(nn.Module):

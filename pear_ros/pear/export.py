@@ -51,7 +51,7 @@ def export_graph(
 ) -> Graph:
     """Write `network`, fp32 on the CPU, to `folder` with its backbone in `precision`; return it.
 
-    `precision`: one of GRAPH_PRECISIONS; `progress` is called with stage, bytes done and bytes in
+    `precision`: one of FLOAT_PRECISIONS; `progress` is called with stage, bytes done and bytes in
     all. Files appear in `folder` only after `check_file` has passed; an earlier graph of the same
     name is replaced. 671 M parameters take a few minutes and 10 GB of memory.
 
@@ -65,7 +65,7 @@ def export_graph(
         sum(weight.nbytes for weight in part.parameters())
         for part in (network.backbone, network.head)
     )
-    with _scratch(folder, head + (body if precision == "fp32" else body // 2)) as scratch:
+    with scratch_folder(folder, head + (body if precision == "fp32" else body // 2)) as scratch:
         path = scratch / name
         report("computing the reference in fp32", 0, 0)
         expected = reference(network)
@@ -128,8 +128,11 @@ def _require_packages() -> None:
 
 
 @contextlib.contextmanager
-def _scratch(folder: Path, size: int) -> Iterator[Path]:
-    """Make a temporary folder in `folder`, so that files can be moved, after checking for space."""
+def scratch_folder(folder: Path, size: int) -> Iterator[Path]:
+    """Make a temporary folder in `folder`, so that files can be moved, after checking for space.
+
+    Raises GraphError where `size` bytes are not free, or writing in this context fails.
+    """
     try:
         free = shutil.disk_usage(folder).free
         if free < size:

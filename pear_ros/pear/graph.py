@@ -19,6 +19,7 @@ import numpy as np
 
 from pear_ros.core.configuration import GRAPH_PRECISIONS
 from pear_ros.core.people import Array
+from pear_ros.io.output_files import write_text
 from pear_ros.pear.prediction import LAYOUT, VECTOR_SIZE
 
 SCHEMA = 1
@@ -66,6 +67,12 @@ class Graph:
     def sha256(self) -> str:
         """SHA-256 of the whole graph, hexadecimal."""
         return hashlib.sha256("".join(self.hashes.values()).encode()).hexdigest()
+
+    @property
+    def nbytes(self) -> int:
+        """Size of the files, bytes; 0 for one that is gone."""
+        paths = (self.path.with_name(name) for name in self.hashes)
+        return sum(path.stat().st_size for path in paths if path.exists())
 
     def verify(self, progress: Progress | None = None) -> None:
         """Raise GraphError unless the files' hashes are those of the record. Reads all bytes."""
@@ -183,7 +190,7 @@ def write_record(
         "files": files,
         "reference": reference.tolist(),
     }
-    record_file(path).write_text(json.dumps(record))
+    write_text(record_file(path), json.dumps(record))
 
 
 def _sha256(path: Path, progress: Progress | None) -> str:

@@ -20,7 +20,8 @@ class MeshStep(Protocol):
     def __call__(self, people: EhmParameters) -> Array:
         """Return (B, V, 3) vertices in metres, in the frame of `people.transl`, in a new array.
 
-        `people`: NumPy arrays, the pose as axis-angle (B, 55, 3).
+        `people`: NumPy arrays, the pose as axis-angle (B, 55, 3). Raises DeviceLostError where a
+        GPU fails for good.
         """
         ...
 
@@ -44,29 +45,57 @@ class NumpyMesh:
         """Free nothing: all memory is that of the process."""
 
 
-def make_meshes(body: PearBody, count: int, max_people: int = 8) -> list[MeshStep]:
+def make_meshes(
+    body: PearBody, count: int, max_people: int, blocking_wait: bool = False
+) -> list[MeshStep]:
     """Return `count` of the fastest MeshStep for `body` on this machine, each for its own thread.
 
-    The choice is logged. `max_people`: largest batch on a GPU.
+    The choice is logged. `max_people`: largest batch on a GPU; `blocking_wait`: whether the CPU
+    sleeps, instead of polling, while the GPU works.
     """
-    meshes: list[MeshStep] = []
     try:
         import torch
 
-        device = torch.device("cuda")
-        if torch.cuda.is_available():
-            from pear_ros.pear.cuda_mesh import CudaMesh, body_on
+        on_gpu = torch.cuda.is_available()
+        meshes = _on_gpu(body, count, max_people, blocking_wait) if on_gpu else None
+    except ModuleNotFoundError:  # A robot needs no torch.
+        meshes = None
+    except Exception as error:  # Nor one that works: a broken library raises anything.
+        _logger.warning("Meshes are computed on the CPU, as torch is broken: %s", error)
+        meshes = None
+    if meshes:
+        return meshes
+    packed_skin()  # Compiles now, not during the first image.
+    return [NumpyMesh(body) for _ in range(count)]
 
-            shared = body_on(device, body)
-            for _ in range(count):
-                meshes.append(mesh := CudaMesh(shared, device, max_people))
-            _logger.info("Meshes are computed on %s by torch %s", mesh.device, torch.__version__)
-            return meshes
-    except ImportError:
-        pass
-    except RuntimeError as error:  # Such as too little memory.
+
+def _on_gpu(
+    body: PearBody, count: int, max_people: int, blocking_wait: bool
+) -> list[MeshStep] | None:
+    """`count` steps on torch's GPU; None where that fails, for example for lack of memory."""
+    from pear_ros.pear.torch_errors import release_memory
+
+    meshes: list[MeshStep] = []
+    try:
+        _append_on_gpu(meshes, body, count, max_people, blocking_wait)
+    except RuntimeError as error:
         _logger.warning("Meshes are computed on the CPU, as the GPU failed: %s", error)
         for made in meshes:
             made.close()
-    packed_skin()  # Compiles now, not during the first image.
-    return [NumpyMesh(body) for _ in range(count)]
+        release_memory(error)
+        return None
+    return meshes
+
+
+def _append_on_gpu(
+    meshes: list[MeshStep], body: PearBody, count: int, max_people: int, blocking_wait: bool
+) -> None:
+    import torch
+
+    from pear_ros.pear.cuda_mesh import CudaMesh, body_on
+
+    device = torch.device("cuda")
+    shared = body_on(device, body)
+    for _ in range(count):
+        meshes.append(mesh := CudaMesh(shared, device, max_people, blocking_wait))
+    _logger.info("Meshes are computed on %s by torch %s", mesh.device, torch.__version__)

@@ -15,15 +15,21 @@ forward; metres. All functions take B people at once.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import cache
+
 import numpy as np
 import numpy.typing as npt
 
 from pear_ros.body.kinematics import rotation_matrices
 from pear_ros.core.camera import Camera, IntrinsicsSource
+from pear_ros.core.log import get_logger
 from pear_ros.core.people import Array
 
 Doubles = npt.NDArray[np.float64]
 Floats = npt.NDArray[np.floating]
+
+logger = get_logger(__name__)
 
 _CROP = 256.0
 """Side of the network's input crop, pixels."""
@@ -42,6 +48,8 @@ _WEIGHT = np.ones(55)
 _WEIGHT[[15, 22, 23, 24]] = 2.0  # head, jaw and eyes
 _WEIGHT[25:] = 0.15  # fingers
 
+_TURN = [0, 1, 2]
+"""Entries of a rotation in a step of Gauss-Newton; those of a translation follow."""
 _TURN_LEVER = 0.1
 """Regularisation of the rotation away from the viewing ray, metres: it costs as much as if every
 joint were displaced by this length times the angle. Prevents rotations of little gain."""
@@ -105,19 +113,45 @@ def place_people(
         return upright, closed_form(crop_camera, squares, camera)
     middle = squares[:, None, :2] + squares[:, None, 2:] / 2.0
     pixels = np.concatenate([middle, image_points(joints, crop_camera, squares)], axis=1)
-    flat = camera.rays(pixels).astype(np.float64)
+    rays = np.ascontiguousarray(camera.rays(pixels), np.float64)
+    points = np.ascontiguousarray(joints, np.float64)
+    if fit := compiled_fit():
+        rotation: Doubles = np.empty((len(joints), 3, 3))
+        transl: Doubles = np.empty((len(joints), 3))
+        fit(points, rays, _WEIGHT, _FEWEST, _TURN_LEVER, _NEAREST, rotation, transl)
+    else:
+        rotation, transl = _fit(points, rays)
+    return rotation.astype(np.float32), transl.astype(np.float32)
+
+
+@cache
+def compiled_fit() -> Callable[..., None] | None:
+    """Return the compiled `_fit`; None, with the reason in the log, if it is not available.
+
+    The first call on a machine compiles it, which takes seconds.
+    """
+    try:
+        from pear_ros.pear.compiled_placement import fit
+    except Exception as error:  # Numba is missing or broken, or can keep nothing anywhere.
+        logger.info("Placement of people is slower without its compiled form: %s", error)
+        return None
+    return fit
+
+
+def _fit(joints: Doubles, flat: Doubles) -> tuple[Doubles, Doubles]:
+    """Return R (B, 3, 3) and t (B, 3) of `place_people` for joints (B, N, 3).
+
+    `flat` (B, 1 + N, 2): rays of the crop's centre and of the joints, x/z and y/z; NaN: none.
+    """
     looking = _rotations_to(flat[:, 0])
     weight, flat = _usable(flat[:, 1:], _WEIGHT)
     # In the frame of a camera that looks at the crop's centre, as the network's does.
     rays = np.concatenate([flat, np.ones((*flat.shape[:2], 1))], axis=2) @ looking
     rays = rays[..., :2] / rays[..., 2:]
-    joints = joints.astype(np.float64)
     pelvis = joints[:, 0]
     transl = _place(joints, rays, weight)
     turn, transl = _refine(joints - pelvis[:, None], pelvis + transl, rays, weight)
-    rotation = looking @ turn
-    transl = (looking @ transl[..., None])[..., 0] - pelvis
-    return rotation.astype(np.float32), transl.astype(np.float32)
+    return looking @ turn, (looking @ transl[..., None])[..., 0] - pelvis
 
 
 def _distance(crop_camera: Floats) -> Doubles:
@@ -136,10 +170,13 @@ def _usable(rays: Doubles, weights: Floats | float) -> tuple[Doubles, Doubles]:
 
 def _rotations_to(rays: Doubles) -> Doubles:
     """Shortest rotations (B, 3, 3) from the optical axis to rays (B, 2), x/z and y/z."""
-    x, y = rays.T
-    slope = np.hypot(x, y)
-    share = np.arctan(slope) / np.maximum(slope, 1e-12)
-    rotations: Doubles = rotation_matrices(np.stack([-y * share, x * share, 0.0 * x], axis=1))
+    z = 1.0 / np.sqrt(1.0 + (rays * rays).sum(axis=1))
+    xy = rays * z[:, None]
+    rotations = np.empty((len(rays), 3, 3))
+    rotations[:, :2, :2] = np.eye(2) - xy[:, :, None] * (xy / (1.0 + z)[:, None])[:, None]
+    rotations[:, :2, 2] = xy
+    rotations[:, 2, :2] = -xy
+    rotations[:, 2, 2] = z
     return rotations
 
 
@@ -150,13 +187,24 @@ def _place(points: Floats, rays: Doubles, weight: Doubles) -> Doubles:
     x + t_x = u (z + t_z) and y + t_y = v (z + t_z). Solved twice: the second time each equation is
     divided by its depth, so that the residual is that in the image.
     """
-    rows = np.zeros((*rays.shape, 3))
-    rows[..., 0, 0] = rows[..., 1, 1] = 1.0
-    rows[..., 2] = -rays
     target = rays * points[..., 2:] - points[..., :2]
-    transl = _solve(rows, target, weight)
+    transl = _translation(rays, target, weight)
     depth = np.maximum(points[..., 2] + transl[:, None, 2], _NEAREST)
-    return _solve(rows, target, weight / depth**2)
+    return _translation(rays, target, weight / depth**2)
+
+
+def _translation(rays: Doubles, target: Doubles, weight: Doubles) -> Doubles:
+    """Weighted least squares t (B, 3) of (t_x, t_y) - rays t_z = target, both (B, N, 2).
+
+    A linear regression: t_z is the slope, t_x and t_y make the means fit. NaN without a solution.
+    """
+    total = weight.sum(axis=1, keepdims=True)
+    share = (weight / np.where(total > 0.0, total, np.nan))[:, None]  # (B, 1, N)
+    ray, mean = share @ rays, share @ target  # (B, 1, 2)
+    off = rays - ray
+    spread = (share @ (off * off)).sum(axis=2)  # (B, 1)
+    z = (share @ (off * (mean - target))).sum(axis=2) / np.where(spread > 0.0, spread, np.nan)
+    return np.concatenate([mean[:, 0] + ray[:, 0] * z, z], axis=1)
 
 
 def _refine(
@@ -165,47 +213,31 @@ def _refine(
     """Refined rotations (B, 3, 3) about the pelvis and positions (B, 3) of the pelvis.
 
     One Gauss-Newton step on the reprojection error; a second changes next to nothing. `offsets`
-    (B, N, 3) from the pelvis; `pelvis` (B, 3): its initial positions.
+    (B, N, 3) from the pelvis; `pelvis` (B, 3): its initial positions. Normal equations
+    (J' W J + D) s = J' W r, with the residuals r and Tikhonov's damping D of the rotation.
     """
+    people, points, _ = offsets.shape
     x, y, z = np.moveaxis(offsets, 2, 0)
     depth = np.maximum(z + pelvis[:, None, 2], _NEAREST)
     flat = (offsets[..., :2] + pelvis[:, None, :2]) / depth[..., None]
     u, v = np.moveaxis(flat, 2, 0)
-    none, one = np.zeros_like(u), np.ones_like(u)
-    # Jacobian (B, N, 2, 6) of u and v: a small rotation a moves an offset r by a x r.
-    rows = np.stack(
-        [
-            np.stack([-u * y, z + u * x, -y, one, none, -u], axis=2),
-            np.stack([-z - v * y, v * x, x, none, one, -v], axis=2),
-        ],
-        axis=2,
-    )
-    rows /= depth[..., None, None]
-    per_unknown = np.zeros(6)
-    per_unknown[:3] = _TURN_LEVER**2
-    damping = per_unknown * (weight.sum(axis=1) / pelvis[:, 2] ** 2)[:, None]
-    step = _solve(rows, rays - flat, weight, damping)
-    turn: Doubles = rotation_matrices(step[:, :3])
-    return turn, pelvis + step[:, 3:]
-
-
-def _solve(
-    rows: Doubles, target: Doubles, weight: Doubles, damping: Doubles | float = 0.0
-) -> Doubles:
-    """Weighted least squares x (B, K) of A = rows (B, N, 2, K) and b = target (B, N, 2).
-
-    Normal equations (A^T W A + diag(damping)) x = A^T W b; `damping` (B, K): Tikhonov's.
-    NaN where there is no solution.
-    """
-    people, points, _, unknowns = rows.shape
-    flat = rows.reshape(people, 2 * points, unknowns)
-    weighted = flat.swapaxes(1, 2) * np.repeat(weight, 2, axis=1)[:, None]
-    normal = weighted @ flat
-    np.einsum("bkk->bk", normal)[:] += damping
-    right = weighted @ target.reshape(people, 2 * points, 1)
+    # Jacobian of u and v: a small rotation a moves an offset r by a x r. Last column: residuals.
+    rows = np.zeros((people, 7, 2, points))
+    of_u, of_v = rows[:, :, 0], rows[:, :, 1]
+    of_u[:, 0], of_u[:, 1], of_u[:, 2], of_u[:, 3], of_u[:, 5] = -u * y, z + u * x, -y, 1.0, -u
+    of_v[:, 0], of_v[:, 1], of_v[:, 2], of_v[:, 4], of_v[:, 5] = -z - v * y, v * x, x, 1.0, -v
+    rows[:, :6] /= depth[:, None, None]
+    rows[:, 6] = np.moveaxis(rays - flat, 1, 2)
+    weighted = (rows * weight[:, None, None]).reshape(people, 7, 2 * points)
+    products = weighted @ rows.reshape(people, 7, 2 * points).swapaxes(1, 2)  # (B, 7, 7)
+    normal, right = products[:, :6, :6], products[:, :6, 6:]
+    damping = _TURN_LEVER**2 * weight.sum(axis=1) / pelvis[:, 2] ** 2
+    normal[:, _TURN, _TURN] += damping[:, None]
     # A person without a solution must not raise for all.
     normal[~np.isfinite(normal).all(axis=(1, 2))] = 0.0
     unsolvable = ~(np.linalg.det(normal) > 0.0)
-    normal[unsolvable] = np.eye(unknowns)
+    normal[unsolvable] = np.eye(6)
     right[unsolvable] = np.nan
-    return np.asarray(np.linalg.solve(normal, right)[..., 0], np.float64)
+    step = np.linalg.solve(normal, right)[..., 0]
+    turn: Doubles = rotation_matrices(step[:, :3])
+    return turn, pelvis + step[:, 3:]

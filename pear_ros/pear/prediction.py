@@ -37,6 +37,11 @@ the others are fields of Prediction."""
 VECTOR_SIZE = sum(LAYOUT.values())
 """Numbers of the output vector of one person."""
 
+_PARTS = {
+    name: slice(end - size, end)
+    for (name, size), end in zip(LAYOUT.items(), accumulate(LAYOUT.values()), strict=True)
+}
+
 
 @dataclass(frozen=True)
 class Prediction:
@@ -86,11 +91,7 @@ class Prediction:
         people, size = vectors.shape
         if size != VECTOR_SIZE:
             raise ValueError(f"the network's vector has {VECTOR_SIZE} numbers, not {size}")
-        ends = list(accumulate(LAYOUT.values()))
-        parts = {
-            name: vectors[:, end - count : end]
-            for (name, count), end in zip(LAYOUT.items(), ends, strict=True)
-        }
+        parts = {name: vectors[:, place] for name, place in _PARTS.items()}
         rotations = matrices_from_6d(parts.pop("rotations").reshape(people, _ROTATIONS, 6))
         left, right = 1 + _BODY_JOINTS, 1 + _BODY_JOINTS + _HAND_JOINTS
         return cls(
@@ -104,7 +105,8 @@ class Prediction:
     def parameters(self) -> EhmParameters:
         """Return the body's parameters, with translation 0; only for NumPy arrays."""
         people = len(self.betas)
-        rest = np.broadcast_to(np.eye(3, dtype=np.float32), (people, _JAW_AND_EYES, 3, 3))
+        rest = np.empty((people, _JAW_AND_EYES, 3, 3), np.float32)
+        rest[:] = np.eye(3)
         hands = (self.left_hand_pose, self.right_hand_pose)
         parts = (self.global_orient, self.body_pose, rest, *hands)
         return EhmParameters(

@@ -17,13 +17,19 @@ def matrices_from_6d(values: Tensor) -> Tensor:
     that are no rotation.
     """
     xp = namespace(values)
-    first, second = values[..., :3], values[..., 3:]
+    # Coordinates first, (6, N): each step is one operation on long rows.
+    planes = values.reshape(-1, 6).T
+    first, second = planes[:3], planes[3:]
     x = _unit(first)
-    y = _unit(second - xp.linalg.vecdot(x, second)[..., None] * x)
-    return xp.stack([x, y, xp.linalg.cross(x, y)], axis=-1)
+    y = _unit(second - (x * second).sum(0) * x)
+    round_x, round_y = (xp.concat([axis, axis[:2]]) for axis in (x, y))
+    z = round_x[1:4] * round_y[2:] - round_x[2:] * round_y[1:4]
+    columns = xp.concat([x, y, z])  # (9, N)
+    return columns.T.reshape(*values.shape[:-1], 3, 3).swapaxes(-1, -2)
 
 
 def _unit(vectors: Tensor) -> Tensor:
+    """Return vectors (3, N) over their lengths."""
     xp = namespace(vectors)
-    length = xp.linalg.vector_norm(vectors, axis=-1, keepdims=True)
-    return vectors / xp.clip(length, min=_SHORTEST)
+    length = xp.sqrt((vectors * vectors).sum(0))
+    return vectors / xp.where(length > _SHORTEST, length, _SHORTEST)

@@ -13,7 +13,10 @@ from pear_ros.pear.crop import INPUT_SIZE, Squares
 
 GEOMETRY = 5
 """Numbers that define a crop: x, y and the step between its pixels, in pixels of the uploaded part
-of the image, and that part's width and height."""
+of the image with its border, and that part's width and height."""
+
+_BORDER = 1
+"""Black pixels around the uploaded part, which stand for all outside it."""
 
 
 def crop_people(image: Image, places: Squares, device: torch.device) -> Tensor:
@@ -25,8 +28,10 @@ def crop_people(image: Image, places: Squares, device: torch.device) -> Tensor:
     Raises ValueError for squares with NaN.
     """
     piece, geometry = covered(image, places)
-    pixels = torch.from_numpy(np.require(piece, requirements=["C", "W"]))
-    return warp(pixels.reshape(-1, 3).to(device), torch.from_numpy(geometry).to(device))
+    pixels = torch.empty((room(piece), 3), dtype=torch.uint8)
+    put_bordered(piece, pixels)
+    crops = warp(pixels.to(device), torch.from_numpy(geometry).to(device))
+    return crops.flip(-1).permute(0, 3, 1, 2) / 255.0
 
 
 def covered(image: Image, places: Squares) -> tuple[Image, npt.NDArray[np.float64]]:
@@ -46,33 +51,44 @@ def covered(image: Image, places: Squares) -> tuple[Image, npt.NDArray[np.float6
     last = np.ceil(farthest).clip(0, limit).astype(int)
     if len(places) == 0:
         last = first
-    size = np.broadcast_to(last + 1 - first, corners.shape)
+    size = np.broadcast_to(last + 1 - first + 2 * _BORDER, corners.shape)
     piece = image[first[1] : last[1] + 1, first[0] : last[0] + 1]
-    return piece, np.concatenate([corners - first, steps, size], axis=1)
+    return piece, np.concatenate([corners - first + _BORDER, steps, size], axis=1)
+
+
+def room(piece: Image) -> int:
+    """Return the number of pixels of `piece` (H, W, 3) with its border."""
+    return (piece.shape[0] + 2 * _BORDER) * (piece.shape[1] + 2 * _BORDER)
+
+
+def put_bordered(piece: Image, pixels: Tensor) -> None:
+    """Write `piece` (H, W, 3) with its border to `pixels` (`room`, 3) uint8 of the host."""
+    height, width = (side + 2 * _BORDER for side in piece.shape[:2])
+    bordered = pixels.numpy().reshape(height, width, 3)
+    bordered[[0, -1]] = 0
+    bordered[:, [0, -1]] = 0
+    bordered[_BORDER:-_BORDER, _BORDER:-_BORDER] = piece
 
 
 def warp(pixels: Tensor, geometry: Tensor) -> Tensor:
-    """Return crops (B, 3, 256, 256) float32: red, green and blue from 0 to 1.
+    """Return crops (B, 256, 256, 3) float32: blue, green and red from 0 to 255.
 
-    `pixels` (N, 3) uint8: blue, green and red of the image's part, row by row; N may be larger.
-    `geometry` (B, GEOMETRY) float64, of `covered`. Bilinear interpolation, black outside the part.
-    Shapes of results depend only on shapes of arguments, as CUDA graphs demand.
+    `pixels` (N, 3) uint8: blue, green and red of `put_bordered`; N may be larger. `geometry`
+    (B, GEOMETRY) float64, of `covered`. Bilinear interpolation, black outside the part. Shapes of
+    results depend only on shapes of arguments, as CUDA graphs demand. Few large steps, as each is a
+    kernel on a GPU.
     """
     origin, step, size = geometry[:, :2, None], geometry[:, 2, None, None], geometry[:, 3:, None]
     columns = torch.arange(INPUT_SIZE, dtype=geometry.dtype, device=geometry.device)
-    points = origin + step * columns
+    points = torch.addcmul(origin, step, columns)  # (B, 2, 256): x and y
     below = points.floor()
-    share = points - below
-    # (B, 2, 2, 256): x and y of the two nearest pixels of each point.
-    near = torch.stack([below, below + 1.0], dim=2)
-    weights = torch.stack([1.0 - share, share], dim=2)
-    inside = (near >= 0.0) & (near < size[..., None])
-    weights = (weights * inside).float()
-    near = torch.minimum(near.clamp(min=0.0), size[..., None] - 1.0)
-    x, y = near[:, 0], near[:, 1] * size[:, :1]
-    index = (y[:, :, :, None, None] + x[:, None, None]).long()
+    share = (points - below).float()
+    # (B, 2, 2, 256): x and y of the two nearest pixels, outside moved onto the black border.
+    near = torch.stack([below, below + 1.0], dim=2).clamp(min=0.0)
+    near = torch.minimum(near, size[..., None] - 1.0)
+    x, y = near[:, 0], near[:, 1]
     # (B, 2, 256, 2, 256, 3): upper or lower pixel, row, left or right pixel, column, colour.
-    corners = pixels[index]
-    along = (corners * weights[:, 0, None, None, :, :, None]).sum(3)
-    crops = (along * (weights[:, 1, :, :, None, None] / 255.0)).sum(1)
-    return crops.flip(-1).permute(0, 3, 1, 2)
+    index = torch.addcmul(x[:, None, None], y[..., None, None], size[:, 0, :, None, None, None])
+    corners = pixels[index.long()].float()
+    rows = torch.lerp(corners[:, :, :, 0], corners[:, :, :, 1], share[:, 0, None, None, :, None])
+    return torch.lerp(rows[:, 0], rows[:, 1], share[:, 1, :, None, None])

@@ -9,8 +9,9 @@ Not yet run on a GPU: tested on a stand-in for one that checks the demands of CU
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import numpy.typing as npt
@@ -26,14 +27,18 @@ class TorchGraphs:
     owner may write to it on `stream`.
     """
 
-    def __init__(self, compute: Callable[[Tensor], Tensor], rows: Tensor) -> None:
+    def __init__(
+        self, compute: Callable[[Tensor], Tensor], rows: Tensor, blocking_wait: bool = False
+    ) -> None:
         """`compute` maps the first B of `rows` (N, W) to a result (B, ...) on the GPU.
 
         Its operations may depend on B alone. It is called twice for each B, once to load and select
         kernels and once to be recorded; before that, `rows` are not read. N is the largest batch.
+        `blocking_wait`: whether the CPU sleeps, instead of polling, until the GPU is done.
         """
         self.stream = torch.cuda.Stream(rows.device)
         """The CUDA stream of all work."""
+        self._done = torch.cuda.Event(blocking=True) if blocking_wait else None
         self._compute = compute
         self._rows = rows
         self._graphs: dict[int, tuple[torch.cuda.CUDAGraph, Tensor]] = {}
@@ -64,16 +69,25 @@ class TorchGraphs:
                 self._rows[:count].copy_(given[group], non_blocking=True)
                 graph.replay()
                 found[group].copy_(result, non_blocking=True)
-        self.stream.synchronize()
+        self._wait()
         # A copy, so that the caller does not keep pinned memory.
         return found.numpy().copy()
 
+    def _wait(self) -> None:
+        if self._done is None:
+            self.stream.synchronize()
+        else:
+            self._done.record(self.stream)
+            self._done.synchronize()
+
     def close(self) -> None:
-        """Free the graphs and their memory."""
-        self.stream.synchronize()
+        """Free the graphs and their memory, and whatever else torch keeps of the GPU's memory."""
+        with suppress(RuntimeError):  # Of a GPU that is lost.
+            self.stream.synchronize()
         self._graphs.clear()
         del self._compute, self._rows
-        torch.cuda.empty_cache()
+        with suppress(RuntimeError):
+            torch.cuda.empty_cache()
 
     @torch.inference_mode()
     def _record(self, count: int) -> None:
@@ -82,7 +96,7 @@ class TorchGraphs:
         rows = self._rows[:count]
         # The owner's earlier work on another stream comes first.
         self.stream.wait_stream(torch.cuda.current_stream(self.stream.device))
-        with torch.cuda.stream(self.stream), exact_float32():
+        with torch.cuda.stream(self.stream), exact_float32(), float32_sums():
             self._compute(rows)
             graph = torch.cuda.CUDAGraph()
             # Other threads may use the GPU during the capture.
@@ -93,26 +107,58 @@ class TorchGraphs:
         self._graphs[count] = graph, result
 
 
+_exact = threading.RLock()
+
+
 @contextmanager
 def exact_float32() -> Iterator[None]:
     """Compute float32 products and convolutions without TF32 in this context.
 
-    CUDA graphs keep the setting with which they were recorded.
+    CUDA graphs keep the setting with which they were recorded. torch has one setting for the whole
+    process: one thread after the other may enter, and others compute without TF32 meanwhile.
     """
     matmul: Any = torch.backends.cuda.matmul
     cudnn: Any = torch.backends.cudnn
     # The name from torch 2.9 on, which warns of the older one.
     new = hasattr(matmul, "fp32_precision")
-    owners = (matmul, cudnn.conv if new else cudnn)
+    owners = (matmul, cudnn.conv, torch.backends.mkldnn.matmul) if new else (cudnn,)
     name, exact = ("fp32_precision", "ieee") if new else ("allow_tf32", False)
-    before = [getattr(owner, name) for owner in owners]
+    with _exact:
+        before = [getattr(owner, name) for owner in owners]
+        precision = ""
+        with suppress(RuntimeError):  # Where other code has set the newer name alone.
+            precision = torch.get_float32_matmul_precision()
+        try:
+            if precision != "highest":
+                # Other code has set this: torch refuses to compute where only the newer name says
+                # otherwise. It sets both.
+                torch.set_float32_matmul_precision("highest")
+            for owner in owners[:2]:
+                setattr(owner, name, exact)
+            yield
+        finally:
+            if precision not in ("", "highest"):
+                torch.set_float32_matmul_precision(precision)
+            for owner, value in zip(owners, before, strict=True):
+                setattr(owner, name, value)
+
+
+@contextmanager
+def float32_sums() -> Iterator[None]:
+    """Add up products of half-precision matrices in float32 in this context.
+
+    By default cuBLAS may add partial sums in half precision. CUDA graphs keep the setting.
+    """
+    matmul: Any = torch.backends.cuda.matmul
+    names = [f"allow_{precision}_reduced_precision_reduction" for precision in ("fp16", "bf16")]
+    before = [getattr(matmul, name) for name in names]
     try:
-        for owner in owners:
-            setattr(owner, name, exact)
+        for name in names:
+            setattr(matmul, name, False)
         yield
     finally:
-        for owner, value in zip(owners, before, strict=True):
-            setattr(owner, name, value)
+        for name, value in zip(names, before, strict=True):
+            setattr(matmul, name, value)
 
 
 def device_name(device: torch.device) -> str:

@@ -6,10 +6,10 @@ torch is imported only to read a checkpoint.
 
 from __future__ import annotations
 
-import importlib.util
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from pear_ros.core.configuration import CALIBRATED_PRECISIONS
 from pear_ros.core.log import get_logger
 from pear_ros.core.people import Array
 from pear_ros.pear.files import CHECKPOINT, ModelFiles
@@ -53,20 +53,26 @@ class Weights:
         """Return the network of the checkpoint, in fp32 on the CPU; the same object each time."""
         return self._network
 
+    def existing(self, precision: str) -> Graph | None:
+        """Return the graph in `precision` of the model folder; None if it has no usable one."""
+        of_these = (graph for graph in self._graphs[0] if graph.weights == self.fingerprint)
+        return next((graph for graph in of_these if graph.precision == precision), None)
+
     def graph(self, precision: str, progress: Progress | None = None) -> Graph:
         """Return the network as an ONNX graph with its backbone in `precision`.
 
         `precision`: one of GRAPH_PRECISIONS; `progress`: of the export. Where the model folder has
-        no such graph, it is exported there from the checkpoint, which takes a minute.
+        no such graph, it is exported there from the checkpoint, which takes a minute; one of
+        CALIBRATED_PRECISIONS is not, as it needs pictures.
 
         Raises GraphError where there is no graph and none can be exported.
         """
-        for graph in self._of_these_weights():
-            if graph.precision == precision:
-                return graph
+        existing = self.existing(precision)
+        if existing is not None:
+            return existing
         weights, folder = self.fingerprint[:8], self._files.folder
         faults = self._graphs[1]
-        if not self._from_checkpoint:
+        if not self._from_checkpoint or precision in CALIBRATED_PRECISIONS:
             reasons = f" ({'; '.join(faults)})" if faults else ""
             raise GraphError(
                 f"there is no usable {precision} graph of PEAR's weights {weights} in {folder}"
@@ -92,8 +98,9 @@ class Weights:
 
     @cached_property
     def _reference(self) -> Array:
-        for graph in self._of_these_weights():
-            return graph.reference
+        for graph in self._graphs[0]:
+            if graph.weights == self.fingerprint:
+                return graph.reference
         network = self.network()  # First: without torch it raises with what is missing.
         from pear_ros.pear.export import reference
 
@@ -101,8 +108,7 @@ class Weights:
 
     @cached_property
     def _from_checkpoint(self) -> bool:
-        there = CHECKPOINT.key in self._files.found
-        return there and importlib.util.find_spec("torch") is not None
+        return CHECKPOINT.key in self._files.found and _torch_works()
 
     @cached_property
     def _network(self) -> PearNetwork:
@@ -127,5 +133,13 @@ class Weights:
                 faults.append(str(error))
         return found, faults
 
-    def _of_these_weights(self) -> list[Graph]:
-        return [graph for graph in self._graphs[0] if graph.weights == self.fingerprint]
+
+def _torch_works() -> bool:
+    try:
+        import torch  # noqa: F401
+    except ModuleNotFoundError:
+        return False
+    except Exception as error:  # A broken library raises anything.
+        logger.warning("PEAR's checkpoint is not read, as torch is broken: %s", error)
+        return False
+    return True

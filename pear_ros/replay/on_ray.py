@@ -20,6 +20,7 @@ import ray
 from ray.util.queue import Empty, Queue
 
 from pear_ros.core.blas import OneBlasThread
+from pear_ros.core.estimator import DeviceLostError
 from pear_ros.replay.events import Event, Failed, Finished, Piece
 from pear_ros.replay.job import Build, Job, WorkersError
 from pear_ros.replay.worker import Worker
@@ -142,6 +143,8 @@ class _Actor:
         try:
             with self._one_blas_thread:  # Set once, not for each image.
                 worker(piece, report, lambda: False)
+        except DeviceLostError:
+            os._exit(1)  # Ray starts a new process, which resumes the piece.
         finally:
             self._idle.put(worker)
         return ends[0]

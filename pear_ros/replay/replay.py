@@ -17,6 +17,7 @@ from pear_ros.bags.snapshot import SnapshotError
 from pear_ros.bags.topic import BagError, Message
 from pear_ros.bags.unfinished import ResumeError
 from pear_ros.core.bounded_counts import count
+from pear_ros.core.estimator import DeviceLostError
 from pear_ros.core.parameters import Parameters
 from pear_ros.core.people import TrackingState
 from pear_ros.core.quoting import plain
@@ -141,7 +142,8 @@ class Replay:
         """Replay what is left, yielding the number of each image when it is done.
 
         Raises BagError if there is no image, OSError if the bag cannot be written, ResumeError if
-        the state of an interrupted run cannot be used.
+        the state of an interrupted run cannot be used, DeviceLostError if only another process can
+        resume it.
         """
         whole = self._options.chunk is None
         try:
@@ -154,7 +156,7 @@ class Replay:
                 raise BagError(f"{self._source.bag.path} has no image on {topic} to replay")
             if not self._output.is_empty or not whole:
                 self._output.complete(self.statistics.dumps())
-        except (BagError, ResumeError, SnapshotError, OSError):
+        except (BagError, ResumeError, SnapshotError, OSError, DeviceLostError):
             raise
         except Exception as error:
             if not self._resumed:
@@ -208,6 +210,8 @@ class Replay:
                 ground=found.ground,
                 settings=parameters,
             )
+        except DeviceLostError:
+            raise
         except Exception as error:
             cause = f"failure: {type(error).__name__}"
             text = f"An image failed: {traceback.format_exc()}"

@@ -19,6 +19,11 @@ def hri_bridge() -> int:
     return _run("pear_ros.ros.bridges.hri_bridge")
 
 
+def people_bridge() -> int:
+    """Run the bridge to people_msgs and others (people_bridge.py); return the exit status."""
+    return _run("pear_ros.ros.bridges.people_bridge")
+
+
 def video_source() -> int:
     """Run the video player (pear_ros.ros.bridges.video_source); return the exit status."""
     return _run("pear_ros.ros.bridges.video_source")

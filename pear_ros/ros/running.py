@@ -13,6 +13,8 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
+from pear_ros.core.estimator import DeviceLostError
+
 _STOP_SECONDS = 0.2
 """Greatest time between a signal and the end of spinning."""
 
@@ -24,8 +26,9 @@ class StartError(RuntimeError):
 def run(make_node: Callable[[], Node | None], arguments: list[str] | None = None) -> int:
     """Make a node and spin it until SIGINT (Ctrl-C) or SIGTERM; return the exit status.
 
-    The status is 1 after a StartError of `make_node`, which is printed. If `make_node` returns
-    None, nothing is spun and the status is 0.
+    The status is 1 after a StartError of `make_node`, which is printed, and after a
+    DeviceLostError, which the node has logged. If `make_node` returns None, nothing is spun and the
+    status is 0.
     """
     # rclpy's own handlers shut down the context while the executor and threads use it, which
     # sometimes causes a traceback or a hang.
@@ -52,6 +55,8 @@ def run(make_node: Callable[[], Node | None], arguments: list[str] | None = None
             executor.spin_once(timeout_sec=_STOP_SECONDS)
     except StartError as error:
         print(f"Cannot start: {error}", file=sys.stderr)
+        return 1
+    except DeviceLostError:
         return 1
     except KeyboardInterrupt:
         pass

@@ -93,7 +93,25 @@ def test_rotation_matrices_agree_with_scipy(vectors: Array) -> None:
 @settings(max_examples=100, deadline=None)
 @given(hnp.arrays(np.float32, (2, 3), elements=st.floats(-1.5, 1.5, width=32)))
 def test_rotation_vectors_invert_rotation_matrices(vectors: Array) -> None:
-    np.testing.assert_allclose(rotation_vectors(rotation_matrices(vectors)), vectors, atol=3e-4)
+    np.testing.assert_allclose(rotation_vectors(rotation_matrices(vectors)), vectors, atol=2e-6)
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    axis=hnp.arrays(np.float64, 3, elements=st.floats(-1, 1)).filter(
+        lambda v: np.abs(v).max() > 0.1
+    ),
+    angle=st.floats(0.0, np.pi) | st.sampled_from([0.0, 1e-30, 1e-6, np.pi - 1e-6, np.pi]),
+)
+def test_rotation_vectors_are_exact_at_all_angles(axis: Array, angle: float) -> None:
+    """A person who faces the camera is turned by nearly pi."""
+    vector = angle * axis / np.linalg.norm(axis)
+    matrix = Rotation.from_rotvec(vector).as_matrix().astype(np.float32)
+    found = rotation_vectors(matrix[None, None])[0, 0]
+    assert np.linalg.norm(found) <= np.pi + 1e-6
+    # At pi the axis may point either way.
+    apart = (Rotation.from_rotvec(found) * Rotation.from_rotvec(vector).inv()).magnitude()
+    assert apart < 2e-6
 
 
 def test_load_smplx_names_files_that_are_not_smplx(tmp_path: Path) -> None:

@@ -103,3 +103,20 @@ def test_ehm_batch_equals_single_people(body: EhmBody) -> None:
         )
         np.testing.assert_allclose(body.vertices(one)[0], together[0][n], atol=1e-5)
         np.testing.assert_allclose(body.joints(one)[0], together[1][n], atol=1e-6)
+
+
+def test_joints_without_vertices_are_those_of_the_vertices(models: Models, body: EhmBody) -> None:
+    smplx, _ = models
+    people = at_rest(random_people())
+    expected = smplx.joint_regressor @ body.vertices(people).transpose(1, 0, 2).reshape(-1, 9)
+    expected = expected.reshape(55, PEOPLE, 3).swapaxes(0, 1)
+    np.testing.assert_allclose(body.rest_joints(people), expected, atol=2e-6)
+
+
+def test_compiled_kinematics_equal_numpy(body: EhmBody, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("numba", reason="the compiled form")
+    people = random_people()
+    assert body._tree._compiled_posed is not None
+    compiled = body.joints(people)
+    monkeypatch.setattr(body._tree, "_compiled_posed", None)
+    np.testing.assert_allclose(compiled, body.joints(people), atol=2e-6)

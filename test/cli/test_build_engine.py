@@ -13,13 +13,17 @@ import struct
 import sys
 import termios
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 
 from pear_ros.cli import main
 from pear_ros.cli.build_engine import _log_printed, _progress
+from pear_ros.cli.doctor.jetson import last_build
 from pear_ros.core.log import package_logger
+from pear_ros.io.downloads import build_peaks_file
+from pear_ros.io.tegrastats import Sample
 from pear_ros.pear.runtimes.build_progress import BuildProgress
 from testing.fake_machine import FakeGraphs, fake_machine, fake_reference, unload_modules
 from testing.fakes import FakeCuda
@@ -59,6 +63,33 @@ def test_an_engine_is_built_and_then_found(
     assert again.splitlines()[-2:] == [ready, where]
     assert machine.live == 0
     assert package_logger.handlers == before
+
+
+def test_peaks_of_a_build_are_kept_for_the_doctor(
+    models: Path,
+    machine: FakeCuda,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Told:
+        """Peaks of a Jetson once it has begun."""
+
+        most = Sample()
+
+        def start(self) -> None:
+            self.most = Sample(ram=6 << 30, ram_total=8 << 30, swap=0, temperature=61.0, power=14.0)
+
+        def stop(self) -> Sample:
+            return self.most
+
+    monkeypatch.setattr("pear_ros.cli.build_engine.watched", lambda: nullcontext(Told()))
+    assert main(["build-engine", str(models)]) == 0
+    assert "Peaks of the build by tegrastats: 6.4 GB of 8.6 GB memory," in capsys.readouterr().out
+    kept = build_peaks_file()
+    assert last_build(kept).text == "at most 6.4 GB of 8.6 GB memory, 0.0 GB swap, 61 C, 14 W"
+    kept.unlink()
+    assert main(["build-engine", str(models)]) == 0
+    assert not kept.exists(), "the engine was there"
 
 
 def test_an_inaccurate_engine_is_none(

@@ -15,6 +15,7 @@ from pear_ros.body import BodyModel, load_open_body
 from pear_ros.cli import main
 from pear_ros.cli.run import process, run
 from pear_ros.core.camera import Camera
+from pear_ros.core.estimator import DeviceLostError
 from pear_ros.core.parameters import Parameters
 from pear_ros.core.people import Array, Image, People, Person, SmplxParams, TrackingState
 from pear_ros.io.run_arrays import ARRAYS
@@ -113,6 +114,25 @@ def test_run_closes_its_pipeline(
     (tmp_path / "results" / "one.npz").mkdir()
     assert run(str(file), tmp_path / "results", Parameters()) == 1
     assert closed == [pipeline, pipeline], "after an error, too"
+
+
+def test_run_without_its_gpu_ends_with_a_sentence(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    pipeline: Known,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def lost(*_: object) -> None:
+        raise DeviceLostError("an illegal memory access: start it again")
+
+    monkeypatch.setattr(Known, "__call__", lost)
+    monkeypatch.setattr(Known, "close", lambda self: None, raising=False)
+    monkeypatch.setattr("pear_ros.pipeline.Pipeline", lambda *_, **__: pipeline)
+    monkeypatch.setattr("pear_ros.estimators.factory.make_estimator", lambda choice: None)
+    file = tmp_path / "one.png"
+    cv2.imwrite(str(file), picture(1))
+    assert run(str(file), tmp_path / "results", Parameters()) == 1
+    assert capsys.readouterr().err == "error: an illegal memory access: start it again\n"
 
 
 def test_run_keeps_array_shapes_without_people(tmp_path: Path, pipeline: Known) -> None:

@@ -30,6 +30,7 @@ GPU = {
     "memory": 64_000_000_000,
     "memory_free": 50_000_000_000,
     "integrated": True,
+    "multiprocessors": 16,
     "driver": "540.4.0",
     "cuda_of_driver": "12.6",
     "cuda_runtime": "12.6",
@@ -293,7 +294,7 @@ def test_graph_without_its_record_fails(tmp_path: Path) -> None:
     assert found["models.pear_01234567_fp16"].level is FAIL
 
 
-KEY = EngineKey("ab12", "cd34", "fp16", 8, 3, "10.3.0", "Orin", "8.7")
+KEY = EngineKey("ab12", "cd34", "fp16", 8, 3, "10.3.0", "Orin", "8.7", 16, 60)
 HERE = Answers({("gpu",): GPU, ("library", "tensorrt"): {"version": "10.3.0"}})
 
 
@@ -323,6 +324,8 @@ def test_engine_for_this_machine_is_valid(cache: EngineCache) -> None:
         (GPU, "10.7.0", "TensorRT 10.3.0 instead of 10.7.0"),
         ({**GPU, "name": "Thor"}, "10.3.0", "device Orin instead of Thor"),
         ({**GPU, "compute_capability": "11.0"}, "10.3.0", "8.7 instead of 11.0"),
+        ({**GPU, "multiprocessors": 8}, "10.3.0", "multiprocessors 16 instead of 8"),
+        ({**GPU, "memory": 15 << 30}, "10.3.0", "GiB of memory 60 instead of 16"),
     ],
 )
 def test_engine_for_another_machine_is_a_warning(

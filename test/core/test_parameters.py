@@ -73,3 +73,6 @@ def test_estimator_choice_follows_the_parameters() -> None:
     )
     expected = EstimatorChoice("pear", Path("/files"), "smplx", RuntimeChoice(strict=True))
     assert EstimatorChoice.of(parameters) == expected
+    runtime = EstimatorChoice.of(Parameters(max_people=4, max_humans=2)).runtime
+    assert (runtime.max_people, runtime.prepared_people) == (4, 2)
+    assert RuntimeChoice(max_people=3, expected_people=32).prepared_people == 3

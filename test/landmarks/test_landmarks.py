@@ -307,6 +307,29 @@ def test_landmarks_track_people_from_image_to_image(
     assert _pose_distance(second.pose, twice.pose) < 1e-6
 
 
+@pytest.mark.parametrize("offset", [-0.3, -0.25])
+def test_landmarks_do_not_move_to_a_neighbour_who_is_known(
+    offset: float, frames: dict[int, Image], landmarks: HolisticLandmarks
+) -> None:
+    """The region of a person who has left the image shows a neighbour as well."""
+    neighbour = _find(landmarks, frames[140], WOMAN[140])
+    gone = _moved(neighbour, offset * neighbour.pose.roi.size)
+    (alone,) = landmarks(frames[141], [gone])
+    assert alone is not None
+    assert _pose_distance(alone.pose, neighbour.pose) < 0.1, "she is seen in this region"
+    still, none = landmarks(frames[141], [neighbour, gone])
+    assert still is not None
+    assert _pose_distance(still.pose, neighbour.pose) < 0.1
+    assert none is None or _pose_distance(none.pose, neighbour.pose) > 0.2
+
+
+def _moved(person: PersonLandmarks, right: float) -> PersonLandmarks:
+    """The landmarks `right` pixels further to the right."""
+    pose, offset = person.pose, np.array([right, 0.0, 0.0], np.float32)
+    roi = replace(pose.roi, x=pose.roi.x + right)
+    return replace(person, pose=replace(pose, image=pose.image + offset, roi=roi))
+
+
 def _pose_distance(a: PoseLandmarks, b: PoseLandmarks) -> float:
     """Mean distance between two bodies' landmarks in the image, over the size of the smaller."""
     size = min(a.roi.size, b.roi.size) / ROI_SCALE

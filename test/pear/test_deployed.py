@@ -93,19 +93,81 @@ def test_deployed_half_precision_is_close(
     assert most / 100 < error < most
 
 
-def test_deployed_backbone_has_the_precision_and_all_else_fp32(network: Any) -> None:
-    for name, weight in deployed(network, "fp16").named_parameters():
-        wide = "norm" in name or name == "body.position" or name.startswith("decoder.")
-        half = name == "decoder.to_kv.weight" or not wide
-        assert weight.dtype == (torch.float16 if half else torch.float32), name
+def test_deployed_fp16_with_attention_in_fp32_has_the_weights_of_fp16(
+    network: Any, crops: Any
+) -> None:
+    half, rung = (deployed(network, one) for one in ("fp16", "fp16_fp32_attention"))
+    assert {name: one.dtype for name, one in rung.named_parameters()} == {
+        name: one.dtype for name, one in half.named_parameters()
+    }
+    wanted = network(as_pictures(crops))
+    error, other = ((found(crops) - wanted).abs().max() for found in (rung, half))
+    assert 5e-5 < error < 0.005 and error != other
+
+
+@pytest.mark.parametrize("precision", ["fp16", "bf16"])
+def test_deployed_layers_have_their_precision(network: Any, precision: str) -> None:
+    for name, weight in deployed(network, precision).named_parameters():
+        in_fp32 = "norm" in name or "read_out" in name or name in ("body.position", "decoder.token")
+        of_decoder = name.startswith("decoder.") and name != "decoder.to_kv.weight"
+        wide = in_fp32 or (of_decoder and precision == "bf16")
+        half = {"fp16": torch.float16, "bf16": torch.bfloat16}[precision]
+        assert weight.dtype == (torch.float32 if wide else half), name
+
+
+def test_deployed_decoder_in_half_precision_reads_half_as_much(network: Any) -> None:
+    size = {
+        precision: sum(
+            weight.nbytes for weight in deployed(network, precision).decoder.parameters()
+        )
+        for precision in ("fp32", "fp16")
+    }
+    assert size["fp16"] < 0.55 * size["fp32"]
+
+
+def test_deployed_attention_needs_no_scale(network: Any, crops: Any) -> None:
+    """It is in the query's weights, each rounded once: nothing is multiplied by a number."""
+    from torch.utils._python_dispatch import TorchDispatchMode
+
+    multiplied = []
+
+    class Watch(TorchDispatchMode):
+        def __torch_dispatch__(
+            self, func: Any, types: Any, args: Any = (), kwargs: Any = None
+        ) -> Any:
+            if func.overloadpacket.__name__ == "mul":
+                multiplied.append(args)
+            return func(*args, **(kwargs or {}))
+
+    ours = deployed(network, "fp16")
+    with Watch():
+        ours(crops)
+    assert not multiplied
+    block, theirs = ours.body.blocks[0], network.backbone.blocks[0].attn
+    width = theirs.qkv.in_features
+    exact = theirs.qkv.weight[:width].double() * (width // theirs.heads) ** -0.5
+    torch.testing.assert_close(block.qkv.weight[:width], exact.half(), atol=0, rtol=0)
 
 
 def test_deployed_weights_are_shared_unless_folded(network: Any) -> None:
     ours = deployed(network)
     shared = {weight.data_ptr() for weight in network.parameters()}
-    kept = [*ours.body.blocks.named_parameters(), *ours.decoder.layers.named_parameters()]
-    folded = {name for name, weight in kept if weight.data_ptr() not in shared}
-    assert folded == {f"{n}.self_attention.weight" for n in range(1, 6)}
+    kept = {
+        "body": ours.body.blocks.named_parameters(),
+        "decoder": ours.decoder.layers.named_parameters(),
+    }
+    folded = {
+        f"{part}.{name}"
+        for part, weights in kept.items()
+        for name, weight in weights
+        if weight.data_ptr() not in shared
+    }
+    blocks = range(len(ours.body.blocks))
+    expected = {f"body.{n}.qkv.{kind}" for n in blocks for kind in ("weight", "bias")}
+    expected |= {
+        f"decoder.{n}.{layer}.weight" for n in range(1, 6) for layer in ("self_attention", "to_q")
+    }
+    assert folded == expected
 
 
 def test_deployed_batch_of_zero_people(network: Any) -> None:

@@ -8,6 +8,7 @@ import json
 import os
 import shutil
 import stat
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -187,7 +188,7 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Exported]:
     shutil.rmtree(folder)
 
 
-@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+@pytest.mark.parametrize("precision", ["fp32", "bf16", "fp16_fp32_attention"])
 def test_a_graph_says_what_it_is(exported: Exported, precision: str) -> None:
     import onnx
 
@@ -218,6 +219,23 @@ def test_onnxruntime_says_what_torch_says(exported: Exported) -> None:
     batches = np.split(bundled_crops(), [1, 4])
     people = np.concatenate([session.run(["people"], {"crops": batch})[0] for batch in batches])
     np.testing.assert_allclose(people, graph.reference, atol=2e-5)
+
+
+def test_attention_that_is_not_fused_is_in_fp32_between_linears_in_fp16(exported: Exported) -> None:
+    import onnx
+
+    def softmaxes(precision: str) -> list[int]:
+        graph = exported.graph(precision)
+        model = onnx.shape_inference.infer_shapes(onnx.load(graph.path, load_external_data=False))
+        types = {value.name: value.type.tensor_type.elem_type for value in model.graph.value_info}
+        return [types[node.input[0]] for node in model.graph.node if node.op_type == "Softmax"]
+
+    wide, half = onnx.TensorProto.FLOAT, onnx.TensorProto.BFLOAT16
+    assert half in softmaxes("bf16"), "fused"
+    assert set(softmaxes("fp16_fp32_attention")) == {wide}
+    model = onnx.load(exported.graph("fp16_fp32_attention").path, load_external_data=False)
+    weights = Counter(one.data_type for one in model.graph.initializer if len(one.dims) == 2)
+    assert weights[onnx.TensorProto.FLOAT16] > weights[wide]
 
 
 def test_progress_is_reported_in_bytes(exported: Exported) -> None:

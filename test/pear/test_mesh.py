@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 from pear_ros.body.ehm_parameters import EhmParameters
+from pear_ros.core.estimator import DeviceLostError
 from pear_ros.core.people import Array
 from pear_ros.pear.body import PearBody, load_body
 from pear_ros.pear.files import find_model_files
@@ -98,11 +99,49 @@ def test_gpus_are_taken_where_they_work(
 
     monkeypatch.setattr(cuda_mesh, "CudaMesh", Small)
     monkeypatch.setattr(cuda_mesh, "body_on", lambda device, body: body)
-    assert [type(mesh) for mesh in make_meshes(body, 1)] == [Small]
+    assert [type(mesh) for mesh in make_meshes(body, 1, 2)] == [Small]
     Small.made.clear()
     with caplog.at_level(logging.WARNING):
-        assert [type(mesh) for mesh in make_meshes(body, 2)] == [NumpyMesh, NumpyMesh]
+        assert [type(mesh) for mesh in make_meshes(body, 2, 2)] == [NumpyMesh, NumpyMesh]
     assert "CUDA out of memory" in caplog.text and Small.made[0].closed
+
+
+def test_a_gpu_that_is_lost_later(
+    body: PearBody, gpu: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import torch
+
+    from pear_ros.pear.cuda_mesh import CudaMesh, body_on
+
+    def lost(*_: object) -> None:
+        raise RuntimeError("CUDA error: an illegal memory access was encountered\nDetails")
+
+    mesh = CudaMesh(body_on(torch.device("cpu"), body), torch.device("cpu"), 1)
+    monkeypatch.setattr(type(mesh._graphs), "run", lost)
+    with pytest.raises(RuntimeError, match="illegal memory access"):
+        mesh(random_people(1))
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lost)
+    with pytest.raises(DeviceLostError, match=r"illegal memory access[^\n]*start it again$"):
+        mesh(random_people(1))
+    mesh.close()
+
+
+@pytest.mark.parametrize("error", ["ImportError", "OSError", "ValueError", "AttributeError"])
+def test_a_broken_torch_that_is_not_needed(error: str, tmp_path: Path) -> None:
+    (tmp_path / "torch.py").write_text(f"raise {error}('broken')")
+    code = (
+        "import sys; sys.path.insert(0, sys.argv[1])\n"
+        "from pear_ros.pear.mesh import make_meshes\n"
+        "print([type(mesh).__name__ for mesh in make_meshes(None, 2)])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path)],
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        text=True,
+    )
+    assert done.stdout == "['NumpyMesh', 'NumpyMesh']\n", done.stderr
+    assert "as torch is broken: broken" in done.stderr
 
 
 def test_robots_need_no_torch() -> None:
@@ -114,7 +153,7 @@ def test_on_a_real_gpu(body: PearBody) -> None:
     torch = pytest.importorskip("torch")
     if not torch.cuda.is_available():
         pytest.skip("needs an NVIDIA GPU")
-    (mesh,) = make_meshes(body, 1)
+    (mesh,) = make_meshes(body, 1, 2)
     for count in (1, 8, 9):
         people = random_people(count)
         np.testing.assert_allclose(mesh(people), expected(body, people), atol=1e-5)

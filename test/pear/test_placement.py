@@ -3,7 +3,10 @@
 
 from __future__ import annotations
 
+import builtins
+from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -12,10 +15,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
-from pear_ros.body import load_open_body
+from pear_ros.body import kinematics, load_open_body
 from pear_ros.core.camera import Camera, IntrinsicsSource
 from pear_ros.core.distortion import Distortion
-from pear_ros.pear.placement import closed_form, image_points, place, place_people
+from pear_ros.pear import placement
+from pear_ros.pear.placement import (
+    closed_form,
+    compiled_fit,
+    image_points,
+    place,
+    place_people,
+)
 
 Array = npt.NDArray[np.floating]
 
@@ -23,6 +33,17 @@ WIDTH, HEIGHT = 1280, 720
 BODY = load_open_body()
 PLUMB_BOB = Distortion("plumb_bob", (-0.3, 0.1, 0.001, -0.002, 0.0))
 FISHEYE = Distortion("equidistant", (-0.01, 0.02, -0.01, 0.002))
+
+
+@pytest.fixture(scope="module", params=["compiled", "NumPy"], autouse=True)
+def fit(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Each test once with and once without Numba."""
+    with pytest.MonkeyPatch.context() as patch:
+        if request.param == "NumPy":
+            patch.setattr(placement, "compiled_fit", lambda: None)
+        else:
+            pytest.importorskip("numba", reason="the compiled form")
+        yield
 
 
 def camera(focal: float, distortion: Distortion | None = None) -> Camera:
@@ -189,6 +210,40 @@ def test_placement_of_one_person_does_not_affect_others(scale: float) -> None:
             assert np.isfinite(single).all()
     if not scale >= 0.0:
         assert np.isnan(together[1][1]).all()
+
+
+@settings(max_examples=40, deadline=None)
+@given(seed=st.integers(0, 9999), hidden=st.integers(0, 55), scale=st.floats(0.01, 100.0))
+def test_compiled_and_numpy_place_alike(seed: int, hidden: int, scale: float) -> None:
+    fit = pytest.importorskip("pear_ros.pear.compiled_placement", reason="needs Numba").fit
+    rng = np.random.default_rng(seed)
+    joints = rng.normal(0, 0.4, (3, 55, 3))
+    rays = rng.normal(0, 0.2, (3, 1, 2)) + rng.normal(0, 0.05, (3, 56, 2))
+    rays[1, 1 + rng.permutation(55)[:hidden]] = np.nan
+    joints[2] *= scale
+    rotation, transl = np.empty((3, 3, 3)), np.empty((3, 3))
+    constants = placement._WEIGHT, placement._FEWEST, placement._TURN_LEVER, placement._NEAREST
+    fit(joints, rays, *constants, rotation, transl)
+    expected = placement._fit(joints, rays)
+    # Ill-conditioned people apart, the difference is rounding.
+    for found, wanted in zip((rotation, transl), expected, strict=True):
+        np.testing.assert_allclose(found[:2], wanted[:2], rtol=1e-6, atol=1e-8)
+    assert np.isnan(rotation[1]).all() == np.isnan(transl[1]).all() == (hidden > 51)
+    assert np.isfinite(rotation[0]).all() and np.isfinite(transl[0]).all()
+
+
+@pytest.mark.parametrize("error", [ImportError("no numba"), OSError("broken llvmlite")])
+def test_people_are_placed_without_numba(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
+    real_import = builtins.__import__
+
+    def fail(name: str, *arguments: Any) -> Any:
+        if name in ("pear_ros.pear.compiled_placement", "pear_ros.body.compiled_kinematics"):
+            raise error
+        return real_import(name, *arguments)
+
+    monkeypatch.setattr(builtins, "__import__", fail)
+    assert compiled_fit.__wrapped__() is None
+    assert kinematics._compiled_posed.__wrapped__() is None
 
 
 def test_placement_of_zero_people() -> None:

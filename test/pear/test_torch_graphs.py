@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 
 import numpy as np
@@ -12,7 +13,7 @@ torch = pytest.importorskip("torch", reason="torch's CUDA graphs")
 
 from torch import Tensor  # noqa: E402
 
-from pear_ros.pear.torch_graphs import TorchGraphs, exact_float32  # noqa: E402
+from pear_ros.pear.torch_graphs import TorchGraphs, exact_float32, float32_sums  # noqa: E402
 from testing.fake_torch_cuda import FakeGpu  # noqa: E402  (needs torch)
 
 MOST = 3
@@ -99,6 +100,33 @@ def test_close(gpu: FakeGpu) -> None:
     assert gpu.waits == 1
 
 
+@pytest.mark.parametrize("blocking", [False, True])
+def test_wait_for_the_gpu(gpu: FakeGpu, blocking: bool) -> None:
+    made = TorchGraphs(sums, torch.zeros((MOST, 2)), blocking)
+    for _ in range(2):
+        rows = np.ones((2, 2), np.float32)
+        np.testing.assert_allclose(made.run(rows), sums(torch.from_numpy(rows)).numpy())
+    assert (gpu.waits, gpu.blocking_waits) == (2, 2 * blocking)
+
+
+def test_half_precision_is_summed_in_float32_while_recorded(gpu: FakeGpu) -> None:
+    matmul = torch.backends.cuda.matmul
+    before = matmul.allow_fp16_reduced_precision_reduction
+    seen = []
+
+    def compute(rows: Tensor) -> Tensor:
+        seen.append(matmul.allow_fp16_reduced_precision_reduction)
+        seen.append(matmul.allow_bf16_reduced_precision_reduction)
+        return rows * 2.0
+
+    graphs(compute).record(1)
+    assert len(seen) == 4 and not any(seen)
+    assert matmul.allow_fp16_reduced_precision_reduction == before
+    with pytest.raises(KeyError), float32_sums():
+        raise KeyError
+    assert matmul.allow_fp16_reduced_precision_reduction == before
+
+
 def test_float32_is_exact_and_settings_come_back() -> None:
     matmul, conv = torch.backends.cuda.matmul, torch.backends.cudnn.conv
     before = (matmul.fp32_precision, conv.fp32_precision)
@@ -110,3 +138,67 @@ def test_float32_is_exact_and_settings_come_back() -> None:
         assert (matmul.fp32_precision, conv.fp32_precision) == ("tf32", "tf32")
     finally:
         matmul.fp32_precision, conv.fp32_precision = before
+
+
+@pytest.mark.parametrize("precision", ["high", "medium", "highest"])
+def test_float32_is_exact_where_other_code_has_set_the_precision_of_products(
+    precision: str,
+) -> None:
+    """By torch's older name; torch refuses to compute where its two names contradict."""
+    matmul = torch.backends.cuda.matmul
+
+    def settings() -> tuple[object, ...]:
+        names = (matmul.fp32_precision, torch.backends.mkldnn.matmul.fp32_precision)
+        return (*names, matmul.allow_tf32, torch.get_float32_matmul_precision())
+
+    start = torch.get_float32_matmul_precision()
+    try:
+        torch.set_float32_matmul_precision(precision)
+        before = settings()
+        with exact_float32(), exact_float32():
+            assert not matmul.allow_tf32, "what each product asks for"
+            assert torch.get_float32_matmul_precision() == "highest"
+        assert settings() == before
+    finally:
+        torch.set_float32_matmul_precision(start)
+
+
+def test_float32_is_exact_for_each_of_several_threads() -> None:
+    matmul = torch.backends.cuda.matmul
+    before = matmul.fp32_precision
+    entered, leave, seen = threading.Event(), threading.Event(), []
+
+    def first() -> None:
+        with exact_float32():
+            entered.set()
+            assert leave.wait(30)
+
+    def second() -> None:
+        with exact_float32():
+            first_thread.join()
+            seen.append(matmul.fp32_precision)
+
+    first_thread, second_thread = (threading.Thread(target=work) for work in (first, second))
+    try:
+        matmul.fp32_precision = "tf32"
+        first_thread.start()
+        assert entered.wait(30)
+        second_thread.start()
+        second_thread.join(0.05)  # It may have entered by now, unless it waits.
+        leave.set()
+        second_thread.join(30)
+        assert seen == ["ieee"], "the settings of the first came back too early"
+        assert matmul.fp32_precision == "tf32"
+    finally:
+        matmul.fp32_precision = before
+
+
+def test_close_of_a_lost_gpu_raises_nothing(gpu: FakeGpu, monkeypatch: pytest.MonkeyPatch) -> None:
+    def lost(*_: object) -> None:
+        raise RuntimeError("CUDA error: an illegal memory access was encountered")
+
+    made = graphs()
+    made.record(1)
+    monkeypatch.setattr(made.stream, "synchronize", lost)
+    monkeypatch.setattr(torch.cuda, "empty_cache", lost)
+    made.close()

@@ -48,6 +48,11 @@ def test_graphs_alone_will_do(tmp_path: Path) -> None:
     assert (robot.reference() == 1.0).all()
     with pytest.raises(GraphError, match=r"no usable fp32 graph of .*11111111 in .*export-graph"):
         robot.graph("fp32")
+    assert [robot.existing(one) is None for one in ("fp16", "fp32", "fp8")] == [False, True, True]
+    with pytest.raises(
+        GraphError, match=r"no usable fp8 graph .*`pear export-graph --precision fp8`"
+    ):
+        robot.graph("fp8")
     with pytest.raises(MissingFilesError, match=r"pear_model\.pt.*\n.*or graphs that `pear export"):
         robot.network()
 
@@ -147,8 +152,24 @@ def test_a_graph_is_exported_once(folder: Path, caplog: pytest.LogCaptureFixture
     )
 
 
+@pytest.mark.parametrize("error", [ImportError, OSError, ValueError])
+def test_with_a_broken_torch_the_graphs_decide(
+    error: type[Exception],
+    folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    (tmp_path / "torch.py").write_text(f"raise {error.__name__}('broken')")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "torch", raising=False)
+    unread_graph(folder, OTHER, "fp16")
+    assert weights(folder).graph("fp16").weights == OTHER
+    assert "as torch is broken: broken" in caplog.text
+
+
 def test_without_torch_the_graphs_decide(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    monkeypatch.setitem(sys.modules, "torch", None)
     with pytest.raises(GraphError, match=r"pear_model\.pt cannot be read without torch: install"):
         _ = weights(folder).fingerprint
     unread_graph(folder, OTHER, "fp16")

@@ -25,6 +25,11 @@ DIFFERENCES: dict[str, set[str]] = {
     "0.1": {
         "+ Human.DETECTED",
         *("+ Human.DEPTH_FLOOR", "+ Human.depth_error", "+ Human.foot_contact"),
+        *("+ Separation.human_id", "+ Separation.robot_frame", "+ Separation.robot_radius"),
+        *("+ Separation.body_part", "+ Separation.distance", "+ Separation.distance_error"),
+        *("+ Separation.closing_speed", "+ Separation.human_point", "+ Separation.robot_point"),
+        *("+ SeparationArray.header", "+ SeparationArray.latency", "+ SeparationArray.model_id"),
+        *("+ SeparationArray.body_model", "+ SeparationArray.separations"),
     }
 }
 """By version, what differs between its messages and today's: "+ Human.field" is new, "- ..." gone.

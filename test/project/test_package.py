@@ -17,7 +17,7 @@ DISTRIBUTIONS = {"cv2": "opencv-python-headless", "ruamel": "ruamel.yaml"}
 """Names of distributions that are not those of their modules."""
 EXTRAS = {
     "pear": ("pear/", "body/packed_skin.py", "cli/import_model.py"),
-    "fast": ("fitting/compiled_solver.py",),
+    "fast": ("fitting/compiled_solver.py", "body/compiled_kinematics.py"),
     "openvino": ("pear/runtimes/with_openvino.py",),
     "export": ("export/glb.py", "export/gltf_buffer.py"),
     "mesh-detail": ("body/mesh_reduction.py",),
@@ -27,8 +27,9 @@ EXTRAS = {
 UNDECLARED = {
     "tensorrt": ("pear/runtimes/engine.py", "pear/runtimes/with_tensorrt.py"),
     "hri-msgs": ("ros/bridges/",),
+    "people-msgs": ("ros/bridges/",),
 }
-"""TensorRT comes with JetPack or from NVIDIA; hri_msgs is not in every ROS 2 distribution."""
+"""TensorRT comes with JetPack or from NVIDIA; not every ROS 2 distribution has the messages."""
 
 
 def setup_py(*arguments: str | Path) -> None:
@@ -57,7 +58,7 @@ def packages_in(prefix: Path) -> Path:
 
 def test_package_installs_programs_and_files_for_ros(prefix: Path) -> None:
     programs = {path.name for path in (prefix / "lib" / "pear_ros").iterdir()}
-    assert programs == {"hri_bridge", "pear", "pear_node", "video_source"}
+    assert programs == {"hri_bridge", "pear", "pear_node", "people_bridge", "video_source"}
     share = prefix / "share"
     assert (share / "ament_index" / "resource_index" / "packages" / "pear_ros").exists()
     assert (share / "pear_ros" / "package.xml").exists()

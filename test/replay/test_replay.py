@@ -36,6 +36,7 @@ from pear_ros.bags.topic import BagError
 from pear_ros.cli import main
 from pear_ros.core.camera import IntrinsicsSource
 from pear_ros.core.configuration import STORAGES
+from pear_ros.core.estimator import DeviceLostError
 from pear_ros.core.parameters import Parameters
 from pear_ros.export.bag import read_bag
 from pear_ros.io.downloads import AssetError, demo_clip
@@ -492,6 +493,39 @@ def test_ctrl_c_prints_how_to_resume(
     assert len(rest.pipeline.stamps) == 7
     assert "Resumed after 5 images" in capsys.readouterr().out
     assert content(rest.folder) == whole
+
+
+class Lost(TinyPipeline):
+    """Loses its GPU at the ninth image."""
+
+    def __call__(self, *arguments: Any, **more: Any) -> Any:
+        if len(self.stamps) == 8:
+            raise DeviceLostError("an illegal memory access: start it again")
+        return super().__call__(*arguments, **more)
+
+
+def test_loss_of_the_gpu_ends_the_replay_which_another_process_resumes(
+    replay: Replay, bag: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    whole = content(replay(bag, output="whole").folder)
+    assert replay(bag, pipeline=Lost()).code == 1
+    printed = capsys.readouterr().err
+    assert "error: an illegal memory access: start it again. The same command resumes" in printed
+    assert "Traceback" not in printed
+    rest = replay(bag)
+    assert rest.code == 0 and len(rest.pipeline.stamps) == 7
+    assert content(rest.folder) == whole
+
+
+def test_loss_of_the_gpu_after_resuming_is_no_fault_of_the_state(
+    replay: Replay, bag: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert replay(bag, pipeline=Stopped()).code == 130
+    lost = TinyPipeline()
+    lost.fault = DeviceLostError("lost")
+    assert replay(bag, pipeline=lost).code == 1
+    assert "error: lost. The same command resumes" in capsys.readouterr().err
+    assert replay(bag).code == 0
 
 
 def test_stopped_after_the_last_part_nothing_is_written_twice(

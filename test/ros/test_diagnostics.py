@@ -48,6 +48,13 @@ def test_warnings_set_the_level() -> None:
     assert estimator.message == "not loaded"
 
 
+def test_failure_of_the_estimator_is_an_error() -> None:
+    report = Report("active", Statistics(), model_id="pear/1a2b", failure="the GPU is lost")
+    *others, estimator = diagnostic_array(report, "pear", Time()).status
+    assert (estimator.level, estimator.message) == (DiagnosticStatus.ERROR, "the GPU is lost")
+    assert {one.level for one in others} == {DiagnosticStatus.OK}
+
+
 def test_figures_are_read_back() -> None:
     statistics = Statistics(received=3, stage_ms={"decode": 1.25, "total": 100.5})
     found = figures(diagnostic_array(Report("active", statistics), "pear", Time()))

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -14,64 +13,33 @@ pytest.importorskip("rclpy", reason="needs ROS 2")
 pytest.importorskip("hri_msgs", reason="needs hri_msgs")
 
 from hri_msgs.msg import IdsList, NormalizedRegionOfInterest2D, Skeleton2D
-from rclpy.node import Node
-from rclpy.parameter import Parameter
-from rclpy.qos import QoSProfile
 from sensor_msgs.msg import JointState
 from tf2_msgs.msg import TFMessage
 
 from pear_msgs.msg import HumanArray
-from pear_ros.core.people import People, Person, TrackingState
+from pear_ros.core.people import TrackingState
 from pear_ros.hri.joint_angles import ANGLES, joint_angles
 from pear_ros.hri.skeleton import POINTS
 from pear_ros.ros.bridges import hri_bridge
 from pear_ros.ros.bridges.hri_bridge import HriBridge
-from pear_ros.ros.conversion.messages import human_array
 from pear_ros.ros.running import StartError
-from testing.open_people import CAMERA, JOINT, OpenPipeline, person, t_pose
-from testing.ros_bench import Bench, header, image
+from testing.bridge_listener import BridgeListener, humans
+from testing.open_people import JOINT, OpenPipeline, person, t_pose
+from testing.ros_bench import Bench, image
 
 KINDS = {
     "roi": NormalizedRegionOfInterest2D,
     "skeleton2d": Skeleton2D,
     "joint_states": JointState,
 }
-TIMEOUT_SECONDS = 20.0
 
 
-def humans(second: float, *persons: Person) -> HumanArray:
-    return human_array(People(CAMERA, "tiny/1", "open", persons), header(second))
-
-
-class Listener:
-    """The bridge, a publisher of `humans`, and a tool of ROS 4 HRI."""
+class Listener(BridgeListener):
+    """The bridge and a tool of ROS 4 HRI."""
 
     def __init__(self, executor: Any, **values: Any) -> None:
-        self.executor = executor
-        self.tool = Node("tool", context=executor.context)
-        self.bridge = HriBridge(
-            context=executor.context,
-            parameter_overrides=[Parameter(name, value=value) for name, value in values.items()],
-        )
-        for node in (self.tool, self.bridge):
-            executor.add_node(node)
-        self.publisher = self.tool.create_publisher(HumanArray, "humans", QoSProfile(depth=1))
-        self.wait(lambda: self.publisher.get_subscription_count() == 1)
+        super().__init__(executor, HriBridge, **values)
         self.tracked = self.listen(IdsList, "/humans/bodies/tracked")
-
-    def wait(self, condition: Callable[[], object]) -> None:
-        deadline = time.monotonic() + TIMEOUT_SECONDS
-        while not condition():
-            assert time.monotonic() < deadline, "timed out"
-            self.executor.spin_once(timeout_sec=0.02)
-
-    def listen(self, kind: type, topic: str, publishers: int = 1) -> list[Any]:
-        """The growing list of what arrives; returns once it is connected."""
-        arrived: list[Any] = []
-        self.tool.create_subscription(kind, topic, arrived.append, QoSProfile(depth=10))
-        self.wait(lambda: self.bridge.count_subscribers(topic) == 1)
-        self.wait(lambda: self.tool.count_publishers(topic) == publishers)
-        return arrived
 
     def listen_to_body(self, track_id: str) -> dict[str, list[Any]]:
         """What arrives below a body's name."""
@@ -89,11 +57,6 @@ class Listener:
         offered = self.tool.get_publisher_names_and_types_by_node("hri_bridge", "/")
         space = "/humans/bodies/"
         return {name[len(space) :] for name, _ in offered if name.startswith(space)}
-
-    def close(self) -> None:
-        for node in (self.tool, self.bridge):
-            self.executor.remove_node(node)
-            node.destroy_node()
 
 
 @pytest.fixture

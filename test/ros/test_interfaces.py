@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Messages of others are the originals, or equal to them: their type hashes say so.
 
-The hashes (REP-2011) are those that vision_msgs 4.1 and hri_msgs 2.0 have when they are built.
+The hashes (REP-2011) are those that vision_msgs 4.1, hri_msgs 2.0 and people_msgs 1.3 have when
+they are built.
 """
 
 from __future__ import annotations
@@ -15,6 +16,11 @@ pytest.importorskip("rclpy", reason="needs ROS 2")
 
 HASHES = {
     "hri_msgs": {
+        "BodyPosture": "fa4258f18cc616a912e5aa1d48dbfead0fa5235a8546b4c69b70d64db7cef570",
+        "EngagementLevel": "275391f46d2e6cc0d21085f8e02dce6a8150baa57539ec99bd9f4e0321443788",
+        "FacialActionUnits": "43f431104624b6ff7f84350f1faa3747efc8a9330dee942b717a08830a267ed3",
+        "Gaze": "e8c46fafadbeca4367ca1987944b54863fcfc0175319002a76df5298570f4ab3",
+        "Gesture": "fbf9f3c4cb8a64e63a1cf819affbb09a32915da45d4786c701eed225193b7f4a",
         "IdsList": "7e0812d1ac945c98fd3e393568d581ad0ab567f37b24eff633eab778c1bfe62d",
         "NormalizedPointOfInterest2D": (
             "cc1d2f720c82afeb850ff1dbf66f41ecb7caf19f842987f1247e66160cf03953"
@@ -24,10 +30,17 @@ HASHES = {
         ),
         "Skeleton2D": "1cb61f012db6ca43c48fa0097ccab9a00108ea39323c13f01bb983323c1e3420",
     },
+    "people_msgs": {
+        "People": "9ea98a5e58f833a9532957bca23a6b8006a12885d5a16c8ca41dd901d10c33b6",
+        "Person": "434c04a421c02370b4e2322c2a4201bebb3e32545e0145199743678ab9ce0fa0",
+    },
     "vision_msgs": {
         "BoundingBox2D": "008eacbb0cf8f26e83795547bed013eec3675485ef386ec056d80eaaf1c1ce2f",
+        "BoundingBox3D": "bbb73a65c163d7f9bb29009c7bde9f7faa576bd2d23299c4511d19230dab4698",
         "Detection2D": "0d12b69df5c593b3455b7346fac8205437a7d4bcb09b9e0e0b2dde787ded38ea",
         "Detection2DArray": "214274120007f4a683866481336b70310268cfa107aebe9d594a6acf75bda968",
+        "Detection3D": "ddd703be132ab0b69d33121f1bb034132bfbb3b0ac5f9fb1516005ba1c8a265b",
+        "Detection3DArray": "793f5eab9595ac1c0da07873cc859db42eae51f0ee76056db8562515d830e018",
         "ObjectHypothesis": "51da43cec11c01957a64d1e05a24acd18aae7745ec30b74348ad5f6d634f7f90",
         "ObjectHypothesisWithPose": (
             "41c12344c0396c48b81df12467c192d99b2a0eb1463c5c37194e4223251c80bc"

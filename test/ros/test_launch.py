@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -111,6 +112,30 @@ def test_one_camera(launch: Launch) -> None:
     assert "detections" not in node.rules
     assert node.parameters["depth"] is True and node.parameters["image_transport"] == "raw"
     assert node.parameters["estimator"] == "auto", "the parameter file's"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "starts"),
+    [([], 1), (["respawn:=true"], 3), (["respawn:=true", "build_only:=true"], 1)],
+)
+def test_node_that_ends_is_started_again_if_so_asked(
+    launch: Launch, tmp_path: Path, arguments: list[str], starts: int
+) -> None:
+    """Not one that has built everything; the third start ends the launch."""
+    file = tmp_path / "prefix" / "share" / "pear_ros" / "launch"
+    file.unlink()
+    shutil.copytree(ROOT / "launch", file)
+    text = (file / "pear.launch.py").read_text()
+    assert text.count("_RESPAWN_SECONDS = 5.0") == 1
+    text = text.replace("_RESPAWN_SECONDS = 5.0", "_RESPAWN_SECONDS = 0.01")
+    (file / "pear.launch.py").write_text(text)
+    program = tmp_path / "prefix" / "lib" / "pear_ros" / "pear_node"
+    program.write_text(
+        f"{PROGRAM}\nimport signal\n"
+        'if len(os.listdir(os.environ["RECORDED"])) == 3: os.kill(os.getppid(), signal.SIGINT)\n'
+        "sys.exit(1)\n"
+    )
+    assert len(launch("pear.launch.py", *arguments)) == starts
 
 
 def test_each_camera_has_its_node(launch: Launch) -> None:

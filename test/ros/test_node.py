@@ -12,7 +12,7 @@ import pytest
 
 pytest.importorskip("rclpy", reason="needs ROS 2")
 
-from diagnostic_msgs.msg import DiagnosticArray
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState
 from rcl_interfaces.srv import SetParameters
@@ -24,6 +24,7 @@ from sensor_msgs.msg import Image as ImageMessage
 from visualization_msgs.msg import Marker, MarkerArray
 
 from pear_msgs.msg import BodyModelInfo, Human, HumanArray
+from pear_ros.core.estimator import DeviceLostError
 from pear_ros.ros.conversion.images import bgr_from_compressed
 from pear_ros.ros.node.parameters import ParameterError
 from testing.ros_bench import Bench, header, image
@@ -316,6 +317,23 @@ def test_failing_estimator_does_not_end_the_node(bench: Bench) -> None:
     bench.publish(image(2))
     bench.wait_for(1, humans)
     assert stamp(humans[0]) == (2, 0)
+
+
+def test_loss_of_the_gpu_ends_the_node(bench: Bench) -> None:
+    """Which no other configuration could heal; diagnostics say it before."""
+    bench.subscribe(HumanArray, "humans")
+    reports: list[DiagnosticArray] = []
+    bench.client.create_subscription(DiagnosticArray, "/diagnostics", reports.append, 10)
+    bench.wait_for(1, reports)
+    bench.pipeline.fault = DeviceLostError("an illegal memory access: start it again")
+    bench.publish(image(1))
+    with pytest.raises(DeviceLostError, match="start it again"):
+        bench.wait(lambda: False)
+    assert bench.node.statistics.failed == 1
+    bench.executor.remove_node(bench.node)  # It raises again each second.
+    bench.wait(lambda: reports[-1].status[-1].level == DiagnosticStatus.ERROR)
+    assert reports[-1].status[-1].message == "an illegal memory access: start it again"
+    bench.executor.add_node(bench.node)
 
 
 def test_body_model_reaches_those_who_come_late(bench: Bench) -> None:

@@ -96,6 +96,39 @@ def test_remapped_node_works_and_ends_quietly(client: Node, end: signal.Signals)
     assert process.returncode == 0
 
 
+LOST = """
+import sys
+from pear_ros.core.estimator import DeviceLostError
+from pear_ros.ros.node.node import main
+from testing.tiny_pipeline import TinyPipeline
+pipeline = TinyPipeline()
+pipeline.fault = DeviceLostError("an illegal memory access: start it again")
+status = main(build=lambda parameters: pipeline)
+print("closed", pipeline.closed)
+sys.exit(status)
+"""
+
+
+def test_node_that_lost_its_gpu_ends_with_a_sentence(client: Node) -> None:
+    process = start("-p", "image_transport:=compressed", code=LOST)
+    try:
+        images = client.create_publisher(CompressedImage, "image/compressed", 1)
+        client.create_subscription(HumanArray, "humans", lambda _: None, 1)
+        jpeg = cv2.imencode(".jpg", picture(1))[1].tobytes()
+
+        def ended() -> bool:
+            images.publish(CompressedImage(header=header(3), format="jpeg", data=jpeg))
+            return process.poll() is not None
+
+        wait(client, ended)
+        output, _ = process.communicate(timeout=TIMEOUT_SECONDS)
+    finally:
+        process.kill()
+    assert process.returncode == 1
+    assert output.count("start it again") == 1 and "Traceback" not in output, output
+    assert "closed True" in output
+
+
 def test_pipeline_that_cannot_be_built_ends_the_node_with_a_reason() -> None:
     process = start(code=NODE.replace("TinyPipeline()", "1 / 0"))
     output, _ = process.communicate(timeout=TIMEOUT_SECONDS)

@@ -56,7 +56,7 @@ typedef struct {
     int count;
 } List;
 
-enum { DEVICE, PINNED, STREAM, GRAPH, EXECUTABLE };
+enum { DEVICE, PINNED, STREAM, GRAPH, EXECUTABLE, EVENT };
 
 typedef struct Object {
     int kind;
@@ -65,6 +65,7 @@ typedef struct Object {
     List list;      // what a stream has to do, or what a graph does
     List captured;  // what a stream records
     int capturing, invalidated;
+    void *stream;  // of an event
     struct Object *next;
 } Object;
 
@@ -101,6 +102,7 @@ static int begin(const char *call, size_t bytes) {
     note(call, bytes);
     for (int n = 0; n < fault_count; n++)
         if (!strcmp(faults[n].call, call) && --faults[n].in == 0) code = faults[n].code;
+    if (code == ILLEGAL_ADDRESS) sticky = code;
     return failed(code);
 }
 
@@ -285,6 +287,47 @@ int cudaStreamSynchronize(void *handle) {
     return failed(sticky);
 }
 
+static int destroy(const char *call, void *handle, int kind) {
+    int code = begin(call, 0);
+    Object *gone = find(handle, kind);
+    if (code) return code;
+    if (!gone) return failed(INVALID_VALUE);
+    drop(gone);
+    return SUCCESS;
+}
+
+// An event is of the stream that recorded it last.
+int cudaEventCreateWithFlags(void **handle, unsigned flags) {
+    int code = begin("cudaEventCreateWithFlags", flags);
+    if (!code) *handle = make(EVENT);
+    return code;
+}
+
+int cudaEventRecord(void *handle, void *stream) {
+    int code = begin("cudaEventRecord", 0);
+    Object *event = find(handle, EVENT);
+    if (code) return code;
+    if (!event || !find(stream, STREAM)) return failed(INVALID_HANDLE);
+    event->stream = stream;
+    return SUCCESS;
+}
+
+int cudaEventSynchronize(void *handle) {
+    int code = begin("cudaEventSynchronize", 0);
+    Object *event = find(handle, EVENT);
+    if (code) return code;
+    if (!event) return failed(INVALID_HANDLE);
+    Object *stream = event->stream ? find(event->stream, STREAM) : NULL;
+    if (stream && stream->capturing) {
+        stream->invalidated = 1;
+        return failed(CAPTURE_UNSUPPORTED);
+    }
+    if (stream) finish(stream);
+    return failed(sticky);
+}
+
+int cudaEventDestroy(void *handle) { return destroy("cudaEventDestroy", handle, EVENT); }
+
 int cudaMemcpyAsync(void *to, void *from, size_t bytes, int direction, void *handle) {
     int code = begin(direction == 1 ? "cudaMemcpyAsync up" : "cudaMemcpyAsync down", bytes);
     Object *stream = find(handle, STREAM);
@@ -339,15 +382,6 @@ int cudaGraphLaunch(void *executable, void *handle) {
     return put(stream, graph->list.items, graph->list.count);
 }
 
-static int destroy(const char *call, void *handle, int kind) {
-    int code = begin(call, 0);
-    Object *gone = find(handle, kind);
-    if (code) return code;
-    if (!gone) return failed(INVALID_VALUE);
-    drop(gone);
-    return SUCCESS;
-}
-
 int cudaGraphDestroy(void *graph) { return destroy("cudaGraphDestroy", graph, GRAPH); }
 
 int cudaGraphExecDestroy(void *graph) { return destroy("cudaGraphExecDestroy", graph, EXECUTABLE); }
@@ -380,7 +414,7 @@ int cuDeviceTotalMem_v2(size_t *bytes, int device) {
 }
 
 int cuDeviceGetAttribute(int *value, int attribute, int device) {
-    *value = attribute == 75 ? 8 : attribute == 76 ? 7 : attribute == 18;
+    *value = attribute == 75 ? 8 : attribute == 76 ? 7 : attribute == 16 ? 14 : attribute == 18;
     return SUCCESS;
 }
 
@@ -451,6 +485,8 @@ int fakeCapturing(void *handle) {
     Object *stream = find(handle, STREAM);
     return stream && stream->capturing;
 }
+
+int fakeIsStream(void *handle) { return find(handle, STREAM) != NULL; }
 
 // A line in the log.
 void fakeNote(const char *line) { note(line, 0); }

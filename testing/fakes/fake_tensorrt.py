@@ -13,6 +13,7 @@ import ctypes
 import enum
 import json
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -22,6 +23,8 @@ cuda: ctypes.CDLL = None  # type: ignore[assignment]
 """The fake CUDA in use; set by the user of this module."""
 refusal = ""
 """Name of a method that fails, with an error in the log."""
+words = ""
+"""The text of that error; empty: one that names the method."""
 
 CROP = (256, 256, 3)
 VECTOR = 935
@@ -31,9 +34,17 @@ SCRATCH = 1000
 _Kernel = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
 
 
-def plan(max_people: int, vector: int = VECTOR) -> bytes:
-    """A serialized engine."""
-    return json.dumps({"max_people": max_people, "vector": vector}).encode()
+def plan(
+    max_people: int,
+    vector: int = VECTOR,
+    profiles: list[tuple[int, int]] | None = None,
+    layers: tuple[str, ...] = (),
+) -> bytes:
+    """A serialized engine; `profiles`: least and greatest number of people of each."""
+    if profiles is None:
+        usual = ((1, 1), (2, 4), (5, 8))
+        profiles = [(low, min(high, max_people)) for low, high in usual if low <= max_people]
+    return json.dumps({"profiles": profiles, "vector": vector, "layers": layers}).encode()
 
 
 class ILogger:
@@ -65,13 +76,18 @@ class ExecutionContextAllocationStrategy(enum.Enum):
     USER_MANAGED = 2
 
 
+class LayerInformationFormat(enum.Enum):
+    ONELINE = 0
+    JSON = 1
+
+
 class _Refusing:
     def __init__(self, logger: ILogger) -> None:
         self._logger = logger
 
     def _refuses(self, method: str) -> bool:
         if refused := method == refusal:
-            self._error(f"{method} was refused")
+            self._error(words or f"{method} was refused")
         return refused
 
     def _error(self, text: str) -> None:
@@ -100,9 +116,13 @@ class ICudaEngine(_Refusing):
     device_memory_size_v2 = SCRATCH
     num_io_tensors = 2
 
-    def __init__(self, logger: ILogger, runtime: Runtime, made: dict[str, int]) -> None:
+    def __init__(self, logger: ILogger, runtime: Runtime, made: dict[str, Any]) -> None:
         super().__init__(logger)
         self._runtime, self._made = runtime, made
+
+    @property
+    def num_optimization_profiles(self) -> int:
+        return len(self._made["profiles"])
 
     def get_tensor_name(self, index: int) -> str:
         return ("crops", "people")[index]
@@ -111,11 +131,20 @@ class ICudaEngine(_Refusing):
         return {"crops": DataType.UINT8, "people": DataType.FLOAT}[name]
 
     def get_tensor_shape(self, name: str) -> list[int]:
-        return {"crops": [-1, *CROP], "people": [-1, self._made["vector"]]}[name]
+        # A size that does not vary is a fixed one.
+        sizes = {size for profile in self._made["profiles"] for size in profile}
+        batch = -1 if len(sizes) > 1 else sizes.pop()
+        return {"crops": [batch, *CROP], "people": [batch, self._made["vector"]]}[name]
 
     def get_tensor_profile_shape(self, name: str, profile_index: int) -> list[list[int]]:
-        assert (name, profile_index) == ("crops", 0)
-        return [[1, *CROP], [1, *CROP], [self._made["max_people"], *CROP]]
+        assert name == "crops"
+        least, most = self._made["profiles"][profile_index]
+        return [[least, *CROP], [most, *CROP], [most, *CROP]]
+
+    def create_engine_inspector(self) -> EngineInspector | None:
+        if self._refuses("create_engine_inspector"):
+            return None
+        return EngineInspector(self._made["layers"])
 
     def create_execution_context(
         self, strategy: ExecutionContextAllocationStrategy
@@ -123,13 +152,22 @@ class ICudaEngine(_Refusing):
         if self._refuses("create_execution_context"):
             return None
         assert strategy is ExecutionContextAllocationStrategy.USER_MANAGED
-        return IExecutionContext(self._logger, self, self._made["max_people"])
+        return IExecutionContext(self._logger, self, self._made["profiles"])
+
+
+class EngineInspector:
+    def __init__(self, layers: list[str]) -> None:
+        self._layers = layers
+
+    def get_engine_information(self, format: LayerInformationFormat) -> str:
+        assert format is LayerInformationFormat.JSON
+        return json.dumps({"Layers": self._layers, "Bindings": ["crops", "people"]})
 
 
 class IExecutionContext(_Refusing):
-    def __init__(self, logger: ILogger, engine: ICudaEngine, max_people: int) -> None:
+    def __init__(self, logger: ILogger, engine: ICudaEngine, profiles: list[list[int]]) -> None:
         super().__init__(logger)
-        self._engine, self._max_people = engine, max_people
+        self._engine, self._profiles, self._profile = engine, profiles, 0
         self._scratch = self._people = 0
         self._addresses: dict[str, int] = {}
         self._ran = self._captured = False
@@ -140,12 +178,22 @@ class IExecutionContext(_Refusing):
         assert size >= SCRATCH and memory % 256 == 0
         self._scratch = memory
 
+    def set_optimization_profile_async(self, profile_index: int, stream_handle: int) -> bool:
+        self._change()
+        if self._refuses("set_optimization_profile_async"):
+            return False
+        assert cuda.fakeIsStream(ctypes.c_void_p(stream_handle))
+        self._profile, self._people = profile_index, 0  # Shapes have to be set again.
+        cuda.fakeNote(f"profile {profile_index}".encode())
+        return True
+
     def set_input_shape(self, name: str, shape: tuple[int, ...]) -> bool:
         self._change()
         people, *crop = shape
         if self._refuses("set_input_shape"):
             return False
-        if name != "crops" or tuple(crop) != CROP or not 1 <= people <= self._max_people:
+        least, most = self._profiles[self._profile]
+        if name != "crops" or tuple(crop) != CROP or not least <= people <= most:
             self._error(f"{shape} is outside of the profile")
             return False
         self._people = people

@@ -12,6 +12,7 @@ from pear_ros.cli.bench.measure import measure, sender
 from pear_ros.cli.bench.plot import draw_plot
 from pear_ros.cli.bench.report import Setting, as_markdown, as_text, notes, rows, title
 from pear_ros.core.configuration import EstimatorChoice, EstimatorError
+from pear_ros.core.estimator import DeviceLostError
 from pear_ros.estimators.factory import make_estimator
 from pear_ros.io import machine
 from pear_ros.io.downloads import demo_clip
@@ -43,7 +44,7 @@ def bench(
         picture, report = folder / "bench.png", folder / "bench.md"
         write_picture(picture, draw_plot(measured, title(measured, setting)))
         write_text(report, as_markdown(measured, setting, picture.name))
-    except (OSError, SourceError, EstimatorError) as error:
+    except (OSError, SourceError, EstimatorError, DeviceLostError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     print(as_text(rows(measured)), "", sep="\n")

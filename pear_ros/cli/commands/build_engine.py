@@ -19,11 +19,11 @@ minutes on a robot.
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of the subcommand."""
     add_model_folder(parser)
-    add_parameters(parser, ("pear_body", "precision"))
+    add_parameters(parser, ("pear_body", "precision", "max_people"))
 
 
 def run(options: argparse.Namespace) -> int:
     """Run the subcommand; return the exit code."""
     from pear_ros.cli.build_engine import build_engine
 
-    return build_engine(options.folder, options.pear_body, options.precision)
+    return build_engine(options.folder, options.pear_body, options.precision, options.max_people)

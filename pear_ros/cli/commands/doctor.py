@@ -29,6 +29,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="how long cameras are observed; 0: not at all (default: %(default)g)",
     )
+    parser.add_argument(
+        "--jetson",
+        action="store_true",
+        help="also check a Jetson's power mode, clocks, memory, TensorRT, engines and last build",
+    )
     parser.add_argument("--json", action="store_true", help="print JSON, to attach to an issue")
 
 
@@ -36,7 +41,7 @@ def run(options: argparse.Namespace) -> int:
     """Run the subcommand; return the exit code."""
     from pear_ros.cli.doctor.command import doctor
 
-    return doctor(options.models, options.seconds, options.json)
+    return doctor(options.models, options.seconds, options.json, options.jetson)
 
 
 def _seconds(text: str) -> float:

@@ -12,27 +12,29 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from pear_ros import __version__
-from pear_ros.cli.doctor import engines, formatting, gpu, libraries, models, ros
+from pear_ros.cli.doctor import engines, formatting, gpu, jetson, libraries, models, ros
 from pear_ros.cli.doctor.findings import Check, Finding, Level, fail, ok, run_check
 from pear_ros.cli.doctor.network_report import NetworkReport
 from pear_ros.cli.doctor.probe_process import Probe, ProbeError, ProbeRunner, run_module
 from pear_ros.cli.doctor.topics import check_topics
+from pear_ros.io.downloads import build_peaks_file
 
 _STARTUP_SECONDS = 60.0
 """Time that the observation of topics may take beyond its own duration."""
 
 
-def doctor(folder: Path | None, seconds: float, as_json: bool) -> int:
+def doctor(folder: Path | None, seconds: float, as_json: bool, on_jetson: bool = False) -> int:
     """Run all checks and print their findings; return the exit code, 1 where something fails.
 
     `folder`: where PEAR's files are, the default one unless given. `seconds`: how long ROS topics
-    are observed; 0: not at all. `as_json`: print one JSON object instead of lines.
+    are observed; 0: not at all. `as_json`: print one JSON object instead of lines. `on_jetson`:
+    check what matters on a Jetson, too.
     """
     probe = ProbeRunner()
     findings: list[Finding] = []
     try:
         _start_slow_probes(probe)
-        for id, check in _checks(probe, folder, seconds):
+        for id, check in _checks(probe, folder, seconds, on_jetson):
             for finding in run_check(id, check):
                 if not as_json:
                     _print(finding, findings[-1] if findings else None)
@@ -51,7 +53,9 @@ def _start_slow_probes(probe: ProbeRunner) -> None:
             probe.start("library", library.name)
 
 
-def _checks(probe: Probe, folder: Path | None, seconds: float) -> Iterator[tuple[str, Check]]:
+def _checks(
+    probe: Probe, folder: Path | None, seconds: float, on_jetson: bool
+) -> Iterator[tuple[str, Check]]:
     """Yield all checks in the order of output, each with the id of a warning if it raises."""
     bind = functools.partial
     yield "machine.system", gpu.check_machine
@@ -65,6 +69,8 @@ def _checks(probe: Probe, folder: Path | None, seconds: float) -> Iterator[tuple
     yield "models.open_body", models.check_open_body
     yield "models.pear", bind(models.check_pear_files, folder)
     yield "engine.cache", bind(engines.check_engines, probe)
+    if on_jetson:
+        yield "jetson.board", bind(jetson.check_jetson, probe, build_peaks_file())
     yield "ros.distribution", ros.check_distribution
     if not ros.has_rclpy():
         return

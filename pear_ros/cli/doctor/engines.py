@@ -83,6 +83,8 @@ def _check_engine(id: str, key: EngineKey, cache: EngineCache, probe: Probe) -> 
 
 def _for_this_machine(key: EngineKey, probe: Probe) -> EngineKey | None:
     """Return the key of the same engine on this machine; None where TensorRT cannot run."""
+    from pear_ros.pear.runtimes.driver import memory_gib
+
     gpu, tensorrt = probe("gpu"), probe("library", "tensorrt")
     if "name" not in gpu or not tensorrt.get("version"):
         return None
@@ -90,6 +92,8 @@ def _for_this_machine(key: EngineKey, probe: Probe) -> EngineKey | None:
         "tensorrt": tensorrt["version"],
         "device": gpu["name"],
         "compute_capability": gpu["compute_capability"],
+        "multiprocessors": gpu["multiprocessors"],
+        "memory_gib": memory_gib(gpu["memory"]),
     }
     same = {name: value for name, value in asdict(key).items() if name != "platform"}
     return type(key)(**{**same, **here})  # The platform defaults to this one.

@@ -21,6 +21,7 @@ _TITLES = {
     "ros": "ROS 2",
     "models": "Models and licences",
     "engine": "TensorRT engines",
+    "jetson": "Jetson",
     "topics": "Topics",
 }
 _COLOURS = {Level.OK: 32, Level.WARN: 33, Level.FAIL: 31}

@@ -10,11 +10,8 @@ from typing import Any
 
 from pear_ros.cli.doctor.findings import Finding, fail, ok, warn
 from pear_ros.cli.doctor.probe_process import Probe
+from pear_ros.io import jetpacks
 from pear_ros.io.machine import Machine, has_nvidia, load, this_machine
-
-_OLDEST_JETPACK = 6
-_UNSUPPORTED = {("10.13.3", "8.7")}
-"""Versions of TensorRT, and compute capabilities that they list but were built without."""
 
 
 def check_machine(machine: Machine | None = None, now: float | None = None) -> Iterator[Finding]:
@@ -30,7 +27,7 @@ def check_machine(machine: Machine | None = None, now: float | None = None) -> I
     if (jetson := machine.jetson) is None:
         return
     details = {"model": jetson.model, "l4t": jetson.l4t, "power_mode": jetson.power_mode}
-    if jetson.jetpack and int(jetson.jetpack) < _OLDEST_JETPACK:
+    if jetson.jetpack and int(jetson.jetpack) < jetpacks.OLDEST:
         advice = "install JetPack 6 or newer: older ones have Python 3.8 and TensorRT 8"
         yield fail("machine.jetson", str(jetson), advice, **details)
     else:
@@ -97,9 +94,9 @@ def check_tensorrt(probe: Probe, gpu: dict[str, Any]) -> Iterator[Finding]:
     if tensorrt is None or "unsupported" in tensorrt:
         return
     version = tensorrt["version"]
-    known = (".".join(version.split(".")[:3]), gpu["compute_capability"])
-    if known in _UNSUPPORTED:
-        text = f"TensorRT {version} was built without compute capability {known[1]}"
+    capability = gpu["compute_capability"]
+    if not jetpacks.runs_on(version, capability):
+        text = f"TensorRT {version} was built without compute capability {capability}"
         yield fail("gpu.tensorrt", text, "install another version of TensorRT, 10.3 to 11")
         return
     started = probe("tensorrt_builder")

@@ -90,6 +90,7 @@ def gpu() -> Result:
         "compute_capability": "{}.{}".format(*found.compute_capability),
         "memory": found.memory,
         "integrated": found.integrated,
+        "multiprocessors": found.multiprocessors,
         "driver": _driver_version(),
     }
     try:
@@ -116,6 +117,31 @@ def tensorrt_builder() -> Result:
 
     make_builder(tensorrt_version())
     return {"starts": True}
+
+
+def engine_attention() -> Result:
+    """Load each cached engine and count the layers that are attention as one kernel."""
+    from pear_ros.pear.runtimes.engine_cache import EngineCache
+    from pear_ros.pear.runtimes.runtime import RuntimeUnavailableError
+
+    cache, engines = EngineCache(), []
+    keys = cache.keys()
+    if not keys:
+        return {"engines": []}
+    from pear_ros.pear.runtimes.engine_layers import fused_attention, layer_names
+
+    for key in keys:
+        kept = cache.load(key)
+        if kept is None or kept.plan is None:
+            continue
+        found: Result = {"name": key.name, "precision": key.precision}
+        try:
+            names = layer_names(kept.plan)
+            found |= {"layers": len(names), "fused": fused_attention(names)}
+        except RuntimeUnavailableError as error:
+            found["error"] = str(error)
+        engines.append(found)
+    return {"engines": engines}
 
 
 def rclpy() -> Result:
@@ -183,7 +209,10 @@ def cv_bridge() -> Result:
 
 _PROBES: dict[str, Callable[..., Result]] = {
     probe.__name__: probe
-    for probe in (library, gpu, tensorrt_builder, rclpy, node, pear_msgs, cv_bridge)
+    for probe in (
+        *(library, gpu, tensorrt_builder, engine_attention),
+        *(rclpy, node, pear_msgs, cv_bridge),
+    )
 }
 
 

@@ -14,7 +14,11 @@ from pear_ros.core.log import get_logger
 from pear_ros.pear.body import PearBody
 from pear_ros.pear.graph import Graph, GraphError
 from pear_ros.pear.runtimes.precision_fallback import first_available, require_accurate
-from pear_ros.pear.runtimes.runtime import Runtime, RuntimeUnavailableError
+from pear_ros.pear.runtimes.runtime import (
+    DeviceUnavailableError,
+    Runtime,
+    RuntimeUnavailableError,
+)
 from pear_ros.pear.weights import Weights
 
 logger = get_logger(__name__)
@@ -45,17 +49,19 @@ def choose_runtime(weights: Weights, body: PearBody, choice: RuntimeChoice) -> C
             "tensorrt, torch, onnxruntime or openvino, or do not set strict"
         )
     obstacles: list[str] = []
+    gpu_failed = False
     for name, make in _candidates(choice):
         try:
-            runtime = _ready(make(weights, body, choice), choice.max_people)
+            runtime = _ready(make(weights, body, choice), choice.prepared_people)
         except RuntimeUnavailableError as error:
             obstacles.append(f"{name}: {error}")
+            gpu_failed |= isinstance(error, DeviceUnavailableError)
             continue
         reason = "; ".join(obstacles) or ("named" if choice.name != "auto" else "the fastest")
         is_fallback = choice.name not in ("auto", name)
         info = runtime.info
         logger.log(
-            logging.WARNING if is_fallback else logging.INFO,
+            logging.WARNING if is_fallback or gpu_failed else logging.INFO,
             "PEAR runs on %s (%s)%s",
             info,
             reason,
@@ -69,7 +75,7 @@ def _ready(runtime: Runtime, people: int) -> Runtime:
     """Warm up `runtime`; close it where that fails, for example for lack of memory."""
     try:
         runtime.warmup(people)
-    except RuntimeUnavailableError:
+    except BaseException:
         runtime.close()
         raise
     return runtime
@@ -82,45 +88,49 @@ def _tensorrt(weights: Weights, body: PearBody, choice: RuntimeChoice) -> Runtim
 
 
 def _torch(weights: Weights, body: PearBody, choice: RuntimeChoice) -> Runtime:
-    if _import("torch").cuda.is_available():
+    if _finds_gpu(_import("torch")):
         return _torch_on_gpu(weights, body, choice)
     return _torch_on_cpu(weights, body, choice)
 
 
 def _torch_on_gpu(weights: Weights, body: PearBody, choice: RuntimeChoice) -> Runtime:
     torch = _import("torch")
-    if not torch.cuda.is_available():
+    if not _finds_gpu(torch):
         raise RuntimeUnavailableError(f"torch {torch.__version__} finds no NVIDIA GPU")
-    from pear_ros.pear.runtimes.with_torch import TorchRuntime
-
+    runtime = _import("torch", "with_torch").TorchRuntime
     device = torch.device("cuda")
 
     def make(precision: str) -> Runtime:
-        return TorchRuntime(weights.network(), precision, device, choice.max_people)
+        made: Runtime = runtime(
+            weights.network(), precision, device, choice.max_people, choice.blocking_wait
+        )
+        return made
 
     return _judged(make, _precisions(choice, "fp16", "bf16", "fp32"), weights, body)
 
 
-def _onnxruntime(weights: Weights, body: PearBody, choice: RuntimeChoice) -> Runtime:
-    _import("onnxruntime")
-    from pear_ros.pear.runtimes.with_onnxruntime import OnnxRuntime
+def _finds_gpu(torch: Any) -> bool:
+    try:
+        return bool(torch.cuda.is_available())
+    except Exception as error:  # Of a broken installation.
+        raise RuntimeUnavailableError(f"torch cannot look for a GPU ({error})") from error
 
-    return _of_graph(OnnxRuntime, weights, body, choice)
+
+def _onnxruntime(weights: Weights, body: PearBody, choice: RuntimeChoice) -> Runtime:
+    runtime = _import("onnxruntime", "with_onnxruntime").OnnxRuntime
+    return _of_graph(runtime, weights, body, choice)
 
 
 def _openvino(weights: Weights, body: PearBody, choice: RuntimeChoice) -> Runtime:
-    _import("openvino")
-    from pear_ros.pear.runtimes.with_openvino import OpenVinoRuntime
-
-    return _of_graph(OpenVinoRuntime, weights, body, choice)
+    runtime = _import("openvino", "with_openvino").OpenVinoRuntime
+    return _of_graph(runtime, weights, body, choice)
 
 
 def _torch_on_cpu(weights: Weights, body: PearBody, choice: RuntimeChoice) -> Runtime:
-    torch = _import("torch")
-    from pear_ros.pear.runtimes.with_torch import TorchRuntime
-
+    torch, runtime = _import("torch"), _import("torch", "with_torch").TorchRuntime
     (precision,) = _precisions(choice, "fp32")
-    return TorchRuntime(weights.network(), precision, torch.device("cpu"), choice.max_people)
+    made: Runtime = runtime(weights.network(), precision, torch.device("cpu"), choice.max_people)
+    return made
 
 
 def _of_graph(
@@ -162,15 +172,19 @@ def _precisions(choice: RuntimeChoice, *own: str) -> tuple[str, ...]:
     return own if choice.precision == "auto" else (choice.precision,)
 
 
-def _import(library: str) -> Any:
-    """Import a library. Raises RuntimeUnavailableError where it is missing or broken."""
+def _import(library: str, runtime: str = "") -> Any:
+    """Import a library, or the module `runtime` that uses it.
+
+    Raises RuntimeUnavailableError where the library is missing or broken.
+    """
     try:
-        return importlib.import_module(library)
-    except ModuleNotFoundError as error:
-        raise RuntimeUnavailableError(
-            f"{library} is not installed (python3 -m pip install {library})"
-        ) from error
-    except (ImportError, OSError) as error:
+        module = importlib.import_module(library)
+        return importlib.import_module(f"{__package__}.{runtime}") if runtime else module
+    except Exception as error:  # A broken library raises anything.
+        if isinstance(error, ModuleNotFoundError) and error.name == library:
+            raise RuntimeUnavailableError(
+                f"{library} is not installed (python3 -m pip install {library})"
+            ) from error
         raise RuntimeUnavailableError(f"{library} cannot be loaded ({error})") from error
 
 

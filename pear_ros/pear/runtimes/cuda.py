@@ -21,6 +21,7 @@ from pear_ros.pear.runtimes.cudart import CudaError, cudart
 from pear_ros.pear.runtimes.driver import Gpu, first_gpu
 
 _NON_BLOCKING = 1
+_BLOCKING_SYNC, _DISABLE_TIMING = 1, 2
 _HOST_TO_DEVICE, _DEVICE_TO_HOST = 1, 2
 _THREAD_LOCAL = 1
 """Capture mode that lets other threads, such as those of PyTorch, use CUDA meanwhile."""
@@ -39,7 +40,7 @@ def memory(gpu: Gpu) -> tuple[int, int]:
     cudart()("cudaMemGetInfo", byref(free), byref(total))
     if gpu.integrated:
         # CUDA does not count the page cache, which the kernel frees on demand.
-        return max(free.value, _available_memory()), total.value
+        return max(free.value, available_memory()), total.value
     return free.value, total.value
 
 
@@ -110,6 +111,21 @@ class Graph(_Owned):
             super().close()
 
 
+class BlockingEvent(_Owned):
+    """A moment in a stream's work, for which the CPU waits asleep; otherwise CUDA may poll."""
+
+    def __init__(self) -> None:
+        """Create the event. Raises CudaError."""
+        handle = c_void_p()
+        cudart()("cudaEventCreateWithFlags", byref(handle), _BLOCKING_SYNC | _DISABLE_TIMING)
+        super().__init__(handle.value, "cudaEventDestroy")
+
+    def wait(self, stream: Stream) -> None:
+        """Wait until all work of `stream` is done. Raises CudaError, also for earlier calls."""
+        cudart()("cudaEventRecord", self.handle, stream.handle)
+        cudart()("cudaEventSynchronize", self.handle)
+
+
 class Stream(_Owned):
     """A CUDA stream: work that the GPU does in order."""
 
@@ -157,8 +173,8 @@ class Stream(_Owned):
         cudart()("cudaMemcpyAsync", target.handle, source.handle, nbytes, direction, self.handle)
 
 
-def _available_memory() -> int:
-    """Bytes of MemAvailable in /proc/meminfo; 0 if unknown."""
+def available_memory() -> int:
+    """Return the bytes of MemAvailable in /proc/meminfo; 0 if unknown."""
     try:
         lines = Path("/proc/meminfo").read_text().splitlines()
     except OSError:

@@ -15,7 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from pear_ros.pear.runtimes.driver import OLDEST_CUDA, NoGpuError, cuda_version
-from pear_ros.pear.runtimes.runtime import RuntimeUnavailableError
+from pear_ros.pear.runtimes.runtime import (
+    MEMORY_ADVICE,
+    DeviceUnavailableError,
+    RuntimeLostError,
+)
 
 FUNCTIONS: dict[str, tuple[Any, ...]] = {
     "cudaRuntimeGetVersion": (POINTER(c_int),),
@@ -30,6 +34,10 @@ FUNCTIONS: dict[str, tuple[Any, ...]] = {
     "cudaStreamCreateWithFlags": (POINTER(c_void_p), c_uint),
     "cudaStreamSynchronize": (c_void_p,),
     "cudaStreamDestroy": (c_void_p,),
+    "cudaEventCreateWithFlags": (POINTER(c_void_p), c_uint),
+    "cudaEventRecord": (c_void_p, c_void_p),
+    "cudaEventSynchronize": (c_void_p,),
+    "cudaEventDestroy": (c_void_p,),
     "cudaStreamBeginCapture": (c_void_p, c_int),
     "cudaStreamEndCapture": (c_void_p, POINTER(c_void_p)),
     "cudaGraphInstantiateWithFlags": (POINTER(c_void_p), c_void_p, c_ulonglong),
@@ -43,14 +51,21 @@ TEXTS = ("cudaGetErrorName", "cudaGetErrorString")
 
 _MAJORS = (13, 12)
 _FOLDER = Path("/usr/local/cuda/lib64")
+_LOST = {214, 226, 700, 702, 710, *range(714, 720), 999}
+"""Errors after which all calls of the process fail: according to the reference it must be ended.
+
+Uncorrectable ECC error, contained exception, illegal address, launch timeout, assertion in a
+kernel, hardware stack, illegal instruction, misaligned address, address space, program counter,
+launch failure, unknown error."""
 _ADVICE = {
-    2: "end other programs that use the GPU, or allow fewer people at once",
+    2: MEMORY_ADVICE,
     35: "update NVIDIA's driver, or install the CUDA runtime of an older version",
     46: "another program may have exclusive use of the GPU",
+    **dict.fromkeys(_LOST, "this process can no longer use the GPU: start it again"),
 }
 
 
-class CudaError(RuntimeUnavailableError):
+class CudaError(DeviceUnavailableError):
     """A call to CUDA failed; the text has the function, the reason and a remedy."""
 
     def __init__(self, call: str, code: int, name: str, text: str) -> None:
@@ -58,6 +73,10 @@ class CudaError(RuntimeUnavailableError):
         advice = f"; {_ADVICE[code]}" if code in _ADVICE else ""
         super().__init__(f"{call} failed: {text} ({name}){advice}")
         self.code = code
+
+
+class CudaLostError(CudaError, RuntimeLostError):
+    """A call to CUDA failed with an error that all later calls of this process return as well."""
 
 
 class Cudart:
@@ -74,13 +93,14 @@ class Cudart:
             function.argtypes, function.restype = (c_int,), c_char_p
 
     def __call__(self, name: str, *arguments: object) -> None:
-        """Call the function `name` of FUNCTIONS. Raises CudaError."""
+        """Call the function `name` of FUNCTIONS. Raises CudaError, or of it CudaLostError."""
         code = int(getattr(self._library, name)(*arguments))
         if code:
             # Clears the error, or TensorRT would find it as the last one.
             self._library.cudaGetLastError()
             texts = (getattr(self._library, text)(code) for text in TEXTS)
-            raise CudaError(name, code, *(text.decode(errors="replace") for text in texts))
+            error = CudaLostError if code in _LOST else CudaError
+            raise error(name, code, *(text.decode(errors="replace") for text in texts))
 
     def version(self, name: str) -> int:
         """Return the version by `cudaRuntimeGetVersion` or `cudaDriverGetVersion`; 0: no driver."""

@@ -28,9 +28,10 @@ _FUNCTIONS = {
     "cuGetErrorString": (c_int, POINTER(c_char_p)),
 }
 _NO_DEVICE = 100
-_INTEGRATED, _MAJOR, _MINOR = 18, 75, 76
+_MULTIPROCESSORS, _INTEGRATED, _MAJOR, _MINOR = 16, 18, 75, 76
 """Numbers of device attributes in CUDA's driver API."""
 _NAME_LENGTH = 256
+_MEMORY_STEP = 4 << 30
 _NO_GPU = "NVIDIA's driver finds no GPU: check nvidia-smi and CUDA_VISIBLE_DEVICES"
 
 
@@ -50,6 +51,9 @@ class Gpu:
     """Total memory, bytes; that of the board if the GPU shares the host's memory."""
     integrated: bool
     """Whether the GPU shares the host's memory, as on a Jetson."""
+    multiprocessors: int
+    """Number of streaming multiprocessors (SM): AGX Orin, Orin NX and Orin Nano are all named Orin
+    and have 8.7."""
 
     def __str__(self) -> str:
         major, minor = self.compute_capability
@@ -83,13 +87,21 @@ def first_gpu() -> Gpu:
     call("cuDeviceGetName", name, _NAME_LENGTH, device)
     call("cuDeviceTotalMem_v2", byref(memory), device)
     attributes = []
-    for attribute in (_MAJOR, _MINOR, _INTEGRATED):
+    for attribute in (_MAJOR, _MINOR, _INTEGRATED, _MULTIPROCESSORS):
         value = c_int()
         call("cuDeviceGetAttribute", byref(value), attribute, device)
         attributes.append(value.value)
-    major, minor, integrated = attributes
+    major, minor, integrated, multiprocessors = attributes
     found = name.value.decode(errors="replace")
-    return Gpu(found, (major, minor), memory.value, bool(integrated))
+    return Gpu(found, (major, minor), memory.value, bool(integrated), multiprocessors)
+
+
+def memory_gib(memory: int) -> int:
+    """Return `memory` in bytes as GiB, rounded up to a multiple of 4, to tell boards apart.
+
+    What the driver reports of the same board varies a little with its version.
+    """
+    return -(-memory // _MEMORY_STEP) * (_MEMORY_STEP >> 30)
 
 
 def cuda_version(number: int) -> str:

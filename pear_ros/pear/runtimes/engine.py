@@ -22,7 +22,12 @@ from pear_ros.core.log import get_logger
 from pear_ros.pear.crop import INPUT_SIZE
 from pear_ros.pear.graph import INPUT
 from pear_ros.pear.runtimes.build_progress import BuildProgress, Phases
-from pear_ros.pear.runtimes.runtime import RuntimeUnavailableError
+from pear_ros.pear.runtimes.runtime import (
+    MEMORY_ADVICE,
+    DeviceUnavailableError,
+    IncompatibleEngineError,
+    RuntimeUnavailableError,
+)
 
 _OLDEST, _TOO_NEW = (10, 3), (12, 0)
 _LEAST_WORKSPACE = 256 << 20
@@ -30,10 +35,16 @@ _WORKSPACE_SHARE = 4
 _TICK = 0.2
 """Interval between reports of progress, seconds."""
 _KEPT_ERRORS = 16
-_MEMORY_ADVICE = (
-    "; end other programs, above all on the GPU, allow fewer people at once, or use a smaller"
-    " network"
+_LEAST_PEOPLE = (1, 2, 5)
+"""Least number of people of each optimisation profile: kernels that suit one person are slow for
+five. All profiles share the weights."""
+_NO_MEMORY = re.compile(
+    r"out.?of.?(host |device )?memory|bad_alloc|insufficient memory|memory.*could not be allocated",
+    re.I,
 )
+"""TensorRT's words where memory is lacking; an `illegal memory access` is something else."""
+_INCOMPATIBLE = re.compile(r"version|platform|compatible|please rebuild", re.I)
+"""TensorRT's words for an engine of another version, operating system or GPU."""
 
 logger = get_logger(__name__)
 
@@ -42,12 +53,20 @@ class TensorRtError(RuntimeUnavailableError):
     """TensorRT failed; the text has the operation and the reason."""
 
 
+class TensorRtMemoryError(TensorRtError, DeviceUnavailableError):
+    """TensorRT failed for lack of memory."""
+
+
+class TensorRtEngineError(TensorRtError, IncompatibleEngineError):
+    """TensorRT does not take an engine of another version or platform."""
+
+
 @dataclass(frozen=True)
 class BuildSettings:
     """Settings for building an engine."""
 
     max_people: int
-    """Largest batch; the engine takes all sizes up to it and is optimised for one person."""
+    """Largest batch; the engine takes all sizes up to it, see `people_ranges`."""
     workspace: int
     """Bytes of GPU memory that layers may use besides weights, see `workspace_of`."""
     level: int = 3
@@ -119,6 +138,26 @@ class Log(trt.ILogger):  # type: ignore[misc]  # TensorRT has no type hints.
         """Return the first error since `clear`, from which the others follow, on one line."""
         return one_line(next(iter(self._errors), "it gives no reason"))
 
+    def error(self, what: str) -> TensorRtError:
+        """Return the error for what failed since `clear`, such as "TensorRT runs nothing".
+
+        It is a TensorRtMemoryError, with a remedy, where the reason is lack of memory.
+        """
+        reason = self.reason()
+        if _NO_MEMORY.search(reason):
+            return TensorRtMemoryError(f"{what}: {reason}; {MEMORY_ADVICE}")
+        return TensorRtError(f"{what}: {reason}")
+
+    def loading_error(self, what: str) -> TensorRtError:
+        """Return the error where an engine was not loaded, as `error` does.
+
+        It is a TensorRtEngineError where TensorRT names another version or platform.
+        """
+        error = self.error(what)
+        if isinstance(error, TensorRtMemoryError) or not _INCOMPATIBLE.search(self.reason()):
+            return error
+        return TensorRtEngineError(str(error))
+
 
 LOG = Log()
 """The logger of all of TensorRT, which supports only one."""
@@ -167,15 +206,16 @@ def build_plan(
     config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, settings.workspace)
     # fp32 means fp32.
     config.clear_flag(trt.BuilderFlag.TF32)
+    # The network has no parallel branches: other streams would only add waits to the CUDA graph in
+    # which it is captured, and memory.
+    config.max_aux_streams = 0
     cache = _attach_timing_cache(config, settings.timing_cache)
-    _add_profile(builder, config, settings.max_people)
+    _add_profiles(builder, config, settings.max_people)
     monitor = _Monitor()
     config.progress_monitor = monitor
     plan = _watched(lambda: builder.build_serialized_network(network, config), monitor, progress)
     if plan is None:
-        reason = LOG.reason()
-        advice = _MEMORY_ADVICE if "memory" in reason.lower() else ""
-        raise TensorRtError(f"TensorRT {version} cannot build {graph}: {reason}{advice}")
+        raise LOG.error(f"TensorRT {version} cannot build {graph}")
     return Built(_bytes_of(plan), bytes(_bytes_of(cache.serialize())))
 
 
@@ -184,16 +224,26 @@ def make_builder(version: str) -> trt.Builder:
     try:
         return trt.Builder(LOG)
     except (RuntimeError, TypeError) as error:
-        reason = LOG.reason()
-        raise TensorRtError(f"TensorRT {version} cannot be used here: {reason}") from error
+        raise LOG.error(f"TensorRT {version} cannot be used here") from error
 
 
-def _add_profile(builder: trt.Builder, config: trt.IBuilderConfig, max_people: int) -> None:
-    """Optimise for one person, and support batches of up to `max_people`."""
-    profile: trt.IOptimizationProfile = builder.create_optimization_profile()
+def people_ranges(max_people: int) -> list[tuple[int, int]]:
+    """Return the least and the greatest batch of each optimisation profile of an engine.
+
+    One person, 2 to 4, and 5 to 8, as far as `max_people`.
+    """
+    least = [people for people in _LEAST_PEOPLE if people <= max_people]
+    greatest = [*(people - 1 for people in least[1:]), max_people]
+    return [*zip(least, greatest, strict=True)]
+
+
+def _add_profiles(builder: trt.Builder, config: trt.IBuilderConfig, max_people: int) -> None:
+    """Support batches of up to `max_people`; each profile is optimised for its largest, slowest."""
     crop = (INPUT_SIZE, INPUT_SIZE, 3)
-    profile.set_shape(INPUT, (1, *crop), (1, *crop), (max_people, *crop))
-    config.add_optimization_profile(profile)
+    for least, greatest in people_ranges(max_people):
+        profile: trt.IOptimizationProfile = builder.create_optimization_profile()
+        profile.set_shape(INPUT, (least, *crop), (greatest, *crop), (greatest, *crop))
+        config.add_optimization_profile(profile)
 
 
 def _attach_timing_cache(config: trt.IBuilderConfig, measured: bytes) -> trt.ITimingCache:

@@ -7,8 +7,8 @@ of its record. Whatever is wrong with it, it is rebuilt, and the reason is logge
 
 An engine has two files: the plan and a record (JSON). An engine that was refused for its accuracy
 keeps its record only, so that it is not built again. A new engine replaces those that
-differ only in the export or in TensorRT's version; engines for other weights, precisions, devices
-or batch sizes stay until the user deletes them.
+differ only in the export or in TensorRT's version, and all of earlier versions of this package;
+engines for other weights, precisions, devices or batch sizes stay until the user deletes them.
 """
 
 from __future__ import annotations
@@ -22,10 +22,18 @@ from pathlib import Path
 from pear_ros.core.log import get_logger
 from pear_ros.io.downloads import cache_directory
 from pear_ros.pear.runtimes.accuracy import Verdict
-from pear_ros.pear.runtimes.engine_record import DamagedError, EngineKey, Record, difference
+from pear_ros.pear.runtimes.engine_record import (
+    DamagedError,
+    EngineKey,
+    OutdatedError,
+    Record,
+    difference,
+)
 from pear_ros.pear.runtimes.private_files import Bytes, PrivateFolder, UnsafeError
 
 _DIGEST_SIZE = hashlib.sha256().digest_size
+_NOTE_SIZE = 200
+"""Greatest size of a note about a build, bytes."""
 _REPLACED_FIELDS = ("graph", "tensorrt")
 """Fields of a key in which a replaced engine may differ from the new one."""
 
@@ -125,6 +133,36 @@ class EngineCache:
         with self._warning():
             self._files.write(key.timing_name, hashlib.sha256(content).digest() + content)
 
+    def unfinished(self, key: EngineKey) -> str:
+        """Return the note of a build of `key` that was interrupted; empty if there is none.
+
+        Call it with the lock of `key`: without it, the build may be under way.
+        """
+        try:
+            note = bytes(self._files.read(_unfinished_name(key))[:_NOTE_SIZE])
+        except FileNotFoundError:
+            return ""
+        except (OSError, UnsafeError) as error:
+            # None of this process.
+            logger.info("No earlier build is known of: %s", error)
+            return ""
+        return note.decode(errors="replace") or "at an unknown time"
+
+    def unfinished_path(self, key: EngineKey) -> Path:
+        """Return the file whose removal forgets an interrupted build of `key`."""
+        return self.folder / _unfinished_name(key)
+
+    @contextlib.contextmanager
+    def building(self, key: EngineKey, note: str) -> Iterator[None]:
+        """Keep `note` while an engine is built, and after it only if this process was killed."""
+        with self._warning():
+            self._files.write(_unfinished_name(key), note.encode())
+        try:
+            yield
+        finally:
+            with self._warning():
+                self._files.remove(_unfinished_name(key))
+
     @contextlib.contextmanager
     def lock(self, key: EngineKey) -> Iterator[None]:
         """Hold the lock under which the engine of `key` is loaded or built, by one process."""
@@ -142,7 +180,7 @@ class EngineCache:
         try:
             return Record.from_json(self._files.read(name))
         except DamagedError as error:
-            raise DamagedError(f"{self.folder / name} {error}") from error
+            raise type(error)(f"{self.folder / name} {error}") from error
 
     def _read_plan(self, name: str, record: Record) -> Bytes:
         path = self.folder / name
@@ -156,12 +194,28 @@ class EngineCache:
             raise DamagedError(f"{path} is damaged")
         return content
 
+    def keys(self) -> list[EngineKey]:
+        """Return the keys of all engines with a valid record; none if the folder cannot be read."""
+        with contextlib.suppress(OSError, UnsafeError):
+            return list(self._keys())
+        return []
+
     def _keys(self) -> Iterator[EngineKey]:
         """Yield the keys of all engines with a valid record."""
         for name in self._files.names():
             if name.startswith("engine_") and name.endswith(".json"):
                 with contextlib.suppress(OSError, UnsafeError, DamagedError):
                     yield self._read_record(name).key
+
+    def _outdated(self) -> Iterator[str]:
+        """Yield the names, without suffix, of engines of earlier versions of this package."""
+        for name in self._files.names():
+            if name.startswith("engine_") and name.endswith(".json"):
+                with contextlib.suppress(OSError, UnsafeError, DamagedError):
+                    try:
+                        self._read_record(name)
+                    except OutdatedError:
+                        yield name.removesuffix(".json")
 
     def _nearest(self, key: EngineKey) -> str:
         """Return what the most similar engine for the same weights was built for."""
@@ -172,11 +226,17 @@ class EngineCache:
                 for other in self._keys()
                 if (other.weights, other.precision) == (key.weights, key.precision)
             ]
+        if not differences and any(self._outdated()):
+            return f"those kept in {self.folder} are of an earlier version of this package."
         if not differences:
             return f"none of these weights is kept in {self.folder}."
         return f"one that is kept in {self.folder} is for {min(differences, key=len)}."
 
     def _remove_outdated(self, key: EngineKey) -> None:
+        for name in list(self._outdated()):
+            self._files.remove(f"{name}.plan")
+            self._files.remove(f"{name}.json")
+            logger.info("%s, an engine of an earlier version of this package, is replaced.", name)
         newest = {name: getattr(key, name) for name in _REPLACED_FIELDS}
         for other in list(self._keys()):
             if other != key and replace(other, **newest) == key:
@@ -204,6 +264,10 @@ class EngineCache:
 
 def _plan_name(key: EngineKey) -> str:
     return f"{key.name}.plan"
+
+
+def _unfinished_name(key: EngineKey) -> str:
+    return f"{key.name}.unfinished"
 
 
 def _record_name(key: EngineKey) -> str:

@@ -11,7 +11,8 @@ from dataclasses import asdict, dataclass, field
 from pear_ros.pear.runtimes.accuracy import Verdict
 from pear_ros.pear.runtimes.private_files import Bytes
 
-_SCHEMA = 1
+_SCHEMA = 2
+_LABELS = {"tensorrt": "TensorRT", "memory_gib": "GiB of memory"}
 _MAX_BYTES = 1 << 16
 _INVALID = (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError)
 """What JSON of another form, or no JSON, may raise."""
@@ -19,6 +20,10 @@ _INVALID = (ValueError, TypeError, KeyError, AttributeError, OverflowError, Recu
 
 class DamagedError(Exception):
     """A file is not as it was written; the text, after the file's name, says what is wrong."""
+
+
+class OutdatedError(DamagedError):
+    """A file is of an earlier version of this package, which no longer uses it."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +46,10 @@ class EngineKey:
     """Name of the GPU."""
     compute_capability: str
     """Compute capability of the GPU, such as "8.7"."""
+    multiprocessors: int
+    """Number of the GPU's streaming multiprocessors, see pear_ros.pear.runtimes.driver.Gpu."""
+    memory_gib: int
+    """Total memory of the GPU, see pear_ros.pear.runtimes.driver.memory_gib."""
     platform: str = field(default_factory=lambda: f"{platform.system()} {platform.machine()}")
     """Operating system and processor."""
 
@@ -52,7 +61,8 @@ class EngineKey:
     @property
     def timing_name(self) -> str:
         """Name of the file with TensorRT's timing cache, which is shared on one device."""
-        return f"timing_{self._hash('tensorrt', 'device', 'compute_capability', 'platform')}"
+        gpu = ("device", "compute_capability", "multiprocessors", "memory_gib")
+        return f"timing_{self._hash('tensorrt', *gpu, 'platform')}"
 
     def _hash(self, *names: str) -> str:
         text = json.dumps({name: getattr(self, name) for name in names}, sort_keys=True)
@@ -82,10 +92,15 @@ class Record:
 
     @classmethod
     def from_json(cls, text: Bytes) -> Record:
-        """Return the record of a text of `as_json`. Raises DamagedError if it is another."""
+        """Return the record of a text of `as_json`.
+
+        Raises OutdatedError if it is of an earlier version, DamagedError if it is another.
+        """
         try:
             content = json.loads(bytes(text[:_MAX_BYTES]))
-            if content.pop("schema") != _SCHEMA:
+            if (schema := content.pop("schema")) != _SCHEMA:
+                if type(schema) is int and schema < _SCHEMA:
+                    raise OutdatedError("is of an earlier version of this package")
                 raise DamagedError("is of another version of this package")
             kinds: dict[str, type] = {"size": int, "sha256": str, "body": str}
             if any(type(content[name]) is not kind for name, kind in kinds.items()):
@@ -104,6 +119,6 @@ def difference(kept: EngineKey, key: EngineKey) -> str:
     for name in asdict(key):
         there, here = (str(getattr(one, name))[:40] for one in (kept, key))
         if there != here:
-            label = "TensorRT" if name == "tensorrt" else name.replace("_", " ")
+            label = _LABELS.get(name, name.replace("_", " "))
             differences.append(f"{label} {there} instead of {here}")
     return ", ".join(differences)

@@ -13,21 +13,32 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
-from pear_ros.core.configuration import GRAPH_PRECISIONS, RuntimeChoice
+from pear_ros.core.configuration import (
+    CALIBRATED_PRECISIONS,
+    FP16_FP32_ATTENTION,
+    GRAPH_PRECISIONS,
+    RuntimeChoice,
+)
 from pear_ros.core.log import get_logger
 from pear_ros.pear.body import PearBody
 from pear_ros.pear.graph import Graph, GraphError
 from pear_ros.pear.graph import Progress as FileProgress
 from pear_ros.pear.runtimes.accuracy import Verdict
+from pear_ros.pear.runtimes.build_guard import BuildGuard
 from pear_ros.pear.runtimes.build_progress import BuildProgress
 from pear_ros.pear.runtimes.cuda import gpu, memory
-from pear_ros.pear.runtimes.cudart import CudaError
-from pear_ros.pear.runtimes.driver import Gpu
+from pear_ros.pear.runtimes.driver import Gpu, memory_gib
 from pear_ros.pear.runtimes.engine_cache import EngineCache
 from pear_ros.pear.runtimes.engine_record import EngineKey
 from pear_ros.pear.runtimes.precision_fallback import first_available, require_accurate
 from pear_ros.pear.runtimes.private_files import Bytes
-from pear_ros.pear.runtimes.runtime import Runtime, RuntimeInfo, RuntimeUnavailableError
+from pear_ros.pear.runtimes.runtime import (
+    DeviceUnavailableError,
+    IncompatibleEngineError,
+    Runtime,
+    RuntimeInfo,
+    RuntimeUnavailableError,
+)
 
 if TYPE_CHECKING:
     from pear_ros.pear.runtimes.engine import Built
@@ -51,6 +62,10 @@ class Graphs(Protocol):
         """Return the network in `precision`. Raises GraphError if there is none."""
         ...
 
+    def existing(self, precision: str) -> Graph | None:
+        """Return the network in `precision`; None if that graph has not been exported."""
+        ...
+
 
 class Compiler(Protocol):
     """Builds engines for one GPU from graphs, and loads them."""
@@ -72,19 +87,27 @@ class Compiler(Protocol):
         ...
 
     def load(self, plan: Bytes, info: RuntimeInfo) -> Runtime:
-        """Load an engine. Raises RuntimeUnavailableError; CudaError if the plan is not at fault."""
+        """Load an engine. Raises RuntimeUnavailableError.
+
+        In particular IncompatibleEngineError if it must be built again, DeviceUnavailableError if
+        the plan is not at fault.
+        """
         ...
 
 
 class TensorRt:
     """The Compiler of this machine's GPU, by TensorRT."""
 
-    def __init__(self) -> None:
-        """Find GPU and TensorRT. Raises RuntimeUnavailableError where one is missing."""
+    def __init__(self, blocking_wait: bool = False) -> None:
+        """Find GPU and TensorRT. Raises RuntimeUnavailableError where one is missing.
+
+        `blocking_wait`: whether the CPU sleeps, instead of polling, while the GPU works.
+        """
+        self._blocking_wait = blocking_wait
         self.gpu = gpu()
         try:
             from pear_ros.pear.runtimes import engine, with_tensorrt
-        except (ImportError, OSError, AttributeError) as error:
+        except Exception as error:  # A broken library raises anything.
             raise RuntimeUnavailableError(
                 f"TensorRT cannot be imported ({error}): install its Python package, 10.3 or newer"
             ) from error
@@ -102,16 +125,20 @@ class TensorRt:
 
     def load(self, plan: Bytes, info: RuntimeInfo) -> Runtime:
         """Load the engine `plan` as a runtime with the description `info`."""
-        return self._with_tensorrt.TensorRtRuntime(plan, info)
+        return self._with_tensorrt.TensorRtRuntime(plan, info, self._blocking_wait)
 
 
 def tensorrt_runtime(
-    weights: Graphs, body: PearBody | None, choice: RuntimeChoice, progress: Progress | None = None
+    weights: Graphs,
+    body: PearBody | None,
+    choice: RuntimeChoice,
+    progress: Progress | None = None,
+    insist: bool = False,
 ) -> Runtime:
     """Return PEAR's network on this machine's GPU by TensorRT, in the first accurate precision.
 
     `body`: see pear_ros.pear.runtimes.accuracy.judge. `progress`: by default it is logged. An
-    engine takes minutes to build and is cached.
+    engine takes minutes to build and is cached. `insist`: see BuildGuard.
 
     Raises RuntimeUnavailableError where no engine can be used; what `progress` raises; ValueError
     and MissingFilesError where the weights are damaged or missing.
@@ -121,11 +148,28 @@ def tensorrt_runtime(
             f"TensorRT does not run in {choice.precision} here: set precision to auto or one of "
             f"{', '.join(PRECISIONS)}"
         )
-    precisions = PRECISIONS if choice.precision == "auto" else (choice.precision,)
+    guard = BuildGuard(EngineCache(), insist)
     engines = Engines(
-        TensorRt(), weights, EngineCache(), body, choice.max_people, progress or ProgressLog()
+        TensorRt(choice.blocking_wait),
+        weights,
+        guard,
+        body,
+        choice.max_people,
+        progress or ProgressLog(),
     )
+    # After the GPU was found, as weights may take long to read.
+    precisions = precisions_of(weights) if choice.precision == "auto" else (choice.precision,)
+    if "fp16" in precisions:
+        # The same weights, without the fused attention that some versions of TensorRT have wrong.
+        after = precisions.index("fp16") + 1
+        precisions = (*precisions[:after], FP16_FP32_ATTENTION, *precisions[after:])
     return first_available(precisions, engines.runtime)
+
+
+def precisions_of(weights: Graphs) -> tuple[str, ...]:
+    """Return the precisions to try: calibrated ones of which there are graphs, then PRECISIONS."""
+    calibrated = (one for one in CALIBRATED_PRECISIONS if weights.existing(one) is not None)
+    return (*calibrated, *PRECISIONS)
 
 
 @dataclass(frozen=True)
@@ -134,18 +178,23 @@ class Engines:
 
     compiler: Compiler
     graphs: Graphs
-    cache: EngineCache
+    guard: BuildGuard
     body: PearBody | None
     """Body with which accuracy is measured; None: by rotations alone."""
     max_people: int
     """Largest batch."""
     progress: Progress
 
+    @property
+    def cache(self) -> EngineCache:
+        """Engines that were built before."""
+        return self.guard.cache
+
     def runtime(self, precision: str) -> Runtime:
         """Return the network in `precision`, by an engine of the cache or a new one.
 
-        Raises RuntimeUnavailableError where that fails or is not accurate enough; what `progress`
-        raises.
+        Raises RuntimeUnavailableError where that fails or is not accurate enough, of it
+        DeviceUnavailableError where the precision is not at fault; what `progress` raises.
         """
         try:
             graph = self.graphs.graph(precision, self._file_progress)
@@ -166,6 +215,8 @@ class Engines:
             tensorrt=self.compiler.version,
             device=self.compiler.gpu.name,
             compute_capability=f"{major}.{minor}",
+            multiprocessors=self.compiler.gpu.multiprocessors,
+            memory_gib=memory_gib(self.compiler.gpu.memory),
         )
 
     def _load_cached(self, key: EngineKey, graph: Graph) -> Runtime | None:
@@ -178,13 +229,21 @@ class Engines:
                 f"it was not accurate enough when it was built: {fault}; to build it again, remove "
                 f"{kept.path}"
             )
+        if kept.verdict is None:
+            self.guard.require_uninterrupted(key)
         try:
             runtime = self.compiler.load(kept.plan, self._info(key))
-        except CudaError:
-            raise
-        except RuntimeUnavailableError as error:
+        except IncompatibleEngineError as error:
             logger.warning("The engine %s is rebuilt: %s", kept.path, error)
             return None
+        except DeviceUnavailableError:
+            raise
+        except RuntimeUnavailableError as error:
+            # The plan is the one that was built: another build, of minutes, would give the same.
+            raise DeviceUnavailableError(
+                f"the engine {kept.path} is undamaged, but cannot be loaded: {error}; if that "
+                "persists, remove it to build it again"
+            ) from error
         if kept.verdict is None or not kept.verdict.passed or kept.body != self._body_name:
             return self._measured(runtime, key, graph)
         logger.info("Using the %s engine %s", key.precision, kept.path)
@@ -192,11 +251,19 @@ class Engines:
         return runtime
 
     def _build(self, key: EngineKey, graph: Graph) -> Runtime:
+        self.guard.require_uninterrupted(key)
+        self.guard.require_memory(key, graph.nbytes)
         graph.verify(self._file_progress)
         logger.info(
             "Building an engine in %s by TensorRT %s for %s, which may take minutes",
             *(key.precision, key.tensorrt, self.compiler.gpu),
         )
+        # Loading and judging, too, take memory for the first time.
+        with self.guard.building(key):
+            plan = self._built(key, graph)
+            return self._measured(self.compiler.load(plan, self._info(key)), key, graph)
+
+    def _built(self, key: EngineKey, graph: Graph) -> Bytes:
         start = time.monotonic()
         measured = self.cache.timing_cache(key)
         built = self.compiler.build(graph.path, key.max_people, key.level, measured, self.progress)
@@ -208,7 +275,7 @@ class Engines:
             plan = kept.plan
             del built
             logger.info("The engine is kept in %s", kept.path)
-        return self._measured(self.compiler.load(plan, self._info(key)), key, graph)
+        return plan
 
     def _measured(self, runtime: Runtime, key: EngineKey, graph: Graph) -> Runtime:
         def store(verdict: Verdict) -> None:

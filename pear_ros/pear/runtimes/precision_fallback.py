@@ -11,7 +11,11 @@ from pear_ros.core.people import Array
 from pear_ros.pear.body import PearBody
 from pear_ros.pear.runtimes.accuracy import Verdict, judge
 from pear_ros.pear.runtimes.reference_crops import infer_bundled
-from pear_ros.pear.runtimes.runtime import Runtime, RuntimeUnavailableError
+from pear_ros.pear.runtimes.runtime import (
+    DeviceUnavailableError,
+    Runtime,
+    RuntimeUnavailableError,
+)
 
 logger = get_logger(__name__)
 
@@ -45,7 +49,8 @@ def require_accurate(
 def first_available(precisions: Sequence[str], make: Callable[[str], Runtime]) -> Runtime:
     """Return the runtime that `make` makes for the first of `precisions` for which it succeeds.
 
-    `make` fails by raising RuntimeUnavailableError; each fallback is logged as a warning.
+    `make` fails by raising RuntimeUnavailableError; each fallback is logged as a warning. Its
+    DeviceUnavailableError is passed on: no other precision would help.
 
     Raises RuntimeUnavailableError with the reasons of all precisions when `make` fails for each.
     """
@@ -53,6 +58,8 @@ def first_available(precisions: Sequence[str], make: Callable[[str], Runtime]) -
     for number, precision in enumerate(precisions):
         try:
             return make(precision)
+        except DeviceUnavailableError:
+            raise
         except RuntimeUnavailableError as error:
             reasons.append(f"{precision} cannot be used: {error}")
             if number + 1 < len(precisions):

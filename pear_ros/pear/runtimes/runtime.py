@@ -6,13 +6,29 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
+from pear_ros.core.estimator import DeviceLostError
 from pear_ros.core.people import Array, Image
 from pear_ros.pear.crop import Crops, Squares
 from pear_ros.pear.runtimes.accuracy import Verdict
 
+MEMORY_ADVICE = "end other programs that use the GPU, or set max_people lower"
+"""What to do where the GPU's memory is too small."""
+
 
 class RuntimeUnavailableError(Exception):
     """A runtime is not available on this machine; the text has the reason and a remedy."""
+
+
+class DeviceUnavailableError(RuntimeUnavailableError):
+    """The device cannot run the network at present, in any precision: it may be full or busy."""
+
+
+class RuntimeLostError(DeviceUnavailableError, DeviceLostError):
+    """The device of a runtime failed, and this process cannot use it again."""
+
+
+class IncompatibleEngineError(RuntimeUnavailableError):
+    """An engine was built by another version or for another platform: it must be built again."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +42,8 @@ class RuntimeInfo:
     device: str
     """Device, such as "NVIDIA H200, compute capability 9.0" or "CPU, 2 threads"."""
     precision: str
-    """Precision of the network's backbone: fp32, fp16, bf16 or int8."""
+    """Precision of the network's backbone: one of PRECISIONS in pear_ros.core.parameters, or
+    pear_ros.core.configuration.FP16_FP32_ATTENTION."""
     weights: str
     """Fingerprint of the weights, hexadecimal."""
     verdict: Verdict | None
@@ -49,14 +66,16 @@ class Runtime(Protocol):
         See pear_ros.pear.prediction for the outputs, which are a new array. They contain NaN or
         infinity where a half-precision network overflows.
 
-        Raises ValueError for squares with NaN, RuntimeUnavailableError where a device fails.
+        Raises ValueError for squares with NaN, RuntimeUnavailableError where a device fails, and
+        RuntimeLostError, which is one, where every later call would fail.
         """
         ...
 
     def warmup(self, people: int) -> None:
         """Prepare batches of 1 to `people` people, so that the first images are not delayed.
 
-        Raises RuntimeUnavailableError where a device fails, for example for lack of memory.
+        Raises RuntimeUnavailableError where a device fails, for example for lack of memory, and
+        RuntimeLostError, which is one, where every later call would fail.
         """
         ...
 

@@ -35,7 +35,10 @@ class OpenVinoRuntime(CpuRuntime):
                 f"OpenVINO computes in fp32 or bf16 on the CPU, not in {precision}: set precision "
                 "to auto, fp32 or bf16"
             )
-        core = openvino.Core()
+        try:
+            core = openvino.Core()
+        except RuntimeError as error:
+            raise RuntimeUnavailableError(f"OpenVINO does not start: {error}") from error
         if precision == "bf16" and not _has_bf16(core):
             raise RuntimeUnavailableError(
                 "this processor has no instructions for bf16, which is slower than fp32 then: set "

@@ -8,23 +8,40 @@ for one.
 
 from __future__ import annotations
 
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
+from torch.nn.attention import sdpa_kernel
 
 from pear_ros.core.people import Array, Image
-from pear_ros.pear.crop import Squares
+from pear_ros.pear.backbone import TOKENS, Block
+from pear_ros.pear.crop import INPUT_SIZE, Squares, crop_pixels
 from pear_ros.pear.deployed import PRECISIONS, DeployedNetwork
 from pear_ros.pear.network import PearNetwork
 from pear_ros.pear.prediction import VECTOR_SIZE
-from pear_ros.pear.runtimes.runtime import RuntimeInfo, RuntimeUnavailableError
-from pear_ros.pear.torch_crop import GEOMETRY, covered, crop_people, warp
+from pear_ros.pear.runtimes.runtime import (
+    DeviceUnavailableError,
+    RuntimeInfo,
+    RuntimeLostError,
+    RuntimeUnavailableError,
+)
+from pear_ros.pear.torch_attention import fastest_attention
+from pear_ros.pear.torch_crop import GEOMETRY, covered, crop_people, put_bordered, room, warp
+from pear_ros.pear.torch_errors import (
+    is_lost,
+    is_out_of_memory,
+    lost_text,
+    reason,
+    release_memory,
+)
 from pear_ros.pear.torch_graphs import TorchGraphs, device_name
 
 _ROOM = 3840 * 2160
-"""Pixels of an image for which memory is allocated at the start."""
+"""Most pixels of an image, or of the part of it with people, that is cropped on the GPU."""
 _BF16 = 8
 """Least compute capability of GPUs with bf16."""
 
@@ -36,11 +53,17 @@ class TorchRuntime:
     """Description of the runtime; `require_accurate` adds the verdict."""
 
     def __init__(
-        self, network: PearNetwork, precision: str, device: torch.device, max_people: int
+        self,
+        network: PearNetwork,
+        precision: str,
+        device: torch.device,
+        max_people: int,
+        blocking_wait: bool = False,
     ) -> None:
         """Prepare `network`, in fp32 on the CPU and not changed, for `device`.
 
-        `precision`: fp32, fp16 or bf16, on the CPU fp32 alone; `max_people`: largest batch.
+        `precision`: fp32, fp16 or bf16, on the CPU fp32 alone; `max_people`: largest batch;
+        `blocking_wait`: whether the CPU sleeps, instead of polling, while the GPU works.
 
         Raises RuntimeUnavailableError where that fails.
         """
@@ -49,6 +72,7 @@ class TorchRuntime:
                 f"torch has no {precision}: set precision to auto or one of {', '.join(PRECISIONS)}"
             )
         self._path: _OnCpu | _OnCuda | None
+        self._device = device
         if device.type == "cpu":
             if precision != "fp32":
                 raise RuntimeUnavailableError(
@@ -59,30 +83,30 @@ class TorchRuntime:
             self._path = _OnCpu(network)
         else:
             name = _require(device, precision)
-            try:
-                self._path = _OnCuda(network, precision, device, max_people)
-            except RuntimeError as error:  # Such as too little memory.
-                reason = str(error).partition("\n")[0]
-                raise RuntimeUnavailableError(
-                    f"torch cannot run the network on {name}: {reason}"
-                ) from error
+            with self._gpu_errors():
+                self._path = _OnCuda(network, precision, device, max_people, blocking_wait)
         version = str(torch.__version__)
         self.info = RuntimeInfo("torch", version, name, precision, network.fingerprint, None)
 
     def infer(self, image: Image, places: Squares) -> Array:
         """Return outputs (B, VECTOR_SIZE) float32 for squares `places` (B, 3) of `image` (H, W, 3).
 
-        Raises ValueError for squares with NaN.
+        Raises ValueError for squares with NaN; RuntimeUnavailableError where the GPU fails.
         """
         assert self._path is not None, "closed"
         if len(places) == 0:
             return np.empty((0, VECTOR_SIZE), np.float32)
-        return self._path.infer(image, places)
+        with self._gpu_errors():
+            return self._path.infer(image, places)
 
     def warmup(self, people: int) -> None:
-        """Record the CUDA graphs of batches of 1 to `people`; on the CPU there are none."""
+        """Record the CUDA graphs of batches of 1 to `people`; on the CPU there are none.
+
+        Raises RuntimeUnavailableError where the GPU fails, for example for lack of memory.
+        """
         assert self._path is not None, "closed"
-        self._path.warmup(people)
+        with self._gpu_errors():
+            self._path.warmup(people)
 
     def memory(self) -> tuple[int, int] | None:
         """Return free and total bytes of the GPU's memory; None on the CPU or if unknown."""
@@ -93,6 +117,22 @@ class TorchRuntime:
         if self._path is not None:
             self._path.close()
             self._path = None
+
+    @contextmanager
+    def _gpu_errors(self) -> Iterator[None]:
+        """Raise errors of torch on the GPU as those of a runtime, without keeping its memory."""
+        try:
+            yield
+        except RuntimeError as error:
+            if self._device.type == "cpu":
+                raise
+            release_memory(error)
+            if is_lost(self._device):
+                raise RuntimeLostError(lost_text(error)) from error
+            kind = DeviceUnavailableError if is_out_of_memory(error) else RuntimeUnavailableError
+            raise kind(
+                f"torch cannot run the network on {device_name(self._device)}: {reason(error)}"
+            ) from error
 
 
 class _OnCpu:
@@ -119,23 +159,35 @@ class _OnCpu:
 
 class _OnCuda:
     def __init__(
-        self, network: PearNetwork, precision: str, device: torch.device, max_people: int
+        self,
+        network: PearNetwork,
+        precision: str,
+        device: torch.device,
+        max_people: int,
+        blocking_wait: bool = False,
     ) -> None:
         deployed = DeployedNetwork(network, precision, explicit_attention=False)
         self._network = deployed.to(device)
+        block = network.backbone.blocks[0]
+        assert isinstance(block, Block)
+        heads, width = block.attn.heads, block.attn.qkv.in_features // block.attn.heads
+        dtype = PRECISIONS[precision]
+        self._attention = fastest_attention(heads, TOKENS, width, dtype, device)
+        self._staging = torch.empty((_ROOM, 3), dtype=torch.uint8, pin_memory=True)
+        self._pixels = torch.empty((_ROOM, 3), dtype=torch.uint8, device=device)
         # Input of the first run: an image of one pixel.
-        self._geometry = torch.ones((max_people, GEOMETRY), dtype=torch.float64, device=device)
-        self._allocate(_ROOM)
+        rows = torch.ones((max_people, GEOMETRY), dtype=torch.float64, device=device)
+        self._graphs = TorchGraphs(self._compute, rows, blocking_wait)
         self._graphs.record(1)
 
     def infer(self, image: Image, places: Squares) -> Array:
         piece, geometry = covered(image, places)
-        pixels = piece.shape[0] * piece.shape[1]
-        if pixels > len(self._pixels):
-            self._graphs.close()
-            self._allocate(image.shape[0] * image.shape[1])
+        if room(piece) > _ROOM:
+            # The graphs read from fixed memory, and recording them anew would take seconds.
+            piece, geometry = _cropped(image, places)
+        pixels = room(piece)
         staged = self._staging[:pixels]
-        np.copyto(staged.numpy().reshape(piece.shape), piece)
+        put_bordered(piece, staged)
         with torch.cuda.stream(self._graphs.stream):
             self._pixels[:pixels].copy_(staged, non_blocking=True)
         return self._graphs.run(geometry)
@@ -145,23 +197,27 @@ class _OnCuda:
 
     def memory(self) -> tuple[int, int] | None:
         with suppress(RuntimeError):
-            return torch.cuda.mem_get_info(self._geometry.device)
+            return torch.cuda.mem_get_info(self._pixels.device)
         return None
 
     def close(self) -> None:
-        del self._network, self._pixels
         self._graphs.close()
-
-    def _allocate(self, pixels: int) -> None:
-        """Allocate for images of `pixels` and drop the graphs, which read from fixed memory."""
-        device = self._geometry.device
-        self._staging = torch.empty((pixels, 3), dtype=torch.uint8, pin_memory=True)
-        self._pixels = torch.empty((pixels, 3), dtype=torch.uint8, device=device)
-        self._graphs = TorchGraphs(self._compute, self._geometry)
+        del self._network, self._pixels
 
     def _compute(self, geometry: Tensor) -> Tensor:
-        found: Tensor = self._network.from_pictures(warp(self._pixels, geometry))
+        pixels = warp(self._pixels, geometry)
+        with sdpa_kernel(self._attention):
+            found: Tensor = self._network.from_pixels(pixels)
         return found
+
+
+def _cropped(image: Image, places: Squares) -> tuple[Image, npt.NDArray[np.float64]]:
+    """Crop on the CPU; return the crops, one below the other, as `covered` returns a part."""
+    crops = crop_pixels(image, places)  # (B, 256, 256, 3)
+    column = crops.reshape(-1, INPUT_SIZE, 3)
+    tiles = np.zeros((len(crops), 3))
+    tiles[:, 1], tiles[:, 2] = INPUT_SIZE * np.arange(len(crops)), INPUT_SIZE
+    return covered(column, tiles)
 
 
 def _require(device: torch.device, precision: str) -> str:

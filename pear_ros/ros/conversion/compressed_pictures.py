@@ -3,6 +3,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import TypeAlias
+
 import cv2
 import numpy as np
 
@@ -15,8 +18,26 @@ from pear_ros.ros.conversion.picture_header import (
 )
 from pear_ros.ros.conversion.pixels import ImageError, Pixels
 
+DecodeJpeg: TypeAlias = Callable[[bytes], "Pixels | None"]
+"""Decodes a whole JPEG to (height, width, 3) uint8 BGR; None: it cannot, and OpenCV shall."""
 
-def decoded(data: bytes, header: PictureHeader, flags: int, what: str, notes: list[Note]) -> Pixels:
+_COLOUR = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
+
+
+def decoded(
+    data: bytes,
+    header: PictureHeader,
+    flags: int,
+    what: str,
+    notes: list[Note],
+    decode_jpeg: DecodeJpeg | None = None,
+) -> Pixels:
+    """Return the pixels of the compressed picture `data` with this `header`.
+
+    `flags`: of OpenCV's imdecode; `what`: the picture, for messages; `notes` gets notes about it;
+    `decode_jpeg`: tried first for whole baseline JPEGs in colour. Raises ImageError for pictures
+    that are corrupt or cut short.
+    """
     if header.format.endswith("JPEG") and not data.endswith(END_OF_JPEG):
         end = jpeg_end(data)
         if not end:
@@ -24,6 +45,10 @@ def decoded(data: bytes, header: PictureHeader, flags: int, what: str, notes: li
         data = data[:end]
     if header.format == "progressive JPEG" and has_too_many_scans(data):
         raise ImageError("corrupt", f"{what} has more scans than an encoder makes")
+    if decode_jpeg is not None and header.format == "JPEG" and flags == _COLOUR:
+        picture = decode_jpeg(data)
+        if picture is not None and picture.shape[:2] == (header.height, header.width):
+            return picture
     return _imdecode(data, flags, what)
 
 

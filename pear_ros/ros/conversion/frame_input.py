@@ -24,6 +24,7 @@ from pear_ros.ros.conversion.camera_placement import (
     floor_of,
     pose_in_target,
 )
+from pear_ros.ros.conversion.compressed_pictures import DecodeJpeg
 from pear_ros.ros.conversion.depth import depth_from_image
 from pear_ros.ros.conversion.detections import Detected, people_in
 from pear_ros.ros.conversion.images import ImageError, bgr_from_compressed, bgr_from_image
@@ -99,13 +100,16 @@ class FrameAssembler:
         self,
         topics: Mapping[str, str],
         read: Callable[[Any], Any] = lambda message: message,
+        decode_jpeg: DecodeJpeg | None = None,
         lookup: Lookup | None = None,
     ) -> None:
         """Take the resolved names of the `topics` in use, by kind; an empty name is none.
 
         `read` deserialises a message of CAMERA_INFO, DETECTIONS or DEPTH; what it raises becomes an
-        issue. `lookup`: TransformBuffer.lookup; None: there are no transforms.
+        issue. `decode_jpeg`: decoder of colour JPEGs; None: OpenCV. `lookup`:
+        TransformBuffer.lookup; None: there are no transforms.
         """
+        self._decode_jpeg = decode_jpeg
         self._topics = topics
         self._read = read
         self._lookup = lookup or TransformBuffer().lookup
@@ -119,7 +123,7 @@ class FrameAssembler:
         cannot be used.
         """
         notes: list[Note] = []
-        picture = _bgr(image, parameters.max_pixels, notes)
+        picture = _bgr(image, parameters.max_pixels, notes, self._decode_jpeg)
         height, width = picture.shape[:2]
         frame_id = frame_of(image.header.frame_id, notes)
         issues = self._noted(IMAGE, notes)
@@ -230,11 +234,12 @@ class FrameAssembler:
         return Issue(kind, cause, f"Refused on {self._topics[kind]}: {describe(error)}")
 
 
-def _bgr(message: Any, max_pixels: int, notes: list[Note]) -> Image:
+def _bgr(message: Any, max_pixels: int, notes: list[Note], decode_jpeg: DecodeJpeg | None) -> Image:
     """Picture of an Image or CompressedImage; whatever goes wrong is an ImageError."""
     try:
-        read = bgr_from_image if hasattr(message, "encoding") else bgr_from_compressed
-        return read(message, max_pixels, notes)
+        if hasattr(message, "encoding"):
+            return bgr_from_image(message, max_pixels, notes)
+        return bgr_from_compressed(message, max_pixels, notes, decode_jpeg)
     except ImageError:
         raise
     except Exception as error:

@@ -19,7 +19,7 @@ import numpy as np
 from pear_ros.core.parameters import Parameters
 from pear_ros.core.people import Image
 from pear_ros.core.quoting import quoted
-from pear_ros.ros.conversion.compressed_pictures import decoded
+from pear_ros.ros.conversion.compressed_pictures import DecodeJpeg, decoded
 from pear_ros.ros.conversion.encodings import BAYER, BY_NAME, ENCODINGS, encoding_name
 from pear_ros.ros.conversion.notes import Note
 from pear_ros.ros.conversion.picture_header import picture_header
@@ -117,13 +117,15 @@ def bgr_from_compressed(
     message: Any,
     max_pixels: int = Parameters.max_pixels,
     notes: list[Note] | None = None,
+    decode_jpeg: DecodeJpeg | None = None,
 ) -> Image:
     """Return the picture (height, width, 3) uint8 BGR of a sensor_msgs/CompressedImage.
 
     JPEG, PNG, WebP, BMP and TIFF are read. As image_transport does, `format` is minded: "compressed
     rgb8" has red and blue swapped, and a grey picture of "bayer_..." is a mosaic. An EXIF
     orientation is ignored, since CameraInfo refers to the sensor's rows and columns. `notes` gets
-    notes about a picture of 16 bits that uses fewer, and one without its end marker.
+    notes about a picture of 16 bits that uses fewer, and one without its end marker. `decode_jpeg`:
+    decoder of whole colour JPEGs, such as GpuJpegDecoder; None: OpenCV.
 
     Raises ImageError when the data are empty, cut short or not a picture, or it has more than
     `max_pixels`, which is checked before anything is decoded.
@@ -141,7 +143,8 @@ def bgr_from_compressed(
     flags = cv2.IMREAD_GRAYSCALE if bayer else cv2.IMREAD_COLOR
     if header.bits == 16:
         flags |= cv2.IMREAD_ANYDEPTH
-    picture: Pixels = decoded(data, header, flags | cv2.IMREAD_IGNORE_ORIENTATION, what, notes)
+    flags |= cv2.IMREAD_IGNORE_ORIENTATION
+    picture: Pixels = decoded(data, header, flags, what, notes, decode_jpeg)
     if picture.dtype == np.uint16:
         picture = in_8_bits(picture, notes)
     if bayer:

@@ -36,13 +36,15 @@ class Report:
     """Name and version of the estimator; empty while none is loaded."""
     diagnostics: Mapping[str, str] = field(default_factory=dict)
     """Descriptions of the estimator by name, such as its runtime."""
+    failure: str = ""
+    """Why the estimator can no longer be used; empty while it can."""
 
 
 def diagnostic_array(report: Report, name: str, stamp: Time) -> DiagnosticArray:
     """Return three statuses of the node `name`: images, topics and estimator.
 
     Images have all counts, also of what was odd in inputs, rates and the median duration of each
-    stage. Topics have the level WARN if there are warnings.
+    stage. Topics have the level WARN if there are warnings, the estimator ERROR after its failure.
     """
     statistics = report.statistics
     images = {count: str(getattr(statistics, count)) for count in _COUNTS}
@@ -55,6 +57,8 @@ def diagnostic_array(report: Report, name: str, stamp: Time) -> DiagnosticArray:
         _status(f"{name}: topics", report.state, report.topics, report.warnings),
         _status(f"{name}: estimator", report.model_id or "not loaded", report.diagnostics),
     ]
+    if report.failure:
+        status[-1].level, status[-1].message = DiagnosticStatus.ERROR, report.failure
     return DiagnosticArray(header=Header(stamp=stamp), status=status)
 
 

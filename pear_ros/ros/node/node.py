@@ -39,7 +39,8 @@ class PearNode(LifecycleNode):
 
     The executor's thread only queues messages; another thread processes the newest image. No
     message ends the node: what cannot be used is logged (once a minute for each cause) and counted
-    in `statistics`.
+    in `statistics`. If the estimator's device is lost to the process, DeviceLostError is raised
+    from the executor's spinning, as only a new process can use it.
     """
 
     def __init__(
@@ -183,8 +184,11 @@ class PearNode(LifecycleNode):
         return TransitionCallbackReturn.SUCCESS
 
     def destroy_node(self) -> None:
-        """Stop processing before rclpy destroys the publishers."""
+        """Stop processing and free the models before rclpy destroys the publishers."""
         self._stop()
+        if self._pipeline is not None:
+            self._pipeline.close()
+            self._pipeline = None
         if self._core_logs is not None:
             self._core_logs.close()
         super().destroy_node()
@@ -215,6 +219,7 @@ class PearNode(LifecycleNode):
             self._throttled_logger,
             topics,
             self._values,
+            self._reporter.report_lost,
         )
         processor.start()
         self._processor = processor

@@ -6,7 +6,7 @@ from __future__ import annotations
 import threading
 import time
 import traceback
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from rclpy.lifecycle import LifecycleNode
@@ -15,6 +15,7 @@ from std_msgs.msg import Header
 
 from pear_ros.core.blas import OneBlasThread
 from pear_ros.core.bounded_counts import count
+from pear_ros.core.estimator import DeviceLostError
 from pear_ros.core.parameters import Parameters
 from pear_ros.core.people import TrackingState
 from pear_ros.core.timestamps import nanoseconds_of
@@ -28,6 +29,7 @@ from pear_ros.ros.conversion.frame_input import (
     FrameAssembler,
     Issue,
 )
+from pear_ros.ros.conversion.gpu_jpeg import chosen_jpeg_decoder
 from pear_ros.ros.conversion.images import ImageError
 from pear_ros.ros.conversion.input_watch import InputWatch
 from pear_ros.ros.node.debug import DebugTimes
@@ -47,7 +49,7 @@ class ImageProcessor:
     """Decode, estimate and publish, one image at a time, in a thread of its own.
 
     Its public methods and properties are for other threads. No message ends the thread: what
-    cannot be used is counted and logged.
+    cannot be used is counted and logged. Only the loss of the estimator's device ends it.
     """
 
     def __init__(
@@ -59,10 +61,12 @@ class ImageProcessor:
         logger: ThrottledLogger,
         topics: Mapping[str, str],
         parameters: Parameters,
+        on_device_lost: Callable[[DeviceLostError], None],
     ) -> None:
         """Take the resolved names of the input `topics` by kind, as `input_topics` returns them.
 
-        It subscribes to /tf and /tf_static itself, if the `parameters` need them.
+        It subscribes to /tf and /tf_static itself, if the `parameters` need them. `on_device_lost`
+        is called in the thread, which then ends.
         """
         self._node = node
         self._pipeline = pipeline
@@ -72,8 +76,11 @@ class ImageProcessor:
         self._topics = topics
         camera_info = node.resolve_topic_name("camera_info")
         self._transforms = TransformListener(node) if needs_transforms(parameters) else None
-        lookup = self._transforms.lookup if self._transforms else None
-        self._assemble = FrameAssembler({**topics, CAMERA_INFO: camera_info}, lookup=lookup)
+        self._assemble = FrameAssembler(
+            {**topics, CAMERA_INFO: camera_info},
+            decode_jpeg=chosen_jpeg_decoder(parameters),
+            lookup=self._transforms.lookup if self._transforms else None,
+        )
         self._debug = DebugTimes(node)
         self._camera_info: CameraInfo | None = None
         kinds = [kind for kind in (DETECTIONS, DEPTH) if kind in topics]
@@ -83,6 +90,7 @@ class ImageProcessor:
         self._watch = InputWatch()
         self._causes: dict[str, int] = {}
         self._named_topics = topics[IMAGE], topics.get(DETECTIONS, "")
+        self._on_device_lost = on_device_lost
         self.parameters = parameters
 
     @property
@@ -148,6 +156,10 @@ class ImageProcessor:
                 self._statistics.count("refused")
                 cause = self._statistics.count_issue(f"refused: {error.cause}")
                 self._logger.warning(cause, f"Refused on {topic}: {error}")
+            except DeviceLostError as error:
+                self._statistics.count("failed")
+                self._on_device_lost(error)
+                return
             except Exception as error:
                 self._statistics.count("failed")
                 self._logger.warning(

@@ -12,6 +12,7 @@ from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.clock import Clock, ClockType  # type: ignore[attr-defined]
 from rclpy.node import Node
 
+from pear_ros.core.estimator import DeviceLostError
 from pear_ros.ros.node.diagnostics import Report, diagnostic_array
 from pear_ros.ros.node.graph import silence_reason
 from pear_ros.ros.node.image_statistics import Statistics, StatisticsCollector
@@ -37,6 +38,7 @@ class Reporter:
         """Report on `node`, until it is destroyed."""
         self.pipeline: Pipeline | None = None
         """The pipeline in use; None while none is loaded."""
+        self._lost: DeviceLostError | None = None
         self._node = node
         self._statistics = statistics
         self._logger = logger
@@ -55,7 +57,16 @@ class Reporter:
         self._state_start = time.perf_counter()
         self._history.clear()
 
+    def report_lost(self, error: DeviceLostError) -> None:
+        """End the node: publish `error` with the next update, and raise it in the executor.
+
+        May be called from any thread.
+        """
+        self._node.get_logger().fatal(f"The node ends, as its device failed: {error}")
+        self._lost = error
+
     def _update(self) -> None:
+        lost = self._lost
         self._history.append((time.perf_counter(), self._statistics.snapshot()))
         if self._topics:
             self._node.get_logger().debug(str(self._history[-1][1]))
@@ -72,10 +83,13 @@ class Reporter:
                 warnings=list(warnings.values()),
                 model_id=pipeline.model_id if pipeline else "",
                 diagnostics=pipeline.diagnostics if pipeline else {},
+                failure=str(lost) if lost else "",
             )
             name = self._node.get_fully_qualified_name()
             now = self._node.get_clock().now().to_msg()
             self._publisher.publish(diagnostic_array(report, name, now))
+        if lost:
+            raise lost
 
     def _rates(self) -> dict[str, float]:
         (start, before), (end, now) = self._history[0], self._history[-1]

@@ -13,11 +13,11 @@ pytest.importorskip("torch", reason="weights are read by torch")
 pytest.importorskip("onnxruntime", reason="the default on the CPU")
 
 from pear_ros.core.configuration import EstimatorChoice, EstimatorError, RuntimeChoice
-from pear_ros.estimators.factory import make_estimator
+from pear_ros.estimators.factory import make_estimator, make_estimators
 from pear_ros.pear.body import PearBody, load_body
 from pear_ros.pear.files import find_model_files
 from pear_ros.pear.runtimes.choose import choose_runtime
-from pear_ros.pear.runtimes.runtime import RuntimeUnavailableError
+from pear_ros.pear.runtimes.runtime import DeviceUnavailableError, RuntimeUnavailableError
 from pear_ros.pear.weights import Weights
 
 
@@ -64,6 +64,23 @@ def test_a_runtime_that_is_named_is_taken(weights: Weights, body: PearBody, name
     chosen.runtime.close()
 
 
+@pytest.mark.parametrize(("cameras", "prepared"), [(1, 2), (2, 4), (4, 5)])
+def test_no_more_people_are_prepared_than_can_be_seen(
+    pear_models: Path, cameras: int, prepared: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with_onnxruntime = pytest.importorskip("pear_ros.pear.runtimes.with_onnxruntime")
+    warmed: list[int] = []
+    monkeypatch.setattr(
+        with_onnxruntime.OnnxRuntime, "warmup", lambda self, people: warmed.append(people)
+    )
+    runtime = RuntimeChoice("onnxruntime", strict=True, max_people=5, expected_people=2)
+    for estimator in make_estimators(
+        EstimatorChoice("pear", pear_models, runtime=runtime), cameras
+    ):
+        estimator.close()
+    assert warmed == [prepared]
+
+
 def test_another_one_is_taken_with_a_warning(
     weights: Weights, body: PearBody, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -90,6 +107,36 @@ def test_a_library_that_is_missing_is_named_with_the_command_that_installs_it(
         RuntimeUnavailableError, match=r"onnxruntime is not installed .*pip install onnxruntime"
     ):
         choose_runtime(weights, body, RuntimeChoice("onnxruntime", strict=True))
+
+
+@pytest.mark.parametrize("error", [OSError, ValueError, AttributeError])
+@pytest.mark.parametrize("name", ["torch", "onnxruntime", "openvino"])
+def test_a_library_that_is_broken_is_no_reason_to_end(
+    name: str, error: type[Exception], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / f"{name}.py").write_text(f"raise {error.__name__}('broken')")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, name, raising=False)
+    with pytest.raises(RuntimeUnavailableError, match=rf"{name} cannot be loaded \(broken\)"):
+        choose_runtime(None, None, RuntimeChoice(name, strict=True))  # type: ignore[arg-type]
+
+
+def test_a_gpu_that_is_full_is_passed_over_with_a_warning(
+    weights: Weights,
+    body: PearBody,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def full(*_: object) -> None:
+        raise DeviceUnavailableError("cudaMalloc failed: out of memory")
+
+    monkeypatch.setattr("pear_ros.pear.runtimes.engines.tensorrt_runtime", full)
+    chosen = choose_runtime(weights, body, RuntimeChoice())
+    assert chosen.runtime.info.name == "onnxruntime"
+    assert "tensorrt: cudaMalloc failed: out of memory" in chosen.reason
+    (warning,) = (record for record in caplog.records if record.levelno == logging.WARNING)
+    assert chosen.reason in warning.getMessage()
+    chosen.runtime.close()
 
 
 def test_a_precision_that_a_runtime_has_not_is_no_reason_to_take_another_precision(

@@ -14,7 +14,7 @@ import pytest
 
 from pear_ros.pear.runtimes import cuda, cudart, driver
 from pear_ros.pear.runtimes.cuda import DeviceBuffer, Graph, PinnedBuffer, Stream
-from pear_ros.pear.runtimes.cudart import CudaError, Cudart
+from pear_ros.pear.runtimes.cudart import CudaError, CudaLostError, Cudart
 from pear_ros.pear.runtimes.driver import Gpu, NoGpuError
 from testing.fakes import FakeCuda
 
@@ -98,10 +98,28 @@ def test_errors_say_what_to_do(fake: FakeCuda) -> None:
         DeviceBuffer(2 << 20)
     assert str(error.value) == (
         "cudaMalloc failed: out of memory (cudaErrorMemoryAllocation); end other programs that use"
-        " the GPU, or allow fewer people at once"
+        " the GPU, or set max_people lower"
     )
     assert error.value.code == OUT_OF_MEMORY
     assert fake.library.cudaGetLastError() == 0, "the error is cleared"
+
+
+@pytest.mark.parametrize("code", [214, 226, 700, 702, 710, 714, 715, 716, 717, 718, 719, 999])
+def test_errors_after_which_the_process_must_end_are_told_apart(fake: FakeCuda, code: int) -> None:
+    stream = Stream()
+    fake.break_down(code)
+    with pytest.raises(CudaLostError, match="no longer use the GPU: start it again"):
+        stream.synchronize()
+
+
+@pytest.mark.parametrize("code", [OUT_OF_MEMORY, NO_DEVICE, 701, 713, 720, 901])
+def test_errors_that_pass_are_not_taken_for_the_loss_of_the_gpu(fake: FakeCuda, code: int) -> None:
+    stream = Stream()
+    fake.fail("cudaStreamSynchronize", 1, code)
+    with pytest.raises(CudaError) as error:
+        stream.synchronize()
+    assert not isinstance(error.value, CudaLostError)
+    stream.synchronize()
 
 
 def test_freeing_goes_on_where_cuda_is_broken(fake: FakeCuda) -> None:
@@ -128,24 +146,24 @@ def test_the_fake_knows_memory_from_what_is_none(fake: FakeCuda) -> None:
 
 def test_gpu(fake: FakeCuda) -> None:
     found = cuda.gpu()
-    assert found == Gpu("Fake GPU", (8, 7), 8 << 30, integrated=True)
+    assert found == Gpu("Fake GPU", (8, 7), 8 << 30, True, 14)
     assert str(found) == "Fake GPU, compute capability 8.7"
 
 
 def test_memory(fake: FakeCuda, monkeypatch: pytest.MonkeyPatch) -> None:
-    alone = Gpu("", (8, 9), 8 << 30, integrated=False)
-    shared = Gpu("", (8, 7), 8 << 30, integrated=True)
+    alone = Gpu("", (8, 9), 8 << 30, False, 128)
+    shared = Gpu("", (8, 7), 8 << 30, True, 14)
     fake.machine(memory=1000)
-    monkeypatch.setattr(cuda, "_available_memory", lambda: 5000)
+    monkeypatch.setattr(cuda, "available_memory", lambda: 5000)
     assert cuda.memory(alone) == (1000, 8 << 30)
     assert cuda.memory(shared) == (5000, 8 << 30)
-    monkeypatch.setattr(cuda, "_available_memory", lambda: 500)
+    monkeypatch.setattr(cuda, "available_memory", lambda: 500)
     assert cuda.memory(shared) == (1000, 8 << 30)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="/proc/meminfo is Linux's")
 def test_available_memory() -> None:
-    assert 1 << 20 < cuda._available_memory() < 1 << 50
+    assert 1 << 20 < cuda.available_memory() < 1 << 50
 
 
 @pytest.mark.parametrize(
@@ -247,7 +265,7 @@ def test_on_a_real_gpu() -> None:
     except NoGpuError as error:
         pytest.skip(str(error))
     free, total = cuda.memory(found)
-    assert 0 < free <= max(total, cuda._available_memory())
+    assert 0 < free <= max(total, cuda.available_memory())
     stream, host, device = Stream(), PinnedBuffer((1000,), np.float32), DeviceBuffer(4000)
     back = PinnedBuffer((1000,), np.float32)
 

@@ -93,6 +93,7 @@ def seen(engine: ModuleType, trt: ModuleType, monkeypatch: pytest.MonkeyPatch) -
             seen["level"] = config.builder_optimization_level
             seen["workspace"] = config.get_memory_pool_limit(trt.MemoryPoolType.WORKSPACE)
             seen["profiles"] = config.num_optimization_profiles
+            seen["streams"] = config.max_aux_streams
             return super().build_serialized_network(network, config)
 
     monkeypatch.setattr(trt, "Builder", Builder)
@@ -162,7 +163,8 @@ def test_pears_network_with_vit_s(
     assert seen["layers"][trt.LayerType.NORMALIZATION] == norms
     assert seen["layers"][trt.LayerType.ACTIVATION] == DEPTH + 6, "GELU, whole"
     assert seen["strongly_typed"] and not seen["tf32"]
-    assert (seen["level"], seen["workspace"], seen["profiles"]) == (2, 512 << 20, 1)
+    assert (seen["level"], seen["workspace"], seen["profiles"]) == (2, 512 << 20, 3)
+    assert seen["streams"] == 0
     assert threads == {threading.get_ident()}
     done = [now.done for now in reported]
     assert done == sorted(done) and 0 < done[-1] <= 1
@@ -328,8 +330,7 @@ def test_a_build_without_enough_memory(
         engine.build_plan(mean, settings(engine), nothing)
     assert str(error.value) == (
         f"TensorRT 11.1.0 cannot build {mean}: Error Code 2: OutOfMemory (Requested size was 9"
-        " bytes); end other programs, above all on the GPU, allow fewer people at once, or use a"
-        " smaller network"
+        " bytes); end other programs that use the GPU, or set max_people lower"
     )
 
 
@@ -370,6 +371,24 @@ def test_versions_that_are_not(
     sentence = f"TensorRT {version} is not supported: install one from 10.3 on, older than 12"
     with pytest.raises(engine.TensorRtError, match=sentence):
         engine.tensorrt_version()
+
+
+@pytest.mark.parametrize(
+    ("most", "ranges"),
+    [
+        (1, [(1, 1)]),
+        (2, [(1, 1), (2, 2)]),
+        (4, [(1, 1), (2, 4)]),
+        (5, [(1, 1), (2, 4), (5, 5)]),
+        (8, [(1, 1), (2, 4), (5, 8)]),
+    ],
+)
+def test_profiles_by_people(
+    engine: ModuleType, mean: Path, seen: dict[str, Any], most: int, ranges: list[tuple[int, int]]
+) -> None:
+    assert engine.people_ranges(most) == ranges
+    engine.build_plan(mean, settings(engine, max_people=most), nothing)
+    assert seen["profiles"] == len(ranges)
 
 
 def test_workspace(engine: ModuleType) -> None:

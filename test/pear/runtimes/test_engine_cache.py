@@ -23,7 +23,7 @@ from pear_ros.pear.runtimes.engine_cache import EngineCache
 from pear_ros.pear.runtimes.engine_record import EngineKey
 from pear_ros.pear.runtimes.private_files import PrivateFolder
 
-KEY = EngineKey("ab12", "cd34", "fp16", 8, 3, "10.3.0", "Orin", "8.7", "Linux aarch64")
+KEY = EngineKey("ab12", "cd34", "fp16", 8, 3, "10.3.0", "Orin", "8.7", 16, 32, "Linux aarch64")
 PLAN = bytes(range(256)) * 40
 GOOD = Verdict(0.05, 0.5, 0.5, 2.0, 1.0)
 BAD = replace(GOOD, mean_rotation_deg=30.0)
@@ -153,6 +153,31 @@ def test_the_log_says_what_the_kept_engine_is_for(
     assert caplog.messages[-1].endswith("is for TensorRT 10.13.3 instead of 10.3.0.")
 
 
+def test_engines_of_an_earlier_version_are_replaced_with_a_reason(
+    cache: EngineCache, caplog: pytest.LogCaptureFixture
+) -> None:
+    cache.store(KEY, PLAN)
+    old = {record_file(cache): b'{"schema": 1}', plan_file(cache): PLAN}
+    for path, content in old.items():
+        path.rename(path.with_stem("engine_old"))
+        path.with_stem("engine_old").write_bytes(content)
+    assert cache.load(KEY) is None
+    assert caplog.messages[-1].endswith("are of an earlier version of this package.")
+    cache.store(KEY, PLAN)
+    assert not list(cache.folder.glob("engine_old.*")), "nothing uses it, and it is large"
+    assert "engine_old, an engine of an earlier version" in caplog.text
+    assert plan_of(cache) == PLAN
+
+
+def test_engines_of_a_later_version_are_left_alone(cache: EngineCache) -> None:
+    cache.store(KEY, PLAN)
+    later = record_file(cache).with_stem("engine_later")
+    later.write_bytes(b'{"schema": 99}')
+    later.chmod(0o600)
+    cache.store(KEY, PLAN)
+    assert later.exists()
+
+
 def test_a_renamed_engine_is_not_used(cache: EngineCache, caplog: pytest.LogCaptureFixture) -> None:
     other = replace(KEY, device="Thor")
     cache.store(other, PLAN)
@@ -169,13 +194,14 @@ def test_only_outdated_engines_are_replaced(cache: EngineCache) -> None:
         for name, value in (
             *(("weights", "other"), ("precision", "bf16"), ("max_people", 2), ("level", 5)),
             *(("device", "Thor"), ("compute_capability", "9.0"), ("platform", "Linux x86_64")),
+            *(("multiprocessors", 8), ("memory_gib", 16)),
         )
     ]
     for key in (*others, *outdated):
         cache.store(key, PLAN)
     cache.store(KEY, PLAN)
     assert [cache.load(key) is None for key in outdated] == [True, True]
-    assert [plan_of(cache, key) for key in (*others, KEY)] == [PLAN] * 8
+    assert [plan_of(cache, key) for key in (*others, KEY)] == [PLAN] * 10
 
 
 def test_verdicts_are_kept_beside_the_engine(cache: EngineCache) -> None:
@@ -487,7 +513,8 @@ def test_timings_are_kept(cache: EngineCache, caplog: pytest.LogCaptureFixture) 
     assert cache.timing_cache(KEY) == b"times"
     assert cache.timing_cache(replace(KEY, precision="bf16", weights="other")) == b"times"
     assert cache.timing_cache(replace(KEY, tensorrt="11")) == b""
-    assert cache.timing_cache(replace(KEY, device="Thor")) == b""
+    for other in ({"device": "Thor"}, {"multiprocessors": 8}, {"memory_gib": 16}):
+        assert cache.timing_cache(replace(KEY, **other)) == b""
     path = cache.folder / KEY.timing_name
     path.write_bytes(path.read_bytes()[:-1])
     assert cache.timing_cache(KEY) == b""

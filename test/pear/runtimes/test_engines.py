@@ -22,6 +22,8 @@ from pear_ros.core.people import Array, Image
 from pear_ros.pear.crop import Squares, crop_pixels
 from pear_ros.pear.graph import data_file
 from pear_ros.pear.prediction import VECTOR_SIZE
+from pear_ros.pear.runtimes.accuracy import Verdict
+from pear_ros.pear.runtimes.build_guard import BuildGuard
 from pear_ros.pear.runtimes.build_progress import BuildProgress
 from pear_ros.pear.runtimes.cudart import CudaError
 from pear_ros.pear.runtimes.driver import Gpu
@@ -31,16 +33,22 @@ from pear_ros.pear.runtimes.engines import (
     Engines,
     ProgressLog,
     TensorRt,
+    precisions_of,
     tensorrt_runtime,
     time_left,
 )
 from pear_ros.pear.runtimes.precision_fallback import first_available
 from pear_ros.pear.runtimes.reference_crops import bundled_crops
-from pear_ros.pear.runtimes.runtime import RuntimeInfo, RuntimeUnavailableError
+from pear_ros.pear.runtimes.runtime import (
+    DeviceUnavailableError,
+    IncompatibleEngineError,
+    RuntimeInfo,
+    RuntimeUnavailableError,
+)
 from testing.fake_machine import WEIGHTS, FakeGraphs, fake_machine, fake_reference, unload_modules
-from testing.fakes import FakeCuda
+from testing.fakes import FakeCuda, fake_tensorrt
 
-ORIN = Gpu("Orin", (8, 7), 8 << 30, True)
+ORIN = Gpu("Orin", (8, 7), 8 << 30, True, 8)
 REFERENCE = np.random.default_rng(0).normal(0.0, 1.0, (8, VECTOR_SIZE)).astype(np.float32)
 FINE, WRONG = 1e-4, 1.0
 """Errors of a network's numbers."""
@@ -84,7 +92,7 @@ class Maker:
     def build(
         self, graph: Path, max_people: int, level: int, measured: bytes, progress: Any
     ) -> Any:
-        precision = graph.stem.rpartition("_")[2]
+        precision = graph.stem.split("_", 2)[2]
         self.built.append(precision)
         self.measured.append(measured)
         progress(BuildProgress("tactics", 0.5, 3.0))
@@ -106,9 +114,8 @@ class Maker:
 def engines(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> Engines:
     caplog.set_level(logging.INFO)
     files = FakeGraphs(tmp_path, REFERENCE, *PRECISIONS)
-    return Engines(
-        Maker(), files, EngineCache(tmp_path / "engines"), None, 4, lambda progress: None
-    )
+    guard = BuildGuard(EngineCache(tmp_path / "engines"), insist=False)
+    return Engines(Maker(), files, guard, None, 4, lambda progress: None)
 
 
 def maker_of(engines: Engines) -> Maker:
@@ -119,7 +126,8 @@ def maker_of(engines: Engines) -> Maker:
 def restarted(engines: Engines, **changes: Any) -> Engines:
     """Return the engines as a later process would open them."""
     maker = replace(maker_of(engines), built=[], measured=[], runners=[])
-    return replace(engines, compiler=maker, cache=EngineCache(engines.cache.folder), **changes)
+    guard = replace(engines.guard, cache=EngineCache(engines.cache.folder))
+    return replace(engines, **{"compiler": maker, "guard": guard} | changes)
 
 
 def test_an_engine_is_built_once(engines: Engines, caplog: pytest.LogCaptureFixture) -> None:
@@ -177,7 +185,7 @@ def test_inaccurate_engines_are_refused_once_and_for_all(
 
 
 def test_precisions_in_which_nothing_can_be_built_are_passed_over(engines: Engines) -> None:
-    maker_of(engines).errors["fp16"] = RuntimeUnavailableError("out of memory")
+    maker_of(engines).errors["fp16"] = RuntimeUnavailableError("no kernel for a layer")
     maker_of(engines).errors["bf16"] = RuntimeUnavailableError("no bf16 here")
     assert first_available(PRECISIONS, engines.runtime).info.precision == "fp32"
     assert maker_of(engines).built == ["fp16", "bf16", "fp32"]
@@ -215,6 +223,8 @@ def test_a_damaged_graph_is_not_built(engines: Engines) -> None:
         {"version": "10.13.3"},
         {"gpu": replace(ORIN, name="Thor")},
         {"gpu": replace(ORIN, compute_capability=(11, 0))},
+        {"gpu": replace(ORIN, multiprocessors=16)},
+        {"gpu": replace(ORIN, memory=61 << 30)},
     ],
 )
 def test_engines_for_something_else_are_not_used(
@@ -239,26 +249,45 @@ def test_another_graph_or_number_of_people_is_another_engine(engines: Engines) -
     assert maker_of(later).built == ["fp16"]
 
 
-def test_an_engine_that_does_not_load_is_built_once_more(
+def test_an_engine_of_another_version_or_platform_is_built_once_more(
     engines: Engines, caplog: pytest.LogCaptureFixture
 ) -> None:
     engines.runtime("fp16")
     later = restarted(engines)
-    maker_of(later).unloadable = RuntimeUnavailableError("TensorRT cannot load the engine: magic")
+    maker_of(later).unloadable = IncompatibleEngineError("expecting library version 10.3")
     assert later.runtime("fp16").info.verdict is not None
     assert maker_of(later).built == ["fp16"]
-    assert "is rebuilt: TensorRT cannot load the engine: magic" in caplog.text
+    assert "is rebuilt: expecting library version 10.3" in caplog.text
 
 
-def test_a_gpu_that_is_full_is_no_reason_to_build(engines: Engines) -> None:
+@pytest.mark.parametrize(
+    "error",
+    [
+        CudaError("cudaMalloc", 2, "cudaErrorMemoryAllocation", "no memory"),
+        DeviceUnavailableError("TensorRT cannot load the engine: out of memory"),
+        RuntimeUnavailableError("TensorRT cannot load the engine: no reason"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_an_accepted_engine_that_does_not_load_now_is_no_reason_to_build(
+    error: Exception, engines: Engines
+) -> None:
+    """Neither the same engine again nor one in another precision."""
     engines.runtime("fp16")
     later = restarted(engines)
-    maker_of(later).unloadable = CudaError(
-        "cudaMalloc", 2, "cudaErrorMemoryAllocation", "no memory"
-    )
-    with pytest.raises(RuntimeUnavailableError, match="no memory"):
-        later.runtime("fp16")
+    maker_of(later).unloadable = error
+    with pytest.raises(DeviceUnavailableError, match=f"{str(error)[-6:]}"):
+        first_available(PRECISIONS, later.runtime)
     assert maker_of(later).built == []
+    assert first_available(PRECISIONS, later.runtime).info.precision == "fp16"
+    assert maker_of(later).built == [], "the engine is still there"
+
+
+def test_a_gpu_that_is_too_full_for_a_build_gets_no_other_build(engines: Engines) -> None:
+    maker_of(engines).errors["fp16"] = DeviceUnavailableError("out of memory")
+    with pytest.raises(DeviceUnavailableError):
+        first_available(PRECISIONS, engines.runtime)
+    assert maker_of(engines).built == ["fp16"]
 
 
 def test_what_cannot_be_kept_is_used_all_the_same(
@@ -341,6 +370,27 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeCud
         yield fake
 
 
+def test_auto_tries_a_calibrated_graph_first(machine: FakeCuda, tmp_path: Path) -> None:
+    graphs = ("fp16", "int8_static", "fp8")
+    for number, expected in enumerate(("fp16", "int8_static", "fp8"), 1):
+        files = FakeGraphs(tmp_path, fake_reference(), *graphs[:number])
+        runtime = tensorrt_runtime(files, None, RuntimeChoice(max_people=2))
+        assert runtime.info.precision == expected
+        runtime.close()
+
+
+def test_a_calibrated_graph_that_is_not_accurate_enough_gives_way(
+    engines: Engines, caplog: pytest.LogCaptureFixture
+) -> None:
+    graphs = engines.graphs
+    assert isinstance(graphs, FakeGraphs)
+    graphs.write("fp8")
+    maker_of(engines).errors["fp8"] = WRONG
+    runtime = first_available(precisions_of(graphs), engines.runtime)
+    assert runtime.info.precision == "fp16"
+    assert "fp8 cannot be used: it is not accurate enough" in caplog.text
+
+
 def test_the_whole_way_on_a_machine_with_a_gpu(machine: FakeCuda, tmp_path: Path) -> None:
     """All but TensorRT and CUDA themselves is real."""
     files = FakeGraphs(tmp_path, fake_reference(), "fp16")
@@ -356,6 +406,72 @@ def test_the_whole_way_on_a_machine_with_a_gpu(machine: FakeCuda, tmp_path: Path
     cut = next((tmp_path / "cache" / "engines").glob("*.plan"))
     cut.write_bytes(cut.read_bytes()[:-1])
     tensorrt_runtime(files, None, RuntimeChoice(precision="fp16", max_people=3)).close()
+
+
+def test_a_gpu_that_is_full_at_the_start_keeps_its_engine(
+    machine: FakeCuda, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is built, neither at that start nor at the next one."""
+    files = FakeGraphs(tmp_path, fake_reference(), *PRECISIONS)
+    choice = RuntimeChoice(max_people=3)
+    tensorrt_runtime(files, None, choice).close()
+    kept = {path: path.read_bytes() for path in (tmp_path / "cache" / "engines").iterdir()}
+    machine.machine(memory=1 << 16)
+    with pytest.raises(DeviceUnavailableError, match=r"cuda\w+ failed: out of memory"):
+        tensorrt_runtime(files, None, choice)
+    machine.machine()
+    monkeypatch.setattr(fake_tensorrt, "refusal", "deserialize_cuda_engine")
+    for words in ("Error Code 1: Cuda Runtime (out of memory)", ""):
+        monkeypatch.setattr(fake_tensorrt, "words", words)
+        with pytest.raises(DeviceUnavailableError, match="cannot load the engine"):
+            tensorrt_runtime(files, None, choice)
+    monkeypatch.setattr(fake_tensorrt, "refusal", "")
+    assert {path: path.read_bytes() for path in kept} == kept
+    assert len(list((tmp_path / "cache" / "engines").glob("*.plan"))) == 1
+    runtime = tensorrt_runtime(files, None, choice)
+    assert runtime.info.precision == "fp16"
+    runtime.close()
+
+
+@pytest.mark.parametrize("error", [OSError, ValueError, RuntimeError])
+def test_a_broken_tensorrt_is_no_reason_to_end(
+    error: type[Exception], machine: FakeCuda, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unload_modules(monkeypatch)
+    monkeypatch.delitem(sys.modules, "tensorrt")
+    (tmp_path / "tensorrt.py").write_text(f"raise {error.__name__}('broken')")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(RuntimeUnavailableError, match=r"TensorRT cannot be imported \(broken"):
+        tensorrt_runtime(None, None, RuntimeChoice())  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("precision", ["auto", "fp16"])
+def test_fp16_without_fused_attention_is_tried_where_fp16_is_not_accurate(
+    precision: str,
+    machine: FakeCuda,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    files = FakeGraphs(tmp_path, fake_reference(), "fp16", "fp16_fp32_attention", "bf16")
+    engine = sys.modules["pear_ros.pear.runtimes.engine"]
+    build, built = engine.build_plan, []
+
+    def build_plan(graph: Path, *arguments: Any) -> Any:
+        built.append(graph.stem.split("_", 2)[2])
+        return build(graph, *arguments)
+
+    def verdict(found: Any, *_: Any) -> Verdict:
+        off = 90.0 if built[-1] == "fp16" else 0.1
+        return Verdict(off, off, 0.0, 0.0, 0.0)
+
+    monkeypatch.setattr(engine, "build_plan", build_plan)
+    monkeypatch.setattr("pear_ros.pear.runtimes.precision_fallback.judge", verdict)
+    runtime = tensorrt_runtime(files, None, RuntimeChoice(precision=precision))
+    assert built == ["fp16", "fp16_fp32_attention"]
+    assert runtime.info.precision == "fp16_fp32_attention"
+    assert "falling back to fp16_fp32_attention" in caplog.text
+    runtime.close()
 
 
 def test_without_a_gpu_tensorrt_is_not_imported(

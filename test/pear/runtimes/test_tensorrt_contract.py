@@ -37,6 +37,9 @@ UNLISTED = {
     # IBuilderConfig.progress_monitor, which takes one, for all versions. The names of its methods
     # are compared with those of TensorRT-RTX in test_engine.py.
     "IProgressMonitor": "class IProgressMonitor: ...",
+    # Not in the list. NVIDIA's reference of 8.5, 10.16 and 11.4 has both, with these members.
+    "EngineInspector": "class EngineInspector:\n    get_engine_information: Unknown",
+    "LayerInformationFormat": "class LayerInformationFormat:\n    JSON: Unknown",
 }
 """What modules may use though the list does not have it: how a stub declares it, and why."""
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 import importlib
 import json
 import logging
+import subprocess
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -17,7 +18,14 @@ import pytest
 
 from pear_ros.pear.crop import Squares, crop_pixels
 from pear_ros.pear.prediction import VECTOR_SIZE
-from pear_ros.pear.runtimes.runtime import CropRuntime, RuntimeInfo, RuntimeUnavailableError
+from pear_ros.pear.runtimes.runtime import (
+    CropRuntime,
+    DeviceUnavailableError,
+    IncompatibleEngineError,
+    RuntimeInfo,
+    RuntimeLostError,
+    RuntimeUnavailableError,
+)
 from pear_ros.pear.runtimes.shared_runtime import share_runtime
 from testing.fakes import FakeCuda, fake_tensorrt
 
@@ -89,13 +97,14 @@ def test_vectors_are_those_of_the_crops(module: ModuleType, fake: FakeCuda) -> N
 
 
 def test_first_run_as_it_is_then_captured_then_replayed(module: ModuleType, fake: FakeCuda) -> None:
-    runtime = module.TensorRtRuntime(fake_tensorrt.plan(4), INFO)
-    for count in (2, 4, 1):
+    runtime = module.TensorRtRuntime(fake_tensorrt.plan(7), INFO)
+    for count in (2, 4, 1, 7):
         fake.calls()
         runtime.infer(IMAGE, people(count))
         up, kernel, down = bytes_of(count)
+        profile = f"profile {(count > 1) + (count > 4)}"
         allocation = ["cudaMalloc 64", "cudaFree"]  # The fake network's, which is none to capture.
-        assert fake.calls() == [up, *allocation, kernel, down, "cudaStreamSynchronize"]
+        assert fake.calls() == [*(profile, up, *allocation, kernel, down, "cudaStreamSynchronize")]
         runtime.infer(IMAGE, people(count))
         started = ["cudaGraphLaunch", "cudaStreamSynchronize"]
         assert fake.calls() == [
@@ -118,6 +127,23 @@ def test_after_warming_up_everything_is_captured(module: ModuleType, fake: FakeC
         )
     assert set(fake.counted()) == {"cudaGraphLaunch", "cudaStreamSynchronize"}
     runtime.close()
+
+
+def test_the_cpu_sleeps_while_it_waits_if_asked_to(module: ModuleType, fake: FakeCuda) -> None:
+    """For an event without timing that blocks; CUDA would poll the stream."""
+    runtime = module.TensorRtRuntime(fake_tensorrt.plan(3), INFO, blocking_wait=True)
+    assert "cudaEventCreateWithFlags 3" in fake.calls()
+    for seed, count in enumerate((1, 3, 3, 7)):
+        vectors = runtime.infer(IMAGE, people(count, seed))
+        np.testing.assert_array_equal(vectors, expected(people(count, seed)))
+    fake.calls()
+    runtime.infer(IMAGE, people(3))
+    assert fake.calls() == ["cudaGraphLaunch", "cudaEventRecord", "cudaEventSynchronize"]
+    fake.fail("cudaEventSynchronize", 1, OUT_OF_MEMORY)
+    with pytest.raises(RuntimeUnavailableError, match="cudaEventSynchronize failed"):
+        runtime.infer(IMAGE, people(1))
+    runtime.close()
+    assert fake.live == 0
 
 
 def test_order_of_frees(module: ModuleType, fake: FakeCuda) -> None:
@@ -191,7 +217,7 @@ def test_each_call_that_fails_leaves_nothing_behind(module: ModuleType, fake: Fa
     live()
     counted = fake.counted()
     freeing = {name for name in counted if "Free" in name or "Destroy" in name}
-    noted = {name for name in counted if name.startswith("~")}
+    noted = {name for name in counted if name.startswith(("~", "profile"))}
     survived = {"cudaStreamBeginCapture", "cudaStreamEndCapture", "cudaGraphInstantiateWithFlags"}
     tried = 0
     for name in counted.keys() - freeing - noted - {"cudaMemcpyAsync", "kernel"}:
@@ -244,11 +270,80 @@ def test_a_gpu_that_breaks_down(module: ModuleType, fake: FakeCuda) -> None:
     runtime.warmup(1)
     fake.break_down()
     for _ in range(2):
-        with pytest.raises(RuntimeUnavailableError, match="illegal memory access"):
+        with pytest.raises(RuntimeLostError, match="illegal memory access"):
             runtime.infer(IMAGE, people(1))
     fake.calls()
     runtime.close()
     assert {"cudaFree", "cudaStreamDestroy", "~Runtime"} <= set(fake.calls()), "all was tried"
+
+
+def test_a_kernel_that_breaks_the_gpu(
+    module: ModuleType, fake: FakeCuda, caplog: pytest.LogCaptureFixture
+) -> None:
+    """TensorRT tells no code of CUDA, and that the memory is gone is not worth a word."""
+    runtime = module.TensorRtRuntime(fake_tensorrt.plan(1), INFO)
+    fake.fail("kernel", 1, 700)
+    with pytest.raises(RuntimeLostError, match=r"illegal memory access.*start it again"):
+        runtime.infer(IMAGE, people(1))
+    runtime.close()
+    assert not caplog.records
+
+
+EXIT = """
+import atexit, sys
+from pathlib import Path
+import pytest
+from pear_ros.pear.runtimes.runtime import RuntimeInfo
+from testing.fakes import FakeCuda, fake_tensorrt
+
+fake = FakeCuda(Path(sys.argv[1]), pytest.MonkeyPatch())
+fake_tensorrt.cuda, sys.modules["tensorrt"] = fake.library, fake_tensorrt
+atexit.register(lambda: print(fake.live))  # After what is registered later.
+from pear_ros.pear.runtimes.with_tensorrt import TensorRtRuntime
+runtime = TensorRtRuntime(fake_tensorrt.plan(1), RuntimeInfo(*"012345"))
+runtime.warmup(1)
+"""
+
+
+@pytest.mark.parametrize("in_use", [False, True])
+def test_the_end_of_python_frees_what_no_thread_uses(folder: Path, in_use: bool) -> None:
+    program = EXIT + ("runtime._in_use.acquire()" if in_use else "")
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(folder)],
+        cwd=Path(__file__).parents[3],
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert (int(done.stdout) > 0) == in_use
+
+
+@pytest.mark.parametrize(
+    ("method", "words", "error"),
+    [
+        ("deserialize_cuda_engine", "Error Code 2: OutOfMemory (Requested", DeviceUnavailableError),
+        ("create_execution_context", "Cuda Runtime (out of memory)", DeviceUnavailableError),
+        ("execute_async_v3", "Error Code 1: Cuda Runtime (out of memory)", DeviceUnavailableError),
+        ("deserialize_cuda_engine", "expecting library version 10.3 got", IncompatibleEngineError),
+        ("deserialize_cuda_engine", "Platform tag mismatch detected", IncompatibleEngineError),
+        ("deserialize_cuda_engine", "on an incompatible device", IncompatibleEngineError),
+    ],
+)
+def test_reasons_of_tensorrt_are_told_apart(
+    module: ModuleType,
+    fake: FakeCuda,
+    method: str,
+    words: str,
+    error: type[Exception],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(fake_tensorrt, "refusal", method)
+    monkeypatch.setattr(fake_tensorrt, "words", words)
+    with pytest.raises(error) as caught:
+        module.TensorRtRuntime(fake_tensorrt.plan(2), INFO).infer(IMAGE, people(2))
+    assert isinstance(caught.value, module.TensorRtError) and words in str(caught.value)
+    kinds = {DeviceUnavailableError, IncompatibleEngineError} - {error}
+    assert not isinstance(caught.value, tuple(kinds))
 
 
 @pytest.mark.parametrize(
@@ -258,6 +353,7 @@ def test_a_gpu_that_breaks_down(module: ModuleType, fake: FakeCuda) -> None:
         ("deserialize_cuda_engine", "TensorRT 10.3.0 cannot load the engine: deserialize_cuda"),
         ("create_execution_context", "TensorRT creates no context for 2 people: create_execution"),
         ("set_input_shape", "TensorRT does not take 2 people: set_input_shape was refused"),
+        ("set_optimization_profile_async", "TensorRT does not take 2 people: set_optimization_pro"),
         ("set_tensor_address", "TensorRT does not take 2 people: set_tensor_address was refused"),
         ("execute_async_v3", "TensorRT does not run 2 people: execute_async_v3 was refused"),
     ],
@@ -285,6 +381,29 @@ def test_an_engine_of_another_network(module: ModuleType, fake: FakeCuda) -> Non
     with pytest.raises(module.TensorRtError, match=r"not of PEAR's network: it has .*1000"):
         module.TensorRtRuntime(fake_tensorrt.plan(2, vector=1000), INFO)
     assert fake.live == 0
+
+
+@pytest.mark.parametrize("profiles", [[], [(1, 1), (3, 4)], [(2, 4)], [(1, 2), (2, 4)]])
+def test_an_engine_that_leaves_batches_out_is_of_another_network(
+    module: ModuleType, fake: FakeCuda, profiles: list[tuple[int, int]]
+) -> None:
+    with pytest.raises(module.TensorRtError, match="it takes batches of"):
+        module.TensorRtRuntime(fake_tensorrt.plan(4, profiles=profiles), INFO)
+    assert fake.live == 0
+
+
+def test_an_engine_for_one_person_has_a_fixed_batch(module: ModuleType, fake: FakeCuda) -> None:
+    """TensorRT reports 1, not -1, where least, usual and greatest size are the same."""
+    runtime = module.TensorRtRuntime(fake_tensorrt.plan(1), INFO)
+    assert runtime.max_people == 1
+    np.testing.assert_array_equal(runtime.infer(IMAGE, people(3)), expected(people(3)))
+    runtime.close()
+
+
+def test_an_earlier_engine_with_one_profile_is_run(module: ModuleType, fake: FakeCuda) -> None:
+    runtime = module.TensorRtRuntime(fake_tensorrt.plan(4, profiles=[(1, 4)]), INFO)
+    np.testing.assert_array_equal(runtime.infer(IMAGE, people(3)), expected(people(3)))
+    runtime.close()
 
 
 def test_without_a_gpu_tensorrt_is_not_touched(module: ModuleType, fake: FakeCuda) -> None:

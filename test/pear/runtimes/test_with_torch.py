@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,14 +13,24 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="the network by torch")
 
+from torch.nn.attention import SDPBackend  # noqa: E402
+
 from pear_ros.core.people import Array, Image  # noqa: E402
+from pear_ros.pear import torch_attention  # noqa: E402
 from pear_ros.pear.checkpoint import load_checkpoint  # noqa: E402
-from pear_ros.pear.crop import Squares  # noqa: E402
+from pear_ros.pear.crop import Squares, crop_pixels  # noqa: E402
 from pear_ros.pear.prediction import VECTOR_SIZE  # noqa: E402
 from pear_ros.pear.runtimes import with_torch  # noqa: E402
-from pear_ros.pear.runtimes.runtime import RuntimeUnavailableError  # noqa: E402
+from pear_ros.pear.runtimes.choose import _ready  # noqa: E402
+from pear_ros.pear.runtimes.precision_fallback import first_available  # noqa: E402
+from pear_ros.pear.runtimes.runtime import (  # noqa: E402
+    DeviceUnavailableError,
+    RuntimeLostError,
+    RuntimeUnavailableError,
+)
 from pear_ros.pear.runtimes.with_torch import TorchRuntime  # noqa: E402
-from pear_ros.pear.torch_crop import crop_people  # noqa: E402
+from pear_ros.pear.torch_crop import covered, crop_people, put_bordered, room, warp  # noqa: E402
+from pear_ros.pear.torch_graphs import TorchGraphs  # noqa: E402
 from testing.fake_torch_cuda import FakeGpu  # noqa: E402  (needs torch)
 
 CPU = torch.device("cpu")
@@ -39,6 +50,13 @@ def expected(network: Any, image: Image, places: Squares) -> Array:
     with torch.inference_mode():
         vectors: Array = network(crop_people(image, places, CPU)).numpy()
     return vectors
+
+
+@pytest.fixture(autouse=True)
+def quick_attention(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Attention is measured in full in test_torch_attention.py."""
+    monkeypatch.setattr(torch_attention, "_LAYERS", 1)
+    monkeypatch.setattr(torch_attention, "_RUNS", 1)
 
 
 @pytest.fixture
@@ -102,16 +120,119 @@ def test_a_gpu_without_memory_is_reported(network: Any, monkeypatch: pytest.Monk
             TorchRuntime(network, "fp16", torch.device("cuda"), 2)
 
 
+def full(*_: object, **__: object) -> None:
+    raise torch.OutOfMemoryError("CUDA out of memory.\nDetails")
+
+
+def lost(*_: object) -> None:
+    raise RuntimeError("CUDA error: an illegal memory access was encountered\nDetails")
+
+
+@pytest.fixture
+def runtime(network: Any, gpu: FakeGpu, monkeypatch: pytest.MonkeyPatch) -> TorchRuntime:
+    """On a GPU, with its tensors on the CPU."""
+    path = on_gpu(network)
+    monkeypatch.setattr(with_torch, "_OnCuda", lambda *_: path)
+    return TorchRuntime(network, "fp32", torch.device("cuda"), 2)
+
+
+def test_a_gpu_that_is_full_is_no_fault_of_the_precision(
+    network: Any, gpu: FakeGpu, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(with_torch, "_OnCuda", full)
+    tried = []
+
+    def make(precision: str) -> Any:
+        tried.append(precision)
+        return TorchRuntime(network, precision, torch.device("cuda"), 2)
+
+    with pytest.raises(DeviceUnavailableError, match="out of memory"):
+        first_available(("fp16", "fp32"), make)
+    assert tried == ["fp16"]
+
+
+@pytest.mark.parametrize("memory", ["of the GPU", "pinned", "of cuBLAS"])
+def test_a_gpu_that_is_full_while_warming_up_or_judging(
+    runtime: TorchRuntime, memory: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    error = {
+        "of the GPU": torch.OutOfMemoryError("CUDA out of memory."),
+        "pinned": RuntimeError("CUDA error: out of memory"),
+        "of cuBLAS": RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling"),
+    }[memory]
+
+    def fail(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(with_torch.TorchGraphs, "run", fail)
+    with pytest.raises(DeviceUnavailableError, match=r"on Fake GPU.*: CUDA"):
+        runtime.infer(picture(), PLACES)
+    monkeypatch.setattr(with_torch.TorchGraphs, "record", fail)
+    with pytest.raises(DeviceUnavailableError, match=r"on Fake GPU.*: CUDA"):
+        _ready(runtime, 2)
+    assert runtime.memory() is None, "it is closed"
+
+
+def test_after_a_failure_nothing_keeps_the_gpus_memory(
+    network: Any, gpu: FakeGpu, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not even while the error is in use, as for the choice of the next runtime."""
+    made, emptied = [], []
+
+    class Network(with_torch.DeployedNetwork):  # type: ignore[misc]
+        def __init__(self, *arguments: Any, **more: Any) -> None:
+            super().__init__(*arguments, **more)
+            made.append(weakref.ref(self))
+
+    build = with_torch._OnCuda
+    monkeypatch.setattr(with_torch, "DeployedNetwork", Network)
+    monkeypatch.setattr(with_torch, "_OnCuda", lambda network, p, _, n: build(network, p, CPU, n))
+    monkeypatch.setattr(with_torch.TorchGraphs, "record", full)
+    monkeypatch.setattr(torch.cuda, "empty_cache", lambda: emptied.append(made[0]() is None))
+    with pytest.raises(RuntimeUnavailableError) as error:
+        TorchRuntime(network, "fp16", torch.device("cuda"), 2)
+    assert error.value.__cause__ is not None
+    assert emptied == [True]
+
+
+def test_a_gpu_that_is_lost(runtime: TorchRuntime, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(with_torch.TorchGraphs, "run", lost)
+    with pytest.raises(RuntimeUnavailableError, match="illegal memory access") as error:
+        runtime.infer(picture(), PLACES)
+    assert not isinstance(error.value, RuntimeLostError), "later calls of CUDA succeed"
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lost)
+    with pytest.raises(RuntimeLostError, match=r"illegal memory access[^\n]*start it again$"):
+        runtime.infer(picture(), PLACES)
+    monkeypatch.setattr(torch.cuda, "empty_cache", lost)
+    runtime.close()
+
+
+def test_a_larger_image_without_room_fails_alone(
+    network: Any, gpu: FakeGpu, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(with_torch, "_ROOM", 300 * 300)
+    path = on_gpu(network)
+    with monkeypatch.context() as patch:
+        patch.setattr(torch, "empty", full)
+        for _ in range(2):
+            with pytest.raises(torch.OutOfMemoryError):
+                path.infer(picture(0, 400, 400), np.array([[0.0, 0.0, 400.0]]))
+    found = path.infer(picture(), PLACES[:1])
+    np.testing.assert_allclose(found, expected(network, picture(), PLACES[:1]), atol=2e-5)
+    path.close()
+
+
 def test_graphs_give_what_the_network_gives(network: Any, gpu: FakeGpu) -> None:
     path = on_gpu(network)
     path.warmup(8)
-    recorded = len(gpu.graphs)
+    assert len(path._graphs._graphs) == 2
+    recorded, waits = len(gpu.graphs), gpu.waits
     for people in (3, 1):
         image, places = picture(people, height=150 + 10 * people), PLACES[:people] + 7.3 * people
         found = path.infer(image, places)
         np.testing.assert_allclose(found, expected(network, image, places), atol=2e-5)
-    assert len(gpu.graphs) == recorded == 2, "nothing is recorded while images wait"
-    assert gpu.waits == 2, "one wait for each image"
+    assert len(gpu.graphs) == recorded, "nothing is recorded while images wait"
+    assert gpu.waits == waits + 2, "one wait for each image"
 
 
 @pytest.mark.parametrize("precision", ["fp16", "bf16"])
@@ -119,6 +240,17 @@ def test_half_precision_is_near(network: Any, gpu: FakeGpu, precision: str) -> N
     found = on_gpu(network, precision).infer(picture(), PLACES[:1])
     off = np.abs(found - expected(network, picture(), PLACES[:1])).max()
     assert 1e-6 < off < (5e-3 if precision == "fp16" else 5e-2)
+
+
+def test_crops_are_few_kernels(gpu: FakeGpu) -> None:
+    piece, geometry = covered(picture(), PLACES)
+    pixels = torch.empty((room(piece), 3), dtype=torch.uint8)
+    put_bordered(piece, pixels)
+    pixels = pixels.clone()  # On the GPU.
+    graphs = TorchGraphs(lambda rows: warp(pixels, rows), torch.ones_like(torch.tensor(geometry)))
+    found = graphs.run(geometry)[..., ::-1].transpose(0, 3, 1, 2) / 255.0
+    np.testing.assert_allclose(found, crop_people(picture(), PLACES, CPU), atol=1e-6)
+    assert gpu.graphs[0].kernels <= 16
 
 
 def test_memory_of_the_gpu(network: Any, gpu: FakeGpu, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -132,17 +264,45 @@ def test_memory_of_the_gpu(network: Any, gpu: FakeGpu, monkeypatch: pytest.Monke
     assert path.memory() is None
 
 
-def test_a_larger_image_gets_its_room(
+def test_images_above_4k_are_cropped_on_the_cpu_and_record_nothing(
     network: Any, gpu: FakeGpu, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(with_torch, "_ROOM", 100)
+    """Recording takes seconds, in which no image is processed."""
+    monkeypatch.setattr(with_torch, "_ROOM", 4 * 256 * 256)
     path = on_gpu(network)
-    for size in (180, 400, 400):
-        image, places = picture(size, size, size), PLACES[:1] * size / 180
+    path.warmup(2)
+    recorded = len(gpu.graphs)
+    for size in (180, 600, 700):
+        image, places = picture(size, size, size), PLACES * size / 180
         found = path.infer(image, places)
-        np.testing.assert_allclose(found, expected(network, image, places), atol=2e-5)
-    assert len(gpu.graphs) == 3, "recorded again for each larger image, and only then"
+        crops = torch.from_numpy(crop_pixels(image, places)).flip(-1).permute(0, 3, 1, 2) / 255.0
+        with torch.inference_mode():
+            cropped = network(crops).numpy()
+        on_device = expected(network, image, places)
+        np.testing.assert_allclose(found, on_device if size == 180 else cropped, atol=2e-5)
+    assert len(gpu.graphs) == recorded
     path.close()
+
+
+def test_attention_is_pinned_while_graphs_are_recorded(
+    network: Any, gpu: FakeGpu, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(with_torch, "fastest_attention", lambda *_: SDPBackend.MATH)
+    path = on_gpu(network)
+    allowed: list[tuple[bool, bool, bool]] = []
+    infer = path._network.from_pixels
+
+    def spy(pixels: Any) -> Any:
+        cuda = torch.backends.cuda
+        allowed.append(
+            (cuda.math_sdp_enabled(), cuda.flash_sdp_enabled(), cuda.cudnn_sdp_enabled())
+        )
+        return infer(pixels)
+
+    monkeypatch.setattr(path._network, "from_pixels", spy)
+    path.warmup(2)
+    assert set(allowed) == {(True, False, False)}
+    assert torch.backends.cuda.flash_sdp_enabled(), "restored"
 
 
 def test_overflow_is_left_in(network: Any, gpu: FakeGpu) -> None:

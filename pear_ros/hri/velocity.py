@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Velocity of a person over the images of their track."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import numpy.typing as npt
+
+_SECONDS = 0.4
+"""Time constant of the average: distance from one camera trembles by centimetres."""
+_GAP_SECONDS = 1.0
+"""Time without a position after which velocity begins anew."""
+
+Float64 = npt.NDArray[np.float64]
+
+
+class Velocity:
+    """Velocity of the person of one track; begins anew with each track."""
+
+    def __init__(self) -> None:
+        """Begin without a position."""
+        self._begin()
+
+    def _begin(self) -> None:
+        self._seconds, self._place = math.nan, np.full(3, np.nan)
+        self._velocity = np.full(3, np.nan)
+        self._weight = 0.0
+
+    def update(self, seconds: float, place: Float64) -> Float64:
+        """Add the position `place` (3,), metres, at the stamp `seconds`; return m/s (3,).
+
+        In the frame of the positions, which must be the same each time. NaN until two positions are
+        known. If stamps jump back or no position is known for a second, velocity begins anew.
+        """
+        elapsed = seconds - self._seconds
+        if elapsed == 0.0:
+            return self._velocity
+        if not 0.0 < elapsed <= _GAP_SECONDS:
+            self._begin()
+        if not np.isfinite(place).all():
+            return self._velocity
+        if math.isfinite(self._seconds):
+            self._average((place - self._place) / elapsed, elapsed)
+        self._seconds, self._place = seconds, place
+        return self._velocity
+
+    def _average(self, measured: Float64, elapsed: float) -> None:
+        # The weight is the sum of the shares, so that the average begins with what was measured
+        # first, not with zero.
+        share = 1.0 - math.exp(-elapsed / _SECONDS)
+        self._weight += share * (1.0 - self._weight)
+        previous = measured if np.isnan(self._velocity).any() else self._velocity
+        self._velocity = previous + share / self._weight * (measured - previous)

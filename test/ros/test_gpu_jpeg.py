@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: Apache-2.0
+"""nvImageCodec's pictures are OpenCV's; what it cannot read, and where it is missing, OpenCV reads.
+
+Its own decoder for CPUs stands in for the GPU's.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+
+from pear_ros.core.parameters import Parameters
+from pear_ros.core.people import Image
+from pear_ros.ros.conversion.gpu_jpeg import GpuJpegDecoder, GpuJpegError, chosen_jpeg_decoder
+from pear_ros.ros.conversion.images import ImageError, bgr_from_compressed
+from pear_ros.ros.conversion.pixels import Pixels
+
+
+def picture() -> Image:
+    """Return a picture with slow and fast changes of colour."""
+    noise = np.random.default_rng(0).integers(0, 256, (97, 130, 3), np.uint8)
+    return np.asarray(cv2.resize(cv2.GaussianBlur(noise, (0, 0), 3), (260, 194)), np.uint8)
+
+
+def message(data: bytes, format: str = "bgr8; jpeg compressed bgr8") -> Any:
+    return SimpleNamespace(data=data, format=format)
+
+
+def jpeg(image: Image, *options: int) -> bytes:
+    return cv2.imencode(".jpg", image, options)[1].tobytes()
+
+
+class Counting:
+    """Counts the pictures that a decoder reads and those that it leaves to OpenCV."""
+
+    def __init__(self, decode: GpuJpegDecoder) -> None:
+        self.read = self.left = 0
+        self._decode = decode
+
+    def __call__(self, data: bytes) -> Pixels | None:
+        found = self._decode(data)
+        self.read += found is not None
+        self.left += found is None
+        return found
+
+
+@pytest.fixture(scope="module")
+def decoder() -> GpuJpegDecoder:
+    pytest.importorskip("nvidia.nvimgcodec", reason="nvImageCodec is not there")
+    return GpuJpegDecoder(on_cpu=True)
+
+
+def test_pictures_are_those_of_opencv(decoder: GpuJpegDecoder) -> None:
+    counting = Counting(decoder)
+    for sampling in ("444", "422", "420"):
+        factor = getattr(cv2, f"IMWRITE_JPEG_SAMPLING_FACTOR_{sampling}")
+        data = jpeg(picture(), cv2.IMWRITE_JPEG_SAMPLING_FACTOR, factor)
+        for format in ("bgr8; jpeg compressed bgr8", "rgb8; jpeg compressed rgb8", "jpeg"):
+            found = bgr_from_compressed(message(data, format), decode_jpeg=counting)
+            expected = bgr_from_compressed(message(data, format))
+            assert found.dtype == expected.dtype and found.shape == expected.shape
+            np.testing.assert_allclose(found.astype(int), expected, atol=3)
+    assert (counting.read, counting.left) == (9, 0)
+
+
+def test_pictures_outlive_the_next_one(decoder: GpuJpegDecoder) -> None:
+    first = decoder(jpeg(picture()))
+    assert first is not None
+    kept = first.copy()
+    decoder(jpeg(255 - picture()))
+    np.testing.assert_array_equal(first, kept)
+
+
+@pytest.mark.parametrize("kind", ["progressive", "grey", "png", "mosaic"])
+def test_other_pictures_are_left_to_opencv(decoder: GpuJpegDecoder, kind: str) -> None:
+    format = "jpeg"
+    if kind == "progressive":
+        data = jpeg(picture(), cv2.IMWRITE_JPEG_PROGRESSIVE, 1)
+    elif kind == "png":
+        data = cv2.imencode(".png", picture())[1].tobytes()
+    else:
+        data = jpeg(picture()[:, :, 0])
+        format = "bayer_rggb8; jpeg compressed bayer_rggb8" if kind == "mosaic" else format
+    counting = Counting(decoder)
+    found = bgr_from_compressed(message(data, format), decode_jpeg=counting)
+    np.testing.assert_array_equal(found, bgr_from_compressed(message(data, format)))
+    assert counting.read == 0
+
+
+def test_damage_is_reported_as_by_opencv(decoder: GpuJpegDecoder) -> None:
+    data = jpeg(picture())
+    for damaged in (b"", data[: len(data) // 2], b"\xff\xd8\xff\xd9", data[:40] + data[-40:]):
+        with pytest.raises(ImageError) as expected:
+            bgr_from_compressed(message(damaged))
+        with pytest.raises(ImageError) as found:
+            bgr_from_compressed(message(damaged), decode_jpeg=decoder)
+        assert str(found.value) == str(expected.value)
+
+
+def test_too_many_pixels_are_refused_before_decoding() -> None:
+    def never(data: bytes) -> Pixels | None:
+        raise AssertionError("decoded")
+
+    with pytest.raises(ImageError, match="pixels"):
+        bgr_from_compressed(message(jpeg(picture())), 1000, decode_jpeg=never)
+
+
+def test_a_picture_of_another_size_is_not_taken() -> None:
+    wrong = bgr_from_compressed(
+        message(jpeg(picture())), decode_jpeg=lambda data: np.zeros((2, 2, 3), np.uint8)
+    )
+    assert wrong.shape == picture().shape
+
+
+def test_without_a_gpu_the_reason_is_named(decoder: GpuJpegDecoder) -> None:
+    if Path("/dev/nvidiactl").exists():
+        pytest.skip("there is a driver")
+    with pytest.raises(GpuJpegError, match="is there an NVIDIA GPU"):
+        GpuJpegDecoder()
+
+
+def test_without_nvimagecodec_opencv_decodes(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setitem(sys.modules, "nvidia.nvimgcodec", None)
+    with pytest.raises(GpuJpegError, match="pip install nvidia-nvimgcodec"):
+        GpuJpegDecoder()
+    caplog.set_level(logging.WARNING)
+    assert chosen_jpeg_decoder(Parameters(jpeg_decoder="gpu")) is None
+    assert not caplog.records, "raw images need no decoder"
+    compressed = Parameters(jpeg_decoder="gpu", image_transport="compressed")
+    assert chosen_jpeg_decoder(compressed) is None
+    assert "jpeg_decoder: gpu is not available, OpenCV decodes images" in caplog.text
