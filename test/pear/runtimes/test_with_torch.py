@@ -131,7 +131,8 @@ def lost(*_: object) -> None:
 @pytest.fixture
 def runtime(network: Any, gpu: FakeGpu, monkeypatch: pytest.MonkeyPatch) -> TorchRuntime:
     """On a GPU, with its tensors on the CPU."""
-    monkeypatch.setattr(with_torch, "_OnCuda", lambda *_: on_gpu(network))
+    path = on_gpu(network)
+    monkeypatch.setattr(with_torch, "_OnCuda", lambda *_: path)
     return TorchRuntime(network, "fp32", torch.device("cuda"), 2)
 
 
