@@ -61,13 +61,13 @@ from testing.waving_people import (
 )
 
 SEED = 9000
-NOISY_PEOPLE, PICTURES = 100, 12
+NOISY_PEOPLE, PICTURES = 60, 6
 """People per gesture or posture."""
 NOISE = np.array([0.02, 0.02, 0.05])
 """Standard deviations of joints along the axes of the optical frame, metres."""
 SIZE = (480, 480)
 DISTANCE = 3.0
-CLIP_STEP, CLIP_END, MAN_END = 3, 190, 90
+CLIP_STEP, CLIP_END, MAN_END = 3, 150, 90
 """Images of the demo clip: every which, the last, and the last before the man jumps."""
 NOBODY = "not found"
 
