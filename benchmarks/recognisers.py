@@ -165,7 +165,8 @@ def _waves(rng: Random, motion: Motion) -> bool:
     waving, confidence = Waving(), np.full(55, np.nan, np.float32)
     seen = False
     for frame in range(round(3 * RATE)):
-        joints = figure(motion, frame / RATE, turn) + rng.normal(0.0, 0.015, (55, 3))
+        noise = rng.normal(0.0, 0.015, (55, 3)).astype(np.float32)
+        joints = figure(motion, frame / RATE, turn) + noise
         seen |= waving.update(frame / RATE, joints, confidence)
     return seen
 
