@@ -24,8 +24,9 @@ class Velocity:
         self._begin()
 
     def _begin(self) -> None:
-        self._seconds, self._place = math.nan, np.full(3, np.nan)
-        self._velocity = np.full(3, np.nan)
+        self._seconds = math.nan
+        self._place: Float64 = np.full(3, np.nan)
+        self._velocity: Float64 = np.full(3, np.nan)
         self._weight = 0.0
 
     def update(self, seconds: float, place: Float64) -> Float64:
@@ -51,5 +52,5 @@ class Velocity:
         # first, not with zero.
         share = 1.0 - math.exp(-elapsed / _SECONDS)
         self._weight += share * (1.0 - self._weight)
-        previous = measured if np.isnan(self._velocity).any() else self._velocity
+        previous = self._velocity if np.isfinite(self._velocity).all() else measured
         self._velocity = previous + share / self._weight * (measured - previous)

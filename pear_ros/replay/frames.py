@@ -61,7 +61,7 @@ class FrameReader:
         needed = needs_transforms(parameters)
         self._transforms = BagTransforms(bag, time_range) if needed else None
         lookup = self._transforms.lookup if self._transforms else None
-        self._assemble = FrameAssembler(vars(topics), self._read, lookup)
+        self._assemble = FrameAssembler(vars(topics), self._read, lookup=lookup)
 
     def __call__(self, frame: Frame) -> ReplayFrame | Refusal:
         """Return the input of the pipeline, or why the image cannot be used.
