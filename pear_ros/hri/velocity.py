@@ -10,6 +10,8 @@ import numpy.typing as npt
 
 _SECONDS = 0.4
 """Time constant of the average: distance from one camera trembles by centimetres."""
+_SAME_SECONDS = 1e-3
+"""Time between stamps below which they are one image's."""
 _GAP_SECONDS = 1.0
 """Time without a position after which velocity begins anew."""
 
@@ -36,7 +38,7 @@ class Velocity:
         known. If stamps jump back or no position is known for a second, velocity begins anew.
         """
         elapsed = seconds - self._seconds
-        if elapsed == 0.0:
+        if 0.0 <= elapsed < _SAME_SECONDS:
             return self._velocity
         if not 0.0 < elapsed <= _GAP_SECONDS:
             self._begin()
