@@ -40,7 +40,16 @@ setup(
         "tqdm>=4.57",
     ],
     extras_require={
-        "pear": ["numba", "onnx", "onnx-ir", "onnxruntime", "onnxscript", "safetensors", "torch"],
+        "pear": [
+            "ml-dtypes",
+            "numba",
+            "onnx",
+            "onnx-ir",
+            "onnxruntime",
+            "onnxscript",
+            "safetensors",
+            "torch",
+        ],
         "calibration": ["huggingface-hub", "nvidia-modelopt"],
         "fast": ["numba"],
         "docs": ["furo", "myst-parser", "sphinx"],

@@ -48,7 +48,7 @@ def run(findings: Findings, smoke: bool) -> None:
                 findings.check("full at the start: PEAR runs on the CPU", on_cpu, where)
                 findings.note("reasons that it gives", reason)
             with findings.trying("full at the start: meshes"):
-                (mesh,) = make_meshes(body, 1)
+                (mesh,) = make_meshes(body, 1, 1)
                 on_cpu = isinstance(mesh, NumpyMesh)
                 what = "full at the start: meshes on the CPU"
                 findings.check(what, on_cpu, type(mesh).__name__)

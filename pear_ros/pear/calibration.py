@@ -120,7 +120,7 @@ def quantise(
     return QuantisedLayer(
         weight=steps.clip(-most, most).astype(kind),
         weight_scale=weight_scale,
-        input_scale=_scale(np.array(input_bound), most)[()],
+        input_scale=np.float16(_scale(np.array(input_bound), most)),
         smoothing=None if smoothing is None else smoothing.astype(np.float16),
     )
 
@@ -139,4 +139,5 @@ def _calibrated(module: Any, precision: str) -> QuantisedLayer:
 
 def _scale(bound: Array, most: float) -> npt.NDArray[np.float16]:
     """Scales with which numbers up to `bound` become numbers up to `most`."""
-    return np.maximum(bound / most, _LEAST_SCALE).astype(np.float16)
+    scale: npt.NDArray[np.float64] = np.maximum(bound / most, _LEAST_SCALE)
+    return scale.astype(np.float16)

@@ -140,7 +140,8 @@ def _quantise_layer(graph: ir.Graph, name: str, node: ir.Node, layer: QuantisedL
     def constant(suffix: str, values: Any) -> ir.Value:
         tensor = ir.tensor(values, name=f"{name}.{suffix}")
         kind = ir.TensorType(tensor.dtype)
-        value = ir.Value(name=tensor.name, shape=tensor.shape, type=kind, const_value=tensor)
+        shape = ir.Shape(values.shape)
+        value = ir.Value(name=tensor.name, shape=shape, type=kind, const_value=tensor)
         graph.register_initializer(value)
         return value
 
@@ -151,7 +152,7 @@ def _quantise_layer(graph: ir.Graph, name: str, node: ir.Node, layer: QuantisedL
         return added.outputs[0]
 
     x, weight = node.inputs
-    assert x is not None and weight is not None
+    assert x is not None and weight is not None and weight.name is not None
     if layer.smoothing is not None:
         x = inserted("Mul", [x, constant("smoothing", layer.smoothing)], "smoothed")
     zero = constant("zero", np.zeros((), layer.weight.dtype))

@@ -119,9 +119,10 @@ def exact_float32() -> Iterator[None]:
     """
     matmul: Any = torch.backends.cuda.matmul
     cudnn: Any = torch.backends.cudnn
+    mkldnn: Any = torch.backends.mkldnn
     # The name from torch 2.9 on, which warns of the older one.
     new = hasattr(matmul, "fp32_precision")
-    owners = (matmul, cudnn.conv, torch.backends.mkldnn.matmul) if new else (cudnn,)
+    owners = (matmul, cudnn.conv, mkldnn.matmul) if new else (cudnn,)
     name, exact = ("fp32_precision", "ieee") if new else ("allow_tf32", False)
     with _exact:
         before = [getattr(owner, name) for owner in owners]

@@ -132,7 +132,7 @@ def test_a_broken_torch_that_is_not_needed(error: str, tmp_path: Path) -> None:
     code = (
         "import sys; sys.path.insert(0, sys.argv[1])\n"
         "from pear_ros.pear.mesh import make_meshes\n"
-        "print([type(mesh).__name__ for mesh in make_meshes(None, 2)])"
+        "print([type(mesh).__name__ for mesh in make_meshes(None, 2, 2)])"
     )
     done = subprocess.run(
         [sys.executable, "-c", code, str(tmp_path)],

@@ -13,10 +13,15 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-DISTRIBUTIONS = {"cv2": "opencv-python-headless", "ruamel": "ruamel.yaml"}
+DISTRIBUTIONS = {
+    "cv2": "opencv-python-headless",
+    "modelopt": "nvidia-modelopt",
+    "ruamel": "ruamel.yaml",
+}
 """Names of distributions that are not those of their modules."""
 EXTRAS = {
     "pear": ("pear/", "body/packed_skin.py", "cli/import_model.py"),
+    "calibration": ("pear/calibration.py",),
     "fast": ("fitting/compiled_solver.py", "body/compiled_kinematics.py"),
     "openvino": ("pear/runtimes/with_openvino.py",),
     "export": ("export/glb.py", "export/gltf_buffer.py"),
@@ -25,7 +30,9 @@ EXTRAS = {
 }
 """Extras of setup.py, and the modules of pear_ros, or folders, that each of them is for."""
 UNDECLARED = {
-    "tensorrt": ("pear/runtimes/engine.py", "pear/runtimes/with_tensorrt.py"),
+    "tensorrt": tuple(
+        f"pear/runtimes/{name}.py" for name in ("engine", "engine_layers", "with_tensorrt")
+    ),
     "hri-msgs": ("ros/bridges/",),
     "people-msgs": ("ros/bridges/",),
 }

@@ -186,7 +186,10 @@ def test_after_a_failure_nothing_keeps_the_gpus_memory(
 
     build = with_torch._OnCuda
     monkeypatch.setattr(with_torch, "DeployedNetwork", Network)
-    monkeypatch.setattr(with_torch, "_OnCuda", lambda network, p, _, n: build(network, p, CPU, n))
+    monkeypatch.setattr(with_torch, "fastest_attention", lambda *_: SDPBackend.MATH)
+    monkeypatch.setattr(
+        with_torch, "_OnCuda", lambda network, p, _, n, wait: build(network, p, CPU, n, wait)
+    )
     monkeypatch.setattr(with_torch.TorchGraphs, "record", full)
     monkeypatch.setattr(torch.cuda, "empty_cache", lambda: emptied.append(made[0]() is None))
     with pytest.raises(RuntimeUnavailableError) as error:
