@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from pear_ros.bags.mark import Mark
 from pear_ros.bags.parts import NewTopic, Part, PartWriter, custom_data, write_metadata
 from pear_ros.bags.small_files import UnusualFileError, read_small, write_whole
 from pear_ros.bags.snapshot import SnapshotError, dumps, loads
@@ -69,6 +70,7 @@ class ResumableBag:
         self._progress = _Progress(dict(fingerprint))
         self._part: PartWriter | None = None
         self._lock: BagLock | None = None
+        self._mark: Mark | None = None
 
     @property
     def is_empty(self) -> bool:
@@ -112,6 +114,11 @@ class ResumableBag:
             self._part = PartWriter(self._work / PART, name, topics, self._storage)
         self._part.write(*message)
         return first
+
+    def mark(self, number: int) -> None:
+        """Note how far the writer is, for a run after this process is killed: see `Mark`."""
+        self._mark = self._mark or Mark(self._folder)
+        self._mark.set(number)
 
     def end_part(self, state: object) -> Any:
         """Complete the current part, if any, and return the state to continue from.
@@ -165,6 +172,9 @@ class ResumableBag:
         return self._work / SNAPSHOT
 
     def _release(self) -> None:
+        if self._mark is not None:
+            self._mark.remove()
+        self._mark = None
         if self._lock is not None:
             self._lock.release()
 

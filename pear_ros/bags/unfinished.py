@@ -22,9 +22,11 @@ CHUNKED = "chunked"
 PART = "part"
 """Folder in the folder UNFINISHED with the part that is being written."""
 LOCK = "lock"
+MARK = "mark"
+"""File in the folder UNFINISHED that says how far the writer is: see pear_ros.bags.mark."""
 SUMMARY = "pear_ros summary"
 """Key in custom_data of a complete bag: the summary of its content."""
-_NOTES = {LOCK, *(name for own in (SNAPSHOT, CHUNKED) for name in (own, f".{own}.draft"))}
+_NOTES = {LOCK, MARK, *(name for own in (SNAPSHOT, CHUNKED) for name in (own, f".{own}.draft"))}
 _STORAGE = re.compile(r"\w+_\d+\.(mcap|db3)(-journal|-wal|-shm)?")
 
 

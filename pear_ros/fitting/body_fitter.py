@@ -31,7 +31,7 @@ from pear_ros.landmarks.types import PoseLandmarks
 
 _MIN_VISIBILITY = 0.1
 """Landmarks of lower visibility are not used: the landmark model only guesses them."""
-_ALIGNMENT_ERROR = 0.5
+_ALIGNMENT_ERROR = 0.7
 """Standard deviation of the landmarks in the final fit, over that on renders.
 
 The less, the nearer the body is to the landmarks in the image and the farther from the prior's

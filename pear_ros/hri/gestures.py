@@ -36,7 +36,7 @@ _UPWARDS = math.radians(50)
 """Greatest angle between the forearm of a raised hand and the spine."""
 _AT_FACE = 0.9
 """Greatest distance of a hand on the face from the eyes' middle, in lengths of the forearm."""
-_CROSSED = 0.9
+_CROSSED = 1.15
 """Greatest distance of a wrist from the other arm's elbow while arms are crossed, likewise."""
 _STRAIGHT_ARM = math.radians(40)
 """Greatest bend of the elbow of an arm that points."""
@@ -126,10 +126,11 @@ def arms_crossed(joints: Array, confidence: Array) -> float:
         return math.nan
     (_, left_elbow, left_wrist), (_, right_elbow, right_wrist) = arms.values()
     swapped = (joints[left_wrist] - joints[right_wrist]) @ leftwards(joints) < 0.0
-    reach = _CROSSED * min(
+    forearms = (
         distance(joints[left_elbow], joints[left_wrist]),
         distance(joints[right_elbow], joints[right_wrist]),
     )
+    reach = _CROSSED * sum(forearms) / 2
     near = (
         distance(joints[left_wrist], joints[right_elbow]) < reach
         and distance(joints[right_wrist], joints[left_elbow]) < reach

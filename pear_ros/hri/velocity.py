@@ -10,6 +10,8 @@ import numpy.typing as npt
 
 _SECONDS = 0.4
 """Time constant of the average: distance from one camera trembles by centimetres."""
+_SAME_SECONDS = 1e-3
+"""Time between stamps below which they are one image's."""
 _GAP_SECONDS = 1.0
 """Time without a position after which velocity begins anew."""
 
@@ -24,8 +26,9 @@ class Velocity:
         self._begin()
 
     def _begin(self) -> None:
-        self._seconds, self._place = math.nan, np.full(3, np.nan)
-        self._velocity = np.full(3, np.nan)
+        self._seconds = math.nan
+        self._place: Float64 = np.full(3, np.nan)
+        self._velocity: Float64 = np.full(3, np.nan)
         self._weight = 0.0
 
     def update(self, seconds: float, place: Float64) -> Float64:
@@ -35,7 +38,7 @@ class Velocity:
         known. If stamps jump back or no position is known for a second, velocity begins anew.
         """
         elapsed = seconds - self._seconds
-        if elapsed == 0.0:
+        if 0.0 <= elapsed < _SAME_SECONDS:
             return self._velocity
         if not 0.0 < elapsed <= _GAP_SECONDS:
             self._begin()
@@ -51,5 +54,5 @@ class Velocity:
         # first, not with zero.
         share = 1.0 - math.exp(-elapsed / _SECONDS)
         self._weight += share * (1.0 - self._weight)
-        previous = measured if np.isnan(self._velocity).any() else self._velocity
+        previous = self._velocity if np.isfinite(self._velocity).all() else measured
         self._velocity = previous + share / self._weight * (measured - previous)

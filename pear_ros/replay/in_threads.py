@@ -12,6 +12,7 @@ from contextlib import suppress
 from pear_ros.core.blas import OneBlasThread
 from pear_ros.replay.events import Event, Piece
 from pear_ros.replay.job import Build, Job
+from pear_ros.replay.trial import try_after_kill
 from pear_ros.replay.worker import Worker
 from pear_ros.ros.pipelines import build_pipelines
 
@@ -29,6 +30,9 @@ def replay_in_threads(
     With PEAR the people in images of several threads are one batch of the network. Raises what
     `build` raises.
     """
+    pieces = yield from try_after_kill(pieces, job, build)
+    if not pieces:
+        return
     pipelines = build(job.parameters, min(count, len(pieces)))
     threads: list[threading.Thread] = []
     try:

@@ -23,6 +23,7 @@ from pear_ros.core.blas import OneBlasThread
 from pear_ros.core.estimator import DeviceLostError
 from pear_ros.replay.events import Event, Failed, Finished, Piece
 from pear_ros.replay.job import Build, Job, WorkersError
+from pear_ros.replay.trial import try_after_kill
 from pear_ros.replay.worker import Worker
 from pear_ros.ros.pipelines import build_pipelines
 
@@ -46,6 +47,9 @@ def replay_by_ray(
     none. `workers`: their number; None: one for each GPU, or for every two processors if there is
     no GPU. Raises WorkersError.
     """
+    pieces = yield from try_after_kill(pieces, job, build)
+    if not pieces:
+        return
     try:
         ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
     except Exception as error:  # What it raises depends on what is wrong.

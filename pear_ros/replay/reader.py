@@ -8,8 +8,9 @@ ahead changes no result.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Collection, Generator, Iterator, Sequence
 from contextlib import closing
+from dataclasses import dataclass
 from itertools import chain
 
 from pear_ros.bags.bag import Bag
@@ -25,10 +26,20 @@ from pear_ros.replay.frames import FrameReader, Refusal, ReplayFrame
 from pear_ros.replay.options import ReplayOptions
 from pear_ros.ros.conversion.frame_input import CAMERA_INFO, DEPTH, DETECTIONS
 
-_IMAGES_AHEAD = 6
+IMAGES_AHEAD = 6
 """Images that are decoded ahead."""
 _MAX_BYTES_AHEAD = 256_000_000
 """Bytes of decoded images and depth images after which no further one is decoded ahead."""
+
+
+@dataclass(frozen=True)
+class OneByOne:
+    """How to read images that may end the process: each is decoded when those before are done."""
+
+    begin: Callable[[int, float], None]
+    """Called before an image is decoded, with its number and its second of the recording."""
+    leave_out: Collection[int] = ()
+    """Numbers of images that are refused without being decoded."""
 
 
 class TimeRangeReader:
@@ -49,13 +60,19 @@ class TimeRangeReader:
         self._time_range = time_range
         self._copied = copied
 
-    def read(self, done: int) -> Generator[Message | tuple[int, ReplayFrame | Refusal], None, None]:
+    def read(
+        self, done: int, one_by_one: OneByOne | None = None
+    ) -> Generator[Message | tuple[int, ReplayFrame | Refusal], None, None]:
         """Yield the messages to be copied and the frames with their numbers, in order.
 
-        Frames 0 to `done` - 1 and the messages before the next frame are left out.
+        Frames 0 to `done` - 1 and the messages before the next frame are left out. `one_by_one`:
+        nothing is read ahead.
         """
-        decoded = prefetched(
-            self._events(), self._decoder(done), _IMAGES_AHEAD, _size_of, _MAX_BYTES_AHEAD
+        decode = self._decoder(done, one_by_one)
+        decoded = (
+            prefetched(self._events(), decode, IMAGES_AHEAD, _size_of, _MAX_BYTES_AHEAD)
+            if one_by_one is None
+            else (decode(event) for event in self._events())
         )
         with closing(decoded) as events:
             for event in events:
@@ -93,13 +110,22 @@ class TimeRangeReader:
                 yield message._replace(time=first)
 
     def _decoder(
-        self, done: int
+        self, done: int, one_by_one: OneByOne | None
     ) -> Callable[[Message | Frame], Message | tuple[int, ReplayFrame | Refusal] | None]:
-        """Function for the thread that decodes an event; it returns None for those left out."""
+        """Function that decodes an event; it returns None for those before frame `done`."""
         topics = self._options.topics
-        read = FrameReader(self._bag, topics, self._parameters, self._time_range)
+        reader = FrameReader(self._bag, topics, self._parameters, self._time_range)
         copied = {topic.name for topic in self._copied}
         passed = 0
+
+        def read(frame: Frame) -> ReplayFrame | Refusal:
+            if one_by_one is not None:
+                seconds = 1e-9 * (frame.image.time - self._bag.start)
+                one_by_one.begin(frame.number, seconds)
+                if frame.number in one_by_one.leave_out:
+                    where = f"image {frame.number} ({seconds:.3f} s)"
+                    return Refusal("ends the process", f"Left out on {topics.image}: {where}")
+            return reader(frame)
 
         def decode(event: Message | Frame) -> Message | tuple[int, ReplayFrame | Refusal] | None:
             nonlocal passed

@@ -23,7 +23,7 @@ from pear_ros.core.people import TrackingState
 from pear_ros.core.quoting import plain
 from pear_ros.replay.frames import Refusal, ReplayFrame
 from pear_ros.replay.options import ReplayOptions, fingerprint_of, versions_of
-from pear_ros.replay.reader import TimeRangeReader, copied_topics
+from pear_ros.replay.reader import OneByOne, TimeRangeReader, copied_topics
 from pear_ros.replay.results import ResultSerializer
 from pear_ros.replay.state_classes import state_classes
 from pear_ros.replay.statistics import ReplayStatistics
@@ -138,9 +138,10 @@ class Replay:
             raise self._unusable(error) from error
         return self.statistics.images
 
-    def run(self) -> Generator[int, None, None]:
+    def run(self, one_by_one: OneByOne | None = None) -> Generator[int, None, None]:
         """Replay what is left, yielding the number of each image when it is done.
 
+        `one_by_one`: how to read images that may have killed an earlier run, which left its mark.
         Raises BagError if there is no image, OSError if the bag cannot be written, ResumeError if
         the state of an interrupted run cannot be used, DeviceLostError if only another process can
         resume it.
@@ -148,7 +149,7 @@ class Replay:
         whole = self._options.chunk is None
         try:
             if not self._state.ended:
-                yield from self._process_all()
+                yield from self._process_all(one_by_one)
                 self._state.ended = True
                 self._end_part()
             if not self.statistics.images and whole:
@@ -172,8 +173,10 @@ class Replay:
             f"{type(error).__name__}: {plain(error)}. Give --overwrite to start again"
         )
 
-    def _process_all(self) -> Iterator[int]:
-        with closing(self._reader.read(self.statistics.images)) as events:
+    def _process_all(self, one_by_one: OneByOne | None) -> Iterator[int]:
+        if one_by_one is None:
+            self._output.mark(self.statistics.images)
+        with closing(self._reader.read(self.statistics.images, one_by_one)) as events:
             for event in events:
                 if isinstance(event, Message):
                     self._write(event)
@@ -186,6 +189,8 @@ class Replay:
                 self.statistics.images += 1
                 if (number + 1) % self._frames_per_part == 0:
                     self._end_part()
+                if one_by_one is None:
+                    self._output.mark(self.statistics.images)
                 yield number
 
     def _process(self, frame: ReplayFrame) -> None:

@@ -14,6 +14,7 @@ from pear_ros.bags.topic import BagError
 from pear_ros.bags.unfinished import ResumeError
 from pear_ros.replay.events import Advanced, Begun, Event, Failed, Finished, Piece, Warned
 from pear_ros.replay.job import Job, WorkersError
+from pear_ros.replay.reader import OneByOne
 from pear_ros.replay.replay import Replay, Source
 from pear_ros.replay.state_classes import state_classes
 from pear_ros.replay.statistics import ReplayStatistics
@@ -41,18 +42,29 @@ class Worker:
             raise WorkersError(_unsaved(pipeline, error)) from error
 
     def __call__(
-        self, piece: Piece, report: Callable[[Event], None], stopped: Callable[[], bool]
+        self,
+        piece: Piece,
+        report: Callable[[Event], None],
+        stopped: Callable[[], bool],
+        one_by_one: OneByOne | None = None,
     ) -> None:
-        """Replay `piece` until it is finished, it fails, or `stopped` returns true."""
+        """Replay `piece` until it is finished, it fails, or `stopped` returns true.
+
+        `stopped` is called after each image. `one_by_one`: see Replay.run.
+        """
         try:
-            self._replay(piece, report, stopped)
+            self._replay(piece, report, stopped, one_by_one)
         except (BagError, ResumeError, OSError) as error:
             report(Failed(piece, str(error)))
         except SnapshotError as error:
             report(Failed(piece, f"{piece.source}: {_unsaved(self._pipeline, error)}"))
 
     def _replay(
-        self, piece: Piece, report: Callable[[Event], None], stopped: Callable[[], bool]
+        self,
+        piece: Piece,
+        report: Callable[[Event], None],
+        stopped: Callable[[], bool],
+        one_by_one: OneByOne | None,
     ) -> None:
         bag, job = Bag(piece.source), self._job
         known_damage = set(bag.damage)
@@ -71,7 +83,7 @@ class Worker:
             return
         done, seconds, last = replay.start(), 0.0, time.monotonic()
         report(Begun(piece, done))
-        with closing(replay.run()) as frames:
+        with closing(replay.run(one_by_one)) as frames:
             for _ in frames:
                 if stopped():
                     return

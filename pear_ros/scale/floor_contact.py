@@ -44,7 +44,7 @@ Doubles = npt.NDArray[np.float64]
 _LOWEST_SHARE = 0.004
 """Share of the vertices, the lowest ones, whose mean is the sole: a single one is an outlier of the
 pose."""
-_BODY_STD = 0.02
+_BODY_STD = 0.035
 """sigma_body: error of a body's sole across the ray, metres: shoes, shape and pose."""
 _LEAN_STD = 0.06
 """sigma_lean: error of the sole's distance relative to the pelvis' along the ray, metres."""

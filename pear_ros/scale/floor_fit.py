@@ -43,6 +43,8 @@ _MIN_LEVEL = 40
 """Least number of samples of a floor."""
 _MIN_SHARE = 0.05
 """Least share of a floor among all known samples."""
+_MAX_STRAY = np.radians(15.0)
+"""Greatest angle of the fitted normal to the mean of the local ones, radians."""
 _INDEPENDENT = 20.0
 """Samples that are as good as one independent one: errors of depth cameras are correlated."""
 _MIN_TILT_STD = np.radians(0.4)
@@ -129,6 +131,7 @@ def _dominant(heights: Doubles, area: Doubles) -> float | None:
 def _fit(points: Doubles, up: Doubles, height: float) -> GroundPlane | None:
     """Plane near the start; None if too few of the known `points` (K, 3) are on it."""
     d = np.linalg.norm(points, axis=1)
+    start = up
     for step in range(_ITERATIONS):
         residual = points @ up + height
         # Depth errors grow with d^2 along the ray; the plane sees the part along its normal.
@@ -151,6 +154,8 @@ def _fit(points: Doubles, up: Doubles, height: float) -> GroundPlane | None:
     tilt_std = float(max(spread**0.5, _MIN_TILT_STD))
     # Only the error at the samples' mean is independent of the tilt's.
     height_std = max(float((_INDEPENDENT / w.sum()) ** 0.5), _MIN_HEIGHT_STD)
-    if height < _MIN_HEIGHT or tilt_std > _MAX_TILT:
+    # Of a narrow strip of floor before a wall, the fit may end on the wall.
+    strayed = start @ up < np.cos(_MAX_STRAY)
+    if height < _MIN_HEIGHT or tilt_std > _MAX_TILT or strayed:
         return None
     return GroundPlane(up, height, tilt_std, height_std)

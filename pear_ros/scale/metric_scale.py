@@ -110,10 +110,11 @@ class MetricScale(Stateful):
         if depth is not None:
             depth_scale.check_size(depth, camera)
             self._measure(persons, seen, scales, log_heights, camera, depth, stamp)
+        present = [one.id for one in persons if one.state is not TrackingState.LOST]
         self._heights = {
-            person.id: self._heights[person.id]
-            for person in persons
-            if person.id in self._heights and person.state is not TrackingState.LOST
+            person_id: height
+            for person_id, height in self._heights.items()
+            if person_id in present and height.is_known
         }
         return [_scaled(person, scale) for person, scale in zip(persons, scales, strict=True)]
 

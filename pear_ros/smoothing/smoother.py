@@ -85,7 +85,9 @@ class Smoother(Stateful):
         batches = {id(states): states for states, _ in self._states.values()}
         after = {key: person_states.moved(states, transform) for key, states in batches.items()}
         self._states = {
-            person_id: (after[id(states)], row) for person_id, (states, row) in self._states.items()
+            person_id: (after[id(states)], row)
+            for person_id, (states, row) in self._states.items()
+            if after[id(states)].pelvis[row, 2] > _MIN_DEPTH
         }
 
     def reset(self) -> None:

@@ -13,6 +13,7 @@ from pear_ros.bags import snapshot
 from pear_ros.core.camera import Camera, IntrinsicsSource
 from pear_ros.core.estimator import Region
 from pear_ros.core.people import Image, People
+from pear_ros.core.rigid_transform import RigidTransform
 from pear_ros.detection.detectors import make_detector
 from pear_ros.io.downloads import demo_clip
 from pear_ros.io.video import FrameSource
@@ -23,6 +24,8 @@ from pear_ros.replay.state_classes import state_classes
 CAMERA = Camera(480, 270, 400.0, 400.0, 239.5, 134.5, IntrinsicsSource.CAMERA_INFO)
 DEPTH = np.full((270, 480), 3.0, np.float32)
 """About where people are."""
+POSE = RigidTransform(np.eye(3), np.array([1.0, 2.0, 3.0]))
+"""Pose of the camera in a fixed frame."""
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +47,7 @@ def loads(content: bytes) -> Any:
 
 
 def run(pipeline: Pipeline, frames: list[tuple[float, Image]], **depth: Any) -> list[People]:
-    return [pipeline(image, CAMERA, stamp, **depth) for stamp, image in frames]
+    return [pipeline(image, CAMERA, stamp, camera_pose=POSE, **depth) for stamp, image in frames]
 
 
 def test_restored_pipeline_continues_with_the_same_results(

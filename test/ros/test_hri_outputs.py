@@ -128,7 +128,7 @@ def test_body_is_described_once_and_its_links_follow(
     make_listener: Callable[..., Listener],
 ) -> None:
     listener = make_listener(description=True)
-    transforms = listener.listen(TFMessage, "/tf")
+    transforms = listener.listen(TFMessage, "/tf", publishers=2)
     listener.send(humans(1.0, person(t_pose())))
     texts = listener.listen(String, "/humans/bodies/h1/urdf", profile=LATCHED)
     listener.send(humans(1.5, person(t_pose())))

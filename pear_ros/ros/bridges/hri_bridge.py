@@ -83,12 +83,13 @@ class HriBridge(Node):
         )
         self._transforms = TransformMessages(["body"], np.array([-1]))
         self._tracked = self.create_publisher(IdsList, "/humans/bodies/tracked", NEWEST)
-        makers = dict(
-            zip(OPTIONS, (Motions, Descriptions, Recognitions, Faces, Persons), strict=True)
-        )
+        makers: list[type[TopicGroup[Any]]]
+        makers = [Motions, Descriptions, Recognitions, Faces, Persons]
         self._groups: list[TopicGroup[Any]] = [Bodies(self)]
         self._groups += [
-            makers[name](self) for name, text in OPTIONS.items() if self._option(name, text)
+            make(self)
+            for make, (name, text) in zip(makers, OPTIONS.items(), strict=True)
+            if self._option(name, text)
         ]
         self._target = TargetFrame(self, declare_target_frame(self))
         self._ids: set[str] = set()
@@ -100,7 +101,8 @@ class HriBridge(Node):
     def _option(self, name: str, description: str, *, default: bool = False) -> bool:
         descriptor = ParameterDescriptor(description=description, read_only=True)
         self.declare_parameter(name, default, descriptor)
-        return self.get_parameter(name).get_parameter_value().bool_value
+        chosen: bool = self.get_parameter(name).get_parameter_value().bool_value
+        return chosen
 
     def _publish_people(self, message: HumanArray) -> None:
         """Publish all people of one image.

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from geometry_msgs.msg import Quaternion, Transform, TransformStamped, Vector3
-from rcl_interfaces.msg import ParameterDescriptor
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from std_msgs.msg import Header, String
@@ -74,8 +73,7 @@ class Descriptions(TopicGroup[_Description]):
         lengths = body_lengths(frame.joints[index])
         text = urdf(track_id, lengths)
         track.chain = links(lengths)
-        descriptor = ParameterDescriptor(read_only=True)
-        self._node.declare_parameter(_parameter(track_id), text, descriptor)
+        self._node.declare_parameter(_parameter(track_id), text)  # read-only ones stay forever
         track.publishers["urdf"].publish(String(data=text))
 
 

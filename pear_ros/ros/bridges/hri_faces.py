@@ -20,8 +20,8 @@ from pear_ros.ros.bridges.people_frame import NEWEST, PeopleFrame
 _LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 _JAW = JOINT["jaw"]
 _EYES = [JOINT["left_eye_smplhf"], JOINT["right_eye_smplhf"]]
-_RADIUS = 2.0
-"""Half the side of a face's region, in distances of the head joint and the eyes."""
+_SIDE = 2.0
+"""Side of a face's region, in distances of the head joint and the eyes."""
 
 
 class Faces(TopicGroup[TrackTopics]):
@@ -64,9 +64,8 @@ class Faces(TopicGroup[TrackTopics]):
     def end(self, ids: Collection[str]) -> None:
         """Remove the topics of lost people; if nobody is left, no face is tracked."""
         if self._tracks and not ids:
-            stamp = self._node.get_clock().now().to_msg()
             message = IdsList()
-            message.header.stamp = stamp
+            message.header.stamp = self._node.get_clock().now().to_msg()
             self._tracked.publish(message)
         super().end(ids)
 
@@ -94,8 +93,8 @@ def _region(frame: PeopleFrame, index: int) -> NormalizedRegionOfInterest2D:
     keypoints = frame.rows("keypoints", NUM_JOINTS, 2)[index]
     joints = frame.joints[index]
     middle = keypoints[_EYES].mean(axis=0)
-    metres = _RADIUS * np.linalg.norm(joints[_EYES].mean(axis=0) - joints[JOINT["head"]]) / 2
-    half = metres * image.fx / joints[JOINT["head"], 2]
+    metres = _SIDE * np.linalg.norm(joints[_EYES].mean(axis=0) - joints[JOINT["head"]])
+    half = metres / 2 * image.fx / joints[JOINT["head"], 2]
     size = np.array([image.image_width, image.image_height])
     low, high = (
         np.clip((middle + sign * half + 0.5) / size, 0.0, 1.0).tolist() for sign in (-1, 1)

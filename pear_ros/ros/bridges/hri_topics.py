@@ -19,7 +19,7 @@ from pear_ros.ros.bridges.people_frame import NEWEST, PeopleFrame
 class TrackTopics:
     """Publishers of one track; subclasses add its state."""
 
-    publishers: dict[str, Publisher]
+    publishers: dict[str, Publisher[Any]]
     """By the last part of the topic's name."""
 
     def wanted(self, *names: str) -> bool:
@@ -63,7 +63,7 @@ class TopicGroup(ABC, Generic[Track]):
 
     def _publishers(
         self, space: str, kinds: dict[str, Any], profile: QoSProfile = NEWEST
-    ) -> dict[str, Publisher]:
+    ) -> dict[str, Publisher[Any]]:
         """Create publishers of message types `kinds`, by name, in a namespace."""
         return {
             name: self._node.create_publisher(kind, f"{space}/{name}", profile)

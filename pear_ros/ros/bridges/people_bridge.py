@@ -138,7 +138,7 @@ def _known(message: HumanArray, target_frame: str, to_target: RigidTransform) ->
     return _Known(
         header,
         [humans[index] for index in known],
-        to_target.apply(frame.joints[known].astype(np.float64)),
+        np.asarray(to_target.apply(frame.joints[known].astype(np.float64)), np.float64),
         np.concatenate([to_target.apply(roots[:, :3]), turns.as_quat().reshape(-1, 4)], axis=1),
     )
 

@@ -25,7 +25,8 @@ def declare_target_frame(node: Node) -> str:
         read_only=True,
     )
     node.declare_parameter("target_frame", "", descriptor)
-    return node.get_parameter("target_frame").get_parameter_value().string_value
+    name: str = node.get_parameter("target_frame").get_parameter_value().string_value
+    return name
 
 
 class TargetFrame:
