@@ -7,7 +7,6 @@ import multiprocessing
 import os
 import signal
 import sys
-import time
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,15 +15,11 @@ import pytest
 
 pytest.importorskip("rclpy", reason="needs ROS 2")
 
-from pear_ros.bags.mark import Mark, mark_of_killed
-from pear_ros.bags.unfinished import MARK, UNFINISHED, BagLock
-from pear_ros.core.estimator import DeviceLostError
 from pear_ros.core.parameters import Parameters
-from pear_ros.replay import reader, trial
 from pear_ros.replay.in_threads import replay_in_threads
 from pear_ros.replay.job import Build
 from testing.image_bags import PERIOD, START, write_bag
-from testing.replaying import SQUARES, Replayed, Stopped, content, ids_of, recorded, replayed
+from testing.replaying import SQUARES, Replayed, ids_of, recorded, replayed
 from testing.tiny_pipeline import TinyPipeline
 
 LONG = SQUARES * 2
