@@ -29,6 +29,6 @@ def axis_distances(capsules: Capsules, points: Array) -> Float64:
 
 
 def outside(capsules: Capsules, points: Array) -> Float64:
-    """Return how far (P,) `points` (P, 3) are from the first person's capsules; negative: in one."""
+    """Return distances (P,) of `points` (P, 3) from a person's capsules; negative: inside."""
     distances: Float64 = (axis_distances(capsules, points) - capsules.radii[0]).min(axis=1)
     return distances

@@ -21,8 +21,8 @@ from pear_ros.core.people import NUM_JOINTS, SMPLX_JOINT_NAMES, Array
 from pear_ros.hri.body_parts import MIN_CONFIDENCE, SIDES, Float64
 
 _JOINT_ERROR = 0.05
-"""Standard deviation of an observed joint along one axis, metres: benchmarks/results/fit_accuracy.md
-has a mean error of 0.068 m in three dimensions."""
+"""Standard deviation of an observed joint along one axis, metres: fit_accuracy.md among the results
+of the benchmarks has a mean error of 0.068 m in three dimensions."""
 _UNOBSERVED_ERROR = 0.15
 """That of a joint whose position comes from the prior alone, metres; assumed, not measured."""
 _SURFACE_ERROR = 0.02

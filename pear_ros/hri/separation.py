@@ -64,7 +64,7 @@ def separations(
 
 
 def _nearest_on_axes(capsules: Capsules, centres: Float64) -> tuple[Float64, Float64]:
-    """Return the nearest points (N, C, R, 3) of the axes to the centres, and distances (N, C, R)."""
+    """Return the axes' nearest points to the centres (N, C, R, 3), and distances (N, C, R)."""
     begins, along = capsules.begins[:, :, None], (capsules.ends - capsules.begins)[:, :, None]
     squared = (along**2).sum(axis=3)
     shares = ((centres - begins) * along).sum(axis=3) / np.where(squared > 0.0, squared, 1.0)
