@@ -118,7 +118,7 @@ def build_test_messages(ros: str) -> None:
         return
     packages = sorted(TEST_INTERFACES.iterdir())
     inputs = [REQUIREMENTS / f"ros-{ros}.txt"]
-    with step("test_messages", "messages for tests (about 1 minute)", *packages, *inputs) as due:
+    with step("test_messages", "messages for tests (about 2 minutes)", *packages, *inputs) as due:
         if due:
             build_with_colcon(ros, packages)
 
