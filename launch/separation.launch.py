@@ -6,6 +6,8 @@ ros2 launch pear_ros separation.launch.py target_frame:=odom robot_frames:="['to
 This is no safety function (ISO/TS 15066, ISO 13482).
 """
 
+from typing import List  # noqa: UP035 - launch does not know list[str]
+
 from launch import LaunchDescription
 from launch.actions import DeclareLaunchArgument
 from launch.substitutions import LaunchConfiguration
@@ -44,7 +46,8 @@ def generate_launch_description() -> LaunchDescription:
             {
                 "target_frame": ParameterValue(LaunchConfiguration("target_frame"), value_type=str),
                 "robot_frames": ParameterValue(
-                    LaunchConfiguration("robot_frames"), value_type=list[str]
+                    LaunchConfiguration("robot_frames"),
+                    value_type=List[str],  # noqa: UP006
                 ),
             }
         ],
