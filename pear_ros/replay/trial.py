@@ -29,6 +29,7 @@ from pear_ros.replay.job import Build, Job
 from pear_ros.replay.reader import IMAGES_AHEAD, OneByOne
 from pear_ros.replay.worker import Worker
 
+_START_METHOD = "spawn"
 _LIMIT_SECONDS = 600
 """Time that an image may take."""
 _DEATHS = 2
@@ -121,7 +122,7 @@ def _folder(piece: Piece, job: Job) -> Path:
 
 def _messages(todo: Mapping[Piece, _Trial], job: Job, build: Build) -> Iterator[_Message]:
     """Yield the messages of a new process, which ends with the iterator."""
-    context = multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context(_START_METHOD)
     receiving, sending = context.Pipe(duplex=False)
     process = context.Process(target=_work, args=(sending, todo, job, build))
     # Inherited: Ctrl-C is for this process, which ends the other one.
