@@ -79,11 +79,19 @@ def dying(*arguments: Any, **how: Any) -> int | None:
     return process.exitcode
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _imported(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """What replay imports late, so that forked processes need not do it."""
+    folder = tmp_path_factory.mktemp("first")
+    assert run(write_bag(folder / "walk", recorded()), folder / "out").code == 0
+
+
 @pytest.fixture
 def bag(tmp_path: Path) -> Path:
     return write_bag(tmp_path / "walk", recorded(LONG))
 
 
+@pytest.mark.timeout(600)
 def test_a_resumed_replay_goes_past_an_image_that_ends_the_process(
     bag: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -103,7 +111,7 @@ def test_a_resumed_replay_goes_past_an_image_that_ends_the_process(
 @pytest.mark.usefixtures("trials_forked")
 def test_several_images_in_chunks_that_end_the_process(bag: Path, tmp_path: Path) -> None:
     """At most as many runs die as there are such images."""
-    bad = (2, 3, BAD, 23)
+    bad = (2, 3, 23)
     build = partial(fatal, bad=bad)
     out = tmp_path / "out"
     codes = []
@@ -189,6 +197,22 @@ def test_what_kills_the_trial_once_is_no_fault_of_an_image(bag: Path, tmp_path: 
     assert killed.exists()
     assert run(bag, tmp_path / "whole").code == 0
     assert content(out) == content(tmp_path / "whole")
+
+
+@pytest.mark.usefixtures("trials_forked")
+def test_ctrl_c_ends_both_processes_and_the_next_run_tries_again(bag: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+
+    class Interrupted(Fatal):
+        def __call__(self, *arguments: Any, **more: Any) -> Any:
+            os.kill(os.getppid(), signal.SIGINT)
+            time.sleep(3600)
+
+    assert dying(bag, out, fatal) == -signal.SIGSEGV
+    assert dying(bag, out, lambda _, count: [Interrupted()] * count) == 130
+    assert mark_of_killed(out) is not None
+    assert dying(bag, out, fatal) == 1
+    assert run(bag, out).ids == ids_of(LONG[:BAD] + LONG[BAD + 1 :])
 
 
 def test_an_ordered_end_leaves_no_mark(bag: Path, tmp_path: Path) -> None:
