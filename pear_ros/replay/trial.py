@@ -19,6 +19,7 @@ from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import Final
 
 from pear_ros.bags.chunks import chunk_folder
 from pear_ros.bags.mark import mark_of_killed
@@ -28,7 +29,7 @@ from pear_ros.replay.job import Build, Job
 from pear_ros.replay.reader import IMAGES_AHEAD, OneByOne
 from pear_ros.replay.worker import Worker
 
-_START_METHOD = "spawn"
+_START_METHOD: Final = "spawn"
 _LIMIT_SECONDS = 600
 """Time that an image may take."""
 _DEATHS = 2
@@ -144,8 +145,9 @@ def _messages(
         yield _Ended(f"ends the process ({_name(process.exitcode)})")
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
-        process.kill()
-        process.join()
+        if process.pid is not None:
+            process.kill()
+            process.join()
         receiving.close()
 
 

@@ -25,7 +25,6 @@ from pear_ros.core.parameters import Parameters
 from pear_ros.replay import reader, trial
 from pear_ros.replay.frames import FrameReader
 from pear_ros.replay.in_threads import replay_in_threads
-from pear_ros.replay.job import Build
 from testing.image_bags import PERIOD, START, write_bag
 from testing.replaying import SQUARES, Replayed, Stopped, content, ids_of, recorded, replayed
 from testing.tiny_pipeline import TinyPipeline
@@ -65,7 +64,7 @@ def fatal(_: Parameters, count: int, bad: tuple[int, ...] = (BAD,)) -> list[Fata
     return [Fatal(*bad) for _ in range(count)]
 
 
-def run(source: Path, folder: Path, build: Build = tiny, **how: Any) -> Replayed:
+def run(source: Path, folder: Path, build: Any = tiny, **how: Any) -> Replayed:
     return replayed([source], folder, partial(replay_in_threads, build=build, count=2), **how)
 
 
@@ -114,7 +113,7 @@ def test_several_images_in_chunks_that_end_the_process(bag: Path, tmp_path: Path
     bad = (2, 3, 23)
     build = partial(fatal, bad=bad)
     out = tmp_path / "out"
-    codes = []
+    codes: list[int | None] = []
     while not codes or codes[-1] == -signal.SIGSEGV:
         codes.append(dying(bag, out, build, chunk=0.5))
     assert codes[-1] == 1 and 1 < len(codes) <= len(bad) + 1
