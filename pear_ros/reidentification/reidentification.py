@@ -80,9 +80,7 @@ class Reidentification:
         takes an old id, its own is returned as well, in state LOST.
         """
         tracks = [person.id for person in persons]
-        result = [
-            replace(person, id=self._old_ids.get(person.id, person.id)) for person in persons
-        ]
+        result = [replace(person, id=self._old_ids.get(person.id, person.id)) for person in persons]
         self._drop(stamp)
         for person in result:
             known = self._known.setdefault(person.id, _Known(stamp, stamp))
@@ -121,9 +119,7 @@ class Reidentification:
             name: known for name, known in self._known.items() if known.present or name in absent
         }
 
-    def _look(
-        self, persons: Sequence[Person], image: Image, camera: Camera, stamp: float
-    ) -> None:
+    def _look(self, persons: Sequence[Person], image: Image, camera: Camera, stamp: float) -> None:
         """Learn the appearance of the measured people, if it is time."""
         seen = [one for one in persons if one.state in _MEASURED]
         known = [self._known[one.id] for one in seen]
