@@ -14,7 +14,7 @@ import numpy.typing as npt
 from pear_ros.body.scaled_bodies import ScaledBodies
 from pear_ros.core.camera import Camera
 from pear_ros.core.estimator import Body
-from pear_ros.core.people import Array, DepthSource, Image, Person
+from pear_ros.core.people import DepthSource, Image, Person
 from pear_ros.reidentification.body_parts import PARTS, part_of_vertices
 from pear_ros.scale.visible_surface import SurfacePoints, visible_surface
 
@@ -94,16 +94,18 @@ class AppearanceSampler:
         assert self._part_of_face is not None
         part = self._part_of_face[surface.face]
         wanted = (part >= 0) & (surface.person < count)
+        colours = np.full((count * len(PARTS), 3), np.nan)
+        shape = (count, len(PARTS))
+        if not wanted.any():
+            return colours.reshape(*shape, 3), np.zeros(shape, bool)
         key = surface.person[wanted] * len(PARTS) + part[wanted]  # (K,)
         pixels = image[surface.row[wanted], surface.column[wanted]][None]  # (1, K, 3)
         lab = cv2.cvtColor(pixels.astype(np.float32) / np.float32(255.0), cv2.COLOR_BGR2Lab)[0]
-        samples = np.bincount(key, minlength=count * len(PARTS))
-        colours = np.full((count * len(PARTS), 3), np.nan)
+        samples = np.bincount(key, minlength=len(colours))
         order = np.argsort(key, kind="stable")
         ends = np.cumsum(samples)
         for n in np.flatnonzero(samples >= _MIN_SAMPLES):
             colours[n] = np.median(lab[order[ends[n] - samples[n] : ends[n]]], axis=0)
-        shape = (count, len(PARTS))
         return colours.reshape(*shape, 3), (samples >= _MIN_SAMPLES).reshape(shape)
 
 

@@ -17,8 +17,10 @@ front and back, since people seldom return with the same side towards the camera
 are none: their colour says little that is sure, and is nothing to keep of a person."""
 
 _BONES = {
-    "chest": ("spine1 spine2", "spine2 spine3", "spine3 neck")
-    + tuple(f"{side}_collar {side}_shoulder" for side in ("left", "right")),
+    "chest": (
+        *("spine1 spine2", "spine2 spine3", "spine3 neck"),
+        *("left_collar left_shoulder", "right_collar right_shoulder"),
+    ),
     "waist": ("pelvis spine1", "left_hip right_hip"),
     "upper_arms": ("left_shoulder left_elbow", "right_shoulder right_elbow"),
     "forearms": ("left_elbow left_wrist", "right_elbow right_wrist"),
