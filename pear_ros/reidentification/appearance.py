@@ -112,7 +112,7 @@ class AppearanceSampler:
 def _visible_height(person: Person, camera: Camera) -> float:
     """Height of a person's box in the image, pixels."""
     top, bottom = np.clip(person.box[[1, 3]], 0.0, camera.height)
-    return float(bottom - top)
+    return float(np.nan_to_num(bottom - top))
 
 
 def _log_height(person: Person, log_height: float) -> tuple[float, float]:

@@ -3,13 +3,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import numpy as np
 import numpy.typing as npt
 
 from pear_ros.body.scaled_bodies import ScaledBodies
-from pear_ros.core.people import SMPLX_JOINT_NAMES, Array, Person
+from pear_ros.core.people import SMPLX_JOINT_NAMES, Array, Person, SmplxParams
 
 PARTS = ("hair", "chest", "waist", "upper_arms", "forearms", "thighs", "shins", "feet")
 """P parts. Left and right are one, since clothes are mostly the same on both sides, and so are
@@ -39,14 +39,12 @@ def part_of_vertices(person: Person, bodies: ScaledBodies) -> npt.NDArray[np.int
     """Return the index (V,) in PARTS of the part that each vertex of the mesh belongs to, or -1.
 
     Vertices belong to the bone that is nearest to them in the T-pose. `person`: any person with the
-    body of `bodies`; shapes hardly matter.
+    body of `bodies`.
     """
-    smplx = replace(
-        person.smplx,
-        pose=np.zeros_like(person.smplx.pose),
-        transl=np.zeros_like(person.smplx.transl),
-    )
-    rest = replace(person, smplx=smplx, scale=1.0)
+    zeros = {
+        part.name: np.zeros_like(getattr(person.smplx, part.name)) for part in fields(SmplxParams)
+    }
+    rest = replace(person, smplx=SmplxParams(**zeros), scale=1.0)
     return _nearest_parts(bodies.meshes([rest])[0], bodies.joints([rest])[0])
 
 

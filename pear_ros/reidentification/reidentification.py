@@ -36,6 +36,7 @@ _MIN_IMAGES = 3
 _MAX_ABSENT = 50
 """People who may be absent and known; those who left first are dropped."""
 _MEASURED = (TrackingState.NEW, TrackingState.TRACKED)
+_UNMEASURED = (TrackingState.PREDICTED, TrackingState.DETECTED)
 
 
 @dataclass
@@ -128,7 +129,7 @@ class Reidentification:
         if not seen or not (first or stamp - self._last_look >= interval):
             return
         self._last_look = stamp
-        hiding = [one for one in persons if one.state is TrackingState.DETECTED]
+        hiding = [one for one in persons if one.state in _UNMEASURED]
         for one, looks in zip(known, self._sampler(image, camera, seen, hiding), strict=True):
             one.appearance = one.appearance.averaged(looks) if one.appearance else looks
 
