@@ -27,6 +27,7 @@ from pear_ros.core.upright import Turn, turned
 from pear_ros.detection.detectors import Detector, make_detector
 from pear_ros.estimators.landmark_estimator import LandmarkEstimator
 from pear_ros.scale.metric_scale import MetricScale
+from pear_ros.smoothing.feet import Feet
 from pear_ros.smoothing.smoother import Smoother
 from pear_ros.tracking import Tracker
 
@@ -55,6 +56,7 @@ class Pipeline:
         self._tracker = Tracker(id_prefix)
         self._metric_scale = MetricScale(self._bodies)
         self._smoother = Smoother(self._bodies)
+        self._feet = Feet()
         self._camera_motion = CameraMotion()
         self._one_blas_thread = OneBlasThread()
         self._rotate: int | None = None
@@ -135,6 +137,7 @@ class Pipeline:
         if motion is not None:
             self._tracker.move(motion)
             self._smoother.move(motion)
+            self._feet.move(motion)
 
     def _people(
         self,
@@ -166,6 +169,7 @@ class Pipeline:
             )
             if settings.smoothing:
                 persons = self._smoother(persons, camera, stamp)
+                persons = self._feet(persons, camera, stamp, ground)
         return People(camera, self.model_id, self.body.name, tuple(persons))
 
     def meshes(self, people: People) -> Array:
@@ -206,5 +210,6 @@ class Pipeline:
             "detector": self._detector,
             "metric_scale": self._metric_scale,
             "smoother": self._smoother,
+            "feet": self._feet,
             "camera_motion": self._camera_motion,
         }
