@@ -184,4 +184,5 @@ def _heights(
     # An error of the distance moves a point along its line of sight.
     along = depth_error[:, None] * below / distance
     variance = ground.height_std**2 + (ground.tilt_std * floor_distance) ** 2 + along**2
-    return ground.height - below, np.sqrt(variance)
+    # NaN where the distance, and so its error, is unknown.
+    return np.where(np.isnan(variance), np.nan, ground.height - below), np.sqrt(variance)
