@@ -29,6 +29,7 @@ from pear_ros.estimators.landmark_estimator import LandmarkEstimator
 from pear_ros.reidentification.appearance import AppearanceSampler
 from pear_ros.reidentification.reidentification import Reidentification
 from pear_ros.scale.metric_scale import MetricScale
+from pear_ros.smoothing.feet import Feet
 from pear_ros.smoothing.smoother import Smoother
 from pear_ros.tracking import Tracker
 
@@ -59,6 +60,7 @@ class Pipeline:
         self._tracker = Tracker(id_prefix)
         self._metric_scale = MetricScale(self._bodies)
         self._smoother = Smoother(self._bodies)
+        self._feet = Feet()
         self._camera_motion = CameraMotion()
         self._reidentification: Reidentification | None = None
         if reidentify_seconds > 0.0:
@@ -143,6 +145,7 @@ class Pipeline:
         if motion is not None:
             self._tracker.move(motion)
             self._smoother.move(motion)
+            self._feet.move(motion)
 
     def _people(
         self,
@@ -174,6 +177,7 @@ class Pipeline:
             )
             if settings.smoothing:
                 persons = self._smoother(persons, camera, stamp)
+                persons = self._feet(persons, camera, stamp, ground)
             if self._reidentification is not None:
                 persons = self._reidentification(persons, image, camera, stamp)
         return People(camera, self.model_id, self.body.name, tuple(persons))
@@ -221,5 +225,6 @@ class Pipeline:
             "detector": self._detector,
             "metric_scale": self._metric_scale,
             "smoother": self._smoother,
+            "feet": self._feet,
             "camera_motion": self._camera_motion,
         }
