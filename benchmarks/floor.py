@@ -90,7 +90,7 @@ def tilted(ground: GroundPlane, degrees: float, rng: np.random.Generator) -> Gro
     return replace(ground.rotated(wrong), tilt_std=std, height_std=HEIGHT_STD)
 
 
-def row(before: Doubles, after: Doubles, error_std: Doubles, used: Sequence[bool]) -> list[str]:
+def row(before: Doubles, after: Doubles, error_std: Doubles, used: npt.ArrayLike) -> list[str]:
     """Return the cells of HEAD from relative errors and their standard deviations."""
     return [
         f"{100 * np.median(np.abs(before)):.1f}",
