@@ -90,7 +90,9 @@ def tilted(ground: GroundPlane, degrees: float, rng: np.random.Generator) -> Gro
     return replace(ground.rotated(wrong), tilt_std=std, height_std=HEIGHT_STD)
 
 
-def row(before: Doubles, after: Doubles, error_std: Doubles, used: Sequence[bool]) -> list[str]:
+def row(
+    before: Doubles, after: Doubles, error_std: Doubles, used: npt.NDArray[np.bool_]
+) -> list[str]:
     """Return the cells of HEAD from relative errors and their standard deviations."""
     return [
         f"{100 * np.median(np.abs(before)):.1f}",
@@ -113,7 +115,7 @@ def measured(scenes: Sequence[FloorScene], degrees: float) -> list[str]:
         after.append(scene.distance_error(person))
         stds.append(person.depth_error / distance)
         used.append(person.depth_source is DepthSource.FLOOR)
-    return row(np.array(before), np.array(after), np.array(stds), used)
+    return row(np.array(before), np.array(after), np.array(stds), np.array(used))
 
 
 def synthetic() -> dict[str, Table]:

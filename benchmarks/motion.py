@@ -159,7 +159,7 @@ def measure(
     rng = np.random.default_rng([seed, 1])
     count = len(times)
     size = np.radians(rng.uniform(3.0, 6.0, (NUM_JOINTS, 1))) / np.sqrt(3.0)
-    error = size * _noise(rng, times, 0.15, (NUM_JOINTS, 3))
+    error = size * correlated_noise(rng, times, 0.15, (NUM_JOINTS, 3))
     outlier = rng.random((count, NUM_JOINTS)) < outliers
     axis = rng.normal(size=(count, NUM_JOINTS, 3))
     axis /= np.linalg.norm(axis, axis=2, keepdims=True)
@@ -168,14 +168,14 @@ def measure(
     rotations = truth.rotations * Rotation.from_rotvec(error.reshape(-1, 3))
     pelvis = truth.pelvis.copy()
     pelvis[:, :2] += 0.01 * rng.normal(size=(count, 2))
-    further = np.exp(0.03 * _noise(rng, times, 0.3, (1,)))
+    further = np.exp(0.03 * correlated_noise(rng, times, 0.3, (1,)))
     return PoseSequence(rotations, pelvis * further)
 
 
-def _noise(
+def correlated_noise(
     rng: np.random.Generator, times: Doubles, correlation: float, shape: tuple[int, ...]
 ) -> Doubles:
-    """(T, ...) noise of unit variance: half is white, half is correlated over `correlation` s."""
+    """Return (T, ...) noise of unit variance: half is white, half correlated over some seconds."""
     white = rng.normal(size=(len(times), *shape))
     slow = rng.normal(size=(len(times), *shape))
     for n in range(1, len(times)):

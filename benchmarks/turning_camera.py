@@ -75,7 +75,8 @@ def seen(frame: Frame, to_camera: RigidTransform) -> Frame:
 def _box(box: Array, to_camera: RigidTransform) -> Array:
     """A box (4,) after a turn of the camera, which depends on no distance."""
     ray = np.append(CAMERA.rays((box[:2] + box[2:]) / 2.0), 1.0)[None].astype(np.float64)
-    return move_boxes(box[None], ray, to_camera.apply(ray), CAMERA)[0]
+    (moved,) = move_boxes(box[None], ray, to_camera.apply(ray), CAMERA)
+    return np.asarray(moved)
 
 
 def _turned(estimate: Estimate, to_camera: RigidTransform) -> Estimate:

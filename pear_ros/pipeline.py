@@ -26,7 +26,10 @@ from pear_ros.core.rigid_transform import RigidTransform
 from pear_ros.core.upright import Turn, turned
 from pear_ros.detection.detectors import Detector, make_detector
 from pear_ros.estimators.landmark_estimator import LandmarkEstimator
+from pear_ros.reidentification.appearance import AppearanceSampler
+from pear_ros.reidentification.reidentification import Reidentification
 from pear_ros.scale.metric_scale import MetricScale
+from pear_ros.smoothing.feet import Feet
 from pear_ros.smoothing.smoother import Smoother
 from pear_ros.tracking import Tracker
 
@@ -40,13 +43,15 @@ class Pipeline:
         detector: Detector | None = None,
         settings: Settings | None = None,
         id_prefix: str = "h",
+        reidentify_seconds: float = 0.0,
     ) -> None:
         """Make a pipeline without any state.
 
         `estimator`: None for the open default, LandmarkEstimator; `detector`: None for the built-in
         one; `settings`: for images that come without their own; `id_prefix`: the start of track
-        ids, before their number. Raises pear_ros.io.downloads.AssetError when the
-        landmark models have not been downloaded.
+        ids, before their number; `reidentify_seconds`: for how long people who left are known by
+        their appearance, to get the same id when they return, 0: not at all. Raises
+        pear_ros.io.downloads.AssetError when the landmark models have not been downloaded.
         """
         self._settings = settings or Settings()
         self._estimator = estimator or LandmarkEstimator()
@@ -55,7 +60,12 @@ class Pipeline:
         self._tracker = Tracker(id_prefix)
         self._metric_scale = MetricScale(self._bodies)
         self._smoother = Smoother(self._bodies)
+        self._feet = Feet()
         self._camera_motion = CameraMotion()
+        self._reidentification: Reidentification | None = None
+        if reidentify_seconds > 0.0:
+            sampler = AppearanceSampler(self._bodies, self._estimator.body)
+            self._reidentification = Reidentification(sampler, reidentify_seconds)
         self._one_blas_thread = OneBlasThread()
         self._rotate: int | None = None
         """Degrees by which the last image was turned; None: there was none."""
@@ -135,6 +145,7 @@ class Pipeline:
         if motion is not None:
             self._tracker.move(motion)
             self._smoother.move(motion)
+            self._feet.move(motion)
 
     def _people(
         self,
@@ -166,6 +177,9 @@ class Pipeline:
             )
             if settings.smoothing:
                 persons = self._smoother(persons, camera, stamp)
+                persons = self._feet(persons, camera, stamp, ground)
+            if self._reidentification is not None:
+                persons = self._reidentification(persons, image, camera, stamp)
         return People(camera, self.model_id, self.body.name, tuple(persons))
 
     def meshes(self, people: People) -> Array:
@@ -177,11 +191,14 @@ class Pipeline:
         """End all tracks and drop all other state, before an image of another scene."""
         for component in self.components().values():
             component.reset()
+        if self._reidentification is not None:
+            self._reidentification.reset()
 
     def state(self) -> dict[str, Any]:
         """Return the state after the images so far, without models: dataclasses and arrays.
 
-        It is not copied: copy or encode it before the next image.
+        It is not copied: copy or encode it before the next image. Appearances of people are not
+        part of it, so that they are never written: after `restore`, nobody is known by them.
         """
         return {name: component.state() for name, component in self.components().items()}
 
@@ -192,6 +209,8 @@ class Pipeline:
         """
         for name, component in self.components().items():
             component.restore(state[name])
+        if self._reidentification is not None:
+            self._reidentification.reset()
 
     def close(self) -> None:
         """Free threads and device memory; the pipeline cannot be used afterwards."""
@@ -199,12 +218,13 @@ class Pipeline:
         self._estimator.close()
 
     def components(self) -> dict[str, Any]:
-        """Return the components that keep state from image to image, by name."""
+        """Return the components whose state is saved from image to image, by name."""
         return {
             "tracker": self._tracker,
             "estimator": self._estimator,
             "detector": self._detector,
             "metric_scale": self._metric_scale,
             "smoother": self._smoother,
+            "feet": self._feet,
             "camera_motion": self._camera_motion,
         }

@@ -222,3 +222,29 @@ def test_people_of_a_turned_camera_are_in_its_own_frame(
     np.testing.assert_allclose(
         pipeline.meshes(people)[..., 2], pipeline.meshes(upright)[..., 2], atol=1e-3
     )
+
+
+def test_people_who_return_keep_their_ids_where_asked_for(
+    frames: list[tuple[float, Image]],
+) -> None:
+    black = np.zeros_like(frames[0][1])
+    images = [*((image, 0.0) for _, image in frames[:8]), *((black, 2.0) for _ in range(2))]
+    images += [(image, 10.0) for _, image in frames[8:12]]
+    pipeline = Pipeline(reidentify_seconds=60.0)
+    shown = [
+        pipeline(image, camera_of(image), 0.1 * n + away) for n, (image, away) in enumerate(images)
+    ]
+    before, after = (
+        [p.id for p in sorted(people.persons, key=lambda p: p.keypoints[0, 0])]
+        for people in (shown[7], shown[-1])
+    )
+    assert len(before) == len(after) == 2
+    # Both are sure to get no id of the other, and one has looks that are sure at once.
+    assert set(after) & set(before)
+    for old, new, other in zip(before, after, reversed(before), strict=True):
+        assert new == old or new not in (old, other)
+    assert "reidentification" not in pipeline.state(), "what is written of a replay"
+    pipeline.reset()
+    again = pipeline(frames[12][1], camera_of(black), 0.0)
+    assert not set(before) & {person.id for person in again.persons}
+    pipeline.close()

@@ -18,7 +18,7 @@ from pear_ros.body import BodyModel
 from pear_ros.core.camera import Camera
 from pear_ros.core.ground import GroundPlane
 from pear_ros.core.people import NUM_JOINTS, Array, Person, SmplxParams, TrackingState
-from pear_ros.fitting.body_fitter import BodyFitter
+from pear_ros.fitting.body_fitter import BodyFit, BodyFitter
 from pear_ros.fitting.landmark_places import landmark_points
 from pear_ros.fitting.pose_prior import PosePrior
 from pear_ros.fitting.skeleton import NUM_BODY_JOINTS, BodyState, Skeleton
@@ -110,14 +110,37 @@ class FloorStudio:
         rotations = Rotation.from_rotvec(smplx.pose[:NUM_BODY_JOINTS]).as_matrix()
         state = BodyState(rotations.astype(np.float32), smplx.betas, np.zeros(3, np.float32))
         points = self._skeleton.points(self._skeleton.pose(state), self._points)  # (33, 3)
+        errors = np.hstack([rng.normal(0.0, 1.0, (len(points), axes)) for axes in (2, 3)])
         landmarks = self._landmarks(
-            rng, points, size, smplx.transl, camera, hidden_legs, noise or LandmarkNoise()
+            errors, points, size, smplx.transl, camera, hidden_legs, noise or LandmarkNoise()
         )
         return FloorScene(ground, self.estimate(landmarks, camera), pelvis.astype(float), height)
 
+    def landmarks(
+        self, errors: Doubles, smplx: SmplxParams, size: float, camera: Camera
+    ) -> PoseLandmarks:
+        """Return the landmarks of the body of `smplx`, multiplied by `size`, then translated.
+
+        `errors` (33, 5): of each landmark, in standard deviations of LandmarkNoise, 2 in the image
+        and 3 in the world.
+        """
+        rotations = Rotation.from_rotvec(smplx.pose[:NUM_BODY_JOINTS]).as_matrix()
+        state = BodyState(rotations.astype(np.float32), smplx.betas, np.zeros(3, np.float32))
+        points = self._skeleton.points(self._skeleton.pose(state), self._points)
+        return self._landmarks(errors, points, size, smplx.transl, camera, False, LandmarkNoise())
+
+    def fit(
+        self, landmarks: PoseLandmarks, camera: Camera, previous: BodyFit | None, elapsed: float
+    ) -> BodyFit:
+        """Return the package's fit to `landmarks`, `elapsed` seconds after the `previous` one."""
+        return self._fit(landmarks, camera, previous, elapsed)
+
     def estimate(self, landmarks: PoseLandmarks, camera: Camera) -> Person:
         """Return the person that the package's fit makes of `landmarks` in one image."""
-        fit = self._fit(landmarks, camera, None, 0.0)
+        return self.person(self.fit(landmarks, camera, None, 0.0), camera)
+
+    def person(self, fit: BodyFit, camera: Camera) -> Person:
+        """Return the person of a fit."""
         pose = np.zeros((NUM_JOINTS, 3), np.float32)
         pose[:NUM_BODY_JOINTS] = Rotation.from_matrix(fit.state.rotations).as_rotvec()
         smplx = SmplxParams(
@@ -171,7 +194,7 @@ class FloorStudio:
 
     def _landmarks(
         self,
-        rng: Random,
+        errors: Doubles,
         points: Array,
         size: float,
         transl: Array,
@@ -179,7 +202,7 @@ class FloorStudio:
         hidden_legs: bool,
         noise: LandmarkNoise,
     ) -> PoseLandmarks:
-        """Noisy landmarks of body points (33, 3), which are multiplied by `size` and translated."""
+        """Landmarks of body points (33, 3), which are multiplied by `size` and translated."""
         pixels = camera.project(size * points + transl)
         in_image = float(np.ptp(pixels, axis=0).max())
         inside = ((pixels >= 0.0) & (pixels < (camera.width, camera.height))).all(axis=1)
@@ -189,14 +212,14 @@ class FloorStudio:
             visibility[_LEGS] = _UNSEEN
             std[_LEGS] *= 8.0
         image = np.zeros((len(points), 3), np.float32)
-        image[:, :2] = pixels + rng.normal(0.0, 1.0, (len(points), 2)) * std[:, None]
+        image[:, :2] = pixels + errors[:, :2] * std[:, None]
         world = points - points[[Pose.LEFT_HIP, Pose.RIGHT_HIP]].mean(axis=0)
         # World landmarks are as seen through the centre of the person.
         middle = size * points.mean(axis=0) + transl
         ray = middle / np.linalg.norm(middle)
         turn, _ = Rotation.align_vectors([[0.0, 0.0, 1.0]], [ray])
         world = turn.apply(world)
-        world += rng.normal(0.0, 1.0, world.shape) * (noise.world, noise.world, noise.depth)
+        world += errors[:, 2:] * (noise.world, noise.world, noise.depth)
         image[:, 2] = world[:, 2] * in_image / 1.7
         low, high = pixels.min(axis=0), pixels.max(axis=0)
         roi = Roi(*map(float, (low + high) / 2.0), float((high - low).max()) * 1.25)

@@ -375,10 +375,19 @@ class SyntheticStudio:
         offset = rng.uniform(-0.35, 0.35, 2) * np.abs(free) * distance / camera.fx
         return np.array([*(offset - middle[:2]), distance - middle[2]], np.float32)
 
-    def picture(self, rng: Random, camera: Camera, vertices: Array) -> Image:
-        """Picture of a body with these vertices (V, 3), dressed, before a background."""
+    def picture(
+        self,
+        rng: Random,
+        camera: Camera,
+        vertices: Array,
+        dress: tuple[Array, Array] | None = None,
+    ) -> Image:
+        """Picture of a body with these vertices (V, 3), dressed, before a background.
+
+        `dress`: what `Wardrobe.dress` returned; None: something new.
+        """
         faces = self.body.faces
-        colour, thickness = self._wardrobe.dress(rng)
+        colour, thickness = dress or self._wardrobe.dress(rng)
         dressed = vertices + _normals(vertices, faces) * thickness[:, None]
         normals = _normals(dressed, faces)
         light = np.full((len(dressed), 1), rng.uniform(0.25, 0.6), np.float32)

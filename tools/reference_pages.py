@@ -133,7 +133,10 @@ def launch_page(folder: Path) -> str:
 
 def messages_page(folder: Path) -> str:
     """The page with the message definitions in `folder` and the order of the joints."""
-    order = ("HumanArray", "Human", "SmplxParams", "FlameParams", "BodyModelInfo")
+    order = (
+        *("HumanArray", "Human", "SmplxParams", "FlameParams", "BodyModelInfo"),
+        *("SeparationArray", "Separation"),
+    )
     sections: list[str] = []
     for name in order:
         definition = (folder / f"{name}.msg").read_text().strip()

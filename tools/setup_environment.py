@@ -116,9 +116,9 @@ def build_test_messages(ros: str) -> None:
     """Build message packages that tests need and that do not exist as wheels."""
     if ros == SOURCED:
         return
-    packages = [TEST_INTERFACES / name for name in ("hri_msgs", "people_msgs", "vision_msgs")]
+    packages = sorted(TEST_INTERFACES.iterdir())
     inputs = [REQUIREMENTS / f"ros-{ros}.txt"]
-    with step("test_messages", "messages for tests (about 1 minute)", *packages, *inputs) as due:
+    with step("test_messages", "messages for tests (about 2 minutes)", *packages, *inputs) as due:
         if due:
             build_with_colcon(ros, packages)
 

@@ -4,12 +4,15 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 
 from pear_ros.bags.small_files import UnusualFileError, read_small
 from pear_ros.bags.unfinished import MARK, UNFINISHED, BagLock, ResumeError
 
 _BYTES = 8
+_PATIENCE_SECONDS = 2.0
+"""Time that processes of a killed writer get to end."""
 
 
 class Mark:
@@ -42,9 +45,16 @@ def mark_of_killed(bag: Path) -> int | None:
     path = bag / UNFINISHED / MARK
     if not path.exists():
         return None
-    try:
-        BagLock(bag).release()
-        content = read_small(path, _BYTES)
-    except (ResumeError, UnusualFileError, OSError):
-        return None
-    return int.from_bytes(content, "little") if len(content) == _BYTES else None
+    until = time.monotonic() + _PATIENCE_SECONDS
+    while True:
+        try:
+            BagLock(bag).release()
+            content = read_small(path, _BYTES)
+        except (UnusualFileError, OSError):
+            return None
+        except ResumeError:
+            if time.monotonic() > until:
+                return None
+            time.sleep(0.02)
+        else:
+            return int.from_bytes(content, "little") if len(content) == _BYTES else None

@@ -48,7 +48,10 @@ def run(source: str, folder: Path, parameters: Parameters) -> int:
 
         estimator = make_estimator(EstimatorChoice.of(parameters))
         detector = make_detector(min_score=parameters.min_detection_score)
-        with closing(Pipeline(estimator, detector, parameters)) as pipeline:
+        pipeline = Pipeline(
+            estimator, detector, parameters, reidentify_seconds=parameters.reidentify_seconds
+        )
+        with closing(pipeline):
             table, files = process(frames, pipeline, folder, parameters.field_of_view)
     except (OSError, EstimatorError, DeviceLostError) as error:  # also AssetError, VideoError
         print(f"error: {error}", file=sys.stderr)

@@ -334,6 +334,17 @@ class Parameters(Settings):
         "that share /tf or /humans need different ones, as cameras.launch.py sets.",
         pattern="[A-Za-z][A-Za-z0-9_]*",
     )
+    reidentify_seconds: float = _parameter(
+        0.0,
+        "Seconds for which a person who has left is known by the colours of clothes and hair, and "
+        "by height where it is metric, and gets the same id again on a sure return. Privacy: only "
+        "these few numbers are kept of a person, in memory, never written to disk nor published, "
+        "and dropped after this time. Live only: pear replay has none of it. 0: off, nothing is "
+        "kept.",
+        low=0.0,
+        high=3600.0,
+        unit="seconds",
+    )
     publish_vertices: bool = _parameter(
         False,
         "Put every mesh vertex (over 150 kB a person) into humans, beside the parameters.",

@@ -161,7 +161,8 @@ class Person(Estimate):
     """One tracked person in one image: an estimate with identity and scale."""
 
     id: str
-    """Track id, starts with a letter; never reused until a new pipeline is made."""
+    """Track id, starts with a letter; no other person gets it until a new pipeline is made, and the
+    same person gets it again after LOST only with re-identification."""
     state: TrackingState
     scale: float = 1.0
     """Size of the person over that of the posed body: vertex = scale * body + transl."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Velocity of a person over the images of their track."""
+"""Velocity of a person, or of another quantity, over the images of a track."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ Float64 = npt.NDArray[np.float64]
 class Velocity:
     """Velocity of the person of one track; begins anew with each track."""
 
-    def __init__(self) -> None:
-        """Begin without a position."""
+    def __init__(self, size: int = 3) -> None:
+        """Begin without a position of `size` coordinates."""
+        self._unknown = np.full(size, np.nan)
         self._begin()
 
     def _begin(self) -> None:
-        self._seconds = math.nan
-        self._place: Float64 = np.full(3, np.nan)
-        self._velocity: Float64 = np.full(3, np.nan)
+        self._seconds, self._place = math.nan, self._unknown
+        self._velocity = self._unknown
         self._weight = 0.0
 
     def update(self, seconds: float, place: Float64) -> Float64:
-        """Add the position `place` (3,), metres, at the stamp `seconds`; return m/s (3,).
+        """Add the position `place` (size,), metres, at the stamp `seconds`; return m/s (size,).
 
         In the frame of the positions, which must be the same each time. NaN until two positions are
         known. If stamps jump back or no position is known for a second, velocity begins anew.
@@ -52,7 +52,7 @@ class Velocity:
     def _average(self, measured: Float64, elapsed: float) -> None:
         # The weight is the sum of the shares, so that the average begins with what was measured
         # first, not with zero.
-        share = 1.0 - math.exp(-elapsed / _SECONDS)
+        share = -math.expm1(-elapsed / _SECONDS)  # not 0, however little time passed
         self._weight += share * (1.0 - self._weight)
         previous = self._velocity if np.isfinite(self._velocity).all() else measured
         self._velocity = previous + share / self._weight * (measured - previous)

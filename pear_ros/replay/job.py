@@ -30,7 +30,10 @@ class WorkersError(Exception):
 
 
 Build = Callable[[Parameters, int], Sequence["Pipeline"]]
-"""Function that makes that many pipelines of these parameters, each for a thread of its own."""
+"""Function that makes that many pipelines of these parameters, each for a thread of its own.
+
+It can be pickled, as other processes call it, too.
+"""
 
 
 @dataclass(frozen=True)

@@ -1,11 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """After a replay was killed: the images that may have killed it, in a process of their own.
 
-A library may crash on an image, or take all memory. The run that resumes would meet the same image
-again. So a process continues the bag, image by image, to the end of the part after the images that
-the killed run had read. If it ends at an image twice, that image is left out; if an image killed
-nothing, the results are those of any other run. This process loads models only after that one has
-ended, and resumes where it got to.
+A library may crash on an image, or take all memory, and so would the run that resumes. Therefore a
+separate process first continues the bag, image by image, to the end of the part that follows the
+images the killed run had read. An image at which it ends twice is left out. Its results are those
+of any other run, which resumes where it has got to, and loads its own models only then.
 """
 
 from __future__ import annotations
@@ -15,11 +14,12 @@ import os
 import signal
 import threading
 from collections import Counter
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import Final
 
 from pear_ros.bags.chunks import chunk_folder
 from pear_ros.bags.mark import mark_of_killed
@@ -29,6 +29,7 @@ from pear_ros.replay.job import Build, Job
 from pear_ros.replay.reader import IMAGES_AHEAD, OneByOne
 from pear_ros.replay.worker import Worker
 
+_START_METHOD: Final = "spawn"
 _LIMIT_SECONDS = 600
 """Time that an image may take."""
 _DEATHS = 2
@@ -119,9 +120,11 @@ def _folder(piece: Piece, job: Job) -> Path:
     return piece.folder if job.options.chunk is None else chunk_folder(piece.folder, piece.chunk)
 
 
-def _messages(todo: Mapping[Piece, _Trial], job: Job, build: Build) -> Iterator[_Message]:
+def _messages(
+    todo: Mapping[Piece, _Trial], job: Job, build: Build
+) -> Generator[_Message, None, None]:
     """Yield the messages of a new process, which ends with the iterator."""
-    context = multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context(_START_METHOD)
     receiving, sending = context.Pipe(duplex=False)
     process = context.Process(target=_work, args=(sending, todo, job, build))
     # Inherited: Ctrl-C is for this process, which ends the other one.
@@ -142,8 +145,9 @@ def _messages(todo: Mapping[Piece, _Trial], job: Job, build: Build) -> Iterator[
         yield _Ended(f"ends the process ({_name(process.exitcode)})")
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
-        process.kill()
-        process.join()
+        if process.pid is not None:
+            process.kill()
+            process.join()
         receiving.close()
 
 

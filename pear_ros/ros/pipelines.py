@@ -34,6 +34,7 @@ def build_pipelines(parameters: Parameters, count: int) -> list[Pipeline]:
             make_detector(parameters.detector, parameters.min_detection_score),
             parameters,
             parameters.id_prefix,
+            parameters.reidentify_seconds,
         )
         for estimator in make_estimators(EstimatorChoice.of(parameters), count)
     ]

@@ -24,6 +24,11 @@ def people_bridge() -> int:
     return _run("pear_ros.ros.bridges.people_bridge")
 
 
+def separation() -> int:
+    """Run the node that publishes how near people are (separation.py); return the exit status."""
+    return _run("pear_ros.ros.bridges.separation")
+
+
 def video_source() -> int:
     """Run the video player (pear_ros.ros.bridges.video_source); return the exit status."""
     return _run("pear_ros.ros.bridges.video_source")

@@ -115,11 +115,11 @@ class PopulationPrior:
     def log_density(self, log_scale: Doubles) -> Doubles:
         """Return the log density at `log_scale` (K,), up to a constant."""
         log_height = log_scale + self._log_height
-        density: Doubles = sum(
+        densities = [
             weight / std * np.exp(-0.5 * ((log_height - mean) / std) ** 2)
             for weight, mean, std in _POPULATION
-        )
-        return np.asarray(np.log(density + _TINY))
+        ]
+        return np.asarray(np.log(np.sum(densities, axis=0) + _TINY))
 
 
 def combine(floor: FloorScale, prior: LogScalePrior | PopulationPrior) -> Posterior:

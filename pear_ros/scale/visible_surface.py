@@ -24,6 +24,8 @@ class SurfacePoints:
     """(K,) column of this pixel."""
     points: Array
     """(K, 3) position in the camera's optical frame, metres."""
+    face: Integers
+    """(K,) index of the triangle of the person's mesh that is seen."""
 
 
 def visible_surface(vertices: Array, faces: Faces, camera: Camera, step: int) -> SurfacePoints:
@@ -40,7 +42,7 @@ def visible_surface(vertices: Array, faces: Faces, camera: Camera, step: int) ->
     # Person at each pixel, -1 for none, with a border of one pixel.
     person_map = np.full((coarse.height + 2, coarse.width + 2), -1, np.intp)
     row, column = np.divmod(fragments.pixel, max(coarse.width, 1))
-    person = fragments.face // len(faces)
+    person, face = np.divmod(fragments.face, len(faces))
     person_map[row + 1, column + 1] = person
     inside = np.ones(len(person), bool)
     for down, right in ((0, 1), (1, 0), (1, 2), (2, 1)):
@@ -49,7 +51,8 @@ def visible_surface(vertices: Array, faces: Faces, camera: Camera, step: int) ->
     rays = coarse.rays(np.column_stack([column, row]))  # (K, 2)
     points = np.column_stack([rays * depth[:, None], depth]).astype(np.float32)
     start = step // 2
-    return SurfacePoints(person[inside], row * step + start, column * step + start, points)
+    rows, columns = row * step + start, column * step + start
+    return SurfacePoints(person[inside], rows, columns, points, face[inside])
 
 
 def median_depth(depth: Array, surface: SurfacePoints) -> Array:

@@ -17,6 +17,8 @@ others:
 3. Smoothing (this package). Where is each joint, given all measurements until now? An interacting
    multiple model filter for each joint and for the pelvis removes jitter from measured people. Its
    states belong to the ids of 2, and start again when a track was not measured for half a second.
+   Then a hidden Markov model tells which heels and toes touch the floor, and feet in contact are
+   held in place.
 
 After people cross, the fit's prior may be of the wrong person for an image, since it belongs to a
 region. The assignment of 2 corrects the identity, so that 3 filters each person separately.
@@ -24,5 +26,7 @@ region. The assignment of 2 corrects the identity, so that 3 filters each person
 Modules: `imm_filter` (the filter), `measurement_noise` (noise adaptation, outliers and jumps),
 `tangent_space` (error states of rotations and positions), `measurements` (what one image measures),
 `person_states` (filter states of whole people), `smoother` (the people of one video), `batches`
-(indexing of batches).
+(indexing of batches); `feet` (feet of the people of one video), `soles` (heels and toes of a body),
+`foot_contact` (probability of contact), `foot_anchors` (where feet came down), `leg_turn` (inverse
+kinematics).
 """

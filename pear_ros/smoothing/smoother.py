@@ -29,7 +29,7 @@ MAX_GAP = 0.5
 
 _MIN_DEPTH = 0.1
 """Depth of a pelvis, metres, below which the camera has turned away from the person."""
-_MEASURED = (TrackingState.NEW, TrackingState.TRACKED)
+MEASURED = (TrackingState.NEW, TrackingState.TRACKED)
 """States of people who were measured in the present image."""
 
 
@@ -52,7 +52,7 @@ class Smoother(Stateful):
         """
         self._drop_outdated(persons, stamp)
         filtered = list(persons)
-        measured = [n for n, person in enumerate(persons) if person.state in _MEASURED]
+        measured = [n for n, person in enumerate(persons) if person.state in MEASURED]
         if not measured:
             return filtered
         measurements = Measurements.from_persons([persons[n] for n in measured])

@@ -97,7 +97,8 @@ class Track:
         before, after = (one.joints[:1].astype(np.float64) for one in (self.person, person))
 
         def move(box: Array) -> Array:
-            return move_boxes(box[None], before, after, camera)[0]
+            (moved_box,) = move_boxes(box[None], before, after, camera)
+            return np.asarray(moved_box)
 
         keypoints = camera.project(person.joints)
         return replace(

@@ -15,6 +15,7 @@ from pear_ros.bags.resumable import ResumableBag
 from pear_ros.bags.small_files import write_whole
 from pear_ros.bags.unfinished import (
     CHUNKED,
+    MARK,
     PART,
     SNAPSHOT,
     SUMMARY,
@@ -65,6 +66,7 @@ def everything(folder: Path) -> dict[str, Any]:
 LINKS = [
     UNFINISHED,
     f"{UNFINISHED}/lock",
+    f"{UNFINISHED}/{MARK}",
     f"{UNFINISHED}/{SNAPSHOT}",
     f"{UNFINISHED}/{PART}",
     f"{UNFINISHED}/{CHUNKED}",

@@ -554,7 +554,9 @@ class Slow(TinyPipeline):
         return super().__call__(*arguments, **more)
 
 
-def test_killed_at_random_it_resumes_to_the_same_bytes(tmp_path: Path, replay: Replay) -> None:
+def test_killed_at_random_it_resumes_to_the_same_bytes(
+    tmp_path: Path, replay: Replay, trials_forked: None
+) -> None:
     """By SIGKILL, each time a little later."""
     squares = [tuple(np.flatnonzero(np.random.default_rng(k).random(4) < 0.5)) for k in range(40)]
     bag = write_bag(tmp_path / "walk", recorded(squares))

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Messages of others are the originals, or equal to them: their type hashes say so.
 
-The hashes (REP-2011) are those that vision_msgs 4.1, hri_msgs 2.0 and people_msgs 1.3 have when
-they are built.
+The hashes (REP-2011) are those that vision_msgs 4.1, hri_msgs 2.0, people_msgs 1.3, moveit_msgs 2
+(CollisionObject's contains those of the messages in it), object_recognition_msgs 2 and shape_msgs 5
+have when they are built.
 """
 
 from __future__ import annotations
@@ -30,9 +31,21 @@ HASHES = {
         ),
         "Skeleton2D": "1cb61f012db6ca43c48fa0097ccab9a00108ea39323c13f01bb983323c1e3420",
     },
+    "moveit_msgs": {
+        "CollisionObject": "74b0acd6d56be032bf4f764b2c2633f50588b5fb2bd71e97206c59052747cf7e",
+    },
+    "object_recognition_msgs": {
+        "ObjectType": "5eb3ee3976403366d7c50d7dbee8bec96b3bced1e752674a7194a35841632134",
+    },
     "people_msgs": {
         "People": "9ea98a5e58f833a9532957bca23a6b8006a12885d5a16c8ca41dd901d10c33b6",
         "Person": "434c04a421c02370b4e2322c2a4201bebb3e32545e0145199743678ab9ce0fa0",
+    },
+    "shape_msgs": {
+        "Mesh": "f2150b82d8ee7e8bc3f396a2b158aefb4b9a5510a474be271ba1268aebb55289",
+        "MeshTriangle": "618e5c073eeb729e433ef6226e72c01d995c459fb7d76348c9700409a5020bd0",
+        "Plane": "dfbfe8314689c850615d4a727af017e9aa86c10e369a606c8c851ef8f16c58c8",
+        "SolidPrimitive": "2802a15190aadc3f496584df4b0b4c5824d8a0b31aaef839faa75bc34dda38ac",
     },
     "vision_msgs": {
         "BoundingBox2D": "008eacbb0cf8f26e83795547bed013eec3675485ef386ec056d80eaaf1c1ce2f",

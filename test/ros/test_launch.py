@@ -67,9 +67,13 @@ Launch = Callable[..., list[Started]]
 def launch(tmp_path: Path) -> Launch:
     """Launches a file until all that it started has ended; raises where launch fails."""
     prefix = tmp_path / "prefix"
-    for package, program in (("pear_ros", "pear_node"), ("rviz2", "rviz2")):
+    for package, program in (
+        ("pear_ros", "pear_node"),
+        ("pear_ros", "separation"),
+        ("rviz2", "rviz2"),
+    ):
         path = prefix / "lib" / package / program
-        path.parent.mkdir(parents=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(PROGRAM)
         path.chmod(0o755)
         marker = prefix / "share" / "ament_index" / "resource_index" / "packages" / package
@@ -209,3 +213,12 @@ def test_a_bag_is_played_on_its_own_clock(
     played = ["bag", "play", "walk", "--clock", "--rate", "0.5"]
     overrides = ["--qos-profile-overrides-path", "qos.yaml"]
     assert player.arguments == [*played, *option, "--loop", *overrides]
+
+
+def test_separation_takes_a_list_of_frames(launch: Launch) -> None:
+    frames = "robot_frames:=['tool0:0.15', 'base_link:0.4']"
+    (node,) = launch("separation.launch.py", "humans:=/front/humans", "target_frame:=odom", frames)
+    assert node.program == "separation"
+    assert node.rules["humans"] == "/front/humans"
+    assert node.parameters["target_frame"] == "odom"
+    assert node.parameters["robot_frames"] == ["tool0:0.15", "base_link:0.4"]

@@ -404,5 +404,5 @@ def test_median_depth() -> None:
     depth[1, 15:18], depth[0, 16] = (2.0, 2.0, 4.0), 4.0  # two values on each side
     columns = np.array([1, 4, 7, 11, 12, 16])
     rows = np.ones(6, int)
-    surface = SurfacePoints(0 * rows, rows, columns, np.zeros((6, 3), np.float32))
+    surface = SurfacePoints(0 * rows, rows, columns, np.zeros((6, 3), np.float32), 0 * rows)
     np.testing.assert_array_equal(median_depth(depth, surface), [2, np.nan, np.nan, 2, 4, 2])

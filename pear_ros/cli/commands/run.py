@@ -29,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_output(parser, "pear_output")
     # The default of this command; the node's is greater.
-    add_parameters(parser, RUN_PARAMETERS, max_humans=4)
+    add_parameters(parser, (*RUN_PARAMETERS, "reidentify_seconds"), max_humans=4)
     add_estimator(parser)
 
 

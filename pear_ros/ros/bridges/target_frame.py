@@ -9,23 +9,32 @@ from std_msgs.msg import Header
 
 from pear_ros.core.rigid_transform import RigidTransform
 from pear_ros.core.timestamps import nanoseconds_of
+from pear_ros.ros.running import StartError
 from pear_ros.ros.transform_buffer import TransformError
 from pear_ros.ros.transform_listener import TransformListener
 
 _WARNING_SECONDS = 10.0
 
 
-def declare_target_frame(node: Node) -> str:
-    """Declare the parameter on `node` and return its value; empty: the camera's frame is used."""
+def declare_target_frame(node: Node, *, required: bool = False) -> str:
+    """Declare the parameter on `node` and return its value; empty: the camera's frame is used.
+
+    Raises StartError if it is `required` and empty.
+    """
+    empty = "It must be given." if required else "Empty: the camera's frame."
     descriptor = ParameterDescriptor(
         description=(
             "Fixed frame with z up and the floor at z = 0, such as odom or map, in which positions "
-            "are published. Empty: the camera's frame."
+            f"are published. {empty}"
         ),
         read_only=True,
     )
     node.declare_parameter("target_frame", "", descriptor)
     name: str = node.get_parameter("target_frame").get_parameter_value().string_value
+    if required and not name:
+        raise StartError(
+            "the parameter target_frame is empty: name a fixed frame with z up, such as odom"
+        )
     return name
 
 

@@ -110,9 +110,10 @@ class ImageProcessor:
         self._thread.start()
 
     def stop(self) -> None:
-        """Finish the current image and end the thread."""
+        """Finish the current image, end the thread and drop what is known of people."""
         self._synchronizer.close()
         self._thread.join()
+        self._pipeline.reset()
         self._debug.destroy()
         if self._transforms is not None:
             self._transforms.destroy()
