@@ -135,14 +135,16 @@ def _messages(
         sending.close()
         limit: float | None = None
         while receiving.poll(limit):
-            message = receiving.recv()
+            try:
+                message = receiving.recv()
+            except (EOFError, OSError):  # The latter within a message.
+                process.join(_LIMIT_SECONDS)
+                yield _Ended(f"ends the process ({_name(process.exitcode)})")
+                return
             if not isinstance(message, Warned):
                 limit = _LIMIT_SECONDS if isinstance(message, _Begun) else None
             yield message
         yield _Ended(f"takes more than {_LIMIT_SECONDS} seconds")
-    except (EOFError, OSError):  # The latter within a message.
-        process.join(_LIMIT_SECONDS)
-        yield _Ended(f"ends the process ({_name(process.exitcode)})")
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
         if process.pid is not None:
