@@ -56,13 +56,14 @@ def update(
     height: Doubles,
     up: Doubles,
     dt: Doubles,
+    legs: Doubles,
     max_across: Doubles,
 ) -> FootAnchors:
     """Return the anchors `dt` (N,) seconds later, with the offsets of the feet.
 
     `soles` (N, 4, 3), metres, with the probability of `contact` (N, 4) and their `height` (N, 4)
-    above the floor along `up` (3,), NaN: unknown. `max_across` (N,): greatest offset across the
-    line of sight, metres.
+    above the floor along `up` (3,), NaN: unknown. `legs` (N, 2, 3): from hips to ankles, about which
+    an offset turns a leg. `max_across` (N,): greatest offset across the line of sight, metres.
     """
     elapsed = dt[:, None]  # (N, 1)
     weight = np.clip((contact - _CONTACT) / (_FIRM_CONTACT - _CONTACT), 0.0, 1.0)
@@ -85,6 +86,7 @@ def update(
     strength = share.max(axis=2)[..., None]  # (N, 2, 1)
     fading = np.exp(-elapsed / _FADING_TIME)[..., None]
     offset = strength * offset + (1.0 - strength) * fading * anchors.offset
+    offset = _turning(offset, legs, soles[:, ::2], max_across)
     return FootAnchors(soles + possible, time, offset)
 
 
@@ -95,6 +97,17 @@ def moved(anchors: FootAnchors, transform: RigidTransform) -> FootAnchors:
         places=transform.apply(anchors.places),
         offset=transform.rotate(anchors.offset),
     )
+
+
+def _turning(offsets: Doubles, legs: Doubles, soles: Doubles, max_across: Doubles) -> Doubles:
+    """The part of offsets (N, 2, 3) that turns the legs, within the bound across."""
+    leg = legs / np.linalg.norm(legs, axis=-1, keepdims=True)
+    turning = offsets - (offsets * leg).sum(axis=-1, keepdims=True) * leg
+    ray = soles / np.linalg.norm(soles, axis=-1, keepdims=True)
+    across = turning - (turning * ray).sum(axis=-1, keepdims=True) * ray
+    length = np.linalg.norm(across, axis=-1, keepdims=True)
+    shorter = np.minimum(1.0, max_across[:, None, None] / np.maximum(length, _TINY))
+    return np.asarray(turning * shorter)
 
 
 def _bounded(offsets: Doubles, soles: Doubles, max_across: Doubles) -> Doubles:
