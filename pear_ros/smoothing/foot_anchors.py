@@ -4,8 +4,8 @@
 Where contact begins, a point gets an anchor, the mean of the point's places since, on the floor if
 it is known. The offset pulls the foot to the anchors of its heel and toes with the probability of
 contact. Across the line of sight, where the image shows a difference, it is bounded by a share of
-the person's box; along it by a length. Anchors that are further away slip. Without contact the
-offset fades.
+the person's box; along it by a length. Anchors that are further away slip. Of the offset remains
+what a turn of the leg about the hip can do. Without contact it fades.
 """
 
 from __future__ import annotations
@@ -62,8 +62,8 @@ def update(
     """Return the anchors `dt` (N,) seconds later, with the offsets of the feet.
 
     `soles` (N, 4, 3), metres, with the probability of `contact` (N, 4) and their `height` (N, 4)
-    above the floor along `up` (3,), NaN: unknown. `legs` (N, 2, 3): from hips to ankles, about which
-    an offset turns a leg. `max_across` (N,): greatest offset across the line of sight, metres.
+    above the floor along `up` (3,), NaN: unknown. `legs` (N, 2, 3): from hips to ankles; offsets
+    turn them. `max_across` (N,): greatest offset across the line of sight, metres.
     """
     elapsed = dt[:, None]  # (N, 1)
     weight = np.clip((contact - _CONTACT) / (_FIRM_CONTACT - _CONTACT), 0.0, 1.0)
