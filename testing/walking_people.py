@@ -105,7 +105,7 @@ def walking_scene(
 
 
 def _footsteps(phase: Doubles, stride: float) -> tuple[Doubles, Doubles, npt.NDArray[np.bool_]]:
-    """Ball of a foot (T, 3) over its place at rest, its pitch (T,), contact of the toes (T,)."""
+    """Ball of a foot (T, 3) over its place at rest, pitch (T,), and contact of the toes (T,)."""
     cycle, phase = np.floor(phase), phase % 1.0
     swing = np.clip((phase - _STANCE) / (1.0 - _STANCE), 0.0, 1.0)
     rise = np.clip((phase - _HEEL_OFF) / (_STANCE - _HEEL_OFF), 0.0, 1.0)

@@ -24,10 +24,11 @@ from pear_ros.smoothing.foot_anchors import FootAnchors
 from pear_ros.smoothing.foot_contact import ContactStates, Doubles
 from pear_ros.smoothing.leg_turn import turn_legs
 from pear_ros.smoothing.smoother import MAX_GAP, MEASURED
-from pear_ros.smoothing.soles import SOLE_JOINTS, sole_points
+from pear_ros.smoothing.soles import ANKLES, HIPS, SOLE_JOINTS, sole_points
 
 MAX_IMAGE_SHARE = 0.01
-"""How far an ankle is moved in the image at most, over the longer side of the person's box."""
+"""How far an ankle is moved across the line of sight at most, over the longer side of the person's
+box there."""
 _MIN_OFFSET = 1e-4
 """Offsets below it, metres, are none."""
 
@@ -131,6 +132,7 @@ class Feet(Stateful):
             height,
             np.zeros(3) if ground is None else ground.normal,
             stamp - before.contact.stamp,
+            np.array([one.joints[ANKLES] - one.joints[HIPS] for one in people], np.float64),
             MAX_IMAGE_SHARE * box * depth / max(camera.fx, camera.fy),
         )
         shown = np.where(seen, probability, np.nan).astype(np.float32)

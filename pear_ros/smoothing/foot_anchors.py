@@ -4,8 +4,8 @@
 Where contact begins, a point gets an anchor, the mean of the point's places since, on the floor if
 it is known. The offset pulls the foot to the anchors of its heel and toes with the probability of
 contact. Across the line of sight, where the image shows a difference, it is bounded by a share of
-the person's box; along it by a length. Anchors that are further away slip. Without contact the
-offset fades.
+the person's box; along it by a length. Anchors that are further away slip. Of the offset remains
+what a turn of the leg about the hip can do. Without contact it fades.
 """
 
 from __future__ import annotations
@@ -56,13 +56,14 @@ def update(
     height: Doubles,
     up: Doubles,
     dt: Doubles,
+    legs: Doubles,
     max_across: Doubles,
 ) -> FootAnchors:
     """Return the anchors `dt` (N,) seconds later, with the offsets of the feet.
 
     `soles` (N, 4, 3), metres, with the probability of `contact` (N, 4) and their `height` (N, 4)
-    above the floor along `up` (3,), NaN: unknown. `max_across` (N,): greatest offset across the
-    line of sight, metres.
+    above the floor along `up` (3,), NaN: unknown. `legs` (N, 2, 3): from hips to ankles; offsets
+    turn them. `max_across` (N,): greatest offset across the line of sight, metres.
     """
     elapsed = dt[:, None]  # (N, 1)
     weight = np.clip((contact - _CONTACT) / (_FIRM_CONTACT - _CONTACT), 0.0, 1.0)
@@ -85,6 +86,7 @@ def update(
     strength = share.max(axis=2)[..., None]  # (N, 2, 1)
     fading = np.exp(-elapsed / _FADING_TIME)[..., None]
     offset = strength * offset + (1.0 - strength) * fading * anchors.offset
+    offset = _turning(offset, legs, soles[:, ::2], max_across)
     return FootAnchors(soles + possible, time, offset)
 
 
@@ -95,6 +97,17 @@ def moved(anchors: FootAnchors, transform: RigidTransform) -> FootAnchors:
         places=transform.apply(anchors.places),
         offset=transform.rotate(anchors.offset),
     )
+
+
+def _turning(offsets: Doubles, legs: Doubles, soles: Doubles, max_across: Doubles) -> Doubles:
+    """The part of offsets (N, 2, 3) that turns the legs, within the bound across."""
+    leg = legs / np.linalg.norm(legs, axis=-1, keepdims=True)
+    turning = offsets - (offsets * leg).sum(axis=-1, keepdims=True) * leg
+    ray = soles / np.linalg.norm(soles, axis=-1, keepdims=True)
+    across = turning - (turning * ray).sum(axis=-1, keepdims=True) * ray
+    length = np.linalg.norm(across, axis=-1, keepdims=True)
+    shorter = np.minimum(1.0, max_across[:, None, None] / np.maximum(length, _TINY))
+    return np.asarray(turning * shorter)
 
 
 def _bounded(offsets: Doubles, soles: Doubles, max_across: Doubles) -> Doubles:

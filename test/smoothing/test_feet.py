@@ -266,6 +266,7 @@ def test_contact_is_a_probability_and_offsets_are_bounded(
         contact = foot_contact.probability(states.log_odds)
         assert ((contact > 0.0) & (contact < 1.0)).all()
         bound = np.array([0.01, 0.02])
-        arguments = (np.array([0.0, -1.0, 0.0]), np.full(2, dt), bound)
+        legs = rng.normal(0.0, 1.0, (2, 2, 3))
+        arguments = (np.array([0.0, -1.0, 0.0]), np.full(2, dt), legs, bound)
         anchors = foot_anchors.update(anchors, soles, contact, height, *arguments)
         assert (np.linalg.norm(anchors.offset, axis=-1) < 0.15).all()
