@@ -19,8 +19,11 @@ in general with other pictures): figures for it are optimistic.
 Renders: the open body in random clothes, skin and hair (testing/synthetic_people.py; nothing was
 set with them), of random poses, with errors of 5 degrees in each joint of the estimate. Somebody
 leaves after four images; in the three images after 10 s it is the same person, or another one, in
-other clothes, in the same clothes with other hair and skin, or in all like the first. Side: seen
-from behind, where before it was the front. Light: gains of 0.6, 0.75 and 0.9 in blue, green, red.
+other clothes, in the same clothes with other hair and skin, or in all like the first (the pictures
+of the same person: what is right for one is false for the other). Side: seen from behind, where
+before it was the front. Light: gains of 0.6, 0.75 and 0.9 in blue, green, red.
+
+Times are those of a machine that ran other programs as well.
 
 Shape coefficients are no part of the comparison: the last table has their mean squared differences
 on the clip.
@@ -38,33 +41,24 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from scipy.spatial.transform import Rotation
 from tqdm import tqdm
 
 from benchmarks.report import Table, write_report
-from pear_ros.body import load_open_body
-from pear_ros.body.model import BodyModel
+from benchmarks.returning_people import Photographer, Shot, relit
 from pear_ros.body.scaled_bodies import ScaledBodies
 from pear_ros.core.boxes import iou_matrix
 from pear_ros.core.camera import Camera
 from pear_ros.core.estimator import Body, Detection
-from pear_ros.core.people import Array, Image, Person, SmplxParams, TrackingState, stack
+from pear_ros.core.people import Image, Person, TrackingState
 from pear_ros.estimators.landmark_estimator import LandmarkEstimator
 from pear_ros.evaluation.clips import Clip, read_clip
 from pear_ros.io.video import FrameSource
 from pear_ros.pipeline import Pipeline
 from pear_ros.reidentification.appearance import Appearance, AppearanceSampler
-from pear_ros.reidentification.body_parts import PARTS, part_of_vertices
 from pear_ros.reidentification.reidentification import Reidentification
 from pear_ros.tracking import Tracker
-from testing.synthetic_people import (
-    FACING_CAMERA,
-    SyntheticStudio,
-    Wardrobe,
-    sample_rotations,
-)
+from testing import painted_people
 
-CAMERA = Camera(360, 360, 420.0, 420.0, 179.5, 179.5)
 NEAR = 0.15
 """Distance of estimated hips from those of the clip, over the height of the box, at most."""
 STEP = 5
@@ -72,24 +66,8 @@ STEP = 5
 AWAY = (2.0, 10.0, 60.0)
 KEPT = 300.0
 """Seconds for which people are known."""
-GAINS = np.array([0.6, 0.75, 0.9])
-"""Of blue, green and red, where the light changes."""
 MEASURED = (TrackingState.NEW, TrackingState.TRACKED)
-RENDERED = 40
-JOINT_ERROR = 5.0
-"""Degrees."""
-
-
-@dataclass(frozen=True)
-class Shot:
-    """An image of a view, and who is estimated in it."""
-
-    image: Image
-    camera: Camera
-    seconds: float
-    """From the first image of the view."""
-    people: dict[int, Person]
-    """By the number of the person."""
+RENDERED = 30
 
 
 class CachedSampler:
@@ -114,30 +92,6 @@ class CachedSampler:
             for one, looks in zip(people, self._sampler(image, camera, people, []), strict=True):
                 self._known[key, one.box.tobytes()] = looks
         return [self._known[key, one.box.tobytes()] for one in persons]
-
-
-class OpenBodies:
-    """The functions of an estimator that ScaledBodies uses, of the open body."""
-
-    def __init__(self) -> None:
-        self.body: BodyModel = load_open_body()
-
-    def meshes(self, persons: Sequence[Person]) -> Array:
-        """Compute vertices (N, V, 3)."""
-        return np.asarray(self.body.vertices(*self._arguments(persons)))
-
-    def joints(self, persons: Sequence[Person]) -> Array:
-        """Compute joints (N, 55, 3)."""
-        return np.asarray(self.body.joints(*self._arguments(persons)))
-
-    def heights(self, persons: Sequence[Person]) -> Array:
-        """Compute standing heights (N,)."""
-        return self.body.heights(np.stack([one.smplx.betas for one in persons]))
-
-    @staticmethod
-    def _arguments(persons: Sequence[Person]) -> tuple[Array, ...]:
-        smplx = stack([one.smplx for one in persons])
-        return smplx.pose, smplx.betas, smplx.expression, smplx.transl
 
 
 @dataclass
@@ -187,12 +141,6 @@ def named(persons: Sequence[Person], clip: Clip, view: int, frame: int) -> dict[
             if np.linalg.norm(person.keypoints[1:3].mean(axis=0) - pixel) < NEAR * height:
                 found[number] = person
     return found
-
-
-def relit(image: Image) -> Image:
-    """Return an image in other light."""
-    result: Image = np.clip(image * GAINS, 0, 255).astype(np.uint8)
-    return result
 
 
 class Room:
@@ -275,78 +223,10 @@ def on_clip(views: Sequence[Sequence[Shot]], sampler: CachedSampler) -> Table:
     return [*headings, "missed", "false", "somebody else: false"], rows
 
 
-class Photographer:
-    """Takes pictures of people of the open body in given clothes."""
-
-    def __init__(self, seed: int) -> None:
-        self._rng = np.random.default_rng(seed)
-        self._studio = SyntheticStudio()
-        self._wardrobe = Wardrobe(self._studio.body)
-        self.estimator = OpenBodies()
-        self.bodies = ScaledBodies(self.estimator)  # type: ignore[arg-type]
-
-    def clothes(self) -> tuple[Array, Array]:
-        """Return random colours of a person and their clothes."""
-        return self._wardrobe.dress(self._rng)
-
-    def clothed_alike(self, dress: tuple[Array, Array]) -> tuple[Array, Array]:
-        """Return another person in the same clothes."""
-        colour, thickness = self.clothes()
-        hair = part_of_vertices(_person(self._pose(0.0), 4.0), self.bodies) == PARTS.index("hair")
-        cloth = (dress[1] > 0.0) & ~hair
-        return (
-            np.where(cloth[:, None], dress[0], colour),
-            np.where(cloth, dress[1], np.where(hair, thickness, 0.0)).astype(np.float32),
-        )
-
-    def shoot(self, dress: tuple[Array, Array], yaw: float, count: int) -> list[Shot]:
-        """Return pictures, a quarter of a second apart, with somewhat wrong estimates."""
-        shots = []
-        for n in range(count):
-            pose = self._pose(yaw + self._rng.normal(0.0, 25.0))
-            person = _person(pose, self._rng.uniform(3.0, 5.0))
-            image = self._studio.picture(self._rng, CAMERA, self.bodies.meshes([person])[0], dress)
-            wrong = Rotation.from_rotvec(pose).as_rotvec()
-            wrong[:22] += np.radians(JOINT_ERROR) * self._rng.normal(size=(22, 3))
-            shift = self._rng.normal(0.0, 0.02, 3).astype(np.float32)
-            smplx = replace(
-                person.smplx, pose=wrong.astype(np.float32), transl=person.smplx.transl + shift
-            )
-            shots.append(Shot(image, CAMERA, 0.25 * n, {0: replace(person, smplx=smplx)}))
-        return shots
-
-    def _pose(self, yaw: float) -> Array:
-        rotations = sample_rotations(self._rng, "standing")
-        turn = Rotation.from_euler("y", yaw, degrees=True).as_matrix()
-        rotations[0] = FACING_CAMERA @ turn @ rotations[0]
-        return np.asarray(Rotation.from_matrix(rotations).as_rotvec(), np.float32)
-
-
-def _person(pose: Array, distance: float) -> Person:
-    body = load_open_body()
-    betas, expression = (
-        np.zeros(body.num_betas, np.float32),
-        np.zeros(body.num_expression, np.float32),
-    )
-    transl = np.array([0.0, 0.0, distance], np.float32)
-    joints = body.joints(pose[None], betas[None], expression[None], transl[None])[0]
-    keypoints = CAMERA.project(joints)
-    return Person(
-        id="",
-        state=TrackingState.TRACKED,
-        score=0.9,
-        box=np.concatenate([keypoints.min(axis=0), keypoints.max(axis=0)]).astype(np.float32),
-        smplx=SmplxParams(pose, betas, expression, transl),
-        joints=joints,
-        joint_confidence=np.ones(55, np.float32),
-        keypoints=keypoints,
-    )
-
-
 def on_renders() -> Table:
     """Measure on renders."""
     photographer = Photographer(7)
-    sampler = AppearanceSampler(photographer.bodies, photographer.estimator.body)
+    sampler = painted_people.sampler()
     cases = list(itertools.product(("same", "other"), (False, True)))
     counts = {
         (case, who): Counts()

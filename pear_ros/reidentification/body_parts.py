@@ -58,7 +58,7 @@ def _nearest_parts(vertices: Array, joints: Array) -> npt.NDArray[np.intp]:
             share = np.clip((vertices - start) @ along / (along @ along + 1e-12), 0.0, 1.0)  # (V,)
             distances.append(np.linalg.norm(vertices - start - share[:, None] * along, axis=1))
             parts.append(PARTS.index(part) if part else -1)
-    nearest = np.array(parts, np.intp)[np.argmin(distances, axis=0)]
+    nearest: npt.NDArray[np.intp] = np.array(parts, np.intp)[np.argmin(distances, axis=0)]
     eyes = (joints[_JOINT["left_eye_smplhf"]] + joints[_JOINT["right_eye_smplhf"]]) / 2.0
     head = joints[_JOINT["head"]]
     above = vertices[:, 1] > eyes[1] + _FOREHEAD

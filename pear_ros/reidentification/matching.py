@@ -8,8 +8,9 @@ import numpy.typing as npt
 
 Doubles = npt.NDArray[np.float64]
 
-MIN_RATIO = 6.0
-"""Log likelihood ratio from which on a new track and a known person may be joined."""
+MIN_RATIO = 7.0
+"""Log likelihood ratio from which on a new track and a known person may be joined: 0.6 % of the
+pairs of 90 people in photographs of everyday scenes have it, some in one team's clothes."""
 MIN_MARGIN = 4.0
 """By how much it has to exceed that of all others whom the track could be, or who could be them."""
 

@@ -88,8 +88,8 @@ class Reidentification:
             known.undecided &= stamp - known.began <= DECISION_TIME
             if person.state in _MEASURED:
                 known.last_seen = stamp
-        self._look(result, image, camera, stamp)
-        returned = self._returned(result)
+        looked = self._look(result, image, camera, stamp)
+        returned = self._returned(result) if looked else {}
         ended = []
         for n, person in enumerate(result):
             if person.id in returned:
@@ -120,18 +120,19 @@ class Reidentification:
             name: known for name, known in self._known.items() if known.present or name in absent
         }
 
-    def _look(self, persons: Sequence[Person], image: Image, camera: Camera, stamp: float) -> None:
-        """Learn the appearance of the measured people, if it is time."""
+    def _look(self, persons: Sequence[Person], image: Image, camera: Camera, stamp: float) -> bool:
+        """Learn the appearance of the measured people, if it is time; return whether it was."""
         seen = [one for one in persons if one.state in _MEASURED]
         known = [self._known[one.id] for one in seen]
         interval = _NEW_INTERVAL if any(one.undecided for one in known) else _INTERVAL
         first = any(one.appearance is None for one in known)
         if not seen or not (first or stamp - self._last_look >= interval):
-            return
+            return False
         self._last_look = stamp
         hiding = [one for one in persons if one.state in _UNMEASURED]
         for one, looks in zip(known, self._sampler(image, camera, seen, hiding), strict=True):
             one.appearance = one.appearance.averaged(looks) if one.appearance else looks
+        return True
 
     def _returned(self, persons: Sequence[Person]) -> dict[str, str]:
         """Return the old id of each of `persons` who has surely returned: {id: old id}."""
