@@ -30,7 +30,7 @@ def declare_target_frame(node: Node, *, required: bool = False) -> str:
         read_only=True,
     )
     node.declare_parameter("target_frame", "", descriptor)
-    name = node.get_parameter("target_frame").get_parameter_value().string_value
+    name: str = node.get_parameter("target_frame").get_parameter_value().string_value
     if required and not name:
         raise StartError(
             "the parameter target_frame is empty: name a fixed frame with z up, such as odom"
