@@ -97,9 +97,7 @@ def accuracy() -> dict[str, Table]:
     """Return the tables of coverage and of distance."""
     rng = np.random.default_rng(SEED)
     results = {kind: errors_of(rng, kind) for kind in KINDS}
-    results["**all**"] = tuple(  # type: ignore[assignment]
-        np.concatenate(part) for part in zip(*results.values(), strict=True)
-    )
+    results["**all**"] = tuple(np.concatenate(part) for part in zip(*results.values(), strict=True))
     coverage = [coverage_row(name, result[0]) for name, result in results.items()]
     rows = []
     for name, (_, distances, errors, bones) in results.items():

@@ -7,7 +7,8 @@ which lies near the back.
 
 Radii are those of the open body (anny-smplx/2, mean shape) in the T-pose: of the vertices that are
 nearest to an axis, 95 % lie within its radius, the mean of both sides. In other poses and shapes,
-99 % of the vertices lie within 2 cm of a capsule or inside (`benchmarks/results/separation.md`).
+99 % of the vertices lie inside a capsule or at most 1 cm outside, all at most 5.2 cm
+(`benchmarks/results/separation.md`).
 """
 
 from __future__ import annotations
@@ -123,13 +124,13 @@ RADII: Float64 = np.array([_RADIUS_OF[name.rpartition("_")[2]] for name in PARTS
 """(C,) radii of a person of scale 1, metres."""
 
 
-def body_capsules(joints: Array, confidence: Array, scale: Array) -> Capsules:
+def body_capsules(joints: npt.NDArray[np.floating], confidence: Array, scale: Array) -> Capsules:
     """Return the capsules of N people in the frame of `joints` (N, 55, 3), metres.
 
     `confidence` (N, 55) of the joints, NaN: not given, as observed; `scale` (N,) of the people
     (Human.scale). A capsule is unknown if one of its joints is NaN or infinite.
     """
-    unknown = ~np.isfinite(joints).all(axis=2)
+    unknown: npt.NDArray[np.bool_] = np.logical_or.reduce(~np.isfinite(joints), axis=2)
     places = _WEIGHTS @ np.where(unknown[..., None], 0.0, joints).astype(np.float64)
     places[_any(unknown)] = np.nan
     begins, ends = np.split(places, 2, axis=1)
@@ -144,7 +145,7 @@ def _any(joints: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
     return result
 
 
-def standing_capsules(joints: Array) -> Capsules:
+def standing_capsules(joints: npt.NDArray[np.floating]) -> Capsules:
     """Return one upright capsule for each person whose body was not read, under `pelvis`.
 
     `joints` (N, 55, 3), metres, z up: it goes through the pelvis, from the lowest to the highest

@@ -23,12 +23,13 @@ class Velocity:
 
     def __init__(self, size: int = 3) -> None:
         """Begin without a position of `size` coordinates."""
-        self._unknown = np.full(size, np.nan)
+        self._unknown: Float64 = np.full(size, np.nan)
         self._begin()
 
     def _begin(self) -> None:
-        self._seconds, self._place = math.nan, self._unknown
-        self._velocity = self._unknown
+        self._seconds = math.nan
+        self._place: Float64 = self._unknown
+        self._velocity: Float64 = self._unknown
         self._weight = 0.0
 
     def update(self, seconds: float, place: Float64) -> Float64:

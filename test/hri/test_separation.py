@@ -19,15 +19,15 @@ PLACES = st.floats(-3.0, 3.0).map(lambda value: round(value, 3))
 LENGTHS = st.floats(0.0, 0.5)
 
 
-def capsules(begins: Float64, ends: Float64, radii: Float64) -> Capsules:
-    return Capsules(begins, ends, radii, np.full(radii.shape, 0.05))
+def capsules(axes: Float64, radii: Float64) -> Capsules:
+    return Capsules(axes[0], axes[1], radii, np.full(radii.shape, 0.05))
 
 
 def one(begin: tuple[float, ...], end: tuple[float, ...], radius: float = 0.1) -> Capsules:
     """One person of whom only the last part is known."""
     places = np.full((2, 1, C, 3), np.nan)
     places[:, 0, -1] = begin, end
-    return capsules(*places, np.full((1, C), radius))
+    return capsules(places, np.full((1, C), radius))
 
 
 def nearest(body: Capsules, *centres: tuple[float, ...], depth_error: float = 0.0) -> Separations:
@@ -47,7 +47,7 @@ def nearest(body: Capsules, *centres: tuple[float, ...], depth_error: float = 0.
 def test_distance_is_the_least_of_all_points_of_the_axes(
     axes: Float64, radii: Float64, centres: Float64, spheres: Float64
 ) -> None:
-    found = separations(capsules(*axes, radii), centres, spheres, CAMERA, np.zeros(2))
+    found = separations(capsules(axes, radii), centres, spheres, CAMERA, np.zeros(2))
     shares = np.linspace(0.0, 1.0, 501)[:, None]
     for person in range(2):
         for sphere in range(3):
@@ -91,7 +91,7 @@ def test_unknown_is_nan() -> None:
 
 
 def test_nobody_is_empty() -> None:
-    empty = Capsules(*np.empty((2, 0, C, 3)), *np.empty((2, 0, C)))
+    empty = capsules(np.empty((2, 0, C, 3)), np.empty((0, C)))
     assert nearest(empty, (0, 0, 0)).distances.shape == (0, 1)
 
 

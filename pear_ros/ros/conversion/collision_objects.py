@@ -20,6 +20,8 @@ try:
 except ImportError:
     CollisionObject = None
 
+__all__ = ["CollisionObject", "collision_objects", "removal"]
+
 
 def collision_objects(header: Header, ids: list[str], capsules: Capsules) -> list[Any]:
     """Return one CollisionObject for each of N people, which replaces the one of the same id.

@@ -17,6 +17,7 @@ from visualization_msgs.msg import Marker, MarkerArray
 
 from pear_msgs.msg import SeparationArray
 from pear_ros.core.people import Person, TrackingState
+from pear_ros.hri.body_parts import Float64
 from pear_ros.hri.capsule_mesh import FACES
 from pear_ros.hri.capsules import PARTS, RADII
 from pear_ros.ros.bridges import separation
@@ -63,7 +64,7 @@ def send(listener: BridgeListener, arrived: list[Any], second: float, *persons: 
     return arrived[-1]
 
 
-def xyz(point: Any) -> np.ndarray:
+def xyz(point: Any) -> Float64:
     return np.array([point.x, point.y, point.z])
 
 
