@@ -16,13 +16,17 @@ Table = tuple[Sequence[str], Sequence[Sequence[str]]]
 
 
 def machine(gpu: str = "no GPU used") -> str:
-    """Return a line that describes the machine: processor, cores, GPU, Python."""
+    """Return a line that describes the machine: processor, cores, load, GPU, Python.
+
+    The load is the mean of the last minute: more than the cores means that times are too long.
+    """
     model = platform.processor() or platform.machine()
     info = Path("/proc/cpuinfo")
     if info.exists():
         lines = [line for line in info.read_text().splitlines() if line.startswith("model name")]
         model = lines[0].partition(":")[2].strip() if lines else model
-    return f"{model}, {os.cpu_count()} cores, {gpu}, Python {platform.python_version()}"
+    load = f"load {os.getloadavg()[0]:.1f}"
+    return f"{model}, {os.cpu_count()} cores, {load}, {gpu}, Python {platform.python_version()}"
 
 
 def markdown_table(table: Table) -> str:
