@@ -177,7 +177,8 @@ class Pipeline:
             )
             if settings.smoothing:
                 persons = self._smoother(persons, camera, stamp)
-                persons = self._feet(persons, camera, stamp, ground)
+                if settings.foot_contact:
+                    persons = self._feet(persons, camera, stamp, ground)
             if self._reidentification is not None:
                 persons = self._reidentification(persons, image, camera, stamp)
         return People(camera, self.model_id, self.body.name, tuple(persons))

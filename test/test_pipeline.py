@@ -248,3 +248,14 @@ def test_people_who_return_keep_their_ids_where_asked_for(
     again = pipeline(frames[12][1], camera_of(black), 0.0)
     assert not set(before) & {person.id for person in again.persons}
     pipeline.close()
+
+
+def test_contact_of_feet_is_told_if_asked_for(
+    results: list[People], frames: list[tuple[float, Image]]
+) -> None:
+    assert all(np.isnan(p.foot_contact).all() for people in results for p in people.persons)
+    pipeline, settings = Pipeline(), Settings(foot_contact=True)
+    for stamp, image in frames:
+        people = pipeline(image, camera_of(image), stamp, settings=settings)
+    for person in people.persons:
+        assert (np.isfinite(person.foot_contact) & (person.foot_contact >= 0.0)).any()

@@ -101,6 +101,12 @@ class Settings:
         "Smooth poses and positions over time.",
         live=True,
     )
+    foot_contact: bool = _parameter(
+        False,
+        "Tell which heels and toes touch the floor (foot_contact), and keep feet that do from "
+        "sliding. It takes about as long as smoothing, which it needs.",
+        live=True,
+    )
     body_height: float = _parameter(
         0.0,
         "Standing height in metres of all people in view. It gives true distances without a depth "

@@ -12,6 +12,7 @@ import pytest
 from pear_ros.bags import snapshot
 from pear_ros.core.camera import Camera, IntrinsicsSource
 from pear_ros.core.estimator import Region
+from pear_ros.core.parameters import Settings
 from pear_ros.core.people import Image, People
 from pear_ros.core.rigid_transform import RigidTransform
 from pear_ros.detection.detectors import make_detector
@@ -47,7 +48,12 @@ def loads(content: bytes) -> Any:
 
 
 def run(pipeline: Pipeline, frames: list[tuple[float, Image]], **depth: Any) -> list[People]:
-    return [pipeline(image, CAMERA, stamp, camera_pose=POSE, **depth) for stamp, image in frames]
+    """With all that keeps a state switched on."""
+    settings = Settings(foot_contact=True)
+    return [
+        pipeline(image, CAMERA, stamp, camera_pose=POSE, settings=settings, **depth)
+        for stamp, image in frames
+    ]
 
 
 def test_restored_pipeline_continues_with_the_same_results(
