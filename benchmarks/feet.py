@@ -117,7 +117,7 @@ def points_of(person: Person, count: int) -> Doubles:
     """Return the 4 soles, or the 2 ankles, (K, 3) of a person, by which skating is measured."""
     if count == 4:
         pose, joints = person.smplx.pose[None], person.joints[None]
-        return sole_points(pose, joints)[0].astype(np.float64)
+        return np.asarray(sole_points(pose, joints)[0], np.float64)
     return person.joints[[7, 8]].astype(np.float64)
 
 
