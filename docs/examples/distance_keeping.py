@@ -28,7 +28,7 @@ from pear_msgs.msg import Human, HumanArray
 ZONES = {"warning": 2.0, "stop": 1.0}  # metres; joints lie within the body, up to 0.15 m deep
 HYSTERESIS = 0.2  # metres between entering and leaving a zone
 TIMEOUT = 0.5  # seconds since the image was taken
-METRIC = (Human.DEPTH_BODY_HEIGHT, Human.DEPTH_MEASURED)
+METRIC = (Human.DEPTH_BODY_HEIGHT, Human.DEPTH_MEASURED, Human.DEPTH_FLOOR)
 # With depth ASSUMED, each person counts as an average adult, and smaller people are nearer than
 # published: a child of 1.05 m at 0.6 of the distance. So each person is treated as such a child.
 ASSUMED = 0.6

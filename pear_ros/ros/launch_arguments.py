@@ -13,6 +13,7 @@ from pear_ros.core.parameters import DECLARATIONS, DEFAULTS
 
 LAUNCH_PARAMETERS = (
     *("estimator", "model_folder", "runtime", "id_prefix", "transforms", "mesh_detail"),
+    *("floor", "ground_frame", "target_frame"),
     *("rotate", "image_transport", "build_only"),
 )
 """Parameters of the node that are launch arguments, too."""
