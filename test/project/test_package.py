@@ -36,6 +36,8 @@ UNDECLARED = {
     ),
     "hri-msgs": ("ros/bridges/",),
     "people-msgs": ("ros/bridges/",),
+    "moveit-msgs": ("ros/conversion/collision_objects.py",),
+    "shape-msgs": ("ros/conversion/collision_objects.py",),
 }
 """TensorRT comes with JetPack or from NVIDIA; not every ROS 2 distribution has the messages."""
 
