@@ -42,7 +42,7 @@ def plan(
 ) -> bytes:
     """A serialized engine; `profiles`: least and greatest number of people of each."""
     if profiles is None:
-        usual = ((1, 1), (2, 4), (5, 8))
+        usual = ((1, 2), (3, 4), (5, 8))
         profiles = [(low, min(high, max_people)) for low, high in usual if low <= max_people]
     return json.dumps({"profiles": profiles, "vector": vector, "layers": layers}).encode()
 

@@ -35,9 +35,9 @@ _WORKSPACE_SHARE = 4
 _TICK = 0.2
 """Interval between reports of progress, seconds."""
 _KEPT_ERRORS = 16
-_LEAST_PEOPLE = (1, 2, 5)
+_LEAST_PEOPLE = (1, 3, 5)
 """Least number of people of each optimisation profile: kernels that suit one person are slow for
-five. All profiles share the weights."""
+five."""
 _NO_MEMORY = re.compile(
     r"out.?of.?(host |device )?memory|bad_alloc|insufficient memory|memory.*could not be allocated",
     re.I,
@@ -230,19 +230,24 @@ def make_builder(version: str) -> trt.Builder:
 def people_ranges(max_people: int) -> list[tuple[int, int]]:
     """Return the least and the greatest batch of each optimisation profile of an engine.
 
-    One person, 2 to 4, and 5 to 8, as far as `max_people`.
+    1 or 2 people, 3 or 4, and 5 to 8, as far as `max_people`. None of several is of one size: the
+    builder keeps all weights for it once more.
     """
-    least = [people for people in _LEAST_PEOPLE if people <= max_people]
+    least = [people for people in _LEAST_PEOPLE if people < max_people] or [1]
     greatest = [*(people - 1 for people in least[1:]), max_people]
     return [*zip(least, greatest, strict=True)]
 
 
 def _add_profiles(builder: trt.Builder, config: trt.IBuilderConfig, max_people: int) -> None:
-    """Support batches of up to `max_people`; each profile is optimised for its largest, slowest."""
+    """Support batches of up to `max_people`.
+
+    The first profile is optimised for one person, the others for their largest, slowest batch.
+    """
     crop = (INPUT_SIZE, INPUT_SIZE, 3)
     for least, greatest in people_ranges(max_people):
+        best = 1 if least == 1 else greatest
         profile: trt.IOptimizationProfile = builder.create_optimization_profile()
-        profile.set_shape(INPUT, (least, *crop), (greatest, *crop), (greatest, *crop))
+        profile.set_shape(INPUT, (least, *crop), (best, *crop), (greatest, *crop))
         config.add_optimization_profile(profile)
 
 

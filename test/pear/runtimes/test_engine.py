@@ -151,7 +151,9 @@ def test_pears_network_with_vit_s(
     chosen = settings(engine, level=2, max_people=8)
     built = engine.build_plan(vit_s.path, chosen, progress)
     weights = vit_s.path.with_name(vit_s.path.name + ".data").stat().st_size
-    assert weights < len(built.plan) < 1.3 * weights
+    # Kernels of profiles lay out the weights of the blocks' four linear layers differently.
+    blocks = 2 * DEPTH * 12 * WIDTH**2
+    assert weights < len(built.plan) < 1.3 * weights + blocks
     assert built.plan.format == "B" and isinstance(built.timing_cache, bytes)
     assert seen["tensors"] == {
         INPUT: (trt.DataType.UINT8, (-1, 256, 256, 3)),
@@ -377,10 +379,11 @@ def test_versions_that_are_not(
     ("most", "ranges"),
     [
         (1, [(1, 1)]),
-        (2, [(1, 1), (2, 2)]),
-        (4, [(1, 1), (2, 4)]),
-        (5, [(1, 1), (2, 4), (5, 5)]),
-        (8, [(1, 1), (2, 4), (5, 8)]),
+        (2, [(1, 2)]),
+        (3, [(1, 3)]),
+        (4, [(1, 2), (3, 4)]),
+        (5, [(1, 2), (3, 5)]),
+        (8, [(1, 2), (3, 4), (5, 8)]),
     ],
 )
 def test_profiles_by_people(
