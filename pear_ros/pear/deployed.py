@@ -78,9 +78,10 @@ class DeployedNetwork(nn.Module):
         dtype = PRECISIONS[precision]
         self.pixels = _Patches(network.backbone)
         self.body = _Backbone(network.backbone, dtype, attend)
-        # A decoder in bf16 would use up half of the error that a runtime may have.
+        # In bf16 it would use up half of the error that a runtime may have; it has attention, too.
+        narrow = self.precision == "fp16"
         self.decoder = DeployedDecoder(
-            network.head, dtype, torch.float16 if precision == "fp16" else torch.float32
+            network.head, dtype, torch.float16 if narrow else torch.float32
         )
         self.requires_grad_(False).eval()
 
