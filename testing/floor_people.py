@@ -15,6 +15,7 @@ import numpy.typing as npt
 from scipy.spatial.transform import Rotation
 
 from pear_ros.body import BodyModel
+from pear_ros.core import quaternions
 from pear_ros.core.camera import Camera
 from pear_ros.core.ground import GroundPlane
 from pear_ros.core.people import NUM_JOINTS, Array, Person, SmplxParams, TrackingState
@@ -217,7 +218,7 @@ class FloorStudio:
         # World landmarks are as seen through the centre of the person.
         middle = size * points.mean(axis=0) + transl
         ray = middle / np.linalg.norm(middle)
-        turn, _ = Rotation.align_vectors([[0.0, 0.0, 1.0]], [ray])
+        turn = Rotation.from_quat(quaternions.between(ray, (0.0, 0.0, 1.0)))
         world = turn.apply(world)
         world += errors[:, 2:] * (noise.world, noise.world, noise.depth)
         image[:, 2] = world[:, 2] * in_image / 1.7

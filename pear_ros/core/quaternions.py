@@ -108,3 +108,16 @@ def slerp(start: Doubles, end: Doubles, share: float) -> Doubles:
     Spherical linear interpolation (Shoemake, 1985).
     """
     return product(start, from_vectors(share * to_vectors(difference(start, end))))
+
+
+def between(start: npt.ArrayLike, end: npt.ArrayLike) -> Doubles:
+    """Return the rotation (4,) of least angle that turns the direction `start` (3,) to `end` (3,).
+
+    Of opposite directions it is a half turn about any axis across them.
+    """
+    a, b = (np.asarray(one, np.float64) / np.linalg.norm(one) for one in (start, end))
+    found = np.append(np.cross(a, b), 1.0 + a @ b)
+    if np.linalg.norm(found) < 1e-6:
+        found = np.append(np.cross(a, np.eye(3)[np.abs(a).argmin()]), 0.0)
+    unit: Doubles = found / np.linalg.norm(found)
+    return unit

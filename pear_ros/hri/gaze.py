@@ -58,5 +58,6 @@ def _forward(poses: Array, joint: int) -> Float64:
     """Return the x axis (N, 3) of a joint in the optical frame."""
     directions = np.full((len(poses), 3), np.nan)
     known = np.isfinite(poses).all(axis=(1, 2))
-    directions[known] = orientations(poses[known], in_camera=True)[:, joint, :, 0]
+    if known.any():
+        directions[known] = orientations(poses[known], in_camera=True)[:, joint, :, 0]
     return directions

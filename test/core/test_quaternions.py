@@ -28,3 +28,17 @@ def test_quaternions_agree_with_scipy(one: np.ndarray, other: np.ndarray) -> Non
         back = quaternions.to_vectors(sign * a)[0]
         assert np.linalg.norm(back) < np.pi + 1e-9
         assert (Rotation.from_rotvec(back).inv() * first).magnitude() < 1e-9
+
+
+@hypothesis.given(vectors, st.one_of(vectors, st.none()))
+@hypothesis.example(np.array([0.0, 0.0, 2.0]), None)
+def test_rotation_between_directions_is_the_shortest(
+    start: np.ndarray, end: np.ndarray | None
+) -> None:
+    end = -start if end is None else end  # opposite directions
+    hypothesis.assume(min(np.linalg.norm(start), np.linalg.norm(end)) > 1e-3)
+    turn = Rotation.from_quat(quaternions.between(start, end))
+    a, b = start / np.linalg.norm(start), end / np.linalg.norm(end)
+    np.testing.assert_allclose(turn.apply(a), b, atol=1e-5)
+    angle = np.arctan2(np.linalg.norm(np.cross(a, b)), a @ b)
+    assert abs(turn.magnitude() - angle) < 1e-5

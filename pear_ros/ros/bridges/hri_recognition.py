@@ -12,9 +12,9 @@ import numpy as np
 from geometry_msgs.msg import Point, Pose, PoseStamped, Quaternion
 from hri_msgs.msg import BodyPosture
 from hri_msgs.msg import Gesture as GestureMessage
-from scipy.spatial.transform import Rotation
 from std_msgs.msg import Bool
 
+from pear_ros.core import quaternions
 from pear_ros.hri.gestures import Gesture, Ray, gesture, pointing
 from pear_ros.hri.posture import Fall, Posture, pelvis_height, posture
 from pear_ros.hri.waving import Waving
@@ -89,7 +89,6 @@ class Recognitions(TopicGroup[_Recognition]):
 
 def _pose(ray: Ray) -> Pose:
     """Return a pose whose x axis is the ray."""
-    turn, _ = Rotation.align_vectors(ray.direction[None], [[1.0, 0.0, 0.0]])
+    qx, qy, qz, qw = quaternions.between((1.0, 0.0, 0.0), ray.direction).tolist()
     x, y, z = ray.origin.tolist()
-    qx, qy, qz, qw = turn.as_quat().tolist()
     return Pose(position=Point(x=x, y=y, z=z), orientation=Quaternion(x=qx, y=qy, z=qz, w=qw))
