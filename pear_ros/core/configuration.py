@@ -19,6 +19,9 @@ CALIBRATED_PRECISIONS = ("fp8", "int8_static")
 int8, in which scales are dynamic, is made from fp32 by onnxruntime on the machine that runs it."""
 GRAPH_PRECISIONS = (*FLOAT_PRECISIONS, *CALIBRATED_PRECISIONS)
 """Precisions of exported graphs."""
+BUILD_MEMORY_FACTOR = 4
+"""Memory that an engine's build takes over the size of its graph; 3.6 with ViT-H in fp16, one
+profile, by TensorRT-RTX (benchmarks/results/engine_build.md)."""
 
 
 @dataclass(frozen=True)

@@ -20,11 +20,17 @@ _REQUIREMENTS = "python3 -m pip install --no-deps -r requirements/robot.txt"
 _ROSDEP = "rosdep install --from-paths src --ignore-src -y"
 _FROM_ROSDEP = ("cv2", "numpy", "scipy", "tqdm")
 """Required Python packages that requirements/robot.txt leaves to rosdep."""
-_OPTIONAL = (
-    *("meshoptimizer", "numba", "onnx", "onnx_ir", "onnxruntime", "onnxscript", "openvino"),
-    *("pygltflib", "ray", "safetensors", "torch"),
-)
-"""Python packages that setup.py asks for in extras only."""
+_OPTIONAL = {
+    **{
+        name: name.replace("_", "-")
+        for name in (
+            *("huggingface_hub", "meshoptimizer", "ml_dtypes", "numba", "onnx", "onnx_ir"),
+            *("onnxruntime", "onnxscript", "openvino", "pygltflib", "ray", "safetensors", "torch"),
+        )
+    },
+    "modelopt": "nvidia-modelopt",
+}
+"""Modules of the Python packages that setup.py asks for in extras only, and the packages."""
 
 
 class RosMissingError(RuntimeError):
@@ -78,7 +84,7 @@ def missing(error: ImportError, installed: Path = INSTALLED) -> str:
     if not package:
         return f"A library cannot be loaded ({error}): pear doctor checks all of them"
     if package in _OPTIONAL:
-        install = f"python3 -m pip install {package.replace('_', '-')}"
+        install = f"python3 -m pip install {_OPTIONAL[package]}"
         return f"The optional Python package {package} cannot be imported ({error}): {install}"
     if package in _FROM_ROSDEP:
         return f"The Python package {package} cannot be imported ({error}): {_ROSDEP}"

@@ -12,6 +12,7 @@ from typing import Any
 
 from pear_ros.cli.doctor.findings import Finding, fail, ok, warn
 from pear_ros.cli.doctor.probe_process import Probe
+from pear_ros.core.configuration import BUILD_MEMORY_FACTOR
 from pear_ros.io import jetpacks
 from pear_ros.io.jetson import (
     Jetson,
@@ -24,7 +25,6 @@ from pear_ros.io.jetson import (
 )
 from pear_ros.io.system_files import ROOT
 from pear_ros.io.tegrastats import Sample, gigabytes
-from pear_ros.pear.runtimes.build_guard import MEMORY_FACTOR
 
 _LARGEST_GRAPH = 1.38e9
 """Bytes of ViT-H's graph in fp16 (benchmarks/results/engine_build.md)."""
@@ -112,7 +112,7 @@ def _memory(root: Path) -> Finding:
         f"GPU {gigabytes(memory.gpu)}, swap {gigabytes(memory.swap_free)} free of "
         f"{gigabytes(memory.swap)}"
     )
-    if memory.available < MEMORY_FACTOR * _LARGEST_GRAPH:
+    if memory.available < BUILD_MEMORY_FACTOR * _LARGEST_GRAPH:
         advice = "end other programs, above all the desktop, and add swap before an engine is built"
         return warn("jetson.memory", text, advice, **details)
     return ok("jetson.memory", text, **details)

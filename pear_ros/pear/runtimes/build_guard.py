@@ -12,15 +12,13 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from pear_ros.core.configuration import BUILD_MEMORY_FACTOR
 from pear_ros.core.log import get_logger
 from pear_ros.pear.runtimes.cuda import available_memory
 from pear_ros.pear.runtimes.engine_cache import EngineCache
 from pear_ros.pear.runtimes.engine_record import EngineKey
 from pear_ros.pear.runtimes.runtime import DeviceUnavailableError
 
-MEMORY_FACTOR = 4
-"""Memory of a build over the size of its graph; 3.6 with ViT-H in fp16 by TensorRT-RTX
-(benchmarks/results/engine_build.md)."""
 _ADVICE = "end other programs, such as the desktop, or add swap"
 
 logger = get_logger(__name__)
@@ -36,7 +34,7 @@ class BuildGuard:
 
     def require_memory(self, key: EngineKey, graph_bytes: int) -> None:
         """Raise DeviceUnavailableError unless there is memory for a build, by the graph's size."""
-        needed, available = MEMORY_FACTOR * graph_bytes, available_memory()
+        needed, available = BUILD_MEMORY_FACTOR * graph_bytes, available_memory()
         if 0 < available < needed:
             self._doubt(
                 f"building an engine takes about {_gb(needed)} of memory, four times its graph, and"
