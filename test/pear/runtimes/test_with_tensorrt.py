@@ -103,7 +103,7 @@ def test_first_run_as_it_is_then_captured_then_replayed(module: ModuleType, fake
         fake.calls()
         runtime.infer(IMAGE, people(count))
         up, kernel, down = bytes_of(count)
-        profile = f"profile {(count > 1) + (count > 4)}"
+        profile = f"profile {(count > 2) + (count > 4)}"
         allocation = ["cudaMalloc 64", "cudaFree"]  # The fake network's, which is none to capture.
         assert fake.calls() == [*(profile, up, *allocation, kernel, down, "cudaStreamSynchronize")]
         runtime.infer(IMAGE, people(count))
