@@ -57,6 +57,10 @@ class TrackingState(enum.IntEnum):
     the last known pose; confidences of joints are near 0."""
 
 
+MEASURED_STATES = (TrackingState.NEW, TrackingState.TRACKED)
+"""States of people who were measured in the present image."""
+
+
 class DepthSource(enum.IntEnum):
     """Where absolute size and distance come from; the numbers are those of pear_msgs/Human."""
 

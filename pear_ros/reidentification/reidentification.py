@@ -20,7 +20,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from pear_ros.core.camera import Camera
-from pear_ros.core.people import Image, Person, TrackingState
+from pear_ros.core.people import MEASURED_STATES, Image, Person, TrackingState
 from pear_ros.reidentification.appearance import Appearance, AppearanceSampler
 from pear_ros.reidentification.likelihood import log_likelihood_ratio
 from pear_ros.reidentification.matching import sure_matches
@@ -35,7 +35,6 @@ _MIN_IMAGES = 3
 """Images in which a person has to be looked at to be recognised later."""
 _MAX_ABSENT = 50
 """People who may be absent and known; those who left first are dropped."""
-_MEASURED = (TrackingState.NEW, TrackingState.TRACKED)
 _UNMEASURED = (TrackingState.PREDICTED, TrackingState.DETECTED)
 
 
@@ -86,7 +85,7 @@ class Reidentification:
         for person in result:
             known = self._known.setdefault(person.id, _Known(stamp, stamp))
             known.undecided &= stamp - known.began <= DECISION_TIME
-            if person.state in _MEASURED:
+            if person.state in MEASURED_STATES:
                 known.last_seen = stamp
         looked = self._look(result, image, camera, stamp)
         returned = self._returned(result) if looked else {}
@@ -122,7 +121,7 @@ class Reidentification:
 
     def _look(self, persons: Sequence[Person], image: Image, camera: Camera, stamp: float) -> bool:
         """Learn the appearance of the measured people, if it is time; return whether it was."""
-        seen = [one for one in persons if one.state in _MEASURED]
+        seen = [one for one in persons if one.state in MEASURED_STATES]
         known = [self._known[one.id] for one in seen]
         interval = _NEW_INTERVAL if any(one.undecided for one in known) else _INTERVAL
         first = any(one.appearance is None for one in known)
@@ -139,7 +138,7 @@ class Reidentification:
         new = [
             person.id
             for person in persons
-            if person.state in _MEASURED
+            if person.state in MEASURED_STATES
             and self._known[person.id].undecided
             and self._known[person.id].appearance
         ]

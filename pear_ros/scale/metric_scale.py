@@ -22,7 +22,7 @@ import numpy.typing as npt
 from pear_ros.body.scaled_bodies import ScaledBodies
 from pear_ros.core.camera import Camera, IntrinsicsSource
 from pear_ros.core.ground import GroundPlane
-from pear_ros.core.people import Array, DepthSource, Person, TrackingState
+from pear_ros.core.people import MEASURED_STATES, Array, DepthSource, Person, TrackingState
 from pear_ros.core.state import Stateful
 from pear_ros.scale import depth_scale, floor_contact
 from pear_ros.scale.beam_model import LogScalePrior
@@ -43,9 +43,6 @@ _LEARNT_CONTACT = 0.8
 """Probability from which on the person's height is learnt from the floor."""
 _MAX_LEARNT_STD = 0.1
 """Greatest standard deviation of a log height that is learnt from the floor."""
-
-_MEASURED_STATES = (TrackingState.NEW, TrackingState.TRACKED)
-"""States of people who were measured in the present image."""
 
 
 @dataclass(frozen=True)
@@ -98,7 +95,7 @@ class MetricScale(Stateful):
             self._prior_scale(person, float(log_height), camera, body_height)
             for person, log_height in zip(persons, log_heights, strict=True)
         ]
-        seen = [n for n, person in enumerate(persons) if person.state in _MEASURED_STATES]
+        seen = [n for n, person in enumerate(persons) if person.state in MEASURED_STATES]
         # Where the field of view is a guess, so is the ray to the feet.
         if ground is not None and seen and camera.source is IntrinsicsSource.CAMERA_INFO:
             of_seen = [persons[n] for n in seen]

@@ -15,7 +15,7 @@ import numpy as np
 
 from pear_ros.core.camera import Camera
 from pear_ros.core.ground import GroundPlane
-from pear_ros.core.people import Array, Person, TrackingState
+from pear_ros.core.people import MEASURED_STATES, Array, Person, TrackingState
 from pear_ros.core.rigid_transform import RigidTransform
 from pear_ros.core.state import Stateful
 from pear_ros.smoothing import foot_anchors, foot_contact
@@ -23,7 +23,7 @@ from pear_ros.smoothing.batches import concatenate, take
 from pear_ros.smoothing.foot_anchors import FootAnchors
 from pear_ros.smoothing.foot_contact import ContactStates, Doubles
 from pear_ros.smoothing.leg_turn import turn_legs
-from pear_ros.smoothing.smoother import MAX_GAP, MEASURED
+from pear_ros.smoothing.smoother import MAX_GAP
 from pear_ros.smoothing.soles import ANKLES, HIPS, SOLE_JOINTS, sole_points
 
 MAX_IMAGE_SHARE = 0.01
@@ -151,7 +151,7 @@ class Feet(Stateful):
 def _is_observed(person: Person) -> bool:
     """Whether the person was measured, and stands where the feet can be computed."""
     finite = np.isfinite(person.joints).all() and np.isfinite(person.smplx.pose).all()
-    return bool(person.state in MEASURED and finite and person.joints[0, 2] > 0.0)
+    return bool(person.state in MEASURED_STATES and finite and person.joints[0, 2] > 0.0)
 
 
 def _held(

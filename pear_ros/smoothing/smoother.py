@@ -16,7 +16,7 @@ import numpy as np
 
 from pear_ros.body.scaled_bodies import ScaledBodies
 from pear_ros.core.camera import Camera
-from pear_ros.core.people import Person, TrackingState
+from pear_ros.core.people import MEASURED_STATES, Person, TrackingState
 from pear_ros.core.rigid_transform import RigidTransform
 from pear_ros.core.state import Stateful
 from pear_ros.smoothing import person_states
@@ -29,8 +29,6 @@ MAX_GAP = 0.5
 
 _MIN_DEPTH = 0.1
 """Depth of a pelvis, metres, below which the camera has turned away from the person."""
-MEASURED = (TrackingState.NEW, TrackingState.TRACKED)
-"""States of people who were measured in the present image."""
 
 
 class Smoother(Stateful):
@@ -52,7 +50,7 @@ class Smoother(Stateful):
         """
         self._drop_outdated(persons, stamp)
         filtered = list(persons)
-        measured = [n for n, person in enumerate(persons) if person.state in MEASURED]
+        measured = [n for n, person in enumerate(persons) if person.state in MEASURED_STATES]
         if not measured:
             return filtered
         measurements = Measurements.from_persons([persons[n] for n in measured])
