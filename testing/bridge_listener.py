@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from geometry_msgs.msg import TransformStamped
@@ -90,3 +91,17 @@ class BridgeListener:
         for node in (self.tool, self.bridge):
             self.executor.remove_node(node)
             node.destroy_node()
+
+
+@contextmanager
+def closed_at_end(kind: Callable[..., Any]) -> Iterator[Callable[..., Any]]:
+    """Give a function that makes listeners of a `kind`; all are closed when the block ends."""
+    made: list[Any] = []
+
+    def make(**values: Any) -> Any:
+        made.append(kind(**values))
+        return made[-1]
+
+    yield make
+    for listener in made:
+        listener.close()

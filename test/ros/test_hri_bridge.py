@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,18 +13,18 @@ import pytest
 pytest.importorskip("rclpy", reason="needs ROS 2")
 pytest.importorskip("hri_msgs", reason="needs hri_msgs")
 
-from hri_msgs.msg import IdsList, NormalizedRegionOfInterest2D, Skeleton2D
+from hri_msgs.msg import NormalizedRegionOfInterest2D, Skeleton2D
 from sensor_msgs.msg import JointState
 from tf2_msgs.msg import TFMessage
 
-from pear_msgs.msg import HumanArray
 from pear_ros.core.people import TrackingState
 from pear_ros.hri.joint_angles import ANGLES, joint_angles
 from pear_ros.hri.skeleton import POINTS
 from pear_ros.ros.bridges import hri_bridge
 from pear_ros.ros.bridges.hri_bridge import HriBridge
 from pear_ros.ros.running import StartError
-from testing.bridge_listener import BridgeListener, humans
+from testing.bridge_listener import closed_at_end, humans
+from testing.hri_listener import HriListener
 from testing.open_people import JOINT, OpenPipeline, person, t_pose
 from testing.ros_bench import Bench, image
 
@@ -34,23 +35,13 @@ KINDS = {
 }
 
 
-class Listener(BridgeListener):
-    """The bridge and a tool of ROS 4 HRI."""
-
-    def __init__(self, executor: Any, **values: Any) -> None:
-        super().__init__(executor, HriBridge, **values)
-        self.tracked = self.listen(IdsList, "/humans/bodies/tracked")
+class Listener(HriListener):
+    """Knows the topics below a body's name, too."""
 
     def listen_to_body(self, track_id: str) -> dict[str, list[Any]]:
         """What arrives below a body's name."""
         topics = {name: f"/humans/bodies/{track_id}/{name}" for name in KINDS}
         return {name: self.listen(KINDS[name], topic) for name, topic in topics.items()}
-
-    def send(self, message: HumanArray) -> None:
-        """Publishes; returns once the bridge has passed it on."""
-        before = len(self.tracked)
-        self.publisher.publish(message)
-        self.wait(lambda: len(self.tracked) > before)
 
     def topics(self) -> set[str]:
         """Of bodies, those that the bridge offers."""
@@ -61,15 +52,8 @@ class Listener(BridgeListener):
 
 @pytest.fixture
 def make_listener(executor: Any) -> Iterator[Callable[..., Listener]]:
-    made: list[Listener] = []
-
-    def make(**values: Any) -> Listener:
-        made.append(Listener(executor, **values))
-        return made[-1]
-
-    yield make
-    for listener in made:
-        listener.close()
+    with closed_at_end(partial(Listener, executor)) as make:
+        yield make
 
 
 @pytest.fixture

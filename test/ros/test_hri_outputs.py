@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 from xml.etree import ElementTree
 
@@ -28,35 +29,25 @@ from scipy.spatial.transform import Rotation
 from std_msgs.msg import Bool, String
 from tf2_msgs.msg import TFMessage
 
-from pear_msgs.msg import BodyModelInfo, HumanArray
+from pear_msgs.msg import BodyModelInfo
 from pear_ros.core.people import Array, Person, TrackingState
 from pear_ros.hri.engagement import Level
 from pear_ros.hri.gestures import Gesture as GestureKind
 from pear_ros.ros.bridges import hri_bridge
-from pear_ros.ros.bridges.hri_bridge import HriBridge
 from testing.acting_people import GESTURES
 from testing.bridge_listener import (
     CAMERA_HEIGHT,
     LATCHED,
-    BridgeListener,
     camera_in_odom,
+    closed_at_end,
     humans,
 )
+from testing.hri_listener import HriListener
 from testing.open_people import JOINT, open_body, person, t_pose
 
 
-class Listener(BridgeListener):
-    """The bridge and a tool of ROS 4 HRI."""
-
-    def __init__(self, executor: Any, **values: Any) -> None:
-        super().__init__(executor, HriBridge, **values)
-        self.tracked = self.listen(IdsList, "/humans/bodies/tracked")
-
-    def send(self, message: HumanArray) -> None:
-        """Publish; return once the bridge has passed it on."""
-        before = len(self.tracked)
-        self.publisher.publish(message)
-        self.wait(lambda: len(self.tracked) > before)
+class Listener(HriListener):
+    """Knows the topics of people, too."""
 
     def topics(self) -> set[str]:
         """Topics of people that the bridge offers."""
@@ -66,15 +57,8 @@ class Listener(BridgeListener):
 
 @pytest.fixture
 def make_listener(executor: Any) -> Iterator[Callable[..., Listener]]:
-    made: list[Listener] = []
-
-    def make(**values: Any) -> Listener:
-        made.append(Listener(executor, **values))
-        return made[-1]
-
-    yield make
-    for listener in made:
-        listener.close()
+    with closed_at_end(partial(Listener, executor)) as make:
+        yield make
 
 
 def acting(name: str, seed: int = 200) -> Person:

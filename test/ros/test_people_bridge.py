@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -21,21 +22,20 @@ from vision_msgs.msg import Detection3DArray
 from pear_ros.core.people import TrackingState
 from pear_ros.ros.bridges import people_bridge
 from pear_ros.ros.bridges.people_bridge import PeopleBridge
-from testing.bridge_listener import CAMERA_HEIGHT, BridgeListener, camera_in_odom, humans
+from testing.bridge_listener import (
+    CAMERA_HEIGHT,
+    BridgeListener,
+    camera_in_odom,
+    closed_at_end,
+    humans,
+)
 from testing.open_people import person, t_pose
 
 
 @pytest.fixture
 def make_listener(executor: Any) -> Iterator[Callable[..., BridgeListener]]:
-    made: list[BridgeListener] = []
-
-    def make(**values: Any) -> BridgeListener:
-        made.append(BridgeListener(executor, PeopleBridge, **values))
-        return made[-1]
-
-    yield make
-    for listener in made:
-        listener.close()
+    with closed_at_end(partial(BridgeListener, executor, PeopleBridge)) as make:
+        yield make
 
 
 def xyz(point: Any) -> tuple[float, float, float]:

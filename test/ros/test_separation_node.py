@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -23,7 +24,13 @@ from pear_ros.hri.capsules import PARTS, RADII
 from pear_ros.ros.bridges import separation
 from pear_ros.ros.bridges.separation import SeparationNode, robot_frame
 from pear_ros.ros.running import StartError
-from testing.bridge_listener import CAMERA_HEIGHT, BridgeListener, camera_in_odom, humans
+from testing.bridge_listener import (
+    CAMERA_HEIGHT,
+    BridgeListener,
+    camera_in_odom,
+    closed_at_end,
+    humans,
+)
 from testing.open_people import JOINT, person, t_pose
 
 Make = Callable[..., BridgeListener]
@@ -31,16 +38,13 @@ Make = Callable[..., BridgeListener]
 
 @pytest.fixture
 def make_listener(executor: Any) -> Iterator[Make]:
-    made: list[BridgeListener] = []
+    with closed_at_end(partial(BridgeListener, executor, SeparationNode)) as make:
 
-    def make(*robot_frames: str) -> BridgeListener:
-        values = {"target_frame": "odom", "robot_frames": list(robot_frames or ["tool0:0.15"])}
-        made.append(BridgeListener(executor, SeparationNode, **values))
-        return made[-1]
+        def make_for(*robot_frames: str) -> BridgeListener:
+            frames = list(robot_frames or ["tool0:0.15"])
+            return make(target_frame="odom", robot_frames=frames)
 
-    yield make
-    for listener in made:
-        listener.close()
+        yield make_for
 
 
 def tool_in_odom(second: float, x: float = 1.0, z: float = CAMERA_HEIGHT) -> TransformStamped:
