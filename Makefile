@@ -103,8 +103,10 @@ LOCK_TOOLS = printf 'torch; python_version < "3"' | uv pip compile --quiet --upg
 	-c requirements/runtime.txt -c requirements/ros-kilted.txt -c requirements/ros-jazzy.txt
 HASHED = runtime ros-kilted ros-jazzy robot docs test ubuntu-22.04 ubuntu-24.04 ubuntu-26.04
 python_of = $(or $(if $(findstring 24.04,$(1)),3.12),$(if $(findstring 26.04,$(1)),3.14),3.10)
+# markdown-it-py: as MyST in docs.txt wants it.
 lock:
-	$(LOCK) setup.py --extra fast -c requirements/robot.txt -o requirements/runtime.txt
+	echo 'markdown-it-py<4' | $(LOCK) setup.py --extra fast --extra stream --extra view -c - \
+		-c requirements/robot.txt -o requirements/runtime.txt
 	echo ros-rclpy==9.1.2 | $(LOCK_ROS) -o requirements/ros-kilted.txt
 	echo ros-rclpy==7.1.6 | $(LOCK_ROS) -o requirements/ros-jazzy.txt
 	sed -i -E 's/^(backports-zstd|numpy|scipy)==.*/& ; python_version < "3.14"/' \

@@ -54,9 +54,10 @@ setup(
         "fast": ["numba"],
         "docs": ["furo", "myst-parser", "sphinx"],
         "openvino": ["openvino"],
-        "export": ["pygltflib"],
+        "export": ["pygltflib", "rerun-sdk", "usd-core"],
         "mesh-detail": ["meshoptimizer"],
         "ray": ["ray"],
+        "stream": ["python-osc", "pyzmq", "websockets"],
         "test": [
             "hypothesis",
             "mcap",
@@ -67,6 +68,7 @@ setup(
             "ray",
             "smplx",
         ],
+        "view": ["viser"],
     },
     entry_points={
         "console_scripts": [
