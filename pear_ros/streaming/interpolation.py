@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
+from operator import attrgetter
 from typing import NamedTuple
 
 from pear_ros.core import quaternions
@@ -61,7 +62,7 @@ class MotionHistory:
 
         Between the motions of two people, it is the first one's until the second one begins.
         """
-        index = bisect_right([one.stamp for one in self._samples], time)
+        index = bisect_right(self._samples, time, key=attrgetter("stamp"))
         if index == 0:
             return None
         start = self._samples[index - 1]

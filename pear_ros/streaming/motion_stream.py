@@ -69,9 +69,7 @@ class MotionStream:
         """Begin without anybody."""
         self._options = options
         self._seconds = 1.0 / options.rate
-        self._limits = Limits(
-            options.max_joint_rate, options.max_root_speed, options.max_turn_rate
-        )
+        self._limits = Limits(options.max_joint_rate, options.max_root_speed, options.max_turn_rate)
         self._select = PersonSelector(options.person)
         self._history = MotionHistory(options.hold_seconds)
         self._index = 0
