@@ -36,4 +36,5 @@ def _hand(rotations: Float64, side: str) -> Float64:
     bends = np.linalg.norm(quaternions.to_vectors(fingers), axis=-1)
     thumb2, thumb3, middle1, middle2, middle3, index1, index2, index3 = bends
     angles = [0.0, thumb2, thumb3, middle1, middle2 + middle3, index1, index2 + index3]
-    return _SIGNS[side] * np.minimum(angles, _CLOSED)
+    signed: Float64 = _SIGNS[side] * np.minimum(angles, _CLOSED)
+    return signed

@@ -57,7 +57,8 @@ def wrist_angles(rotations: Float64) -> Float64:
     swing = Rotation.from_quat(_swing(rotations[_ELBOWS])).as_euler("XYZ")
     angles = Rotation.from_quat(rotations[_WRISTS]).as_euler("XYZ")
     angles[:, [0, 2]] += swing[:, [0, 2]]
-    return np.clip(_SIGNS * angles, -_LIMITS, _LIMITS)
+    clipped: Float64 = np.clip(_SIGNS * angles, -_LIMITS, _LIMITS)
+    return clipped
 
 
 def _swing(rotations: Float64) -> Float64:
@@ -67,4 +68,5 @@ def _swing(rotations: Float64) -> Float64:
     # Without a twist, as at half a turn across y, all of it is swing.
     twist = np.where(lengths > 1e-6, twist / np.maximum(lengths, 1e-6), (0.0, 0.0, 0.0, 1.0))
     inverse = Rotation.from_quat(twist).inv()
-    return (inverse * Rotation.from_quat(rotations)).as_quat()
+    swing: Float64 = (inverse * Rotation.from_quat(rotations)).as_quat()
+    return swing

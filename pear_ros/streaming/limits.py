@@ -47,4 +47,5 @@ def shortened(vectors: Float64, longest: Float64 | float) -> Float64:
     """Return vectors (..., n), scaled down to a length of at most `longest` (...)."""
     lengths = np.linalg.norm(vectors, axis=-1)
     shares = np.minimum(1.0, longest / np.maximum(lengths, 1e-12))
-    return vectors * shares[..., None]
+    scaled: Float64 = vectors * shares[..., None]
+    return scaled

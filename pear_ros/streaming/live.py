@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Callable, Sequence
 
@@ -25,18 +26,19 @@ class Channel:
     """One URL of a stream: its encoder, and its output once it could be opened."""
 
     def __init__(self, url: StreamUrl, options: StreamOptions, say: Callable[[str], None]) -> None:
-        """Open the output; if that fails, `say` why and try again later.
+        """Take a URL; its output is opened when it is first asked for, with what there is to `say`.
 
         Raises StreamError where a package is missing.
         """
         self.url = url
         self._options = options
-        self._encode = url.encoder(options)
         self._say = say
         self._said: dict[str, float] = {}
         self.output: Output | None = None
         """None: its port is in use."""
-        self._retry_at = 0.0
+        self._retry_at = -math.inf
+        url.require_package()
+        self._encode = url.encoder(options)
 
     def is_wanted(self, now: float) -> bool:
         """Return whether there may be a consumer; open the output where it is due `now`."""
@@ -129,7 +131,7 @@ class LiveStream:
         Raises OSError where the recording cannot be written.
         """
         wanted = self.is_wanted(now)
-        if wanted and not self._was_wanted:
+        if self._was_wanted and not wanted:
             with self._lock:
                 self._begin()
             for channel in self.channels:

@@ -52,11 +52,18 @@ class SonicEncoder:
         `max_joint_rate`: of the robot's wrists, radians a second.
         """
         self._version = version
-        self._wrists = WristAngles(max_joint_rate / rate)
+        self._longest_step = max_joint_rate / rate
+        self._wrists = WristAngles(self._longest_step)
         self._frames: deque[dict[str, Any]] = deque(maxlen=frame_count)
+        self._next = 0
+        """Index of the next frame; after a gap, the window begins anew."""
 
     def __call__(self, frame: MotionFrame) -> list[bytes]:
         """Return the packet of a frame and those before it; none until there are enough frames."""
+        if frame.index != self._next:
+            self._frames.clear()
+            self._wrists = WristAngles(self._longest_step)
+        self._next = frame.index + 1
         self._frames.append(self._arrays(frame))
         if len(self._frames) < (self._frames.maxlen or 0):
             return []

@@ -9,6 +9,7 @@ vmc://127.0.0.1:39539
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable
 from typing import NamedTuple
 from urllib.parse import SplitResult, parse_qsl, urlsplit
@@ -33,7 +34,12 @@ _OUTPUTS: dict[str, Callable[[str, int], Output]] = {
     "vmc": UdpOutput,
 }
 _PORTS = {"sonic": 5556, "json+udp": 9870, "ws": 8765, "vmc": 39539}
-_PACKAGES = {"sonic": "pyzmq", "ws": "websockets", "vmc": "python-osc"}
+_PACKAGES = {
+    "sonic": ("zmq", "pyzmq"),
+    "ws": ("websockets", "websockets"),
+    "vmc": ("pythonosc.osc_bundle_builder", "python-osc"),
+}
+"""Module and package that a protocol needs."""
 _FRAMES, _MOST_FRAMES = 10, 50
 _EXAMPLE = "such as sonic://127.0.0.1:5556, json+udp://127.0.0.1:9870, ws://127.0.0.1:8765 or "
 _EXAMPLE += "vmc://127.0.0.1:39539"
@@ -52,28 +58,28 @@ class StreamUrl(NamedTuple):
     frames: int
     """In a packet of SONIC's."""
 
+    def require_package(self) -> None:
+        """Raise StreamError where the package of the protocol is missing."""
+        if self.scheme in _PACKAGES:
+            module, package = _PACKAGES[self.scheme]
+            try:
+                importlib.import_module(module)
+            except ImportError as error:
+                raise StreamError(f"{self.text} needs {package}: pip install {package}") from error
+
     def encoder(self, options: StreamOptions) -> Encoder:
-        """Return the encoder. Raises StreamError where a package is missing."""
-        try:
-            if self.scheme == "sonic":
-                rate, joint_rate = options.rate, options.max_joint_rate
-                return SonicEncoder(self.version, self.frames, joint_rate, rate)
-            return VmcEncoder() if self.scheme == "vmc" else encode_json
-        except ImportError as error:
-            raise self._missing() from error
+        """Return the encoder of new frames."""
+        if self.scheme == "sonic":
+            rate, joint_rate = options.rate, options.max_joint_rate
+            return SonicEncoder(self.version, self.frames, joint_rate, rate)
+        return VmcEncoder() if self.scheme == "vmc" else encode_json
 
     def output(self) -> Output:
-        """Open the output. Raises StreamError where that fails or a package is missing."""
+        """Open the output. Raises StreamError where that fails."""
         try:
             return _OUTPUTS[self.scheme](self.host, self.port)
-        except ImportError as error:
-            raise self._missing() from error
         except StreamError as error:
             raise StreamError(f"{self.text}: {error}") from error
-
-    def _missing(self) -> StreamError:
-        package = _PACKAGES[self.scheme]
-        return StreamError(f"{self.text} needs {package}: pip install {package}")
 
 
 def parse_stream_url(text: str) -> StreamUrl:

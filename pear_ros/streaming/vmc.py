@@ -85,7 +85,7 @@ class VmcEncoder:
     """Packets from frames. What stays the same of them is made once: OSC is slow to build."""
 
     def __init__(self) -> None:
-        """Build the packets. Raises ImportError where python-osc is missing."""
+        """Build the packets."""
         names = [bone_name(joint) for joint in SMPLX_JOINT_NAMES]
         groups = [names[n : n + _BUNDLED] for n in range(0, len(names), _BUNDLED)]
         self._bundles = [_osc_bundle([_bone(name) for name in group]) for group in groups]

@@ -20,7 +20,7 @@ class WebSocketOutput:
     """Sends each client the newest message; those that a slow client did not take are dropped."""
 
     def __init__(self, host: str, port: int) -> None:
-        """Listen. Raises StreamError where the port cannot be used, ImportError without websockets.
+        """Listen. Raises StreamError where the port cannot be used.
 
         Pages that a browser loaded from other hosts than this one are refused.
         """

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from pear_ros.streaming.outputs import StreamError
 
 _QUEUED = 10
@@ -13,10 +15,10 @@ class ZmqOutput:
     """Binds an XPUB socket, which tells whether there are subscribers."""
 
     def __init__(self, host: str, port: int) -> None:
-        """Bind. Raises StreamError where the port cannot be used, ImportError without pyzmq."""
+        """Bind. Raises StreamError where the port cannot be used."""
         import zmq
 
-        self._socket = zmq.Context.instance().socket(zmq.XPUB)
+        self._socket: Any = zmq.Context.instance().socket(zmq.XPUB)
         self._socket.setsockopt(zmq.SNDHWM, _QUEUED)
         self._socket.setsockopt(zmq.LINGER, 0)
         self._again = zmq.Again
@@ -29,7 +31,7 @@ class ZmqOutput:
             raise StreamError(
                 f"cannot publish on {host}:{port}: {error.strerror or error}"
             ) from error
-        bound = self._socket.getsockopt_string(zmq.LAST_ENDPOINT)
+        bound: str = self._socket.getsockopt_string(zmq.LAST_ENDPOINT)
         self.address = bound.removeprefix("tcp://")
         self._topics: set[bytes] = set()
 
