@@ -76,6 +76,7 @@ setup(
             "pear = pear_ros.cli:main",
             "people_bridge = pear_ros.ros.programs:people_bridge",
             "pear_node = pear_ros.ros.programs:pear_node",
+            "retarget_stream = pear_ros.ros.programs:retarget_stream",
             "separation = pear_ros.ros.programs:separation",
             "video_source = pear_ros.ros.programs:video_source",
         ],

@@ -58,22 +58,20 @@ class MotionHistory:
         del self._samples[:-_HISTORY]
 
     def at(self, time: float) -> Sample | None:
-        """Return the motion at a time, seconds; None: before, after or in a gap of the history.
+        """Return the motion at a time, seconds, interpolated; None: the time is before all.
 
-        Between the motions of two people, it is the first one's until the second one begins.
+        After the last motion and in a gap, it is the motion before. Between the motions of two
+        people, it is the first one's until the second one begins.
         """
         index = bisect_right(self._samples, time, key=attrgetter("stamp"))
         if index == 0:
             return None
         start = self._samples[index - 1]
         if index == len(self._samples):
-            return start if time == start.stamp else None
+            return start
         end = self._samples[index]
         gap = end.stamp - start.stamp
-        if gap > self._longest_gap:
-            return start if time == start.stamp else None
-        if start.person_id != end.person_id:
+        if gap > self._longest_gap or start.person_id != end.person_id:
             return start
         share = (time - start.stamp) / gap
-        motion = interpolated(start.motion, end.motion, share)
-        return Sample(time, start.person_id, motion)
+        return Sample(time, start.person_id, interpolated(start.motion, end.motion, share))

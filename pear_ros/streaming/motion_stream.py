@@ -74,18 +74,18 @@ class MotionStream:
         self._history = MotionHistory(options.hold_seconds)
         self._index = 0
         self._last: Sample | None = None
-        """The last motion that was found in the history."""
+        """The motion of the last frame for which there was a new one."""
         self._rest: Motion | None = None
         """The pose at rest in that motion's place."""
-        self._missing = 0.0
-        """Time for which none was found, seconds."""
+        self._missing = 0
+        """Frames since then."""
         self._source: str | None = None
         """Whose motion the frames show, or go to: a track id or _REST."""
         self._output: Motion | None = None
         self._origin: Motion | None = None
         """Where the blend to the source began."""
-        self._blended = 0.0
-        """Time since then, seconds."""
+        self._blended = 0
+        """Frames since then."""
 
     def add(
         self, stamp: float, persons: Sequence[ObservedPerson], to_world: RigidTransform | None
@@ -105,22 +105,22 @@ class MotionStream:
         One frame follows the other by 1 / rate seconds. None: nobody was followed yet.
         """
         found = self._history.at(time)
-        if found is not None:
-            self._last, self._missing, self._rest = found, 0.0, None
+        if found is not None and (self._last is None or found.stamp != self._last.stamp):
+            self._last, self._missing, self._rest = found, 0, None
         else:
-            self._missing += self._seconds
+            self._missing += 1
         if self._last is None:
             return None
-        state, target = self._target(self._last, is_seen=found is not None)
+        state, target = self._target(self._last)
         self._output = self._follow(state, self._last.person_id, target)
         frame = MotionFrame(self._index, time, state, self._last.person_id, self._output)
         self._index += 1
         return frame
 
-    def _target(self, last: Sample, *, is_seen: bool) -> tuple[StreamState, Motion]:
-        if is_seen:
+    def _target(self, last: Sample) -> tuple[StreamState, Motion]:
+        if self._missing == 0:
             return StreamState.TRACKING, last.motion
-        if self._missing <= self._options.hold_seconds:
+        if self._missing * self._seconds <= self._options.hold_seconds:
             return StreamState.HOLDING, last.motion
         if self._rest is None:
             self._rest = at_rest(last.motion)
@@ -132,10 +132,10 @@ class MotionStream:
             self._output = at_rest(target)
         source = _REST if state is StreamState.RESTING else person_id
         if source != self._source:
-            self._source, self._origin, self._blended = source, self._output, 0.0
-        self._blended += self._seconds
+            self._source, self._origin, self._blended = source, self._output, 0
+        self._blended += 1
         if self._origin is not None:
-            share = self._blended / max(self._options.blend_seconds, self._seconds)
+            share = self._blended * self._seconds / max(self._options.blend_seconds, self._seconds)
             target = interpolated(self._origin, target, _smoothstep(min(share, 1.0)))
             if share >= 1.0:
                 self._origin = None

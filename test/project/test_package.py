@@ -69,7 +69,8 @@ def packages_in(prefix: Path) -> Path:
 def test_package_installs_programs_and_files_for_ros(prefix: Path) -> None:
     programs = {path.name for path in (prefix / "lib" / "pear_ros").iterdir()}
     assert programs == {
-        *("hri_bridge", "pear", "pear_node", "people_bridge", "separation", "video_source")
+        *("hri_bridge", "pear", "pear_node", "people_bridge", "retarget_stream", "separation"),
+        "video_source",
     }
     share = prefix / "share"
     assert (share / "ament_index" / "resource_index" / "packages" / "pear_ros").exists()

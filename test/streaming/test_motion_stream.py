@@ -112,6 +112,15 @@ def test_motion_between_images_is_interpolated() -> None:
     np.testing.assert_allclose(angles, [0.3 * one.stamp for one in frames], atol=1e-4)
 
 
+def test_without_look_ahead_the_newest_motion_is_held_until_the_next() -> None:
+    stream = MotionStream(replace(OPTIONS, blend_seconds=0.0))
+    stream.add(1.0, [observed(BENT)], LEVEL_CAMERA)
+    states = [stream.step(1.01 + n * SECONDS).state for n in range(30)]
+    held = round(OPTIONS.hold_seconds / SECONDS)
+    assert states[: held + 1] == [StreamState.TRACKING] + held * [StreamState.HOLDING]
+    assert set(states[held + 1 :]) == {StreamState.RESTING}
+
+
 EVENTS = st.lists(
     st.tuples(
         st.sampled_from(["seen", "nobody", "lost", "predicted", "nan", "pause", "back", "ahead"]),
