@@ -8,11 +8,11 @@ does; images that it has no time for are left out. Packets are JSON over UDP on 
 time from the image's stamp, or from the moment that an interpolated motion belongs to, to the
 arrival of its packet. `direct` sends each result at once, without interpolation and limits;
 `stream` sends 50 frames a second with the look-ahead `delay`. Both have the same images, in one run
-for each delay; `people` is the time from the stamp to the result of the pipeline. Held: frames for whose moment
-there was no result yet. Greatest step: of
-a joint from one packet to the next, the first second left out; rad/s: each step over the time
-between its two packets. SONIC's controller adds its own look-ahead: it plays packets of 10 frames
-180 ms behind the newest, packets of 4 frames 60 ms.
+for each delay; `people` is the time from the stamp to the result of the pipeline. Held: frames for
+whose moment there was no result yet. Greatest step: of a joint from one packet to the next, the
+first second left out; rad/s: each step over the time between its two packets. SONIC's controller
+adds its own look-ahead: it plays packets of 10 frames 180 ms behind the newest, packets of 4 frames
+60 ms.
 
 CPU time: medians, alternating, one thread, of one frame of a stream and of its packets. Baseline of
 VMC: every message built anew by python-osc. Writes benchmarks/results/stream_latency.md.

@@ -3,6 +3,9 @@
 
 from __future__ import annotations
 
+import queue
+import socket
+import threading
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -27,6 +30,32 @@ def observed(
     return ObservedPerson(
         track_id, state, one.smplx.pose, one.joints, np.full(55, confidence, np.float32)
     )
+
+
+class UdpReceiver:
+    """Keeps the packets that arrive on a port of this machine, which a queue would drop."""
+
+    def __init__(self) -> None:
+        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._socket.bind(("127.0.0.1", 0))
+        self.port: int = self._socket.getsockname()[1]
+        self._queue: queue.Queue[bytes] = queue.Queue()
+        self._thread = threading.Thread(target=self._receive)
+        self._thread.start()
+
+    def _receive(self) -> None:
+        while packet := self._socket.recv(65536):
+            self._queue.put(packet)
+
+    def receive(self, count: int) -> list[bytes]:
+        """Return the next packets; raises queue.Empty where they do not arrive."""
+        return [self._queue.get(timeout=10.0) for _ in range(count)]
+
+    def close(self) -> None:
+        """End."""
+        self._socket.sendto(b"", ("127.0.0.1", self.port))
+        self._thread.join()
+        self._socket.close()
 
 
 class Steps(NamedTuple):

@@ -16,7 +16,9 @@ ROOT = Path(__file__).parents[2]
 DISTRIBUTIONS = {
     "cv2": "opencv-python-headless",
     "modelopt": "nvidia-modelopt",
+    "pythonosc": "python-osc",
     "ruamel": "ruamel.yaml",
+    "zmq": "pyzmq",
 }
 """Names of distributions that are not those of their modules."""
 EXTRAS = {
@@ -27,6 +29,7 @@ EXTRAS = {
     "export": ("export/glb.py", "export/gltf_buffer.py"),
     "mesh-detail": ("body/mesh_reduction.py",),
     "ray": ("replay/on_ray.py",),
+    "stream": ("streaming/",),
 }
 """Extras of setup.py, and the modules of pear_ros, or folders, that each of them is for."""
 UNDECLARED = {

@@ -22,21 +22,19 @@ from pear_ros.streaming.outputs import StreamError
 from pear_ros.streaming.recording import MAGIC, Recording, StreamWriter
 from pear_ros.streaming.replaying import replay
 from pear_ros.streaming.urls import parse_stream_url
-from testing.streamed_people import observed
+from testing.streamed_people import UdpReceiver, observed
 
 OPTIONS = StreamOptions()
 
 
 @pytest.fixture
-def receiver() -> Iterator[socket.socket]:
-    with closing(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) as one:
-        one.bind(("127.0.0.1", 0))
-        one.settimeout(10.0)
+def receiver() -> Iterator[UdpReceiver]:
+    with closing(UdpReceiver()) as one:
         yield one
 
 
-def json_url(receiver: socket.socket) -> str:
-    return f"json+udp://127.0.0.1:{receiver.getsockname()[1]}"
+def json_url(receiver: UdpReceiver) -> str:
+    return f"json+udp://127.0.0.1:{receiver.port}"
 
 
 def wait(condition: Callable[[], object]) -> None:
@@ -59,10 +57,10 @@ def send(stream: LiveStream, frames: int, begin: float = 0.0) -> None:
         stream.tick(now)
 
 
-def test_json_over_udp(receiver: socket.socket) -> None:
+def test_json_over_udp(receiver: UdpReceiver) -> None:
     with closing(live(json_url(receiver))) as stream:
         send(stream, 15)
-        numbers = [json.loads(receiver.recv(65536))["frame"] for _ in range(4)]
+        numbers = [json.loads(one)["frame"] for one in receiver.receive(4)]
     assert numbers == [0, 1, 2, 3]
 
 
@@ -181,17 +179,17 @@ def test_websocket_port_in_use() -> None:
             parse_stream_url(url).output()
 
 
-def test_a_recorded_stream_replays_byte_for_byte(receiver: socket.socket, tmp_path: Path) -> None:
+def test_a_recorded_stream_replays_byte_for_byte(receiver: UdpReceiver, tmp_path: Path) -> None:
     file, url = tmp_path / "walk.stream", json_url(receiver)
     with StreamWriter(file, url) as writer, closing(live(url, writer=writer)) as stream:
         send(stream, 20)
         assert not file.exists()
-    sent = [receiver.recv(65536) for _ in range(len(list(Recording(file))))]
+    sent = receiver.receive(len(list(Recording(file))))
     assert len(sent) > 10
     assert [one.content for one in Recording(file)] == sent
     waits: list[float] = []
     count = replay(Recording(file), None, sleep=waits.append)
-    again = [receiver.recv(65536) for _ in range(count)]
+    again = receiver.receive(count)
     assert again == sent
     assert count == len(sent) and sum(waits) < 0.02 * count * count
 
