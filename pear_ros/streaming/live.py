@@ -31,7 +31,6 @@ class Channel:
         Raises StreamError where a package is missing.
         """
         self.url = url
-        self._options = options
         self._say = say
         self._said: dict[str, float] = {}
         self.output: Output | None = None
@@ -49,10 +48,6 @@ class Channel:
             except StreamError as error:
                 self._say_once(f"{error}; it is tried again until it is free", now)
         return self.output is not None and self.output.is_wanted
-
-    def restart(self) -> None:
-        """Begin a new stream of frames."""
-        self._encode = self.url.encoder(self._options)
 
     def encode(self, frame: MotionFrame) -> list[bytes]:
         """Return the packets of a frame."""
@@ -78,7 +73,8 @@ class Channel:
 class LiveStream:
     """One motion on any number of channels; images and frames may come from two threads.
 
-    While no channel has a consumer, nothing is computed, and the stream begins anew with the next.
+    While no channel has a consumer, nothing is computed. For the next one the stream goes on from
+    the frame that was sent last, as its robot, if it is the same, has that pose.
     """
 
     def __init__(
@@ -97,11 +93,8 @@ class LiveStream:
         self._writer = writer
         self._lock = threading.Lock()
         self._was_wanted = False
-        self._begin()
-
-    def _begin(self) -> None:
-        self._stream = MotionStream(self._options)
-        self._clock = PlayoutClock(self._options.delay)
+        self._stream = MotionStream(options)
+        self._clock = PlayoutClock(options.delay)
         self.frame: MotionFrame | None = None
         """The frame that was sent last."""
 
@@ -133,9 +126,8 @@ class LiveStream:
         wanted = self.is_wanted(now)
         if self._was_wanted and not wanted:
             with self._lock:
-                self._begin()
-            for channel in self.channels:
-                channel.restart()
+                self._stream.interrupt()
+                self._clock = PlayoutClock(self._options.delay)
         self._was_wanted = wanted
         if wanted:
             self._send(now)

@@ -99,6 +99,12 @@ class MotionStream:
         if person is not None and person.is_measured:
             self._history.add(Sample(stamp, person.id, motion_of(person, to_world)))
 
+    def interrupt(self) -> None:
+        """Forget the images; the next frames blend from the last one to whom is seen then."""
+        self._history = MotionHistory(self._options.hold_seconds)
+        self._select = PersonSelector(self._options.person)
+        self._source = None
+
     def step(self, time: float) -> MotionFrame | None:
         """Return the next frame, with the motion at `time`, seconds by the images' stamps.
 

@@ -22,7 +22,8 @@ from pear_ros.streaming.outputs import StreamError
 from pear_ros.streaming.recording import MAGIC, Recording, StreamWriter
 from pear_ros.streaming.replaying import replay
 from pear_ros.streaming.urls import parse_stream_url
-from testing.streamed_people import UdpReceiver, observed
+from testing.open_people import t_pose
+from testing.streamed_people import UdpReceiver, observed, steps
 
 OPTIONS = StreamOptions()
 
@@ -150,10 +151,20 @@ def test_websocket_clients_come_and_go() -> None:
         stream.tick(3.0)
         with closing(Client(address)) as third:
             wait(lambda: stream.is_wanted(4.0))
-            send(stream, 20, begin=4.0)
+            last = stream.frame
+            frames = []
+            for n in range(60):  # somebody else, elsewhere, in another pose
+                now = 4.0 + n / 50
+                bent = t_pose(left_elbow=(0.0, -2.0, 0.0))
+                stream.add(now, now, [observed(bent, (1.0, 0.0, 3.0), "h2")], None)
+                stream.tick(now)
+                frames.append(stream.frame)
             wait(lambda: third.messages)
-            # A new stream begins at rest: nobody saw where the last one ended.
-            assert stream.frame.index < 20
+            # A robot that is connected again is where it was.
+            assert json.loads(third.messages[0])["frame"] > last.index
+            found = steps([last, *dict.fromkeys(one for one in frames if one is not last)])
+            assert 0.0 < found.joint <= OPTIONS.max_joint_rate / OPTIONS.rate * 1.000001
+            assert 0.0 < found.root <= OPTIONS.max_root_speed / OPTIONS.rate * 1.000001
 
 
 def test_pages_of_other_hosts_get_nothing() -> None:
