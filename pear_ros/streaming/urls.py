@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable
+from importlib import metadata
 from typing import NamedTuple
 from urllib.parse import SplitResult, parse_qsl, urlsplit
 
@@ -35,11 +36,11 @@ _OUTPUTS: dict[str, Callable[[str, int], Output]] = {
 }
 _PORTS = {"sonic": 5556, "json+udp": 9870, "ws": 8765, "vmc": 39539}
 _PACKAGES = {
-    "sonic": ("zmq", "pyzmq"),
-    "ws": ("websockets", "websockets"),
-    "vmc": ("pythonosc.osc_bundle_builder", "python-osc"),
+    "sonic": ("zmq", "pyzmq", 0),
+    "ws": ("websockets", "websockets", 10),  # 9.1, Ubuntu 22.04's, hangs in Python 3.10
+    "vmc": ("pythonosc.osc_bundle_builder", "python-osc", 0),
 }
-"""Module and package that a protocol needs."""
+"""Module, package and oldest major version that a protocol needs."""
 _FRAMES, _MOST_FRAMES = 10, 50
 _EXAMPLE = "such as sonic://127.0.0.1:5556, json+udp://127.0.0.1:9870, ws://127.0.0.1:8765 or "
 _EXAMPLE += "vmc://127.0.0.1:39539"
@@ -59,13 +60,20 @@ class StreamUrl(NamedTuple):
     """In a packet of SONIC's."""
 
     def require_package(self) -> None:
-        """Raise StreamError where the package of the protocol is missing."""
-        if self.scheme in _PACKAGES:
-            module, package = _PACKAGES[self.scheme]
-            try:
-                importlib.import_module(module)
-            except ImportError as error:
-                raise StreamError(f"{self.text} needs {package}: pip install {package}") from error
+        """Raise StreamError where the package of the protocol is missing or too old."""
+        if self.scheme not in _PACKAGES:
+            return
+        module, package, oldest = _PACKAGES[self.scheme]
+        try:
+            importlib.import_module(module)
+        except ImportError as error:
+            raise StreamError(f"{self.text} needs {package}: pip install {package}") from error
+        installed = metadata.version(package)
+        if int(installed.partition(".")[0]) < oldest:
+            raise StreamError(
+                f"{self.text} needs {package} {oldest} or newer, not {installed}: "
+                f"pip install --upgrade {package}"
+            )
 
     def encoder(self, options: StreamOptions) -> Encoder:
         """Return the encoder of new frames."""

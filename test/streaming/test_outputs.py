@@ -318,3 +318,10 @@ def test_missing_packages_are_named(
     monkeypatch.setitem(__import__("sys").modules, module, None)
     with pytest.raises(StreamError, match=f"needs {package}: pip install {package}$"):
         live(url)
+
+
+def test_a_package_that_is_too_old_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("websockets", reason="needs websockets")
+    monkeypatch.setattr("pear_ros.streaming.urls.metadata.version", lambda package: "9.1")
+    with pytest.raises(StreamError, match=r"needs websockets 10 or newer, not 9\.1: pip install"):
+        live("ws://127.0.0.1:0")
