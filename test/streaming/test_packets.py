@@ -124,8 +124,10 @@ def test_a_bent_elbow_leaves_the_wrist_alone_and_a_twisted_forearm_turns_it() ->
     np.testing.assert_allclose(bent, 0.0, atol=1e-9)
     twisted = wrist_angles(rotations_of(left_elbow=(0.6, 0, 0), right_elbow=(0.6, 0, 0)))
     np.testing.assert_allclose(twisted[:, 0], (0.6, -0.6), atol=1e-9)
-    waved = wrist_angles(rotations_of(left_wrist=(0, 0.5, 0), right_wrist=(0, 0, 0.4)))
-    np.testing.assert_allclose(waved, [(0, 0.5, 0), (0, 0, 0.4)], atol=1e-9)
+    pitched = wrist_angles(rotations_of(left_wrist=(0, 0.5, 0), right_wrist=(0, 0.5, 0)))
+    np.testing.assert_allclose(pitched, [(0, 0.5, 0), (0, -0.5, 0)], atol=1e-9)
+    yawed = wrist_angles(rotations_of(left_wrist=(0, 0, 0.4), right_wrist=(0, 0, 0.4)))
+    np.testing.assert_allclose(yawed, [(0, 0, 0.4), (0, 0, 0.4)], atol=1e-9)
 
 
 def test_wrists_never_jump_nor_leave_the_robots_range() -> None:
