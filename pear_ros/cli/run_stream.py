@@ -66,12 +66,15 @@ class RunStream:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if kind is None and self._stream.frame is not None:
-            options = self._options
-            self._stopping.wait(options.delay + options.hold_seconds + options.blend_seconds)
-        self._stopping.set()
-        self._thread.join()
-        self._exits.__exit__(kind, error, trace)
+        try:
+            if kind is None and self._stream.frame is not None:
+                options = self._options
+                self._stopping.wait(options.delay + options.hold_seconds + options.blend_seconds)
+        finally:  # after another Ctrl-C, too
+            self._stopping.set()
+            self._thread.join()
+            problem = error or self._failure  # then no recording is kept
+            self._exits.__exit__(type(problem) if problem else None, problem, trace)
         if kind is None and self._failure is not None:
             raise self._failure
 

@@ -29,7 +29,7 @@ class ZmqOutput:
         except zmq.ZMQError as error:
             self._socket.close()
             raise StreamError(
-                f"cannot publish on {host}:{port}: {error.strerror or error}"
+                f"cannot publish on {host}:{port}: {zmq.strerror(error.errno or 0)}"
             ) from error
         bound: str = self._socket.getsockopt_string(zmq.LAST_ENDPOINT)
         self.address = bound.removeprefix("tcp://")

@@ -135,3 +135,21 @@ def test_a_recording_goes_to_its_own_protocol_only(
     assert main(["run", clip, "--output", str(tmp_path / "out"), *options]) == 0
     assert main(["stream", str(file), "--to", "vmc://127.0.0.1:1"]) == 1
     assert "the recording is of json+udp://" in capsys.readouterr().err
+
+
+def test_a_recording_that_cannot_be_written_ends_the_run_with_a_sentence(
+    clip: str,
+    receiver: UdpReceiver,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device", "walk.stream")
+
+    monkeypatch.setattr("pear_ros.streaming.recording.StreamWriter.write", full)
+    file = tmp_path / "walk.stream"
+    options = ["--stream", url_of(receiver), "--stream-record", str(file), *QUICK]
+    assert main(["run", clip, "--output", str(tmp_path / "out"), *options]) == 1
+    assert "No space left on device: 'walk.stream'" in capsys.readouterr().err
+    assert not list(tmp_path.glob("*walk.stream*"))
