@@ -50,6 +50,7 @@ setup(
             "safetensors",
             "torch",
         ],
+        "annotate": ["webdataset"],
         "calibration": ["huggingface-hub", "nvidia-modelopt"],
         "fast": ["numba"],
         "docs": ["furo", "myst-parser", "sphinx"],
