@@ -53,7 +53,7 @@ _INDEX = {name: number for number, name in enumerate(SMPLX_JOINT_NAMES)}
 
 
 class PartAlignment:
-    """Aligns bodies with their landmarks, heads and wrists with those of face and hands; stateless."""
+    """Aligns bodies with their landmarks, heads and hands with their own; stateless."""
 
     def __init__(self, body: BodyModel, surface: SurfacePoints) -> None:
         """Find the places of the landmarks on `body`, the open body."""
