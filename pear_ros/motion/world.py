@@ -1,0 +1,164 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The world of a recording: z up, the floor at z = 0.
+
+From the camera's pose in a fixed frame where it is known. Else the camera is taken to stand still,
+and the floor is fitted to the people: the plane through the soles on which they stand, by robust
+least squares (Huber), with normal priors of its direction: people are upright on average, and
+cameras do not roll.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+from scipy.optimize import least_squares
+
+from pear_ros.core import quaternions
+from pear_ros.motion.motion import Observations
+from pear_ros.smoothing.soles import SOLE_JOINTS, sole_points
+
+Doubles = npt.NDArray[np.float64]
+
+_CAMERA_UP = np.array([0.0, -1.0, 0.0])
+_NECK = 12
+_MIN_SEEN = 0.3
+"""Confidence of a joint from which on it was seen."""
+_TRUNK_STD, _ROLL_STD, _PITCH_STD = np.radians([12.0, 4.0, 25.0])
+"""Standard deviations of the mean trunk's direction, of the camera's roll and of its pitch."""
+_SOLE_STD, _SOLE_STD_BY_DISTANCE = 0.03, 0.02
+"""Error of a sole's height, metres, and what each metre of distance adds."""
+_CORRELATION_TIME = 0.5
+"""Time over which errors of soles are correlated, seconds."""
+_NEAR_LOWEST = 0.03
+"""Soles this much above the lowest of an image stand on the floor, too, metres."""
+
+
+@dataclass(frozen=True)
+class World:
+    """The pose of the camera in the world for each of F images."""
+
+    rotation: Doubles
+    """(F, 3, 3) the optical frame's axes in the world, or (1, 3, 3) for all images; NaN: unknown."""
+    translation: Doubles
+    """(F, 3) or (1, 3) the camera's position, metres."""
+    source: str
+    """Where up and floor come from, a sentence."""
+    warning: str | None = None
+    """What is doubtful, a sentence."""
+
+    def place(self, observations: Observations, images: npt.NDArray[np.int64]) -> Observations:
+        """Return the `observations`, in the optical frame, in the world; `images` (T,): theirs."""
+        rows = images if len(self.rotation) > 1 else np.zeros(len(images), np.int64)
+        R, t = self.rotation[rows], self.translation[rows]
+        known = np.isfinite(R).all(axis=(1, 2))
+        R, t = np.where(known[:, None, None], R, np.eye(3)), np.where(known[:, None], t, 0.0)
+        turns = np.array([quaternions.from_matrix(one) for one in R])
+        rotations = observations.rotations.copy()
+        rotations[:, 0] = quaternions.product(turns, rotations[:, 0])
+        pelvis = np.einsum("tij,tj->ti", R, observations.pelvis) + t
+        return replace(
+            observations,
+            rotations=rotations,
+            pelvis=pelvis,
+            camera=t,
+            seen=observations.seen & known,
+        )
+
+
+def fit_world(people: Sequence[Observations]) -> World:
+    """Return the world of a camera that stands still, from `people` in its optical frame.
+
+    Without feet, the floor is below the lowest joint. Its origin is on the floor below the camera,
+    x is the horizontal direction in which the camera looks, y its left.
+    """
+    points, weights = _standing(people)
+    trunk = _mean_trunk(people)
+    if trunk is None:
+        return _world(_CAMERA_UP, 0.0, "Up is the camera's own, as the people tell nothing")
+    if len(points) < 3:
+        joints = np.concatenate([_joints(one) for one in people]).reshape(-1, 3)
+        height = float((-(joints @ _CAMERA_UP)).max())
+        text = "Up is the camera's own, and the floor below the lowest joint: no feet were seen"
+        return _world(_CAMERA_UP, height, text)
+    up, height, rms = _fit(points, weights, trunk)
+    doubt = None
+    if rms > 0.15:
+        doubt = (
+            f"the feet are {rms:.2f} m off one floor (root mean square): if the camera moved, "
+            "record /tf and choose its fixed frame by --frame"
+        )
+    text = "Up and floor are fitted to the people's feet and trunks, for a camera that stands still"
+    return replace(_world(up, height, text), warning=doubt)
+
+
+def _standing(people: Sequence[Observations]) -> tuple[Doubles, Doubles]:
+    """Soles (N, 3) that stand on the floor, and their weights (N,): independent errors each."""
+    found, weights = [np.empty((0, 3))], [np.empty(0)]
+    for one in people:
+        joints = _joints(one)
+        soles = sole_points(quaternions.to_vectors(one.rotations), joints).astype(np.float64)
+        confidence = one.confidence[:, SOLE_JOINTS]
+        depth = np.where(confidence < _MIN_SEEN, -np.inf, soles[..., 1])
+        on = one.seen[:, None] & (depth > depth.max(axis=1, keepdims=True) - _NEAR_LOWEST)
+        step = np.clip(np.gradient(one.seconds) if len(one.seconds) > 1 else [1.0], 0.0, 1.0)
+        share = np.minimum(step / _CORRELATION_TIME, 1.0) / np.maximum(on.sum(axis=1), 1)
+        found.append(soles[on])
+        weights.append(np.broadcast_to(share[:, None], on.shape)[on])
+    return np.concatenate(found), np.concatenate(weights)
+
+
+def _joints(one: Observations) -> Doubles:
+    return one.skeleton.joints(one.rotations, one.pelvis)
+
+
+def _mean_trunk(people: Sequence[Observations]) -> Doubles | None:
+    """Median direction (3,) from pelvis to neck; None where nobody was seen."""
+    trunks = []
+    for one in people:
+        joints = _joints(one)[one.seen]
+        trunks.append(joints[:, _NECK] - joints[:, 0])
+    trunk = np.concatenate(trunks) if trunks else np.empty((0, 3))
+    if not len(trunk):
+        return None
+    middle = np.median(trunk / np.linalg.norm(trunk, axis=1, keepdims=True), axis=0)
+    length = float(np.linalg.norm(middle))
+    return np.asarray(middle / length) if length > 0.0 else None
+
+
+def _fit(points: Doubles, weights: Doubles, trunk: Doubles) -> tuple[Doubles, float, float]:
+    """Direction up (3,), height of the camera above the floor, and the error of `points`."""
+    # Angles about the optical frame's x and z axes turn the camera's own up: pitch and roll.
+    std = _SOLE_STD + _SOLE_STD_BY_DISTANCE * np.linalg.norm(points, axis=1)
+    share = np.sqrt(weights) / std
+
+    def up_of(angles: Doubles) -> Doubles:
+        return _up(float(angles[0]), float(angles[1]))
+
+    def residuals(x: Doubles) -> Doubles:
+        up = up_of(x)
+        lean = (up - trunk) / _TRUNK_STD
+        return np.concatenate([share * (points @ up + x[2]), lean, x[:2] / (_PITCH_STD, _ROLL_STD)])
+
+    start = np.array([0.0, 0.0, float(np.median(-(points @ _CAMERA_UP)))])
+    found = least_squares(residuals, start, loss="huber")
+    up, height = up_of(found.x), float(found.x[2])
+    rms = float(np.sqrt(np.median((points @ up + height) ** 2)))
+    return up, height, rms
+
+
+def _up(pitch: float, roll: float) -> Doubles:
+    """The camera's own up after a pitch about x and a roll about z."""
+    return np.array([np.sin(roll), -np.cos(roll) * np.cos(pitch), -np.cos(roll) * np.sin(pitch)])
+
+
+def _world(up: Doubles, height: float, source: str) -> World:
+    """The world with its origin `height` metres below the camera, along `up` (3,)."""
+    ahead = np.array([0.0, 0.0, 1.0]) - up[2] * up
+    if np.linalg.norm(ahead) < 0.1:  # The camera looks straight down or up.
+        ahead = -np.sign(up[2]) * (_CAMERA_UP - (up @ _CAMERA_UP) * up)
+    ahead = ahead / np.linalg.norm(ahead)
+    rotation = np.stack([ahead, np.cross(up, ahead), up])
+    return World(rotation[None], np.array([[0.0, 0.0, height]]), source)
