@@ -27,6 +27,10 @@ _ROTATION_DENSITY, _POSITION_DENSITY = 60.0, 20.0
 """Spectral density of the acceleration, rad^2/s^3 and m^2/s^3; chosen on synthetic motion."""
 _ROTATION_NOISE, _POSITION_NOISE = (0.01, 0.15), (0.003, 0.1)
 """Least and greatest standard deviation of a measurement, radians and metres."""
+_STANDING = 0.2
+"""Quantile of the height of the lower sole that is on the floor."""
+_RAISED = 0.3
+"""Height by which a person is raised or lowered, metres, from which on it is said."""
 _ROUNDS = 2
 """Times that path and legs are corrected in turn."""
 
@@ -68,8 +72,10 @@ def _motion(part: Observations, options: Options) -> tuple[Motion, list[str]]:
     motion = replace(smooth, hands_seen=seen_hands)
     confidence = _nearest(part.seconds, smooth, options.rate, part.confidence[:, SOLE_JOINTS])
     camera = np.median(part.camera, axis=0)
-    motion = _on_floor(motion, confidence, camera) if options.feet else motion
-    return motion, _notes(motion, int(exchanged.sum()))
+    if not options.feet:
+        return motion, _notes(motion, int(exchanged.sum()), 0.0)
+    on_floor, raised = _on_floor(motion, confidence, camera)
+    return on_floor, _notes(on_floor, int(exchanged.sum()), raised)
 
 
 def _smoothed(part: Observations, measured: Flags, hands: Flags, rate: int) -> Motion:
@@ -133,11 +139,11 @@ def _sight_axes(part: Observations) -> Doubles:
     return np.stack([sight, across, np.cross(sight, across)])
 
 
-def _on_floor(motion: Motion, confidence: Doubles, camera: Doubles) -> Motion:
-    """The motion with its feet on the floor z = 0, where they are in contact with it."""
+def _on_floor(motion: Motion, confidence: Doubles, camera: Doubles) -> tuple[Motion, float]:
+    """The motion with its feet on the floor z = 0, and the height by which it was raised, metres."""
     soles = _soles(motion)
-    low = np.quantile(soles[..., 2].min(axis=1), 0.2)
-    shift = np.array([0.0, 0.0, -low])
+    raised = -float(np.quantile(soles[..., 2].min(axis=1), _STANDING))
+    shift = np.array([0.0, 0.0, raised])
     motion = replace(motion, pelvis=motion.pelvis + shift)
     contact = contact_probability(soles + shift, confidence, camera, motion.rate)
     motion = replace(motion, contact=contact)
@@ -148,7 +154,7 @@ def _on_floor(motion: Motion, confidence: Doubles, camera: Doubles) -> Motion:
         motion = replace(motion, pelvis=path)
         turned = held_legs(motion.rotations, motion.joints(), _soles(motion), contact, motion.rate)
         motion = replace(motion, rotations=turned)
-    return motion
+    return motion, raised
 
 
 def _soles(motion: Motion) -> Doubles:
@@ -173,9 +179,13 @@ def _nearest(
     return np.asarray(values[after - before_is_nearer])
 
 
-def _notes(motion: Motion, exchanged: int) -> list[str]:
+def _notes(motion: Motion, exchanged: int, raised: float) -> list[str]:
     """Sentences about what was changed."""
     notes = []
+    if abs(raised) > _RAISED:
+        notes.append(
+            f"{motion.id} stood {-raised:+.1f} m from the floor z = 0, and is put on it"
+        )
     if exchanged:
         notes.append(f"{motion.id}: left and right were exchanged in {exchanged} images, mended")
     filled = int((~motion.seen).sum())

@@ -2,9 +2,9 @@
 """The world of a recording: z up, the floor at z = 0.
 
 From the camera's pose in a fixed frame where it is known. Else the camera is taken to stand still,
-and the floor is fitted to the people: the plane through the soles on which they stand, by robust
-least squares (Huber), with normal priors of its direction: people are upright on average, and
-cameras do not roll.
+and the floor is fitted to the people: level planes, one for each person, through the soles on which
+they stand, by robust least squares (Huber), with normal priors of their direction: people are
+upright on average, and cameras do not roll. The world's floor is that of the person seen most.
 """
 
 from __future__ import annotations
@@ -32,6 +32,10 @@ _SOLE_STD, _SOLE_STD_BY_DISTANCE = 0.03, 0.02
 """Error of a sole's height, metres, and what each metre of distance adds."""
 _CORRELATION_TIME = 0.5
 """Time over which errors of soles are correlated, seconds."""
+_MIN_SOLES = 3
+"""Least number of soles of a person to fit a plane to."""
+_MAX_ERROR = 0.15
+"""Median error of soles, metres, from which on one still camera is doubtful."""
 _NEAR_LOWEST = 0.03
 """Soles this much above the lowest of an image stand on the floor, too, metres."""
 
@@ -41,7 +45,7 @@ class World:
     """The pose of the camera in the world for each of F images."""
 
     rotation: Doubles
-    """(F, 3, 3) the optical frame's axes in the world, or (1, 3, 3) for all images; NaN: unknown."""
+    """(F, 3, 3) the optical frame's axes in the world, or (1, 3, 3) for all; NaN: unknown."""
     translation: Doubles
     """(F, 3) or (1, 3) the camera's position, metres."""
     source: str
@@ -74,40 +78,36 @@ def fit_world(people: Sequence[Observations]) -> World:
     Without feet, the floor is below the lowest joint. Its origin is on the floor below the camera,
     x is the horizontal direction in which the camera looks, y its left.
     """
-    points, weights = _standing(people)
     trunk = _mean_trunk(people)
     if trunk is None:
         return _world(_CAMERA_UP, 0.0, "Up is the camera's own, as the people tell nothing")
-    if len(points) < 3:
-        joints = np.concatenate([_joints(one) for one in people]).reshape(-1, 3)
+    standing = [one for one in map(_standing, people) if len(one[0]) >= _MIN_SOLES]
+    if not standing:
+        joints = np.concatenate([_joints(one)[one.seen] for one in people]).reshape(-1, 3)
         height = float((-(joints @ _CAMERA_UP)).max())
         text = "Up is the camera's own, and the floor below the lowest joint: no feet were seen"
         return _world(_CAMERA_UP, height, text)
-    up, height, rms = _fit(points, weights, trunk)
+    up, height, error = _fit(standing, trunk)
     doubt = None
-    if rms > 0.15:
+    if error > _MAX_ERROR:
         doubt = (
-            f"the feet are {rms:.2f} m off one floor (root mean square): if the camera moved, "
+            f"the feet of a person are {error:.2f} m off one floor (median): if the camera moved, "
             "record /tf and choose its fixed frame by --frame"
         )
     text = "Up and floor are fitted to the people's feet and trunks, for a camera that stands still"
     return replace(_world(up, height, text), warning=doubt)
 
 
-def _standing(people: Sequence[Observations]) -> tuple[Doubles, Doubles]:
+def _standing(one: Observations) -> tuple[Doubles, Doubles]:
     """Soles (N, 3) that stand on the floor, and their weights (N,): independent errors each."""
-    found, weights = [np.empty((0, 3))], [np.empty(0)]
-    for one in people:
-        joints = _joints(one)
-        soles = sole_points(quaternions.to_vectors(one.rotations), joints).astype(np.float64)
-        confidence = one.confidence[:, SOLE_JOINTS]
-        depth = np.where(confidence < _MIN_SEEN, -np.inf, soles[..., 1])
-        on = one.seen[:, None] & (depth > depth.max(axis=1, keepdims=True) - _NEAR_LOWEST)
-        step = np.clip(np.gradient(one.seconds) if len(one.seconds) > 1 else [1.0], 0.0, 1.0)
-        share = np.minimum(step / _CORRELATION_TIME, 1.0) / np.maximum(on.sum(axis=1), 1)
-        found.append(soles[on])
-        weights.append(np.broadcast_to(share[:, None], on.shape)[on])
-    return np.concatenate(found), np.concatenate(weights)
+    soles = sole_points(quaternions.to_vectors(one.rotations), _joints(one)).astype(np.float64)
+    confidence = one.confidence[:, SOLE_JOINTS]
+    depth = np.where(confidence < _MIN_SEEN, -np.inf, soles[..., 1])
+    lowest = depth.max(axis=1, keepdims=True)
+    on = one.seen[:, None] & np.isfinite(depth) & (depth > lowest - _NEAR_LOWEST)
+    step = np.clip(np.gradient(one.seconds) if len(one.seconds) > 1 else np.ones(1), 0.0, 1.0)
+    share = np.minimum(step / _CORRELATION_TIME, 1.0) / np.maximum(on.sum(axis=1), 1)
+    return soles[on], np.broadcast_to(share[:, None], on.shape)[on]
 
 
 def _joints(one: Observations) -> Doubles:
@@ -128,30 +128,38 @@ def _mean_trunk(people: Sequence[Observations]) -> Doubles | None:
     return np.asarray(middle / length) if length > 0.0 else None
 
 
-def _fit(points: Doubles, weights: Doubles, trunk: Doubles) -> tuple[Doubles, float, float]:
-    """Direction up (3,), height of the camera above the floor, and the error of `points`."""
-    # Angles about the optical frame's x and z axes turn the camera's own up: pitch and roll.
+def _fit(
+    standing: Sequence[tuple[Doubles, Doubles]], trunk: Doubles
+) -> tuple[Doubles, float, float]:
+    """Direction up (3,), height of the camera above the floor, and the largest median error."""
+    points = np.concatenate([one[0] for one in standing])
+    weights = np.concatenate([one[1] for one in standing])
+    person = np.repeat(np.arange(len(standing)), [len(one[0]) for one in standing])
     std = _SOLE_STD + _SOLE_STD_BY_DISTANCE * np.linalg.norm(points, axis=1)
     share = np.sqrt(weights) / std
 
-    def up_of(angles: Doubles) -> Doubles:
-        return _up(float(angles[0]), float(angles[1]))
-
     def residuals(x: Doubles) -> Doubles:
-        up = up_of(x)
+        up = _up(x)
         lean = (up - trunk) / _TRUNK_STD
-        return np.concatenate([share * (points @ up + x[2]), lean, x[:2] / (_PITCH_STD, _ROLL_STD)])
+        off = share * (points @ up + x[2:][person])
+        return np.concatenate([off, lean, x[:2] / (_PITCH_STD, _ROLL_STD)])
 
-    start = np.array([0.0, 0.0, float(np.median(-(points @ _CAMERA_UP)))])
-    found = least_squares(residuals, start, loss="huber")
-    up, height = up_of(found.x), float(found.x[2])
-    rms = float(np.sqrt(np.median((points @ up + height) ** 2)))
-    return up, height, rms
+    heights = [np.median(-(one[0] @ _CAMERA_UP)) for one in standing]
+    found = least_squares(residuals, np.array([0.0, 0.0, *heights]), loss="huber").x
+    up = _up(found)
+    error = max(
+        float(np.median(np.abs(one[0] @ up + height)))
+        for one, height in zip(standing, found[2:], strict=True)
+    )
+    most = int(np.argmax([one[1].sum() for one in standing]))
+    return up, float(found[2 + most]), error
 
 
-def _up(pitch: float, roll: float) -> Doubles:
-    """The camera's own up after a pitch about x and a roll about z."""
-    return np.array([np.sin(roll), -np.cos(roll) * np.cos(pitch), -np.cos(roll) * np.sin(pitch)])
+def _up(angles: Doubles) -> Doubles:
+    """The camera's own up after a pitch about x and a roll about z, the first two of `angles`."""
+    pitch, roll = angles[:2]
+    level = np.cos(roll)
+    return np.array([np.sin(roll), -level * np.cos(pitch), -level * np.sin(pitch)])
 
 
 def _world(up: Doubles, height: float, source: str) -> World:
