@@ -23,9 +23,10 @@ HANDS = (slice(25, 40), slice(40, 55))
 """Joints of the left and the right hand."""
 _MIN_SEEN = 0.3
 """Confidence of a joint from which on it was seen."""
-_ROTATION_DENSITY, _POSITION_DENSITY = 60.0, 20.0
-"""Spectral density of the acceleration, rad^2/s^3 and m^2/s^3; chosen on synthetic motion."""
-_ROTATION_NOISE, _POSITION_NOISE = (0.01, 0.15), (0.003, 0.1)
+_ROTATION_DENSITY, _POSITION_DENSITY = 60.0, 1.0
+"""Spectral density of the acceleration, rad^2/s^3 and m^2/s^3: chosen on synthetic motion
+(benchmarks/motion_quality.py, other seeds)."""
+_ROTATION_NOISE, _POSITION_NOISE = (0.06, 0.3), (0.003, 0.1)
 """Least and greatest standard deviation of a measurement, radians and metres."""
 _STANDING = 0.2
 """Quantile of the height of the lower sole that is on the floor."""
@@ -183,9 +184,7 @@ def _notes(motion: Motion, exchanged: int, raised: float) -> list[str]:
     """Sentences about what was changed."""
     notes = []
     if abs(raised) > _RAISED:
-        notes.append(
-            f"{motion.id} stood {-raised:+.1f} m from the floor z = 0, and is put on it"
-        )
+        notes.append(f"{motion.id} stood {-raised:+.1f} m from the floor z = 0, and is put on it")
     if exchanged:
         notes.append(f"{motion.id}: left and right were exchanged in {exchanged} images, mended")
     filled = int((~motion.seen).sum())

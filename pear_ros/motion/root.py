@@ -4,7 +4,8 @@
 For each axis, the correction c of the smoothed path is the least squares solution (T,) of
 
     sum_t  m c_t^2  +  a (c_t+1 - 2 c_t + c_t-1)^2
-         + sum_k  p_k (c_t+1 - c_t + d_k)^2 s  +  [vertical axis]  p_k (c_t + z_k)^2 h
+         + sum_k  p_k (c_t+1 - c_t + d_k)^2 s        of the two horizontal axes
+         + sum_k  p_k (c_t + z_k)^2 h                of the vertical axis
 
 p_k: probability that sole k is in contact, d_k: how far it moves between two frames, z_k: its
 height; m, a, s, h: inverse variances of the path, of its acceleration, of sliding and of height.
@@ -25,7 +26,7 @@ _CORRELATION_TIME = 0.5
 """Time over which it is correlated, seconds."""
 _ACCELERATION_STD = 3.0
 """Acceleration of the correction, m/s^2."""
-_SLIDING_STD = 0.02
+_SLIDING_STD = 0.6
 """Speed of a sole in contact, m/s."""
 _HEIGHT_STD = 0.02
 """Height of a sole in contact, metres; correlated over 0.1 s."""
@@ -56,8 +57,9 @@ def corrected_path(
     path = pelvis.copy()
     for axis in range(3):
         matrix, right = _smooth_matrix(m[:, axis], dt)
-        _add_steps(matrix, right, both.sum(axis=1), (both * moved[..., axis]).sum(axis=1))
-        if axis == 2:
+        if axis < 2:
+            _add_steps(matrix, right, both.sum(axis=1), (both * moved[..., axis]).sum(axis=1))
+        else:
             h = held * dt / (_HEIGHT_CORRELATION * _HEIGHT_STD**2)
             below = (soles[..., 2] < 0.0) & (held == 0.0)
             h = np.where(below, dt / (_HEIGHT_CORRELATION * _HEIGHT_STD**2), h)

@@ -3,7 +3,7 @@
 
 From the camera's pose in a fixed frame where it is known. Else the camera is taken to stand still,
 and the floor is fitted to the people: level planes, one for each person, through the soles on which
-they stand, by robust least squares (Huber), with normal priors of their direction: people are
+they stand, with robust errors (pseudo-Huber) and normal priors of their direction: people are
 upright on average, and cameras do not roll. The world's floor is that of the person seen most.
 """
 
@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import least_squares
+from scipy.optimize import minimize
 
 from pear_ros.core import quaternions
 from pear_ros.motion.motion import Observations
@@ -26,10 +26,12 @@ _CAMERA_UP = np.array([0.0, -1.0, 0.0])
 _NECK = 12
 _MIN_SEEN = 0.3
 """Confidence of a joint from which on it was seen."""
-_TRUNK_STD, _ROLL_STD, _PITCH_STD = np.radians([12.0, 4.0, 25.0])
+_TRUNK_STD, _ROLL_STD, _PITCH_STD = np.radians([8.0, 4.0, 25.0])
 """Standard deviations of the mean trunk's direction, of the camera's roll and of its pitch."""
-_SOLE_STD, _SOLE_STD_BY_DISTANCE = 0.03, 0.02
-"""Error of a sole's height, metres, and what each metre of distance adds."""
+_SOLE_STD = 0.05
+"""Error of a sole's height, metres."""
+_DISTANCE_STD = 0.08
+"""Relative error of a sole's distance."""
 _CORRELATION_TIME = 0.5
 """Time over which errors of soles are correlated, seconds."""
 _MIN_SOLES = 3
@@ -132,27 +134,37 @@ def _fit(
     standing: Sequence[tuple[Doubles, Doubles]], trunk: Doubles
 ) -> tuple[Doubles, float, float]:
     """Direction up (3,), height of the camera above the floor, and the largest median error."""
-    points = np.concatenate([one[0] for one in standing])
-    weights = np.concatenate([one[1] for one in standing])
-    person = np.repeat(np.arange(len(standing)), [len(one[0]) for one in standing])
-    std = _SOLE_STD + _SOLE_STD_BY_DISTANCE * np.linalg.norm(points, axis=1)
-    share = np.sqrt(weights) / std
 
-    def residuals(x: Doubles) -> Doubles:
-        up = _up(x)
-        lean = (up - trunk) / _TRUNK_STD
-        off = share * (points @ up + x[2:][person])
-        return np.concatenate([off, lean, x[:2] / (_PITCH_STD, _ROLL_STD)])
+    def cost(angles: Doubles) -> float:
+        up = _up(angles)
+        lean = ((up - trunk) ** 2).sum() / _TRUNK_STD**2
+        camera = ((angles / (_PITCH_STD, _ROLL_STD)) ** 2).sum()
+        return float(0.5 * (lean + camera)) + sum(_misfit(*one, up) for one in standing)
 
-    heights = [np.median(-(one[0] @ _CAMERA_UP)) for one in standing]
-    found = least_squares(residuals, np.array([0.0, 0.0, *heights]), loss="huber").x
-    up = _up(found)
+    up = _up(minimize(cost, np.zeros(2), method="Nelder-Mead").x)
+    heights = [_height(*one, up) for one in standing]
     error = max(
         float(np.median(np.abs(one[0] @ up + height)))
-        for one, height in zip(standing, found[2:], strict=True)
+        for one, height in zip(standing, heights, strict=True)
     )
     most = int(np.argmax([one[1].sum() for one in standing]))
-    return up, float(found[2 + most]), error
+    return up, heights[most], error
+
+
+def _misfit(points: Doubles, weights: Doubles, up: Doubles) -> float:
+    """Negative log likelihood of soles (N, 3) of one person on a level plane, up to a constant."""
+    # Errors of the distance count as far as they are upwards.
+    std = np.hypot(_SOLE_STD, _DISTANCE_STD * (points @ up))
+    off = (points @ up + _height(points, weights, up)) / std
+    return float((weights * (np.sqrt(1.0 + off**2) - 1.0 + np.log(std))).sum())
+
+
+def _height(points: Doubles, weights: Doubles, up: Doubles) -> float:
+    """Height of the camera above the soles: their weighted median."""
+    heights = -(points @ up)
+    order = heights.argsort()
+    share = np.cumsum(weights[order])
+    return float(heights[order[np.searchsorted(share, 0.5 * share[-1])]])
 
 
 def _up(angles: Doubles) -> Doubles:
