@@ -15,9 +15,9 @@ from pear_ros.motion.contact import contact_probability
 from pear_ros.motion.motion import Observations
 from pear_ros.motion.offline import Options, motions_of
 from pear_ros.motion.segments import timeline
+from pear_ros.motion.skeleton import soles_of
 from pear_ros.motion.swaps import swapped
 from pear_ros.motion.world import World
-from pear_ros.smoothing.soles import sole_points
 
 Doubles = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
@@ -69,12 +69,6 @@ def on_floor(
     soles = soles_of(rotations, joints)
     up = np.array([0.0, 0.0, np.quantile(soles[there][..., 2].min(axis=1), _STANDING)])
     return Frames(rate, first, rotations, joints - up, soles - up, there)
-
-
-def soles_of(rotations: Doubles, joints: Doubles) -> Doubles:
-    """Return heels and toes (T, 4, 3) of rotations (T, 55, 4) and joints (T, 55, 3)."""
-    pose = quaternions.to_vectors(rotations).astype(np.float32)
-    return sole_points(pose, joints.astype(np.float32)).astype(np.float64)
 
 
 def filtered(person: Observations, frames: Frames, cutoff: float, slope: float) -> Frames:

@@ -9,6 +9,7 @@ space: its first coefficient stands for the height then, the others are those of
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +20,10 @@ from pear_ros.export.motions import Motions, TrackMotion
 from pear_ros.export.open_bodies import is_open_body
 from pear_ros.export.stature import height_betas, height_of
 from pear_ros.io.output_files import replaced
+from pear_ros.motion.heading import facing_ahead
 
-_AMASS_BETAS = 16
-_GMR_BETAS = 10
-"""As many as `smplx.create` takes by default, which GMR leaves as it is."""
+_NUM_BETAS = 16
+"""As many as AMASS has, and as the `smplx` of GMR (that of its repository) takes by default."""
 
 
 def save_amass(motions: Motions, folder: Path) -> list[Path]:
@@ -39,8 +40,9 @@ def save_gmr(motions: Motions, folder: Path) -> list[Path]:
     """Write ID_gmr.npz for each person into `folder`; return the files.
 
     Beside those of AMASS, they have left_hand_pose and right_hand_pose (T, 45), and hands_seen
-    (T, 2), false where a hand is at rest as it was not seen. betas (10,) are those of a body of the
-    person's height by GMR's own rule, 1.66 m + 0.1 m * betas[0].
+    (T, 2), false where a hand is at rest as it was not seen. betas (16,) are those of a body of the
+    person's height by GMR's own rule, 1.66 m + 0.1 m * betas[0]. Each person begins at the origin
+    and faces +x, as robots do.
     """
     return [_save(folder, f"{one.motion.id}_gmr.npz", _gmr(one)) for one in motions.people]
 
@@ -74,13 +76,13 @@ def _amass(one: TrackMotion) -> dict[str, Any]:
 
 
 def _gmr(one: TrackMotion) -> dict[str, Any]:
-    arrays = _amass(one)
-    betas = height_betas(height_of(one), _GMR_BETAS)
+    # The inverse kinematics of a robot that faces +x may not find its way to the opposite heading.
+    arrays = _amass(replace(one, motion=facing_ahead(one.motion)))
+    betas = height_betas(height_of(one), _NUM_BETAS)
     hands = arrays["pose_hand"]
     return {
         **arrays,
         "betas": betas,
-        "num_betas": len(betas),
         "left_hand_pose": hands[:, :45],
         "right_hand_pose": hands[:, 45:],
         "hands_seen": one.motion.hands_seen,
@@ -90,8 +92,8 @@ def _gmr(one: TrackMotion) -> dict[str, Any]:
 def _amass_betas(one: TrackMotion) -> Array:
     """(16,) the recorded shape where the body is SMPL-X's, else one of the person's height."""
     if is_open_body(one.track.body_model):
-        return height_betas(height_of(one), _AMASS_BETAS)
+        return height_betas(height_of(one), _NUM_BETAS)
     recorded = np.nan_to_num(np.median(one.track.betas, axis=0)).astype(np.float32)
-    betas = np.zeros(_AMASS_BETAS, np.float32)
-    betas[: len(recorded)] = recorded[:_AMASS_BETAS]
+    betas = np.zeros(_NUM_BETAS, np.float32)
+    betas[: len(recorded)] = recorded[:_NUM_BETAS]
     return betas

@@ -6,6 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from pear_ros.core import quaternions
 from pear_ros.core.people import MEASURED_STATES
@@ -64,7 +65,7 @@ def motions_of_recording(
     return Motions(tuple(found), frames, tuple(notes))
 
 
-def observations_of(track: Track, seconds: np.ndarray) -> Observations:
+def observations_of(track: Track, seconds: npt.NDArray[np.float64]) -> Observations:
     """Return what a track observed, in the optical frame; `seconds` (F,): of all images."""
     rotations = quaternions.from_vectors(np.nan_to_num(track.pose))
     joints = track.arrays["joints"].astype(np.float64)

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 
 from pear_ros.body import BodyModel, load_open_body
 from pear_ros.core.people import Array
@@ -41,5 +42,5 @@ def _ratio(body: BodyModel) -> float:
     return float(body.heights(none[0])[0]) / _toes_to_eyes(rest)
 
 
-def _toes_to_eyes(rest: np.ndarray) -> float:
+def _toes_to_eyes(rest: npt.NDArray[np.float64]) -> float:
     return float(rest[_EYES, 1].mean() - rest[_FEET, 1].mean())

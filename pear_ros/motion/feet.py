@@ -41,7 +41,7 @@ def held_legs(
 
 
 def foot_offsets(soles: Doubles, contact: Doubles, rate: int) -> Doubles:
-    """Return the offsets (T, 2, 3) of left and right foot that keep their soles in place, metres."""
+    """Return the offsets (T, 2, 3) of left and right foot that keep soles in place, metres."""
     offset, weight = np.zeros(soles.shape), np.zeros(contact.shape)
     for sole in range(4):
         for begin, end in _runs(contact[:, sole] >= _CONTACT, round(_MIN_SECONDS * rate)):

@@ -4,11 +4,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
-from pear_ros.core import quaternions
 from pear_ros.core.people import NUM_JOINTS
 from pear_ros.motion import rts
 from pear_ros.motion.contact import contact_probability
@@ -16,8 +16,11 @@ from pear_ros.motion.feet import held_legs
 from pear_ros.motion.motion import Doubles, Flags, Motion, Observations
 from pear_ros.motion.root import corrected_path
 from pear_ros.motion.segments import split, timeline
+from pear_ros.motion.skeleton import soles_of
 from pear_ros.motion.swaps import swapped
-from pear_ros.smoothing.soles import SOLE_JOINTS, sole_points
+from pear_ros.smoothing.soles import SOLE_JOINTS
+
+_Value = TypeVar("_Value", bound=np.generic)
 
 HANDS = (slice(25, 40), slice(40, 55))
 """Joints of the left and the right hand."""
@@ -69,9 +72,9 @@ def _motion(part: Observations, options: Options) -> tuple[Motion, list[str]]:
     exchanged[[0, -1]] = False  # A part begins and ends with what was measured.
     hands = _hands_seen(part.confidence)
     smooth = _smoothed(part, ~exchanged, hands, options.rate)
-    seen_hands = _nearest(part.seconds, smooth, options.rate, hands)
+    seen_hands = _nearest(part.seconds, smooth, hands)
     motion = replace(smooth, hands_seen=seen_hands)
-    confidence = _nearest(part.seconds, smooth, options.rate, part.confidence[:, SOLE_JOINTS])
+    confidence = _nearest(part.seconds, smooth, part.confidence[:, SOLE_JOINTS])
     camera = np.median(part.camera, axis=0)
     if not options.feet:
         return motion, _notes(motion, int(exchanged.sum()), 0.0)
@@ -141,8 +144,8 @@ def _sight_axes(part: Observations) -> Doubles:
 
 
 def _on_floor(motion: Motion, confidence: Doubles, camera: Doubles) -> tuple[Motion, float]:
-    """The motion with its feet on the floor z = 0, and the height by which it was raised, metres."""
-    soles = _soles(motion)
+    """The motion with its feet on the floor z = 0, and by how much it was raised, metres."""
+    soles = soles_of(motion.rotations, motion.joints())
     raised = -float(np.quantile(soles[..., 2].min(axis=1), _STANDING))
     shift = np.array([0.0, 0.0, raised])
     motion = replace(motion, pelvis=motion.pelvis + shift)
@@ -150,18 +153,23 @@ def _on_floor(motion: Motion, confidence: Doubles, camera: Doubles) -> tuple[Mot
     motion = replace(motion, contact=contact)
     for _ in range(_ROUNDS):
         path = corrected_path(
-            motion.pelvis, motion.pelvis_std, _soles(motion), contact, camera, motion.rate
+            motion.pelvis,
+            motion.pelvis_std,
+            soles_of(motion.rotations, motion.joints()),
+            contact,
+            camera,
+            motion.rate,
         )
         motion = replace(motion, pelvis=path)
-        turned = held_legs(motion.rotations, motion.joints(), _soles(motion), contact, motion.rate)
+        turned = held_legs(
+            motion.rotations,
+            motion.joints(),
+            soles_of(motion.rotations, motion.joints()),
+            contact,
+            motion.rate,
+        )
         motion = replace(motion, rotations=turned)
     return motion, raised
-
-
-def _soles(motion: Motion) -> Doubles:
-    """(T, 4, 3) heels and toes in the world, metres."""
-    pose = quaternions.to_vectors(motion.rotations)
-    return sole_points(pose, motion.joints()).astype(np.float64)  # type: ignore[arg-type]
 
 
 def _hands_seen(confidence: Doubles) -> Flags:
@@ -170,14 +178,12 @@ def _hands_seen(confidence: Doubles) -> Flags:
     return np.stack(seen, axis=1)
 
 
-def _nearest(
-    seconds: Doubles, motion: Motion, rate: int, values: npt.NDArray[np.generic]
-) -> npt.NDArray[np.generic]:
+def _nearest(seconds: Doubles, motion: Motion, values: npt.NDArray[_Value]) -> npt.NDArray[_Value]:
     """Values (T, ...) of the images nearest to each frame."""
-    times = (motion.first + np.arange(len(motion.pelvis))) / rate
+    times = (motion.first + np.arange(len(motion.pelvis))) / motion.rate
     after = np.clip(np.searchsorted(seconds, times), 1, len(seconds) - 1)
     before_is_nearer = times - seconds[after - 1] < seconds[after] - times
-    return np.asarray(values[after - before_is_nearer])
+    return values[after - before_is_nearer]
 
 
 def _notes(motion: Motion, exchanged: int, raised: float) -> list[str]:
@@ -186,7 +192,8 @@ def _notes(motion: Motion, exchanged: int, raised: float) -> list[str]:
     if abs(raised) > _RAISED:
         notes.append(f"{motion.id} stood {-raised:+.1f} m from the floor z = 0, and is put on it")
     if exchanged:
-        notes.append(f"{motion.id}: left and right were exchanged in {exchanged} images, mended")
+        images = "image" if exchanged == 1 else "images"
+        notes.append(f"{motion.id}: left and right were exchanged in {exchanged} {images}, mended")
     filled = int((~motion.seen).sum())
     if filled:
         worst = np.degrees(motion.rotation_std[~motion.seen].max())

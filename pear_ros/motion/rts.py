@@ -114,7 +114,7 @@ def _pass(space: Manifold, times: Doubles, values: Doubles, R: Doubles, density:
     """One forward and one backward pass."""
     count, channels = R.shape
     x, w = values[0], 0.0 * space.minus(values[0], values[0])
-    P = np.zeros((channels, 2, 2))
+    P: Doubles = np.zeros((channels, 2, 2))
     P[:, 0, 0], P[:, 1, 1] = R[0], _FIRST_VELOCITY_STD**2
     filtered, predicted = [(x, w, P)], []
     for t in range(1, count):

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from pear_ros.body.kinematics import JointTree
 from pear_ros.core import quaternions
 from pear_ros.core.people import NUM_JOINTS
+from pear_ros.smoothing.soles import sole_points
 
 Doubles = npt.NDArray[np.float64]
 
@@ -67,6 +68,15 @@ def skeleton_of(rotations: Doubles, joints: Doubles, transl: Doubles, scale: Dou
     local = np.einsum("tjba,tjb->tja", above, offsets)
     origin = (joints[:, 0] - transl) / scale[:, None]
     return Skeleton(np.median(local, axis=0), np.median(origin, axis=0))
+
+
+def soles_of(rotations: Doubles, joints: Doubles) -> Doubles:
+    """Return left heel, left toes, right heel, right toes (T, 4, 3) of joints (T, 55, 3), metres.
+
+    `rotations` (T, 55, 4): unit quaternions, the root's in the frame of the joints.
+    """
+    pose = quaternions.to_vectors(rotations).astype(np.float32)
+    return sole_points(pose, joints.astype(np.float32)).astype(np.float64)
 
 
 def matrices_of(rotations: Doubles) -> Doubles:

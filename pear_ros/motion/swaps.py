@@ -58,7 +58,7 @@ def _states(seconds: Doubles, given: Doubles, exchanged: Doubles) -> Flags:
     for step in cost:
         through = total[:, None] + step
         origin.append(through.argmin(axis=0))
-        total = through.min(axis=0) + (0.0, _EXCHANGED)
+        total = through.min(axis=0) + np.array([0.0, _EXCHANGED])
     state = int(total.argmin())
     path = [state]
     for before in origin[::-1]:

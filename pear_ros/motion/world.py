@@ -18,9 +18,11 @@ from scipy.optimize import minimize
 
 from pear_ros.core import quaternions
 from pear_ros.motion.motion import Observations
-from pear_ros.smoothing.soles import SOLE_JOINTS, sole_points
+from pear_ros.motion.skeleton import soles_of
+from pear_ros.smoothing.soles import SOLE_JOINTS
 
 Doubles = npt.NDArray[np.float64]
+Flags = npt.NDArray[np.bool_]
 
 _CAMERA_UP = np.array([0.0, -1.0, 0.0])
 _NECK = 12
@@ -59,7 +61,7 @@ class World:
         """Return the `observations`, in the optical frame, in the world; `images` (T,): theirs."""
         rows = images if len(self.rotation) > 1 else np.zeros(len(images), np.int64)
         R, t = self.rotation[rows], self.translation[rows]
-        known = np.isfinite(R).all(axis=(1, 2))
+        known: Flags = np.asarray(np.isfinite(R).all(axis=(1, 2)))
         R, t = np.where(known[:, None, None], R, np.eye(3)), np.where(known[:, None], t, 0.0)
         turns = np.array([quaternions.from_matrix(one) for one in R])
         rotations = observations.rotations.copy()
@@ -102,7 +104,7 @@ def fit_world(people: Sequence[Observations]) -> World:
 
 def _standing(one: Observations) -> tuple[Doubles, Doubles]:
     """Soles (N, 3) that stand on the floor, and their weights (N,): independent errors each."""
-    soles = sole_points(quaternions.to_vectors(one.rotations), _joints(one)).astype(np.float64)
+    soles = soles_of(one.rotations, _joints(one))
     confidence = one.confidence[:, SOLE_JOINTS]
     depth = np.where(confidence < _MIN_SEEN, -np.inf, soles[..., 1])
     lowest = depth.max(axis=1, keepdims=True)

@@ -53,7 +53,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--mesh-detail",
         choices=MESH_DETAILS,
         default="full",
-        help="triangles of the mesh in glb and usd: all, about 7,000 or about 2,000 (default: %(default)s)",
+        help="triangles of the mesh in glb and usd: all, about 7,000 or about 2,000 "
+        "(default: %(default)s)",
     )
     motion = parser.add_argument_group("motion")
     motion.add_argument(
