@@ -156,7 +156,7 @@ def contact_of(frames: Frames, confidence: Doubles, camera: Doubles) -> Flags:
 
 
 def defects(frames: Frames, contact: Flags) -> dict[str, float]:
-    """Return skating (cm/s), floating, penetration (cm), jerk (m/s^3), exchanges, missing frames."""
+    """Return skating, cm/s, floating, penetration, cm, jerk, m/s^3, and counts of frames."""
     rate, there = frames.rate, frames.there
     both = contact[1:] & contact[:-1] & (there[1:] & there[:-1])[:, None]
     speed = np.linalg.norm(np.diff(frames.soles[..., :2], axis=0), axis=-1) * rate

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Motion moved and turned about the vertical so that it begins as robots do: at the origin, facing +x."""
+"""Motion that begins as robots do: at the origin, facing +x."""
 
 from __future__ import annotations
 

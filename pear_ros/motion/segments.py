@@ -51,7 +51,7 @@ def split(observations: Observations, max_gap: float) -> tuple[list[Observations
             f"{max_gap:g} s that are filled: it has {len(kept)} parts"
             + (f"; {len(parts) - len(kept)} shorter ones are left out" * (len(kept) < len(parts)))
         )
-    names = [observations.id, *(f"{observations.id}_part{n}" for n in range(2, len(kept) + 1))]
+    names = [observations.id + f"_part{n}" * (n > 1) for n in range(1, len(kept) + 1)]
     return [_take(observations, p, name) for p, name in zip(kept, names, strict=True)], notes
 
 

@@ -141,7 +141,7 @@ def _fit(
         up = _up(angles)
         lean = ((up - trunk) ** 2).sum() / _TRUNK_STD**2
         camera = ((angles / (_PITCH_STD, _ROLL_STD)) ** 2).sum()
-        return float(0.5 * (lean + camera)) + sum(_misfit(*one, up) for one in standing)
+        return float(0.5 * (lean + camera)) + sum(_misfit(*one, up, trunk) for one in standing)
 
     up = _up(minimize(cost, np.zeros(2), method="Nelder-Mead").x)
     heights = [_height(*one, up) for one in standing]
@@ -153,12 +153,13 @@ def _fit(
     return up, heights[most], error
 
 
-def _misfit(points: Doubles, weights: Doubles, up: Doubles) -> float:
-    """Negative log likelihood of soles (N, 3) of one person on a level plane, up to a constant."""
-    # Errors of the distance count as far as they are upwards.
-    std = np.hypot(_SOLE_STD, _DISTANCE_STD * (points @ up))
+def _misfit(points: Doubles, weights: Doubles, up: Doubles, about_up: Doubles) -> float:
+    """Robust cost of the soles (N, 3) of one person on a level plane."""
+    # Errors of the distance count as far as they are upwards; by `up` itself, a steep view would
+    # explain any error.
+    std = np.hypot(_SOLE_STD, _DISTANCE_STD * (points @ about_up))
     off = (points @ up + _height(points, weights, up)) / std
-    return float((weights * (np.sqrt(1.0 + off**2) - 1.0 + np.log(std))).sum())
+    return float((weights * (np.sqrt(1.0 + off**2) - 1.0)).sum())
 
 
 def _height(points: Doubles, weights: Doubles, up: Doubles) -> float:
