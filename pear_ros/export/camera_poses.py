@@ -45,7 +45,9 @@ def read_world(recording: Recording, frame: str | None) -> World | None:
     except BagError as error:
         raise ResultsError(str(error)) from error
     if frame is not None:
-        raise ResultsError(f"{recording.source}: {reasons[frame]}")
+        raise ResultsError(
+            f"{recording.source}: no pose of the camera in {quoted(frame)}: {reasons[frame]}"
+        )
     return None
 
 

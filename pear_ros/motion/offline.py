@@ -26,10 +26,10 @@ HANDS = (slice(25, 40), slice(40, 55))
 """Joints of the left and the right hand."""
 _MIN_SEEN = 0.3
 """Confidence of a joint from which on it was seen."""
-_ROTATION_DENSITY, _POSITION_DENSITY = 60.0, 1.0
+ROTATION_DENSITY, _POSITION_DENSITY = 60.0, 1.0
 """Spectral density of the acceleration, rad^2/s^3 and m^2/s^3: chosen on synthetic motion
 (benchmarks/motion_quality.py, other seeds)."""
-_ROTATION_NOISE, _POSITION_NOISE = (0.06, 0.3), (0.003, 0.1)
+ROTATION_NOISE, _POSITION_NOISE = (0.06, 0.3), (0.003, 0.1)
 """Least and greatest standard deviation of a measurement, radians and metres."""
 _STANDING = 0.2
 """Quantile of the height of the lower sole that is on the floor."""
@@ -97,8 +97,8 @@ def _smoothed(part: Observations, measured: Flags, hands: Flags, rate: int) -> M
         times,
         rotations[before],
         np.repeat(usable[:, None], NUM_JOINTS, axis=1),
-        _ROTATION_DENSITY,
-        _ROTATION_NOISE,
+        ROTATION_DENSITY,
+        ROTATION_NOISE,
     )
     axes = _sight_axes(part)  # rows: along the line of sight, and across it
     along = part.pelvis @ axes.T
