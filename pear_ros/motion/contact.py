@@ -1,8 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """Contact of heels and toes with the floor z = 0, from earlier and from later frames.
 
-The hidden Markov model of `pear_ros.smoothing.foot_contact`, forwards and backwards in time; its
-two log odds are averaged, so that contact begins and ends without delay.
+A hidden Markov model of two states, contact and swing, for each point, as that of
+`pear_ros.smoothing.foot_contact`, but solved forwards and backwards in time (Baum and Petrie, 1966),
+so that contact begins and ends without delay. With l_t the log likelihood ratio of frame t and g the
+prediction of log odds over a frame, the log odds of contact given all frames are
+
+    g(f_t-1) + l_t + b_t,    f_t = g(f_t-1) + l_t,    b_t = g(b_t+1 + l_t+1)
+
+    l = w [log N(v; 0, V) - log N(v; 0, V + W) + log N(max(z, 0); 0, H) - log N(max(z, 0); 0, H + G)]
+
+v: velocity, z: height; V and H: their errors, larger along the line of sight; W and G: their spread
+in swing; w: the time of a frame over that in which errors are correlated.
 """
 
 from __future__ import annotations
@@ -10,12 +19,24 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from pear_ros.smoothing import foot_contact
-
 Doubles = npt.NDArray[np.float64]
 
-_HEIGHT_STD = 0.03
-"""Standard deviation of the floor's height below a person, metres."""
+_SOJOURN_TIME = 0.5
+"""Mean time that a point stays on the floor, or off it, seconds."""
+_CORRELATION_TIME = 0.1
+"""Time in which errors are correlated, seconds."""
+_ACROSS_STD, _ACROSS_STD_BY_DISTANCE = 0.1, 0.02
+"""Error of the velocity across the line of sight, m/s, and what each metre of distance adds."""
+_ALONG_STD, _ALONG_STD_BY_DISTANCE = 0.18, 0.06
+"""The same along the line of sight."""
+_SWING_STD = 1.2
+"""Velocity of a point in swing along an axis, m/s."""
+_HEIGHT_STD, _SWING_HEIGHT = 0.05, 0.15
+"""Error of the height of a point in contact, and height of one in swing, metres."""
+_MAX_LOG_RATIO = 4.0
+"""Greatest log likelihood ratio of velocity, and of height."""
+_MIN_SEEN = 0.3
+"""Confidence of a joint below which a point tells nothing."""
 
 
 def contact_probability(soles: Doubles, confidence: Doubles, camera: Doubles, rate: int) -> Doubles:
@@ -24,21 +45,48 @@ def contact_probability(soles: Doubles, confidence: Doubles, camera: Doubles, ra
     `soles` (T, 4, 3) in the world, metres; `confidence` (T, 4), 0 to 1, NaN: unknown; `camera`
     (3,): its position in the world; `rate`: frames a second.
     """
-    forward = _log_odds(soles, confidence, camera, rate)
-    backward = _log_odds(soles[::-1], confidence[::-1], camera, rate)[::-1]
-    return foot_contact.probability(0.5 * (forward + backward))
+    velocity = np.gradient(soles, axis=0) * rate
+    ratio = _velocity_ratio(velocity, soles - camera) + _height_ratio(soles[..., 2])
+    weight = min(1.0 / (rate * _CORRELATION_TIME), 1.0)
+    ratio = np.where(confidence < _MIN_SEEN, 0.0, weight * ratio)
+    switch = 0.5 - 0.5 * np.exp(-2.0 / (rate * _SOJOURN_TIME))
+    before = _messages(ratio, switch)
+    after = _messages(ratio[::-1], switch)[::-1]
+    odds = before + ratio + after
+    return np.asarray(1.0 / (1.0 + np.exp(-odds)))
 
 
-def _log_odds(soles: Doubles, confidence: Doubles, camera: Doubles, rate: int) -> Doubles:
-    """(T, 4) after each frame."""
-    from_camera = soles - camera
-    states = foot_contact.initialise(from_camera[:1], 0.0)
-    odds = [states.log_odds[0]]
-    std = np.full((1, 4), _HEIGHT_STD)
-    for t in range(1, len(soles)):
-        height = soles[t : t + 1, :, 2]
-        states = foot_contact.update(
-            states, from_camera[t : t + 1], t / rate, confidence[t : t + 1], height, std
-        )
-        odds.append(states.log_odds[0])
-    return np.stack(odds)
+def _messages(ratio: Doubles, switch: float) -> Doubles:
+    """(T, 4) log odds of contact from the frames before each."""
+    found = np.zeros_like(ratio)
+    for t in range(1, len(ratio)):
+        p = 1.0 / (1.0 + np.exp(-(found[t - 1] + ratio[t - 1])))
+        p = p + switch * (1.0 - 2.0 * p)
+        found[t] = np.log(p / (1.0 - p))
+    return found
+
+
+def _velocity_ratio(velocity: Doubles, sight: Doubles) -> Doubles:
+    """(T, 4) of velocities (T, 4, 3), m/s, of points seen along `sight` (T, 4, 3), metres."""
+    distance = np.linalg.norm(sight, axis=-1)
+    along = (velocity * sight).sum(axis=-1) / np.maximum(distance, 1e-9)
+    across_square = (velocity**2).sum(axis=-1) - along**2
+    V_across = (_ACROSS_STD + _ACROSS_STD_BY_DISTANCE * distance) ** 2
+    V_along = (_ALONG_STD + _ALONG_STD_BY_DISTANCE * distance) ** 2
+    ratio = _log_ratio(across_square, V_across, 2) + _log_ratio(along**2, V_along, 1)
+    return np.clip(ratio, -_MAX_LOG_RATIO, _MAX_LOG_RATIO)
+
+
+def _log_ratio(square: Doubles, variance: Doubles, axes: int) -> Doubles:
+    wide = variance + _SWING_STD**2
+    return np.asarray(
+        0.5 * (axes * np.log(wide / variance) - square * (1.0 / variance - 1.0 / wide))
+    )
+
+
+def _height_ratio(height: Doubles) -> Doubles:
+    """(T, 4) of heights (T, 4), metres."""
+    H, wide = _HEIGHT_STD**2, _HEIGHT_STD**2 + _SWING_HEIGHT**2
+    square = np.maximum(height, 0.0) ** 2
+    ratio = 0.5 * (np.log(wide / H) - square * (1.0 / H - 1.0 / wide))
+    return np.clip(ratio, -_MAX_LOG_RATIO, _MAX_LOG_RATIO)
