@@ -2,13 +2,13 @@
 """Contact of heels and toes with the floor z = 0, from earlier and from later frames.
 
 A hidden Markov model of two states, contact and swing, for each point, as that of
-`pear_ros.smoothing.foot_contact`, but solved forwards and backwards in time (Baum and Petrie, 1966),
-so that contact begins and ends without delay. With l_t the log likelihood ratio of frame t and g the
-prediction of log odds over a frame, the log odds of contact given all frames are
+`pear_ros.smoothing.foot_contact`, but solved forwards and backwards in time (Baum and Petrie,
+1966), so that contact begins and ends without delay. With l_t the log likelihood ratio of frame t
+and g the prediction of log odds over a frame, the log odds of contact given all frames are
 
     g(f_t-1) + l_t + b_t,    f_t = g(f_t-1) + l_t,    b_t = g(b_t+1 + l_t+1)
 
-    l = w [log N(v; 0, V) - log N(v; 0, V + W) + log N(max(z, 0); 0, H) - log N(max(z, 0); 0, H + G)]
+    l = w [L(v; V, W) + L(max(z, 0); H, G)],    L(x; A, B) = log N(x; 0, A) - log N(x; 0, A + B)
 
 v: velocity, z: height; V and H: their errors, larger along the line of sight; W and G: their spread
 in swing; w: the time of a frame over that in which errors are correlated.

@@ -17,6 +17,8 @@ RATES = (30, 60)
 """Frames a second that a recording may get by itself."""
 _MIN_IMAGES = 3
 """Least number of images of which motion is made."""
+_MIN_SECONDS = 0.1
+"""Shortest motion: three frames at the lowest rate."""
 _SAME_TIME = 1e-6
 """Difference of times that are one, seconds."""
 
@@ -32,17 +34,18 @@ def split(observations: Observations, max_gap: float) -> tuple[list[Observations
     """Return the parts of a track in images that saw the person, and a sentence for each loss.
 
     A part ends where the next image that saw the person is more than `max_gap` seconds later. Parts
-    of fewer than three images are left out.
+    of fewer than three images, or shorter than 0.1 s, are left out.
     """
     rows = np.flatnonzero(observations.seen)
     gaps = np.flatnonzero(np.diff(observations.seconds[rows]) > max_gap) + 1
     parts = [part for part in np.split(rows, gaps) if len(part)]
-    kept = [part for part in parts if len(part) >= _MIN_IMAGES]
+    kept = [part for part in parts if _suffices(observations.seconds[part])]
     notes = []
     if not kept:
         notes.append(
             f"{observations.id} was seen in {len(rows)} {'image' if len(rows) == 1 else 'images'} "
-            f"in total, and is left out: motion needs {_MIN_IMAGES} without a gap"
+            f"in total, and is left out: motion needs {_MIN_IMAGES} without a gap, "
+            f"over {_MIN_SECONDS:g} s"
         )
     elif len(parts) > 1:
         longest = float(np.diff(observations.seconds[rows]).max())
@@ -53,6 +56,10 @@ def split(observations: Observations, max_gap: float) -> tuple[list[Observations
         )
     names = [observations.id + f"_part{n}" * (n > 1) for n in range(1, len(kept) + 1)]
     return [_take(observations, p, name) for p, name in zip(kept, names, strict=True)], notes
+
+
+def _suffices(seconds: Doubles) -> bool:
+    return len(seconds) >= _MIN_IMAGES and float(seconds[-1] - seconds[0]) >= _MIN_SECONDS
 
 
 def timeline(seconds: Doubles, rate: int) -> tuple[Doubles, npt.NDArray[np.intp], Sequence[int]]:
