@@ -8,6 +8,7 @@ Yrotation, which are multiplied in this order; the root has its position before 
 from __future__ import annotations
 
 import io
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -74,7 +75,10 @@ def _write_hierarchy(text: io.TextIOWrapper, motion: Motion) -> list[int]:
 def _write_motion(text: io.TextIOWrapper, motion: Motion, order: list[int]) -> None:
     rotations = motion.rotations.copy()
     rotations[:, 0] = y_up.orientations(rotations[:, 0])
-    angles = Rotation.from_quat(rotations.reshape(-1, 4)).as_euler("ZXY", degrees=True)
+    with warnings.catch_warnings():
+        # Where two axes are parallel, one of the many equal triples of angles serves.
+        warnings.filterwarnings("ignore", "Gimbal lock")
+        angles = Rotation.from_quat(rotations.reshape(-1, 4)).as_euler("ZXY", degrees=True)
     by_joint = angles.reshape(-1, NUM_JOINTS, 3)[:, order]
     place = y_up.points(motion.pelvis) * _CENTIMETRES
     text.write(f"MOTION\nFrames: {len(place)}\nFrame Time: {1.0 / motion.rate:.9f}\n")
