@@ -74,7 +74,7 @@ def _velocity_ratio(velocity: Doubles, sight: Doubles) -> Doubles:
     V_across = (_ACROSS_STD + _ACROSS_STD_BY_DISTANCE * distance) ** 2
     V_along = (_ALONG_STD + _ALONG_STD_BY_DISTANCE * distance) ** 2
     ratio = _log_ratio(across_square, V_across, 2) + _log_ratio(along**2, V_along, 1)
-    return np.clip(ratio, -_MAX_LOG_RATIO, _MAX_LOG_RATIO)
+    return np.asarray(np.clip(ratio, -_MAX_LOG_RATIO, _MAX_LOG_RATIO))
 
 
 def _log_ratio(square: Doubles, variance: Doubles, axes: int) -> Doubles:
@@ -89,4 +89,4 @@ def _height_ratio(height: Doubles) -> Doubles:
     H, wide = _HEIGHT_STD**2, _HEIGHT_STD**2 + _SWING_HEIGHT**2
     square = np.maximum(height, 0.0) ** 2
     ratio = 0.5 * (np.log(wide / H) - square * (1.0 / H - 1.0 / wide))
-    return np.clip(ratio, -_MAX_LOG_RATIO, _MAX_LOG_RATIO)
+    return np.asarray(np.clip(ratio, -_MAX_LOG_RATIO, _MAX_LOG_RATIO))
