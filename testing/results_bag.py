@@ -15,7 +15,8 @@ from pear_ros.bags.pear_messages import pear_typestore
 from pear_ros.body import BodyModel
 from pear_ros.core.estimate_arrays import ESTIMATE_ARRAYS, POSE_FIELDS
 from pear_ros.core.people import FlameParams, People, Person
-from pear_ros.ros.topics import BODY_MODEL_TYPE, HUMANS_TYPE
+from pear_ros.core.rigid_transform import RigidTransform
+from pear_ros.ros.topics import BODY_MODEL_TYPE, HUMANS_TYPE, TF_STATIC, TF_TYPE
 
 
 class ResultsBag:
@@ -59,6 +60,25 @@ class ResultsBag:
             "expression_names": list(body.expression_names),
         }
         self._write(topic, BODY_MODEL_TYPE, self._make(BODY_MODEL_TYPE, **{**values, **changes}))
+
+    def add_static_transform(self, parent: str, child: str, pose: RigidTransform) -> None:
+        """Add the pose of the frame `child` in the frame `parent` to /tf_static."""
+        x, y, z, w = pose.quaternion.tolist()
+        time = self._make("builtin_interfaces/msg/Time", sec=0, nanosec=0)
+        transform = self._make(
+            "geometry_msgs/msg/TransformStamped",
+            header=self._make("std_msgs/msg/Header", stamp=time, frame_id=parent),
+            child_frame_id=child,
+            transform=self._make(
+                "geometry_msgs/msg/Transform",
+                translation=self._make(
+                    "geometry_msgs/msg/Vector3",
+                    **dict(zip("xyz", pose.translation.tolist(), strict=True)),
+                ),
+                rotation=self._make("geometry_msgs/msg/Quaternion", x=x, y=y, z=z, w=w),
+            ),
+        )
+        self._write(TF_STATIC, TF_TYPE, self._make(TF_TYPE, transforms=[transform]))
 
     def _write(self, topic: str, kind: str, message: Any) -> None:
         if topic not in self._connections:

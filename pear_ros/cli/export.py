@@ -1,18 +1,36 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`pear export`: recorded results as arrays, as a table or as an animation."""
+"""`pear export`: recorded results as arrays, as a table, as an animation or as motion."""
 
 from __future__ import annotations
 
-import functools
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pear_ros.core.quoting import printable
 
 if TYPE_CHECKING:
+    from pear_ros.export.motions import Motions
     from pear_ros.export.tracks import Recording
+
+_DISTRIBUTIONS = {"pxr": "usd-core"}
+"""Names of packages for pip, of modules that are called otherwise."""
+
+
+@dataclass(frozen=True)
+class ExportOptions:
+    """What the options of `pear export` say about the files; each format uses some of them."""
+
+    mesh_detail: str = "full"
+    """Of glb and usd, one of pear_ros.core.parameters.MESH_DETAILS."""
+    rate: int | None = None
+    """Frames a second of motion; None: 30 or 60, by the recording."""
+    max_gap: float = 0.5
+    """Longest gap in motion that is filled, seconds."""
+    frame: str | None = None
+    """Fixed frame with z up on /tf, for motion; None: found, or fitted to the people."""
 
 
 def export(
@@ -22,13 +40,12 @@ def export(
     *,
     ids: Sequence[str] = (),
     topic: str | None = None,
-    mesh_detail: str = "full",
+    options: ExportOptions | None = None,
 ) -> int:
     """Write the results in `source` into `folder` and print the files; return the exit code.
 
-    `source`: a bag, or the npz file of `pear run`; `file_format`: npz, csv or glb; `ids`: people to
-    write, all where empty; `topic`: of people, needed only where a bag has several; `mesh_detail`:
-    of glb, one of pear_ros.core.parameters.MESH_DETAILS.
+    `source`: a bag, or the npz file of `pear run`; `file_format`: one of FORMATS; `ids`: people to
+    write, all where empty; `topic`: of people, needed only where a bag has several.
     """
     from pear_ros.export.tracks import ResultsError
 
@@ -36,9 +53,10 @@ def export(
         recording = _read(source, topic).only(ids)
         for damage in (*recording.damage, *recording.left_out):
             print(printable(f"warning: {damage}"), file=sys.stderr)
-        files = _save(recording, file_format, folder, mesh_detail)
+        files = FORMATS[file_format](recording, folder, options or ExportOptions())
     except ModuleNotFoundError as error:
-        print(f"error: {error.name} is missing: pip install {error.name}", file=sys.stderr)
+        name = _DISTRIBUTIONS.get(str(error.name), error.name)
+        print(f"error: {name} is missing: pip install {name}", file=sys.stderr)
         return 1
     except (ResultsError, OSError) as error:
         print(printable(f"error: {error}"), file=sys.stderr)
@@ -63,14 +81,82 @@ def _read(source: Path, topic: str | None) -> Recording:
     return read_bag(source, topic)
 
 
-def _save(recording: Recording, file_format: str, folder: Path, mesh_detail: str) -> list[Path]:
-    if file_format == "npz":
-        from pear_ros.export.npz import save_npz as save
-    elif file_format == "csv":
-        from pear_ros.export.table import save_table as save
-    else:
-        from pear_ros.export.glb import save_glb
+def _save_npz(recording: Recording, folder: Path, options: ExportOptions) -> list[Path]:
+    from pear_ros.export.npz import save_npz
 
-        save = functools.partial(save_glb, mesh_detail=mesh_detail)
+    return save_npz(recording, _made(folder))
+
+
+def _save_csv(recording: Recording, folder: Path, options: ExportOptions) -> list[Path]:
+    from pear_ros.export.table import save_table
+
+    return save_table(recording, _made(folder))
+
+
+def _save_glb(recording: Recording, folder: Path, options: ExportOptions) -> list[Path]:
+    from pear_ros.export.glb import save_glb
+
+    return save_glb(recording, _made(folder), mesh_detail=options.mesh_detail)
+
+
+def _save_amass(recording: Recording, folder: Path, options: ExportOptions) -> list[Path]:
+    from pear_ros.export.amass import save_amass
+
+    return save_amass(_motions(recording, options), _made(folder))
+
+
+def _save_gmr(recording: Recording, folder: Path, options: ExportOptions) -> list[Path]:
+    from pear_ros.export.amass import save_gmr
+
+    return save_gmr(_motions(recording, options), _made(folder))
+
+
+def _save_bvh(recording: Recording, folder: Path, options: ExportOptions) -> list[Path]:
+    from pear_ros.export.bvh import save_bvh
+
+    return save_bvh(_motions(recording, options), _made(folder))
+
+
+def _save_trc(recording: Recording, folder: Path, options: ExportOptions) -> list[Path]:
+    from pear_ros.export.trc import save_trc
+
+    return save_trc(_motions(recording, options), _made(folder))
+
+
+def _save_usd(recording: Recording, folder: Path, options: ExportOptions) -> list[Path]:
+    from pear_ros.export.usd import save_usd
+
+    return save_usd(
+        _motions(recording, options), recording, _made(folder), mesh_detail=options.mesh_detail
+    )
+
+
+FORMATS: Mapping[str, Callable[[Recording, Path, ExportOptions], list[Path]]] = {
+    "npz": _save_npz,
+    "csv": _save_csv,
+    "glb": _save_glb,
+    "amass": _save_amass,
+    "gmr": _save_gmr,
+    "bvh": _save_bvh,
+    "trc": _save_trc,
+    "usd": _save_usd,
+}
+"""What writes each format: from a recording, into a folder that need not exist; it returns the
+files. Libraries are imported when they are needed."""
+
+
+def _motions(recording: Recording, options: ExportOptions) -> Motions:
+    """The motion of all people; what there is to know about it is printed."""
+    from pear_ros.export.camera_poses import read_world
+    from pear_ros.export.motions import motions_of_recording
+
+    world = read_world(recording, options.frame)
+    motions = motions_of_recording(recording, world, rate=options.rate, max_gap=options.max_gap)
+    for note in motions.notes:
+        print(printable(f"note: {note}"), file=sys.stderr)
+    return motions
+
+
+def _made(folder: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
-    return save(recording, folder)
+    return folder

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Export of recorded people as arrays (npz), as a table (csv) and as an animation (glb)."""
+"""Export of recorded people: arrays, a table, animations, and motion for retargeting."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from pear_ros.core.estimate_arrays import ESTIMATE_ARRAYS
 
-AMASS_ARRAYS = {
+POSE_ARRAYS = {
     "poses": "(T, 165) axis-angle: root_orient, pose_body, pose_jaw, pose_eye, pose_hand",
     "root_orient": "(T, 3) from the body's rest axes to frame_id",
     "pose_body": "(T, 63) joints 1 to 21",
@@ -19,7 +19,8 @@ AMASS_ARRAYS = {
     "gender": "neutral",
     "surface_model_type": "smplx: the layout; the betas are those of body_model",
 }
-"""Arrays with AMASS's names and their meaning; T images in which the person was present."""
+"""The SMPL-X parameters, by names that AMASS has, too, and their meaning; T images in which the
+person was present. Frame, rate and rows are not those of AMASS: `pear export --format amass`."""
 
 OWN_ARRAYS = {
     "stamps": "(T,) acquisition times of the images, seconds",

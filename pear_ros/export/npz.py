@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Export of npz files, one for each person, named and laid out as AMASS's SMPL-X files.
+"""Export of npz files, one for each person, with everything that was recorded, as it was.
 
-Rows are the images in which the person was present, so that tools for
-AMASS can use all of them; gaps in time between two rows show in `frame` and `stamps`.
+Rows are the images in which the person was present; gaps in time between two rows show in `frame`
+and `stamps`. Positions are in the camera's optical frame. Loaders of AMASS need the motion that
+`pear_ros.export.amass` writes.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from pear_ros.core.people import SMPLX_JOINT_NAMES
-from pear_ros.export.arrays import AMASS_ARRAYS, FLAME_ARRAYS, OWN_ARRAYS
+from pear_ros.export.arrays import FLAME_ARRAYS, OWN_ARRAYS, POSE_ARRAYS
 from pear_ros.export.tracks import Recording, Track
 from pear_ros.io.output_files import replaced
 
@@ -63,7 +64,7 @@ def _arrays(recording: Recording, track: Track, rate: float) -> dict[str, Any]:
         "model_id": track.model_id,
         "body_model": track.body_model,
     }
-    names = [*AMASS_ARRAYS, *OWN_ARRAYS]
+    names = [*POSE_ARRAYS, *OWN_ARRAYS]
     if track.flame is not None:
         for part in fields(track.flame):
             arrays[f"flame_{part.name}"] = getattr(track.flame, part.name)

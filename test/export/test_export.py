@@ -35,7 +35,7 @@ from pear_ros.core.people import (
     SmplxParams,
     TrackingState,
 )
-from pear_ros.export.arrays import AMASS_ARRAYS, FLAME_ARRAYS, OWN_ARRAYS
+from pear_ros.export.arrays import FLAME_ARRAYS, OWN_ARRAYS, POSE_ARRAYS
 from pear_ros.export.bag import read_bag
 from pear_ros.export.tracks import ResultsError
 from testing.glb_reader import Glb
@@ -188,7 +188,7 @@ def test_npz_contains_everything_recorded(
     for name, present in PRESENT.items():
         persons = of(images, name)
         with np.load(out / f"{name}.npz") as found:
-            assert set(found) == {*AMASS_ARRAYS, *OWN_ARRAYS}
+            assert set(found) == {*POSE_ARRAYS, *OWN_ARRAYS}
             assert found["frame"].tolist() == present
             expected = [START + frame * STEP for frame in present]
             assert found["stamps_ns"].tolist() == expected
@@ -250,7 +250,7 @@ def test_npz_contains_flame_parameters_if_recorded(
     ]
     for source in write(tmp_path / "bag", images), run_file(tmp_path / "clip.npz", images):
         with np.load(export(source, "npz") / "h1.npz") as found:
-            assert set(found) == {*AMASS_ARRAYS, *OWN_ARRAYS, *FLAME_ARRAYS}
+            assert set(found) == {*POSE_ARRAYS, *OWN_ARRAYS, *FLAME_ARRAYS}
             for key, size in sizes.items():
                 assert found[f"flame_{key}"].tolist() == [[n] * size for n in range(3)]
 
@@ -673,7 +673,7 @@ def test_run_file_is_exported(
     tmp_path: Path, images: Images, export: Callable[..., Path], refusal: Callable[..., str]
 ) -> None:
     with np.load(export(run_file(tmp_path / "clip.npz", images), "npz") / "h2.npz") as arrays:
-        assert set(arrays) == {*AMASS_ARRAYS, *OWN_ARRAYS}
+        assert set(arrays) == {*POSE_ARRAYS, *OWN_ARRAYS}
         assert arrays["frame"].tolist() == PRESENT["h2"]
         assert arrays["stamps_ns"].tolist() == [STEP * frame for frame in PRESENT["h2"]]
         joints = [p.joints for p in of(images, "h2")]

@@ -15,7 +15,7 @@ FLOORS = (
     {"io", "body"},
     {"landmarks", "rendering", "hri"},
     {"detection", "fitting", "tracking", "smoothing", "scale", "pear", "bags", "streaming"},
-    {"estimators", "reidentification"},
+    {"estimators", "reidentification", "motion"},
     {"pipeline"},
     {"evaluation"},
     {"ros"},

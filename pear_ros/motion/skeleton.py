@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Skeletons of people: bones in true size, from recorded joints, without the body's file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from pear_ros.body.kinematics import JointTree
+from pear_ros.core import quaternions
+from pear_ros.core.people import NUM_JOINTS
+from pear_ros.smoothing.soles import sole_points
+
+Doubles = npt.NDArray[np.float64]
+
+PARENTS: npt.NDArray[np.int32] = np.array(
+    [
+        *(-1, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 9, 9, 12, 13, 14, 16, 17, 18, 19, 15, 15, 15),
+        *(20, 25, 26, 20, 28, 29, 20, 31, 32, 20, 34, 35, 20, 37, 38),
+        *(21, 40, 41, 21, 43, 44, 21, 46, 47, 21, 49, 50, 21, 52, 53),
+    ],
+    np.int32,
+)
+"""(55,) parent of each joint of SMPL-X, -1 for the root."""
+_TREE = JointTree(PARENTS, np.asarray)
+
+
+@dataclass(frozen=True)
+class Skeleton:
+    """The T-pose of one person: x to the left, y up, z out of the chest, metres."""
+
+    bones: Doubles
+    """(55, 3) each joint from its parent; the first row is zero."""
+    origin: Doubles
+    """(3,) the pelvis in the body model's own T-pose, for the size of that model."""
+
+    @property
+    def rest(self) -> Doubles:
+        """(55, 3) the joints of the T-pose from the pelvis."""
+        rest: Doubles = _TREE.moves.astype(np.float64) @ self.bones
+        return rest
+
+    def orientations(self, rotations: Doubles) -> Doubles:
+        """Return orientations (T, 55, 4) in the root's frame of rotations relative to parents."""
+        found = [rotations[:, 0]]
+        for joint in range(1, NUM_JOINTS):
+            found.append(quaternions.product(found[PARENTS[joint]], rotations[:, joint]))
+        return np.stack(found, axis=1)
+
+    def joints(self, rotations: Doubles, pelvis: Doubles) -> Doubles:
+        """Return joints (T, 55, 3), metres, of rotations (T, 55, 4) and a pelvis (T, 3)."""
+        matrices = _TREE.orientations(matrices_of(rotations))
+        joints: Doubles = _TREE.positions(
+            matrices, np.broadcast_to(self.bones, matrices.shape[:-1])
+        )
+        return joints + pelvis[:, None]
+
+
+def skeleton_of(rotations: Doubles, joints: Doubles, transl: Doubles, scale: Doubles) -> Skeleton:
+    """Return the skeleton of a person: medians of the bones of T images, in their parents' frames.
+
+    `rotations` (T, 55, 4), `joints` (T, 55, 3) and `transl` (T, 3) in metres, `scale` (T,).
+    """
+    above = _TREE.orientations(matrices_of(rotations))[:, np.maximum(PARENTS, 0)]
+    offsets = joints - joints[:, np.maximum(PARENTS, 0)]
+    local = np.einsum("tjba,tjb->tja", above, offsets)
+    origin = (joints[:, 0] - transl) / scale[:, None]
+    return Skeleton(np.median(local, axis=0), np.median(origin, axis=0))
+
+
+def soles_of(rotations: Doubles, joints: Doubles) -> Doubles:
+    """Return left heel, left toes, right heel, right toes (T, 4, 3) of joints (T, 55, 3), metres.
+
+    `rotations` (T, 55, 4): unit quaternions, the root's in the frame of the joints.
+    """
+    pose = quaternions.to_vectors(rotations).astype(np.float32)
+    return sole_points(pose, joints.astype(np.float32)).astype(np.float64)
+
+
+def matrices_of(rotations: Doubles) -> Doubles:
+    """Return rotation matrices (..., 3, 3) of unit quaternions (..., 4), x y z w."""
+    x, y, z, w = np.moveaxis(rotations, -1, 0)
+    entries = [
+        *(1 - 2 * (y * y + z * z), 2 * (x * y - z * w), 2 * (x * z + y * w)),
+        *(2 * (x * y + z * w), 1 - 2 * (x * x + z * z), 2 * (y * z - x * w)),
+        *(2 * (x * z - y * w), 2 * (y * z + x * w), 1 - 2 * (x * x + y * y)),
+    ]
+    return np.stack(entries, axis=-1).reshape(*rotations.shape[:-1], 3, 3)
