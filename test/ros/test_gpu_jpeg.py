@@ -54,7 +54,7 @@ class Counting:
 @pytest.fixture(scope="module")
 def decoder() -> GpuJpegDecoder:
     pytest.importorskip("nvidia.nvimgcodec", reason="nvImageCodec is not there")
-    return GpuJpegDecoder(on_cpu=True)
+    return GpuJpegDecoder(use_cpu=True)
 
 
 def test_pictures_are_those_of_opencv(decoder: GpuJpegDecoder) -> None:
@@ -133,8 +133,8 @@ def test_without_nvimagecodec_opencv_decodes(
     with pytest.raises(GpuJpegError, match="pip install nvidia-nvimgcodec"):
         GpuJpegDecoder()
     caplog.set_level(logging.WARNING)
-    assert chosen_jpeg_decoder(Parameters(jpeg_decoder="gpu")) is None
+    assert chosen_jpeg_decoder(Parameters(jpeg_decoder="gpu"), False) is None
     assert not caplog.records, "raw images need no decoder"
     compressed = Parameters(jpeg_decoder="gpu", image_transport="compressed")
-    assert chosen_jpeg_decoder(compressed) is None
+    assert chosen_jpeg_decoder(compressed, False) is None
     assert "jpeg_decoder: gpu is not available, OpenCV decodes images" in caplog.text
