@@ -55,6 +55,8 @@ def fastest_warp(device: torch.device) -> tuple[Warp, str]:
 
     Raises RuntimeLostError where the GPU is lost.
     """
+    if device.type != "cuda":
+        return warp, "by torch"
     try:
         kernel = KernelWarp()
     except RuntimeLostError:

@@ -19,7 +19,7 @@ _TOLERANCE = 2
 
 
 class CropKernelError(RuntimeUnavailableError):
-    """The kernel crops otherwise than OpenCV on this GPU."""
+    """The kernel cannot be loaded, or crops otherwise than OpenCV on this GPU."""
 
 
 class DeviceCrops:
@@ -28,12 +28,12 @@ class DeviceCrops:
     def __init__(self, people: int, stream: Stream) -> None:
         """Prepare crops of up to `people` in `stream`, and compare some with OpenCV's.
 
-        Raises CropKernelError where they differ, NoGpuError and CudaError where CUDA fails, and
-        OSError where the kernel's file is missing.
+        Raises CropKernelError where they differ or the kernel cannot be loaded, CudaError where
+        CUDA fails otherwise.
         """
         self._stream = stream
         with ExitStack() as owned:
-            self._kernel = CropKernel(TO_BYTES)
+            self._kernel = _loaded()
             owned.callback(self._kernel.close)
             geometry = crop_geometry(np.ones((people, 3)), 1, 1)
             self._geometry = PinnedBuffer(geometry.shape, geometry.dtype)
@@ -96,14 +96,21 @@ def device_crops(people: int, stream: Stream) -> tuple[DeviceCrops | None, str]:
 
     `people`: most in a batch; `stream`: of all work.
 
-    Raises CudaLostError.
+    Raises CudaError.
     """
     try:
         return DeviceCrops(people, stream), "of images on the GPU there, by one kernel"
+    except CropKernelError as error:
+        return None, f"on the CPU, as the GPU cannot make them: {error}"
+
+
+def _loaded() -> CropKernel:
+    try:
+        return CropKernel(TO_BYTES)
     except CudaLostError:
         raise
     except (RuntimeUnavailableError, OSError) as error:
-        return None, f"on the CPU, as the GPU cannot make them: {error}"
+        raise CropKernelError(f"its kernel cannot be loaded: {error}") from error
 
 
 def _address(image: DeviceImage) -> int:

@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.nn.attention import sdpa_kernel
 from torch.utils.dlpack import from_dlpack
 
-from pear_ros.core.device_image import DeviceImage, on_cpu
+from pear_ros.core.device_image import DeviceImage, on_cpu, takes_device_images
 from pear_ros.core.people import Array, Image
 from pear_ros.pear.backbone import TOKENS, Block
 from pear_ros.pear.crop import GEOMETRY, INPUT_SIZE, Geometry, Squares, crop_pixels
@@ -31,7 +31,7 @@ from pear_ros.pear.runtimes.runtime import (
     RuntimeUnavailableError,
 )
 from pear_ros.pear.torch_attention import fastest_attention
-from pear_ros.pear.torch_crop import copy_bordered, covered, crop_people, put_bordered, room, warp
+from pear_ros.pear.torch_crop import copy_bordered, covered, crop_people, put_bordered, room
 from pear_ros.pear.torch_crop_kernel import KernelWarp, fastest_warp
 from pear_ros.pear.torch_errors import (
     is_lost,
@@ -93,16 +93,12 @@ class TorchRuntime:
     @property
     def takes_device_images(self) -> bool:
         """Whether images on the GPU are cropped there."""
-        return isinstance(self._path, _OnCuda)
+        return takes_device_images(self._path)
 
     @property
     def cropping(self) -> str:
         """Where crops are made, and how, for diagnostics."""
-        return (
-            f"on the GPU, {self._path.cropping}"
-            if isinstance(self._path, _OnCuda)
-            else "on the CPU"
-        )
+        return self._path.cropping if self._path is not None else "closed"
 
     def infer(self, image: Image | DeviceImage, places: Squares) -> Array:
         """Return outputs (B, VECTOR_SIZE) float32 for squares `places` (B, 3) of `image` (H, W, 3).
@@ -113,9 +109,7 @@ class TorchRuntime:
         if len(places) == 0:
             return np.empty((0, VECTOR_SIZE), np.float32)
         with self._gpu_errors():
-            if isinstance(image, DeviceImage) and isinstance(self._path, _OnCuda):
-                return self._path.infer_on_device(image, places)
-            return self._path.infer(on_cpu(image), places)
+            return self._path.infer(image, places)
 
     def warmup(self, people: int) -> None:
         """Record the CUDA graphs of batches of 1 to `people`; on the CPU there are none.
@@ -156,12 +150,14 @@ class TorchRuntime:
 class _OnCpu:
     """In fp32: half precision takes longer, except with instructions that few processors have."""
 
+    cropping = "on the CPU"
+
     def __init__(self, network: PearNetwork) -> None:
         self._network = network
 
     @torch.inference_mode()
-    def infer(self, image: Image, places: Squares) -> Array:
-        crops = crop_people(image, places, torch.device("cpu"))
+    def infer(self, image: Image | DeviceImage, places: Squares) -> Array:
+        crops = crop_people(on_cpu(image), places, torch.device("cpu"))
         vectors: Array = self._network(crops).numpy()
         return vectors
 
@@ -176,6 +172,8 @@ class _OnCpu:
 
 
 class _OnCuda:
+    takes_device_images = True
+
     def __init__(
         self,
         network: PearNetwork,
@@ -193,15 +191,16 @@ class _OnCuda:
         self._attention = fastest_attention(heads, TOKENS, width, dtype, device)
         self._staging = torch.empty((_ROOM, 3), dtype=torch.uint8, pin_memory=True)
         self._pixels = torch.empty((_ROOM, 3), dtype=torch.uint8, device=device)
-        self._warp, self.cropping = (
-            fastest_warp(device) if device.type == "cuda" else (warp, "by torch")
-        )
+        self._warp, how = fastest_warp(device)
+        self.cropping = f"on the GPU, {how}"
         # Input of the first run: an image of one pixel.
         rows = torch.ones((max_people, GEOMETRY), dtype=torch.float64, device=device)
         self._graphs = TorchGraphs(self._compute, rows, blocking_wait)
         self._graphs.record(1)
 
-    def infer(self, image: Image, places: Squares) -> Array:
+    def infer(self, image: Image | DeviceImage, places: Squares) -> Array:
+        if isinstance(image, DeviceImage):
+            return self._infer_on_device(image, places)
         piece, geometry = covered(image, places)
         if room(piece) > _ROOM:
             # The graphs read from fixed memory, and recording them anew would take seconds.
@@ -213,7 +212,7 @@ class _OnCuda:
             self._pixels[:pixels].copy_(staged, non_blocking=True)
         return self._graphs.run(geometry)
 
-    def infer_on_device(self, image: DeviceImage, places: Squares) -> Array:
+    def _infer_on_device(self, image: DeviceImage, places: Squares) -> Array:
         with torch.cuda.stream(self._graphs.stream):
             # The image's owner lets this stream wait for its own work.
             piece, geometry = covered(from_dlpack(image.owner), places)
