@@ -16,10 +16,11 @@ import cv2
 import numpy as np
 import pytest
 
+from pear_ros.core.device_image import DeviceImage, on_cpu
 from pear_ros.core.parameters import Parameters
 from pear_ros.core.people import Image
 from pear_ros.ros.conversion.gpu_jpeg import GpuJpegDecoder, GpuJpegError, chosen_jpeg_decoder
-from pear_ros.ros.conversion.images import ImageError, bgr_from_compressed
+from pear_ros.ros.conversion.images import ImageError, bgr_from_compressed, image_from_compressed
 from pear_ros.ros.conversion.pixels import Pixels
 
 
@@ -44,7 +45,7 @@ class Counting:
         self.read = self.left = 0
         self._decode = decode
 
-    def __call__(self, data: bytes) -> Pixels | None:
+    def __call__(self, data: bytes) -> Pixels | DeviceImage | None:
         found = self._decode(data)
         self.read += found is not None
         self.left += found is None
@@ -72,7 +73,7 @@ def test_pictures_are_those_of_opencv(decoder: GpuJpegDecoder) -> None:
 
 def test_pictures_outlive_the_next_one(decoder: GpuJpegDecoder) -> None:
     first = decoder(jpeg(picture()))
-    assert first is not None
+    assert isinstance(first, np.ndarray)
     kept = first.copy()
     decoder(jpeg(255 - picture()))
     np.testing.assert_array_equal(first, kept)
@@ -102,6 +103,66 @@ def test_damage_is_reported_as_by_opencv(decoder: GpuJpegDecoder) -> None:
         with pytest.raises(ImageError) as found:
             bgr_from_compressed(message(damaged), decode_jpeg=decoder)
         assert str(found.value) == str(expected.value)
+
+
+@pytest.fixture(scope="module")
+def keeping() -> GpuJpegDecoder:
+    """A decoder whose pictures stay on what stands in for the GPU."""
+    pytest.importorskip("nvidia.nvimgcodec", reason="nvImageCodec is not there")
+    return GpuJpegDecoder(use_cpu=True, keep_on_device=True)
+
+
+def test_pictures_that_stay_on_the_gpu_are_the_same(
+    decoder: GpuJpegDecoder, keeping: GpuJpegDecoder
+) -> None:
+    kept = []
+    for n in range(3):
+        image = np.roll(picture(), 20 * n, axis=1)
+        found = image_from_compressed(message(jpeg(image)), decode_jpeg=keeping)
+        assert isinstance(found, DeviceImage) and not found.is_downloaded
+        assert found.shape == image.shape
+        kept.append((found, decoder(jpeg(image))))
+    for found, expected in kept:
+        np.testing.assert_array_equal(np.from_dlpack(found.owner), expected)
+        np.testing.assert_array_equal(found.numpy(), expected)
+        assert found.numpy() is on_cpu(found)
+
+
+@pytest.mark.parametrize("kind", ["colours swapped", "progressive", "grey"])
+def test_pictures_that_need_opencv_come_to_the_cpu(keeping: GpuJpegDecoder, kind: str) -> None:
+    format = "rgb8; jpeg compressed rgb8" if kind == "colours swapped" else "jpeg"
+    options = (cv2.IMWRITE_JPEG_PROGRESSIVE, 1) if kind == "progressive" else ()
+    data = jpeg(picture()[:, :, 0] if kind == "grey" else picture(), *options)
+    found = image_from_compressed(message(data, format), decode_jpeg=keeping)
+    assert isinstance(found, np.ndarray)
+    expected = bgr_from_compressed(message(data, format))
+    np.testing.assert_allclose(found.astype(int), expected, atol=3)
+
+
+def test_crops_of_pictures_on_the_gpu(keeping: GpuJpegDecoder) -> None:
+    """Through DLPack, as torch reads them, against those of the same picture on the CPU."""
+    torch = pytest.importorskip("torch", reason="PEAR by torch")
+    from pear_ros.pear.torch_crop import copy_bordered, covered, crop_people, room, warp
+
+    image = keeping(jpeg(picture()))
+    assert isinstance(image, DeviceImage)
+    places = np.array([[-20.0, 10.5, 150.0], [100.0, 60.0, 96.5]])
+    piece, geometry = covered(torch.utils.dlpack.from_dlpack(image.owner), places)
+    pixels = torch.empty((room(piece), 3), dtype=torch.uint8)
+    copy_bordered(piece, pixels)
+    found = warp(pixels, torch.from_numpy(geometry)).flip(-1).permute(0, 3, 1, 2) / 255.0
+    assert not image.is_downloaded
+    expected = crop_people(image.numpy(), places, torch.device("cpu"))
+    np.testing.assert_array_equal(found, expected)
+
+
+def test_pictures_with_gaps_between_rows_come_to_the_cpu(
+    keeping: GpuJpegDecoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Which the kernel that crops could not read."""
+    padded = SimpleNamespace(shape=picture().shape, strides=(1024, 3, 1))
+    monkeypatch.setattr(keeping, "_downloaded", lambda image: "downloaded")
+    assert keeping._kept(padded) == "downloaded"
 
 
 def test_too_many_pixels_are_refused_before_decoding() -> None:
