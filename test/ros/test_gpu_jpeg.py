@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import sys
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -18,10 +19,15 @@ import pytest
 
 from pear_ros.core.device_image import DeviceImage, on_cpu
 from pear_ros.core.parameters import Parameters
-from pear_ros.core.people import Image
+from pear_ros.core.people import Image, TrackingState
+from pear_ros.ros.conversion import gpu_jpeg
+from pear_ros.ros.conversion.frame_input import IMAGE, FrameAssembler
 from pear_ros.ros.conversion.gpu_jpeg import GpuJpegDecoder, GpuJpegError, chosen_jpeg_decoder
 from pear_ros.ros.conversion.images import ImageError, bgr_from_compressed, image_from_compressed
+from pear_ros.ros.conversion.input_watch import InputWatch
 from pear_ros.ros.conversion.pixels import Pixels
+
+PERSON: Any = SimpleNamespace(state=TrackingState.TRACKED, pose_observed=True)
 
 
 def picture() -> Image:
@@ -199,3 +205,36 @@ def test_without_nvimagecodec_opencv_decodes(
     compressed = Parameters(jpeg_decoder="gpu", image_transport="compressed")
     assert chosen_jpeg_decoder(compressed, False) is None
     assert "jpeg_decoder: gpu is not available, OpenCV decodes images" in caplog.text
+
+
+@pytest.mark.parametrize("keep", [True, False])
+def test_the_log_says_where_pictures_are(
+    decoder: GpuJpegDecoder,
+    keep: bool,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr(gpu_jpeg, "GpuJpegDecoder", partial(GpuJpegDecoder, use_cpu=True))
+    caplog.set_level(logging.INFO)
+    compressed = Parameters(jpeg_decoder="gpu", image_transport="compressed")
+    decode = chosen_jpeg_decoder(compressed, keep)
+    assert decode is not None
+    assert isinstance(decode(jpeg(picture())), DeviceImage) == keep
+    text = "stay there" if keep else "copied to the CPU, as the estimator crops them there"
+    assert f"JPEGs are decoded on the GPU, and {text}" in caplog.text
+
+
+def test_frames_are_assembled_and_watched_without_a_download(keeping: GpuJpegDecoder) -> None:
+    """While nobody was found yet, pixels are compared from image to image."""
+    header = SimpleNamespace(frame_id="camera", stamp=SimpleNamespace(sec=1, nanosec=0))
+    compressed = SimpleNamespace(data=jpeg(picture()), format="jpeg", header=header)
+    assemble = FrameAssembler({IMAGE: "/image"}, decode_jpeg=keeping)
+    watch = InputWatch()
+    for persons, downloaded in (((), True), ((PERSON,), False), ((), False)):
+        frame = assemble(compressed, {}, Parameters())
+        assert isinstance(frame.image, DeviceImage)
+        height, width = picture().shape[:2]
+        assert (frame.camera.width, frame.camera.height) == (width, height)
+        watch(frame, 1, ("/image", ""), Parameters())
+        watch.found(frame.image, persons, "/image", Parameters())
+        assert frame.image.is_downloaded == downloaded
