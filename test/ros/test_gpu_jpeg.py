@@ -129,7 +129,7 @@ def test_pictures_that_stay_on_the_gpu_are_the_same(
         assert found.shape == image.shape
         kept.append((found, decoder(jpeg(image))))
     for found, expected in kept:
-        np.testing.assert_array_equal(np.from_dlpack(found.owner), expected)
+        np.testing.assert_array_equal(np.asarray(found.owner), expected)
         np.testing.assert_array_equal(found.numpy(), expected)
         assert found.numpy() is on_cpu(found)
 
@@ -148,6 +148,8 @@ def test_pictures_that_need_opencv_come_to_the_cpu(keeping: GpuJpegDecoder, kind
 def test_crops_of_pictures_on_the_gpu(keeping: GpuJpegDecoder) -> None:
     """Through DLPack, as torch reads them, against those of the same picture on the CPU."""
     torch = pytest.importorskip("torch", reason="PEAR by torch")
+    if not hasattr(np.ndarray, "__dlpack__"):
+        pytest.skip("this NumPy, which stands in for the GPU, has no DLPack")
     from pear_ros.pear.torch_crop import copy_bordered, covered, crop_people, room, warp
 
     image = keeping(jpeg(picture()))

@@ -296,6 +296,10 @@ def never() -> Image:
     raise AssertionError("downloaded")
 
 
+def on_device(image: Image) -> DeviceImage:
+    return DeviceImage(torch.from_numpy(image), image.shape, never)
+
+
 def test_images_on_the_gpu_are_cropped_there(network: Any, gpu: FakeGpu) -> None:
     """Nothing is staged on the host, and the graphs are those of other images."""
     path = on_gpu(network)
@@ -305,13 +309,13 @@ def test_images_on_the_gpu_are_cropped_there(network: Any, gpu: FakeGpu) -> None
         image, places = picture(people, height=150 + 10 * people), PLACES[:people] + 7.3 * people
         path._staging[:] = 77
         path._pixels[:] = 99
-        found = path.infer(DeviceImage(image, image.shape, never), places)
+        found = path.infer(on_device(image), places)
         np.testing.assert_allclose(found, expected(network, image, places), atol=2e-5)
         assert (path._staging == 77).all()
         np.testing.assert_array_equal(path.infer(image, places), found)
     assert len(gpu.graphs) == recorded
     with pytest.raises(ValueError, match="NaN"):
-        path.infer(DeviceImage(image, image.shape, never), PLACES * np.nan)
+        path.infer(on_device(image), PLACES * np.nan)
     path.close()
 
 
@@ -320,7 +324,7 @@ def test_images_on_the_gpu_above_4k_are_downloaded(
 ) -> None:
     monkeypatch.setattr(with_torch, "_ROOM", 4 * 256 * 256)
     path, image = on_gpu(network), picture(0, 600, 600)
-    device_image = DeviceImage(image, image.shape, lambda: image)
+    device_image = DeviceImage(torch.from_numpy(image), image.shape, lambda: image)
     found = path.infer(device_image, PLACES * 3.0)
     assert device_image.is_downloaded
     np.testing.assert_array_equal(found, path.infer(image, PLACES * 3.0))
@@ -330,7 +334,7 @@ def test_images_on_the_gpu_above_4k_are_downloaded(
 def test_runtimes_say_where_they_crop(network: Any, runtime: TorchRuntime) -> None:
     assert runtime.takes_device_images and runtime.cropping == "on the GPU, by torch"
     image = picture()
-    found = runtime.infer(DeviceImage(image, image.shape, never), PLACES)
+    found = runtime.infer(on_device(image), PLACES)
     np.testing.assert_array_equal(found, runtime.infer(image, PLACES))
     on_cpu = TorchRuntime(network, "fp32", CPU, 2)
     assert not on_cpu.takes_device_images and on_cpu.cropping == "on the CPU"
