@@ -18,6 +18,7 @@ from pear_ros.body.scaled_bodies import ScaledBodies
 from pear_ros.core.blas import OneBlasThread
 from pear_ros.core.camera import Camera
 from pear_ros.core.camera_motion import CameraMotion
+from pear_ros.core.device_image import DeviceImage, image_for, on_cpu, takes_device_images
 from pear_ros.core.estimator import Body, Detection, Estimator
 from pear_ros.core.ground import GroundPlane
 from pear_ros.core.parameters import Settings
@@ -85,6 +86,11 @@ class Pipeline:
         return self._estimator.model_id
 
     @property
+    def takes_device_images(self) -> bool:
+        """Whether images in a GPU's memory are cropped there; they are downloaded otherwise."""
+        return takes_device_images(self._estimator)
+
+    @property
     def diagnostics(self) -> Mapping[str, str]:
         """Short texts about the estimator for /diagnostics, by key, such as runtime and device."""
         return self._estimator.diagnostics
@@ -96,7 +102,7 @@ class Pipeline:
 
     def __call__(
         self,
-        image: Image,
+        image: Image | DeviceImage,
         camera: Camera,
         stamp: float = 0.0,
         *,
@@ -108,8 +114,9 @@ class Pipeline:
     ) -> People:
         """Estimate the people in one image.
 
-        `image` (height, width, 3) uint8 BGR, taken by `camera` at `stamp`, seconds; stamps ascend
-        from image to image, call `reset` before an image of another scene. `detections`: the people
+        `image` (height, width, 3) uint8 BGR, an array or in a GPU's memory, taken by `camera` at
+        `stamp`, seconds; stamps ascend from image to image, call `reset` before an image of another
+        scene. `detections`: the people
         in this image, instead of the detector's. `depth` (height, width): metres along the optical
         axis for each pixel of the image, NaN: unknown; ValueError when its size is not the image's.
         `camera_pose`: of the optical frame in a fixed frame; with it, tracks and smoothing take no
@@ -129,7 +136,7 @@ class Pipeline:
         turn = Turn(settings.rotate, camera)
         self._follow(camera_pose and turn.pose(camera_pose), stamp)
         people = self._people(
-            turned(image, settings.rotate),
+            turned(on_cpu(image), settings.rotate),
             turn.camera,
             stamp,
             None if detections is None else turn.detections(detections),
@@ -149,7 +156,7 @@ class Pipeline:
 
     def _people(
         self,
-        image: Image,
+        image: Image | DeviceImage,
         camera: Camera,
         stamp: float,
         detections: Sequence[Detection] | None,
@@ -162,10 +169,12 @@ class Pipeline:
             if detections is None:
                 coasting = self._tracker.coasting_boxes()
                 count = self._tracker.count
-                detections = self._detector(image, count, coasting, stamp)
+                searched = image_for(self._detector, image)
+                detections = self._detector(searched, count, coasting, stamp)
             plan = self._tracker.predict(detections, stamp, settings.max_humans)
             try:
-                estimates = self._estimator.estimate(image, camera, plan.regions, stamp)
+                seen = image_for(self._estimator, image)
+                estimates = self._estimator.estimate(seen, camera, plan.regions, stamp)
                 persons = self._tracker.update(plan, estimates, camera)
             except Exception:
                 # Tracks are as before this image, but its detections are lost: search all of the

@@ -3,11 +3,12 @@
 
     python -m benchmarks.gpu_check --output FOLDER
 
-Six steps, the most basic first: CUDA by ctypes; torch's graphs, crops and meshes against the CPU; a
-full GPU; attention and matrix products; a profile; benchmarks.gpu. Each is a process with a time
-limit, so that one that hangs or crashes does not spoil the next. FOLDER/gpu_check.md has a verdict
-for each step and is written after each; FOLDER/gpu_check.log has their output, FOLDER/gpu.md the
-benchmark. It ends within nine minutes. FOLDER is benchmarks/results by default.
+Seven steps, the most basic first: CUDA by ctypes; torch's graphs, crops and meshes against the CPU;
+images that stay on the GPU; a full GPU; attention and matrix products; a profile; benchmarks.gpu.
+Each is a process with a time limit, so that one that hangs or crashes does not spoil the next.
+FOLDER/gpu_check.md has a verdict for each step and is written after each; FOLDER/gpu_check.log has
+their output, FOLDER/gpu.md the benchmark. It ends within nine minutes. FOLDER is benchmarks/results
+by default.
 
 On a machine without a network, bring the pure Python packages that an image of PyTorch lacks as
 wheels, which are imported from where they lie:

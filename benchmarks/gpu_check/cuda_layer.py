@@ -31,7 +31,7 @@ _Owner = TypeVar("_Owner", Stream, PinnedBuffer, DeviceBuffer, cuda.Graph)
 
 def run(findings: Findings, smoke: bool) -> None:
     """Try memory, graphs, errors, threads and the neighbourhood of torch."""
-    with _cuda(smoke):
+    with fake_cuda(smoke):
         gpu = cuda.gpu()
         free, total = cuda.memory(gpu)
         findings.note("GPU", f"{gpu}, {free / 1e9:.1f} of {total / 1e9:.1f} GB free")
@@ -53,7 +53,7 @@ def run(findings: Findings, smoke: bool) -> None:
 
 
 @contextmanager
-def _cuda(smoke: bool) -> Iterator[None]:
+def fake_cuda(smoke: bool) -> Iterator[None]:
     """Replace CUDA by a stand-in with `smoke`."""
     if not smoke:
         yield

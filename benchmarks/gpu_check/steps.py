@@ -41,11 +41,12 @@ def _own(name: str, about: str, limit: float) -> Step:
 
 
 STEPS = (
-    _own("cuda_layer", "memory, streams and graphs of CUDA by ctypes", 60.0),
+    _own("cuda_layer", "memory, streams and graphs of CUDA by ctypes", 45.0),
     _own("torch_path", "torch's graphs, crops and meshes against eager torch and the CPU", 90.0),
+    _own("device_images", "images that stay on the GPU: JPEGs, and crops by one kernel", 40.0),
     _own("full_gpu", "PEAR falls back where the GPU's memory is taken", 60.0),
     _own("probe", "attention and matrix products of the network by each library", 60.0),
-    _own("profile_replay", "kernels of one person's image", 90.0),
+    _own("profile_replay", "kernels of one person's image", 75.0),
     Step(
         "benchmark",
         "benchmarks.gpu, whose report is gpu.md",

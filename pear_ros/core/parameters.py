@@ -385,7 +385,9 @@ class Parameters(Settings):
         "cpu",
         "Decoder of compressed colour images in JPEG: 'cpu' for OpenCV, 'gpu' for an NVIDIA GPU by "
         "the package nvImageCodec, which frees the CPU of decoding; if it is not available, OpenCV "
-        "decodes, with a warning. Pixels may differ by rounding.",
+        "decodes, with a warning. Where PEAR runs on that GPU, images stay there and are copied to "
+        "the CPU only for what reads them there. Pixels may differ by rounding. Not yet run on a "
+        "GPU.",
         choices=JPEG_DECODERS,
         affects_results=False,
     )

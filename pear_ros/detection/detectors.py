@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from pear_ros.core.device_image import DeviceImage
 from pear_ros.core.estimator import Detection
 from pear_ros.core.log import get_logger
 from pear_ros.core.parameters import Parameters
@@ -28,7 +29,8 @@ class Detector(Protocol):
         """Return people in the image (height, width, 3) uint8 BGR; tracked ones may be missing.
 
         `tracked`: number of tracks; `coasting`: boxes (4,) x0 y0 x1 y1, pixels, predicted for the
-        tracks that were not measured in the image before; `stamp`: of the image, seconds.
+        tracks that were not measured in the image before; `stamp`: of the image, seconds. The image
+        may be a pear_ros.core.device_image.DeviceImage if the detector says that it takes them.
         """
         ...
 
@@ -50,7 +52,9 @@ class Detector(Protocol):
 
 
 class _Stateless:
-    """Base of detectors without state and threads."""
+    """Base of detectors without state and threads, which read no pixels."""
+
+    takes_device_images = True
 
     def reset(self) -> None:
         """Do nothing: there is no state."""
@@ -69,7 +73,7 @@ class NoDetector(_Stateless):
     """Detects no one: for pipelines that get detections with each image."""
 
     def __call__(
-        self, image: Image, tracked: int, coasting: Sequence[Array], stamp: float
+        self, image: Image | DeviceImage, tracked: int, coasting: Sequence[Array], stamp: float
     ) -> list[Detection]:
         """Return no detection."""
         return []
@@ -79,7 +83,7 @@ class FullFrame(_Stateless):
     """Proposes the whole image as the box of one person: for images of one person."""
 
     def __call__(
-        self, image: Image, tracked: int, coasting: Sequence[Array], stamp: float
+        self, image: Image | DeviceImage, tracked: int, coasting: Sequence[Array], stamp: float
     ) -> list[Detection]:
         """Return one box of the size of the image, and none while a person is tracked."""
         height, width = image.shape[:2]

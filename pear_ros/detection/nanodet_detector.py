@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from pear_ros.core.boxes import intersection_area, iou_matrix, same_person
+from pear_ros.core.device_image import DeviceImage, on_cpu
 from pear_ros.core.estimator import Detection
 from pear_ros.core.parameters import Parameters
 from pear_ros.core.people import Array, Image
@@ -58,6 +59,9 @@ class NanoDetDetector:
     too, at most as often as there are searches.
     """
 
+    takes_device_images = True
+    """Pixels of images in which it does not search are not read."""
+
     def __init__(self, min_score: float = Parameters.min_detection_score) -> None:
         """Load the model; `min_score`: least score of a person, 0 to 1.
 
@@ -78,7 +82,7 @@ class NanoDetDetector:
         """Stamp of the image that was searched last, seconds."""
 
     def __call__(
-        self, image: Image, tracked: int, coasting: Sequence[Array], stamp: float
+        self, image: Image | DeviceImage, tracked: int, coasting: Sequence[Array], stamp: float
     ) -> list[Detection]:
         """Return people in this image or, while people are tracked, in the image before.
 
@@ -102,11 +106,11 @@ class NanoDetDetector:
             if not any(same_person(box, detection.box) for detection in found)
         ]
         if not first and tracked and 0.0 < since_last <= MAX_DELAY:
-            self._search.start(self._detect, image)
+            self._search.start(self._detect, on_cpu(image))
             return found
         if first or since_search <= 0.0:
-            return self._judged(self._detect.detect_still(image), single=True)
-        return self._judged(self._detect(image))
+            return self._judged(self._detect.detect_still(on_cpu(image)), single=True)
+        return self._judged(self._detect(on_cpu(image)))
 
     def reset(self) -> None:
         """Drop the state of all earlier images: the next one is searched at once."""

@@ -15,6 +15,7 @@ from pear_ros.body.ehm import EhmBody
 from pear_ros.body.ehm_parameters import EhmParameters
 from pear_ros.body.kinematics import Tensor, rotation_vectors
 from pear_ros.core.camera import Camera
+from pear_ros.core.device_image import DeviceImage, image_for, takes_device_images
 from pear_ros.core.estimator import Region
 from pear_ros.core.people import (
     NUM_JOINTS,
@@ -53,12 +54,18 @@ class PearEstimator:
             "device": info.device,
             "accuracy": str(info.verdict or "fp32 itself"),
             "weights": info.weights,
+            "crops": getattr(runtime, "cropping", "on the CPU"),
         }
         self.body = body
         self._runtime = runtime
         self._mesh = mesh
         self._detect = RegionPersonDetector()
         compiled_fit()  # Compiles now, not during the first image.
+
+    @property
+    def takes_device_images(self) -> bool:
+        """Whether the runtime crops images in a GPU's memory there."""
+        return takes_device_images(self._runtime)
 
     @property
     def diagnostics(self) -> Mapping[str, str]:
@@ -70,7 +77,7 @@ class PearEstimator:
         return {**self._diagnostics, "GPU memory": f"{free:.1f} of {total:.1f} GB free"}
 
     def estimate(
-        self, image: Image, camera: Camera, regions: Sequence[Region], stamp: float
+        self, image: Image | DeviceImage, camera: Camera, regions: Sequence[Region], stamp: float
     ) -> list[Estimate | None]:
         """Return the person in each of `regions`, in their order; None where there is none.
 
@@ -120,10 +127,14 @@ class PearEstimator:
         self._mesh.close()
 
     def _infer(
-        self, image: Image, camera: Camera, places: Squares, people: Sequence[DetectedPerson]
+        self,
+        image: Image | DeviceImage,
+        camera: Camera,
+        places: Squares,
+        people: Sequence[DetectedPerson],
     ) -> list[Estimate | None]:
         """One estimate for each square; None where the network's outputs are not a person."""
-        vectors = self._runtime.infer(image, places)
+        vectors = self._runtime.infer(image_for(self._runtime, image), places)
         usable = np.asarray(np.isfinite(vectors).all(axis=1))
         seen = Prediction.from_vectors(np.where(usable[:, None], vectors, 0.0))
         parameters = seen.parameters()

@@ -20,11 +20,17 @@ INPUT_SIZE = 256
 Crops: TypeAlias = npt.NDArray[np.uint8]
 """(B, 256, 256, 3) images of people: blue, green and red."""
 
-Squares = npt.NDArray[np.float64]
+Squares: TypeAlias = npt.NDArray[np.float64]
 """(B, 3) squares in pixels of the image: x0 and y0 of the top left corner, and the side.
 
 Pixel (u, v) of the crop is at x0 + u side / 256, y0 + v side / 256 of the image. NaN where there is
 nothing to crop."""
+
+Geometry: TypeAlias = npt.NDArray[np.float64]
+"""(B, GEOMETRY) crops, in pixels of an image: x and y of the first pixel, the step from one pixel
+to the next, and width and height of the image."""
+GEOMETRY = 5
+"""Numbers that define a crop."""
 
 _MARGIN = 1.25
 """Side of the square over the longer side of the box."""
@@ -48,6 +54,16 @@ def squares(boxes: Array, width: int, height: int) -> Squares:
     return np.where(inside[:, None], found, np.nan)
 
 
+def crop_geometry(places: Squares, width: int, height: int) -> Geometry:
+    """Return the geometry (B, GEOMETRY) of the crops of squares `places` (B, 3) of an image.
+
+    `width` and `height` of the image, pixels. Raises ValueError for squares with NaN.
+    """
+    _require_finite(places)
+    size = np.broadcast_to(np.array([width, height], np.float64), (len(places), 2))
+    return np.concatenate([places[:, :2], places[:, 2:] / INPUT_SIZE, size], axis=1)
+
+
 def crop_pixels(image: Image, places: Squares, out: Crops | None = None) -> Crops:
     """Return crops (B, 256, 256, 3) of the squares `places` (B, 3) of `image` (H, W, 3), as bytes.
 
@@ -55,8 +71,7 @@ def crop_pixels(image: Image, places: Squares, out: Crops | None = None) -> Crop
 
     Raises ValueError for squares with NaN.
     """
-    if not np.isfinite(places).all():
-        raise ValueError("there is nothing to crop for squares with NaN: leave them out")
+    _require_finite(places)
     size = (INPUT_SIZE, INPUT_SIZE)
     crops = np.empty((len(places), *size, 3), np.uint8) if out is None else out
     for crop, (x, y, side) in zip(crops, places, strict=True):
@@ -65,3 +80,8 @@ def crop_pixels(image: Image, places: Squares, out: Crops | None = None) -> Crop
         flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
         cv2.warpAffine(image, to_image, size, dst=crop, flags=flags)
     return crops
+
+
+def _require_finite(places: Squares) -> None:
+    if not np.isfinite(places).all():
+        raise ValueError("there is nothing to crop for squares with NaN: leave them out")

@@ -7,6 +7,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from pear_ros.core.device_image import DeviceImage, on_cpu
 from pear_ros.core.estimator import Region
 from pear_ros.core.people import Array, Image
 from pear_ros.core.state import Stateful
@@ -48,7 +49,9 @@ class RegionPersonDetector(Stateful):
         self._detected: dict[str, Array] = {}
         """Boxes (4,) of the regions that had a detector's score in the last image."""
 
-    def __call__(self, image: Image, regions: Sequence[Region]) -> list[DetectedPerson | None]:
+    def __call__(
+        self, image: Image | DeviceImage, regions: Sequence[Region]
+    ) -> list[DetectedPerson | None]:
         """Return the person in each region, in the regions' order; None where there is none.
 
         `image` (H, W, 3): blue, green and red. A region with a detector's score is taken as
@@ -66,7 +69,7 @@ class RegionPersonDetector(Stateful):
                     people.append(detected)
                     continue
             roi = tracked or self._roi_of_detection(region.id) or roi_from_box(region.box)
-            pose = self._model.detect(image, roi, proposed=tracked is None)
+            pose = self._model.detect(on_cpu(image), roi, proposed=tracked is None)
             if pose and (tracked or sufficiently_visible(pose)):
                 rois[region.id] = pose.roi
                 people.append(DetectedPerson(visible_box(pose), pose.score))

@@ -3,17 +3,16 @@
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from pear_ros.core.people import Image
-from pear_ros.pear.crop import INPUT_SIZE, Squares
+from pear_ros.pear.crop import INPUT_SIZE, Geometry, Squares, crop_geometry
 
-GEOMETRY = 5
-"""Numbers that define a crop: x, y and the step between its pixels, in pixels of the uploaded part
-of the image with its border, and that part's width and height."""
+_Pixels = TypeVar("_Pixels", Image, Tensor)
 
 _BORDER = 1
 """Black pixels around the uploaded part, which stand for all outside it."""
@@ -34,29 +33,28 @@ def crop_people(image: Image, places: Squares, device: torch.device) -> Tensor:
     return crops.flip(-1).permute(0, 3, 1, 2) / 255.0
 
 
-def covered(image: Image, places: Squares) -> tuple[Image, npt.NDArray[np.float64]]:
+def covered(image: _Pixels, places: Squares) -> tuple[_Pixels, Geometry]:
     """Return the part of `image` that squares cover, and the geometry of the crops in it.
 
     `image` (H, W, 3); `places` (B, 3): squares, see pear_ros.pear.crop. The part is a view; the
-    geometry is (B, GEOMETRY) float64.
+    geometry (B, GEOMETRY) is in pixels of the part with its border.
 
     Raises ValueError for squares with NaN.
     """
-    if not np.isfinite(places).all():
-        raise ValueError("there is nothing to crop for squares with NaN: leave them out")
-    corners, steps = places[:, :2], places[:, 2:] / INPUT_SIZE
+    geometry = crop_geometry(places, image.shape[1], image.shape[0])
+    corners, steps = geometry[:, :2], geometry[:, 2:3]
     limit = [image.shape[1] - 1, image.shape[0] - 1]
     first = np.floor(corners.min(axis=0, initial=np.inf)).clip(0, limit).astype(int)
     farthest = (corners + (INPUT_SIZE - 1) * steps).max(axis=0, initial=-np.inf)
     last = np.ceil(farthest).clip(0, limit).astype(int)
     if len(places) == 0:
         last = first
-    size = np.broadcast_to(last + 1 - first + 2 * _BORDER, corners.shape)
-    piece = image[first[1] : last[1] + 1, first[0] : last[0] + 1]
-    return piece, np.concatenate([corners - first + _BORDER, steps, size], axis=1)
+    geometry[:, :2] -= first - _BORDER
+    geometry[:, 3:] = last + 1 - first + 2 * _BORDER
+    return image[first[1] : last[1] + 1, first[0] : last[0] + 1], geometry
 
 
-def room(piece: Image) -> int:
+def room(piece: Image | Tensor) -> int:
     """Return the number of pixels of `piece` (H, W, 3) with its border."""
     return (piece.shape[0] + 2 * _BORDER) * (piece.shape[1] + 2 * _BORDER)
 
@@ -68,6 +66,16 @@ def put_bordered(piece: Image, pixels: Tensor) -> None:
     bordered[[0, -1]] = 0
     bordered[:, [0, -1]] = 0
     bordered[_BORDER:-_BORDER, _BORDER:-_BORDER] = piece
+
+
+def copy_bordered(piece: Tensor, pixels: Tensor) -> None:
+    """Enqueue a copy of `piece` (H, W, 3) with its border to `pixels` (`room`, 3) on its device."""
+    height, width = (side + 2 * _BORDER for side in piece.shape[:2])
+    bordered = pixels.view(height, width, 3)
+    bordered[:: height - 1] = 0
+    bordered[:, :: width - 1] = 0
+    inside = bordered[_BORDER:-_BORDER, _BORDER:-_BORDER]
+    inside.copy_(piece, non_blocking=True)
 
 
 def warp(pixels: Tensor, geometry: Tensor) -> Tensor:

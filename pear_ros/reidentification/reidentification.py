@@ -20,6 +20,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from pear_ros.core.camera import Camera
+from pear_ros.core.device_image import DeviceImage, on_cpu
 from pear_ros.core.people import MEASURED_STATES, Image, Person, TrackingState
 from pear_ros.reidentification.appearance import Appearance, AppearanceSampler
 from pear_ros.reidentification.likelihood import log_likelihood_ratio
@@ -71,7 +72,11 @@ class Reidentification:
         self._last_look = -math.inf
 
     def __call__(
-        self, persons: Sequence[Person], image: Image, camera: Camera, stamp: float
+        self,
+        persons: Sequence[Person],
+        image: Image | DeviceImage,
+        camera: Camera,
+        stamp: float,
     ) -> list[Person]:
         """Return the same people with the ids of those who returned.
 
@@ -119,7 +124,13 @@ class Reidentification:
             name: known for name, known in self._known.items() if known.present or name in absent
         }
 
-    def _look(self, persons: Sequence[Person], image: Image, camera: Camera, stamp: float) -> bool:
+    def _look(
+        self,
+        persons: Sequence[Person],
+        image: Image | DeviceImage,
+        camera: Camera,
+        stamp: float,
+    ) -> bool:
         """Learn the appearance of the measured people, if it is time; return whether it was."""
         seen = [one for one in persons if one.state in MEASURED_STATES]
         known = [self._known[one.id] for one in seen]
@@ -129,7 +140,8 @@ class Reidentification:
             return False
         self._last_look = stamp
         hiding = [one for one in persons if one.state in _UNMEASURED]
-        for one, looks in zip(known, self._sampler(image, camera, seen, hiding), strict=True):
+        found = self._sampler(on_cpu(image), camera, seen, hiding)
+        for one, looks in zip(known, found, strict=True):
             one.appearance = one.appearance.averaged(looks) if one.appearance else looks
         return True
 

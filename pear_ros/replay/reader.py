@@ -21,6 +21,7 @@ from pear_ros.bags.prefetch import prefetched
 from pear_ros.bags.time_range import TimeRange
 from pear_ros.bags.topic import Message
 from pear_ros.bags.writing import is_latched
+from pear_ros.core.device_image import on_cpu
 from pear_ros.core.parameters import Parameters
 from pear_ros.replay.frames import FrameReader, Refusal, ReplayFrame
 from pear_ros.replay.options import ReplayOptions
@@ -144,7 +145,7 @@ def _size_of(event: Message | tuple[int, ReplayFrame | Refusal] | None) -> int:
     if event is None or isinstance(event[1], Refusal):
         return 0
     frame = event[1].input
-    return frame.image.nbytes + (0 if frame.depth is None else frame.depth.nbytes)
+    return on_cpu(frame.image).nbytes + (0 if frame.depth is None else frame.depth.nbytes)
 
 
 def copied_topics(bag: Bag, results: set[str], warn: Callable[[str], None]) -> list[NewTopic]:

@@ -20,15 +20,17 @@ from pear_ros.body.ehm import EhmBody
 from pear_ros.body.model import BodyModel
 from pear_ros.core.camera import Camera, IntrinsicsSource
 from pear_ros.core.configuration import EstimatorChoice, EstimatorError, RuntimeChoice
+from pear_ros.core.device_image import DeviceImage
 from pear_ros.core.estimator import Estimator, Region
-from pear_ros.core.people import Image, TrackingState
+from pear_ros.core.people import Array, Image, TrackingState
 from pear_ros.estimators.factory import make_estimator, make_estimators
 from pear_ros.estimators.pear import PearEstimator
 from pear_ros.io.downloads import demo_clip
 from pear_ros.io.video import FrameSource
-from pear_ros.pear.crop import squares
+from pear_ros.pear.crop import Squares, squares
 from pear_ros.pear.placement import image_points
 from pear_ros.pear.prediction import VECTOR_SIZE, Prediction
+from pear_ros.pear.runtimes.runtime import Runtime
 from pear_ros.pipeline import Pipeline
 
 TORCH = RuntimeChoice("torch", strict=True)
@@ -236,3 +238,42 @@ def test_detections_with_a_score_need_no_pose_model(
     assert found is not None and doubted is None
     assert found.score == 0.75
     np.testing.assert_array_equal(found.box, MAN.box)
+
+
+class OnDevice:
+    """The runtime of an estimator, as if it cropped images on a GPU."""
+
+    takes_device_images, cropping = True, "on the GPU, by one kernel"
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+        self.info, self.memory = runtime.info, runtime.memory
+
+    def infer(self, image: Image | DeviceImage, places: Squares) -> Array:
+        assert isinstance(image, DeviceImage)
+        return self._runtime.infer(image.owner, places)
+
+
+@pytest.mark.parametrize("on_device", [True, False])
+def test_images_on_the_gpu_are_downloaded_for_those_who_read_pixels(
+    estimator: PearEstimator,
+    frames: list[tuple[float, Image]],
+    on_device: bool,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """BlazePose, and a runtime that crops on the CPU; results are those of images there."""
+    pixels = frames[0][1]
+    detected = dataclasses.replace(MAN, score=0.75)
+    estimator.reset()
+    (expected,) = estimator.estimate(pixels, camera_of(pixels), [detected], 0.0)
+    assert expected is not None and estimator.diagnostics["crops"] == "on the CPU"
+    if on_device:
+        monkeypatch.setattr(estimator, "_runtime", OnDevice(estimator._runtime))
+    assert estimator.takes_device_images == on_device
+    for region, downloaded in ((detected, not on_device), (MAN, True)):
+        estimator.reset()
+        image = DeviceImage(pixels, pixels.shape, lambda: pixels)
+        (found,) = estimator.estimate(image, camera_of(pixels), [region], 0.0)
+        assert found is not None and image.is_downloaded == downloaded
+        if region is detected:
+            np.testing.assert_array_equal(found.joints, expected.joints)

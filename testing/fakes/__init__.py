@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from pear_ros.pear.runtimes import cudart, driver
+from pear_ros.pear.runtimes.crop_kernel import PTX_FILE
 
 HERE = Path(__file__).parent
 _COMPILERS = ("cc", "gcc", "clang")
@@ -29,8 +30,9 @@ class FakeCuda:
                 pytest.skip(f"there is no C compiler ({', '.join(_COMPILERS)})")
             options = ["-std=c11", "-Wall", "-Werror", "-O1", "-shared", "-fPIC"]
             options.append("-Wl,-Bsymbolic")  # It calls itself, not the CUDA that torch may bring.
+            options.append(f"-I{PTX_FILE.parent}")  # Where its source is.
             source = str(HERE / "fake_cudart.c")
-            subprocess.run([compiler, *options, source, "-o", str(library)], check=True)
+            subprocess.run([compiler, *options, source, "-lm", "-o", str(library)], check=True)
         monkeypatch.setattr(driver, "_LIBRARY", str(library))
         monkeypatch.setattr(cudart, "_libraries", lambda: [str(library)])
         self.library = ctypes.CDLL(str(library))

@@ -3,14 +3,23 @@
 // GPU. Work is done when a thread waits for it and not before; a capture records and runs nothing; a
 // graph keeps the addresses that it was captured with; memory is only what was asked for, and new
 // memory is full of rubbish; while a stream is captured, nothing may wait or allocate; an access
-// beside any memory is an error that never goes away.
+// beside any memory is an error that never goes away. The kernel that crops people is compiled as C;
+// its memory may be any of the host's.
 //
 // Functions that begin with "fake" are for tests. One thread only.
 
+#include <math.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+static struct {
+    unsigned x, y, z;
+} blockIdx, blockDim, threadIdx;
+#define __device__
+#define KERNEL static
+#include "crop_kernel.cu"
 
 enum {
     SUCCESS = 0,
@@ -56,7 +65,7 @@ typedef struct {
     int count;
 } List;
 
-enum { DEVICE, PINNED, STREAM, GRAPH, EXECUTABLE, EVENT };
+enum { DEVICE, PINNED, STREAM, GRAPH, EXECUTABLE, EVENT, MODULE };
 
 typedef struct Object {
     int kind;
@@ -277,7 +286,7 @@ int cudaStreamDestroy(void *handle) {
 int cudaStreamSynchronize(void *handle) {
     int code = begin("cudaStreamSynchronize", 0);
     Object *stream = find(handle, STREAM);
-    if (code) return code;
+    if (code || !handle) return code;  // No handle: the default stream, on which nothing is done.
     if (!stream) return failed(INVALID_HANDLE);
     if (stream->capturing) {
         stream->invalidated = 1;
@@ -416,6 +425,72 @@ int cuDeviceTotalMem_v2(size_t *bytes, int device) {
 int cuDeviceGetAttribute(int *value, int attribute, int device) {
     *value = attribute == 75 ? 8 : attribute == 76 ? 7 : attribute == 16 ? 14 : attribute == 18;
     return SUCCESS;
+}
+
+int cuDevicePrimaryCtxRetain(void **context, int device) {
+    *context = &devices;
+    return SUCCESS;
+}
+
+int cuDevicePrimaryCtxRelease_v2(int device) { return SUCCESS; }
+
+int cuCtxSetCurrent(void *context) { return context == &devices ? SUCCESS : INVALID_VALUE; }
+
+int cuModuleLoadData(void **module, const char *ptx) {
+    int code = begin("cuModuleLoadData", 0);
+    if (code) return code;
+    if (!strstr(ptx, ".entry")) return failed(INVALID_VALUE);
+    *module = make(MODULE);
+    return SUCCESS;
+}
+
+int cuModuleUnload(void *module) { return destroy("cuModuleUnload", module, MODULE); }
+
+typedef struct {
+    int to_bytes;
+    unsigned grid[3], block[3];
+    const unsigned char *pixels;
+    const double *geometry;
+    void *crops;
+} Crops;
+
+int cuModuleGetFunction(void **function, void *module, const char *name) {
+    static int kinds[2] = {0, 1};
+    if (strcmp(name, "crop_to_floats") && strcmp(name, "crop_to_bytes")) return failed(500);
+    *function = &kinds[!strcmp(name, "crop_to_bytes")];
+    return find(module, MODULE) ? SUCCESS : failed(INVALID_HANDLE);
+}
+
+static void run_crops(void *data) {
+    const Crops *work = data;
+    blockDim.x = work->block[0], blockDim.y = work->block[1];
+    for (blockIdx.z = 0; blockIdx.z < work->grid[2]; blockIdx.z++)
+        for (blockIdx.y = 0; blockIdx.y < work->grid[1]; blockIdx.y++)
+            for (blockIdx.x = 0; blockIdx.x < work->grid[0]; blockIdx.x++)
+                for (threadIdx.y = 0; threadIdx.y < blockDim.y; threadIdx.y++)
+                    for (threadIdx.x = 0; threadIdx.x < blockDim.x; threadIdx.x++)
+                        if (work->to_bytes)
+                            crop_to_bytes(work->pixels, work->geometry, work->crops);
+                        else
+                            crop_to_floats(work->pixels, work->geometry, work->crops);
+}
+
+int cuLaunchKernel(void *function, unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by,
+                   unsigned bz, unsigned shared, void *handle, void **arguments, void **extra) {
+    int code = begin("cuLaunchKernel", gz);
+    Object *stream = find(handle, STREAM);
+    if (code) return code;
+    if (!stream) return failed(INVALID_HANDLE);
+    if (!gx || !gy || !gz || bx * by * bz > 1024) return failed(INVALID_VALUE);
+    Crops *work = malloc(sizeof *work);  // Kept, as graphs may run it again.
+    *work = (Crops){.to_bytes = *(int *)function,
+                    .grid = {gx, gy, gz},
+                    .block = {bx, by, bz},
+                    .pixels = *(void **)arguments[0],
+                    .geometry = *(void **)arguments[1],
+                    .crops = *(void **)arguments[2]};
+    Work item = {.kernel = run_crops, .data = work};
+    return put(stream, &item, 1);
 }
 
 int cuGetErrorString(int code, const char **text) {

@@ -79,6 +79,14 @@ class CudaLostError(CudaError, RuntimeLostError):
     """A call to CUDA failed with an error that all later calls of this process return as well."""
 
 
+def cuda_error(call: str, code: int, name: str, text: str) -> CudaError:
+    """Return the error of a failed call, a CudaLostError where later calls fail as well.
+
+    Arguments as of CudaError; the codes of CUDA's runtime and driver are the same.
+    """
+    return (CudaLostError if code in _LOST else CudaError)(call, code, name, text)
+
+
 class Cudart:
     """The loaded CUDA runtime library."""
 
@@ -99,8 +107,7 @@ class Cudart:
             # Clears the error, or TensorRT would find it as the last one.
             self._library.cudaGetLastError()
             texts = (getattr(self._library, text)(code) for text in TEXTS)
-            error = CudaLostError if code in _LOST else CudaError
-            raise error(name, code, *(text.decode(errors="replace") for text in texts))
+            raise cuda_error(name, code, *(text.decode(errors="replace") for text in texts))
 
     def version(self, name: str) -> int:
         """Return the version by `cudaRuntimeGetVersion` or `cudaDriverGetVersion`; 0: no driver."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Detection of the GPU by NVIDIA's driver, through ctypes (CUDA Driver API reference).
+"""NVIDIA's driver and the GPU that it finds, through ctypes (CUDA Driver API reference).
 
 Call it before TensorRT is used, which may end the process where there is no driver. The library is
 loaded on first use.
@@ -8,8 +8,10 @@ loaded on first use.
 from __future__ import annotations
 
 import ctypes
+from collections.abc import Mapping
 from ctypes import POINTER, byref, c_char_p, c_int, c_size_t, c_uint
 from dataclasses import dataclass
+from typing import Any
 
 from pear_ros.pear.runtimes.runtime import RuntimeUnavailableError
 
@@ -25,8 +27,8 @@ _FUNCTIONS = {
     "cuDeviceGetName": (c_char_p, c_int, c_int),
     "cuDeviceTotalMem_v2": (POINTER(c_size_t), c_int),
     "cuDeviceGetAttribute": (POINTER(c_int), c_int, c_int),
-    "cuGetErrorString": (c_int, POINTER(c_char_p)),
 }
+_TEXT = {"cuGetErrorString": (c_int, POINTER(c_char_p))}
 _NO_DEVICE = 100
 _MULTIPROCESSORS, _INTEGRATED, _MAJOR, _MINOR = 16, 18, 75, 76
 """Numbers of device attributes in CUDA's driver API."""
@@ -65,7 +67,7 @@ def first_gpu() -> Gpu:
 
     Raises NoGpuError.
     """
-    call = _Driver()
+    call = Driver(_FUNCTIONS)
     code = call.code("cuInit", 0)
     if code == _NO_DEVICE:
         raise NoGpuError(_NO_GPU)
@@ -109,13 +111,17 @@ def cuda_version(number: int) -> str:
     return f"{number // 1000}.{number % 1000 // 10}"
 
 
-class _Driver:
-    """The driver's library; the constructor raises NoGpuError where it cannot be loaded."""
+class Driver:
+    """The loaded library of NVIDIA's driver."""
 
-    def __init__(self) -> None:
+    def __init__(self, functions: Mapping[str, tuple[Any, ...]]) -> None:
+        """Load it, to call `functions`, given with the types of their arguments.
+
+        Raises NoGpuError where it, or one of them, is missing.
+        """
         try:
             self._library = ctypes.CDLL(_LIBRARY)
-            for name, types in _FUNCTIONS.items():
+            for name, types in {**functions, **_TEXT}.items():
                 function = getattr(self._library, name)
                 function.argtypes, function.restype = types, c_int
         except (OSError, AttributeError) as error:

@@ -14,11 +14,13 @@ from pear_ros.pear.graph import INPUT, OUTPUT
 from pear_ros.pear.prediction import VECTOR_SIZE
 from pear_ros.pear.runtimes.cuda import BlockingEvent, DeviceBuffer, Graph, PinnedBuffer, Stream
 from pear_ros.pear.runtimes.cudart import CudaError, CudaLostError
+from pear_ros.pear.runtimes.device_crops import DeviceCrops
 from pear_ros.pear.runtimes.engine import LOG
 
 CROP = (INPUT_SIZE, INPUT_SIZE, 3)
 """Shape of a crop, the network's input for one person."""
-_CROP_BYTES = INPUT_SIZE * INPUT_SIZE * 3
+CROP_BYTES = INPUT_SIZE * INPUT_SIZE * 3
+"""Bytes of a crop."""
 _VECTOR_BYTES = 4 * VECTOR_SIZE
 
 logger = get_logger(__name__)
@@ -34,7 +36,7 @@ class BatchMemory:
         owned.callback(free, self.crops)
         self.vectors = PinnedBuffer((people, VECTOR_SIZE), np.float32)
         owned.callback(free, self.vectors)
-        self.crops_gpu = DeviceBuffer(people * _CROP_BYTES)
+        self.crops_gpu = DeviceBuffer(people * CROP_BYTES)
         owned.callback(free, self.crops_gpu)
         self.vectors_gpu = DeviceBuffer(people * _VECTOR_BYTES)
         owned.callback(free, self.vectors_gpu)
@@ -80,9 +82,8 @@ class Batch:
         self._context = context
 
     def enqueue(self) -> None:
-        """Enqueue upload, network and download. Raises CudaError and TensorRtError."""
+        """Enqueue network and download. Raises CudaError and TensorRtError."""
         memory, stream = self._memory, self._stream
-        stream.upload(memory.crops, memory.crops_gpu, self._people * _CROP_BYTES)
         LOG.clear()
         if not self._context.execute_async_v3(stream.handle):
             raise LOG.error(f"TensorRT does not run {self._people} people")
@@ -95,7 +96,9 @@ class Batch:
         self.__dict__.pop("_context", None)
 
 
-def free(owned: BlockingEvent | Stream | DeviceBuffer | PinnedBuffer | Graph) -> None:
+def free(
+    owned: BlockingEvent | DeviceCrops | Stream | DeviceBuffer | PinnedBuffer | Graph,
+) -> None:
     """Close `owned`; log where that fails, unless the GPU is lost, which frees it."""
     try:
         owned.close()

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """PEAR's network on the GPU by TensorRT 10.3 to 11. Needs NumPy, TensorRT and CUDA's runtime.
 
-Crops are made in pinned memory. Upload, network and download of a batch are one CUDA graph.
+Crops are made in pinned memory and uploaded, or made on the GPU of an image there. Network and
+download of a batch are one CUDA graph.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from mmap import mmap
 import numpy as np
 import tensorrt as trt
 
+from pear_ros.core.device_image import DeviceImage, on_cpu
 from pear_ros.core.log import get_logger
 from pear_ros.core.people import Array, Image
 from pear_ros.pear.crop import Crops, Squares, crop_pixels
@@ -23,9 +25,10 @@ from pear_ros.pear.graph import INPUT, OUTPUT
 from pear_ros.pear.prediction import VECTOR_SIZE
 from pear_ros.pear.runtimes.cuda import BlockingEvent, Stream, gpu, memory
 from pear_ros.pear.runtimes.cudart import CudaError, CudaLostError
+from pear_ros.pear.runtimes.device_crops import device_crops
 from pear_ros.pear.runtimes.engine import LOG, TensorRtError, tensorrt_version
 from pear_ros.pear.runtimes.runtime import RuntimeInfo, RuntimeUnavailableError
-from pear_ros.pear.runtimes.tensorrt_batch import CROP, Batch, BatchMemory, free
+from pear_ros.pear.runtimes.tensorrt_batch import CROP, CROP_BYTES, Batch, BatchMemory, free
 
 _CAPTURES = 3
 """Failed captures after which no more are tried."""
@@ -40,6 +43,8 @@ class TensorRtRuntime:
     """Description of the runtime; `require_accurate` adds the verdict."""
     max_people: int
     """Largest batch of the engine; more people are inferred in several batches."""
+    cropping: str
+    """Where images on the GPU are cropped, and why, for diagnostics."""
 
     def __init__(
         self, plan: bytes | memoryview | mmap, info: RuntimeInfo, blocking_wait: bool = False
@@ -66,24 +71,41 @@ class TensorRtRuntime:
             self._profiles = _check(self._engine)
             self.max_people = self._profiles[-1][1]
             self._memory = BatchMemory(self.max_people, self._engine, owned)
+            self._device_crops, self.cropping = device_crops(self.max_people, self._stream)
+            if self._device_crops is not None:
+                owned.callback(free, self._device_crops)
             self._batches: dict[int, Batch] = {}
             owned.callback(self._free_batches)
             self._owned = owned.pop_all()
         _open.add(self)
 
-    def infer(self, image: Image, places: Squares) -> Array:
+    @property
+    def takes_device_images(self) -> bool:
+        """Whether images on the GPU are cropped there."""
+        return self._device_crops is not None
+
+    def infer(self, image: Image | DeviceImage, places: Squares) -> Array:
         """Return outputs (B, VECTOR_SIZE) float32 for squares `places` (B, 3) of `image` (H, W, 3).
 
         Raises CudaError and TensorRtError; ValueError for squares with NaN.
         """
-        return self._infer(len(places), lambda batch, out: crop_pixels(image, places[batch], out))
+        crops = self._device_crops
+        if isinstance(image, DeviceImage) and crops is not None:
+            device_image, target = image, self._memory.crops_gpu
+            return self._infer(
+                len(places), lambda batch: crops(device_image, places[batch], target)
+            )
+        pixels = on_cpu(image)
+        return self._infer_on_cpu(
+            len(places), lambda batch, out: crop_pixels(pixels, places[batch], out)
+        )
 
     def infer_crops(self, crops: Crops) -> Array:
         """Return outputs (B, VECTOR_SIZE) float32 for `crops` (B, 256, 256, 3).
 
         Raises CudaError and TensorRtError.
         """
-        return self._infer(len(crops), lambda batch, out: np.copyto(out, crops[batch]))
+        return self._infer_on_cpu(len(crops), lambda batch, out: np.copyto(out, crops[batch]))
 
     def warmup(self, people: int) -> None:
         """Capture CUDA graphs for batches of 1 to `people`. Raises CudaError and TensorRtError."""
@@ -109,14 +131,24 @@ class TensorRtRuntime:
         if self._in_use.acquire(blocking=False):
             self.close()
 
-    def _infer(self, count: int, crop: Callable[[slice, Crops], object]) -> Array:
+    def _infer_on_cpu(self, count: int, crop: Callable[[slice, Crops], object]) -> Array:
         """Outputs (count, VECTOR_SIZE); `crop` writes the crops of a slice to an array."""
+
+        def enqueue(batch: slice) -> None:
+            people = batch.stop - batch.start
+            crop(batch, self._memory.crops.array[:people])
+            self._stream.upload(self._memory.crops, self._memory.crops_gpu, people * CROP_BYTES)
+
+        return self._infer(count, enqueue)
+
+    def _infer(self, count: int, enqueue: Callable[[slice], object]) -> Array:
+        """Outputs (count, VECTOR_SIZE); `enqueue` brings the crops of a slice to the GPU."""
         vectors = np.empty((count, VECTOR_SIZE), np.float32)
         with self._in_use:
             for first in range(0, count, self.max_people):
                 batch = slice(first, min(first + self.max_people, count))
                 people = batch.stop - first
-                crop(batch, self._memory.crops.array[:people])
+                enqueue(batch)
                 self._run(people)
                 vectors[batch] = self._memory.vectors.array[:people]
         return vectors
@@ -128,7 +160,7 @@ class TensorRtRuntime:
             batch.close()
 
     def _run(self, people: int) -> None:
-        """Infer the first `people` crops in pinned memory; outputs are in pinned memory as well."""
+        """Infer the first `people` crops on the GPU; outputs are in pinned memory then."""
         with self._lost_if_broken():
             batch = self._batches.get(people)
             if batch is None:

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """PEAR's network by torch: on an NVIDIA GPU, or on the CPU, as the last choice.
 
-On a GPU, crops are made there, from one upload of the part of the image that they cover, and one
-CUDA graph for each batch size computes crops and network. Not yet run on a GPU, only on a stand-in
-for one.
+On a GPU, crops are made there, from one upload of the part of the image that they cover, or from an
+image that is there, and one CUDA graph for each batch size computes crops and network. Not yet run
+on a GPU, only on a stand-in for one.
 """
 
 from __future__ import annotations
@@ -12,14 +12,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 from torch.nn.attention import sdpa_kernel
+from torch.utils.dlpack import from_dlpack
 
+from pear_ros.core.device_image import DeviceImage, on_cpu, takes_device_images
 from pear_ros.core.people import Array, Image
 from pear_ros.pear.backbone import TOKENS, Block
-from pear_ros.pear.crop import INPUT_SIZE, Squares, crop_pixels
+from pear_ros.pear.crop import GEOMETRY, INPUT_SIZE, Geometry, Squares, crop_pixels
 from pear_ros.pear.deployed import PRECISIONS, DeployedNetwork
 from pear_ros.pear.network import PearNetwork
 from pear_ros.pear.prediction import VECTOR_SIZE
@@ -30,7 +31,8 @@ from pear_ros.pear.runtimes.runtime import (
     RuntimeUnavailableError,
 )
 from pear_ros.pear.torch_attention import fastest_attention
-from pear_ros.pear.torch_crop import GEOMETRY, covered, crop_people, put_bordered, room, warp
+from pear_ros.pear.torch_crop import copy_bordered, covered, crop_people, put_bordered, room
+from pear_ros.pear.torch_crop_kernel import KernelWarp, fastest_warp
 from pear_ros.pear.torch_errors import (
     is_lost,
     is_out_of_memory,
@@ -88,7 +90,17 @@ class TorchRuntime:
         version = str(torch.__version__)
         self.info = RuntimeInfo("torch", version, name, precision, network.fingerprint, None)
 
-    def infer(self, image: Image, places: Squares) -> Array:
+    @property
+    def takes_device_images(self) -> bool:
+        """Whether images on the GPU are cropped there."""
+        return takes_device_images(self._path)
+
+    @property
+    def cropping(self) -> str:
+        """Where crops are made, and how, for diagnostics."""
+        return self._path.cropping if self._path is not None else "closed"
+
+    def infer(self, image: Image | DeviceImage, places: Squares) -> Array:
         """Return outputs (B, VECTOR_SIZE) float32 for squares `places` (B, 3) of `image` (H, W, 3).
 
         Raises ValueError for squares with NaN; RuntimeUnavailableError where the GPU fails.
@@ -138,12 +150,14 @@ class TorchRuntime:
 class _OnCpu:
     """In fp32: half precision takes longer, except with instructions that few processors have."""
 
+    cropping = "on the CPU"
+
     def __init__(self, network: PearNetwork) -> None:
         self._network = network
 
     @torch.inference_mode()
-    def infer(self, image: Image, places: Squares) -> Array:
-        crops = crop_people(image, places, torch.device("cpu"))
+    def infer(self, image: Image | DeviceImage, places: Squares) -> Array:
+        crops = crop_people(on_cpu(image), places, torch.device("cpu"))
         vectors: Array = self._network(crops).numpy()
         return vectors
 
@@ -158,6 +172,8 @@ class _OnCpu:
 
 
 class _OnCuda:
+    takes_device_images = True
+
     def __init__(
         self,
         network: PearNetwork,
@@ -175,12 +191,16 @@ class _OnCuda:
         self._attention = fastest_attention(heads, TOKENS, width, dtype, device)
         self._staging = torch.empty((_ROOM, 3), dtype=torch.uint8, pin_memory=True)
         self._pixels = torch.empty((_ROOM, 3), dtype=torch.uint8, device=device)
+        self._warp, how = fastest_warp(device)
+        self.cropping = f"on the GPU, {how}"
         # Input of the first run: an image of one pixel.
         rows = torch.ones((max_people, GEOMETRY), dtype=torch.float64, device=device)
         self._graphs = TorchGraphs(self._compute, rows, blocking_wait)
         self._graphs.record(1)
 
-    def infer(self, image: Image, places: Squares) -> Array:
+    def infer(self, image: Image | DeviceImage, places: Squares) -> Array:
+        if isinstance(image, DeviceImage):
+            return self._infer_on_device(image, places)
         piece, geometry = covered(image, places)
         if room(piece) > _ROOM:
             # The graphs read from fixed memory, and recording them anew would take seconds.
@@ -191,6 +211,16 @@ class _OnCuda:
         with torch.cuda.stream(self._graphs.stream):
             self._pixels[:pixels].copy_(staged, non_blocking=True)
         return self._graphs.run(geometry)
+
+    def _infer_on_device(self, image: DeviceImage, places: Squares) -> Array:
+        with torch.cuda.stream(self._graphs.stream):
+            # The image's owner lets this stream wait for its own work.
+            piece, geometry = covered(from_dlpack(image.owner), places)
+            pixels = room(piece)
+            if pixels <= _ROOM:
+                copy_bordered(piece, self._pixels[:pixels])
+                return self._graphs.run(geometry)
+        return self.infer(image.numpy(), places)
 
     def warmup(self, people: int) -> None:
         self._graphs.record(people)
@@ -203,15 +233,17 @@ class _OnCuda:
     def close(self) -> None:
         self._graphs.close()
         del self._network, self._pixels
+        if isinstance(self._warp, KernelWarp):
+            self._warp.close()
 
     def _compute(self, geometry: Tensor) -> Tensor:
-        pixels = warp(self._pixels, geometry)
+        pixels = self._warp(self._pixels, geometry)
         with sdpa_kernel(self._attention):
             found: Tensor = self._network.from_pixels(pixels)
         return found
 
 
-def _cropped(image: Image, places: Squares) -> tuple[Image, npt.NDArray[np.float64]]:
+def _cropped(image: Image, places: Squares) -> tuple[Image, Geometry]:
     """Crop on the CPU; return the crops, one below the other, as `covered` returns a part."""
     crops = crop_pixels(image, places)  # (B, 256, 256, 3)
     column = crops.reshape(-1, INPUT_SIZE, 3)

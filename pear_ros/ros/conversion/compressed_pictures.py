@@ -9,6 +9,7 @@ from typing import TypeAlias
 import cv2
 import numpy as np
 
+from pear_ros.core.device_image import DeviceImage
 from pear_ros.ros.conversion.notes import Note
 from pear_ros.ros.conversion.picture_header import (
     END_OF_JPEG,
@@ -18,7 +19,7 @@ from pear_ros.ros.conversion.picture_header import (
 )
 from pear_ros.ros.conversion.pixels import ImageError, Pixels
 
-DecodeJpeg: TypeAlias = Callable[[bytes], "Pixels | None"]
+DecodeJpeg: TypeAlias = Callable[[bytes], "Pixels | DeviceImage | None"]
 """Decodes a whole JPEG to (height, width, 3) uint8 BGR; None: it cannot, and OpenCV shall."""
 
 _COLOUR = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
@@ -31,12 +32,12 @@ def decoded(
     what: str,
     notes: list[Note],
     decode_jpeg: DecodeJpeg | None = None,
-) -> Pixels:
+) -> Pixels | DeviceImage:
     """Return the pixels of the compressed picture `data` with this `header`.
 
     `flags`: of OpenCV's imdecode; `what`: the picture, for messages; `notes` gets notes about it;
-    `decode_jpeg`: tried first for whole baseline JPEGs in colour. Raises ImageError for pictures
-    that are corrupt or cut short.
+    `decode_jpeg`: tried first for whole baseline JPEGs in colour, and its DeviceImage is returned
+    as it is. Raises ImageError for pictures that are corrupt or cut short.
     """
     if header.format.endswith("JPEG") and not data.endswith(END_OF_JPEG):
         end = jpeg_end(data)

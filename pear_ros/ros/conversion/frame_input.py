@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pear_ros.core.camera import Camera
+from pear_ros.core.device_image import DeviceImage
 from pear_ros.core.estimator import Detection
 from pear_ros.core.ground import GroundPlane
 from pear_ros.core.parameters import Parameters
@@ -27,7 +28,7 @@ from pear_ros.ros.conversion.camera_placement import (
 from pear_ros.ros.conversion.compressed_pictures import DecodeJpeg
 from pear_ros.ros.conversion.depth import depth_from_image
 from pear_ros.ros.conversion.detections import Detected, people_in
-from pear_ros.ros.conversion.images import ImageError, bgr_from_compressed, bgr_from_image
+from pear_ros.ros.conversion.images import ImageError, bgr_from_image, image_from_compressed
 from pear_ros.ros.conversion.intrinsics import CalibrationError, camera_from_info, is_rectified
 from pear_ros.ros.conversion.notes import Note
 from pear_ros.ros.topics import COMPRESSED
@@ -70,7 +71,7 @@ class Issue:
 class FrameInput:
     """One image with all that the pipeline takes besides."""
 
-    image: Image
+    image: Image | DeviceImage
     """(height, width, 3) uint8 image, blue, green and red."""
     camera: Camera
     nanoseconds: int
@@ -234,12 +235,14 @@ class FrameAssembler:
         return Issue(kind, cause, f"Refused on {self._topics[kind]}: {describe(error)}")
 
 
-def _bgr(message: Any, max_pixels: int, notes: list[Note], decode_jpeg: DecodeJpeg | None) -> Image:
+def _bgr(
+    message: Any, max_pixels: int, notes: list[Note], decode_jpeg: DecodeJpeg | None
+) -> Image | DeviceImage:
     """Picture of an Image or CompressedImage; whatever goes wrong is an ImageError."""
     try:
         if hasattr(message, "encoding"):
             return bgr_from_image(message, max_pixels, notes)
-        return bgr_from_compressed(message, max_pixels, notes, decode_jpeg)
+        return image_from_compressed(message, max_pixels, notes, decode_jpeg)
     except ImageError:
         raise
     except Exception as error:

@@ -16,6 +16,7 @@ from typing import Any
 import cv2
 import numpy as np
 
+from pear_ros.core.device_image import DeviceImage, on_cpu
 from pear_ros.core.parameters import Parameters
 from pear_ros.core.people import Image
 from pear_ros.core.quoting import quoted
@@ -31,6 +32,7 @@ __all__ = [
     "bgr_from_compressed",
     "bgr_from_image",
     "cv_bridge",
+    "image_from_compressed",
 ]
 
 # bgr8 is not among them, as it needs no conversion; nor are 16 bit, which cv_bridge cuts off, and
@@ -119,13 +121,27 @@ def bgr_from_compressed(
     notes: list[Note] | None = None,
     decode_jpeg: DecodeJpeg | None = None,
 ) -> Image:
+    """Return the picture (height, width, 3) uint8 BGR of a sensor_msgs/CompressedImage, on the CPU.
+
+    Arguments and errors as of `image_from_compressed`.
+    """
+    return on_cpu(image_from_compressed(message, max_pixels, notes, decode_jpeg))
+
+
+def image_from_compressed(
+    message: Any,
+    max_pixels: int = Parameters.max_pixels,
+    notes: list[Note] | None = None,
+    decode_jpeg: DecodeJpeg | None = None,
+) -> Image | DeviceImage:
     """Return the picture (height, width, 3) uint8 BGR of a sensor_msgs/CompressedImage.
 
     JPEG, PNG, WebP, BMP and TIFF are read. As image_transport does, `format` is minded: "compressed
     rgb8" has red and blue swapped, and a grey picture of "bayer_..." is a mosaic. An EXIF
     orientation is ignored, since CameraInfo refers to the sensor's rows and columns. `notes` gets
     notes about a picture of 16 bits that uses fewer, and one without its end marker. `decode_jpeg`:
-    decoder of whole colour JPEGs, such as GpuJpegDecoder; None: OpenCV.
+    decoder of whole colour JPEGs, such as GpuJpegDecoder, whose DeviceImage is returned as it is
+    unless colours have to be swapped; None: OpenCV.
 
     Raises ImageError when the data are empty, cut short or not a picture, or it has more than
     `max_pixels`, which is checked before anything is decoded.
@@ -144,12 +160,16 @@ def bgr_from_compressed(
     if header.bits == 16:
         flags |= cv2.IMREAD_ANYDEPTH
     flags |= cv2.IMREAD_IGNORE_ORIENTATION
-    picture: Pixels = decoded(data, header, flags, what, notes, decode_jpeg)
+    swapped = not bayer and "compressed rgb" in packed
+    found = decoded(data, header, flags, what, notes, decode_jpeg)
+    if isinstance(found, DeviceImage) and not swapped:
+        return found
+    picture: Pixels = on_cpu(found)
     if picture.dtype == np.uint16:
         picture = in_8_bits(picture, notes)
     if bayer:
         picture = cv2.cvtColor(picture, bayer)
-    elif "compressed rgb" in packed:
+    elif swapped:
         picture = cv2.cvtColor(picture, cv2.COLOR_RGB2BGR)
     return picture
 

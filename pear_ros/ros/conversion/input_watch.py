@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from pear_ros.core.camera_motion import has_jumped
+from pear_ros.core.device_image import DeviceImage, on_cpu
 from pear_ros.core.frame_clock import FORWARDS, STILL, FrameClock, Tick
 from pear_ros.core.parameters import Parameters
 from pear_ros.core.people import Array, Image, Person, TrackingState
@@ -83,7 +84,11 @@ class InputWatch:
         return tick, issues
 
     def found(
-        self, image: Image, persons: Sequence[Person], topic: str, parameters: Parameters
+        self,
+        image: Image | DeviceImage,
+        persons: Sequence[Person],
+        topic: str,
+        parameters: Parameters,
     ) -> list[Issue]:
         """Return whether nobody was found for too long; `persons`: those in this `image`."""
         if self.unseen < 0:
@@ -93,7 +98,7 @@ class InputWatch:
             return []
         height, width = image.shape[:2]
         steps = max(height // _SAMPLES, 1), max(width // _SAMPLES, 1)
-        samples = image[:: steps[0], :: steps[1], 1].astype(np.float32)
+        samples = on_cpu(image)[:: steps[0], :: steps[1], 1].astype(np.float32)
         if self.samples is not None and self.samples.shape == samples.shape:
             self.moving += float(np.abs(samples - self.samples).mean()) > _MOTION
         self.samples = samples

@@ -15,6 +15,7 @@ from visualization_msgs.msg import MarkerArray
 
 from pear_msgs.msg import BodyModelInfo, HumanArray
 from pear_ros.body.joint_frames import JointFrames, arrays, placed, root_frames
+from pear_ros.core.device_image import DeviceImage, on_cpu
 from pear_ros.core.parameters import MESH_DETAILS, Parameters
 from pear_ros.core.people import Array, Image, People, Person
 from pear_ros.core.rigid_transform import RigidTransform
@@ -99,7 +100,7 @@ class Outputs:
     def publish(
         self,
         watched: Watched,
-        image: Image,
+        image: Image | DeviceImage,
         people: People,
         header: Header,
         camera_pose: RigidTransform | None,
@@ -123,7 +124,12 @@ class Outputs:
         if overlay:
             with statistics.stage("draw"):
                 drawn = draw_overlay(
-                    image, people.camera, shown, mesh.faces, results.ids, faint=results.unread
+                    on_cpu(image),
+                    people.camera,
+                    shown,
+                    mesh.faces,
+                    results.ids,
+                    faint=results.unread,
                 )
 
         with statistics.stage("publish"):

@@ -15,6 +15,7 @@ from std_msgs.msg import Header
 
 from pear_ros.core.blas import OneBlasThread
 from pear_ros.core.bounded_counts import count
+from pear_ros.core.device_image import takes_device_images
 from pear_ros.core.estimator import DeviceLostError
 from pear_ros.core.parameters import Parameters
 from pear_ros.core.people import TrackingState
@@ -78,7 +79,7 @@ class ImageProcessor:
         self._transforms = TransformListener(node) if needs_transforms(parameters) else None
         self._assemble = FrameAssembler(
             {**topics, CAMERA_INFO: camera_info},
-            decode_jpeg=chosen_jpeg_decoder(parameters),
+            decode_jpeg=chosen_jpeg_decoder(parameters, takes_device_images(pipeline)),
             lookup=self._transforms.lookup if self._transforms else None,
         )
         self._debug = DebugTimes(node)

@@ -13,11 +13,16 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import ModuleType
 
+import cv2
 import numpy as np
 import pytest
 
+from pear_ros.core.device_image import DeviceImage
+from pear_ros.core.people import Image
 from pear_ros.pear.crop import Squares, crop_pixels
 from pear_ros.pear.prediction import VECTOR_SIZE
+from pear_ros.pear.runtimes import crop_kernel, device_crops
+from pear_ros.pear.runtimes.cuda import DeviceBuffer, PinnedBuffer, Stream
 from pear_ros.pear.runtimes.runtime import (
     CropRuntime,
     DeviceUnavailableError,
@@ -34,6 +39,7 @@ OUT_OF_MEMORY, CAPTURE_INVALIDATED = 2, 901
 INFO = RuntimeInfo("tensorrt", "10.3.0", "Fake GPU", "fp16", "0123", None)
 IMAGE = np.random.default_rng(1).integers(0, 256, (300, 400, 3), np.uint8)
 SURFACE = json.loads((Path(__file__).parents[2] / "tensorrt_api_surface.json").read_text())
+_FREEING = ("Free", "Destroy", "Unload")
 STEPS = ["cudaMemcpyAsync up {}", "kernel", "cudaMemcpyAsync down {}"]
 
 
@@ -105,16 +111,16 @@ def test_first_run_as_it_is_then_captured_then_replayed(module: ModuleType, fake
         up, kernel, down = bytes_of(count)
         profile = f"profile {(count > 2) + (count > 4)}"
         allocation = ["cudaMalloc 64", "cudaFree"]  # The fake network's, which is none to capture.
-        assert fake.calls() == [*(profile, up, *allocation, kernel, down, "cudaStreamSynchronize")]
+        assert fake.calls() == [*(up, profile, *allocation, kernel, down, "cudaStreamSynchronize")]
         runtime.infer(IMAGE, people(count))
         started = ["cudaGraphLaunch", "cudaStreamSynchronize"]
         assert fake.calls() == [
-            *("cudaStreamBeginCapture 1", up, kernel, down, "cudaStreamEndCapture"),
+            *(up, "cudaStreamBeginCapture 1", kernel, down, "cudaStreamEndCapture"),
             *("cudaGraphInstantiateWithFlags", *started),
         ]
         for _ in range(3):
             runtime.infer(IMAGE, people(count))
-        assert fake.calls() == 3 * started
+        assert fake.calls() == 3 * [up, *started]
     runtime.close()
 
 
@@ -126,7 +132,7 @@ def test_after_warming_up_everything_is_captured(module: ModuleType, fake: FakeC
         np.testing.assert_array_equal(
             runtime.infer(IMAGE, people(count, 9)), expected(people(count, 9))
         )
-    assert set(fake.counted()) == {"cudaGraphLaunch", "cudaStreamSynchronize"}
+    assert set(fake.counted()) == {"cudaMemcpyAsync", "cudaGraphLaunch", "cudaStreamSynchronize"}
     runtime.close()
 
 
@@ -139,10 +145,78 @@ def test_the_cpu_sleeps_while_it_waits_if_asked_to(module: ModuleType, fake: Fak
         np.testing.assert_array_equal(vectors, expected(people(count, seed)))
     fake.calls()
     runtime.infer(IMAGE, people(3))
-    assert fake.calls() == ["cudaGraphLaunch", "cudaEventRecord", "cudaEventSynchronize"]
+    assert fake.calls()[1:] == ["cudaGraphLaunch", "cudaEventRecord", "cudaEventSynchronize"]
     fake.fail("cudaEventSynchronize", 1, OUT_OF_MEMORY)
     with pytest.raises(RuntimeUnavailableError, match="cudaEventSynchronize failed"):
         runtime.infer(IMAGE, people(1))
+    runtime.close()
+    assert fake.live == 0
+
+
+class OnGpu:
+    """An image in the memory of the fake GPU, copied there in a stream that nobody waited for."""
+
+    def __init__(self, image: Image) -> None:
+        self._host, self._buffer = PinnedBuffer(image.shape, np.uint8), DeviceBuffer(image.nbytes)
+        self._host.array[:] = image
+        self._stream = Stream()
+        self._stream.upload(self._host, self._buffer, image.nbytes)
+        address, stream = self._buffer.handle, self._stream.handle
+        self.__cuda_array_interface__ = {"data": (address, False), "stream": stream}
+
+    def close(self) -> None:
+        for owned in (self._stream, self._host, self._buffer):
+            owned.close()
+
+
+SMOOTH = cv2.GaussianBlur(IMAGE, (0, 0), 9)
+
+
+def never() -> Image:
+    raise AssertionError("downloaded")
+
+
+def test_images_on_the_gpu_are_cropped_there(module: ModuleType, fake: FakeCuda) -> None:
+    """In batches, with the same graphs as others, and nothing but numbers is uploaded."""
+    runtime = module.TensorRtRuntime(fake_tensorrt.plan(3), INFO)
+    assert runtime.takes_device_images and runtime.cropping.endswith("by one kernel")
+    runtime.warmup(3)
+    owner = OnGpu(SMOOTH)
+    image = DeviceImage(owner, SMOOTH.shape, never)
+    for seed, count in enumerate((1, 3, 2, 7, 0)):
+        places = people(count, seed)
+        fake.calls()
+        found = runtime.infer(image, places)
+        calls = fake.calls()
+        assert not [call for call in calls if "Capture" in call]
+        copied = [int(call.split()[-1]) for call in calls if call.startswith("cudaMemcpyAsync up")]
+        assert sum(copied) == 40 * count
+        cropped = fake_tensorrt.network(crop_pixels(SMOOTH, places))
+        np.testing.assert_allclose(found, cropped, atol=2)
+        np.testing.assert_array_equal(runtime.infer(SMOOTH, places), cropped)
+    with pytest.raises(ValueError, match="NaN"):
+        runtime.infer(image, np.full((1, 3), np.nan))
+    runtime.close()
+    owner.close()
+    assert fake.live == 0
+
+
+@pytest.mark.parametrize("fault", ["not loaded", "no file", "wrong"])
+def test_where_the_kernel_is_not_usable_images_are_downloaded(
+    module: ModuleType, fake: FakeCuda, fault: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if fault == "not loaded":
+        fake.fail("cuModuleLoadData", 1, 218)
+    elif fault == "no file":
+        monkeypatch.setattr(crop_kernel, "PTX_FILE", Path("missing"))
+    else:
+        monkeypatch.setattr(device_crops, "crop_pixels", lambda *_: np.uint8(9))
+    runtime = module.TensorRtRuntime(fake_tensorrt.plan(3), INFO)
+    assert not runtime.takes_device_images
+    reason = {"not loaded": "cuModuleLoadData failed", "no file": "missing", "wrong": "grey levels"}
+    assert runtime.cropping.startswith("on the CPU, as") and reason[fault] in runtime.cropping
+    image = DeviceImage(None, IMAGE.shape, lambda: IMAGE)
+    np.testing.assert_array_equal(runtime.infer(image, people(2)), expected(people(2)))
     runtime.close()
     assert fake.live == 0
 
@@ -157,6 +231,7 @@ def test_order_of_frees(module: ModuleType, fake: FakeCuda) -> None:
     assert fake.calls() == [
         "cudaStreamSynchronize",
         *(2 * graph),
+        *("cudaFree", "cudaFreeHost", "cuModuleUnload"),
         *(3 * ["cudaFree"]),
         *(2 * ["cudaFreeHost"]),
         "cudaStreamDestroy",
@@ -217,9 +292,10 @@ def test_each_call_that_fails_leaves_nothing_behind(module: ModuleType, fake: Fa
 
     live()
     counted = fake.counted()
-    freeing = {name for name in counted if "Free" in name or "Destroy" in name}
+    freeing = {name for name in counted if any(word in name for word in _FREEING)}
     noted = {name for name in counted if name.startswith(("~", "profile"))}
     survived = {"cudaStreamBeginCapture", "cudaStreamEndCapture", "cudaGraphInstantiateWithFlags"}
+    survived |= {"cuModuleLoadData"}  # Of what images on the GPU need.
     tried = 0
     for name in counted.keys() - freeing - noted - {"cudaMemcpyAsync", "kernel"}:
         for number in range(1, counted[name] + 1):
@@ -239,9 +315,10 @@ def test_each_call_that_fails_leaves_nothing_behind(module: ModuleType, fake: Fa
 @pytest.mark.parametrize("call", ["cudaMemcpyAsync up", "cudaMemcpyAsync down", "kernel"])
 def test_a_step_that_fails(module: ModuleType, fake: FakeCuda, call: str) -> None:
     """Outside of a graph it is an error; within, it is captured again."""
-    fake.fail(call, 1, OUT_OF_MEMORY)
-    fake.fail(call, 3, OUT_OF_MEMORY)
     runtime = module.TensorRtRuntime(fake_tensorrt.plan(2), INFO)
+    fake.fail(call, 1, OUT_OF_MEMORY)
+    if call != "cudaMemcpyAsync up":  # Which is not in the graph.
+        fake.fail(call, 3, OUT_OF_MEMORY)
     with pytest.raises(RuntimeUnavailableError, match=r"out of memory|does not run"):
         runtime.infer(IMAGE, people(1))
     for seed in range(4):

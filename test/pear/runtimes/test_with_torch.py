@@ -6,6 +6,7 @@ from __future__ import annotations
 import weakref
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -15,13 +16,15 @@ torch = pytest.importorskip("torch", reason="the network by torch")
 
 from torch.nn.attention import SDPBackend  # noqa: E402
 
+from pear_ros.core.device_image import DeviceImage  # noqa: E402
 from pear_ros.core.people import Array, Image  # noqa: E402
-from pear_ros.pear import torch_attention  # noqa: E402
+from pear_ros.pear import torch_attention, torch_crop_kernel  # noqa: E402
 from pear_ros.pear.checkpoint import load_checkpoint  # noqa: E402
 from pear_ros.pear.crop import Squares, crop_pixels  # noqa: E402
 from pear_ros.pear.prediction import VECTOR_SIZE  # noqa: E402
 from pear_ros.pear.runtimes import with_torch  # noqa: E402
 from pear_ros.pear.runtimes.choose import _ready  # noqa: E402
+from pear_ros.pear.runtimes.cuda import Stream  # noqa: E402
 from pear_ros.pear.runtimes.precision_fallback import first_available  # noqa: E402
 from pear_ros.pear.runtimes.runtime import (  # noqa: E402
     DeviceUnavailableError,
@@ -30,8 +33,10 @@ from pear_ros.pear.runtimes.runtime import (  # noqa: E402
 )
 from pear_ros.pear.runtimes.with_torch import TorchRuntime  # noqa: E402
 from pear_ros.pear.torch_crop import covered, crop_people, put_bordered, room, warp  # noqa: E402
+from pear_ros.pear.torch_crop_kernel import KernelWarp, fastest_warp  # noqa: E402
 from pear_ros.pear.torch_graphs import TorchGraphs  # noqa: E402
 from testing.fake_torch_cuda import FakeGpu  # noqa: E402  (needs torch)
+from testing.fakes import FakeCuda  # noqa: E402
 
 CPU = torch.device("cpu")
 PLACES = np.array([[30.5, -20.25, 150.0], [100.0, 60.0, 96.5], [-40.0, 10.0, 280.0]])
@@ -285,6 +290,114 @@ def test_images_above_4k_are_cropped_on_the_cpu_and_record_nothing(
         np.testing.assert_allclose(found, on_device if size == 180 else cropped, atol=2e-5)
     assert len(gpu.graphs) == recorded
     path.close()
+
+
+def never() -> Image:
+    raise AssertionError("downloaded")
+
+
+def on_device(image: Image) -> DeviceImage:
+    return DeviceImage(torch.from_numpy(image), image.shape, never)
+
+
+def test_images_on_the_gpu_are_cropped_there(network: Any, gpu: FakeGpu) -> None:
+    """Nothing is staged on the host, and the graphs are those of other images."""
+    path = on_gpu(network)
+    path.warmup(2)
+    recorded = len(gpu.graphs)
+    for people in (3, 1, 2):
+        image, places = picture(people, height=150 + 10 * people), PLACES[:people] + 7.3 * people
+        path._staging[:] = 77
+        path._pixels[:] = 99
+        found = path.infer(on_device(image), places)
+        np.testing.assert_allclose(found, expected(network, image, places), atol=2e-5)
+        assert (path._staging == 77).all()
+        np.testing.assert_array_equal(path.infer(image, places), found)
+    assert len(gpu.graphs) == recorded
+    with pytest.raises(ValueError, match="NaN"):
+        path.infer(on_device(image), PLACES * np.nan)
+    path.close()
+
+
+def test_images_on_the_gpu_above_4k_are_downloaded(
+    network: Any, gpu: FakeGpu, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(with_torch, "_ROOM", 4 * 256 * 256)
+    path, image = on_gpu(network), picture(0, 600, 600)
+    device_image = DeviceImage(torch.from_numpy(image), image.shape, lambda: image)
+    found = path.infer(device_image, PLACES * 3.0)
+    assert device_image.is_downloaded
+    np.testing.assert_array_equal(found, path.infer(image, PLACES * 3.0))
+    path.close()
+
+
+def test_runtimes_say_where_they_crop(network: Any, runtime: TorchRuntime) -> None:
+    assert runtime.takes_device_images and runtime.cropping == "on the GPU, by torch"
+    image = picture()
+    found = runtime.infer(on_device(image), PLACES)
+    np.testing.assert_array_equal(found, runtime.infer(image, PLACES))
+    on_cpu = TorchRuntime(network, "fp32", CPU, 2)
+    assert not on_cpu.takes_device_images and on_cpu.cropping == "on the CPU"
+    found = on_cpu.infer(DeviceImage(None, image.shape, lambda: image), PLACES)
+    np.testing.assert_array_equal(found, on_cpu.infer(image, PLACES))
+
+
+class Cuda:
+    """torch's stream on the fake CUDA, while its tensors are on the CPU."""
+
+    type = "cuda"
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        stream = Stream()
+        names = SimpleNamespace(cuda_stream=stream.handle, synchronize=stream.synchronize)
+        monkeypatch.setattr(torch.cuda, "current_stream", lambda device=None: names)
+        monkeypatch.setattr(torch.Tensor, "to", lambda tensor, device: tensor)
+        self.stream = stream
+
+
+@pytest.fixture
+def cuda(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeCuda]:
+    fake = FakeCuda(tmp_path, monkeypatch)
+    yield fake
+    fake.reset()
+
+
+def test_crops_are_one_kernel(cuda: FakeCuda, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The one that is compared with torch's first."""
+    device: Any = Cuda(monkeypatch)
+    crop, how = fastest_warp(device)
+    assert isinstance(crop, KernelWarp) and how == "by one kernel"
+    cuda.calls()
+    piece, geometry = covered(picture(), PLACES)
+    pixels = torch.empty((room(piece), 3), dtype=torch.uint8)
+    put_bordered(piece, pixels)
+    rows = torch.from_numpy(geometry)
+    found = crop(pixels, rows)
+    assert cuda.calls() == ["cuLaunchKernel 3"]
+    device.stream.synchronize()
+    np.testing.assert_allclose(found, warp(pixels, rows), atol=1e-2)
+    crop.close()
+    device.stream.close()
+    assert cuda.live == 0
+
+
+@pytest.mark.parametrize("fault", ["not loaded", "wrong", "lost"])
+def test_where_the_kernel_is_not_usable_torch_crops(
+    cuda: FakeCuda, fault: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    device: Any = Cuda(monkeypatch)
+    if fault == "wrong":
+        monkeypatch.setattr(torch_crop_kernel, "TO_FLOATS", "crop_to_bytes")
+    else:
+        cuda.fail("cuModuleLoadData", 1, 218 if fault == "not loaded" else 700)
+    if fault == "lost":
+        with pytest.raises(RuntimeLostError, match="cuModuleLoadData"):
+            fastest_warp(device)
+        return
+    crop, how = fastest_warp(device)
+    assert crop is warp and how.startswith("by torch, as the kernel")
+    device.stream.close()
+    assert cuda.live == 0
 
 
 def test_attention_is_pinned_while_graphs_are_recorded(
