@@ -30,7 +30,7 @@ class Bodies:
         """
         if name not in self._skins:
             body = self._body(name, (hashes or {}).get(name))
-            self._skins[name] = body and Skin(body)
+            self._skins[name] = Skin(body) if body else None
         return self._skins[name]
 
     def lack(self, name: str) -> str:

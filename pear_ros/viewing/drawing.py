@@ -20,11 +20,10 @@ def annotated(moment: Moment) -> Image:
     camera = moment.people.camera
     scale = min(1.0, _WIDTH / max(camera.width, 1))
     size = max(round(camera.width * scale), 1), max(round(camera.height * scale), 1)
-    if moment.picture is None:
-        canvas = np.full((size[1], size[0], 3), PAPER, np.uint8)
-    else:
+    canvas: Image = np.full((size[1], size[0], 3), PAPER, np.uint8)
+    if moment.picture is not None:
         small = cv2.resize(moment.picture, size, interpolation=cv2.INTER_AREA)
-        canvas = np.asarray(cv2.cvtColor(small, cv2.COLOR_BGR2RGB), np.uint8)
+        canvas[:] = np.asarray(cv2.cvtColor(small, cv2.COLOR_BGR2RGB), np.uint8)
     parents = load_open_body().parents
     for person in moment.people.persons:
         if person.state is TrackingState.LOST:

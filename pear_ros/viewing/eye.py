@@ -87,7 +87,7 @@ class Eye:
 def _moved(old: tuple[RigidTransform, float], new: tuple[RigidTransform, float]) -> bool:
     turned = np.abs(old[0].rotation - new[0].rotation).max()
     shifted = np.abs(old[0].translation - new[0].translation).max()
-    return max(turned, shifted, abs(old[1] - new[1])) > _CAMERA_MOVED
+    return bool(max(turned, shifted, abs(old[1] - new[1])) > _CAMERA_MOVED)
 
 
 def _present(moment: Moment) -> list[Person]:
@@ -105,7 +105,8 @@ def _target(moment: Moment, name: str) -> Vector | None:
     """Return the pelvis (3,) of the person to follow in the world; None where it is not known."""
     for person in _present(moment):
         if name in ("", person.id) and np.isfinite(person.joints[0]).all():
-            return moment.camera_pose.apply(person.joints[0].astype(np.float64))
+            place: Vector = moment.camera_pose.apply(person.joints[0].astype(np.float64))
+            return place
     return None
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a viewer shows at one time, and the protocol of recordings, which consist of such moments."""
+"""What a viewer shows at one time, and the protocol of recordings, made of such moments."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ Nothing of it is stored, so each tab has its own.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
@@ -41,7 +41,7 @@ _TIMEOUT_SECONDS = 5.0
 class PageState:
     """What a page says about itself when it is opened."""
 
-    link: Link = Link()
+    link: Link = field(default_factory=Link)
     """Time and view of its address."""
     dark: bool = False
     """Whether its system prefers dark colours."""

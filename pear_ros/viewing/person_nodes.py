@@ -6,6 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 import viser
 
 from pear_ros.core.people import SMPLX_JOINT_NAMES, Person
@@ -17,7 +18,7 @@ from pear_ros.viewing.skin import Bones, Skin, Surface
 _CHANGED_METRES = 0.005
 """Movement of a vertex in the T-pose from which on the browser gets the surface again."""
 _HEAD = SMPLX_JOINT_NAMES.index("head")
-_ABOVE_HEAD = np.array([0.0, -0.3, 0.0])
+_ABOVE_HEAD = np.array([0.0, -0.22, 0.0])
 """Place of the name over the joint of the head, in the optical frame, metres."""
 _JOINT_METRES = 0.03
 _BONE_METRES = 0.012
@@ -108,8 +109,8 @@ class PersonNodes:
                     node.visible = False
             return
         colours = joint_colours(person, look.paint)
-        known = np.isfinite(person.joints).all(axis=1)
-        points = np.where(known[:, None], person.joints, np.nan)[known]
+        known: npt.NDArray[np.bool_] = np.isfinite(person.joints).all(axis=1)
+        points = person.joints[known]
         both = known[self._children] & known[self._parents]
         ends = np.stack([self._parents[both], self._children[both]], axis=1)  # (N, 2)
         if self._joints is None or self._lines is None:

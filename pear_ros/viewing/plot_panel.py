@@ -27,7 +27,7 @@ class PlotPanel:
         self._list = gui.add_dropdown("Quantity", QUANTITIES, initial_value=DISTANCE)
         self._list.on_update(lambda _: changed())
         self._drawn: tuple[object, ...] = ()
-        self._times = np.empty(0)
+        self._times: Doubles = np.empty(0)
         self._values: list[Doubles] = []
         self._plot: viser.GuiUplotHandle | None = None
         self._folder = gui.add_folder("", expand_by_default=True)
@@ -59,7 +59,7 @@ class PlotPanel:
         known = known[np.isfinite(known)]
         now = np.full(len(self._times), np.nan)
         index = min(int(np.searchsorted(self._times, position)), len(self._times) - 1)
-        if 0 < index:
+        if index > 0:
             now[index - 1], now[index] = known.min(), known.max()
         return (self._times, *self._values, now)
 

@@ -39,13 +39,19 @@ def lines(
 
 def _values(quantity: str, track: TrackSummary, seconds: Doubles) -> Doubles:
     if quantity == DISTANCE:
-        return np.linalg.norm(track.pelvis.astype(np.float64), axis=1)
+        return _lengths(track.pelvis.astype(np.float64))
     if quantity == SPEED:
         velocity = Velocity()
         steps = [
             velocity.update(float(second), place)
             for second, place in zip(seconds, track.pelvis.astype(np.float64), strict=True)
         ]
-        return np.linalg.norm(np.array(steps).reshape(-1, 3), axis=1)
+        return _lengths(np.array(steps).reshape(-1, 3))
     column = QUANTITIES.index(quantity) - 2
-    return np.degrees(track.angles[:, column].astype(np.float64))
+    degrees: Doubles = np.degrees(track.angles[:, column].astype(np.float64))
+    return degrees
+
+
+def _lengths(vectors: Doubles) -> Doubles:
+    lengths: Doubles = np.linalg.norm(vectors, axis=1)
+    return lengths

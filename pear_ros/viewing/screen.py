@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import viser
 
@@ -18,16 +18,17 @@ from pear_ros.viewing.stage import Stage
 
 _BRAND = (46, 92, 138)
 _GRID = {
-    Theme.LIGHT: {"cell_color": (205, 208, 214), "section_color": (170, 175, 184)},
-    Theme.DARK: {"cell_color": (62, 66, 74), "section_color": (92, 98, 110)},
+    Theme.LIGHT: ((205, 208, 214), (170, 175, 184)),
+    Theme.DARK: ((62, 66, 74), (92, 98, 110)),
 }
+"""Colours of the floor's thin and thick lines."""
 
 
 @dataclass(frozen=True)
 class Settings:
     """What a viewer chose; `link` is the part that the page's address keeps."""
 
-    link: Link = Link()
+    link: Link = field(default_factory=Link)
     names: bool = True
     trails: bool = True
     picture: bool = True
@@ -67,7 +68,8 @@ class Screen:
             section_thickness=0.8,
             plane_opacity=0.0,
             shadow_opacity=0.25,
-            **_GRID[page.theme],
+            cell_color=_GRID[page.theme][0],
+            section_color=_GRID[page.theme][1],
         )
         self._axes = scene.add_frame("/axes", axes_length=0.5, axes_radius=0.01)
         self._stages = [Stage(scene, f"/{chr(ord('a') + n)}", bodies) for n in range(len(names))]

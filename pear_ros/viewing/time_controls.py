@@ -12,7 +12,7 @@ import viser
 from pear_ros.viewing.playback import SPEEDS, Playback
 
 _STEP_SECONDS = 0.001
-_STEPS = {"-10": -10, "-1": -1, "+1": 1, "+10": 10}
+_STEPS: dict[str, int] = {"-10": -10, "-1": -1, "+1": 1, "+10": 10}
 _SPEEDS = {f"{speed:g} x": speed for speed in SPEEDS}
 
 
@@ -24,7 +24,7 @@ class TimeControls:
         self._playback, self._changed = playback, changed
         self._button = gui.add_button("Play", icon=viser.Icon.PLAYER_PLAY)
         self._slider = gui.add_slider(
-            "Time [s]", 0.0, max(playback.duration, _STEP_SECONDS), _STEP_SECONDS, 0.0
+            "Time [s]", 0.0, _rounded(playback.duration), _STEP_SECONDS, 0.0
         )
         self._bars = gui.add_html("")
         steps = gui.add_button_group("Images", tuple(_STEPS))
@@ -38,8 +38,8 @@ class TimeControls:
 
     def show(self, position: float) -> None:
         """Show the time of the recording, seconds, and whether it plays."""
-        if self._slider.max < self._playback.duration:
-            self._slider.max = self._playback.duration
+        if self._slider.max < (end := _rounded(self._playback.duration)):
+            self._slider.max = end
         self._slider.value = round(position, 3)
         label = "Pause" if self._playback.playing else "Play"
         if self._button.label != label:
@@ -76,3 +76,8 @@ class TimeControls:
     def _loop(self, loop: bool) -> None:
         self._playback.loop = loop
         self._changed()
+
+
+def _rounded(duration: float) -> float:
+    """Return the end of the slider: no recording is shorter than a step."""
+    return max(round(duration + 0.5 * _STEP_SECONDS, 3), _STEP_SECONDS)

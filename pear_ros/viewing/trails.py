@@ -61,7 +61,10 @@ class Trails:
                 if line.points.shape != segments.shape or (line.points[-1] != segments[-1]).any():
                     line.points = segments
                 continue
-            colour = tuple(round(255 * channel) for channel in id_colour(name))
+            red, green, blue = (round(255 * channel) for channel in id_colour(name))
             self._lines[name] = self._scene.add_line_segments(
-                f"{self._node}/{len(self._lines)}_{name}", segments, colour, thickness=0.015
+                f"{self._node}/{len(self._lines)}_{name}",
+                segments,
+                (red, green, blue),
+                thickness=0.015,
             )

@@ -22,7 +22,7 @@ from pear_ros.core.people import (
 )
 from pear_ros.export.run_file import read_run_file
 from pear_ros.export.tracks import Track
-from pear_ros.viewing.floor_height import level_camera
+from pear_ros.viewing.assumed_camera import assumed_camera
 from pear_ros.viewing.moment import Moment, TrackSummary
 
 _UNKNOWN_CAMERA = Camera.from_field_of_view(640, 480)
@@ -38,7 +38,7 @@ class RunRecording:
         recording = read_run_file(path)
         self.name = path.stem
         self.start = 0.0
-        self.seconds: npt.NDArray[np.float64] = recording.stamps_ns * 1e-9
+        self.seconds: npt.NDArray[np.float64] = (recording.stamps_ns * 1e-9).astype(np.float64)
         self.notes: Sequence[str] = ()
         self._pictures = pictures
         self._tracks = recording.tracks
@@ -52,8 +52,8 @@ class RunRecording:
         }
         joints = [track.arrays["joints"] for track in self._tracks]
         every = max(1, sum(map(len, joints)) // _FLOOR_PERSONS)
-        self._pose = level_camera(
-            np.concatenate(joints)[::every] if joints else np.empty((0, 55, 3))
+        self._pose = assumed_camera(
+            np.concatenate(joints)[::every] if joints else np.empty((0, 55, 3), np.float32)
         )
 
     def moment(self, index: int) -> Moment:
