@@ -70,6 +70,8 @@ class Robot:
         self.second += 0.1
         picture = np.full((480, 640, 3), 128, np.uint8)
         self.images.publish(jpeg_message(picture, header(self.second)))
+        for _ in range(5):  # Results come later than their image.
+            self.executor.spin_once(timeout_sec=0.005)
         people = People(
             CAMERA, "tiny/1", body or open_body().name, (person(t_pose(), (x, 0.0, 4.0)),)
         )
