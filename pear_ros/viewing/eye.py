@@ -29,14 +29,18 @@ class Eye:
         self._seen: tuple[RigidTransform, float] | None = None
         self._placed = False
 
-    def look(self, moment: Moment, view: View, person: str) -> None:
-        """Move the eye for this moment; `person`: id of the one to follow, empty: the first."""
+    def look(self, moment: Moment, view: View, person: str, others: Vector) -> None:
+        """Move the eye for this moment.
+
+        `person`: id of the one to follow, empty: the first; `others`: (N, 3) points of
+        other runs in the world, which are to be seen as well.
+        """
         if view is View.CAMERA:
             self._through_camera(moment)
         elif view is View.FOLLOW:
             self._follow(moment, person)
         elif view is not self._view or not self._placed:
-            self._settle(moment, view)
+            self._settle(moment, view, others)
         self._view = view
 
     def reset(self) -> None:
@@ -47,9 +51,9 @@ class Eye:
         """Return where the eye is, and what it looks at, metres."""
         return _point(self._camera.position), _point(self._camera.look_at)
 
-    def _settle(self, moment: Moment, view: View) -> None:
+    def _settle(self, moment: Moment, view: View, others: Vector) -> None:
         """Move the eye to where the view begins; again with the first people."""
-        points = _points(moment)
+        points = np.concatenate([points_of(moment), others])
         self._placed = len(points) > 0
         if view is View.TOP:
             around = np.concatenate([points, moment.camera_pose.translation[None]])
@@ -94,7 +98,7 @@ def _present(moment: Moment) -> list[Person]:
     return [p for p in moment.people.persons if p.state is not TrackingState.LOST]
 
 
-def _points(moment: Moment) -> Vector:
+def points_of(moment: Moment) -> Vector:
     """Return the joints (N, 3) of all people in the world."""
     joints = [person.joints for person in _present(moment)]
     points = np.concatenate(joints).astype(np.float64) if joints else np.empty((0, 3))
