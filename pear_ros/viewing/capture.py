@@ -16,7 +16,7 @@ from pear_ros.io.video import VideoWriter
 
 _MAX_PIXELS = 1920
 """Greatest width or height."""
-_TIMEOUT_SECONDS = 20.0
+_TIMEOUT_SECONDS = 60.0
 
 
 def save_picture(viewer: viser.ClientHandle, name: str) -> None:
