@@ -69,7 +69,7 @@ setup(
             "ray",
             "smplx",
         ],
-        "view": ["viser"],
+        "view": ["viser", "websockets"],
     },
     entry_points={
         "console_scripts": [

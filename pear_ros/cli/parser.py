@@ -19,6 +19,7 @@ from pear_ros.cli.commands import (
     replay,
     run,
     stream,
+    view,
 )
 
 _COMMANDS = {
@@ -28,6 +29,7 @@ _COMMANDS = {
     "import-model": import_model,
     "build-engine": build_engine,
     "export-graph": export_graph,
+    "view": view,
     "export": export,
     "evaluate": evaluate,
     "replay": replay,

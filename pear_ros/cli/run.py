@@ -44,11 +44,17 @@ class PeoplePipeline(Protocol):
 
 
 def run(
-    source: str, folder: Path, parameters: Parameters, streams: StreamRequest | None = None
+    source: str,
+    folder: Path,
+    parameters: Parameters,
+    streams: StreamRequest | None = None,
+    *,
+    view: bool = False,
 ) -> int:
     """Process `source`, write the results into `folder` and print where; return the exit code.
 
-    `streams`: where one person's motion is sent to meanwhile.
+    `streams`: where one person's motion is sent to meanwhile. `view`: whether to show the results
+    in a browser then.
     """
     try:
         frames = FrameSource(source)
@@ -78,7 +84,11 @@ def run(
     else:
         print(f"No people found in {source}.")
     print(f"Results are in {', '.join(str(file.resolve()) for file in files)}")
-    return 0
+    if not view:
+        return 0
+    from pear_ros.cli.view.command import view_results
+
+    return view_results(files[1], None if frames.is_camera else Path(source))
 
 
 def process(

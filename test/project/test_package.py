@@ -29,6 +29,7 @@ EXTRAS = {
     "export": ("export/glb.py", "export/gltf_buffer.py"),
     "mesh-detail": ("body/mesh_reduction.py",),
     "ray": ("replay/on_ray.py",),
+    "view": ("viewing/", "cli/view/command.py"),
     "stream": ("streaming/",),
 }
 """Extras of setup.py, and the modules of pear_ros, or folders, that each of them is for."""

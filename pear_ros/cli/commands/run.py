@@ -6,7 +6,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from pear_ros.cli.options import add_estimator, add_output
+from pear_ros.cli.options import add_estimator, add_output, add_view
 from pear_ros.cli.parameter_options import add_parameters, parameters_from
 from pear_ros.cli.stream_options import add_stream, stream_options
 from pear_ros.io.run_arrays import ARRAYS
@@ -34,6 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_parameters(parser, (*RUN_PARAMETERS, "reidentify_seconds"), max_humans=4)
     add_estimator(parser)
     add_stream(parser)
+    add_view(parser)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -47,4 +48,5 @@ def run(options: argparse.Namespace) -> int:
     streams = None
     if options.stream:
         streams = StreamRequest(options.stream, stream_options(options), options.stream_record)
-    return run_source(options.source, options.output, parameters_from(options), streams)
+    parameters = parameters_from(options)
+    return run_source(options.source, options.output, parameters, streams, view=options.view)
