@@ -13,7 +13,6 @@ along -z from the origin, as glTF's cameras do.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,18 +21,15 @@ import pygltflib as gltf
 
 from pear_ros import __version__
 from pear_ros.body import BodyModel, load_open_body
-from pear_ros.body.model_files import EARLIER_OPEN_BODIES
 from pear_ros.body.normals import vertex_normals
 from pear_ros.body.submesh import SubMesh
-from pear_ros.core.log import get_logger
 from pear_ros.core.people import Array
 from pear_ros.export.gltf_buffer import GltfBuffer
+from pear_ros.export.open_bodies import unknown_mesh, warn_of_earlier_bodies
 from pear_ros.export.skinned import Motion, RestShape, influences, motion, rest_shape
 from pear_ros.export.tracks import Recording, ResultsError, Track
 from pear_ros.io.output_files import replaced
 from pear_ros.rendering.colours import id_colour
-
-_logger = get_logger(__name__)
 
 _HALF_AROUND_X = [1.0, 0.0, 0.0, 0.0]
 _NEAR = 0.05
@@ -47,7 +43,7 @@ def save_glb(recording: Recording, folder: Path, *, mesh_detail: str = "full") -
     ResultsError where there are no people, or a body is not the open one or an earlier version.
     """
     body = load_open_body()
-    _require_open_body(recording, {**EARLIER_OPEN_BODIES, body.name: body.sha256}, body.name)
+    _require_open_body(recording, body)
     path = folder / "people.glb"
     scene = _Scene(body, recording, mesh_detail)
     for track in recording.tracks:
@@ -56,29 +52,15 @@ def save_glb(recording: Recording, folder: Path, *, mesh_detail: str = "full") -
     return [path]
 
 
-def _require_open_body(recording: Recording, bodies: Mapping[str, str], today: str) -> None:
-    """Raise ResultsError unless all people have one of `bodies`: SHA-256 by name, `today` one."""
+def _require_open_body(recording: Recording, body: BodyModel) -> None:
+    """Raise ResultsError unless all people have the open body, or an earlier version of it."""
     if not recording.tracks:
         raise ResultsError(f"{recording.source} has no people to animate")
     for track in recording.tracks:
-        if track.body_model not in bodies:
-            raise ResultsError(
-                f"{track.id} has the body {track.body_model}, whose licence forbids distributing "
-                f"its mesh: glb is for {today} alone, use npz or csv"
-            )
-        expected = bodies[track.body_model]
-        described = recording.body_hashes.get(track.body_model, expected)
-        if described != expected:
-            raise ResultsError(
-                f"{recording.source} was recorded with another {track.body_model}, of SHA-256 "
-                f"{described}, than this version of pear_ros knows"
-            )
-    earlier = sorted({track.body_model for track in recording.tracks} - {today})
-    if earlier:
-        _logger.warning(
-            "%s: people of %s get the mesh of %s, whose joints are the same",
-            *(recording.source, ", ".join(earlier), today),
-        )
+        obstacle = unknown_mesh(recording, track, body)
+        if obstacle:
+            raise ResultsError(f"{obstacle}; glb is for {body.name} alone, use npz or csv")
+    warn_of_earlier_bodies(recording, body)
 
 
 class _Scene:

@@ -17,6 +17,7 @@ and writes
   npz  ID.npz for each person, named as in AMASS's SMPL-X files
   csv  joints.csv, one row for each person in each image, metres; empty: unknown
   glb  people.glb, an animation of the open body, for Blender and others
+  rrd  people.rrd, meshes, joints and images on the time line of the recording, for Rerun
 """
 EPILOG = """\
 Positions are in the camera's optical frame (x right, y down, z forward). In glb, y is
@@ -34,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "source", type=Path, metavar="IN", help="bag (folder, .mcap or .db3) or NPZ of `pear run`"
     )
-    parser.add_argument("--format", choices=("npz", "csv", "glb"), required=True)
+    parser.add_argument("--format", choices=("npz", "csv", "glb", "rrd"), required=True)
     add_output(parser, "pear_export")
     parser.add_argument(
         "--person", nargs="+", default=[], metavar="ID", help="only these people (default: all)"
@@ -46,7 +47,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--mesh-detail",
         choices=MESH_DETAILS,
         default="full",
-        help="triangles of the mesh in glb: all, about 7,000 or about 2,000 (default: %(default)s)",
+        help="triangles of the mesh in glb and rrd: all, about 7,000 or about 2,000 "
+        "(default: %(default)s)",
+    )
+    parser.add_argument(
+        "--images",
+        type=Path,
+        metavar="IN",
+        help="bag or video that the results are of: its images, in rrd (default: none)",
+    )
+    parser.add_argument(
+        "--image", default="", metavar="TOPIC", help="of --images, where the bag has several"
     )
 
 
@@ -59,4 +70,6 @@ def run(options: argparse.Namespace) -> int:
         ids=options.person,
         topic=options.topic,
         mesh_detail=options.mesh_detail,
+        images=options.images,
+        image_topic=options.image,
     )
