@@ -136,10 +136,10 @@ class _Video:
         """Yield all frames, beginning with the one that the constructor decoded."""
         start, stamp = self._first.time, 0.0
         try:
-            yield stamp, _upright(self._first)
+            yield stamp, upright(self._first)
             for frame in self._decoded:
                 stamp = self._stamp(frame, start, stamp)
-                yield stamp, _upright(frame)
+                yield stamp, upright(frame)
         finally:
             self._container.close()
 
@@ -173,7 +173,7 @@ _QUARTER_TURNS = {
 }
 
 
-def _upright(frame: av.VideoFrame) -> Image:
+def upright(frame: av.VideoFrame) -> Image:
     """Return the frame as (H, W, 3) uint8 BGR, contiguous, rotated as the file specifies."""
     # One thread: waking several takes longer than the conversion.
     image: Any = frame.to_ndarray(format="bgr24", threads=1)

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`pear view`: results in a web browser."""

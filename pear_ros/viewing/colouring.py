@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Colours of people and joints: by id as everywhere in pear_ros, or by confidence."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from pear_ros.core.people import Person
+from pear_ros.rendering.colours import id_colour
+from pear_ros.viewing.link import Paint
+
+Rgb = tuple[int, int, int]
+
+UNKNOWN: Rgb = (150, 150, 150)
+"""Of what has no confidence."""
+_STOPS = np.array([0.0, 0.5, 1.0])
+_COLOURS = np.array([(214, 69, 65), (240, 196, 72), (64, 160, 96)], np.float64)
+"""Red, yellow and green at these confidences."""
+
+
+def person_colour(person: Person, paint: Paint) -> Rgb:
+    """Return the colour of a person's mesh: by id, or by the mean confidence of the joints."""
+    if paint is Paint.CONFIDENCE:
+        known = person.joint_confidence[np.isfinite(person.joint_confidence)]
+        r, g, b = confidence_colours(
+            known.mean(keepdims=True) if len(known) else np.array([np.nan])
+        )[0]
+        return int(r), int(g), int(b)
+    red, green, blue = (round(255 * channel) for channel in id_colour(person.id))
+    return red, green, blue
+
+
+def joint_colours(person: Person, paint: Paint) -> npt.NDArray[np.uint8]:
+    """Return the colours (55, 3) of a person's joints: by id, or by each joint's confidence."""
+    if paint is Paint.CONFIDENCE:
+        return confidence_colours(person.joint_confidence)
+    return np.tile(np.array(person_colour(person, paint), np.uint8), (len(person.joints), 1))
+
+
+def confidence_colours(confidence: npt.NDArray[np.floating]) -> npt.NDArray[np.uint8]:
+    """Return colours (N, 3) of confidences (N,): red 0, yellow 0.5, green 1; NaN grey."""
+    channels = [np.interp(confidence, _STOPS, _COLOURS[:, channel]) for channel in range(3)]
+    colours = np.stack(channels, axis=1)
+    colours[~np.isfinite(confidence)] = UNKNOWN
+    return colours.astype(np.uint8)

@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The page that browsers get: viser's client, with a way to read and to change its address.
+
+The client tells the server nothing about its address, but reads and writes the browser's local
+storage for it. A script at the beginning of the page serves one item of that storage: reading it
+gives the address's query, width and colour scheme of the page, writing it changes the query.
+Nothing of it is stored, so each tab has its own.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+
+import viser
+
+from pear_ros.viewing.link import Link, Theme
+
+ITEM = "pear_page"
+"""Name of the item of local storage."""
+_TITLE = "pear view"
+_SCRIPT = """<script>(() => {
+  const mine = (storage, key) => storage === window.localStorage && key.endsWith("NAME");
+  const read = Storage.prototype.getItem, write = Storage.prototype.setItem;
+  Storage.prototype.getItem = function (key) {
+    if (!mine(this, key)) return read.call(this, key);
+    const dark = matchMedia("(prefers-color-scheme: dark)").matches;
+    return JSON.stringify({query: location.search, dark: dark, width: innerWidth});
+  };
+  Storage.prototype.setItem = function (key, value) {
+    if (!mine(this, key)) return write.call(this, key, value);
+    history.replaceState(null, "", location.pathname + value);
+  };
+})();</script>"""
+_TIMEOUT_SECONDS = 5.0
+
+
+@dataclass(frozen=True)
+class PageState:
+    """What a page says about itself when it is opened."""
+
+    link: Link = field(default_factory=Link)
+    """Time and view of its address."""
+    dark: bool = False
+    """Whether its system prefers dark colours."""
+    narrow: bool = False
+    """Whether it is as narrow as a phone's."""
+
+    @property
+    def theme(self) -> Theme:
+        """The theme of the link, else that of the system."""
+        return self.link.theme or (Theme.DARK if self.dark else Theme.LIGHT)
+
+
+@cache
+def page() -> bytes:
+    """Return the page in UTF-8."""
+    client = Path(viser.__file__).parent / "client" / "build" / "index.html"
+    text = client.read_text(encoding="utf-8")
+    start = text.index("<head>") + len("<head>")
+    script = _SCRIPT.replace("NAME", ITEM)
+    text = f"{text[:start]}{script}{text[start:]}"
+    return text.replace("<title>Viser</title>", f"<title>{_TITLE}</title>").encode()
+
+
+def page_state(viewer: viser.ClientHandle) -> PageState:
+    """Ask a viewer's page for its address; one that does not answer has none."""
+    try:
+        answer = viewer.local_storage.get_item(ITEM, timeout=_TIMEOUT_SECONDS)
+        values = json.loads(answer or "{}")
+        return PageState(
+            Link.parsed(str(values.get("query", ""))),
+            dark=bool(values.get("dark")),
+            narrow=float(values.get("width", 1000.0)) < 600.0,
+        )
+    except (RuntimeError, TimeoutError, ValueError, TypeError, AttributeError):
+        return PageState()
+
+
+def set_link(viewer: viser.ClientHandle, link: Link) -> None:
+    """Change the address in a viewer's browser."""
+    viewer.local_storage.set_item(ITEM, link.query())

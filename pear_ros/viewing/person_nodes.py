@@ -1,0 +1,147 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The nodes of one person in a browser's scene: skinned mesh, joints, bones, name."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import viser
+
+from pear_ros.core.people import SMPLX_JOINT_NAMES, Person
+from pear_ros.rendering.colours import FAINT
+from pear_ros.viewing.colouring import joint_colours, person_colour
+from pear_ros.viewing.link import Display, Paint
+from pear_ros.viewing.skin import Bones, Skin, Surface
+
+_CHANGED_METRES = 0.005
+"""Movement of a vertex in the T-pose from which on the browser gets the surface again."""
+_HEAD = SMPLX_JOINT_NAMES.index("head")
+_ABOVE_HEAD = np.array([0.0, -0.22, 0.0])
+"""Place of the name over the joint of the head, in the optical frame, metres."""
+_JOINT_METRES = 0.03
+_BONE_METRES = 0.012
+
+
+@dataclass(frozen=True)
+class Look:
+    """How people are drawn."""
+
+    display: Display = Display.MESH
+    paint: Paint = Paint.PERSON
+    names: bool = True
+    """Whether a name stands over each person."""
+
+
+class PersonNodes:
+    """One person in the scene, below the node of the camera's optical frame."""
+
+    def __init__(
+        self, scene: viser.SceneApi, node: str, skin: Skin | None, parents: list[int]
+    ) -> None:
+        """Make no node yet. `node`: name of the person's; `skin`: None where there is no mesh.
+
+        `parents`: of the 55 joints, for bones.
+        """
+        self._scene, self._node, self._skin = scene, node, skin
+        self._children = np.flatnonzero(np.array(parents) >= 0)
+        self._parents = np.array(parents)[self._children]
+        self._mesh: viser.MeshSkinnedHandle | None = None
+        self._surface: Surface | None = None
+        self._joints: viser.PointCloudHandle | None = None
+        self._lines: viser.LineSegmentsHandle | None = None
+        self._name: viser.LabelHandle | None = None
+
+    def show(self, person: Person, look: Look) -> None:
+        """Draw the person; what is not known of them is not drawn."""
+        bones = self._skin.bones(person) if self._skin else None
+        if self._skin and bones and look.display is not Display.JOINTS:
+            self._show_mesh(self._skin, bones, person, look)
+        elif self._mesh:
+            self._mesh.visible = False
+        meshless = self._skin is None or look.display is not Display.MESH
+        self._show_joints(person, look, meshless and bool(np.isfinite(person.joints).any()))
+        self._show_name(person, look)
+
+    def hide(self) -> None:
+        """Hide the nodes, which are kept for the person's return."""
+        for node in self._nodes():
+            node.visible = False
+
+    def remove(self) -> None:
+        """Remove the nodes from the scene."""
+        for node in self._nodes():
+            node.remove()
+        self._mesh = self._joints = self._lines = self._name = None
+
+    def _nodes(self) -> list[viser.SceneNodeHandle]:
+        nodes = (self._mesh, self._joints, self._lines, self._name)
+        return [node for node in nodes if node is not None]
+
+    def _show_mesh(self, skin: Skin, bones: Bones, person: Person, look: Look) -> None:
+        surface = skin.surface(person)
+        if self._mesh is None or self._surface is None or _differ(surface, self._surface):
+            self._mesh, self._surface = self._made(skin, surface), surface
+        mesh = self._mesh
+        for bone, wxyz, position in zip(mesh.bones, bones.wxyz, bones.positions, strict=True):
+            bone.wxyz = wxyz
+            bone.position = position
+        mesh.color = person_colour(person, look.paint)
+        mesh.opacity = None if person.pose_observed else FAINT
+        mesh.visible = True
+
+    def _made(self, skin: Skin, surface: Surface) -> viser.MeshSkinnedHandle:
+        upright = np.tile([1.0, 0.0, 0.0, 0.0], (len(surface.joints), 1))
+        return self._scene.add_mesh_skinned(
+            f"{self._node}/m",
+            surface.vertices,
+            skin.faces,
+            bone_wxyzs=upright,
+            bone_positions=surface.joints,
+            skin_weights=skin.weights,
+        )
+
+    def _show_joints(self, person: Person, look: Look, visible: bool) -> None:
+        if not visible:
+            for node in (self._joints, self._lines):
+                if node:
+                    node.visible = False
+            return
+        colours = joint_colours(person, look.paint)
+        known: npt.NDArray[np.bool_] = np.isfinite(person.joints).all(axis=1)
+        points = person.joints[known]
+        both = known[self._children] & known[self._parents]
+        ends = np.stack([self._parents[both], self._children[both]], axis=1)  # (N, 2)
+        if self._joints is None or self._lines is None:
+            self._joints = self._scene.add_point_cloud(
+                f"{self._node}/j",
+                points,
+                colours[known],
+                point_size=_JOINT_METRES,
+                point_shape="circle",
+                precision="float32",
+            )
+            self._lines = self._scene.add_line_segments(
+                f"{self._node}/b", person.joints[ends], colours[ends], thickness=_BONE_METRES
+            )
+        else:
+            self._joints.points, self._joints.colors = points, colours[known]
+            self._lines.points, self._lines.colors = person.joints[ends], colours[ends]
+        self._joints.visible = self._lines.visible = True
+
+    def _show_name(self, person: Person, look: Look) -> None:
+        place = person.joints[_HEAD]
+        visible = look.names and bool(np.isfinite(place).all())
+        if self._name is None and visible:
+            self._name = self._scene.add_label(
+                f"{self._node}/n", person.id, anchor="bottom-center", font_screen_scale=1.2
+            )
+        if self._name:
+            self._name.visible = visible
+            if visible:
+                self._name.position = place + _ABOVE_HEAD
+
+
+def _differ(one: Surface, other: Surface) -> bool:
+    return float(np.abs(one.vertices - other.vertices).max()) > _CHANGED_METRES

@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The plot of one quantity of all people over a recording, in a viewer's page."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+import viser
+from viser import uplot
+
+from pear_ros.core.quoting import printable
+from pear_ros.rendering.colours import id_colour
+from pear_ros.viewing.moment import TrackSummary
+from pear_ros.viewing.quantities import DISTANCE, QUANTITIES, Doubles, lines
+
+_MAX_LINES = 10
+Tracks = Mapping[str, tuple[TrackSummary, Doubles]]
+
+
+class PlotPanel:
+    """A list of quantities and the plot, in the present container of the page."""
+
+    def __init__(self, gui: viser.GuiApi, changed: Callable[[], None]) -> None:
+        """Add the list; `changed` is called when another quantity is chosen."""
+        self._gui = gui
+        self._list = gui.add_dropdown("Quantity", QUANTITIES, initial_value=DISTANCE)
+        self._list.on_update(lambda _: changed())
+        self._drawn: tuple[object, ...] = ()
+        self._times: Doubles = np.empty(0)
+        self._values: list[Doubles] = []
+        self._plot: viser.GuiUplotHandle | None = None
+        self._folder = gui.add_folder("", expand_by_default=True)
+
+    def show(self, tracks: Tracks, position: float) -> None:
+        """Draw the quantity of `tracks`, with the present `position`, seconds, as a line."""
+        shown = dict(list(tracks.items())[:_MAX_LINES])
+        state = (self._list.value, *((n, len(t.frames)) for n, (t, _) in shown.items()))
+        if state != self._drawn:
+            self._drawn = state
+            self._compute(shown)
+            self._draw(list(shown), position)
+        elif self._plot:
+            self._plot.data = self._data(position)
+
+    def _compute(self, tracks: Tracks) -> None:
+        times = [seconds for _, seconds in tracks.values()]
+        self._times = np.unique(np.concatenate(times)) if times else np.zeros(1)
+        self._values = []
+        for name, (track, seconds) in tracks.items():
+            at, found = lines(self._list.value, {name: track}, seconds)
+            values = np.full(len(self._times), np.nan)
+            values[np.searchsorted(self._times, at)] = found[name]
+            self._values.append(values)
+
+    def _data(self, position: float) -> tuple[Doubles, ...]:
+        """Return times, values, and a line through the extremes at the present time."""
+        known = np.concatenate([*self._values, np.array([0.0])])
+        known = known[np.isfinite(known)]
+        now = np.full(len(self._times), np.nan)
+        index = min(int(np.searchsorted(self._times, position)), len(self._times) - 1)
+        if index > 0:
+            now[index - 1], now[index] = known.min(), known.max()
+        return (self._times, *self._values, now)
+
+    def _draw(self, names: list[str], position: float) -> None:
+        if self._plot:
+            self._plot.remove()
+        series = [
+            uplot.Series(label=printable(name)[:30], stroke=_css(name), width=2, spanGaps=False)
+            for name in names
+        ]
+        with self._folder:
+            self._plot = self._gui.add_uplot(
+                data=self._data(position),
+                series=(
+                    uplot.Series(label="time [s]"),
+                    *series,
+                    uplot.Series(label="now", stroke="#888888", width=1),
+                ),
+                scales={"x": uplot.Scale(time=False)},
+                aspect=1.3,
+            )
+
+
+def _css(name: str) -> str:
+    red, green, blue = (round(255 * channel) for channel in id_colour(name.partition(" ")[0]))
+    return f"rgb({red},{green},{blue})"

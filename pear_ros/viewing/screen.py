@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What one browser shows: the stages of one or several runs, seen by an eye, with settings."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+import viser
+
+from pear_ros.viewing.bodies import Bodies
+from pear_ros.viewing.eye import Eye
+from pear_ros.viewing.link import Link, Theme, View
+from pear_ros.viewing.moment import Moment
+from pear_ros.viewing.page import PageState, set_link
+from pear_ros.viewing.person_nodes import Look
+from pear_ros.viewing.stage import Stage
+
+_BRAND = (46, 92, 138)
+_GRID = {
+    Theme.LIGHT: ((205, 208, 214), (170, 175, 184)),
+    Theme.DARK: ((62, 66, 74), (92, 98, 110)),
+}
+"""Colours of the floor's thin and thick lines."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a viewer chose; `link` is the part that the page's address keeps."""
+
+    link: Link = field(default_factory=Link)
+    names: bool = True
+    trails: bool = True
+    picture: bool = True
+    frames: bool = True
+    apart: float = 3.0
+    """Distance of two runs in the scene, metres; 0: one over the other."""
+
+    @property
+    def look(self) -> Look:
+        """How people are drawn."""
+        return Look(self.link.display, self.link.paint, self.names)
+
+
+class Screen:
+    """The scene of one browser. One thread at a time may call it."""
+
+    def __init__(
+        self, viewer: viser.ClientHandle, names: Sequence[str], bodies: Bodies, page: PageState
+    ) -> None:
+        """Make the scene of runs of these names; `page`: what the browser said about itself."""
+        self._viewer = viewer
+        scene = viewer.scene
+        viewer.gui.configure_theme(
+            dark_mode=page.theme is Theme.DARK,
+            show_logo=False,
+            show_share_button=False,
+            brand_color=_BRAND,
+            control_width="medium",
+        )
+        self._floor = scene.add_grid(
+            "/floor",
+            infinite_grid=True,
+            fade_distance=30.0,
+            cell_size=0.5,
+            section_size=1.0,
+            cell_thickness=0.6,
+            section_thickness=0.8,
+            plane_opacity=0.0,
+            shadow_opacity=0.25,
+            cell_color=_GRID[page.theme][0],
+            section_color=_GRID[page.theme][1],
+        )
+        self._axes = scene.add_frame("/axes", axes_length=0.5, axes_radius=0.01)
+        self._stages = [Stage(scene, f"/{chr(ord('a') + n)}", bodies) for n in range(len(names))]
+        self._titles = [
+            scene.add_label(f"/{chr(ord('a') + n)}/title", name, font_screen_scale=1.3)
+            for n, name in enumerate(names)
+            if len(names) > 1
+        ]
+        self._eye = Eye(viewer.camera, page.link)
+        self._sent: Link | None = None
+
+    def show(self, moments: Sequence[Moment], settings: Settings) -> None:
+        """Show a moment of each run, all at once in the browser."""
+        through_camera = settings.link.view is View.CAMERA
+        with self._viewer.atomic():
+            for number, (stage, moment) in enumerate(zip(self._stages, moments, strict=True)):
+                stage.move((0.0, -number * settings.apart, 0.0))
+                shown = moment if settings.picture else replace(moment, picture=None)
+                shown = shown if settings.frames else replace(shown, frames={})
+                stage.show(
+                    shown,
+                    settings.look,
+                    trails=settings.trails and not through_camera,
+                    large_picture=through_camera and number == 0,
+                )
+            self._floor.visible = self._axes.visible = not through_camera
+            self._eye.look(moments[0], settings.link.view, settings.link.person)
+
+    def reset_view(self) -> None:
+        """Take the view anew at the next moment."""
+        self._eye.reset()
+
+    def keep_link(self, link: Link) -> None:
+        """Put time, view and, where the viewer chose it, the eye into the page's address."""
+        if link.view is View.ORBIT:
+            eye, at = self._eye.place()
+            link = replace(link, eye=eye, at=at)
+        if link != self._sent:
+            self._sent = link
+            set_link(self._viewer, link)
