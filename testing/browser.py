@@ -92,6 +92,7 @@ class Page:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self._send("Browser.close", "")
         self._socket.close()
         self._stop()
 
@@ -151,10 +152,16 @@ class Page:
                 raise PageError(f"the page still changes after {seconds} s")
             before = now
 
-    def click(self, x: float, y: float) -> None:
-        """Click at a pixel."""
-        for kind in ("mousePressed", "mouseReleased"):
-            self.call("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1)
+    def click_on(self, text: str, seconds: float = 30.0) -> None:
+        """Click on the button with this text, as soon as there is one."""
+        buttons = "[...document.querySelectorAll('button, label')]"
+        self._click(
+            f"{buttons}.find(one => one.textContent.trim() === {json.dumps(text)})", seconds
+        )
+
+    def click_at(self, selector: str, seconds: float = 30.0) -> None:
+        """Click on the first element that a CSS selector finds, as soon as there is one."""
+        self._click(f"document.querySelector({json.dumps(selector)})", seconds)
 
     def press(self, key: str) -> None:
         """Press a key on what has the focus, such as ArrowRight."""
@@ -183,6 +190,14 @@ class Page:
             raise PageError(f"{method}: {message['error']['message']}")
         result: dict[str, Any] = message["result"]
         return result
+
+    def _click(self, element: str, seconds: float) -> None:
+        """Click in the middle of an element that a JavaScript expression finds."""
+        self.until(element, seconds)
+        middle = "box => ({x: box.x + box.width / 2, y: box.y + box.height / 2})"
+        place = self.evaluate(f"({middle})(({element}).getBoundingClientRect())")
+        for kind in ("mousePressed", "mouseReleased"):
+            self.call("Input.dispatchMouseEvent", type=kind, button="left", clickCount=1, **place)
 
     def _send(self, method: str, session: str, **parameters: Any) -> int:
         self._last += 1
@@ -251,9 +266,9 @@ class Page:
             time.sleep(0.05)
 
     def _stop(self) -> None:
-        self._process.terminate()
+        """End the browser, which may have been asked to close."""
         try:
-            self._process.wait(10.0)
+            self._process.wait(3.0)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
