@@ -5,27 +5,16 @@ from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 from tqdm import tqdm
 
 from pear_ros.bags.bag import Bag, find_bags
 from pear_ros.bags.topic import BagError
-from pear_ros.core.camera import Camera, IntrinsicsSource
-from pear_ros.core.estimate_arrays import ARRAYS_SINCE_0_2, ESTIMATE_ARRAYS, POSE_FIELDS
-from pear_ros.core.people import (
-    Array,
-    DepthSource,
-    FlameParams,
-    People,
-    Person,
-    SmplxParams,
-    TrackingState,
-)
+from pear_ros.core.people import People
 from pear_ros.core.timestamps import nanoseconds_of
 from pear_ros.export.stamps import ordered
 from pear_ros.export.tracks import Recording, ResultsError, tracks_of
+from pear_ros.ros.conversion.people import OtherVersionError, people_of
 from pear_ros.ros.topics import BODY_MODEL_TYPE, HUMANS_TYPE
 
 
@@ -45,8 +34,8 @@ def read_bag(path: Path, topic: str | None = None) -> Recording:
 
 
 def _read(path: Path, topic: str | None) -> Recording:
-    bag = Bag(_only_bag(path))
-    selected = _humans(bag, topic)
+    bag = Bag(only_bag(path))
+    selected = humans_topic(bag, topic)
     bodies = {t.name for t in bag.topics.values() if t.type == BODY_MODEL_TYPE}
     stamps: list[int] = []
     times: list[int] = []
@@ -64,9 +53,13 @@ def _read(path: Path, topic: str | None) -> Recording:
             if recorded.topic in bodies:
                 hashes[message.name] = message.sha256
                 continue
-            found = _people(message, path)
-        except (BagError, ResultsError):
+            found = people_of(message)
+        except BagError:
             raise
+        except OtherVersionError as error:
+            raise ResultsError(
+                f"{path} was recorded with another version of pear_msgs, which had no {error}"
+            ) from error
         except Exception as error:  # What a corrupt message raises depends on the damage.
             corrupt[recorded.topic] += 1
             reasons.setdefault(recorded.topic, f"{type(error).__name__}: {error}")
@@ -96,15 +89,19 @@ def _read(path: Path, topic: str | None) -> Recording:
     )
 
 
-def _only_bag(path: Path) -> Path:
+def only_bag(path: Path) -> Path:
+    """Return the only bag at `path`. Raises ResultsError where there are several, or BagError."""
     found = find_bags(path)
     if len(found) > 1:
         raise ResultsError(f"{path} holds several bags; name one: {', '.join(map(str, found))}")
     return found[0]
 
 
-def _humans(bag: Bag, topic: str | None) -> str:
-    """Return the topic of people to read."""
+def humans_topic(bag: Bag, topic: str | None) -> str:
+    """Return the topic of people to read: `topic`, or the only one.
+
+    Raises ResultsError where there is none, or several.
+    """
     topics = sorted(found.name for found in bag.topics.values() if found.type == HUMANS_TYPE)
     if not topics:
         raise ResultsError(f"{bag.path} has no topic of type {HUMANS_TYPE}: it has no results")
@@ -119,74 +116,3 @@ def _humans(bag: Bag, topic: str | None) -> str:
             f"{bag.path} has no topic {selected} of type {HUMANS_TYPE}; it has: {', '.join(topics)}"
         )
     return selected
-
-
-def _people(message: Any, path: Path) -> People:
-    try:
-        camera = Camera(
-            width=message.image_width,
-            height=message.image_height,
-            fx=message.fx,
-            fy=message.fy,
-            cx=message.cx,
-            cy=message.cy,
-            source=IntrinsicsSource(message.intrinsics_source),
-        )
-        persons = tuple(_person(human) for human in message.humans)
-    except AttributeError as error:
-        raise ResultsError(
-            f"{path} was recorded with another version of pear_msgs, which had no {error.name}"
-        ) from error
-    return People(camera, message.model_id, message.body_model, persons)
-
-
-def _person(human: Any) -> Person:
-    roi, smplx = human.roi, human.smplx
-    left, top = roi.x_offset, roi.y_offset
-    rotations = [getattr(smplx, name) for name in POSE_FIELDS]
-    arrays: dict[str, Any] = {
-        name: _floats(_value(human, name)).reshape(array_field.shape)
-        if array_field.shape
-        else _value(human, name)
-        for name, array_field in ESTIMATE_ARRAYS.items()
-    }
-    state = TrackingState(human.tracking_state)
-    return Person(
-        **arrays,
-        id=human.id,
-        state=state,
-        pose_observed=state is not TrackingState.DETECTED,
-        box=_floats([left, top, left + roi.width, top + roi.height]),
-        smplx=SmplxParams(
-            pose=np.concatenate(rotations, dtype=np.float32).reshape(-1, 3),
-            betas=_floats(smplx.betas),
-            expression=_floats(smplx.expression),
-            transl=_floats(smplx.transl),
-        ),
-        flame=_flame(human.flame),
-        scale=human.scale,
-        depth_source=DepthSource(human.depth_source),
-    )
-
-
-def _value(human: Any, name: str) -> Any:
-    """A field of ESTIMATE_ARRAYS; NaN where the bag is older than the field."""
-    if name in ARRAYS_SINCE_0_2 and not hasattr(human, name):
-        return np.full(ESTIMATE_ARRAYS[name].shape, np.nan, np.float32)
-    return getattr(human, name)
-
-
-def _flame(flame: Any) -> FlameParams | None:
-    if not len(flame.shape) and np.isnan(flame.jaw).all():
-        return None
-    return FlameParams(
-        **{
-            name: _floats(getattr(flame, name))
-            for name in ("shape", "expression", "jaw", "eyes", "eyelids", "head_scale")
-        }
-    )
-
-
-def _floats(values: Any) -> Array:
-    """Return a copy: a view would keep the whole message, with its mesh, in memory."""
-    return np.array(values, np.float32)

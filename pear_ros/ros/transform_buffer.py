@@ -130,6 +130,16 @@ class TransformBuffer:
         with self._changed:
             self._frames = {name: frame for name, frame in self._frames.items() if frame.static}
 
+    def ancestors(self, name: str) -> list[str]:
+        """Return the frame `name` and the frames above it, the root last."""
+        with self._changed:
+            return list(self._ancestors(name.lstrip("/")))
+
+    def names(self) -> list[str]:
+        """Return the frames that have a parent, in the order of their arrival."""
+        with self._changed:
+            return list(self._frames)
+
     def lookup(
         self, target: str, source: str, nanoseconds: int, timeout: float = 0.0
     ) -> RigidTransform:

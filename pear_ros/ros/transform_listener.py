@@ -28,13 +28,14 @@ class TransformListener:
         with a timeout of 0.
         """
         self._node = node
-        self._buffer = TransformBuffer()
+        self.buffer = TransformBuffer()
+        """The transforms."""
         group = ReentrantCallbackGroup()
         self._subscriptions = [
             node.create_subscription(
                 TFMessage,
                 topic,
-                partial(self._buffer.add, static=static),
+                partial(self.buffer.add, static=static),
                 profile,
                 callback_group=group,
             )
@@ -48,11 +49,11 @@ class TransformListener:
         self, target: str, source: str, nanoseconds: int, timeout: float = 0.0
     ) -> RigidTransform:
         """Return the transform from `source` to `target` at a time: see TransformBuffer.lookup."""
-        return self._buffer.lookup(target, source, nanoseconds, timeout)
+        return self.buffer.lookup(target, source, nanoseconds, timeout)
 
     def forget(self) -> None:
         """Drop what /tf said, not what /tf_static said: time has jumped backwards."""
-        self._buffer.forget()
+        self.buffer.forget()
 
     def destroy(self) -> None:
         """Remove the subscriptions from the node."""

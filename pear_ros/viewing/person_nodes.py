@@ -6,7 +6,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import viser
 
 from pear_ros.core.people import SMPLX_JOINT_NAMES, Person
@@ -109,7 +108,7 @@ class PersonNodes:
                     node.visible = False
             return
         colours = joint_colours(person, look.paint)
-        known: npt.NDArray[np.bool_] = np.isfinite(person.joints).all(axis=1)
+        known = np.asarray(np.isfinite(person.joints).all(axis=1))
         points = person.joints[known]
         both = known[self._children] & known[self._parents]
         ends = np.stack([self._parents[both], self._children[both]], axis=1)  # (N, 2)

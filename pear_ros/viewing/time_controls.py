@@ -40,7 +40,7 @@ class TimeControls:
         """Show the time of the recording, seconds, and whether it plays."""
         if self._slider.max < (end := _rounded(self._playback.duration)):
             self._slider.max = end
-        self._slider.value = round(position, 3)
+        self._slider.value = round(position, 3)  # type: ignore[misc]
         label = "Pause" if self._playback.playing else "Play"
         if self._button.label != label:
             self._button.label = label

@@ -59,7 +59,7 @@ class ViewControls:
             ("Robot's frames", "frames"),
         ):
             box = gui.add_checkbox(label, getattr(settings, name))
-            box.on_update(lambda event, name=name: self._set(**{name: event.target.value}))
+            box.on_update(self._setter(name))
         if several:
             apart = gui.add_slider("Apart [m]", 0.0, 10.0, 0.5, settings.apart)
             apart.on_update(lambda event: self._set(apart=float(event.target.value)))
@@ -72,12 +72,15 @@ class ViewControls:
         if names != tuple(self._person.options):
             self._person.options = names
         if self._person.value != (chosen or _FIRST):
-            self._person.value = chosen or _FIRST
+            self._person.value = chosen or _FIRST  # type: ignore[misc]
 
     def _choose(self, event: Any) -> None:
         if event.client is not None:  # By the viewer, not by `offer`.
             name = event.target.value
             self._link(person="" if name == _FIRST else name)
+
+    def _setter(self, name: str) -> Callable[[Any], None]:
+        return lambda event: self._set(**{name: bool(event.target.value)})
 
     def _link(self, **parts: Any) -> None:
         self._set(link=replace(self._settings.link, **parts))

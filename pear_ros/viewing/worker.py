@@ -15,11 +15,14 @@ class Worker:
     """Calls a function in a thread of its own until it is closed; wake-ups do not queue."""
 
     def __init__(self, work: Callable[[], float], name: str) -> None:
-        """Begin at once. `work` returns the seconds after which it is due again."""
+        """`work` returns the seconds after which it is due again; `start` begins."""
         self._work = work
         self._woken = threading.Condition()
         self._due, self._closed = True, False
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+
+    def start(self) -> None:
+        """Begin."""
         self._thread.start()
 
     def wake(self) -> None:
@@ -33,7 +36,7 @@ class Worker:
         with self._woken:
             self._closed = True
             self._woken.notify()
-        if self._thread is not threading.current_thread():
+        if self._thread.is_alive() and self._thread is not threading.current_thread():
             self._thread.join(timeout=5.0)
 
     @property
