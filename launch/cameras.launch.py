@@ -59,7 +59,7 @@ def _nodes(context: LaunchContext, names: list[str]) -> list[GroupAction]:
         own["namespace"] = camera
         own["id_prefix"] = own["id_prefix"] or f"{camera}_h"
         if camera != cameras[0]:
-            own["rviz"] = "false"
+            own["rviz"] = own["view"] = "false"
         source = PythonLaunchDescriptionSource(str(_ONE_CAMERA))
         include = IncludeLaunchDescription(source, launch_arguments=own.items())
         groups.append(GroupAction([include]))

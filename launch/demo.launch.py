@@ -28,6 +28,12 @@ def generate_launch_description() -> LaunchDescription:
             choices=["true", "false"],
             description="Whether to start RViz.",
         ),
+        DeclareLaunchArgument(
+            "view",
+            default_value="false",
+            choices=["true", "false"],
+            description="Whether to show people to web browsers (pear view).",
+        ),
     ]
     source = Node(
         package="pear_ros",
@@ -41,6 +47,7 @@ def generate_launch_description() -> LaunchDescription:
         launch_arguments={
             "image_transport": "compressed",
             "rviz": LaunchConfiguration("rviz"),
+            "view": LaunchConfiguration("view"),
         }.items(),
     )
     return LaunchDescription([*arguments, source, pear])

@@ -78,6 +78,13 @@ def generate_launch_description() -> LaunchDescription:
             default_value=PathJoinSubstitution([config, "pear.rviz"]),
             description="Configuration of RViz.",
         ),
+        DeclareLaunchArgument(
+            "view",
+            default_value="false",
+            choices=["true", "false"],
+            description="Whether to show people to web browsers (pear view), on this computer's "
+            "port 8080.",
+        ),
         *(
             DeclareLaunchArgument(
                 one.name,
@@ -100,7 +107,16 @@ def generate_launch_description() -> LaunchDescription:
         ],
         condition=IfCondition(LaunchConfiguration("rviz")),
     )
-    return LaunchDescription([*arguments, OpaqueFunction(function=_pear), rviz])
+    view = Node(
+        package="pear_ros",
+        executable="pear",
+        namespace=LaunchConfiguration("namespace"),
+        arguments=["view"],
+        remappings=[("image", LaunchConfiguration("image"))],
+        output="screen",
+        condition=IfCondition(LaunchConfiguration("view")),
+    )
+    return LaunchDescription([*arguments, OpaqueFunction(function=_pear), rviz, view])
 
 
 def _pear(context: LaunchContext) -> list[Node]:

@@ -49,6 +49,13 @@ def estimator_choice(options: argparse.Namespace) -> EstimatorChoice:
     return EstimatorChoice.of(parameters_from(options))
 
 
+def add_view(parser: argparse.ArgumentParser) -> None:
+    """Add the option to look at the results in a browser."""
+    parser.add_argument(
+        "--view", action="store_true", help="then show the results in a browser, until Ctrl+C"
+    )
+
+
 def positive_integer(text: str) -> int:
     """Return an argument as an integer of 1 or more; anything else is refused."""
     value = int(text)

@@ -18,6 +18,7 @@ from pear_ros.cli.commands import (
     import_model,
     replay,
     run,
+    view,
 )
 
 _COMMANDS = {
@@ -26,6 +27,7 @@ _COMMANDS = {
     "import-model": import_model,
     "build-engine": build_engine,
     "export-graph": export_graph,
+    "view": view,
     "export": export,
     "evaluate": evaluate,
     "replay": replay,

@@ -37,8 +37,11 @@ class PeoplePipeline(Protocol):
         """Return the meshes (N, V, 3) of `people`, metres."""
 
 
-def run(source: str, folder: Path, parameters: Parameters) -> int:
-    """Process `source`, write the results into `folder` and print where; return the exit code."""
+def run(source: str, folder: Path, parameters: Parameters, *, view: bool = False) -> int:
+    """Process `source`, write the results into `folder` and print where; return the exit code.
+
+    `view`: whether to show them in a browser then.
+    """
     try:
         frames = FrameSource(source)
         folder.mkdir(parents=True, exist_ok=True)
@@ -61,7 +64,11 @@ def run(source: str, folder: Path, parameters: Parameters) -> int:
     else:
         print(f"No people found in {source}.")
     print(f"Results are in {', '.join(str(file.resolve()) for file in files)}")
-    return 0
+    if not view:
+        return 0
+    from pear_ros.cli.view.command import view_results
+
+    return view_results(files[1], None if frames.is_camera else Path(source))
 
 
 def process(

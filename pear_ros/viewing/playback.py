@@ -72,13 +72,13 @@ class Playback:
         if self._since is None:
             return self._position
         passed = self._position + self.speed * (now - self._since)
-        if passed < self.duration:
-            return passed
+        if passed < self._period:
+            return min(passed, self.duration)
         if self.loop and self.duration > 0.0:
-            self._position, self._since = passed % self.duration, now
+            self._position, self._since = passed % self._period, now
         else:
             self._position, self._since = self.duration, None
-        return self._position
+        return min(self._position, self.duration)
 
     def index(self, now: float) -> int:
         """Return the index of the last image until the position; 0 before the first one."""
@@ -90,5 +90,11 @@ class Playback:
         if self._since is None:
             return None
         after = self.index(now) + 1
-        end = self.seconds[after] if after < len(self.seconds) else self.duration
-        return max(float(end) - self.position(now), 0.0) / self.speed
+        if after < len(self.seconds):
+            return max(float(self.seconds[after]) - self.position(now), 0.0) / self.speed
+        return (self._period - self.duration) / self.speed
+
+    @property
+    def _period(self) -> float:
+        """Duration with that of the last image, which is as long as the others on average."""
+        return self.duration * (1.0 + 1.0 / max(len(self.seconds) - 1, 1))

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -16,7 +16,7 @@ from pear_ros.cli.bench.frames import Frames, SourceError
 from pear_ros.cli.bench.parts import DECODE, MEANINGS, MESH, MESSAGES, OTHER, watch_parts
 from pear_ros.cli.bench.stopwatch import Stopwatch
 from pear_ros.core.estimator import Body, Estimator
-from pear_ros.core.people import Array, People, TrackingState
+from pear_ros.core.people import Array, People, Person, TrackingState
 from pear_ros.pipeline import Pipeline
 
 WARM_UP = 10
@@ -25,6 +25,9 @@ detector searches the whole image, memory is allocated, code is compiled, clocks
 
 Send = Callable[[People, Array], object]
 """Serialises people, all of them present, and their meshes (N, V, 3), metres."""
+
+Watch = Callable[[float, People, Sequence[Person]], object]
+"""Takes the stamp of a frame, seconds, its people, and those who are present."""
 
 
 @dataclass(frozen=True)
@@ -50,12 +53,18 @@ class Measured:
 
 
 def measure(
-    pipeline: Pipeline, estimator: Estimator, frames: Frames, count: int, send: Send | None
+    pipeline: Pipeline,
+    estimator: Estimator,
+    frames: Frames,
+    count: int,
+    send: Send | None,
+    watch: Watch | None = None,
 ) -> Measured:
     """Return the times of up to `count` frames after the warm-up.
 
-    `estimator`: that of the pipeline. `send`: serialises messages; None omits this stage. Raises
-    SourceError where there is no frame.
+    `estimator`: that of the pipeline. `send`: serialises messages; None omits this stage.
+    `watch`: is given the people of each frame, outside of the measured time. Raises SourceError
+    where there is no frame.
     """
     stopwatch = Stopwatch()
     watch_parts(pipeline, estimator, stopwatch)
@@ -81,6 +90,8 @@ def measure(
                     send(people, meshes)
         laps.append(stopwatch.lap())
         counts.append(len(present))
+        if watch:
+            watch(stamp, people, present)
     if not laps:
         raise SourceError(f"there is no image in {frames.name}")
     warm_up = max(min(WARM_UP, len(laps) // 4), len(laps) - count)

@@ -6,7 +6,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from pear_ros.cli.options import add_estimator, estimator_choice, positive_integer
+from pear_ros.cli.options import add_estimator, add_view, estimator_choice, positive_integer
 
 HELP = "measure how long each stage takes on this machine"
 DESCRIPTION = """\
@@ -40,6 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="where report and plot go, made when missing (default: %(default)s)",
     )
     add_estimator(parser)
+    add_view(parser)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -47,4 +48,5 @@ def run(options: argparse.Namespace) -> int:
     from pear_ros.cli.bench.command import bench
 
     choice = estimator_choice(options)
-    return bench(options.source, options.image, options.frames, options.output, choice)
+    source, topic, count = options.source, options.image, options.frames
+    return bench(source, topic, count, options.output, choice, view=options.view)

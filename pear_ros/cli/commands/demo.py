@@ -6,7 +6,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from pear_ros.cli.options import add_estimator, estimator_choice, has_ros
+from pear_ros.cli.options import add_estimator, add_view, estimator_choice, has_ros
 
 HELP = "play the demo clip through the ROS 2 node and record everything"
 DESCRIPTION = """\
@@ -25,6 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="where results go; those of an earlier demo are replaced (default: %(default)s)",
     )
     add_estimator(parser)
+    add_view(parser)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -33,4 +34,4 @@ def run(options: argparse.Namespace) -> int:
         return 1
     from pear_ros.cli.demo.command import demo
 
-    return demo(options.output, estimator_choice(options))
+    return demo(options.output, estimator_choice(options), view=options.view)

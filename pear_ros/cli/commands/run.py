@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import argparse
 
-from pear_ros.cli.options import add_estimator, add_output
+from pear_ros.cli.options import add_estimator, add_output, add_view
 from pear_ros.cli.parameter_options import add_parameters, parameters_from
 from pear_ros.io.run_arrays import ARRAYS
 
@@ -31,10 +31,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     # The default of this command; the node's is greater.
     add_parameters(parser, (*RUN_PARAMETERS, "reidentify_seconds"), max_humans=4)
     add_estimator(parser)
+    add_view(parser)
 
 
 def run(options: argparse.Namespace) -> int:
     """Run the subcommand; return the exit code."""
     from pear_ros.cli.run import run as run_source
 
-    return run_source(options.source, options.output, parameters_from(options))
+    return run_source(options.source, options.output, parameters_from(options), view=options.view)

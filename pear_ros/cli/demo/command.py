@@ -31,6 +31,7 @@ from pear_ros.cli.demo.lockstep import (
 from pear_ros.cli.demo.pictures import draw_bag
 from pear_ros.cli.demo.recorder import Recorder
 from pear_ros.cli.demo.table import demo_table
+from pear_ros.cli.view.command import view_results
 from pear_ros.core.configuration import EstimatorChoice
 from pear_ros.estimators.factory import pear_obstacle
 from pear_ros.io.downloads import demo_clip
@@ -41,8 +42,11 @@ _START_SECONDS = 60.0
 _STOP_SECONDS = 10.0
 
 
-def demo(folder: Path, choice: EstimatorChoice) -> int:
-    """Run the demo, write its files into `folder`, print them, and return the exit code."""
+def demo(folder: Path, choice: EstimatorChoice, *, view: bool = False) -> int:
+    """Run the demo, write its files into `folder`, print them, and return the exit code.
+
+    `view`: whether to show the bag in a browser then.
+    """
     _isolate()
     bag, log = folder / "bag", folder / "node.log"
     try:
@@ -66,7 +70,16 @@ def demo(folder: Path, choice: EstimatorChoice) -> int:
         ("the node's log", log),
     ):
         print(f"{what + ':':22}{path.resolve()}")
+    if view:
+        return view_results(bag)
+    print(f"\nLook at it in a browser: {_own_command()} view {bag}")
     return 0
+
+
+def _own_command() -> str:
+    """Return the command `pear`, as it was called."""
+    called = Path(sys.argv[0])
+    return str(called) if called.name == "pear" else f"{sys.executable} -m pear_ros.cli"
 
 
 def _isolate() -> None:

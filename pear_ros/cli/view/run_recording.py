@@ -37,8 +37,9 @@ class RunRecording:
         """Read the file. Raises pear_ros.export.tracks.ResultsError where it is no such file."""
         recording = read_run_file(path)
         self.name = path.stem
-        self.start = 0.0
-        self.seconds: npt.NDArray[np.float64] = (recording.stamps_ns * 1e-9).astype(np.float64)
+        stamps = (recording.stamps_ns * 1e-9).astype(np.float64)
+        self.start = float(stamps[0]) if len(stamps) else 0.0
+        self.seconds: npt.NDArray[np.float64] = stamps - self.start
         self.notes: Sequence[str] = ()
         self._pictures = pictures
         self._tracks = recording.tracks

@@ -13,38 +13,6 @@ from pear_ros.viewing.live import LiveFeed, LiveSession
 from pear_ros.viewing.server import ViewServer
 
 
-class LiveView:
-    """A viewer's node and its server."""
-
-    def __init__(
-        self,
-        node: ViewerNode,
-        feed: LiveFeed,
-        bodies: Bodies,
-        *,
-        host: str,
-        port: int,
-        token: str | None = None,
-    ) -> None:
-        """Serve what `node` puts into `feed`. Raises ListenError."""
-        self._node = node
-
-        def count(viewers: int) -> None:
-            node.viewers = viewers
-
-        self.server = ViewServer(
-            lambda viewer: LiveSession(viewer, feed, bodies),
-            host=host,
-            port=port,
-            token=token,
-            changed=count,
-        )
-
-    def close(self) -> None:
-        """Free the port."""
-        self.server.close()
-
-
 def view_live(
     arguments: Sequence[str],
     announce: Callable[[ViewServer], None],
@@ -59,21 +27,28 @@ def view_live(
 
     `arguments`: for ROS, beginning with --ros-args; `announce` is called when browsers can connect.
     """
-    views: list[LiveView] = []
+    servers: list[ViewServer] = []
 
     def make() -> ViewerNode:
         feed = LiveFeed("live")
         node = ViewerNode(feed, frame=frame)
         try:
-            views.append(LiveView(node, feed, bodies, host=host, port=port, token=token))
+            server = ViewServer(
+                lambda viewer: LiveSession(viewer, feed, bodies),
+                host=host,
+                port=port,
+                token=token,
+                changed=node.count_viewers,
+            )
         except ListenError as error:
             node.destroy_node()
             raise StartError(str(error)) from error
-        announce(views[0].server)
+        servers.append(server)
+        announce(server)
         return node
 
     try:
         return run(make, list(arguments))
     finally:
-        for view in views:
-            view.close()
+        for server in servers:
+            server.close()

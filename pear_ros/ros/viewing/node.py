@@ -45,21 +45,24 @@ class ViewerNode(Node):
         self._feed = feed
         self._placement = Placement(frame)
         self._images = ImageRing()
-        self._subscriptions_of: list[Subscription] = []
-        self._image_subscription: Subscription | None = None
+        self._subscriptions_of: list[Subscription[Any]] = []
+        self._image_subscription: Subscription[Any] | None = None
         self._transforms: TransformListener | None = None
         self._first: int | None = None
         self._heard = self._looked = time.monotonic()
         self._faults: tuple[str, ...] = ()
-        self.viewers = 0
-        """Number of browsers that look; another thread may set it."""
+        self._viewers = 0
         self.create_timer(_CHECK_SECONDS, self._check)
+
+    def count_viewers(self, viewers: int) -> None:
+        """Take the number of browsers that look; any thread may call it."""
+        self._viewers = viewers
 
     def _check(self) -> None:
         """Begin or end to listen, and say which topics are silent."""
-        if self.viewers and not self._subscriptions_of:
+        if self._viewers and not self._subscriptions_of:
             self._listen()
-        elif not self.viewers and self._subscriptions_of:
+        elif not self._viewers and self._subscriptions_of:
             self._stop()
         if self._subscriptions_of:
             self._follow_images()
