@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import viser
 
@@ -10,10 +12,12 @@ from pear_ros.core.people import Person, TrackingState
 from pear_ros.core.rigid_transform import RigidTransform
 from pear_ros.viewing.link import Link, Point, View
 from pear_ros.viewing.moment import Moment
-from pear_ros.viewing.views import FIELD_OF_VIEW, Vector, Viewpoint, above, beside, through
+from pear_ros.viewing.views import FIELD_OF_VIEW, Vector, Viewpoint, Window, above, beside, through
 
 _CAMERA_MOVED = 1e-4
 """Movement of the camera that is followed: metres, or the sine of an angle."""
+_NAMES = np.array([0.0, 0.0, 0.4])
+"""Height of names over joints, metres."""
 
 
 class Eye:
@@ -29,14 +33,18 @@ class Eye:
         self._seen: tuple[RigidTransform, float] | None = None
         self._placed = False
 
-    def look(self, moment: Moment, view: View, person: str) -> None:
-        """Move the eye for this moment; `person`: id of the one to follow, empty: the first."""
+    def look(self, stages: Sequence[tuple[Moment, Vector]], view: View, person: str) -> None:
+        """Move the eye for the moments of all runs and the runs' places (3,) in the world, metres.
+
+        `person`: id of the one of the first run to follow, empty: the first.
+        """
+        moment, _ = stages[0]
         if view is View.CAMERA:
             self._through_camera(moment)
         elif view is View.FOLLOW:
             self._follow(moment, person)
         elif view is not self._view or not self._placed:
-            self._settle(moment, view)
+            self._settle(stages, view)
         self._view = view
 
     def reset(self) -> None:
@@ -47,19 +55,20 @@ class Eye:
         """Return where the eye is, and what it looks at, metres."""
         return _point(self._camera.position), _point(self._camera.look_at)
 
-    def _settle(self, moment: Moment, view: View) -> None:
+    def _settle(self, stages: Sequence[tuple[Moment, Vector]], view: View) -> None:
         """Move the eye to where the view begins; again with the first people."""
-        points = _points(moment)
+        points = np.concatenate([_points(moment) + place for moment, place in stages])
+        window = Window.of(self._camera)
         self._placed = len(points) > 0
         if view is View.TOP:
-            around = np.concatenate([points, moment.camera_pose.translation[None]])
-            above(around, self._camera.aspect).apply(self._camera)
+            cameras = [moment.camera_pose.translation + place for moment, place in stages]
+            above(np.concatenate([points, cameras]), window).apply(self._camera)
         elif self._begin and self._begin.eye and self._begin.at:
             eye, at = np.array(self._begin.eye), np.array(self._begin.at)
             Viewpoint(eye, at, np.array([0.0, 0.0, 1.0])).apply(self._camera)
             self._begin, self._placed = None, True
         else:
-            beside(points, self._camera.aspect).apply(self._camera)
+            beside(points, window).apply(self._camera)
 
     def _through_camera(self, moment: Moment) -> None:
         seen = moment.camera_pose, self._camera.aspect
@@ -74,7 +83,7 @@ class Eye:
         if target is None:
             return
         if self._view is not View.FOLLOW or self._person != name or self._target is None:
-            viewpoint = beside(target[None], self._camera.aspect)
+            viewpoint = beside(target[None], Window.of(self._camera))
             viewpoint.apply(self._camera)
         elif (step := target - self._target).any():
             at = self._camera.look_at + step
@@ -95,10 +104,11 @@ def _present(moment: Moment) -> list[Person]:
 
 
 def _points(moment: Moment) -> Vector:
-    """Return the joints (N, 3) of all people in the world."""
+    """Return the joints (N, 3) of all people in the world, and places of the names above them."""
     joints = [person.joints for person in _present(moment)]
     points = np.concatenate(joints).astype(np.float64) if joints else np.empty((0, 3))
-    return moment.camera_pose.apply(points[np.isfinite(points).all(axis=1)])
+    points = moment.camera_pose.apply(points[np.isfinite(points).all(axis=1)])
+    return np.concatenate([points, points + _NAMES])
 
 
 def _target(moment: Moment, name: str) -> Vector | None:

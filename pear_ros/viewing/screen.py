@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
+import numpy as np
 import viser
 
 from pear_ros.viewing.bodies import Bodies
@@ -85,8 +86,9 @@ class Screen:
         """Show a moment of each run, all at once in the browser."""
         through_camera = settings.link.view is View.CAMERA
         with self._viewer.atomic():
+            places = [np.array([0.0, -n * settings.apart, 0.0]) for n in range(len(moments))]
             for number, (stage, moment) in enumerate(zip(self._stages, moments, strict=True)):
-                stage.move((0.0, -number * settings.apart, 0.0))
+                stage.move(places[number])
                 shown = moment if settings.picture else replace(moment, picture=None)
                 shown = shown if settings.frames else replace(shown, frames={})
                 stage.show(
@@ -96,7 +98,8 @@ class Screen:
                     large_picture=through_camera and number == 0,
                 )
             self._floor.visible = self._axes.visible = not through_camera
-            self._eye.look(moments[0], settings.link.view, settings.link.person)
+            stages = list(zip(moments, places, strict=True))
+            self._eye.look(stages, settings.link.view, settings.link.person)
 
     def reset_view(self) -> None:
         """Take the view anew at the next moment."""

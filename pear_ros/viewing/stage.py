@@ -59,7 +59,8 @@ class Stage:
         present = [p for p in moment.people.persons if p.state is not TrackingState.LOST]
         self._show_people(moment.people.body_model, present, look)
         self._trails.show(moment, present if trails else [])
-        self._show_frustum(moment.people.camera, None if large_picture else moment.picture)
+        picture = None if large_picture else moment.picture
+        self._show_frustum(moment.people.camera, picture, visible=not large_picture)
         self._show_large(moment, present, large_picture)
         self._show_frames(moment.frames)
 
@@ -82,7 +83,7 @@ class Stage:
         for key in hidden[-_KEPT_HIDDEN:]:
             self._people[key].hide()
 
-    def _show_frustum(self, camera: Camera, picture: Image | None) -> None:
+    def _show_frustum(self, camera: Camera, picture: Image | None, visible: bool) -> None:
         small = None if picture is None else _rgb(picture, _SMALL_PIXELS)
         if self._frustum is None or camera != self._lens:
             self._lens = camera
@@ -99,6 +100,7 @@ class Stage:
             )
         if small is not None or self._frustum.image is not None:
             self._frustum.image = small
+        self._frustum.visible = visible
 
     def _show_large(self, moment: Moment, present: list[Person], visible: bool) -> None:
         """Show the picture as a plane behind people, of the size that fills the camera's view."""
