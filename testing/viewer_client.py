@@ -50,6 +50,8 @@ class ViewerClient:
             max_size=None,
         )
         self._failed: Exception | None = None
+        self._reading = threading.Event()
+        self._reading.set()
         self._thread = threading.Thread(target=self._listen, daemon=True)
         self._thread.start()
         self.look(np.array([3.0, 3.0, 3.0]), np.zeros(3))
@@ -107,6 +109,14 @@ class ViewerClient:
         uuid = self.element(label)["uuid"]
         self._send(_messages.GuiUpdateMessage(uuid, {"value": value}))
 
+    def pause(self) -> None:
+        """Read nothing more, as a browser on a bad connection."""
+        self._reading.clear()
+
+    def resume(self) -> None:
+        """Read on."""
+        self._reading.set()
+
     def texts(self) -> str:
         """Return all HTML of the page."""
         return " ".join(str(one.get("content", "")) for one in list(self.gui.values()))
@@ -117,6 +127,7 @@ class ViewerClient:
     def _listen(self) -> None:
         try:
             for data in self._socket:
+                self._reading.wait(TIMEOUT_SECONDS)
                 assert isinstance(data, bytes)
                 self.received.append(len(data))
                 for message in _unpacked(data):

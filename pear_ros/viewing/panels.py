@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -13,6 +15,8 @@ from pear_ros.viewing.moment import Moment
 from pear_ros.viewing.save_panel import SavePanel
 from pear_ros.viewing.screen import Settings
 from pear_ros.viewing.view_controls import ViewControls
+
+_PICTURE_SECONDS = 0.2
 
 
 class Panels:
@@ -29,6 +33,7 @@ class Panels:
         self.settings = settings
         self._changed = changed
         self._anew = False
+        self._pictured = -math.inf
         gui = viewer.gui
         gui.set_panel_label(" and ".join(names)[:60])
         self.tabs = gui.add_tab_group()
@@ -45,11 +50,17 @@ class Panels:
         """Offer these people to be followed."""
         self._view.offer(people)
 
-    def show_pictures(self, moments: Sequence[Moment]) -> None:
-        """Show the camera's picture of each run with people's joints, if they are wanted."""
-        if self.settings.picture:
-            for handle, moment in zip(self._pictures, moments, strict=True):
-                handle.image = annotated(moment)
+    def show_pictures(self, moments: Sequence[Moment], *, often: bool = False) -> None:
+        """Show the camera's picture of each run with people's joints, if they are wanted.
+
+        `often`: each time; else a few times a second, as pictures are most of what is sent.
+        """
+        now = time.monotonic()
+        if not self.settings.picture or not (often or now - self._pictured >= _PICTURE_SECONDS):
+            return
+        self._pictured = now
+        for handle, moment in zip(self._pictures, moments, strict=True):
+            handle.image = annotated(moment)
 
     def take_reset(self) -> bool:
         """Return whether the view was asked for anew since the last call."""

@@ -26,6 +26,7 @@ class PlotPanel:
         self._gui = gui
         self._list = gui.add_dropdown("Quantity", QUANTITIES, initial_value=DISTANCE)
         self._list.on_update(lambda _: changed())
+        self._known: tuple[object, ...] = ()
         self._drawn: tuple[object, ...] = ()
         self._times: Doubles = np.empty(0)
         self._values: list[Doubles] = []
@@ -35,10 +36,13 @@ class PlotPanel:
     def show(self, tracks: Tracks, position: float) -> None:
         """Draw the quantity of `tracks`, with the present `position`, seconds, as a line."""
         shown = dict(list(tracks.items())[:_MAX_LINES])
-        state = (self._list.value, *((n, len(t.frames)) for n, (t, _) in shown.items()))
-        if state != self._drawn:
-            self._drawn = state
+        known = (self._list.value, *((n, len(t.frames)) for n, (t, _) in shown.items()))
+        if known != self._known:
+            self._known = known
             self._compute(shown)
+        drawn = (self._list.value, *shown)
+        if drawn != self._drawn:
+            self._drawn = drawn
             self._draw(list(shown), position)
         elif self._plot:
             self._plot.data = self._data(position)

@@ -17,7 +17,7 @@ Doubles = npt.NDArray[np.float64]
 DISTANCE, SPEED = "distance [m]", "speed [m/s]"
 QUANTITIES = (DISTANCE, SPEED, *(f"{name} [deg]" for name in ANGLES))
 """Distance of the pelvis from the camera, its speed relative to the camera, joint angles."""
-MAX_POINTS = 1500
+MAX_POINTS = 600
 """Points of one line; of longer recordings every second, third ... image is taken."""
 
 

@@ -26,7 +26,7 @@ from pear_ros.viewing.worker import Worker
 
 _IDLE_SECONDS = 0.5
 """Time after which the address and, while a bag is still read, presence are renewed."""
-_PLOT_SECONDS = 0.25
+_PLOT_SECONDS = 1.0
 _OPENING_SECONDS = 0.2
 
 
@@ -87,7 +87,7 @@ class RecordedSession:
         self._shown = index
         self._moments = self._runs.moments(float(self._playback.seconds[index]))
         self._screen.show(self._moments, self._panels.settings)
-        self._panels.show_pictures(self._moments)
+        self._panels.show_pictures(self._moments, often=not self._playback.playing)
 
     def _renew(self, now: float) -> None:
         """Renew what need not change with every image."""

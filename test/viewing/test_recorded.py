@@ -10,12 +10,14 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy.spatial.transform import Rotation
 
 pytest.importorskip("viser", reason="needs the extra view")
 
 from pear_ros.core.people import Person, TrackingState
 from pear_ros.rendering.colours import id_colour
 from pear_ros.viewing.colouring import confidence_colours
+from pear_ros.viewing.moment import LEVEL_CAMERA
 from pear_ros.viewing.serving import serve_recordings
 from testing.open_people import person, t_pose
 from testing.shown_people import ShownPeople
@@ -62,8 +64,11 @@ def test_people_are_meshes_with_bones_where_they_were_published() -> None:
         client.wait(lambda: len([b for b in client.bones if b[0] == name]) == 55)
         places = [client.bones[name, joint]["position"] for joint in range(55)]
         np.testing.assert_allclose(places, IMAGES[4][0].joints, atol=1e-6)
-        camera = client.nodes["/a/c"]
-        np.testing.assert_allclose(camera["position"], (0.0, 0.0, 0.0), atol=1e-6)
+        client.wait(lambda: "wxyz" in client.nodes["/a/c"])
+        turn = np.roll(client.nodes["/a/c"]["wxyz"], -1)
+        np.testing.assert_allclose(
+            Rotation.from_quat(turn).as_matrix(), LEVEL_CAMERA.rotation, atol=1e-6
+        )
         colour = [round(255 * channel) for channel in id_colour("h1")]
         assert list(client.nodes[name]["color"]) == colour
 

@@ -43,6 +43,7 @@ class BagIndex:
         self._path, self._topic = path, topic
         self._recorded = array("q")
         self._seconds = array("d")
+        self._copied: npt.NDArray[np.float64] = np.empty(0)
         self._first = self._offset = 0.0
         self._tracks: dict[str, TrackSummary] = {}
         self._lock = threading.Lock()
@@ -61,7 +62,9 @@ class BagIndex:
     def seconds(self) -> npt.NDArray[np.float64]:
         """(F,) times of the images since the first one, as far as they were read."""
         with self._lock:
-            return np.array(self._seconds, np.float64)
+            if len(self._copied) != len(self._seconds):
+                self._copied = np.array(self._seconds, np.float64)
+            return self._copied
 
     def recorded(self, index: int) -> int:
         """Return the recording time of an image's results, nanoseconds."""
