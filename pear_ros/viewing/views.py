@@ -55,12 +55,16 @@ class Window:
     """Width over height."""
     free: float = 1.0
     """Part of the width that is left of the page's panel."""
+    free_height: float = 1.0
+    """Part of the height that is above the page's panel."""
 
     @classmethod
     def of(cls, eye: viser.CameraHandle) -> Window:
         """Return the window of a viewer; the panel of a phone is below, not at the right."""
         width = max(eye.image_width, 1)
-        return cls(eye.aspect, 1.0 if width < PHONE_PIXELS else 1.0 - _PANEL_PIXELS / width)
+        if width < PHONE_PIXELS:
+            return cls(eye.aspect, free_height=0.6)
+        return cls(eye.aspect, free=1.0 - _PANEL_PIXELS / width)
 
 
 def beside(points: Vector, window: Window) -> Viewpoint:
@@ -77,10 +81,13 @@ def _facing(points: Vector, window: Window, forward: Vector, up: Vector) -> View
     """Return the point from which `points` fill the free part of the window."""
     centre, radius = _ball(points)
     tangent = math.tan(0.5 * FIELD_OF_VIEW)
-    distance = _MARGIN * radius / (tangent * min(1.0, window.aspect * window.free))
+    narrow = min(window.free_height, window.aspect * window.free)
+    distance = _MARGIN * radius / (tangent * narrow)
     right = np.cross(forward, up)
     right /= np.linalg.norm(right)
-    at = centre + (1.0 - window.free) * tangent * window.aspect * distance * right
+    aside = (1.0 - window.free) * window.aspect * right
+    below = (1.0 - window.free_height) * np.cross(forward, right)
+    at = centre + tangent * distance * (aside + below)
     return Viewpoint(at - distance * forward, at, up)
 
 
