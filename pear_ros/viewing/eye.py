@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 import viser
 
@@ -33,18 +31,18 @@ class Eye:
         self._seen: tuple[RigidTransform, float] | None = None
         self._placed = False
 
-    def look(self, stages: Sequence[tuple[Moment, Vector]], view: View, person: str) -> None:
-        """Move the eye for the moments of all runs and the runs' places (3,) in the world, metres.
+    def look(self, moment: Moment, view: View, person: str, others: Vector) -> None:
+        """Move the eye for this moment.
 
-        `person`: id of the one of the first run to follow, empty: the first.
+        `person`: id of the one to follow, empty: the first; `others`: (N, 3) points of
+        other runs in the world, which are to be seen as well.
         """
-        moment, _ = stages[0]
         if view is View.CAMERA:
             self._through_camera(moment)
         elif view is View.FOLLOW:
             self._follow(moment, person)
         elif view is not self._view or not self._placed:
-            self._settle(stages, view)
+            self._settle(moment, view, others)
         self._view = view
 
     def reset(self) -> None:
@@ -55,20 +53,19 @@ class Eye:
         """Return where the eye is, and what it looks at, metres."""
         return _point(self._camera.position), _point(self._camera.look_at)
 
-    def _settle(self, stages: Sequence[tuple[Moment, Vector]], view: View) -> None:
+    def _settle(self, moment: Moment, view: View, others: Vector) -> None:
         """Move the eye to where the view begins; again with the first people."""
-        points = np.concatenate([_points(moment) + place for moment, place in stages])
-        window = Window.of(self._camera)
+        points = np.concatenate([points_of(moment), others])
         self._placed = len(points) > 0
         if view is View.TOP:
-            cameras = [moment.camera_pose.translation + place for moment, place in stages]
-            above(np.concatenate([points, cameras]), window).apply(self._camera)
+            around = np.concatenate([points, moment.camera_pose.translation[None]])
+            above(around, Window.of(self._camera)).apply(self._camera)
         elif self._begin and self._begin.eye and self._begin.at:
             eye, at = np.array(self._begin.eye), np.array(self._begin.at)
             Viewpoint(eye, at, np.array([0.0, 0.0, 1.0])).apply(self._camera)
             self._begin, self._placed = None, True
         else:
-            beside(points, window).apply(self._camera)
+            beside(points, Window.of(self._camera)).apply(self._camera)
 
     def _through_camera(self, moment: Moment) -> None:
         seen = moment.camera_pose, self._camera.aspect
@@ -103,7 +100,7 @@ def _present(moment: Moment) -> list[Person]:
     return [p for p in moment.people.persons if p.state is not TrackingState.LOST]
 
 
-def _points(moment: Moment) -> Vector:
+def points_of(moment: Moment) -> Vector:
     """Return the joints (N, 3) of all people in the world, and places of the names above them."""
     joints = [person.joints for person in _present(moment)]
     points = np.concatenate(joints).astype(np.float64) if joints else np.empty((0, 3))

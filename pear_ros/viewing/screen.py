@@ -10,7 +10,7 @@ import numpy as np
 import viser
 
 from pear_ros.viewing.bodies import Bodies
-from pear_ros.viewing.eye import Eye
+from pear_ros.viewing.eye import Eye, points_of
 from pear_ros.viewing.link import Link, Theme, View
 from pear_ros.viewing.moment import Moment
 from pear_ros.viewing.page import PageState, set_link
@@ -86,9 +86,9 @@ class Screen:
         """Show a moment of each run, all at once in the browser."""
         through_camera = settings.link.view is View.CAMERA
         with self._viewer.atomic():
-            places = [np.array([0.0, -n * settings.apart, 0.0]) for n in range(len(moments))]
+            offsets = [np.array([0.0, -n * settings.apart, 0.0]) for n in range(len(moments))]
             for number, (stage, moment) in enumerate(zip(self._stages, moments, strict=True)):
-                stage.move(places[number])
+                stage.move(offsets[number])
                 shown = moment if settings.picture else replace(moment, picture=None)
                 shown = shown if settings.frames else replace(shown, frames={})
                 stage.show(
@@ -98,8 +98,10 @@ class Screen:
                     large_picture=through_camera and number == 0,
                 )
             self._floor.visible = self._axes.visible = not through_camera
-            stages = list(zip(moments, places, strict=True))
-            self._eye.look(stages, settings.link.view, settings.link.person)
+            runs = list(zip(moments, offsets, strict=True))
+            others = [points_of(moment) + offset for moment, offset in runs[1:]]
+            seen = np.concatenate([np.empty((0, 3)), *others])
+            self._eye.look(moments[0], settings.link.view, settings.link.person, seen)
 
     def reset_view(self) -> None:
         """Take the view anew at the next moment."""

@@ -59,8 +59,9 @@ class Stage:
         present = [p for p in moment.people.persons if p.state is not TrackingState.LOST]
         self._show_people(moment.people.body_model, present, look)
         self._trails.show(moment, present if trails else [])
-        picture = None if large_picture else moment.picture
-        self._show_frustum(moment.people.camera, picture, visible=not large_picture)
+        small = None if large_picture else moment.picture
+        self._show_frustum(moment.people.camera, small, not large_picture)
+        self._camera.show_axes = not large_picture
         self._show_large(moment, present, large_picture)
         self._show_frames(moment.frames)
 
@@ -98,9 +99,9 @@ class Stage:
                 jpeg_quality=_JPEG_QUALITY,
                 cast_shadow=False,
             )
+        self._frustum.visible = visible
         if small is not None or self._frustum.image is not None:
             self._frustum.image = small
-        self._frustum.visible = visible
 
     def _show_large(self, moment: Moment, present: list[Person], visible: bool) -> None:
         """Show the picture as a plane behind people, of the size that fills the camera's view."""

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from typing import Any
@@ -80,4 +81,5 @@ class TimeControls:
 
 def _rounded(duration: float) -> float:
     """Return the end of the slider: no recording is shorter than a step."""
-    return max(round(duration + 0.5 * _STEP_SECONDS, 3), _STEP_SECONDS)
+    steps = math.ceil(duration / _STEP_SECONDS - 1e-3)
+    return round(max(steps, 1) * _STEP_SECONDS, 3)

@@ -17,7 +17,7 @@ FLOORS = (
     {"detection", "fitting", "tracking", "smoothing", "scale", "pear", "bags"},
     {"estimators", "reidentification"},
     {"pipeline"},
-    {"evaluation"},
+    {"evaluation", "viewing"},
     {"ros"},
     {"replay", "export"},
     {"cli"},

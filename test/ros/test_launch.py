@@ -70,6 +70,7 @@ def launch(tmp_path: Path) -> Launch:
     for package, program in (
         ("pear_ros", "pear_node"),
         ("pear_ros", "separation"),
+        ("pear_ros", "pear"),
         ("rviz2", "rviz2"),
     ):
         path = prefix / "lib" / package / program
@@ -170,6 +171,15 @@ def test_the_cameras_name_in_arguments(launch: Launch, tmp_path: Path) -> None:
     )
     assert [node.rules["image"] for node in nodes] == ["/rig/a/image", "/rig/b/image"]
     assert [node.parameters["body_height"] for node in nodes] == [1.5, 1.8]
+
+
+def test_viewer_looks_at_the_nodes_topics(launch: Launch) -> None:
+    viewer, node = launch(
+        "pear.launch.py", "view:=true", "namespace:=front", "image:=/front/image_raw"
+    )
+    assert (viewer.program, viewer.arguments[0]) == ("pear", "view")
+    assert viewer.namespace == node.namespace == "/front"
+    assert viewer.rules["image"] == node.rules["image"] == "/front/image_raw"
 
 
 def test_one_rviz_for_the_first_camera(launch: Launch) -> None:
