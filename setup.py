@@ -50,6 +50,7 @@ setup(
             "safetensors",
             "torch",
         ],
+        "annotate": ["webdataset"],
         "calibration": ["huggingface-hub", "nvidia-modelopt"],
         "fast": ["numba"],
         "docs": ["furo", "myst-parser", "sphinx"],
@@ -68,7 +69,7 @@ setup(
             "ray",
             "smplx",
         ],
-        "view": ["viser"],
+        "view": ["viser", "websockets"],
     },
     entry_points={
         "console_scripts": [
@@ -76,6 +77,7 @@ setup(
             "pear = pear_ros.cli:main",
             "people_bridge = pear_ros.ros.programs:people_bridge",
             "pear_node = pear_ros.ros.programs:pear_node",
+            "retarget_stream = pear_ros.ros.programs:retarget_stream",
             "separation = pear_ros.ros.programs:separation",
             "video_source = pear_ros.ros.programs:video_source",
         ],

@@ -31,7 +31,7 @@ class ViewerClient:
         """Connect as a page at `url` with `query` in its address does."""
         parts = urlsplit(url)
         token = f"/?{parts.query}" if parts.query else "/"
-        self.page = {"query": query, "dark": dark, "width": 1280}
+        self.page = {"query": query, "dark": dark}
         self.nodes: dict[str, dict[str, Any]] = {}
         """Properties of the scene's nodes by name, with wxyz, position, visible."""
         self.bones: dict[tuple[str, int], dict[str, tuple[float, ...]]] = {}

@@ -34,6 +34,10 @@ _MAX_ALONG_COST = 9.0
 """Limit of the cost of the distance: apparent size misleads, for example when people bend down."""
 _OTHER_REGION_COST = 4.0
 """Cost of an estimate from a region that did not belong to the track."""
+_MAX_DETECTED_COST = 20.0
+"""Limit of the squared Mahalanobis distance of an estimate for the track that its detection was
+assigned to, where no other track is near: people jump and fall, and the gate of detections has been
+passed."""
 _DETECTED_COST = 0.0
 """Cost of an unread body for the track that its detection was assigned to: well below the gate."""
 _NO_OVERLAP_COST = 4.0
@@ -95,12 +99,14 @@ def assign_estimates(
     betas: Array,
     estimates: Sequence[Estimate],
     region_tracks: Sequence[int | None],
+    detected: Sequence[bool],
 ) -> dict[int, int]:
     """Return the index of the estimate of each track that has one: {track: estimate}.
 
     `boxes` (N, 4) pixels and `predicted` (N states): what is predicted for the tracks; `betas`
-    (N, num_betas): their mean shapes. `region_tracks`: for each estimate the index of the track
-    that its region belongs to, None if it belongs to none.
+    (N, num_betas): their mean shapes. For each estimate, `region_tracks`: the index of the track
+    that its region belongs to, None if it belongs to none; `detected`: whether this region is a
+    detection of this image by a detector that distinguishes people.
     """
     if not len(boxes) or not estimates:
         return {}
@@ -111,10 +117,13 @@ def assign_estimates(
     # nu^T S^-1 nu + log det S; S is diagonal, with two equal entries across the line of sight.
     cost = (across * across).sum(axis=2) / S[..., 0]
     cost += np.minimum(along * along / S[..., 1], _MAX_ALONG_COST)
+    overlap = iou_matrix(boxes, np.stack([estimate.box for estimate in estimates]))
+    for column, track in enumerate(region_tracks):
+        if track is not None and detected[column] and _is_alone(track, boxes, overlap[:, column]):
+            cost[track, column] = min(cost[track, column], _MAX_DETECTED_COST)
     cost += 2.0 * np.log(S[..., 0]) + np.log(S[..., 1])
     shape = _shape_cost(betas, np.stack([estimate.smplx.betas for estimate in estimates]))
     cost += np.where(unread, 0.0, shape)
-    overlap = iou_matrix(boxes, np.stack([estimate.box for estimate in estimates]))
     cost += _NO_OVERLAP_COST * (1.0 - overlap)
     for column, track in enumerate(region_tracks):
         if track is not None and unread[column]:
@@ -167,6 +176,15 @@ def is_new_person(estimate: Estimate, others: Sequence[Estimate], confirmed: boo
     return confirmed and bool(
         keypoint_distances([estimate, *near])[0, 1:].min() > _DISTINCT_DISTANCE
     )
+
+
+def _is_alone(track: int, boxes: Array, overlap: Array) -> bool:
+    """Whether neither the track's predicted box nor the estimate's overlaps another track's box.
+
+    `boxes` (N, 4) pixels; `overlap` (N,): IoU of the estimate's box with each of them.
+    """
+    near = overlap + iou_matrix(boxes[track][None], boxes)[0]
+    return not np.delete(near, track).any()
 
 
 def _box_sizes(boxes: Array) -> Array:

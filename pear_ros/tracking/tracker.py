@@ -135,7 +135,10 @@ class Tracker(Stateful):
         if tracks:
             betas = np.stack([track.betas for track in tracks])
             region_tracks = [observation.track for observation in observations]
-            matches = assign_estimates(boxes, plan.predicted, betas, observed, region_tracks)
+            detected = [not math.isnan(one.region.score) for one in observations]
+            matches = assign_estimates(
+                boxes, plan.predicted, betas, observed, region_tracks, detected
+            )
             matches = {
                 n: index
                 for n, index in matches.items()

@@ -3,7 +3,7 @@
 
 The client tells the server nothing about its address, but reads and writes the browser's local
 storage for it. A script at the beginning of the page serves one item of that storage: reading it
-gives the address's query, width and colour scheme of the page, writing it changes the query.
+gives the address's query and the system's colour scheme, writing it changes the query.
 Nothing of it is stored, so each tab has its own.
 """
 
@@ -27,7 +27,7 @@ _SCRIPT = """<script>(() => {
   Storage.prototype.getItem = function (key) {
     if (!mine(this, key)) return read.call(this, key);
     const dark = matchMedia("(prefers-color-scheme: dark)").matches;
-    return JSON.stringify({query: location.search, dark: dark, width: innerWidth});
+    return JSON.stringify({query: location.search, dark: dark});
   };
   Storage.prototype.setItem = function (key, value) {
     if (!mine(this, key)) return write.call(this, key, value);
@@ -56,8 +56,6 @@ class PageState:
     """Time and view of its address."""
     dark: bool = False
     """Whether its system prefers dark colours."""
-    narrow: bool = False
-    """Whether it is as narrow as a phone's."""
 
     @property
     def theme(self) -> Theme:
@@ -84,7 +82,6 @@ def page_state(viewer: viser.ClientHandle) -> PageState:
         return PageState(
             Link.parsed(str(values.get("query", ""))),
             dark=bool(values.get("dark")),
-            narrow=float(values.get("width", 1000.0)) < 600.0,
         )
     except (RuntimeError, TimeoutError, ValueError, TypeError, AttributeError):
         return PageState()

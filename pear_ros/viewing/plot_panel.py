@@ -31,7 +31,7 @@ class PlotPanel:
         self._times: Doubles = np.empty(0)
         self._values: list[Doubles] = []
         self._plot: viser.GuiUplotHandle | None = None
-        self._folder = gui.add_folder("", expand_by_default=True)
+        self._folder = gui.add_folder("Over time")
 
     def show(self, tracks: Tracks, position: float) -> None:
         """Draw the quantity of `tracks`, with the present `position`, seconds, as a line."""
@@ -40,6 +40,8 @@ class PlotPanel:
         if known != self._known:
             self._known = known
             self._compute(shown)
+            if self._plot:
+                self._plot.scales = self._scales()
         drawn = (self._list.value, *shown)
         if drawn != self._drawn:
             self._drawn = drawn
@@ -67,6 +69,14 @@ class PlotPanel:
             now[index - 1], now[index] = known.min(), known.max()
         return (self._times, *self._values, now)
 
+    def _scales(self) -> dict[str, uplot.Scale]:
+        """Return the axes; with NaN among values, uPlot does not find their range itself."""
+        known = np.concatenate([*self._values, np.zeros(1)])
+        known = known[np.isfinite(known)]
+        room = 0.05 * float(np.ptp(known)) or 1.0
+        values = float(known.min()) - room, float(known.max()) + room
+        return {"x": uplot.Scale(time=False), "y": uplot.Scale(auto=False, range=values)}
+
     def _draw(self, names: list[str], position: float) -> None:
         if self._plot:
             self._plot.remove()
@@ -82,7 +92,7 @@ class PlotPanel:
                     *series,
                     uplot.Series(label="now", stroke="#888888", width=1),
                 ),
-                scales={"x": uplot.Scale(time=False)},
+                scales=self._scales(),
                 aspect=1.3,
             )
 

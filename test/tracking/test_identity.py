@@ -17,8 +17,8 @@ from pear_ros.landmarks.roi import Roi
 from pear_ros.landmarks.types import PoseLandmarks
 from pear_ros.pipeline import Pipeline
 
-FIRST, LAST = 140, 186
-"""Images of a backflip, in which the man is hardly recognised as a person."""
+FIRST, LAST = 140, 196
+"""Images of a backflip, in which the man is hardly recognised as a person, and of his landing."""
 
 
 def test_pipeline_keeps_ids_during_a_backflip() -> None:

@@ -635,6 +635,21 @@ def test_detection_far_from_the_read_body_stays_with_its_track() -> None:
     assert person.id == "h1"
 
 
+@pytest.mark.parametrize(
+    ("distance", "ids"), [(2.0, {"h1", "h2"}), (1.0, {"h1", "h2", "h3"})], ids=["alone", "beside"]
+)
+def test_person_who_accelerates_is_nobody_new_where_no_other_is_near(
+    distance: float, ids: set[str]
+) -> None:
+    tracker, one, other = Tracker(), Standing(-0.3), Standing(-0.3 + distance)
+    for frame in range(10):
+        step(tracker, [one, other], frame * FRAME)
+    for frame in range(10, 12):
+        step(tracker, [other], frame * FRAME)
+    persons = step(tracker, [replace(one, x=0.35), other], 12 * FRAME)
+    assert set(persons) == ids
+
+
 @pytest.mark.parametrize(("score", "ids"), [(float("nan"), ["h1"]), (0.6, ["h1", "h2"])])
 def test_proposal_beside_a_person_who_is_missed_is_nobody_new(score: float, ids: list[str]) -> None:
     """A limb is estimated as a body of its own: too small to be that person."""

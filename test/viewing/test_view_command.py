@@ -95,6 +95,13 @@ def test_port_in_use_is_one_sentence(results: Path, capsys: pytest.CaptureFixtur
     assert errors.count("\n") == 1
 
 
+@pytest.mark.parametrize("port", ("-1", "65536", "http"))
+def test_impossible_port_is_refused(port: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["view", f"--port={port}"])
+    assert f"from 0 to 65535, not {port}" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("name", ("nothing.npz", "nothing"))
 def test_missing_results_are_one_sentence(
     name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]

@@ -56,8 +56,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--port",
-        type=int,
-        choices=range(65536),
+        type=_port,
         default=8080,
         metavar="PORT",
         help="0: any that is free (default: %(default)s)",
@@ -73,6 +72,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="...",
         help="for ROS, live only, such as -r humans:=/camera/humans",
     )
+
+
+def _port(text: str) -> int:
+    """Return an argument as the number of a port; anything else is refused."""
+    if not (text.isascii() and text.isdecimal() and int(text) < 65536):
+        raise argparse.ArgumentTypeError(f"must be a number from 0 to 65535, not {text}")
+    return int(text)
 
 
 def run(options: argparse.Namespace) -> int:

@@ -117,7 +117,7 @@ def _has_viser() -> bool:
     try:
         import viser  # noqa: F401
     except ModuleNotFoundError as error:
-        print(f"error: {error.name} is missing: pip install viser", file=sys.stderr)
+        print(f"error: {error.name} is missing: pip install viser websockets", file=sys.stderr)
         return False
     return True
 
