@@ -56,6 +56,7 @@ def main() -> None:
             build_test_messages(ros)
             install_on_top(ros, "test", "test tools (about 1 minute)")
             install_torch(ros)
+            install_browser()
         download_assets()
 
 
@@ -176,6 +177,21 @@ def install_within(pins: Sequence[Path], file: Path, says: str) -> None:
     with step(file.stem, says, file) as due:
         if due:
             pip_install("-r", file, *options("-c", pins))
+
+
+def install_browser() -> None:
+    """Install Debian's Chromium for tests of the viewer, which skip themselves without it."""
+    if shutil.which("chromium"):
+        return
+    release = Path("/etc/os-release")
+    debian = release.exists() and "ID=debian" in release.read_text().splitlines()
+    if debian and os.geteuid() == 0 and shutil.which("apt-get"):
+        print("Setting up Chromium, for tests of the viewer", flush=True)
+        quiet = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+        for words in (["update"], ["install", "-y", "--no-install-recommends", "chromium"]):
+            subprocess.run(["apt-get", "-qq", *words], env=quiet, stdout=subprocess.DEVNULL)
+    if not shutil.which("chromium"):
+        print("Tests in a browser will be skipped: sudo apt install chromium")
 
 
 def download_assets() -> None:

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,9 +13,10 @@ from pear_ros.core.quoting import printable
 
 if TYPE_CHECKING:
     from pear_ros.export.motions import Motions
+    from pear_ros.export.pictures import Picture
     from pear_ros.export.tracks import Recording
 
-_DISTRIBUTIONS = {"pxr": "usd-core"}
+_DISTRIBUTIONS = {"pxr": "usd-core", "rerun": "rerun-sdk"}
 """Names of packages for pip, of modules that are called otherwise."""
 
 
@@ -24,13 +25,17 @@ class ExportOptions:
     """What the options of `pear export` say about the files; each format uses some of them."""
 
     mesh_detail: str = "full"
-    """Of glb and usd, one of pear_ros.core.parameters.MESH_DETAILS."""
+    """Of glb, rrd and usd, one of pear_ros.core.parameters.MESH_DETAILS."""
     rate: int | None = None
     """Frames a second of motion; None: 30 or 60, by the recording."""
     max_gap: float = 0.5
     """Longest gap in motion that is filled, seconds."""
     frame: str | None = None
     """Fixed frame with z up on /tf, for motion; None: found, or fitted to the people."""
+    images: Path | None = None
+    """Bag or video that the results are of, whose images rrd shows; None: no images."""
+    image_topic: str = ""
+    """Topic of these images, needed only where the bag has several."""
 
 
 def export(
@@ -99,6 +104,14 @@ def _save_glb(recording: Recording, folder: Path, options: ExportOptions) -> lis
     return save_glb(recording, _made(folder), mesh_detail=options.mesh_detail)
 
 
+def _save_rrd(recording: Recording, folder: Path, options: ExportOptions) -> list[Path]:
+    from pear_ros.export.rrd import save_rrd
+
+    pictures = _pictures(options.images, options.image_topic) if options.images else ()
+    detail = options.mesh_detail
+    return save_rrd(recording, _made(folder), mesh_detail=detail, pictures=pictures)
+
+
 def _save_amass(recording: Recording, folder: Path, options: ExportOptions) -> list[Path]:
     from pear_ros.export.amass import save_amass
 
@@ -135,6 +148,7 @@ FORMATS: Mapping[str, Callable[[Recording, Path, ExportOptions], list[Path]]] = 
     "npz": _save_npz,
     "csv": _save_csv,
     "glb": _save_glb,
+    "rrd": _save_rrd,
     "amass": _save_amass,
     "gmr": _save_gmr,
     "bvh": _save_bvh,
@@ -155,6 +169,23 @@ def _motions(recording: Recording, options: ExportOptions) -> Motions:
     for note in motions.notes:
         print(printable(f"note: {note}"), file=sys.stderr)
     return motions
+
+
+def _pictures(images: Path, topic: str) -> Iterable[Picture]:
+    from pear_ros.bags.bag import Bag, find_bags
+    from pear_ros.bags.storage import is_storage_file
+    from pear_ros.bags.topic import BagError
+    from pear_ros.export.pictures import pictures_of_bag, pictures_of_video
+    from pear_ros.export.tracks import ResultsError
+    from pear_ros.replay.topics import TopicSelection, select_topics
+
+    if images.is_file() and not is_storage_file(images):
+        return pictures_of_video(images)
+    try:
+        bag = Bag(find_bags(images)[0])
+        return pictures_of_bag(bag, select_topics(bag, TopicSelection(topic)).image)
+    except BagError as error:
+        raise ResultsError(str(error)) from error
 
 
 def _made(folder: Path) -> Path:

@@ -10,10 +10,12 @@ from pear_ros.core.people import Person, TrackingState
 from pear_ros.core.rigid_transform import RigidTransform
 from pear_ros.viewing.link import Link, Point, View
 from pear_ros.viewing.moment import Moment
-from pear_ros.viewing.views import FIELD_OF_VIEW, Vector, Viewpoint, above, beside, through
+from pear_ros.viewing.views import FIELD_OF_VIEW, Vector, Viewpoint, Window, above, beside, through
 
 _CAMERA_MOVED = 1e-4
 """Movement of the camera that is followed: metres, or the sine of an angle."""
+_NAMES = np.array([0.0, 0.0, 0.4])
+"""Height of names over joints, metres."""
 
 
 class Eye:
@@ -57,13 +59,13 @@ class Eye:
         self._placed = len(points) > 0
         if view is View.TOP:
             around = np.concatenate([points, moment.camera_pose.translation[None]])
-            above(around, self._camera.aspect).apply(self._camera)
+            above(around, Window.of(self._camera)).apply(self._camera)
         elif self._begin and self._begin.eye and self._begin.at:
             eye, at = np.array(self._begin.eye), np.array(self._begin.at)
             Viewpoint(eye, at, np.array([0.0, 0.0, 1.0])).apply(self._camera)
             self._begin, self._placed = None, True
         else:
-            beside(points, self._camera.aspect).apply(self._camera)
+            beside(points, Window.of(self._camera)).apply(self._camera)
 
     def _through_camera(self, moment: Moment) -> None:
         seen = moment.camera_pose, self._camera.aspect
@@ -78,7 +80,7 @@ class Eye:
         if target is None:
             return
         if self._view is not View.FOLLOW or self._person != name or self._target is None:
-            viewpoint = beside(target[None], self._camera.aspect)
+            viewpoint = beside(target[None], Window.of(self._camera))
             viewpoint.apply(self._camera)
         elif (step := target - self._target).any():
             at = self._camera.look_at + step
@@ -99,10 +101,11 @@ def _present(moment: Moment) -> list[Person]:
 
 
 def points_of(moment: Moment) -> Vector:
-    """Return the joints (N, 3) of all people in the world."""
+    """Return the joints (N, 3) of all people in the world, and places of the names above them."""
     joints = [person.joints for person in _present(moment)]
     points = np.concatenate(joints).astype(np.float64) if joints else np.empty((0, 3))
-    return moment.camera_pose.apply(points[np.isfinite(points).all(axis=1)])
+    points = moment.camera_pose.apply(points[np.isfinite(points).all(axis=1)])
+    return np.concatenate([points, points + _NAMES])
 
 
 def _target(moment: Moment, name: str) -> Vector | None:

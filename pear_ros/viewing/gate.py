@@ -19,6 +19,7 @@ import errno
 import hmac
 import http
 import ipaddress
+import logging
 import secrets
 import threading
 from contextlib import suppress
@@ -38,6 +39,9 @@ _MAX_MESSAGE = 50 * 1024 * 1024
 _WAITING_MESSAGES = 1
 """Messages that wait for a slow browser; newer poses replace older ones before that, in viser."""
 _WRITE_BYTES = 1 << 16
+_silent = logging.getLogger(f"{__name__}.websockets")
+"""Of websockets, which reports connections that a browser opened ahead and did not use."""
+_silent.setLevel(logging.CRITICAL)
 
 
 class ListenError(OSError):
@@ -103,6 +107,7 @@ class Gate:
                 max_size=_MAX_MESSAGE,
                 write_limit=_WRITE_BYTES,
                 server_header=None,
+                logger=_silent,
             )
 
         return asyncio.run_coroutine_threadsafe(begin(), self._loop).result(timeout=10.0)

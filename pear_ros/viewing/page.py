@@ -34,6 +34,17 @@ _SCRIPT = """<script>(() => {
     history.replaceState(null, "", location.pathname + value);
   };
 })();</script>"""
+_STYLE = """<style>
+  /* viser's panel on phones, by its inline style: all of the width, less of the height. */
+  @media (max-width: 600px) {
+    div[style*="max-height: 60%"][style*="position: fixed"] {
+      max-height: 40% !important; width: 100% !important;
+    }
+    div[style*="max-height: 60%"][style*="position: fixed"] div[style*="width: 20em"] {
+      width: 100% !important;
+    }
+  }
+</style>"""
 _TIMEOUT_SECONDS = 5.0
 
 
@@ -59,7 +70,7 @@ def page() -> bytes:
     text = client.read_text(encoding="utf-8")
     start = text.index("<head>") + len("<head>")
     script = _SCRIPT.replace("NAME", ITEM)
-    text = f"{text[:start]}{script}{text[start:]}"
+    text = f"{text[:start]}{script}{_STYLE}{text[start:]}"
     return text.replace("<title>Viser</title>", f"<title>{_TITLE}</title>").encode()
 
 

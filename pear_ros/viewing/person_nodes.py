@@ -19,7 +19,7 @@ _CHANGED_METRES = 0.005
 _HEAD = SMPLX_JOINT_NAMES.index("head")
 _ABOVE_HEAD = np.array([0.0, -0.22, 0.0])
 """Place of the name over the joint of the head, in the optical frame, metres."""
-_JOINT_METRES = 0.03
+_JOINT_METRES = 0.012
 _BONE_METRES = 0.012
 
 

@@ -17,6 +17,9 @@ Vector = npt.NDArray[np.float64]
 
 FIELD_OF_VIEW = math.radians(50.0)
 """Vertical field of view of all views but the camera's own, radians."""
+PHONE_PIXELS = 600
+"""Width of a window from which on the page's panel is at its right."""
+_PANEL_PIXELS = 340
 _UP = np.array([0.0, 0.0, 1.0])
 _MARGIN = 1.15
 _BESIDE = np.array([-0.75, 0.55, 0.32])
@@ -44,20 +47,48 @@ class Viewpoint:
         eye.fov = self.fov
 
 
-def beside(points: Vector, aspect: float) -> Viewpoint:
-    """Return a point from which `points` (N, 3) are seen from the side of the camera, obliquely.
+@dataclass(frozen=True)
+class Window:
+    """A viewer's window."""
 
-    `aspect`: width over height of the viewer's window.
-    """
-    centre, radius = _ball(points)
-    direction = _BESIDE / np.linalg.norm(_BESIDE)
-    return Viewpoint(centre + _distance(radius, aspect) * direction, centre, _UP)
+    aspect: float
+    """Width over height."""
+    free: float = 1.0
+    """Part of the width that is left of the page's panel."""
+    free_height: float = 1.0
+    """Part of the height that is above the page's panel."""
+
+    @classmethod
+    def of(cls, eye: viser.CameraHandle) -> Window:
+        """Return the window of a viewer; the panel of a phone is below, not at the right."""
+        width = max(eye.image_width, 1)
+        if width < PHONE_PIXELS:
+            return cls(eye.aspect, free_height=0.6)
+        return cls(eye.aspect, free=1.0 - _PANEL_PIXELS / width)
 
 
-def above(points: Vector, aspect: float) -> Viewpoint:
+def beside(points: Vector, window: Window) -> Viewpoint:
+    """Return a point from which `points` (N, 3) are seen from the side of the camera, obliquely."""
+    return _facing(points, window, -_BESIDE / np.linalg.norm(_BESIDE), _UP)
+
+
+def above(points: Vector, window: Window) -> Viewpoint:
     """Return a point above `points` (N, 3); what is in front of the camera is up in the picture."""
+    return _facing(points, window, -_UP, np.array([1.0, 0.0, 0.0]))
+
+
+def _facing(points: Vector, window: Window, forward: Vector, up: Vector) -> Viewpoint:
+    """Return the point from which `points` fill the free part of the window."""
     centre, radius = _ball(points)
-    return Viewpoint(centre + _distance(radius, aspect) * _UP, centre, np.array([1.0, 0.0, 0.0]))
+    tangent = math.tan(0.5 * FIELD_OF_VIEW)
+    narrow = min(window.free_height, window.aspect * window.free)
+    distance = _MARGIN * radius / (tangent * narrow)
+    right = np.cross(forward, up)
+    right /= np.linalg.norm(right)
+    aside = (1.0 - window.free) * window.aspect * right
+    below = (1.0 - window.free_height) * np.cross(forward, right)
+    at = centre + tangent * distance * (aside + below)
+    return Viewpoint(at - distance * forward, at, up)
 
 
 def through(camera: Camera, pose: RigidTransform, aspect: float) -> Viewpoint:
@@ -79,8 +110,3 @@ def _ball(points: Vector) -> tuple[Vector, float]:
         return np.array([2.0, 0.0, 1.0]), 2.0
     low, high = known.min(axis=0), known.max(axis=0)
     return 0.5 * (low + high), max(0.5 * float(np.linalg.norm(high - low)), 0.8)
-
-
-def _distance(radius: float, aspect: float) -> float:
-    narrow = math.tan(0.5 * FIELD_OF_VIEW) * min(1.0, aspect)
-    return _MARGIN * radius / narrow

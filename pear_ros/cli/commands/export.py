@@ -18,6 +18,7 @@ and writes what was measured
   npz    ID.npz for each person: all arrays, in the images in which the person was seen
   csv    joints.csv, one row for each person in each image, metres; empty: unknown
   glb    people.glb, an animation of the open body, for Blender and others
+  rrd    people.rrd, meshes, joints and images on the time line of the recording, for Rerun
 or motion: z up, the floor at z = 0, a constant rate, smoothed, gaps filled, feet held
   amass  ID_stageii.npz, as AMASS's SMPL-X files, for its loaders and Blender's add-ons
   gmr    ID_gmr.npz, for GMR, which retargets it to humanoids
@@ -53,8 +54,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--mesh-detail",
         choices=MESH_DETAILS,
         default="full",
-        help="triangles of the mesh in glb and usd: all, about 7,000 or about 2,000 "
+        help="triangles of the mesh in glb, rrd and usd: all, about 7,000 or about 2,000 "
         "(default: %(default)s)",
+    )
+    parser.add_argument(
+        "--images",
+        type=Path,
+        metavar="IN",
+        help="bag or video that the results are of: its images, in rrd (default: none)",
+    )
+    parser.add_argument(
+        "--image", default="", metavar="TOPIC", help="of --images, where the bag has several"
     )
     motion = parser.add_argument_group("motion")
     motion.add_argument(
@@ -104,5 +114,12 @@ def run(options: argparse.Namespace) -> int:
         *(options.source, options.format, options.output),
         ids=options.person,
         topic=options.topic,
-        options=ExportOptions(options.mesh_detail, options.rate, options.max_gap, options.frame),
+        options=ExportOptions(
+            options.mesh_detail,
+            options.rate,
+            options.max_gap,
+            options.frame,
+            options.images,
+            options.image,
+        ),
     )

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 
 from pear_ros.ros.running import StartError, run
@@ -11,6 +12,9 @@ from pear_ros.viewing.bodies import Bodies
 from pear_ros.viewing.gate import ListenError
 from pear_ros.viewing.live import LiveFeed, LiveSession
 from pear_ros.viewing.server import ViewServer
+
+_NICENESS = 10
+"""By which the viewer gives way to the node, where both want the same cores."""
 
 
 def view_live(
@@ -27,6 +31,7 @@ def view_live(
 
     `arguments`: for ROS, beginning with --ros-args; `announce` is called when browsers can connect.
     """
+    os.nice(_NICENESS)
     servers: list[ViewServer] = []
 
     def make() -> ViewerNode:
