@@ -76,7 +76,9 @@ class ThreeDpwComparison:
             errors.update(_same_names(joints, truth.joints))
         return errors
 
-    def _paper(self, regressor: sparse.csr_array, vertices: Doubles, mesh: Doubles) -> dict[str, float]:
+    def _paper(
+        self, regressor: sparse.csr_array, vertices: Doubles, mesh: Doubles
+    ) -> dict[str, float]:
         smpl = np.asarray(self._transfer @ vertices)
         joints, true_joints = np.asarray(regressor @ smpl), np.asarray(regressor @ mesh)
         hips, true_hips = (one[list(H36M_HIPS)].mean(axis=0) for one in (joints, true_joints))

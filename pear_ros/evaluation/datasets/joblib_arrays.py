@@ -25,7 +25,7 @@ _MAX_BYTES = 1 << 31
 _HEAD = 4096
 """Bytes at the beginning of a file in which the first note stands."""
 # The one in C cannot be told to read something that is no pickle.
-_PythonUnpickler: Any = pickle._Unpickler  # type: ignore[attr-defined]
+_PythonUnpickler: Any = pickle._Unpickler
 
 
 def is_joblib(file: Path) -> bool:
@@ -53,11 +53,12 @@ class _Wrapper:
 
     name: str
     arguments: tuple[Any, ...]
+    state: Any
 
     def __new__(cls, *arguments: Any) -> _Wrapper:
         self = object.__new__(cls)
         self.arguments = arguments
-        self.state: Any = None
+        self.state = None
         return self
 
     def __setstate__(self, state: Any) -> None:
@@ -70,7 +71,7 @@ class _Unpickler(_PythonUnpickler):  # type: ignore[misc]
     dispatch: ClassVar[dict[int, Any]] = dict(_PythonUnpickler.dispatch)
 
     def __init__(self, content: bytes, path: Path) -> None:
-        self._content: io.BytesIO = io.BytesIO(content)
+        self._content = io.BytesIO(content)
         self._path = path
         self._size = len(content)
         super().__init__(self._content, encoding="latin1")

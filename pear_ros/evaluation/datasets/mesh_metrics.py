@@ -96,4 +96,5 @@ def _overlap(found: Doubles, truth: Doubles) -> Doubles:
     areas = [np.prod(np.ptp(points, axis=1), axis=1) for points in (found, truth)]
     union = areas[0][:, None] + areas[1][None] - shared
     with np.errstate(invalid="ignore", divide="ignore"):
-        return np.nan_to_num(shared / union)
+        overlap: Doubles = np.nan_to_num(shared / union)
+    return overlap
