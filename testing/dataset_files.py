@@ -39,7 +39,7 @@ def smpl_arrays(seed: int = 0) -> dict[str, Any]:
     weights = np.zeros((SMPL_VERTICES, 24), np.float32)
     weights[np.arange(SMPL_VERTICES), nearest] = 0.7
     weights[np.arange(SMPL_VERTICES), (nearest + 1) % 24] = 0.3
-    regressor = sparse.random(24, SMPL_VERTICES, 0.002, random_state=1).toarray()
+    regressor = np.where(rng.random((24, SMPL_VERTICES)) < 0.002, 1.0, 0.0)
     return {
         "v_template": rng.normal(0.0, 0.4, (SMPL_VERTICES, 3)),
         "shapedirs": rng.normal(0.0, 0.01, (SMPL_VERTICES, 3, 10)),
