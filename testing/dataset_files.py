@@ -223,3 +223,95 @@ def write_joblib(file: Path, array: np.ndarray[Any, Any], padding: int | None = 
     # It ends with BUILD of the note, SETITEM and STOP; the numbers follow BUILD.
     fill = b"" if padding is None else bytes([3]) + b"\xff" * 3
     file.write_bytes(content[:-2] + fill + array.tobytes() + content[-2:])
+
+
+def write_agora(
+    folder: Path, meshes: Sequence[np.ndarray[Any, Any]], joints: Sequence[np.ndarray[Any, Any]]
+) -> None:
+    """Write AGORA's validation part with one picture, 1280x720, of these people.
+
+    `meshes` (10475, 3) and `joints` (127, 3) in the camera's frame; the last one does not count.
+    """
+    focal = 50.0 / 36.0 * 3840
+    pixels = [points[:, :2] / points[:, 2:] * focal + [1920.0, 1080.0] for points in joints]
+    count = len(meshes)
+    columns = {
+        "imgPath": ["ag_validationset_hdri_50mm_00000.png"],
+        "gt_joints_2d": [list(pixels)],
+        "gt_joints_3d": [list(joints)],
+        "gt_verts": [list(meshes)],
+        "isValid": [[True] * count],
+        "occlusion": [[10.0] * (count - 1) + [95.0]],
+        "camX": [0.0],
+    }
+    (folder / "SMPLX").mkdir(parents=True)
+    (folder / "SMPLX" / "validation_0_withjv.pkl").write_bytes(data_frame(columns))
+    name = "ag_validationset_hdri_50mm_00000_1280x720.png"
+    write_picture(folder / "validation" / name, 1280, 720)
+
+
+def ubody_fit(**changes: Any) -> dict[str, Any]:
+    """Return the parameters of one person of UBody, three metres in front of the camera."""
+    rng = np.random.default_rng(8)
+    sizes = {"body_pose": 63, "lhand_pose": 45, "rhand_pose": 45, "jaw_pose": 3, "shape": 10}
+    parts = {name: rng.normal(0.0, 0.1, size).tolist() for name, size in sizes.items()}
+    parts |= {"root_pose": [np.pi, 0.0, 0.0], "expr": [0.1] * 10, "trans": [0.0, 0.0, 3.0]}
+    camera = {"focal": [500.0, 500.0], "princpt": [160.0, 120.0]}
+    return {"smplx_param": {**parts, **changes}, "cam_param": camera}
+
+
+def write_ubody(folder: Path, fit: Mapping[str, Any], annotations: int = 200) -> None:
+    """Write UBody with one scene, of which each hundredth annotation counts."""
+    names = ["test_01_Trim1", "train_02_Trim1"]
+    images = [
+        {"id": n, "file_name": f"/{name}/000001.png", "width": 320, "height": 240}
+        for n, name in enumerate(names)
+    ]
+    labels = [
+        {
+            **{"id": n, "image_id": (n - 1) // 100, "bbox": [40, 30, 100, 150], "iscrowd": 0},
+            **{"num_keypoints": 9, "valid_label": 2},
+        }
+        for n in range(1, annotations + 1)
+    ]
+    scene = folder / "annotations" / "Talkshow"
+    scene.mkdir(parents=True)
+    for name, content in (
+        ("keypoint_annotation.json", {"images": images, "annotations": labels}),
+        ("smplx_annotation.json", {str(n): dict(fit) for n in range(1, annotations + 1)}),
+    ):
+        (scene / name).write_text(json.dumps(content))
+    (folder / "splits").mkdir()
+    np.save(folder / "splits" / "intra_scene_test_list.npy", np.array(["test_01"]))
+    for name in names:
+        write_picture(folder / "images" / "Talkshow" / name / "000001.png", 320, 240)
+
+
+def write_posetrack(folder: Path, labels: str = "annotations/val") -> None:
+    """Write one video with one person and one without keypoints."""
+    points = [[10.0 + n, 20.0 + 3 * n, 1] for n in range(17)]
+    image = {"id": 7, "file_name": "images/val/000001_bonn/000000.jpg", "is_labeled": True}
+    person = {"id": 1, "image_id": 7, "category_id": 1, "keypoints": np.ravel(points).tolist()}
+    data = {
+        "images": [image, {**image, "id": 8, "file_name": "images/val/000001_bonn/000001.jpg"}],
+        "annotations": [{**person, "bbox": [5, 6, 70, 80]}, {**person, "keypoints": []}],
+        "categories": [{"id": 1, "name": "person"}],
+    }
+    file = folder / labels / "000001_bonn.json"
+    file.parent.mkdir(parents=True)
+    file.write_text(json.dumps(data))
+    write_picture(folder / image["file_name"])
+
+
+def write_lsp(folder: Path, pictures: int = 2) -> None:
+    """Write LSP-extended with `pictures`; of the first person the ankles are not labelled."""
+    from scipy.io import savemat
+
+    joints = np.ones((14, 3, pictures))
+    joints[:, 0] = np.arange(14)[:, None] * 3.0 + 5.0
+    joints[:, 1] = np.arange(14)[:, None] * 2.0 + 4.0
+    joints[[0, 5], :, 0] = 0.0
+    folder.mkdir(parents=True, exist_ok=True)
+    savemat(str(folder / "joints.mat"), {"joints": joints})
+    for number in range(1, pictures + 1):
+        write_picture(folder / f"im{number:05d}.png")

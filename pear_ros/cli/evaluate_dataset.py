@@ -68,7 +68,7 @@ def evaluate_dataset(name: str, folder: Path, parameters: Parameters, every: int
         raise LabelError(f"{error}. {_how_to_get(name)}") from error
     title = DATASETS[name].title
     if every > 1:
-        about.append(f"Each {every}th picture alone: not the whole set")
+        about.append(f"One picture in {every} alone: not the whole set")
     about += [*notes, *(f"Published, {text}" for text in sources(name))]
     columns: dict[str, Figures] = {method: {title: figures}}
     columns.update({who: {title: rows} for who, rows in published_columns(name).items()})

@@ -8,6 +8,7 @@ each video of the validation part. COCO val2017 (Lin et al., ECCV 2014), or COCO
 
 from __future__ import annotations
 
+import io
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -58,8 +59,8 @@ def read_lsp_extended(folder: Path) -> LabelledPictures:
         raise LabelError(f"{file} is not LSP-extended's: it has {file.stat().st_size >> 20} MB")
     with damage_of(file):
         try:
-            content = loadmat(str(file), variable_names=["joints"])
-        except MemoryError as error:
+            content = loadmat(io.BytesIO(file.read_bytes()), variable_names=["joints"])
+        except (OSError, MemoryError) as error:  # SciPy's, where the content is damaged.
             raise ValueError("it declares more than it holds") from error
         joints = numbers(file, "joints", content["joints"], (14, 3, None)).transpose(2, 0, 1)
     paths = sorted(p for p in folder.rglob("im*") if re.fullmatch(r"im\d+\.(png|jpg)", p.name))

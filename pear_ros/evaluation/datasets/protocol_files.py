@@ -127,6 +127,4 @@ def what_is_missing(found: Mapping[str, Path], keys: Sequence[str]) -> str:
         for key in keys
         if key not in found
     ]
-    return (
-        f"missing in --model-folder and the dataset's folder: {', '.join(lines)}" if lines else ""
-    )
+    return f"missing below --models and the dataset's folder: {', '.join(lines)}" if lines else ""
