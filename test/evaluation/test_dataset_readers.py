@@ -19,7 +19,11 @@ from pear_ros.evaluation.datasets.keypoint_sets import (
     read_posetrack,
 )
 from pear_ros.evaluation.datasets.ply import read_vertices
-from pear_ros.evaluation.datasets.protocol_files import find_protocol_files, what_is_missing
+from pear_ros.evaluation.datasets.protocol_files import (
+    PROTOCOL_FILES,
+    find_protocol_files,
+    what_is_missing,
+)
 from pear_ros.evaluation.datasets.published import PUBLISHED
 from pear_ros.evaluation.datasets.threedpw import read_threedpw
 from pear_ros.evaluation.keypoint_names import COCO_KEYPOINTS
@@ -221,3 +225,12 @@ def test_published_figures_are_of_known_datasets() -> None:
     assert {one.dataset for one in PUBLISHED} == set(DATASETS)
     keys = [(one.dataset, one.figure, one.method) for one in PUBLISHED]
     assert len(set(keys)) == len(keys)
+
+
+def test_the_page_names_every_dataset_as_the_catalogue_does() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "evaluate.md").read_text()
+    for name, one in DATASETS.items():
+        assert f"| `{name}` | {one.title}: {one.origin} | {one.licence} |" in page
+        assert all(part in page for part in (*one.layout, one.protocol))
+    for file in PROTOCOL_FILES.values():
+        assert file.names[0] in page

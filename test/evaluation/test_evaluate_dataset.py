@@ -40,7 +40,6 @@ from testing.dataset_files import (
     write_ubody,
 )
 from testing.open_people import open_body, person, t_pose
-from testing.smplx_file import complete_smplx_file
 
 MESH = np.random.default_rng(0).normal(0.0, 0.4, (SMPLX_VERTICES, 3)).astype(np.float32)
 
@@ -196,12 +195,11 @@ def write_smplx(models: Path) -> Path:
         "dynamic_lmk_faces_idx": np.zeros((79, 17), np.int64),
         "dynamic_lmk_bary_coords": np.full((79, 17, 3), 1 / 3, np.float32),
     }
-    path = complete_smplx_file(arrays, models)
-    with np.load(path) as data:
-        stored = dict(data)
-    stored["hands_meanl"] = rng.normal(0.0, 0.3, 45).astype(np.float32)
-    stored["hands_meanr"] = rng.normal(0.0, 0.3, 45).astype(np.float32)
-    np.savez(path, **stored)
+    for side in "lr":
+        arrays[f"hands_mean{side}"] = rng.normal(0.0, 0.3, 45).astype(np.float32)
+        arrays[f"hands_components{side}"] = np.eye(45, dtype=np.float32)
+    path = models / "SMPLX_NEUTRAL.npz"
+    np.savez(path, **arrays)
     return path
 
 
