@@ -11,6 +11,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
@@ -18,7 +19,7 @@ from scipy.spatial.transform import Rotation
 from pear_ros.cli import main
 from pear_ros.core.camera import Camera
 from pear_ros.core.estimator import Region
-from pear_ros.core.people import Estimate, Image, Person
+from pear_ros.core.people import SMPLX_JOINT_NAMES, Estimate, Image, Person
 from pear_ros.evaluation.datasets.agora import read_agora
 from pear_ros.evaluation.datasets.ehf import in_camera
 from pear_ros.evaluation.datasets.estimating import DetectedBodies
@@ -26,6 +27,8 @@ from pear_ros.evaluation.datasets.protocol_files import find_protocol_files
 from pear_ros.evaluation.datasets.runs import agora_figures
 from pear_ros.evaluation.datasets.threedpw import read_threedpw
 from pear_ros.evaluation.datasets.ubody import read_ubody
+from pear_ros.evaluation.keypoint_names import COCO_KEYPOINTS
+from pear_ros.io.downloads import AssetError, landmark_model
 from testing.dataset_files import (
     SMPLX_VERTICES,
     threedpw_sequence,
@@ -40,6 +43,7 @@ from testing.dataset_files import (
     write_ubody,
 )
 from testing.open_people import open_body, person, t_pose
+from testing.synthetic_people import SyntheticStudio
 
 MESH = np.random.default_rng(0).normal(0.0, 0.4, (SMPLX_VERTICES, 3)).astype(np.float32)
 
@@ -374,3 +378,36 @@ def test_each_nth_picture_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     code, report = run(monkeypatch, oracle, folder, "3dpw", "--every", "2")
     assert code == 0 and len(oracle.regions) == 2
     assert "One picture in 2 alone: not the whole set" in report["about"]
+
+
+def test_the_open_estimator_reads_labelled_boxes(tmp_path: Path) -> None:
+    """Renders of people, as COCO's val2017: what a real estimator does with boxes."""
+    try:
+        landmark_model("pose_landmark_full")
+    except AssetError as error:
+        pytest.skip(str(error))
+    studio = SyntheticStudio()
+    one = studio.shoot(np.random.default_rng([2026, 7]), "standing", 10.0, (640, 480), 1.2)
+    folder = tmp_path / "coco"
+    (folder / "val2017").mkdir(parents=True)
+    (folder / "annotations").mkdir()
+    cv2.imwrite(str(folder / "val2017" / "1.png"), one.image)
+    pixels = one.camera.project(one.joints)
+    points = np.zeros((17, 3))
+    for index, name in enumerate(COCO_KEYPOINTS):
+        if name in SMPLX_JOINT_NAMES:
+            points[index] = [*pixels[SMPLX_JOINT_NAMES.index(name)], 2]
+    outline = one.camera.project(one.vertices)
+    low, high = outline.min(axis=0), outline.max(axis=0)
+    label = {
+        **{"id": 1, "image_id": 1, "category_id": 1, "keypoints": points.ravel().tolist()},
+        **{"bbox": [*low.tolist(), *(high - low).tolist()], "area": float(np.prod(high - low))},
+    }
+    data = {"images": [{"id": 1, "file_name": "1.png"}], "annotations": [label]}
+    (folder / "annotations" / "person_keypoints_val2017.json").write_text(json.dumps(data))
+    out = tmp_path / "out"
+    arguments = ["evaluate", str(folder), "--dataset", "coco-val", "--output", str(out)]
+    assert main([*arguments, "--estimator", "landmarks"]) == 0
+    report = json.loads((out / "report.json").read_text())
+    method = next(iter(report["methods"]))
+    assert values(report, method)["PCK@0.1, %"] > 80 and values(report, method)["seen, %"] == 100

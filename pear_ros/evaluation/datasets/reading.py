@@ -60,8 +60,13 @@ def read_pickle(file: Path, kind: PickleKind, keys: Sequence[str] = ()) -> Mappi
     return data
 
 
-def numbers(file: Path, name: str, value: Any, shape: tuple[int | None, ...]) -> Doubles:
-    """Return `value` as an array of `shape`, where None is any length. Raises LabelError."""
+def numbers(
+    file: Path, name: str, value: Any, shape: tuple[int | None, ...], finite: bool = True
+) -> Doubles:
+    """Return `value` as an array of `shape`, where None is any length. Raises LabelError.
+
+    `finite`: whether numbers that are unknown (NaN) or infinite are refused.
+    """
     try:
         array: npt.NDArray[Any] = np.asarray(value, np.float64)
     except (TypeError, ValueError) as error:
@@ -70,6 +75,8 @@ def numbers(file: Path, name: str, value: Any, shape: tuple[int | None, ...]) ->
     if not fits or any(b not in (None, a) for a, b in zip(array.shape, shape, strict=True)):
         text = ", ".join("N" if side is None else str(side) for side in shape)
         raise LabelError(f"{file}: '{name}' has to be ({text}), not {array.shape}")
+    if finite and not np.isfinite(array).all():
+        raise LabelError(f"{file}: '{name}' has numbers that are not finite")
     return array
 
 

@@ -25,7 +25,7 @@ from pear_ros.evaluation.datasets.reading import (
     read_pickle,
     require_pictures,
 )
-from pear_ros.evaluation.datasets.smpl import read_smpl, smpl_vertices
+from pear_ros.evaluation.datasets.smpl import NUM_BETAS, read_smpl, smpl_vertices
 from pear_ros.evaluation.labels import Doubles, LabelError
 from pear_ros.pear.unpickle import PickleKind
 
@@ -58,7 +58,8 @@ def read_threedpw(folder: Path, files: Mapping[str, Path]) -> MeshBenchmark:
         left_out += others
     require_pictures([one.path for one in pictures], "3DPW")
     about = [
-        f"{left_out} people in frames without an aligned camera (campose_valid) are left out",
+        f"{left_out} people in frames without an aligned camera (campose_valid) are left out, and "
+        "those without a box",
         f"Boxes: around the labelled keypoints, sides x {BOX_MARGIN:g}",
     ]
     if missing:
@@ -84,20 +85,26 @@ class _Sequence:
         if len(count) != 1:
             raise LabelError(f"{file}: its fields are of different numbers of people")
         self._people = [
-            {name: numbers(file, name, data[name][person], shape) for name, shape in shapes.items()}
+            {
+                name: numbers(file, name, data[name][person], shape, finite=False)
+                for name, shape in shapes.items()
+            }
             for person in range(count.pop())
         ]
+        if any(len(person["betas"]) < NUM_BETAS for person in self._people):
+            raise LabelError(f"{file}: 'betas' has to be {NUM_BETAS} numbers or more")
         self._genders = [_gender(file, value) for value in data["genders"]]
 
     def pictures(self, folder: Path) -> tuple[list[TruePicture], int]:
         """Return the frames with people, and how many people are left out."""
         pictures = []
         for frame in range(len(self._cameras)):
-            people = [
+            aligned = [
                 self._person(number, frame)
                 for number, person in enumerate(self._people)
                 if person["campose_valid"][frame]
             ]
+            people = [one for one in aligned if np.isfinite(one.box).all()]
             if people:
                 path = folder / f"image_{frame:05d}.jpg"
                 pictures.append(TruePicture(path, people, self._intrinsics))
