@@ -209,6 +209,8 @@ def test_a_sequence_with_wrong_fields_is_explained(tmp_path: Path) -> None:
         ({"genders": []}, "different numbers of people"),
         ({"trans": 7}, "'trans' has to be a list"),
         ({"cam_intrinsics": "none"}, "'cam_intrinsics' has to be numbers"),
+        ({"cam_intrinsics": np.full((3, 3), np.nan)}, "numbers that are not finite"),
+        ({"betas": [np.zeros(9)]}, "'betas' has to be 10 numbers or more"),
     ):
         write_threedpw(tmp_path, threedpw_sequence(**changes))
         with pytest.raises(LabelError, match=text):

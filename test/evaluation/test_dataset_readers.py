@@ -62,6 +62,15 @@ def test_3dpw_has_the_aligned_frames(tmp_path: Path) -> None:
     assert "SMPL_MALE.pkl" in text and "J_regressor_h36m.npy" in text and "licence" in text
 
 
+def test_3dpw_people_without_a_place_are_left_out(tmp_path: Path) -> None:
+    sequence = threedpw_sequence()
+    sequence["poses2d"][0][0] = 0.0
+    sequence["jointPositions"][0][0] = np.nan
+    write_threedpw(tmp_path, sequence)
+    benchmark = read_threedpw(tmp_path, {})
+    assert [one.path.name for one in benchmark.pictures] == ["image_00001.jpg"]
+
+
 def test_3dpw_without_keypoints_has_a_box_around_the_joints(tmp_path: Path) -> None:
     sequence = threedpw_sequence()
     sequence["poses2d"][0][0] = 0.0

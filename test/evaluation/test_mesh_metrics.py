@@ -57,6 +57,13 @@ def test_pa_pve_beats_a_search_of_similarities() -> None:
         assert ((other - TRUTH[:20]) ** 2).sum() >= least
 
 
+def test_unknown_vertices_are_left_out() -> None:
+    found = moved(TRUTH)
+    found[3:9] = np.nan
+    assert pa_pve(found, TRUTH) < 1e-9
+    assert np.isnan(pa_pve(np.full_like(TRUTH, np.nan), TRUTH))
+
+
 def test_hands_are_aligned_each_on_their_own() -> None:
     hands = [np.arange(30), np.arange(100, 140)]
     found = TRUTH.copy()

@@ -94,12 +94,12 @@ def _picture(table: Path, path: Path, row: Mapping[str, Any]) -> AgoraPicture:
     count = len(meshes)
     if any(one.shape != (SMPLX_VERTICES, 3) or one.dtype.kind != "f" for one in meshes):
         raise LabelError(f"{table}: 'gt_verts' are not of SMPL-X; use the tables in folder SMPLX")
-    hidden = numbers(table, "occlusion", row["occlusion"], (count,))
+    hidden = numbers(table, "occlusion", row["occlusion"], (count,), finite=False)
     valid = np.asarray(row["isValid"], bool) & (hidden >= 0.0) & (hidden <= _MAX_OCCLUSION)
     return AgoraPicture(
         path,
         valid,
-        numbers(table, "gt_joints_2d", joints_2d, (count, 24, 2)),
-        numbers(table, "gt_joints_3d", joints, (count, 22, 3)),
+        numbers(table, "gt_joints_2d", joints_2d, (count, 24, 2), finite=False),
+        numbers(table, "gt_joints_3d", joints, (count, 22, 3), finite=False),
         meshes,
     )

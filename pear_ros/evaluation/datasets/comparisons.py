@@ -164,8 +164,10 @@ class FaceLandmarks:
 
     def errors(self, vertices: Doubles, mesh: Doubles) -> dict[str, float]:
         """Return the errors of the landmarks after their best similarity transform, mm."""
-        truth = self(mesh)
-        moved = aligned(self(vertices), truth)
+        found, truth = self(vertices), self(mesh)
+        if not np.isfinite(found + truth).all():
+            return {}
+        moved = aligned(found, truth)
         return {
             "face's landmarks, PA": mpjpe(moved, truth),
             "lips' landmarks, greatest, PA": greatest_distance(moved[LIPS], truth[LIPS]),

@@ -62,7 +62,9 @@ def read_lsp_extended(folder: Path) -> LabelledPictures:
             content = loadmat(io.BytesIO(file.read_bytes()), variable_names=["joints"])
         except (OSError, MemoryError) as error:  # SciPy's, where the content is damaged.
             raise ValueError("it declares more than it holds") from error
-        joints = numbers(file, "joints", content["joints"], (14, 3, None)).transpose(2, 0, 1)
+        joints = numbers(file, "joints", content["joints"], (14, 3, None), finite=False).transpose(
+            2, 0, 1
+        )
     paths = sorted(p for p in folder.rglob("im*") if re.fullmatch(r"im\d+\.(png|jpg)", p.name))
     if len(paths) != len(joints):
         raise LabelError(
@@ -122,7 +124,9 @@ def _posetrack(file: Path, folder: Path) -> list[LabelledPicture]:
         order = _joint_order(data)
         for one in data["annotations"]:
             if one.get("keypoints"):
-                points = numbers(file, "keypoints", one["keypoints"], (51,)).reshape(17, 3)
+                points = numbers(file, "keypoints", one["keypoints"], (51,), finite=False).reshape(
+                    17, 3
+                )
                 labelled = _in_coco(points, order)
                 labelled[3:5] = 0.0  # Ears are placeholders, never labelled.
                 people.setdefault(one["image_id"], []).append((labelled, one.get("bbox")))

@@ -21,16 +21,22 @@ MATCHING_JOINTS = 24
 """Joints, from the first, by whose distance AGORA's evaluation assigns people."""
 MATCHING_IOU = 0.1
 """Least intersection over union of the boxes of these joints."""
+_LEAST = 3
+"""Points that determine a similarity transform."""
 
 
 def pa_pve(found: Doubles, truth: Doubles, counted: Mask | None = None) -> float:
     """Return the mean distance of vertices, mm, after the best similarity transform of all of them.
 
     PA-PVE, also PA-MPVPE (Moon et al., Hand4Whole, CVPRW 2022). `counted` (V,): those of which the
-    mean is taken; None: all. NaN where none counts.
+    mean is taken; None: all. NaN where none counts, or fewer than three are known.
     """
-    moved = aligned(found, truth)
-    return mpjpe(moved, truth) if counted is None else mpjpe(moved[counted], truth[counted])
+    known = np.isfinite(found + truth).all(axis=1)
+    if known.sum() < _LEAST:
+        return float("nan")
+    moved = aligned(found[known], truth[known])
+    seen = np.ones(len(moved), bool) if counted is None else counted[known]
+    return mpjpe(moved[seen], truth[known][seen])
 
 
 def hands_pa_pve(

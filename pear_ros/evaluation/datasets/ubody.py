@@ -124,9 +124,7 @@ def _picture(
 ) -> TruePicture:
     with damage_of(file):
         values = {
-            name: numbers(
-                file, name, np.asarray(fit["smplx_param"][name], float).ravel(), (length,)
-            )
+            name: numbers(file, name, np.ravel(fit["smplx_param"][name]), (length,), finite=False)
             for name, length in _PARTS.items()
         }
         shapes: dict[str, tuple[int | None, ...]] = {
