@@ -23,7 +23,7 @@ from pear_ros.evaluation.datasets.keypoint_sets import (
     read_posetrack,
 )
 from pear_ros.evaluation.datasets.people import SMPLX_VERTICES, MeshBenchmark
-from pear_ros.evaluation.datasets.protocol_files import find_protocol_files, what_is_missing
+from pear_ros.evaluation.datasets.protocol_files import find_protocol_files, left_out
 from pear_ros.evaluation.datasets.published import published_columns, sources
 from pear_ros.evaluation.datasets.reading import damage_of
 from pear_ros.evaluation.datasets.runs import agora_figures, keypoint_set_figures, mesh_figures
@@ -55,7 +55,7 @@ def evaluate_dataset(name: str, folder: Path, parameters: Parameters, every: int
         raise LabelError(f"{folder} is no folder; {_how_to_get(name)}")
     models = Path(parameters.model_folder or default_model_folder())
     files = find_protocol_files([models, folder])
-    about: list[str] = [DATASETS[name].protocol]
+    about = [f"Protocol: {DATASETS[name].protocol}"]
     try:
         if name in KEYPOINTS:
             figures, method, notes = _keypoints(name, folder, parameters, every)
@@ -69,9 +69,10 @@ def evaluate_dataset(name: str, folder: Path, parameters: Parameters, every: int
     title = DATASETS[name].title
     if every > 1:
         about.append(f"One picture in {every} alone: not the whole set")
-    about += [*notes, *(f"Published, {text}" for text in sources(name))]
-    columns: dict[str, Figures] = {method: {title: figures}}
-    columns.update({who: {title: rows} for who, rows in published_columns(name).items()})
+    about += [*notes, *(f"Columns {text}" for text in sources(name))]
+    heading = title if name in KEYPOINTS else f"{title}, mm"
+    columns: dict[str, Figures] = {method: {heading: figures}}
+    columns.update({who: {heading: rows} for who, rows in published_columns(name).items()})
     return Report(title, about, columns)
 
 
@@ -109,12 +110,8 @@ def _agora(folder: Path, files: Mapping[str, Path], parameters: Parameters, ever
     from pear_ros.estimators.factory import make_estimator
     from pear_ros.pipeline import Pipeline
 
-    body: npt.NDArray[np.intp] | None = None
-    notes = []
-    if "agora_body" in files:
-        body = _vertices(files["agora_body"])
-    else:
-        notes.append(f"MVE is left out; {what_is_missing(files, ['agora_body'])}")
+    body = _vertices(files["agora_body"]) if "agora_body" in files else None
+    notes = left_out("MVE is", files, ["agora_body"])
     detector = make_detector(min_score=parameters.min_detection_score)
     estimator = make_estimator(EstimatorChoice.of(parameters))
     if estimator.body.vertex_count != SMPLX_VERTICES:

@@ -22,7 +22,8 @@ from pear_ros.evaluation.datasets.ply import read_vertices
 from pear_ros.evaluation.datasets.protocol_files import (
     PROTOCOL_FILES,
     find_protocol_files,
-    what_is_missing,
+    left_out,
+    missing_files,
 )
 from pear_ros.evaluation.datasets.published import PUBLISHED
 from pear_ros.evaluation.datasets.threedpw import read_threedpw
@@ -224,10 +225,10 @@ def test_protocol_files_are_found_by_name(tmp_path: Path) -> None:
     }
     (tmp_path / "SMPL_MALE.pkl").touch()
     assert find_protocol_files([tmp_path])["smpl_male"].name == "SMPL_MALE.pkl"
-    assert not what_is_missing(found, ["h36m"])
-    assert "SMPL_FEMALE.pkl (SMPL body, female; from https" in what_is_missing(
-        found, ["h36m", "smpl_female"]
-    )
+    assert not missing_files(found, ["h36m"]) and not left_out("PVE is", found, ["h36m"])
+    head, line = left_out("PVE is", found, ["h36m", "smpl_female"])
+    assert head.startswith("PVE is left out, as files are missing below --models")
+    assert line.startswith("  SMPL_FEMALE.pkl: SMPL body, female; from https")
 
 
 def test_published_figures_are_of_known_datasets() -> None:

@@ -163,7 +163,7 @@ def test_3dpw_without_licensed_files(
     assert values(report)["MPJPE, model's joints"] == pytest.approx(2.0, abs=1e-3)
     assert values(report)["seen, %"] == 50.0 and "PVE" not in values(report)
     out = capsys.readouterr().out
-    assert "are left out; missing below --models" in out and "smplx2smpl.pkl" in out
+    assert "are left out, as files are missing below --models" in out and "smplx2smpl.pkl" in out
 
 
 def write_parts(models: Path) -> None:

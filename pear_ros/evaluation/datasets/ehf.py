@@ -22,7 +22,7 @@ from pear_ros.evaluation.datasets.people import (
     TruePicture,
 )
 from pear_ros.evaluation.datasets.ply import read_vertices
-from pear_ros.evaluation.datasets.protocol_files import what_is_missing
+from pear_ros.evaluation.datasets.protocol_files import left_out
 from pear_ros.evaluation.datasets.reading import (
     box_around,
     damage_of,
@@ -48,8 +48,7 @@ def read_ehf(folder: Path, files: Mapping[str, Path]) -> MeshBenchmark:
     pictures = [_picture(mesh) for mesh in meshes]
     require_pictures([one.path for one in pictures], "EHF")
     about = [f"Boxes: around OpenPose's keypoints of the body, sides x {BOX_MARGIN:g}"]
-    if missing := what_is_missing(files, WHOLE_BODY_FILES):
-        about.append(f"Figures of parts of the body are left out; {missing}")
+    about += left_out("Figures of parts of the body are", files, WHOLE_BODY_FILES)
     return MeshBenchmark("EHF, mm", pictures, WholeBodyComparison(files), about)
 
 

@@ -119,12 +119,18 @@ def find_protocol_files(folders: Iterable[Path]) -> dict[str, Path]:
     return {key: path for key, (_, path) in places.items()}
 
 
-def what_is_missing(found: Mapping[str, Path], keys: Sequence[str]) -> str:
-    """Return a sentence on those of `keys` that were not found; empty where there are none."""
-    lines = [
-        f"{PROTOCOL_FILES[key].name} ({PROTOCOL_FILES[key].what}; from "
-        f"{PROTOCOL_FILES[key].origin}; licence: {PROTOCOL_FILES[key].licence})"
+def missing_files(found: Mapping[str, Path], keys: Sequence[str]) -> list[str]:
+    """Return a line on each of `keys` that was not found: name, content, origin and licence."""
+    return [
+        f"{PROTOCOL_FILES[key].name}: {PROTOCOL_FILES[key].what}; from "
+        f"{PROTOCOL_FILES[key].origin}; licence: {PROTOCOL_FILES[key].licence}"
         for key in keys
         if key not in found
     ]
-    return f"missing below --models and the dataset's folder: {', '.join(lines)}" if lines else ""
+
+
+def left_out(what: str, found: Mapping[str, Path], keys: Sequence[str]) -> list[str]:
+    """Return lines for a report: `what` is left out for want of files; none if all are there."""
+    lines = missing_files(found, keys)
+    head = f"{what} left out, as files are missing below --models and the dataset's folder:"
+    return [head, *(f"  {line}" for line in lines)] if lines else []

@@ -18,7 +18,7 @@ import numpy as np
 from pear_ros.body import BodyModel
 from pear_ros.evaluation.datasets.comparisons import THREE_DPW_FILES, ThreeDpwComparison
 from pear_ros.evaluation.datasets.people import MeshBenchmark, TruePerson, TruePicture
-from pear_ros.evaluation.datasets.protocol_files import what_is_missing
+from pear_ros.evaluation.datasets.protocol_files import left_out
 from pear_ros.evaluation.datasets.reading import (
     box_around,
     numbers,
@@ -48,22 +48,21 @@ def read_threedpw(folder: Path, files: Mapping[str, Path]) -> MeshBenchmark:
     sequences = sorted((folder / "sequenceFiles" / SPLIT).glob("*.pkl"))
     if not sequences:
         raise LabelError(f"{folder} has no sequenceFiles/{SPLIT}/*.pkl of 3DPW")
-    missing = what_is_missing(files, THREE_DPW_FILES)
+    missing = left_out("The paper's MPJPE, PA-MPJPE and PVE are", files, THREE_DPW_FILES)
     bodies = {} if missing else {key: read_smpl(files[key]) for key in _GENDERS.values()}
     pictures: list[TruePicture] = []
-    left_out = 0
+    others = 0
     for file in sequences:
-        found, others = _Sequence(file, bodies).pictures(folder / "imageFiles" / file.stem)
+        found, rest = _Sequence(file, bodies).pictures(folder / "imageFiles" / file.stem)
         pictures += found
-        left_out += others
+        others += rest
     require_pictures([one.path for one in pictures], "3DPW")
     about = [
-        f"{left_out} people in frames without an aligned camera (campose_valid) are left out, and "
+        f"{others} people in frames without an aligned camera (campose_valid) are left out, and "
         "those without a box",
         f"Boxes: around the labelled keypoints, sides x {BOX_MARGIN:g}",
     ]
-    if missing:
-        about.append(f"The paper's MPJPE, PA-MPJPE and PVE are left out; {missing}")
+    about += missing
     return MeshBenchmark(f"3DPW, {SPLIT}, mm", pictures, ThreeDpwComparison(files), about)
 
 

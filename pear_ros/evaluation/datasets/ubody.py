@@ -20,7 +20,7 @@ from pear_ros.body.array_files import read_npy, read_npz
 from pear_ros.body.model_files import load_smplx
 from pear_ros.evaluation.datasets.comparisons import WHOLE_BODY_FILES, WholeBodyComparison
 from pear_ros.evaluation.datasets.people import MeshBenchmark, TruePerson, TruePicture
-from pear_ros.evaluation.datasets.protocol_files import what_is_missing
+from pear_ros.evaluation.datasets.protocol_files import left_out, missing_files
 from pear_ros.evaluation.datasets.reading import damage_of, numbers, read_json, require_pictures
 from pear_ros.evaluation.labels import Doubles, LabelError
 
@@ -39,8 +39,11 @@ def read_ubody(folder: Path, files: Mapping[str, Path]) -> MeshBenchmark:
     parameters of it.
     """
     if "smplx_neutral" not in files:
-        text = what_is_missing(files, ["smplx_neutral"])
-        raise LabelError(f"UBody's labels are parameters of SMPL-X: {text}")
+        (text,) = missing_files(files, ["smplx_neutral"])
+        raise LabelError(
+            "UBody's labels are parameters of SMPL-X, and a file is missing below --models and the "
+            f"dataset's folder: {text}"
+        )
     model = _LabelModel(files["smplx_neutral"])
     videos = _test_videos(folder / "splits" / "intra_scene_test_list.npy")
     scenes = sorted(path.parent for path in folder.glob("annotations/*/keypoint_annotation.json"))
@@ -57,8 +60,7 @@ def read_ubody(folder: Path, files: Mapping[str, Path]) -> MeshBenchmark:
         "count",
         "Boxes: as labelled. Labels are fits of SMPL-X to keypoints, no measurements",
     ]
-    if missing := what_is_missing(files, WHOLE_BODY_FILES):
-        about.append(f"Figures of parts of the body are left out; {missing}")
+    about += left_out("Figures of parts of the body are", files, WHOLE_BODY_FILES)
     title = "UBody, intra-scene test, mm"
     return MeshBenchmark(title, pictures, WholeBodyComparison(files), about)
 
