@@ -223,6 +223,9 @@ def test_protocol_files_are_found_by_name(tmp_path: Path) -> None:
         "smpl_male": "basicmodel_m_lbs_10_207_0_v1.1.0.pkl",
         "h36m": "j_regressor_H36M.npy",
     }
+    (tmp_path / "SMPLX_NEUTRAL_2020.npz").touch()
+    found = find_protocol_files([tmp_path])
+    assert "smplx_regressor" in found and "smplx_neutral" not in found
     (tmp_path / "SMPL_MALE.pkl").touch()
     assert find_protocol_files([tmp_path])["smpl_male"].name == "SMPL_MALE.pkl"
     assert not missing_files(found, ["h36m"]) and not left_out("PVE is", found, ["h36m"])

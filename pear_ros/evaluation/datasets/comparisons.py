@@ -46,7 +46,7 @@ HIPS = tuple(SMPLX_JOINT_NAMES.index(f"{side}_hip") for side in ("left", "right"
 LIPS = slice(31, 51)
 """Landmarks of the lips among SMPL-X's 51 static landmarks of the face."""
 THREE_DPW_FILES = ("smpl_male", "smpl_female", "h36m", "transfer")
-WHOLE_BODY_FILES = ("smplx_neutral", "hands", "face", "j14")
+WHOLE_BODY_FILES = ("smplx_regressor", "hands", "face", "j14")
 _INDICES = PickleKind("SMPL-X's vertices of hands")
 
 
@@ -108,9 +108,9 @@ class WholeBodyComparison:
     def __init__(self, files: Mapping[str, Path]) -> None:
         """Use those of WHOLE_BODY_FILES that are in `files`, by key. Raises LabelError."""
         self._pelvis = self._j14 = self._hands = self._face = self._landmarks = None
-        if "smplx_neutral" in files:
-            self._pelvis = _pelvis(files["smplx_neutral"])
-            self._landmarks = FaceLandmarks(files["smplx_neutral"])
+        if "smplx_regressor" in files:
+            self._pelvis = _pelvis(files["smplx_regressor"])
+            self._landmarks = FaceLandmarks(files["smplx_regressor"])
         if "hands" in files:
             self._hands = _hands(files["hands"])
         if "face" in files:
@@ -146,7 +146,7 @@ class FaceLandmarks:
     """The 51 static landmarks of the face that SMPL-X's file places on its triangles."""
 
     def __init__(self, file: Path) -> None:
-        """Read them from SMPLX_NEUTRAL.npz. Raises LabelError."""
+        """Read them from SMPL-X's NPZ. Raises LabelError."""
         names = ["f", "lmk_faces_idx", "lmk_bary_coords"]
         with damage_of(file):
             found = read_npz(file, names, "an SMPL-X file")

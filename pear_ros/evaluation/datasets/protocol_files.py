@@ -8,6 +8,7 @@ folder of model files or that of the dataset.
 from __future__ import annotations
 
 import os
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -62,6 +63,13 @@ _FILES = (
         _SMPLX_LICENCE,
     ),
     ModelFile(
+        "smplx_regressor",
+        ("SMPLX_NEUTRAL.npz", "SMPLX_NEUTRAL_2020.npz"),
+        "SMPL-X body, neutral: its pelvis and the landmarks of the face",
+        f"{_SMPLX} (registration)",
+        _SMPLX_LICENCE,
+    ),
+    ModelFile(
         "hands",
         ("MANO_SMPLX_vertex_ids.pkl",),
         "SMPL-X's vertices of the hands",
@@ -100,18 +108,16 @@ def find_protocol_files(folders: Iterable[Path]) -> dict[str, Path]:
     Names may be in other capitals; of several, the preferred name wins, then the least depth.
     """
     places: dict[str, tuple[tuple[int, int, str], Path]] = {}
-    names = {
-        name.lower(): (key, rank)
-        for key, file in PROTOCOL_FILES.items()
-        for rank, name in enumerate(file.names)
-    }
+    names: defaultdict[str, list[tuple[str, int]]] = defaultdict(list)
+    for key, file in PROTOCOL_FILES.items():
+        for rank, name in enumerate(file.names):
+            names[name.lower()].append((key, rank))
     for folder in folders:
         for count, (parent, below, here) in enumerate(os.walk(folder.expanduser())):
             if count >= _MAX_FOLDERS:
                 below.clear()
             for name in here:
-                if name.lower() in names:
-                    key, rank = names[name.lower()]
+                for key, rank in names.get(name.lower(), ()):
                     path = Path(parent, name)
                     order = (rank, len(path.parts), str(path))
                     if key not in places or order < places[key][0]:
