@@ -247,3 +247,37 @@ def test_the_page_names_every_dataset_as_the_catalogue_does() -> None:
         assert all(part in page for part in (*one.layout, one.protocol))
     for file in PROTOCOL_FILES.values():
         assert file.names[0] in page
+
+
+def damaged(value: object, rng: np.random.Generator) -> object:
+    """Return JSON with one of its values, at random, replaced by one of another kind."""
+    if isinstance(value, (dict, list)) and value and rng.random() < 0.85:
+        keys = list(value) if isinstance(value, dict) else list(range(len(value)))
+        key = keys[rng.integers(len(keys))]
+        changed = dict(value) if isinstance(value, dict) else list(value)
+        changed[key] = damaged(changed[key], rng)
+        return changed
+    odd = [None, [], {}, "x", -1, 1e308, float("nan"), [[1]], {"a": 1}, True]
+    return odd[rng.integers(len(odd))]
+
+
+@pytest.mark.parametrize("name", ["posetrack", "ehf"])
+def test_damaged_json_is_named_in_one_sentence(tmp_path: Path, name: str) -> None:
+    rng = np.random.default_rng(0)
+    read: Callable[[Path], object] = read_posetrack
+    if name == "posetrack":
+        write_posetrack(tmp_path)
+    else:
+        write_ehf(tmp_path, MESH)
+        read = lambda folder: read_ehf(folder, {})  # noqa: E731
+    file = next(tmp_path.rglob("*.json"))
+    good = json.loads(file.read_text())
+    refused = 0
+    for _ in range(150):
+        file.write_text(json.dumps(damaged(good, rng)))
+        try:
+            read(tmp_path)
+        except LabelError as error:
+            refused += 1
+            assert "\n" not in str(error)
+    assert refused > 50
