@@ -64,9 +64,9 @@ def read_regressor(file: Path, joints: int, vertices: int) -> sparse.csr_array:
 
 def _matrix(file: Path) -> sparse.csr_array:
     if file.suffix == ".npy":
-        return sparse.csr_array(read_npy(file, "a matrix of vertices").astype(np.float64))
+        return sparse.csr_array(read_npy(file, "a matrix of vertices")).astype(np.float64)
     if is_joblib(file):
-        return sparse.csr_array(read_joblib(file, "matrix").astype(np.float64))
+        return sparse.csr_array(read_joblib(file, "matrix")).astype(np.float64)
     data = load_pickle(file, TRANSFER)
     found = data.get("mtx", data.get("matrix"))
     return _sparse(found) if isinstance(found, Unread) else sparse.csr_array(np.asarray(found))
