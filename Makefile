@@ -7,7 +7,7 @@ ARGS ?=# passed on to the demo, to pytest, to fuzz and to what runs on a GPU
 SET ?= testing/parity/set_a# folder of parity fixtures
 DTYPE ?= float32# or float64: the precision of make parity
 
-BENCHMARKS = real_footage body_model network fit_accuracy message_path placement whole_path fit_time runtimes_cpu shared_runtime engine_build metric identity smoothing overload replay mesh_detail image_transport
+BENCHMARKS = real_footage body_model network fit_accuracy message_path placement whole_path fit_time runtimes_cpu shared_runtime engine_build metric identity smoothing overload replay mesh_detail image_transport stream_latency
 
 SETUP = $(PYTHON) -m tools.setup_environment $(if $(ROS),--ros $(ROS))
 # With a sourced ROS 2, .venv is a workspace on top of it; with wheels it needs no environment.

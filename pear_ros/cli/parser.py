@@ -18,10 +18,12 @@ from pear_ros.cli.commands import (
     import_model,
     replay,
     run,
+    stream,
 )
 
 _COMMANDS = {
     "run": run,
+    "stream": stream,
     "download": download,
     "import-model": import_model,
     "build-engine": build_engine,

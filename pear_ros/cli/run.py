@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import dataclasses
 import sys
-from contextlib import closing
+from collections.abc import Callable
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Protocol
 
@@ -13,6 +14,7 @@ import numpy as np
 from tqdm import tqdm
 
 from pear_ros.cli.results import ParameterTable, SideView
+from pear_ros.cli.run_stream import RunStream, StreamRequest
 from pear_ros.core.camera import Camera
 from pear_ros.core.configuration import EstimatorChoice, EstimatorError
 from pear_ros.core.estimator import Body, DeviceLostError
@@ -21,6 +23,10 @@ from pear_ros.core.people import Array, Image, People, TrackingState
 from pear_ros.io.output_files import write_picture
 from pear_ros.io.video import FrameSource, VideoWriter
 from pear_ros.rendering.overlay import draw_overlay
+from pear_ros.streaming.outputs import StreamError
+
+Observer = Callable[[float, People], None]
+"""Takes the stamp, seconds, and the people of a frame."""
 
 
 class PeoplePipeline(Protocol):
@@ -37,10 +43,17 @@ class PeoplePipeline(Protocol):
         """Return the meshes (N, V, 3) of `people`, metres."""
 
 
-def run(source: str, folder: Path, parameters: Parameters) -> int:
-    """Process `source`, write the results into `folder` and print where; return the exit code."""
+def run(
+    source: str, folder: Path, parameters: Parameters, streams: StreamRequest | None = None
+) -> int:
+    """Process `source`, write the results into `folder` and print where; return the exit code.
+
+    `streams`: where one person's motion is sent to meanwhile.
+    """
     try:
         frames = FrameSource(source)
+        if streams is not None and frames.is_still:
+            raise StreamError(f"{source} is an image: --stream needs a video or a camera")
         folder.mkdir(parents=True, exist_ok=True)
         from pear_ros.detection.detectors import make_detector
         from pear_ros.estimators.factory import make_estimator
@@ -51,9 +64,13 @@ def run(source: str, folder: Path, parameters: Parameters) -> int:
         pipeline = Pipeline(
             estimator, detector, parameters, reidentify_seconds=parameters.reidentify_seconds
         )
-        with closing(pipeline):
-            table, files = process(frames, pipeline, folder, parameters.field_of_view)
-    except (OSError, EstimatorError, DeviceLostError) as error:  # also AssetError, VideoError
+        with closing(pipeline), ExitStack() as exits:
+            observe = None
+            if streams is not None:
+                observe = exits.enter_context(RunStream(streams, frames.is_camera)).add
+            table, files = process(frames, pipeline, folder, parameters.field_of_view, observe)
+    # An OSError may be an AssetError or a VideoError.
+    except (OSError, EstimatorError, DeviceLostError, StreamError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     if table.person_count:
@@ -65,10 +82,15 @@ def run(source: str, folder: Path, parameters: Parameters) -> int:
 
 
 def process(
-    frames: FrameSource, pipeline: PeoplePipeline, folder: Path, field_of_view: float
+    frames: FrameSource,
+    pipeline: PeoplePipeline,
+    folder: Path,
+    field_of_view: float,
+    observe: Observer | None = None,
 ) -> tuple[ParameterTable, tuple[Path, Path]]:
     """Find people in every frame; the files written are a picture or video, and the npz.
 
+    `observe` is called with the stamp and the people of each frame, before anything is drawn.
     Ctrl+C ends a video early and keeps what is there, which is how a camera is stopped.
     """
     table = ParameterTable(pipeline.body)
@@ -84,6 +106,8 @@ def process(
         height, width = image.shape[:2]
         camera = Camera.from_field_of_view(width, height, field_of_view)
         people = pipeline(image, camera, stamp)
+        if observe is not None:
+            observe(stamp, people)
         persons = tuple(p for p in people.persons if p.state is not TrackingState.LOST)
         table.append(stamp, people, persons)
         meshes = pipeline.meshes(dataclasses.replace(people, persons=persons))

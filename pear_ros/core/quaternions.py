@@ -75,6 +75,18 @@ def _bilinear(a: Doubles, b: Doubles, table: Doubles) -> Doubles:
     return result
 
 
+def to_matrices(rotations: Doubles) -> Doubles:
+    """Return rotation matrices (..., 3, 3) of unit quaternions (..., 4)."""
+    x, y, z, w = np.moveaxis(rotations, -1, 0)
+    entries = [
+        *(1 - 2 * (y * y + z * z), 2 * (x * y - z * w), 2 * (x * z + y * w)),
+        *(2 * (x * y + z * w), 1 - 2 * (x * x + z * z), 2 * (y * z - x * w)),
+        *(2 * (x * z - y * w), 2 * (y * z + x * w), 1 - 2 * (x * x + y * y)),
+    ]
+    matrices: Doubles = np.stack(entries, axis=-1).reshape(*rotations.shape[:-1], 3, 3)
+    return matrices
+
+
 def from_matrix(rotation: Doubles) -> Doubles:
     """Return the unit quaternion (4,), w >= 0, of one rotation matrix (3, 3).
 

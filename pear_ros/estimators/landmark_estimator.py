@@ -78,7 +78,7 @@ class LandmarkEstimator(Stateful):
     """Estimates people by MediaPipe's landmark models on the CPU and a fit of the open body."""
 
     state_attributes = ("_states",)
-    model_id = "landmarks/2"
+    model_id = "landmarks/3"
     diagnostics: Mapping[str, str] = {}
 
     def __init__(self, threads: int = 2, model: str = Parameters.landmarks) -> None:

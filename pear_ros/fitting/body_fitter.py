@@ -30,7 +30,7 @@ from pear_ros.landmarks.topology import Pose
 from pear_ros.landmarks.types import PoseLandmarks
 
 _MIN_VISIBILITY = 0.1
-"""Landmarks of lower visibility are not used: the landmark model only guesses them."""
+"""Least weight of a landmark that is used, and least visibility of a knee that is seen."""
 _ALIGNMENT_ERROR = 0.7
 """Standard deviation of the landmarks in the final fit, over that on renders.
 
@@ -46,7 +46,10 @@ _BAD_MISMATCH = 0.015
 """Mismatch of a new person from which on the fit is tried from a body at rest, too."""
 _MUCH_BETTER = 0.5
 """Mismatch of that fit, over that of the prior's pose, below which it is taken."""
-_UNSEEN_HIPS = 10.0
+_MIN_WEIGHT = 0.2
+"""Least visibility that a landmark in the image counts with: the model guesses places of hidden
+limbs, too, and better than the prior does."""
+_UNSEEN_HIPS = 4.0
 """Factor on the errors of the hips where no knee is visible: the landmark model then puts the hips
 where the image ends, with high visibility."""
 _DOUBTFUL_DISTANCE = 0.03
@@ -55,7 +58,7 @@ proposal for the mirrored landmarks is tried, too."""
 _IMPLAUSIBLE_DISTANCE = 0.05
 """Distance, as a share of the region's side, from which on the proposal is discarded for the pose
 of the image before."""
-_BETAS_ERROR = 0.7
+_BETAS_ERROR = 1.0
 """Standard deviation of the betas of one image."""
 _MIN_BETAS_ERROR = 0.1
 """Least standard deviation of the mean betas of a person."""
@@ -260,10 +263,11 @@ class BodyFitter:
     def _observation(self, pose: PoseLandmarks) -> Observation:
         """Return the landmarks with standard deviations, which grow with falling visibility."""
         visible = pose.visibility * pose.presence
-        error = self._prior.landmark_error * pose.roi.size / np.maximum(visible, 1e-6)
+        weight = np.maximum(visible, _MIN_WEIGHT * pose.presence)
+        error = self._prior.landmark_error * pose.roi.size / np.maximum(weight, 1e-6)
         if (visible[_KNEES] < _MIN_VISIBILITY).all():
             error[_HIPS] *= _UNSEEN_HIPS
-        error[visible < _MIN_VISIBILITY] = np.inf
+        error[weight < _MIN_VISIBILITY] = np.inf
         return Observation(self._points, pose.image[:, :2], error)
 
     def _read(self, pose: PoseLandmarks, camera: Camera, previous: BodyFit | None) -> _Reading:

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Moves head and hands of a fitted body onto the landmarks of face and hands in the image.
+"""Moves a fitted body onto its landmarks in the image, head and hands onto those of face and hands.
 
-Those landmarks are more accurate than the body's. They come after the body's fit, which has found
-the rest: a second solve keeps its rotations, and the body on its landmarks in the image.
+The body's fit weighs landmarks against the learned prior, which leaves the body beside them in the
+image. A second solve, with more weight for the landmarks, starts from there and keeps the trunk's
+rotations and the depth, which a single image shows least: limbs turn by a few degrees.
 """
 
 from __future__ import annotations
@@ -35,22 +36,24 @@ _FACE_ERROR = 0.02
 """Standard deviation of the face's landmarks, over the side of its region."""
 _PALM_ERROR = 0.03
 """Standard deviation of the palm's landmarks, over the side of its region."""
-_ROBUST_SCALE = 6.0
+_BODY_ERROR = 0.12
+"""Standard deviation of the body's landmarks, over that on renders."""
+_ROBUST_SCALE = 15.0
 """c of the robust loss, standard deviations: the body's fit may leave the head as far away."""
-_BODY_ERROR = 0.3
-"""Standard deviation of the body's landmarks, over that on renders: they hold the body in place."""
 _ROTATION_ERROR = 0.05
 """Standard deviation, radians per axis, of rotations that the body's fit has found."""
-_TRANSL_ERROR = np.array([0.05, 0.05, 0.1])
+_TRUNK = {"pelvis": 0.005, "spine1": 0.01, "spine2": 0.01, "spine3": 0.01}
+"""The same of the trunk: small turns of it change every joint's depth."""
+_ARMS_AND_NECK = {"neck": 0.2, "head": 0.1, "shoulder": 0.1, "elbow": 0.15, "wrist": 0.15}
+"""The same of the joints that move head and hands."""
+_TRANSL_ERROR = np.array([0.05, 0.05, 0.02])
 """Standard deviation of the translation that the body's fit has found, metres."""
-_FREE = {"neck": 0.2, "head": 0.1, "shoulder": 0.1, "elbow": 0.15, "wrist": 0.15}
-"""Greater standard deviations of the joints that move head and hands."""
 
 _INDEX = {name: number for number, name in enumerate(SMPLX_JOINT_NAMES)}
 
 
 class PartAlignment:
-    """Aligns head and wrists with landmarks of face and hands; stateless."""
+    """Aligns bodies with their landmarks, heads and hands with their own; stateless."""
 
     def __init__(self, body: BodyModel, surface: SurfacePoints) -> None:
         """Find the places of the landmarks on `body`, the open body."""
@@ -72,9 +75,10 @@ class PartAlignment:
             self._palms[side] = _RigidPart(
                 _PALM, wrist, rest[joints] - rest[wrist], dirs[joints] - dirs[wrist]
             )
+        errors = {**_TRUNK, **_ARMS_AND_NECK}
         self._rotation_error = np.array(
             [
-                _FREE.get(name.rpartition("_")[2], _ROTATION_ERROR)
+                errors.get(name.rpartition("_")[2], _ROTATION_ERROR)
                 for name in SMPLX_JOINT_NAMES[:NUM_BODY_JOINTS]
             ],
             np.float32,
@@ -88,7 +92,7 @@ class PartAlignment:
         hands: dict[str, HandLandmarks],
         camera: Camera,
     ) -> BodyState:
-        """Return the body with its head on the face's landmarks and its hands on the hands'.
+        """Return the body on its landmarks, its head on the face's and its hands on the hands'.
 
         `body`: its landmarks; `face` and `hands` by side: those whose orientations `state` has. All
         in pixels of the pinhole `camera`.

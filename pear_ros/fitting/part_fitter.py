@@ -79,9 +79,8 @@ class PartFitter:
                     pose[fingers] = posed
                     confidence[fingers] = hand.score * confidence[_INDEX[f"{side}_wrist"]]
         state = replace(body.state, rotations=rotations)
-        if face_used is not None or hands_used:
-            observed = self._observed(person.pose, body)
-            state = self._align(state, observed, face_used, hands_used, camera)
+        observed = self._observed(person.pose, body)
+        state = self._align(state, observed, face_used, hands_used, camera)
         pose[:NUM_BODY_JOINTS] = Rotation.from_matrix(state.rotations).as_rotvec()
         smplx = SmplxParams(pose, state.betas, expression, state.transl)
         return smplx, confidence

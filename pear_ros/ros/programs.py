@@ -24,6 +24,11 @@ def people_bridge() -> int:
     return _run("pear_ros.ros.bridges.people_bridge")
 
 
+def retarget_stream() -> int:
+    """Run the node that streams to humanoids and avatars; return the exit status."""
+    return _run("pear_ros.ros.bridges.retarget_stream")
+
+
 def separation() -> int:
     """Run the node that publishes how near people are (separation.py); return the exit status."""
     return _run("pear_ros.ros.bridges.separation")

@@ -489,7 +489,7 @@ def test_bench_command_on_a_video(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert main([*arguments, "--estimator", "landmarks"]) == 0
     said = capsys.readouterr().out
     assert re.search(r"^landmarks +\d+\.\d", said, re.MULTILINE)
-    assert "landmarks/2: " in said and "884 x 498 pixels from video film.mp4" in said
+    assert "landmarks/3: " in said and "884 x 498 pixels from video film.mp4" in said
     assert "| landmarks |" in (folder / "bench.md").read_text()
     assert cv2.imread(str(folder / "bench.png")) is not None
 

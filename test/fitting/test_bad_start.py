@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A proposal from which no step leads to the landmarks gives way to a body at rest."""
+"""Bad starts and hidden limbs: what the fit makes of proposals and landmarks that say little."""
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,6 +15,7 @@ from pear_ros.fitting.body_fitter import BodyFitter
 from pear_ros.fitting.pose_prior import PosePrior, Proposal
 from pear_ros.fitting.skeleton import NUM_BODY_JOINTS, BodyState
 from pear_ros.landmarks.roi import Roi
+from pear_ros.landmarks.topology import Pose
 from pear_ros.landmarks.types import PoseLandmarks
 
 CAMERA = Camera(640, 480, 550.0, 550.0, 320.0, 240.0)
@@ -45,3 +48,17 @@ def test_a_bad_fit_of_a_new_person_is_tried_from_rest(monkeypatch: pytest.Monkey
     assert fit.state.transl[2] == pytest.approx(3.0, rel=0.1)
     monkeypatch.setattr(body_fitter, "_BAD_MISMATCH", np.inf)
     assert fitter(pose, CAMERA, None, 0.0).mismatch > 0.02
+
+
+def test_landmarks_of_hidden_limbs_count_a_little_and_those_outside_the_image_do_not() -> None:
+    fitter = BodyFitter()
+    pose = upright(fitter)
+    fit = fitter(pose, CAMERA, None, 0.0)
+    seen = fitter.observed(pose, fit).error
+    wrist, ankle = Pose.LEFT_WRIST, Pose.LEFT_ANKLE
+    visibility, presence = np.ones_like(pose.visibility), np.ones_like(pose.presence)
+    visibility[wrist] = visibility[ankle] = presence[ankle] = 0.0
+    hidden = replace(pose, visibility=visibility, presence=presence)
+    error = fitter.observed(hidden, fit).error
+    assert 3.0 * seen[wrist] < error[wrist] < np.inf
+    assert error[ankle] == np.inf

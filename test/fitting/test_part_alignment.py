@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Head and hands come to lie on the landmarks of face and hands, and the rest of the body stays."""
+"""Bodies come to lie on their landmarks, heads and hands on their own; the trunk stays."""
 
 from __future__ import annotations
 
@@ -103,6 +103,20 @@ def test_head_and_hand_come_to_lie_on_their_landmarks() -> None:
     assert distance(after.palm, wanted.palm) < 1.5
     others = [INDEX[name] for name in ("pelvis", "left_knee", "right_ankle", "right_wrist")]
     assert distance(after.joints[others], before.joints[others]) < 2.0
+
+
+def test_limbs_come_to_lie_on_the_landmarks_of_the_body_and_the_trunk_stays() -> None:
+    wanted = seen(standing())
+    start = turned(standing(), right_knee=(0.0, 0.0, 0.08), left_elbow=(0.0, 0.1, 0.0))
+    limbs = [INDEX[name] for name in ("right_ankle", "left_wrist")]
+    before = seen(start)
+    assert distance(before.joints[limbs], wanted.joints[limbs]) > 6.0
+    aligned = ALIGN(start, body_at(wanted.joints), None, {}, CAMERA)
+    after = seen(aligned)
+    assert distance(after.joints[limbs], wanted.joints[limbs]) < 1.0
+    trace = float((aligned.rotations[0] * start.rotations[0]).sum())
+    assert trace > 1.0 + 2.0 * np.cos(np.radians(0.5))
+    assert abs(aligned.transl[2] - start.transl[2]) < 0.02
 
 
 def test_each_part_moves_alone() -> None:

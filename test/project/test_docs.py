@@ -110,7 +110,7 @@ def example_person() -> Person:
 
 
 def test_python_about_messages_runs(example_person: Person) -> None:
-    people = People(CAMERA, "landmarks/2", open_body().name, (example_person,))
+    people = People(CAMERA, "landmarks/3", open_body().name, (example_person,))
     (human,) = human_array(people, Header()).humans
     text = (DOCS / "messages_and_frames.md").read_text()
     names: dict[str, Any] = {"human": human}

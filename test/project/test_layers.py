@@ -14,7 +14,7 @@ FLOORS = (
     {"core"},
     {"io", "body"},
     {"landmarks", "rendering", "hri"},
-    {"detection", "fitting", "tracking", "smoothing", "scale", "pear", "bags"},
+    {"detection", "fitting", "tracking", "smoothing", "scale", "pear", "bags", "streaming"},
     {"estimators", "reidentification"},
     {"pipeline"},
     {"evaluation"},

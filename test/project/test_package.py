@@ -16,7 +16,9 @@ ROOT = Path(__file__).parents[2]
 DISTRIBUTIONS = {
     "cv2": "opencv-python-headless",
     "modelopt": "nvidia-modelopt",
+    "pythonosc": "python-osc",
     "ruamel": "ruamel.yaml",
+    "zmq": "pyzmq",
 }
 """Names of distributions that are not those of their modules."""
 EXTRAS = {
@@ -27,6 +29,7 @@ EXTRAS = {
     "export": ("export/glb.py", "export/gltf_buffer.py"),
     "mesh-detail": ("body/mesh_reduction.py",),
     "ray": ("replay/on_ray.py",),
+    "stream": ("streaming/",),
 }
 """Extras of setup.py, and the modules of pear_ros, or folders, that each of them is for."""
 UNDECLARED = {
@@ -69,7 +72,8 @@ def packages_in(prefix: Path) -> Path:
 def test_package_installs_programs_and_files_for_ros(prefix: Path) -> None:
     programs = {path.name for path in (prefix / "lib" / "pear_ros").iterdir()}
     assert programs == {
-        *("hri_bridge", "pear", "pear_node", "people_bridge", "separation", "video_source")
+        *("hri_bridge", "pear", "pear_node", "people_bridge", "retarget_stream", "separation"),
+        "video_source",
     }
     share = prefix / "share"
     assert (share / "ament_index" / "resource_index" / "packages" / "pear_ros").exists()

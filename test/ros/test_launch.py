@@ -69,6 +69,7 @@ def launch(tmp_path: Path) -> Launch:
     prefix = tmp_path / "prefix"
     for package, program in (
         ("pear_ros", "pear_node"),
+        ("pear_ros", "retarget_stream"),
         ("pear_ros", "separation"),
         ("rviz2", "rviz2"),
     ):
@@ -222,3 +223,13 @@ def test_separation_takes_a_list_of_frames(launch: Launch) -> None:
     assert node.rules["humans"] == "/front/humans"
     assert node.parameters["target_frame"] == "odom"
     assert node.parameters["robot_frames"] == ["tool0:0.15", "base_link:0.4"]
+
+
+def test_retarget_stream_takes_a_list_of_urls(launch: Launch) -> None:
+    urls = "urls:=['sonic://127.0.0.1:5556', 'ws://127.0.0.1:8765']"
+    (node,) = launch("retarget_stream.launch.py", "humans:=/front/humans", urls, "delay:=0.2")
+    assert node.program == "retarget_stream"
+    assert node.rules["humans"] == "/front/humans"
+    assert node.parameters["urls"] == ["sonic://127.0.0.1:5556", "ws://127.0.0.1:8765"]
+    assert node.parameters["person"] == "nearest"
+    assert node.parameters["delay"] == 0.2

@@ -4,9 +4,11 @@
 from __future__ import annotations
 
 import argparse
+import sys
 
 from pear_ros.cli.options import add_estimator, add_output
 from pear_ros.cli.parameter_options import add_parameters, parameters_from
+from pear_ros.cli.stream_options import add_stream, stream_options
 from pear_ros.io.run_arrays import ARRAYS
 
 HELP = "find people in an image, a video or a camera, without ROS"
@@ -31,10 +33,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     # The default of this command; the node's is greater.
     add_parameters(parser, (*RUN_PARAMETERS, "reidentify_seconds"), max_humans=4)
     add_estimator(parser)
+    add_stream(parser)
 
 
 def run(options: argparse.Namespace) -> int:
     """Run the subcommand; return the exit code."""
     from pear_ros.cli.run import run as run_source
+    from pear_ros.cli.run_stream import StreamRequest
 
-    return run_source(options.source, options.output, parameters_from(options))
+    if options.stream_record is not None and not options.stream:
+        print("error: --stream-record needs --stream: name a URL", file=sys.stderr)
+        return 1
+    streams = None
+    if options.stream:
+        streams = StreamRequest(options.stream, stream_options(options), options.stream_record)
+    return run_source(options.source, options.output, parameters_from(options), streams)

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Live motion of one person for humanoids and avatars: selection, rate limits, protocols."""

@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Files of recorded streams: every packet with its time, to be sent again byte for byte.
+
+bytes 0 to 15   b"pear_ros stream\\n"
+one line        JSON: {"version": 1, "url": "sonic://127.0.0.1:5556"}
+then, until the end of the file, for each packet:
+8 bytes         time since the first packet, seconds, little-endian double
+4 bytes         number of bytes of the packet, little-endian unsigned integer
+packet
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import NamedTuple
+
+from pear_ros.io.output_files import Draft, naming
+from pear_ros.streaming.outputs import StreamError
+
+MAGIC = b"pear_ros stream\n"
+VERSION = 1
+MAX_PACKET_BYTES = 1 << 20
+_HEAD = struct.Struct("<dI")
+
+
+class Packet(NamedTuple):
+    """A packet that was sent."""
+
+    seconds: float
+    """Time since the first packet."""
+    content: bytes
+
+
+class StreamWriter:
+    """Writes a recording; the file appears when it is complete, on `close`."""
+
+    def __init__(self, path: Path, url: str) -> None:
+        """Begin the recording of the stream `url`. Raises OSError, which names the file."""
+        self._path = path
+        self._draft = Draft(path)
+        self._begin: float | None = None
+        with naming(path):
+            self._file = self._draft.path.open("wb")
+            header = json.dumps({"version": VERSION, "url": url})
+            self._file.write(MAGIC + header.encode() + b"\n")
+
+    def write(self, now: float, packet: bytes) -> None:
+        """Add a packet that is sent `now`, seconds. Raises OSError, which names the file."""
+        if self._begin is None:
+            self._begin = now
+        with naming(self._path):
+            self._file.write(_HEAD.pack(now - self._begin, len(packet)) + packet)
+
+    def close(self) -> None:
+        """Complete the file. Raises OSError, which names it."""
+        with naming(self._path):
+            self._file.close()
+        self._draft.keep()
+
+    def discard(self) -> None:
+        """Leave no file."""
+        self._file.close()
+        self._draft.discard()
+
+    def __enter__(self) -> StreamWriter:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if kind is None:
+            self.close()
+        else:
+            self.discard()
+
+
+class Recording:
+    """A recorded stream; iterable once for its packets, in order."""
+
+    def __init__(self, path: Path) -> None:
+        """Open a file. Raises StreamError where it is none of a stream, OSError as open() does."""
+        self._path = path
+        self._file = path.open("rb")
+        if self._file.read(len(MAGIC)) != MAGIC:
+            self._file.close()
+            raise StreamError(f"{path} is no recorded stream: `pear run --stream-record` makes one")
+        self.url = self._url()
+        """The stream that was recorded."""
+
+    def __iter__(self) -> Iterator[Packet]:
+        """Yield the packets. Raises StreamError where the file is damaged."""
+        with self._file:
+            while head := self._file.read(_HEAD.size):
+                if len(head) < _HEAD.size:
+                    raise StreamError(f"{self._path} is cut off")
+                seconds, size = _HEAD.unpack(head)
+                if not math.isfinite(seconds) or size > MAX_PACKET_BYTES:
+                    raise StreamError(f"{self._path} is damaged: a packet of {size} bytes")
+                content = self._file.read(size)
+                if len(content) < size:
+                    raise StreamError(f"{self._path} is cut off")
+                yield Packet(seconds, content)
+
+    def _url(self) -> str:
+        try:
+            header = json.loads(self._file.readline(MAX_PACKET_BYTES))
+            if header["version"] == VERSION:
+                return str(header["url"])
+            problem = f"is of version {header['version']}, not {VERSION}"
+        except (ValueError, TypeError, KeyError):
+            problem = "is damaged: its header is no JSON object"
+        self._file.close()
+        raise StreamError(f"{self._path} {problem}")

@@ -1,0 +1,327 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Packets over real sockets on this machine, recordings, URLs, and consumers that come and go."""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pear_ros.streaming.live import LiveStream
+from pear_ros.streaming.options import StreamOptions
+from pear_ros.streaming.outputs import StreamError
+from pear_ros.streaming.recording import MAGIC, Recording, StreamWriter
+from pear_ros.streaming.replaying import replay
+from pear_ros.streaming.urls import parse_stream_url
+from testing.open_people import t_pose
+from testing.streamed_people import UdpReceiver, observed, steps
+
+OPTIONS = StreamOptions()
+
+
+@pytest.fixture
+def receiver() -> Iterator[UdpReceiver]:
+    with closing(UdpReceiver()) as one:
+        yield one
+
+
+def json_url(receiver: UdpReceiver) -> str:
+    return f"json+udp://127.0.0.1:{receiver.port}"
+
+
+def wait(condition: Callable[[], object]) -> None:
+    deadline = time.monotonic() + 20.0
+    while not condition():
+        assert time.monotonic() < deadline, "timed out"
+        time.sleep(0.01)
+
+
+def live(url: str, said: list[str] | None = None, **others: Any) -> LiveStream:
+    say = (said if said is not None else []).append
+    return LiveStream([parse_stream_url(url)], OPTIONS, say, **others)
+
+
+def send(stream: LiveStream, frames: int, begin: float = 0.0) -> None:
+    """Send frames of a person who is seen at 50 Hz; time is not the clock's."""
+    for n in range(frames):
+        now = begin + n / 50
+        stream.add(now, now, [observed()], None)
+        stream.tick(now)
+
+
+def test_json_over_udp(receiver: UdpReceiver) -> None:
+    with closing(live(json_url(receiver))) as stream:
+        send(stream, 15)
+        numbers = [json.loads(one)["frame"] for one in receiver.receive(4)]
+    assert numbers == [0, 1, 2, 3]
+
+
+def test_udp_without_receiver_is_said_once_and_goes_on() -> None:
+    with closing(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) as unused:
+        unused.bind(("127.0.0.1", 0))
+        port = unused.getsockname()[1]
+    said: list[str] = []
+    with closing(live(f"vmc://127.0.0.1:{port}", said)) as stream:
+        send(stream, 20)
+    assert said == [f"nobody receives on UDP port 127.0.0.1:{port}; sending goes on"]
+
+
+def test_sonic_publishes_for_subscribers_only() -> None:
+    zmq = pytest.importorskip("zmq", reason="needs pyzmq")
+    with closing(live("sonic://127.0.0.1:0?frames=2")) as stream:
+        assert not stream.is_wanted(0.0)
+        send(stream, 10)
+        assert stream.frame is None
+        address = stream.channels[0].output.address
+        with zmq.Context.instance().socket(zmq.SUB) as subscriber:
+            subscriber.setsockopt(zmq.RCVTIMEO, 10_000)
+            subscriber.setsockopt(zmq.SUBSCRIBE, b"pose")
+            subscriber.connect(f"tcp://{address}")
+            wait(lambda: stream.is_wanted(1.0))
+            send(stream, 10, begin=1.0)
+            packet = subscriber.recv()
+        assert packet.startswith(b'pose{"v":3,')
+        assert json.loads(packet[4:1284].rstrip(b"\0"))["count"] == 2
+        wait(lambda: not stream.is_wanted(2.0))
+
+
+def test_a_port_in_use_is_said_once_and_taken_when_free() -> None:
+    pytest.importorskip("zmq", reason="needs pyzmq")
+    said: list[str] = []
+    with closing(socket.socket()) as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        stream = live(f"sonic://127.0.0.1:{port}", said)
+        for second in range(5):
+            stream.tick(float(second))
+    with closing(stream):
+        (sentence,) = said
+        assert sentence.startswith(f"sonic://127.0.0.1:{port}: cannot publish on 127.0.0.1:{port}:")
+        assert "in use" in sentence
+        stream.tick(10.0)
+        assert stream.channels[0].output is not None
+
+
+class Client:
+    """A WebSocket client in a thread, that keeps what arrives."""
+
+    def __init__(self, address: str, **options: Any) -> None:
+        from websockets.sync.client import connect
+
+        self.connection = connect(f"ws://{address}", **options)
+        self.messages: list[str] = []
+        self.thread = threading.Thread(target=self._receive, daemon=True)
+        self.thread.start()
+
+    def _receive(self) -> None:
+        from websockets import ConnectionClosed
+
+        with suppress(ConnectionClosed):
+            for message in self.connection:
+                assert isinstance(message, str)
+                self.messages.append(message)
+
+    def close(self) -> None:
+        self.connection.close()
+        self.thread.join()
+
+
+def test_websocket_clients_come_and_go() -> None:
+    pytest.importorskip("websockets.sync.client", reason="needs websockets")
+    with closing(live("ws://127.0.0.1:0")) as stream:
+        send(stream, 5)
+        assert stream.frame is None  # nothing is computed without a client
+        address = stream.channels[0].output.address
+        with closing(Client(address)) as first, closing(Client(address)) as second:
+            wait(lambda: len(stream.channels[0].output._clients) == 2)
+            send(stream, 20, begin=1.0)
+            wait(lambda: first.messages and second.messages)
+            wait(lambda: json.loads(first.messages[-1])["frame"] == stream.frame.index)
+        wait(lambda: not stream.is_wanted(3.0))
+        stream.tick(3.0)
+        with closing(Client(address)) as third:
+            wait(lambda: stream.is_wanted(4.0))
+            last = stream.frame
+            frames = []
+            for n in range(60):  # somebody else, elsewhere, in another pose
+                now = 4.0 + n / 50
+                bent = t_pose(left_elbow=(0.0, -2.0, 0.0))
+                stream.add(now, now, [observed(bent, (1.0, 0.0, 3.0), "h2")], None)
+                stream.tick(now)
+                frames.append(stream.frame)
+            wait(lambda: third.messages)
+            # A robot that is connected again is where it was.
+            assert json.loads(third.messages[0])["frame"] > last.index
+            found = steps([last, *dict.fromkeys(one for one in frames if one is not last)])
+            assert 0.0 < found.joint <= OPTIONS.max_joint_rate / OPTIONS.rate * 1.000001
+            assert 0.0 < found.root <= OPTIONS.max_root_speed / OPTIONS.rate * 1.000001
+
+
+def test_pages_of_other_hosts_get_nothing() -> None:
+    pytest.importorskip("websockets.sync.client", reason="needs websockets")
+    with closing(live("ws://127.0.0.1:0")) as stream:
+        stream.tick(0.0)
+        address = stream.channels[0].output.address
+        with closing(Client(address, origin="https://example.org")) as stranger:
+            stranger.thread.join(10.0)
+            assert stranger.connection.close_code == 1008
+            assert not stream.is_wanted(0.0)
+        with closing(Client(address, origin="http://localhost:8000")):
+            wait(lambda: stream.is_wanted(0.0))
+
+
+def test_websocket_port_in_use() -> None:
+    pytest.importorskip("websockets", reason="needs websockets")
+    with closing(socket.socket()) as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        url = f"ws://127.0.0.1:{other.getsockname()[1]}"
+        with pytest.raises(StreamError, match=f"{url}: cannot listen on .* in use"):
+            parse_stream_url(url).output()
+
+
+def test_a_recorded_stream_replays_byte_for_byte(receiver: UdpReceiver, tmp_path: Path) -> None:
+    file, url = tmp_path / "walk.stream", json_url(receiver)
+    with StreamWriter(file, url) as writer, closing(live(url, writer=writer)) as stream:
+        send(stream, 20)
+        assert not file.exists()
+    sent = receiver.receive(len(list(Recording(file))))
+    assert len(sent) > 10
+    assert [one.content for one in Recording(file)] == sent
+    waits: list[float] = []
+    count = replay(Recording(file), None, sleep=waits.append)
+    again = receiver.receive(count)
+    assert again == sent
+    assert count == len(sent) and sum(waits) < 0.02 * count * count
+
+
+def test_what_has_no_consumer_can_be_recorded(tmp_path: Path) -> None:
+    pytest.importorskip("zmq", reason="needs pyzmq")
+    file = tmp_path / "pose.stream"
+    with (
+        StreamWriter(file, "sonic://127.0.0.1:0") as writer,
+        closing(live("sonic://127.0.0.1:0?frames=3", writer=writer)) as stream,
+    ):
+        send(stream, 10)
+    packets = list(Recording(file))
+    assert packets[0].seconds == 0.0
+    assert packets[1].seconds == pytest.approx(0.02)
+    assert all(one.content.startswith(b"pose{") for one in packets)
+
+
+def test_an_interrupted_recording_leaves_no_file(tmp_path: Path) -> None:
+    file = tmp_path / "walk.stream"
+    with pytest.raises(RuntimeError), StreamWriter(file, "ws://127.0.0.1:1") as writer:
+        writer.write(0.0, b"{}")
+        raise RuntimeError
+    assert list(tmp_path.iterdir()) == []
+
+
+@settings(max_examples=50)
+@given(content=st.binary(max_size=200), cut=st.integers(0, 400))
+def test_damaged_recordings_are_refused(content: bytes, cut: int, tmp_path_factory: Any) -> None:
+    file = tmp_path_factory.mktemp("recording") / "a.stream"
+    with StreamWriter(file, "ws://127.0.0.1:1") as writer:
+        writer.write(1.0, content)
+        writer.write(1.5, content)
+    whole = file.read_bytes()
+    file.write_bytes(whole[:cut])
+    if cut >= len(whole):
+        assert [one.content for one in Recording(file)] == [content, content]
+        return
+    try:
+        assert len(list(Recording(file))) < 2
+    except StreamError as error:
+        assert str(file) in str(error)
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"not a stream at all", "is no recorded stream"),
+        (MAGIC + b"[]\n", "is damaged"),
+        (MAGIC + b'{"version": 9, "url": "x"}\n', "is of version 9, not 1"),
+        (MAGIC + b'{"version": 1, "url": "x"}\n' + b"\xff" * 12, "is damaged"),
+    ],
+)
+def test_files_of_other_kinds_are_refused(content: bytes, reason: str, tmp_path: Path) -> None:
+    file = tmp_path / "a.stream"
+    file.write_bytes(content)
+    with pytest.raises(StreamError, match=reason):
+        list(Recording(file))
+
+
+@pytest.mark.parametrize(
+    ("text", "scheme", "host", "port"),
+    [
+        ("sonic://127.0.0.1:5556", "sonic", "127.0.0.1", 5556),
+        ("sonic://127.0.0.1?version=2&frames=4", "sonic", "127.0.0.1", 5556),
+        ("json+udp://localhost", "json+udp", "localhost", 9870),
+        ("ws://0.0.0.0:80/", "ws", "0.0.0.0", 80),
+        ("vmc://[::1]:39540", "vmc", "::1", 39540),
+    ],
+)
+def test_urls(text: str, scheme: str, host: str, port: int) -> None:
+    url = parse_stream_url(text)
+    assert (url.scheme, url.host, url.port) == (scheme, host, port)
+    assert (url.version, url.frames) == ((2, 4) if "frames" in text else (3, 10))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "sonic", "http://127.0.0.1:1", "sonic://", "ws://127.0.0.1:99999", "ws://a/path"),
+        *("sonic://a?version=1", "sonic://a?frames=0", "sonic://a?frames=x", "ws://a?frames=4"),
+        *("sonic://a?speed=3", "ws://[::1"),
+    ],
+)
+def test_wrong_urls_are_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=r"^must "):
+        parse_stream_url(text)
+
+
+@settings(max_examples=50)
+@given(text=st.text(max_size=30).map("sonic://".__add__) | st.text(max_size=30))
+def test_any_text_is_a_url_or_refused(text: str) -> None:
+    try:
+        parse_stream_url(text)
+    except ValueError as error:
+        assert str(error).startswith("must ")
+
+
+def test_unknown_hosts_are_named() -> None:
+    with pytest.raises(StreamError, match=r"cannot send to no\.such\.host\.invalid:1"):
+        parse_stream_url("vmc://no.such.host.invalid:1").output()
+
+
+@pytest.mark.parametrize(
+    ("url", "module", "package"),
+    [
+        ("sonic://127.0.0.1:0", "zmq", "pyzmq"),
+        ("ws://127.0.0.1:0", "websockets", "websockets"),
+        ("vmc://127.0.0.1:1", "pythonosc.osc_bundle_builder", "python-osc"),
+    ],
+)
+def test_missing_packages_are_named(
+    url: str, module: str, package: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(__import__("sys").modules, module, None)
+    with pytest.raises(StreamError, match=f"needs {package}: pip install {package}$"):
+        live(url)
+
+
+def test_a_package_that_is_too_old_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("websockets", reason="needs websockets")
+    monkeypatch.setattr("pear_ros.streaming.urls.metadata.version", lambda package: "9.1")
+    with pytest.raises(StreamError, match=r"needs websockets 10 or newer, not 9\.1: pip install"):
+        live("ws://127.0.0.1:0")
