@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from pear_ros.cli.evaluate_dataset import evaluate_dataset
 from pear_ros.core.configuration import EstimatorChoice, EstimatorError
 from pear_ros.core.estimator import DeviceLostError
 from pear_ros.core.parameters import Parameters
@@ -53,21 +54,17 @@ class Task:
     """Whether MediaPipe Pose is measured as well."""
     worst: int
     """Cases on each picture sheet at most."""
+    dataset: str | None = None
+    """Name of a published dataset that `labels` is the folder of; None: own labels."""
+    every: int = 1
+    """Of the pictures of a dataset each such one is taken."""
 
 
 def evaluate(task: Task) -> int:
     """Evaluate, write the results and print the tables; return the exit code."""
     try:
         task.folder.mkdir(parents=True, exist_ok=True)
-        calibrated = str(task.labels).endswith(CALIBRATIONS)
-        if task.points is not None and not calibrated:
-            raise LabelError(f"--points belong to a calibration ({', '.join(CALIBRATIONS)})")
-        if calibrated:
-            report = _evaluate_calibrated(task)
-        elif task.labels.suffix == ".npz":
-            report = _evaluate_clip(task, read_clip(task.labels, task.images))
-        else:
-            report = _evaluate_pictures(task, read_labels(task.labels, task.images))
+        report = _report(task)
         files = report.save(task.folder)
     except _FAILURES as error:
         print(f"error: {error}", file=sys.stderr)
@@ -75,6 +72,23 @@ def evaluate(task: Task) -> int:
     print(report.as_text())
     print(f"\nResults are in {', '.join(str(f.resolve()) for f in (*files, *report.pictures))}")
     return 0
+
+
+def _report(task: Task) -> Report:
+    calibrated = str(task.labels).endswith(CALIBRATIONS)
+    if task.dataset is not None:
+        if task.baseline or task.points is not None or task.images is not None:
+            raise LabelError("--baseline, --points and --images do not go with --dataset")
+        return evaluate_dataset(task.dataset, task.labels, task.parameters, task.every)
+    if task.every != 1:
+        raise LabelError("--every goes with --dataset")
+    if task.points is not None and not calibrated:
+        raise LabelError(f"--points belong to a calibration ({', '.join(CALIBRATIONS)})")
+    if calibrated:
+        return _evaluate_calibrated(task)
+    if task.labels.suffix == ".npz":
+        return _evaluate_clip(task, read_clip(task.labels, task.images))
+    return _evaluate_pictures(task, read_labels(task.labels, task.images))
 
 
 def _evaluate_pictures(task: Task, labels: LabelledPictures) -> Report:

@@ -19,8 +19,8 @@ class Figure:
     """What it is, with its unit, as the table says it."""
     value: float
     """NaN: there was nothing to measure."""
-    count: int
-    """Number of people, joints or frames that it is computed from."""
+    count: int | None
+    """Number of people, joints or frames that it is computed from; None: not stated."""
     digits: int = 1
     """Digits after the point in tables."""
 

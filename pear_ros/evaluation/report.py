@@ -86,7 +86,7 @@ class Report:
         ]
         names = dict.fromkeys(name for table in tables for name in table)
         return [
-            (name, [table.get(name, Figure(name, math.nan, 0)) for table in tables])
+            (name, [table.get(name, Figure(name, math.nan, None)) for table in tables])
             for name in names
         ]
 
@@ -102,6 +102,6 @@ def _values(figures: Sequence[Figure]) -> dict[str, Any]:
 
 
 def _count(row: Sequence[Figure]) -> str:
-    """Return the number of cases, of each method where they differ."""
-    counts = list(dict.fromkeys(str(figure.count) for figure in row))
-    return "/".join(counts)
+    """Return the number of cases, of each method that states it where they differ."""
+    counts = dict.fromkeys(str(figure.count) for figure in row if figure.count is not None)
+    return "/".join(counts) or "-"

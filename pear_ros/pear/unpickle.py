@@ -2,8 +2,9 @@
 """Restricted unpickler for FLAME's files: reads arrays without executing code, and without chumpy.
 
 A pickle is a program that may call any function it names. Here it may only name those of FLAME's
-files, and each name stands for a placeholder that stores its arguments and does nothing. Then
-ordinary code checks the placeholders and converts those of arrays.
+files, or of another kind that the caller describes, and each name stands for a placeholder that
+stores its arguments and does nothing. Then ordinary code checks the placeholders and converts those
+of arrays.
 """
 
 from __future__ import annotations
@@ -11,9 +12,9 @@ from __future__ import annotations
 import io
 import math
 import pickle
-import pickletools
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pear_ros.body.array_files import foreign_content
+from pear_ros.pear.pickle_sizes import check_sizes
 
 
 class UnsafePickleError(ValueError):
@@ -30,15 +32,33 @@ class UnsafePickleError(ValueError):
 class Unread:
     """Stands for a value that is not numeric, such as a formula of chumpy."""
 
-    def __init__(self, name: str) -> None:
-        """`name`: of the value's class in the pickle."""
-        self.name = name
+    def __init__(self, name: str, arguments: Any = (), state: Any = None) -> None:
+        """`name`: of the value's class in the pickle.
+
+        `arguments`, `state`: what it would be made with, where PickleKind.classes names its class.
+        """
+        self.name, self.arguments, self.state = name, arguments, state
 
     def __repr__(self) -> str:
         return f"<{self.name}, not read>"
 
 
-def load_pickle(path: Path) -> Any:
+@dataclass(frozen=True)
+class PickleKind:
+    """What a pickle may contain."""
+
+    owner: str
+    """Whose files they are, as an error says it."""
+    classes: str = ""
+    """Regular expression of further names, whose values are `Unread` with arguments and state."""
+    objects: bool = False
+    """Whether arrays of texts and of objects are read."""
+
+
+FLAME = PickleKind("FLAME")
+
+
+def load_pickle(path: Path, kind: PickleKind = FLAME) -> Any:
     """Return the content of a pickle: plain containers, strings, numbers and NumPy arrays.
 
     Of Python 2 or 3, whose bytes are read as Latin-1. Arrays of chumpy become NumPy arrays, sparse
@@ -49,57 +69,27 @@ def load_pickle(path: Path) -> Any:
     """
     size = path.stat().st_size
     if size > _MAX_BYTES:
-        raise ValueError(f"{path} is not a pickle of FLAME: it has {size >> 20} MB")
+        raise ValueError(f"{path} is not a pickle of {kind.owner}: it has {size >> 20} MB")
     content = path.read_bytes()
     if foreign := foreign_content(content[:64]):
         raise ValueError(f"{path} is {foreign}, not a pickle")
     try:
-        return _loaded(content, path)
+        return _loaded(content, path, kind)
     except ValueError:
         if content.startswith(pickle.PROTO) or b"\r\n" not in content:
             raise
     # Of protocol 0 and copied as a text to Windows; line ends within its texts are escaped.
-    return _loaded(content.replace(b"\r\n", b"\n"), path)
+    return _loaded(content.replace(b"\r\n", b"\n"), path, kind)
 
 
-def _loaded(content: bytes, path: Path) -> Any:
+def _loaded(content: bytes, path: Path, kind: PickleKind) -> Any:
     try:
-        _check_sizes(content)
-        return _Reader().read(_Unpickler(io.BytesIO(content), path).load())
+        check_sizes(content)
+        return _Reader(kind).read(_Unpickler(io.BytesIO(content), path, kind).load())
     except UnsafePickleError:
         raise
     except Exception as error:  # What a damaged pickle raises depends on the damage.
         raise ValueError(f"{path} is damaged or not a pickle of arrays") from error
-
-
-def _check_sizes(content: bytes) -> None:
-    """Raise ValueError where a pickle declares more than it holds.
-
-    The unpickler takes memory for the length of a text, and for the number that an object is kept
-    under, before it reads on.
-    """
-    place, size = 0, len(content)
-    while place < size:
-        opcode = _OPCODES[content[place]]
-        place += 1
-        kind = opcode.arg
-        width = kind.n if kind is not None else 0
-        if opcode.name == "STOP":
-            return
-        if kind is not None and width == pickletools.UP_TO_NEWLINE:
-            end = place
-            for _ in range(2 if kind.name.endswith("pair") else 1):
-                end = content.index(b"\n", end) + 1
-            number = int(content[place:end]) if opcode.name in _NUMBERED else 0
-            place = end
-        else:
-            length_width = _LENGTHS.get(width, 0)
-            head = length_width or width
-            number = int.from_bytes(content[place : place + head], "little")
-            place += head + (number if length_width else 0)
-            number = number if length_width or opcode.name in _NUMBERED else 0
-        if number < 0 or number > size or place > size:
-            raise ValueError("it declares more than it holds")
 
 
 class _Placeholder:
@@ -119,16 +109,6 @@ class _Placeholder:
         self.state = state
 
 
-_OPCODES = {ord(opcode.code): opcode for opcode in pickletools.opcodes}
-_NUMBERED = {"PUT", "BINPUT", "LONG_BINPUT", "GET", "BINGET", "LONG_BINGET", "FRAME"}
-"""Opcodes whose argument is a length, or a number that grows with the objects before it."""
-_LENGTHS = {
-    pickletools.TAKEN_FROM_ARGUMENT1: 1,
-    pickletools.TAKEN_FROM_ARGUMENT4: 4,
-    pickletools.TAKEN_FROM_ARGUMENT4U: 4,
-    pickletools.TAKEN_FROM_ARGUMENT8U: 8,
-}
-"""Bytes of the length before an argument of variable length, by pickletools' number for it."""
 _MAX_BYTES = 1 << 31
 _MAX_MATRIX = 1 << 24
 """Numbers of the largest sparse matrix that is made dense; FLAME's have 25,000."""
@@ -148,17 +128,17 @@ _ALLOWED = re.compile(
 class _Unpickler(pickle.Unpickler):
     """Returns a class of placeholders for each allowed name of a pickle, and refuses others."""
 
-    def __init__(self, file: Any, path: Path) -> None:
+    def __init__(self, file: Any, path: Path, kind: PickleKind) -> None:
         super().__init__(file, encoding="latin1")
-        self._path = path
+        self._path, self._kind = path, kind
         self._classes: dict[str, type[_Placeholder]] = {}
 
     def find_class(self, module_name: str, global_name: str) -> type[_Placeholder]:
         name = f"{module_name}.{global_name}"
-        if not _ALLOWED.fullmatch(name):
+        if not _ALLOWED.fullmatch(name) and not re.fullmatch(self._kind.classes, name):
             raise UnsafePickleError(
-                f"{self._path} would run {_escaped(name)}: it is not FLAME's file, and nothing of "
-                "it was executed"
+                f"{self._path} would run {_escaped(name)}: it is not {self._kind.owner}'s file, "
+                "and nothing of it was executed"
             )
         # New classes for each file: what a pickle does to them cannot outlive it.
         return self._classes.setdefault(name, type("_Named", (_Placeholder,), {"name": name}))
@@ -167,7 +147,8 @@ class _Unpickler(pickle.Unpickler):
 class _Reader:
     """Converts a tree of containers and placeholders to values; shared objects stay shared."""
 
-    def __init__(self) -> None:
+    def __init__(self, kind: PickleKind) -> None:
+        self._kind = kind
         self._done: dict[int, Any] = {}
         self._started: set[int] = set()
 
@@ -192,6 +173,8 @@ class _Reader:
         name, arguments = value.name, value.arguments
         if name.endswith("._reconstructor"):
             name, arguments = arguments[0].name, ()
+        if re.fullmatch(self._kind.classes, name):
+            return Unread(name, self.read(value.arguments), self.read(value.state))
         if name.startswith("chumpy."):
             # An array of chumpy is its x; formulas have none.
             known = isinstance(value.state, dict) and "x" in value.state
@@ -213,13 +196,25 @@ class _Reader:
         return read(*arguments) if read else Unread(name)
 
     def _array(self, shape: Any, dtype: Any, fortran: Any, data: Any) -> Any:
-        number = _number_type(dtype)
+        if self._kind.objects and dtype.arguments[0] in ("O", "O4", "O8"):
+            return self._objects(shape, data)
+        number = _number_type(dtype, texts=self._kind.objects)
         if number is None:
             return Unread("numpy.ndarray of no numbers")
         raw = self._bytes(data)
         if any(size < 0 for size in shape) or math.prod(shape) * number.itemsize != len(raw):
             raise ValueError("an array's size and its data disagree")
         return np.frombuffer(raw, number).reshape(shape, order="F" if fortran else "C")
+
+    def _objects(self, shape: Any, data: Any) -> npt.NDArray[Any]:
+        """An array of any values; C order, as all that have more than one axis are pickled."""
+        values = self.read(data)
+        if type(values) is not list or math.prod(shape) != len(values) or min(shape, default=0) < 0:
+            raise ValueError("an array's size and its data disagree")
+        array = np.empty(len(values), object)
+        for index, value in enumerate(values):
+            array[index] = value
+        return array.reshape(shape)
 
     def _scalar(self, dtype: Any, data: Any = b"") -> Any:
         number = self._array((), dtype, False, data)
@@ -266,10 +261,14 @@ def _dense(
     return dense
 
 
-def _number_type(note: Any) -> np.dtype[Any] | None:
-    """The dtype that a placeholder of numpy.dtype describes; None unless it is of numbers."""
+def _number_type(note: Any, texts: bool = False) -> np.dtype[Any] | None:
+    """The dtype that a placeholder of numpy.dtype describes; None unless it is of numbers.
+
+    `texts`: whether those of texts of 1 to 999 characters count as well.
+    """
     code, order = note.arguments[0], note.state[1]
-    if not re.fullmatch(r"b1|[iu][1248]|f[248]", code) or order not in ("<", ">", "=", "|"):
+    known = r"b1|[iu][1248]|f[248]" + (r"|[SU][1-9]\d{0,2}" if texts else "")
+    if not re.fullmatch(known, code) or order not in ("<", ">", "=", "|"):
         return None
     number: np.dtype[Any] = np.dtype(order + code)
     return number

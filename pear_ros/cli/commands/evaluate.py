@@ -10,6 +10,7 @@ from pear_ros.cli.commands.run import RUN_PARAMETERS
 from pear_ros.cli.options import add_estimator, add_output, positive_integer
 from pear_ros.cli.parameter_options import add_parameters, parameters_from
 from pear_ros.evaluation.arrays import ARRAYS, POINT_ARRAYS
+from pear_ros.evaluation.datasets.catalogue import DATASETS
 
 HELP = "measure accuracy on labelled pictures and clips"
 DESCRIPTION = """\
@@ -20,12 +21,15 @@ picture sheets of the worst cases. Labels are
   FILE.npz        joints in space of a clip of calibrated cameras
   FILE.qca.txt    calibration by Qualisys, or Pose2Sim's FILE.toml, of synchronous
                   videos: joints in space are triangulated from the views
+With --dataset, FOLDER is one of the datasets of PEAR's paper, and published figures
+stand beside those that are measured.
 """
 EPILOG = "\n\n".join(
-    f"{title}:\n" + "\n".join(f"  {name:12}{meaning}" for name, meaning in arrays.items())
-    for title, arrays in (
+    f"{title}:\n" + "\n".join(f"  {name:14}{meaning}" for name, meaning in table.items())
+    for title, table in (
         ("arrays of the NPZ of a clip", ARRAYS),
         ("arrays of the NPZ of --points", POINT_ARRAYS),
+        ("datasets", {name: f"{one.title}: {one.origin}" for name, one in DATASETS.items()}),
     )
 )
 
@@ -54,6 +58,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "that the estimator finds",
     )
     parser.add_argument(
+        "--dataset",
+        choices=tuple(DATASETS),
+        help="the labels are a folder with this dataset, as its owners distribute it",
+    )
+    parser.add_argument(
+        "--every",
+        type=positive_integer,
+        default=1,
+        metavar="N",
+        help="of the pictures of --dataset take each Nth (default: %(default)s)",
+    )
+    parser.add_argument(
         "--worst",
         type=positive_integer,
         default=24,
@@ -78,5 +94,7 @@ def run(options: argparse.Namespace) -> int:
             parameters=parameters_from(options),
             baseline=options.baseline is not None,
             worst=options.worst,
+            dataset=options.dataset,
+            every=options.every,
         )
     )
