@@ -16,7 +16,9 @@ ROOT = Path(__file__).parents[2]
 DISTRIBUTIONS = {
     "cv2": "opencv-python-headless",
     "modelopt": "nvidia-modelopt",
+    "pxr": "usd-core",
     "pythonosc": "python-osc",
+    "rerun": "rerun-sdk",
     "ruamel": "ruamel.yaml",
     "zmq": "pyzmq",
 }
@@ -26,7 +28,7 @@ EXTRAS = {
     "calibration": ("pear/calibration.py",),
     "fast": ("fitting/compiled_solver.py", "body/compiled_kinematics.py"),
     "openvino": ("pear/runtimes/with_openvino.py",),
-    "export": ("export/glb.py", "export/gltf_buffer.py"),
+    "export": ("export/glb.py", "export/gltf_buffer.py", "export/rrd.py", "export/usd.py"),
     "mesh-detail": ("body/mesh_reduction.py",),
     "ray": ("replay/on_ray.py",),
     "view": ("viewing/", "cli/view/command.py"),
