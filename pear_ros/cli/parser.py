@@ -7,6 +7,7 @@ import argparse
 
 from pear_ros import __version__
 from pear_ros.cli.commands import (
+    annotate,
     bench,
     build_engine,
     demo,
@@ -30,6 +31,7 @@ _COMMANDS = {
     "export-graph": export_graph,
     "export": export,
     "evaluate": evaluate,
+    "annotate": annotate,
     "replay": replay,
     "demo": demo,
     "doctor": doctor,
