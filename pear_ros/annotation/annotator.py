@@ -278,9 +278,8 @@ class Annotator:
         if known.points is not None:
             names["points"] = known.source
         if known.fitted is not None:
-            names.update(
-                dict.fromkeys(("fit", "body", "left_hand", "right_hand", "face"), known.source)
-            )
+            given = ("fit", "body", "left_hand", "right_hand", "face")
+            names.update(dict.fromkeys(given, known.source))
         return names
 
 

@@ -156,13 +156,10 @@ def _arrays(key: str, content: bytes) -> dict[str, Any]:
 
 def _camera(values: list[float], meta: Mapping[str, Any]) -> Camera:
     lens = meta["distortion"]
-    return Camera(
-        round(values[0]),
-        round(values[1]),
-        *values[2:],
-        source=IntrinsicsSource(meta["intrinsics_source"]),
-        distortion=None if lens is None else Distortion(lens[0], tuple(lens[1:])),
-    )
+    width, height, fx, fy, cx, cy = values
+    source = IntrinsicsSource(meta["intrinsics_source"])
+    distortion = None if lens is None else Distortion(lens[0], tuple(lens[1:]))
+    return Camera(round(width), round(height), fx, fy, cx, cy, source, distortion)
 
 
 def _picture(key: str, content: bytes, flags: int) -> Any:

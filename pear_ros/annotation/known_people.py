@@ -143,9 +143,9 @@ class TrackLabels:
 
 
 def read_recording(path: Path) -> Recording:
-    """Return the people of a bag of results, or of an npz file of `pear run`, `pear export` or AMASS.
+    """Return the people of a bag of results or an npz file.
 
-    AMASS's files need an array `camera`, (6,) or (T, 6): width, height, fx, fy, cx, cy in pixels,
+    The file is of `pear run`, `pear export` or AMASS. AMASS's files need an array `camera`, (6,) or (T, 6): width, height, fx, fy, cx, cy in pixels,
     and poses in its optical frame. Raises LabelError, OSError where the file cannot be read.
     """
     try:
@@ -246,4 +246,5 @@ def _camera(track: Track, row: int, frame: Frame, source: Path) -> Camera:
             f"{source}: its camera has {values[0]:g} x {values[1]:g} pixels, the images of "
             f"{frame.file} have {width} x {height}"
         )
-    return Camera(width, height, *(float(value) for value in values[2:]))
+    fx, fy, cx, cy = values[2:].tolist()
+    return Camera(width, height, fx, fy, cx, cy)

@@ -153,10 +153,7 @@ def read_shards(path: Path) -> ShardReader:
     `damaged` of the result. Raises ShardsError where there are no shards, or webdataset is missing.
     """
     require_webdataset()
-    if path.is_dir():
-        files = sorted(path.glob("*.tar"))
-    else:
-        files = [path] if path.is_file() else []
+    files = sorted(path.glob("*.tar")) if path.is_dir() else [path] * path.is_file()
     if not files:
         raise ShardsError(f"{path} is no folder with shards (.tar) of `pear annotate`, nor one")
     return ShardReader(files)

@@ -6,6 +6,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Collection, Sequence
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -64,7 +65,7 @@ def _tiles(
 def draw(person: AnnotatedPerson, note: str = "") -> Image:
     """Return the crop (512, 512, 3) with mask, skeleton and points drawn over it."""
     height, width = person.crop.shape[:2]
-    image = cv2.resize(person.crop, (width * _ZOOM, height * _ZOOM))
+    image: Any = cv2.resize(person.crop, (width * _ZOOM, height * _ZOOM))
     if person.mask is not None and person.confidence["mask"] > 0.0:
         mask = cv2.resize(person.mask, (width * _ZOOM, height * _ZOOM))
         outlines, _ = cv2.findContours(

@@ -56,8 +56,8 @@ class Inputs:
 def find_sources(inputs: Inputs, per_shard: int) -> list[LabelledSource]:
     """Return the sources in the order of the paths, each with a name of its own.
 
-    Pictures become one source for each shard of `per_shard`. Raises SourceError, LabelError, OSError
-    and pear_ros.bags.topic.BagError.
+    Pictures become one source for each shard of `per_shard`. Raises SourceError, LabelError,
+    OSError and pear_ros.bags.topic.BagError.
     """
     found: list[LabelledSource] = []
     for path in inputs.paths:

@@ -6,7 +6,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from pear_ros.annotation.annotator import Annotated, Rejected
@@ -101,13 +101,16 @@ class Statistics:
 
     def dumps(self) -> dict[str, Any]:
         """Return the statistics as plain data."""
-        return asdict(self)
+        values = {part.name: getattr(self, part.name) for part in fields(self)}
+        return {k: dict(v) if isinstance(v, Counter) else v for k, v in values.items()}
 
     @classmethod
     def loads(cls, data: Mapping[str, Any]) -> Statistics:
         """Return the statistics that `dumps` has returned. Raises TypeError for other data."""
         counters = ("unreadable", "rejected", "parts_rejected", "doubted", "parts")
-        return cls(**{key: Counter(v) if key in counters else v for key, v in data.items()})
+        values: dict[str, Any] = dict(data)
+        values.update({key: Counter(values[key]) for key in counters})
+        return cls(**values)
 
     def quantile(self, check: str, share: float) -> float:
         """Return the value of a check that this share of people does not exceed; NaN: none."""
