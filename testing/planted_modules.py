@@ -15,6 +15,8 @@ from pear_ros.core.people import Array
 from pear_ros.landmarks.hands import HandModel
 from pear_ros.landmarks.types import FaceLandmarks, HandLandmarks, PoseLandmarks
 
+KILLING = "body=testing.planted_modules:killing_body"
+"""Option of `pear annotate`, --module, for `killing_body`."""
 KILL_AT = "PEAR_TEST_KILL_AT"
 """Environment variable: the call of `killing_body` that ends the process, from 1 on."""
 

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from pear_ros.cli import main
 from pear_ros.core.people import Image
 from pear_ros.io.downloads import AssetError, demo_clip
 from pear_ros.io.video import FrameSource, VideoWriter
+from testing.planted_modules import KILLING
 
 RATE = 30.0
 SIZE = (500, 560)
@@ -40,10 +41,12 @@ def modules() -> Modules:
     return default_modules(1, "full")
 
 
-@pytest.fixture(autouse=True)
-def _shared_modules(monkeypatch: pytest.MonkeyPatch, modules: Modules) -> None:
+@pytest.fixture(scope="session", autouse=True)
+def _shared_modules(modules: Modules) -> Iterator[None]:
     """Loading models takes longer than the tests."""
-    monkeypatch.setattr(worker, "default_modules", lambda *_: modules)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(worker, "default_modules", lambda *_: modules)
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -69,13 +72,34 @@ def video(images: list[Image], tmp_path_factory: pytest.TempPathFactory) -> Path
     return path
 
 
+def run(folder: Path, *arguments: object) -> int:
+    """Run the command with `folder` for results; return its exit code."""
+    options = [*map(str, arguments), "--output", str(folder)]
+    return main(["annotate", *options, "--landmarks", "full", "--sheet", "2"])
+
+
+@pytest.fixture(scope="session")
+def found(tmp_path_factory: pytest.TempPathFactory, video: Path) -> list[AnnotatedPerson]:
+    """The samples of every second frame of the video."""
+    folder = tmp_path_factory.mktemp("found") / "shards"
+    assert run(folder, video, "--every", 2) == 0
+    return list(read_shards(folder))
+
+
+@pytest.fixture(scope="session")
+def made(tmp_path_factory: pytest.TempPathFactory, video: Path) -> Path:
+    """Shards of two images each of the video, of a run that was not interrupted."""
+    folder = tmp_path_factory.mktemp("made") / "shards"
+    assert run(folder, video, "--images-per-shard", 2, "--module", KILLING) == 0
+    return folder
+
+
 @pytest.fixture
 def annotate(tmp_path: Path) -> Annotate:
     """The command, with the folder `shards` for results."""
 
     def call(*arguments: object, output: str = "shards") -> int:
-        options = [*map(str, arguments), "--output", str(tmp_path / output)]
-        return main(["annotate", *options, "--landmarks", "full", "--sheet", "2"])
+        return run(tmp_path / output, *arguments)
 
     return call
 
