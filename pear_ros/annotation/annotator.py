@@ -27,7 +27,7 @@ from pear_ros.annotation.modules import Modules, View
 from pear_ros.annotation.part_confidence import part_confidence
 from pear_ros.annotation.sample import PARTS, AnnotatedPerson, Provenance
 from pear_ros.annotation.silhouette import Bools, inside_image, silhouette
-from pear_ros.annotation.wholebody import FACE, HANDS, no_points, without
+from pear_ros.annotation.wholebody import FACE, HANDS, without
 from pear_ros.core.boxes import iou_matrix
 from pear_ros.core.camera import Camera
 from pear_ros.core.people import Array
@@ -176,7 +176,10 @@ class Annotator:
             return Rejected((reason,)), now
         image = without_neighbours(frame.image, box, track.pose, others)
         view = View(image, camera, box)
-        evidence, verdict = self._evidence(view, known)
+        pose = self._modules.body(view)
+        if pose is None:
+            return Rejected(("unread",)), now
+        evidence, verdict = self._evidence(view, pose, known)
         elapsed = 1e-9 * (frame.stamp_ns - track.stamp_ns)
         fitted = known.fitted if known else None
         if fitted is None:
@@ -186,26 +189,22 @@ class Annotator:
             return Rejected(("unread",)), now
         if not _finite(fitted, camera):
             return Rejected(("not_finite",)), now
-        mask = None
-        if evidence.pose is not None:
-            mask = _masked(self._modules.mask(view, evidence.pose, square), camera, square)
+        mask = _masked(self._modules.mask(view, pose, square), camera, square)
         size = float((box[2:] - box[:2]).max())
         verdict.measures.update(compare_fit(fitted, evidence, camera, size))
         verdict.measures.update(compare_mask(mask, _silhouette(fitted, camera, square)))
         verdict.measures.update(compare_before(fitted.joints, track.joints, elapsed))
-        now = replace(now, pose=evidence.pose, joints=fitted.joints, state=fitted.state)
+        now = replace(now, pose=pose, joints=fitted.joints, state=fitted.state)
         if rejected := verdict.rejected("body"):
             return Rejected(tuple(rejected), verdict.measures), now
         person = self._sample(frame, candidate, key, track.name, square, fitted, evidence, mask)
         return Annotated(_judged(person, evidence, verdict), verdict), now
 
-    def _evidence(self, view: View, known: KnownPerson | None) -> tuple[Evidence, Verdict]:
+    def _evidence(
+        self, view: View, pose: PoseLandmarks, known: KnownPerson | None
+    ) -> tuple[Evidence, Verdict]:
         """Return what the modules found, without parts that disagree with others."""
         modules, verdict = self._modules, Verdict()
-        pose = modules.body(view)
-        if pose is None:
-            points = known.points if known and known.points is not None else no_points()
-            return Evidence(None, None, None, None, points), verdict
         left, right = modules.left_hand(view, pose), modules.right_hand(view, pose)
         face = modules.face(view, pose)
         if known and known.points is not None:

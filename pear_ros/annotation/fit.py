@@ -20,7 +20,7 @@ from pear_ros.landmarks.undistort import undistorted_part, undistorted_pose
 class Evidence:
     """What the modules found of one person; None: not found, or rejected by a check."""
 
-    pose: PoseLandmarks | None
+    pose: PoseLandmarks
     left_hand: HandLandmarks | None
     right_hand: HandLandmarks | None
     face: FaceLandmarks | None
@@ -87,8 +87,8 @@ class EvidenceFitter:
 
         `previous`: the same person's fit `elapsed` seconds earlier, None for a new person.
         """
-        pose = None if evidence.pose is None else undistorted_pose(evidence.pose, camera)
-        if pose is None or evidence.pose is None:
+        pose = undistorted_pose(evidence.pose, camera)
+        if pose is None:
             return None
         fit = self._fit(pose, camera.pinhole, previous, elapsed)
         person = PersonLandmarks(

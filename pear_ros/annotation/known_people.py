@@ -145,8 +145,9 @@ class TrackLabels:
 def read_recording(path: Path) -> Recording:
     """Return the people of a bag of results or an npz file.
 
-    The file is of `pear run`, `pear export` or AMASS. AMASS's files need an array `camera`, (6,) or (T, 6): width, height, fx, fy, cx, cy in pixels,
-    and poses in its optical frame. Raises LabelError, OSError where the file cannot be read.
+    The file is of `pear run`, `pear export` or AMASS. AMASS's need an array `camera`, (6,) or
+    (T, 6): width, height, fx, fy, cx, cy in pixels, and poses in its optical frame. Raises
+    LabelError, OSError where the file cannot be read.
     """
     try:
         if path.is_dir() or is_storage_file(path):

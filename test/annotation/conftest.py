@@ -64,6 +64,15 @@ def picture(images: list[Image], tmp_path_factory: pytest.TempPathFactory) -> Pa
 
 
 @pytest.fixture(scope="session")
+def hands_picture(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A picture in which both hands are found and fitted."""
+    path = tmp_path_factory.mktemp("hands") / "hands.png"
+    ((_, image),) = islice(FrameSource(str(CLIP)), 10, 11)
+    cv2.imwrite(str(path), image[0 : SIZE[1], 400 : 400 + SIZE[0]])
+    return path
+
+
+@pytest.fixture(scope="session")
 def video(images: list[Image], tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("video") / "clip.mp4"
     with VideoWriter(path, RATE) as writer:

@@ -13,9 +13,11 @@ import pytest
 
 from pear_ros.annotation.sample import AnnotatedPerson
 from pear_ros.annotation.wholebody import BODY, LEFT_HAND, RIGHT_HAND
+from pear_ros.body import load_open_body
 from pear_ros.core.people import Image, People, Person, TrackingState
 from testing.image_bags import START, raw, write_bag
 from testing.results_bag import ResultsBag
+from testing.smplx_file import write_smplx_file
 
 Annotate = Callable[..., int]
 Samples = Callable[[], list[AnnotatedPerson]]
@@ -61,15 +63,21 @@ def test_parameters_of_an_npz_file_are_kept(
         assert one.mask is not None and one.measures["reprojection"] < 0.03
 
 
+@pytest.mark.parametrize(("metres", "reason"), [(0.15, "reprojection"), (0.6, "unread")])
 def test_parameters_that_do_not_fit_the_image_are_rejected(
-    annotate: Annotate, video: Path, found: list[AnnotatedPerson], tmp_path: Path
+    annotate: Annotate,
+    video: Path,
+    found: list[AnnotatedPerson],
+    tmp_path: Path,
+    metres: float,
+    reason: str,
 ) -> None:
-    beside = np.array([one.smplx.transl + np.float32([0.6, 0, 0]) for one in found])
+    beside = np.array([one.smplx.transl + np.float32([metres, 0, 0]) for one in found])
     not_finite = np.array([one.smplx.pose.ravel() for one in found])
     not_finite[0, 5] = np.nan
     labels = write_npz(tmp_path / "p.npz", found, trans=beside, poses=not_finite)
     assert annotate(video, "--labels", labels) == 0
-    assert rejected(tmp_path) == {"not_finite": 1, "reprojection": 2}
+    assert rejected(tmp_path) == {"not_finite": 1, reason: 2}
 
 
 def test_bodies_that_are_not_at_hand_are_kept_without_silhouette(
@@ -212,3 +220,20 @@ def test_labels_need_one_input(
     assert "--labels belong to one video, bag or folder" in capsys.readouterr().err
     assert annotate(video, "--labels", tmp_path / "p.txt") == 1
     assert "p.txt is no annotation" in capsys.readouterr().err
+
+
+def test_smplx_is_loaded_for_its_parameters(
+    annotate: Annotate,
+    samples: Samples,
+    video: Path,
+    found: list[AnnotatedPerson],
+    tmp_path: Path,
+) -> None:
+    """A file in SMPL-X's layout, made of the open body, has its silhouette."""
+    file = write_smplx_file(load_open_body(), tmp_path, posedirs_scale=0.0)
+    expression = np.zeros((3, 10), np.float32)
+    labels = write_npz(tmp_path / "p.npz", found, body_model="smplx", expression=expression)
+    assert annotate(video, "--labels", labels, "--smplx", file, "--every", 4) == 0
+    one, _ = samples()
+    assert one.measures["mask"] == pytest.approx(found[0].measures["mask"], abs=0.05)
+    assert len(one.body_sha256) == 64 and one.body_sha256 != found[0].body_sha256
