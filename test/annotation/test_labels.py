@@ -5,7 +5,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -13,11 +15,10 @@ import pytest
 
 from pear_ros.annotation.sample import AnnotatedPerson
 from pear_ros.annotation.wholebody import BODY, LEFT_HAND, RIGHT_HAND
-from pear_ros.body import load_open_body
+from pear_ros.body import BodyModel, load_open_body
 from pear_ros.core.people import Image, People, Person, TrackingState
 from testing.image_bags import START, raw, write_bag
 from testing.results_bag import ResultsBag
-from testing.smplx_file import write_smplx_file
 
 Annotate = Callable[..., int]
 Samples = Callable[[], list[AnnotatedPerson]]
@@ -228,12 +229,21 @@ def test_smplx_is_loaded_for_its_parameters(
     video: Path,
     found: list[AnnotatedPerson],
     tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A file in SMPL-X's layout, made of the open body, has its silhouette."""
-    file = write_smplx_file(load_open_body(), tmp_path, posedirs_scale=0.0)
-    expression = np.zeros((3, 10), np.float32)
-    labels = write_npz(tmp_path / "p.npz", found, body_model="smplx", expression=expression)
+    loaded = replace(load_open_body(), name="smplx_neutral", sha256="ab" * 32)
+    asked: list[tuple[Path, int, int]] = []
+
+    def load(*arguments: Any) -> BodyModel:
+        asked.append(arguments)
+        return loaded
+
+    monkeypatch.setattr("pear_ros.annotation.bodies.load_smplx", load)
+    labels = write_npz(tmp_path / "p.npz", found, body_model="smplx")
+    file = tmp_path / "SMPLX_NEUTRAL.npz"
     assert annotate(video, "--labels", labels, "--smplx", file, "--every", 4) == 0
     one, _ = samples()
     assert one.measures["mask"] == pytest.approx(found[0].measures["mask"], abs=0.05)
-    assert len(one.body_sha256) == 64 and one.body_sha256 != found[0].body_sha256
+    assert one.body_sha256 == loaded.sha256
+    smplx = found[0].smplx
+    assert asked == [(file, len(smplx.betas), len(smplx.expression))]
