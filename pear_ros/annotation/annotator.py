@@ -8,9 +8,9 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import linear_sum_assignment
 
 from pear_ros import __version__
+from pear_ros.annotation.candidates import MIN_SIZE, Candidate, Track, Tracks, box_of, unusable
 from pear_ros.annotation.checks import (
     CHECKS,
     Verdict,
@@ -28,18 +28,11 @@ from pear_ros.annotation.part_confidence import part_confidence
 from pear_ros.annotation.sample import PARTS, AnnotatedPerson, Provenance
 from pear_ros.annotation.silhouette import Bools, inside_image, silhouette
 from pear_ros.annotation.wholebody import FACE, HANDS, without
-from pear_ros.core.boxes import iou_matrix
 from pear_ros.core.camera import Camera
 from pear_ros.core.people import Array
-from pear_ros.fitting import BodyFit
 from pear_ros.landmarks.neighbours import without_neighbours
 from pear_ros.landmarks.types import PoseLandmarks
 from pear_ros.pear.crop import crop_pixels, squares
-
-MIN_SIZE = 64.0
-"""Least longer side of a person's box, pixels: a quarter of the crop."""
-_SAME_IOU = 0.3
-"""Least intersection over union of one person's boxes in successive images."""
 
 REASONS: Mapping[str, str] = {
     "small": f"the person is smaller than {MIN_SIZE:g} pixels",
@@ -73,26 +66,6 @@ class Annotated:
     verdict: Verdict
 
 
-@dataclass(frozen=True)
-class _Candidate:
-    """Somebody who may become a sample."""
-
-    box: Array
-    known: KnownPerson | None
-
-
-@dataclass(frozen=True)
-class _Track:
-    """One person in the image before."""
-
-    name: str
-    box: Array
-    stamp_ns: int
-    pose: PoseLandmarks | None = None
-    joints: Array | None = None
-    state: BodyFit | None = None
-
-
 class Annotator:
     """Annotates the people in images of one source after the other."""
 
@@ -100,12 +73,11 @@ class Annotator:
         """Take the modules and load the fit."""
         self._modules = modules
         self._fit = EvidenceFitter()
-        self._tracks: list[_Track] = []
-        self._count = 0
+        self._tracks = Tracks()
 
     def reset(self) -> None:
         """Forget earlier images, before one of another scene."""
-        self._tracks, self._count = [], 0
+        self._tracks.reset()
 
     def __call__(
         self, frame: Frame, known: Sequence[KnownPerson] | None, name: str
@@ -116,7 +88,7 @@ class Annotator:
         the samples' keys.
         """
         candidates = self._candidates(frame, known)
-        before = self._matched(candidates)
+        before = self._tracks.matched(candidates)
         outcomes: list[Annotated | Rejected] = []
         tracks = []
         for number, (candidate, track) in enumerate(zip(candidates, before, strict=True)):
@@ -125,54 +97,28 @@ class Annotator:
             outcome, track = self._annotate(frame, candidate, track, others, key)
             outcomes.append(outcome)
             tracks.append(track)
-        self._tracks = tracks
+        self._tracks.replace(tracks)
         return outcomes
 
-    def _candidates(self, frame: Frame, known: Sequence[KnownPerson] | None) -> list[_Candidate]:
+    def _candidates(self, frame: Frame, known: Sequence[KnownPerson] | None) -> list[Candidate]:
         if known is None:
-            return [_Candidate(one.box, None) for one in self._modules.detector(frame.image)]
-        return [_Candidate(_box(one, frame), one) for one in known]
-
-    def _matched(self, candidates: Sequence[_Candidate]) -> list[_Track]:
-        """Return the track of each candidate in the image before, or a new one."""
-        found: dict[int, _Track] = {}
-        names = {track.name: track for track in self._tracks}
-        unnamed = []
-        for number, candidate in enumerate(candidates):
-            name = candidate.known.track if candidate.known else ""
-            if name:
-                found[number] = names.get(name, _Track(name, candidate.box, 0))
-            else:
-                unnamed.append(number)
-        if unnamed and self._tracks:
-            boxes = np.array([candidates[number].box for number in unnamed])
-            iou = iou_matrix(boxes, np.array([track.box for track in self._tracks]))
-            for row, column in zip(*linear_sum_assignment(iou, maximize=True), strict=True):
-                if iou[row, column] >= _SAME_IOU:
-                    found[unnamed[row]] = self._tracks[column]
-        return [
-            found[number] if number in found else self._new_track(candidate.box)
-            for number, candidate in enumerate(candidates)
-        ]
-
-    def _new_track(self, box: Array) -> _Track:
-        self._count += 1
-        return _Track(f"p{self._count}", box, 0)
+            return [Candidate(one.box, None) for one in self._modules.detector(frame.image)]
+        return [Candidate(box_of(one, frame), one) for one in known]
 
     def _annotate(
         self,
         frame: Frame,
-        candidate: _Candidate,
-        track: _Track,
+        candidate: Candidate,
+        track: Track,
         others: Sequence[PoseLandmarks],
         key: str,
-    ) -> tuple[Annotated | Rejected, _Track]:
+    ) -> tuple[Annotated | Rejected, Track]:
         """Return the outcome for one person, and the person's track."""
         box, known = candidate.box, candidate.known
-        now = _Track(track.name, box, frame.stamp_ns)
+        now = Track(track.name, box, frame.stamp_ns)
         camera = known.camera if known and known.camera else frame.camera
         square = squares(box[None], camera.width, camera.height)[0]
-        if reason := _unusable(candidate, square):
+        if reason := unusable(candidate, square):
             return Rejected((reason,)), now
         image = without_neighbours(frame.image, box, track.pose, others)
         view = View(image, camera, box)
@@ -229,7 +175,7 @@ class Annotator:
     def _sample(
         self,
         frame: Frame,
-        candidate: _Candidate,
+        candidate: Candidate,
         key: str,
         track: str,
         square: npt.NDArray[np.float64],
@@ -280,37 +226,6 @@ class Annotator:
             given = ("fit", "body", "left_hand", "right_hand", "face")
             names.update(dict.fromkeys(given, known.source))
         return names
-
-
-def _box(known: KnownPerson, frame: Frame) -> Array:
-    """Return the box (4,) of a given person; NaN: it is unknown."""
-    if known.box is not None:
-        return known.box
-    assert known.fitted is not None
-    camera = known.camera or frame.camera
-    vertices = known.fitted.vertices()
-    shown = camera.project(known.fitted.joints if vertices is None else vertices)
-    shown = shown[np.isfinite(shown).all(axis=1)]
-    if not len(shown):
-        return np.full(4, np.nan, np.float32)
-    low, high = shown.min(axis=0), shown.max(axis=0)
-    # Joints lie inside the body; the crown is a head above the neck.
-    margin = 0.0 if vertices is not None else 0.1 * float((high - low).max())
-    size = np.array([camera.width, camera.height], np.float32)
-    corners = np.clip([low - margin, high + margin], 0.0, size)
-    return np.asarray(corners.reshape(4), np.float32)
-
-
-def _unusable(candidate: _Candidate, square: npt.NDArray[np.float64]) -> str:
-    """Return the name of the reason for which a person is not looked at; empty: there is none."""
-    if candidate.known is not None and not candidate.known.measured:
-        return "unmeasured"
-    if not np.isfinite(candidate.box).all():
-        return "not_finite"
-    if not np.isfinite(square).all():
-        return "outside"
-    size = float((candidate.box[2:] - candidate.box[:2]).max())
-    return "small" if size < MIN_SIZE else ""
 
 
 def _finite(fitted: Fitted, camera: Camera) -> bool:
