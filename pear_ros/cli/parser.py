@@ -7,6 +7,7 @@ import argparse
 
 from pear_ros import __version__
 from pear_ros.cli.commands import (
+    annotate,
     bench,
     build_engine,
     demo,
@@ -32,6 +33,7 @@ _COMMANDS = {
     "view": view,
     "export": export,
     "evaluate": evaluate,
+    "annotate": annotate,
     "replay": replay,
     "demo": demo,
     "doctor": doctor,

@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from pear_ros.body import load_open_body
 from pear_ros.body.kinematics import JointTree, rotation_matrices
-from pear_ros.core.people import Person
+from pear_ros.core.people import Estimate
 from pear_ros.evaluation.keypoint_names import COCO_OF_POSE
 from pear_ros.fitting.landmark_places import landmark_points
 from pear_ros.fitting.pose_prior import PosePrior
@@ -43,7 +43,7 @@ class _Regressor:
         self._tree = JointTree(skeleton.parents)
         self._size = float(np.linalg.norm(skeleton.bones[1:], axis=1).sum())
 
-    def __call__(self, person: Person) -> npt.NDArray[np.float64]:
+    def __call__(self, person: Estimate) -> npt.NDArray[np.float64]:
         """Return the keypoints (17, 3), metres, in the optical frame."""
         position = person.joints[:NUM_BODY_JOINTS].astype(np.float64)
         bones = position[1:] - position[self._parents]
@@ -56,7 +56,7 @@ class _Regressor:
         return keypoints
 
 
-def coco_joints(person: Person) -> npt.NDArray[np.float64]:
+def coco_joints(person: Estimate) -> npt.NDArray[np.float64]:
     """Return COCO's keypoints (17, 3) of a person's body, metres, in the optical frame."""
     return _regressor()(person)
 

@@ -20,6 +20,7 @@ FLOORS = (
     {"evaluation", "viewing"},
     {"ros"},
     {"replay", "export"},
+    {"annotation"},
     {"cli"},
 )
 """From the lowest to the highest; folders of one floor do not import each other."""

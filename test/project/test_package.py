@@ -25,12 +25,13 @@ DISTRIBUTIONS = {
 """Names of distributions that are not those of their modules."""
 EXTRAS = {
     "pear": ("pear/", "body/packed_skin.py", "cli/import_model.py"),
+    "annotate": ("annotation/shards.py",),
     "calibration": ("pear/calibration.py",),
     "fast": ("fitting/compiled_solver.py", "body/compiled_kinematics.py"),
     "openvino": ("pear/runtimes/with_openvino.py",),
     "export": ("export/glb.py", "export/gltf_buffer.py", "export/rrd.py", "export/usd.py"),
     "mesh-detail": ("body/mesh_reduction.py",),
-    "ray": ("replay/on_ray.py",),
+    "ray": ("replay/on_ray.py", "annotation/on_ray.py"),
     "view": ("viewing/", "cli/view/command.py"),
     "stream": ("streaming/",),
 }
