@@ -16,6 +16,7 @@ from pear_ros.bags.matching import Frame as BagFrame
 from pear_ros.bags.matching import matched
 from pear_ros.bags.time_range import TimeRange
 from pear_ros.core.camera import Camera
+from pear_ros.core.device_image import on_cpu
 from pear_ros.core.parameters import Parameters
 from pear_ros.core.people import Image
 from pear_ros.core.quoting import plain
@@ -161,7 +162,7 @@ class Recorded:
             return Unreadable(number, self.path, error.cause)
         except Exception as error:  # A corrupt message may raise anything.
             return Unreadable(number, self.path, f"corrupt message ({type(error).__name__})")
-        return Frame(read.image, read.camera, number, read.nanoseconds, self.path)
+        return Frame(on_cpu(read.image), read.camera, number, read.nanoseconds, self.path)
 
 
 def _picture(path: Path, number: int, parameters: Parameters) -> Frame | Unreadable:
