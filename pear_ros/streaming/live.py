@@ -34,7 +34,7 @@ class Channel:
         self._say = say
         self._said: dict[str, float] = {}
         self.output: Output | None = None
-        """None: its port is in use."""
+        """None: it could not be opened yet, as where its port is in use."""
         self._retry_at = -math.inf
         url.require_package()
         self._encode = url.encoder(options)
@@ -46,7 +46,7 @@ class Channel:
             try:
                 self.output = self.url.output()
             except StreamError as error:
-                self._say_once(f"{error}; it is tried again until it is free", now)
+                self._say_once(f"{error}; it is tried again until it succeeds", now)
         return self.output is not None and self.output.is_wanted
 
     def encode(self, frame: MotionFrame) -> list[bytes]:
