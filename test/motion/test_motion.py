@@ -13,14 +13,14 @@ from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
 from pear_ros.core import quaternions
-from pear_ros.core.people import Person, TrackingState
+from pear_ros.core.people import SMPLX_PARENTS, Person, TrackingState
 from pear_ros.export.motions import Motions, motions_of_recording, observations_of
 from pear_ros.export.tracks import ResultsError
 from pear_ros.motion import rts
 from pear_ros.motion.contact import contact_probability
 from pear_ros.motion.heading import facing_ahead
 from pear_ros.motion.segments import rate_of, timeline
-from pear_ros.motion.skeleton import PARENTS, matrices_of, soles_of
+from pear_ros.motion.skeleton import soles_of
 from pear_ros.motion.swaps import swapped
 from pear_ros.motion.world import fit_world
 from testing.motion_tracks import BODY, GROUND, walking_recording
@@ -34,7 +34,7 @@ def motions(times: list[float] = TIMES, **options: Any) -> Motions:
 
 
 def test_skeleton_is_that_of_the_open_body() -> None:
-    np.testing.assert_array_equal(PARENTS, BODY.parents)
+    np.testing.assert_array_equal(SMPLX_PARENTS, BODY.parents)
     recording = walking_recording(TIMES[:5])
     track = recording.tracks[0]
     skeleton = observations_of(track, np.array(TIMES[:5])).skeleton
@@ -227,14 +227,14 @@ def test_wrists_are_orientations_in_the_world() -> None:
     motion = motions().people[0].motion
     turn = np.eye(3)
     for joint in (0, 3, 6, 9, 13, 16, 18, 20):
-        turn = turn @ matrices_of(motion.rotations[10, joint])
-    np.testing.assert_allclose(matrices_of(motion.wrists()[10, 0]), turn, atol=1e-9)
+        turn = turn @ quaternions.to_matrices(motion.rotations[10, joint])
+    np.testing.assert_allclose(quaternions.to_matrices(motion.wrists()[10, 0]), turn, atol=1e-9)
 
 
 def test_heading_begins_at_the_origin_and_ahead() -> None:
     motion = motions().people[0].motion
     turned = facing_ahead(motion)
-    chest = matrices_of(turned.rotations[:15, 0])[..., 2].mean(axis=0)
+    chest = quaternions.to_matrices(turned.rotations[:15, 0])[..., 2].mean(axis=0)
     assert chest[0] > 0.9 and abs(chest[1]) < 0.02
     np.testing.assert_allclose(turned.pelvis[0, :2], 0.0, atol=1e-9)
     np.testing.assert_allclose(turned.pelvis[:, 2], motion.pelvis[:, 2])
@@ -294,6 +294,16 @@ def test_too_few_images_are_refused_in_one_sentence(count: int) -> None:
     with pytest.raises(ResultsError, match=r"no motion to export: .*h1 was seen in") as error:
         motions(TIMES[:count])
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("factor", [0.0, 1e30])
+def test_bodies_that_cannot_be_are_gaps(factor: float) -> None:
+    def change(image: int, person: Person) -> Person:
+        return replace(person, joints=np.float32(factor) * person.joints) if image == 9 else person
+
+    motion = motions(TIMES[:20], change=change).people[0].motion
+    assert not motion.seen[9] and motion.seen[[8, 10]].all()
+    assert np.isfinite(motion.joints()).all()
 
 
 def test_a_recording_without_people_is_refused() -> None:
