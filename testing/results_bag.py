@@ -90,9 +90,7 @@ class ResultsBag:
         self._write(topic, TF_TYPE, self._make(TF_TYPE, transforms=[transform]))
 
     def _time_of(self, stamp: int) -> Any:
-        return self._make(
-            "builtin_interfaces/msg/Time", sec=stamp // 10**9, nanosec=stamp % 10**9
-        )
+        return self._make("builtin_interfaces/msg/Time", sec=stamp // 10**9, nanosec=stamp % 10**9)
 
     def _write(self, topic: str, kind: str, message: Any) -> None:
         if topic not in self._connections:

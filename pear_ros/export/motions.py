@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -103,7 +104,7 @@ def observations_of(track: Track, seconds: npt.NDArray[np.float64]) -> Observati
 def _measured(track: Track) -> npt.NDArray[np.bool_]:
     """(T,) whether the body was measured, and is one: finite, not a point, at a sane distance."""
     joints = track.arrays["joints"].astype(np.float64)
-    rows = [joints, track.pose, track.betas, track.transl, track.scale]
+    rows: list[npt.NDArray[Any]] = [joints, track.pose, track.betas, track.transl, track.scale]
     finite = [np.isfinite(row.reshape(len(row), -1)).all(axis=1) for row in rows]
     known = np.logical_and.reduce(finite) & np.isin(track.states, MEASURED_STATES)
     trunk = np.linalg.norm(joints[:, _NECK] - joints[:, 0], axis=1)

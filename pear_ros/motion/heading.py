@@ -23,7 +23,8 @@ def facing_ahead(motion: Motion) -> Motion:
     The heading is that of the chest; of somebody who lies, that of the head.
     """
     count = max(1, round(_BEGINNING * motion.rate))
-    axes = quaternions.to_matrices(motion.rotations[:count, 0]).mean(axis=0)  # columns: left, up, chest
+    # Columns: left, up, chest.
+    axes = quaternions.to_matrices(motion.rotations[:count, 0]).mean(axis=0)
     chest, head = axes[:, 2], axes[:, 1]
     ahead = chest if np.hypot(*chest[:2]) > _LYING else head
     yaw = float(np.arctan2(ahead[1], ahead[0]))

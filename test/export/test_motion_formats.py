@@ -27,7 +27,9 @@ from pear_ros.export.tracks import Recording, ResultsError
 from pear_ros.export.trc import save_trc
 from pear_ros.motion.heading import facing_ahead
 from pear_ros.motion.world import World
-from testing.motion_tracks import BODY, START, walking_recording
+from pear_ros.streaming.motion import LEVEL_CAMERA
+from testing.motion_tracks import BODY, CAMERA, START, walking_recording
+from testing.open_people import person, t_pose
 from testing.results_bag import ResultsBag
 from testing.smplx_file import smplx_forward, write_smplx_file
 
@@ -323,6 +325,44 @@ def test_tf_gives_up_and_place(tmp_path: Path, export: Callable[..., tuple[int, 
     np.testing.assert_allclose(trans[5, :2], expected[:2], atol=0.15)
     body_up = Rotation.from_rotvec(recorded.smplx.pose[0]).as_matrix()[:, 1]
     np.testing.assert_allclose(up[5], transform.rotation @ body_up, atol=0.1)
+
+
+def test_a_camera_that_moves_by_tf_leaves_people_where_they_are(
+    tmp_path: Path, export: Callable[..., tuple[int, str]]
+) -> None:
+    # Somebody glides at a constant velocity; the camera drives past, turns and nods.
+    none = [np.zeros((1, n), np.float32) for n in (BODY.num_betas, BODY.num_expression)]
+    rest = BODY.rest_joints(*none)[0].astype(np.float64)
+    height = rest[0, 1] - BODY.v_template[:, 1].min()
+    axes = Rotation.from_euler("z", 2.0).as_matrix() @ np.roll(np.eye(3), 1, axis=0)
+
+    def joints_at(seconds: Doubles) -> Doubles:
+        places = np.stack([4.0 - 0.4 * seconds, 0.9 * seconds, 0.0 * seconds + height], axis=1)
+        return np.asarray((rest - rest[0]) @ axes.T + places[:, None])
+
+    def base_at(second: float) -> RigidTransform:
+        turn = Rotation.from_euler("zy", [0.3 * np.sin(second), 0.1 + 0.05 * np.sin(2 * second)])
+        return RigidTransform(turn.as_matrix(), np.array([0.8 * second, 0.3 * second, 1.3]))
+
+    with ResultsBag(tmp_path / "bag") as bag:
+        bag.add_static_transform("base_link", "camera_optical_frame", LEVEL_CAMERA)
+        for second in np.arange(-0.1, 1.3, 0.02).tolist():
+            bag.add_transform(START + round(second * 1e9), "map", "base_link", base_at(second))
+        images = []
+        for second, joints in zip(TIMES, joints_at(np.array(TIMES)), strict=True):
+            camera = base_at(second).rotation @ LEVEL_CAMERA.rotation
+            pose = t_pose()
+            pose[0] = Rotation.from_matrix(camera.T @ axes).as_rotvec()
+            pelvis = (joints[0] - base_at(second).translation) @ camera
+            one = person(pose, tuple((pelvis - rest[0]).tolist()))
+            images.append((START + round(second * 1e9), People(CAMERA, "a/1", BODY.name, [one])))
+        bag.add_images(images)
+    code, said = export(tmp_path / "bag", "trc")
+    assert code == 0 and "'map'" in said, said
+    table = np.loadtxt(tmp_path / "out" / "h1.trc", skiprows=6)
+    expected = joints_at(table[:, 1])
+    found = table[:, 2:].reshape(len(table), 55, 3)
+    assert np.abs(found - y_up(expected)).max() < MILLIMETRE
 
 
 def test_a_frame_that_tf_does_not_know_is_refused(

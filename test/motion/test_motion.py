@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,12 @@ from pear_ros.motion.world import fit_world
 from testing.motion_tracks import BODY, GROUND, walking_recording
 
 TIMES = np.arange(0.0, 3.0, 1 / 30).tolist()
+
+
+@cache
+def walk() -> Motions:
+    """Return the motion of one person who walks for three seconds."""
+    return motions()
 
 
 def motions(times: list[float] = TIMES, **options: Any) -> Motions:
@@ -77,7 +84,7 @@ def test_people_stand_upright_on_the_floor_at_a_constant_rate() -> None:
 
 
 def test_feet_in_contact_neither_slide_nor_leave_the_floor() -> None:
-    motion = motions().people[0].motion
+    motion = walk().people[0].motion
     soles = soles_of(motion.rotations, motion.joints())
     held = (motion.contact[1:] > 0.5) & (motion.contact[:-1] > 0.5)
     assert held.mean() > 0.3
@@ -146,7 +153,7 @@ def test_short_gaps_are_filled_and_say_how_uncertain_they_are() -> None:
     assert not motion.seen[42:48].any() and motion.seen[:38].all() and motion.seen[52:].all()
     assert (motion.rotation_std[45] > 1.5 * motion.rotation_std[30]).all()
     assert any("filled in" in note and "degrees" in note for note in found.notes)
-    whole = motions().people[0].motion
+    whole = walk().people[0].motion
     apart = np.linalg.norm(motion.joints() - whole.joints(), axis=-1)
     assert apart[40:50].mean() < 0.15
 
@@ -167,7 +174,7 @@ def test_predicted_and_unread_people_are_gaps() -> None:
         return person
 
     motion = motions(change=change).people[0].motion
-    whole = motions().people[0].motion
+    whole = walk().people[0].motion
     assert np.linalg.norm(motion.joints() - whole.joints(), axis=-1)[38:46].max() < 0.1
 
 
@@ -187,7 +194,7 @@ def exchanged(person: Person) -> Person:
 def test_exchanged_limbs_are_mended() -> None:
     found = motions(change=lambda n, p: exchanged(p) if n in (40, 41, 42) else p)
     assert any("exchanged in 3 images" in note for note in found.notes), found.notes
-    whole = motions().people[0].motion
+    whole = walk().people[0].motion
     apart = np.linalg.norm(found.people[0].motion.joints() - whole.joints(), axis=-1)
     assert apart[38:46].max() < 0.15
 
@@ -224,7 +231,7 @@ def test_hands_of_unknown_confidence_count_as_seen() -> None:
 
 
 def test_wrists_are_orientations_in_the_world() -> None:
-    motion = motions().people[0].motion
+    motion = walk().people[0].motion
     turn = np.eye(3)
     for joint in (0, 3, 6, 9, 13, 16, 18, 20):
         turn = turn @ quaternions.to_matrices(motion.rotations[10, joint])
@@ -232,7 +239,7 @@ def test_wrists_are_orientations_in_the_world() -> None:
 
 
 def test_heading_begins_at_the_origin_and_ahead() -> None:
-    motion = motions().people[0].motion
+    motion = walk().people[0].motion
     turned = facing_ahead(motion)
     chest = quaternions.to_matrices(turned.rotations[:15, 0])[..., 2].mean(axis=0)
     assert chest[0] > 0.9 and abs(chest[1]) < 0.02
