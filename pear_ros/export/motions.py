@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pear_ros.core import quaternions
-from pear_ros.core.people import MEASURED_STATES, Array
+from pear_ros.core.people import FARTHEST, MEASURED_STATES, Array
 from pear_ros.export.tracks import Recording, ResultsError, Track
 from pear_ros.motion.motion import Motion, Observations
 from pear_ros.motion.offline import Options, motions_of
@@ -19,8 +19,6 @@ from pear_ros.motion.skeleton import skeleton_of
 from pear_ros.motion.world import World, fit_world
 
 _NECK = 12
-_FARTHEST = 1000.0
-"""Distance along an axis that no person is seen at, metres."""
 
 
 @dataclass(frozen=True)
@@ -108,7 +106,7 @@ def _measured(track: Track) -> npt.NDArray[np.bool_]:
     finite = [np.isfinite(row.reshape(len(row), -1)).all(axis=1) for row in rows]
     known = np.logical_and.reduce(finite) & np.isin(track.states, MEASURED_STATES)
     trunk = np.linalg.norm(joints[:, _NECK] - joints[:, 0], axis=1)
-    near = np.abs(joints).max(axis=(1, 2)) < _FARTHEST
+    near = np.abs(joints).max(axis=(1, 2)) < FARTHEST
     return np.asarray(known & near & (trunk > 0.0) & (track.scale > 0.0))
 
 

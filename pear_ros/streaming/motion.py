@@ -16,7 +16,13 @@ import numpy.typing as npt
 
 from pear_ros.body.kinematics import JointTree
 from pear_ros.core import quaternions
-from pear_ros.core.people import MEASURED_STATES, SMPLX_PARENTS, Array, TrackingState
+from pear_ros.core.people import (
+    FARTHEST,
+    MEASURED_STATES,
+    SMPLX_PARENTS,
+    Array,
+    TrackingState,
+)
 from pear_ros.core.rigid_transform import RigidTransform
 from pear_ros.hri.body_parts import FINGERS, WRISTS, hands_seen
 from pear_ros.smoothing.soles import sole_points
@@ -48,8 +54,8 @@ class ObservedPerson(NamedTuple):
 
     @property
     def is_measured(self) -> bool:
-        """Whether body and place were read in this image and are finite."""
-        known = np.isfinite(self.pose).all() and np.isfinite(self.joints).all()
+        """Whether body and place were read in this image, are finite and not absurdly far."""
+        known = np.isfinite(self.pose).all() and (np.abs(self.joints) < FARTHEST).all()
         return bool(self.state in MEASURED_STATES and known)
 
 

@@ -72,6 +72,28 @@ def test_json_over_udp(receiver: UdpReceiver) -> None:
     assert numbers == [0, 1, 2, 3]
 
 
+@pytest.mark.parametrize(
+    ("stamp_of", "fault"),
+    [
+        (lambda n: 0.0, "stamps stand still"),
+        (lambda n: 5.0, "stamps stand still"),
+        (lambda n: n / 50 + 1000.0 * (n % 2), "stamps of several clocks"),
+    ],
+)
+def test_people_are_followed_by_arrival_where_stamps_make_no_sense(
+    receiver: UdpReceiver, stamp_of: Callable[[int], float], fault: str
+) -> None:
+    said: list[str] = []
+    with closing(live(json_url(receiver), said)) as stream:
+        states = []
+        for n in range(150):
+            stream.add(stamp_of(n), n / 50, [observed()], None)
+            stream.tick(n / 50)
+            states.append(stream.frame.state.value if stream.frame else "")
+    assert states[-100:] == ["tracking"] * 100
+    assert said == [f"images: {fault}; their times of arrival are used"]
+
+
 def test_udp_without_receiver_is_said_once_and_goes_on() -> None:
     with closing(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) as unused:
         unused.bind(("127.0.0.1", 0))
