@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -68,7 +69,7 @@ def _images(
     change: Callable[[int, Person], Person | None],
     body_model: str,
 ) -> list[People]:
-    walks = [_walk(n, name, stamps) for n, name in enumerate(people)]
+    walks = [_walk(n, name, tuple(stamps.tolist())) for n, name in enumerate(people)]
     images = []
     for image in range(len(stamps)):
         there = [change(image, walk[image]) for walk in walks]
@@ -77,9 +78,10 @@ def _images(
     return images
 
 
-def _walk(seed: int, name: str, times: Doubles) -> list[Person]:
+@lru_cache(maxsize=32)
+def _walk(seed: int, name: str, times: tuple[float, ...]) -> list[Person]:
     rng = np.random.default_rng([seed, 5])
-    scene = walking_scene(rng, BODY, GROUND, times, 4.0 + seed)
+    scene = walking_scene(rng, BODY, GROUND, np.array(times), 4.0 + seed)
     smplx = stack(scene.smplx)
     origin = np.zeros_like(smplx.transl)
     joints = BODY.joints(smplx.pose, smplx.betas, smplx.expression, origin)

@@ -16,7 +16,7 @@ from pear_ros.body import BodyModel
 from pear_ros.core.estimate_arrays import ESTIMATE_ARRAYS, POSE_FIELDS
 from pear_ros.core.people import FlameParams, People, Person
 from pear_ros.core.rigid_transform import RigidTransform
-from pear_ros.ros.topics import BODY_MODEL_TYPE, HUMANS_TYPE, TF_STATIC, TF_TYPE
+from pear_ros.ros.topics import BODY_MODEL_TYPE, HUMANS_TYPE, TF, TF_STATIC, TF_TYPE
 
 
 class ResultsBag:
@@ -63,8 +63,17 @@ class ResultsBag:
 
     def add_static_transform(self, parent: str, child: str, pose: RigidTransform) -> None:
         """Add the pose of the frame `child` in the frame `parent` to /tf_static."""
+        self._add_transform(TF_STATIC, 0, parent, child, pose)
+
+    def add_transform(self, stamp: int, parent: str, child: str, pose: RigidTransform) -> None:
+        """Add the pose of `child` in `parent` at a stamp, nanoseconds, to /tf."""
+        self._add_transform(TF, stamp, parent, child, pose)
+
+    def _add_transform(
+        self, topic: str, stamp: int, parent: str, child: str, pose: RigidTransform
+    ) -> None:
         x, y, z, w = pose.quaternion.tolist()
-        time = self._make("builtin_interfaces/msg/Time", sec=0, nanosec=0)
+        time = self._time_of(stamp)
         transform = self._make(
             "geometry_msgs/msg/TransformStamped",
             header=self._make("std_msgs/msg/Header", stamp=time, frame_id=parent),
@@ -78,7 +87,10 @@ class ResultsBag:
                 rotation=self._make("geometry_msgs/msg/Quaternion", x=x, y=y, z=z, w=w),
             ),
         )
-        self._write(TF_STATIC, TF_TYPE, self._make(TF_TYPE, transforms=[transform]))
+        self._write(topic, TF_TYPE, self._make(TF_TYPE, transforms=[transform]))
+
+    def _time_of(self, stamp: int) -> Any:
+        return self._make("builtin_interfaces/msg/Time", sec=stamp // 10**9, nanosec=stamp % 10**9)
 
     def _write(self, topic: str, kind: str, message: Any) -> None:
         if topic not in self._connections:
@@ -94,7 +106,7 @@ class ResultsBag:
 
     def _human_array(self, stamp: int, people: People, frame_id: str) -> Any:
         camera = people.camera
-        time = self._make("builtin_interfaces/msg/Time", sec=stamp // 10**9, nanosec=stamp % 10**9)
+        time = self._time_of(stamp)
         return self._make(
             HUMANS_TYPE,
             header=self._make("std_msgs/msg/Header", stamp=time, frame_id=frame_id),

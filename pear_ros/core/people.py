@@ -49,6 +49,10 @@ SMPLX_PARENTS: tuple[int, ...] = (
 """Parent of each of the 55 SMPL-X joints; -1 for the root."""
 
 
+FARTHEST = 1000.0
+"""Distance along an axis at which nobody can be seen, metres."""
+
+
 class TrackingState(enum.IntEnum):
     """State of a track; the numbers are those of pear_msgs/Human."""
 

@@ -93,7 +93,6 @@ def _amass_betas(one: TrackMotion) -> Array:
     """(16,) the recorded shape where the body is SMPL-X's, else one of the person's height."""
     if is_open_body(one.track.body_model):
         return height_betas(height_of(one), _NUM_BETAS)
-    recorded = np.nan_to_num(np.median(one.track.betas, axis=0)).astype(np.float32)
     betas = np.zeros(_NUM_BETAS, np.float32)
-    betas[: len(recorded)] = recorded[:_NUM_BETAS]
+    betas[: len(one.betas)] = one.betas[:_NUM_BETAS]
     return betas

@@ -15,12 +15,11 @@ import numpy as np
 import numpy.typing as npt
 from scipy.spatial.transform import Rotation
 
-from pear_ros.core.people import NUM_JOINTS, SMPLX_JOINT_NAMES
+from pear_ros.core.people import NUM_JOINTS, SMPLX_JOINT_NAMES, SMPLX_PARENTS
 from pear_ros.export import y_up
 from pear_ros.export.motions import Motions
 from pear_ros.io.output_files import replaced
 from pear_ros.motion.motion import Motion
-from pear_ros.motion.skeleton import PARENTS
 
 Doubles = npt.NDArray[np.float64]
 
@@ -59,7 +58,7 @@ def _write_hierarchy(text: io.TextIOWrapper, motion: Motion) -> list[int]:
         text.write(f"{indent}\tOFFSET {_numbers(bones[joint])}\n")
         count = 3 if joint else 6
         text.write(f"{indent}\tCHANNELS {count} {position}{_ROTATION_CHANNELS}\n")
-        children = np.flatnonzero(joint == PARENTS)
+        children = np.flatnonzero(np.equal(SMPLX_PARENTS, joint))
         for child in children:
             write(int(child), depth + 1)
         if not len(children):

@@ -82,7 +82,8 @@ class _Scene:
 
     def add(self, track: Track) -> None:
         """Add a person: nodes of their joints, mesh, skin and motion."""
-        rest, moves = rest_shape(self._body, track), motion(track, self._recording)
+        betas = np.nan_to_num(np.median(track.betas, axis=0)).astype(np.float32)
+        rest, moves = rest_shape(self._body, betas), motion(track, self._recording)
         scale = [moves.scale] * 3
         made_by = {"model_id": track.model_id, "body_model": track.body_model}
         person = self._node(name=track.id, scale=scale, extras=made_by)

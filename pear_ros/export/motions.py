@@ -4,18 +4,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from pear_ros.core import quaternions
-from pear_ros.core.people import MEASURED_STATES
+from pear_ros.core.people import FARTHEST, MEASURED_STATES, Array
 from pear_ros.export.tracks import Recording, ResultsError, Track
 from pear_ros.motion.motion import Motion, Observations
 from pear_ros.motion.offline import Options, motions_of
 from pear_ros.motion.segments import rate_of
 from pear_ros.motion.skeleton import skeleton_of
 from pear_ros.motion.world import World, fit_world
+
+_NECK = 12
 
 
 @dataclass(frozen=True)
@@ -24,6 +27,10 @@ class TrackMotion:
 
     motion: Motion
     track: Track
+    betas: Array
+    """(B,) shape coefficients: medians of the images in which the person was measured."""
+    scale: float
+    """Ratio of the true size to that of the posed body, likewise."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +63,10 @@ def motions_of_recording(
     notes = [place.source, *filter(None, [place.warning])]
     for track, one in zip(recording.tracks, observed, strict=True):
         motions, said = motions_of(place.place(one, track.frames), Options(frames, max_gap))
-        found += [TrackMotion(motion, track) for motion in motions]
+        if motions:
+            betas = np.median(track.betas[one.seen], axis=0).astype(np.float32)
+            scale = float(np.median(track.scale[one.seen]))
+            found += [TrackMotion(motion, track, betas, scale) for motion in motions]
         notes += said
     if not found:
         reasons = "; ".join(notes[1:]) or "it has no people"
@@ -67,10 +77,9 @@ def motions_of_recording(
 
 def observations_of(track: Track, seconds: npt.NDArray[np.float64]) -> Observations:
     """Return what a track observed, in the optical frame; `seconds` (F,): of all images."""
-    rotations = quaternions.from_vectors(np.nan_to_num(track.pose))
+    rotations = quaternions.from_vectors(np.where(np.isfinite(track.pose), track.pose, 0.0))
     joints = track.arrays["joints"].astype(np.float64)
-    finite = np.isfinite(joints).all(axis=(1, 2)) & np.isfinite(track.pose).all(axis=(1, 2))
-    seen = finite & np.isin(track.states, MEASURED_STATES) & (track.scale > 0.0)
+    seen = _measured(track)
     rows = seen if seen.any() else np.ones(len(seen), np.bool_)
     skeleton = skeleton_of(
         rotations[rows],
@@ -88,6 +97,17 @@ def observations_of(track: Track, seconds: npt.NDArray[np.float64]) -> Observati
         camera=np.zeros((len(seen), 3)),
         skeleton=skeleton,
     )
+
+
+def _measured(track: Track) -> npt.NDArray[np.bool_]:
+    """(T,) whether the body was measured, and is one: finite, not a point, at a sane distance."""
+    joints = track.arrays["joints"].astype(np.float64)
+    rows: list[npt.NDArray[Any]] = [joints, track.pose, track.betas, track.transl, track.scale]
+    finite = [np.isfinite(row.reshape(len(row), -1)).all(axis=1) for row in rows]
+    known = np.logical_and.reduce(finite) & np.isin(track.states, MEASURED_STATES)
+    trunk = np.linalg.norm(joints[:, _NECK] - joints[:, 0], axis=1)
+    near = np.abs(joints).max(axis=(1, 2)) < FARTHEST
+    return np.asarray(known & near & (trunk > 0.0) & (track.scale > 0.0))
 
 
 def _check_names(recording: Recording, found: list[TrackMotion]) -> None:

@@ -47,9 +47,8 @@ class Motion:
     """(K,) whether the person is present from each of `visible_seconds` on."""
 
 
-def rest_shape(body: BodyModel, track: Track) -> RestShape:
-    """Return the body of a person, with the median of their betas as the shape of all images."""
-    betas = np.nan_to_num(np.median(track.betas, axis=0)).astype(np.float32)
+def rest_shape(body: BodyModel, betas: Array) -> RestShape:
+    """Return the body of a person with the shape coefficients `betas` (B,)."""
     none = np.zeros((1, body.num_expression), np.float32)
     return RestShape(
         vertices=body.v_template + body.shapedirs @ betas,

@@ -24,8 +24,7 @@ def height_of(one: TrackMotion) -> float:
     """
     body = load_open_body()
     if is_open_body(one.track.body_model):
-        betas = np.nan_to_num(np.median(one.track.betas, axis=0)).astype(np.float32)
-        return float(body.heights(betas[None])[0] * np.median(one.track.scale))
+        return float(body.heights(one.betas[None])[0]) * one.scale
     return _toes_to_eyes(one.motion.skeleton.rest) * _ratio(body)
 
 

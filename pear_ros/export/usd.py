@@ -14,14 +14,13 @@ from pear_ros import __version__
 from pear_ros.body import BodyModel, load_open_body
 from pear_ros.body.normals import vertex_normals
 from pear_ros.body.submesh import SubMesh
-from pear_ros.core.people import SMPLX_JOINT_NAMES
+from pear_ros.core.people import SMPLX_JOINT_NAMES, SMPLX_PARENTS
 from pear_ros.export.motions import Motions, TrackMotion
 from pear_ros.export.open_bodies import require_open_body
 from pear_ros.export.skinned import INFLUENCES, influences, rest_shape
-from pear_ros.export.tracks import Recording
+from pear_ros.export.tracks import Recording, ResultsError
 from pear_ros.io.output_files import replaced
 from pear_ros.motion.motion import Motion
-from pear_ros.motion.skeleton import PARENTS
 from pear_ros.rendering.colours import id_colour
 
 
@@ -36,6 +35,7 @@ def save_usd(
     """
     body = load_open_body()
     require_open_body(recording, body, "usd", "amass, gmr, bvh or trc")
+    _check_names(motions)
     stage = _stage(motions)
     mesh = SubMesh.of(body.faces_of(mesh_detail), body.vertex_count)
     for one in motions.people:
@@ -47,6 +47,21 @@ def save_usd(
         with replaced(path) as file:
             file.write(draft.read_bytes())
     return [path]
+
+
+def _check_names(motions: Motions) -> None:
+    """Raise ResultsError where people would get the same name: USD knows no hyphens in names."""
+    names = [_name(one.motion) for one in motions.people]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise ResultsError(
+            f"several people would be called {', '.join(twice)} in the usd file: export them one "
+            "by one, by --person"
+        )
+
+
+def _name(motion: Motion) -> str:
+    return motion.id.replace("-", "_")
 
 
 def _stage(motions: Motions) -> Any:
@@ -71,7 +86,7 @@ def _end(motion: Motion) -> int:
 
 def _add_person(stage: Any, body: BodyModel, mesh: SubMesh, one: TrackMotion) -> None:
     motion = one.motion
-    path = Sdf.Path(f"/people/{motion.id.replace('-', '_')}")
+    path = Sdf.Path(f"/people/{_name(motion)}")
     root = UsdSkel.Root.Define(stage, path)
     Usd.ModelAPI(root).SetKind(Kind.Tokens.component)
     root.GetPrim().SetCustomDataByKey("body_model", one.track.body_model)
@@ -89,7 +104,7 @@ def _add_person(stage: Any, body: BodyModel, mesh: SubMesh, one: TrackMotion) ->
 def _joints() -> Any:
     """Paths of the joints, by the names of those above them."""
     paths: list[str] = []
-    for name, parent in zip(SMPLX_JOINT_NAMES, PARENTS, strict=True):
+    for name, parent in zip(SMPLX_JOINT_NAMES, SMPLX_PARENTS, strict=True):
         paths.append(f"{paths[parent]}/{name}" if parent >= 0 else name)
     return Vt.TokenArray(paths)
 
@@ -128,10 +143,9 @@ def _add_animation(stage: Any, path: Any, motion: Motion) -> Any:
 def _add_mesh(
     stage: Any, path: Any, body: BodyModel, reduced: SubMesh, one: TrackMotion, skeleton: Any
 ) -> None:
-    shape = rest_shape(body, one.track)
-    scale = np.float32(np.median(one.track.scale))
+    shape = rest_shape(body, one.betas)
     # The skeleton's T-pose has the pelvis at the origin.
-    whole = scale * (shape.vertices - shape.joints[0])
+    whole = np.float32(one.scale) * (shape.vertices - shape.joints[0])
     vertices = reduced.take(whole)
     mesh = UsdGeom.Mesh.Define(stage, path.AppendChild("mesh"))
     mesh.CreatePointsAttr(Vt.Vec3fArray.FromNumpy(vertices))

@@ -13,6 +13,11 @@ Float64 = npt.NDArray[np.float64]
 JOINT = {name: index for index, name in enumerate(SMPLX_JOINT_NAMES)}
 """Index of each of SMPL-X's joints."""
 SIDES = ("left", "right")
+FINGERS = tuple(
+    slice(JOINT[f"{side}_index1"], JOINT[f"{side}_thumb3"] + 1) for side in ("left", "right")
+)
+"""Joints of the fingers of the left and of the right hand."""
+WRISTS = tuple(JOINT[f"{side}_wrist"] for side in SIDES)
 
 LEVEL_CAMERA_UP = np.array([0.0, -1.0, 0.0])
 """Upwards in the optical frame of a camera that is level."""
@@ -31,6 +36,15 @@ def observed(joints: Array, confidence: Array, *indices: int) -> bool:
     part = list(indices)
     known = bool(np.isfinite(joints[part]).all())
     return known and not (confidence[part] < MIN_CONFIDENCE).any()
+
+
+def hands_seen(confidence: npt.NDArray[np.floating]) -> npt.NDArray[np.bool_]:
+    """Return whether the left and the right hand were seen (..., 2): any joint of the fingers was.
+
+    `confidence` (..., 55); NaN counts as high, as above.
+    """
+    low = [confidence[..., fingers].max(axis=-1) < MIN_CONFIDENCE for fingers in FINGERS]
+    return ~np.stack(low, axis=-1)
 
 
 def arm(side: str) -> tuple[int, int, int]:

@@ -9,7 +9,6 @@ import numpy as np
 
 from pear_ros.core import quaternions
 from pear_ros.motion.motion import Motion
-from pear_ros.motion.skeleton import matrices_of
 
 _BEGINNING = 0.5
 """Time of which the mean heading counts, seconds."""
@@ -24,7 +23,8 @@ def facing_ahead(motion: Motion) -> Motion:
     The heading is that of the chest; of somebody who lies, that of the head.
     """
     count = max(1, round(_BEGINNING * motion.rate))
-    axes = matrices_of(motion.rotations[:count, 0]).mean(axis=0)  # columns: left, up, chest
+    # Columns: left, up, chest.
+    axes = quaternions.to_matrices(motion.rotations[:count, 0]).mean(axis=0)
     chest, head = axes[:, 2], axes[:, 1]
     ahead = chest if np.hypot(*chest[:2]) > _LYING else head
     yaw = float(np.arctan2(ahead[1], ahead[0]))
@@ -32,5 +32,5 @@ def facing_ahead(motion: Motion) -> Motion:
     rotations = motion.rotations.copy()
     root = rotations[:, 0]
     rotations[:, 0] = quaternions.product(np.broadcast_to(turn, root.shape), root)
-    pelvis = (motion.pelvis - [*motion.pelvis[0, :2], 0.0]) @ matrices_of(turn).T
+    pelvis = (motion.pelvis - [*motion.pelvis[0, :2], 0.0]) @ quaternions.to_matrices(turn).T
     return replace(motion, rotations=rotations, pelvis=pelvis)

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pear_ros.core.people import NUM_JOINTS
+from pear_ros.hri.body_parts import FINGERS, WRISTS, hands_seen
 from pear_ros.motion import rts
 from pear_ros.motion.contact import contact_probability
 from pear_ros.motion.feet import held_legs
@@ -22,10 +23,6 @@ from pear_ros.smoothing.soles import SOLE_JOINTS
 
 _Value = TypeVar("_Value", bound=np.generic)
 
-HANDS = (slice(25, 40), slice(40, 55))
-"""Joints of the left and the right hand."""
-_MIN_SEEN = 0.3
-"""Confidence of a joint from which on it was seen."""
 ROTATION_DENSITY, _POSITION_DENSITY = 60.0, 1.0
 """Spectral density of the acceleration, rad^2/s^3 and m^2/s^3: chosen on synthetic motion
 (benchmarks/motion_quality.py, other seeds)."""
@@ -70,7 +67,7 @@ def _motion(part: Observations, options: Options) -> tuple[Motion, list[str]]:
     joints = part.skeleton.joints(part.rotations, part.pelvis)
     exchanged = swapped(part.seconds, joints)
     exchanged[[0, -1]] = False  # A part begins and ends with what was measured.
-    hands = _hands_seen(part.confidence)
+    hands = hands_seen(part.confidence)
     smooth = _smoothed(part, ~exchanged, hands, options.rate)
     seen_hands = _nearest(part.seconds, smooth, hands)
     motion = replace(smooth, hands_seen=seen_hands)
@@ -89,8 +86,9 @@ def _smoothed(part: Observations, measured: Flags, hands: Flags, rate: int) -> M
     is_image = np.zeros(len(times), np.bool_)
     is_image[images] = True
     rotations = part.rotations.copy()
-    for side, fingers in enumerate(HANDS):
-        rotations[~hands[:, side], fingers] = (0.0, 0.0, 0.0, 1.0)
+    for side, (wrist, fingers) in enumerate(zip(WRISTS, FINGERS, strict=True)):
+        for joints in (wrist, fingers):
+            rotations[~hands[:, side], joints] = (0.0, 0.0, 0.0, 1.0)
     usable = is_image & measured[before]
     turned = rts.smooth(
         rts.ROTATIONS,
@@ -170,12 +168,6 @@ def _on_floor(motion: Motion, confidence: Doubles, camera: Doubles) -> tuple[Mot
         )
         motion = replace(motion, rotations=turned)
     return motion, raised
-
-
-def _hands_seen(confidence: Doubles) -> Flags:
-    """(T, 2) whether the hands were seen; those of unknown confidence were."""
-    seen = [~(confidence[:, fingers].max(axis=1) < _MIN_SEEN) for fingers in HANDS]
-    return np.stack(seen, axis=1)
 
 
 def _nearest(seconds: Doubles, motion: Motion, values: npt.NDArray[_Value]) -> npt.NDArray[_Value]:

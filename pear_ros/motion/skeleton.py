@@ -10,21 +10,13 @@ import numpy.typing as npt
 
 from pear_ros.body.kinematics import JointTree
 from pear_ros.core import quaternions
-from pear_ros.core.people import NUM_JOINTS
+from pear_ros.core.people import NUM_JOINTS, SMPLX_PARENTS
 from pear_ros.smoothing.soles import sole_points
 
 Doubles = npt.NDArray[np.float64]
 
-PARENTS: npt.NDArray[np.int32] = np.array(
-    [
-        *(-1, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 9, 9, 12, 13, 14, 16, 17, 18, 19, 15, 15, 15),
-        *(20, 25, 26, 20, 28, 29, 20, 31, 32, 20, 34, 35, 20, 37, 38),
-        *(21, 40, 41, 21, 43, 44, 21, 46, 47, 21, 49, 50, 21, 52, 53),
-    ],
-    np.int32,
-)
-"""(55,) parent of each joint of SMPL-X, -1 for the root."""
-_TREE = JointTree(PARENTS, np.asarray)
+_PARENTS = np.array(SMPLX_PARENTS)
+_TREE = JointTree(_PARENTS, np.asarray)
 
 
 @dataclass(frozen=True)
@@ -46,12 +38,12 @@ class Skeleton:
         """Return orientations (T, 55, 4) in the root's frame of rotations relative to parents."""
         found = [rotations[:, 0]]
         for joint in range(1, NUM_JOINTS):
-            found.append(quaternions.product(found[PARENTS[joint]], rotations[:, joint]))
+            found.append(quaternions.product(found[SMPLX_PARENTS[joint]], rotations[:, joint]))
         return np.stack(found, axis=1)
 
     def joints(self, rotations: Doubles, pelvis: Doubles) -> Doubles:
         """Return joints (T, 55, 3), metres, of rotations (T, 55, 4) and a pelvis (T, 3)."""
-        matrices = _TREE.orientations(matrices_of(rotations))
+        matrices = _TREE.orientations(quaternions.to_matrices(rotations))
         joints: Doubles = _TREE.positions(
             matrices, np.broadcast_to(self.bones, matrices.shape[:-1])
         )
@@ -63,8 +55,8 @@ def skeleton_of(rotations: Doubles, joints: Doubles, transl: Doubles, scale: Dou
 
     `rotations` (T, 55, 4), `joints` (T, 55, 3) and `transl` (T, 3) in metres, `scale` (T,).
     """
-    above = _TREE.orientations(matrices_of(rotations))[:, np.maximum(PARENTS, 0)]
-    offsets = joints - joints[:, np.maximum(PARENTS, 0)]
+    above = _TREE.orientations(quaternions.to_matrices(rotations))[:, np.maximum(_PARENTS, 0)]
+    offsets = joints - joints[:, np.maximum(_PARENTS, 0)]
     local = np.einsum("tjba,tjb->tja", above, offsets)
     origin = (joints[:, 0] - transl) / scale[:, None]
     return Skeleton(np.median(local, axis=0), np.median(origin, axis=0))
@@ -77,14 +69,3 @@ def soles_of(rotations: Doubles, joints: Doubles) -> Doubles:
     """
     pose = quaternions.to_vectors(rotations).astype(np.float32)
     return sole_points(pose, joints.astype(np.float32)).astype(np.float64)
-
-
-def matrices_of(rotations: Doubles) -> Doubles:
-    """Return rotation matrices (..., 3, 3) of unit quaternions (..., 4), x y z w."""
-    x, y, z, w = np.moveaxis(rotations, -1, 0)
-    entries = [
-        *(1 - 2 * (y * y + z * z), 2 * (x * y - z * w), 2 * (x * z + y * w)),
-        *(2 * (x * y + z * w), 1 - 2 * (x * x + z * z), 2 * (y * z - x * w)),
-        *(2 * (x * z - y * w), 2 * (y * z + x * w), 1 - 2 * (x * x + y * y)),
-    ]
-    return np.stack(entries, axis=-1).reshape(*rotations.shape[:-1], 3, 3)

@@ -17,6 +17,7 @@ import numpy.typing as npt
 from scipy.optimize import minimize
 
 from pear_ros.core import quaternions
+from pear_ros.hri.body_parts import LEVEL_CAMERA_UP
 from pear_ros.motion.motion import Observations
 from pear_ros.motion.skeleton import soles_of
 from pear_ros.smoothing.soles import SOLE_JOINTS
@@ -24,7 +25,6 @@ from pear_ros.smoothing.soles import SOLE_JOINTS
 Doubles = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
 
-_CAMERA_UP = np.array([0.0, -1.0, 0.0])
 _NECK = 12
 _MIN_SEEN = 0.3
 """Confidence of a joint from which on it was seen."""
@@ -84,13 +84,13 @@ def fit_world(people: Sequence[Observations]) -> World:
     """
     trunk = _mean_trunk(people)
     if trunk is None:
-        return _world(_CAMERA_UP, 0.0, "Up is the camera's own, as the people tell nothing")
+        return _world(LEVEL_CAMERA_UP, 0.0, "Up is the camera's own, as the people tell nothing")
     standing = [one for one in map(_standing, people) if len(one[0]) >= _MIN_SOLES]
     if not standing:
         joints = np.concatenate([_joints(one)[one.seen] for one in people]).reshape(-1, 3)
-        height = float((-(joints @ _CAMERA_UP)).max())
+        height = float((-(joints @ LEVEL_CAMERA_UP)).max())
         text = "Up is the camera's own, and the floor below the lowest joint: no feet were seen"
-        return _world(_CAMERA_UP, height, text)
+        return _world(LEVEL_CAMERA_UP, height, text)
     up, height, error = _fit(standing, trunk)
     doubt = None
     if error > _MAX_ERROR:
@@ -181,7 +181,7 @@ def _world(up: Doubles, height: float, source: str) -> World:
     """The world with its origin `height` metres below the camera, along `up` (3,)."""
     ahead = np.array([0.0, 0.0, 1.0]) - up[2] * up
     if np.linalg.norm(ahead) < 0.1:  # The camera looks straight down or up.
-        ahead = -np.sign(up[2]) * (_CAMERA_UP - (up @ _CAMERA_UP) * up)
+        ahead = -np.sign(up[2]) * (LEVEL_CAMERA_UP - (up @ LEVEL_CAMERA_UP) * up)
     ahead = ahead / np.linalg.norm(ahead)
     rotation = np.stack([ahead, np.cross(up, ahead), up])
     return World(rotation[None], np.array([[0.0, 0.0, height]]), source)

@@ -7,6 +7,7 @@ import math
 import threading
 from collections.abc import Callable, Sequence
 
+from pear_ros.core.frame_clock import SEVERAL_CLOCKS, STILL, FrameClock
 from pear_ros.core.rigid_transform import RigidTransform
 from pear_ros.streaming.motion import ObservedPerson
 from pear_ros.streaming.motion_stream import MotionFrame, MotionStream
@@ -34,7 +35,7 @@ class Channel:
         self._say = say
         self._said: dict[str, float] = {}
         self.output: Output | None = None
-        """None: its port is in use."""
+        """None: it could not be opened yet, as where its port is in use."""
         self._retry_at = -math.inf
         url.require_package()
         self._encode = url.encoder(options)
@@ -46,7 +47,7 @@ class Channel:
             try:
                 self.output = self.url.output()
             except StreamError as error:
-                self._say_once(f"{error}; it is tried again until it is free", now)
+                self._say_once(f"{error}; it is tried again until it succeeds", now)
         return self.output is not None and self.output.is_wanted
 
     def encode(self, frame: MotionFrame) -> list[bytes]:
@@ -95,6 +96,9 @@ class LiveStream:
         self._was_wanted = False
         self._stream = MotionStream(options)
         self._clock = PlayoutClock(options.delay)
+        self._image_clock = FrameClock()
+        self._say = say
+        self._said: set[str] = set()
         self.frame: MotionFrame | None = None
         """The frame that was sent last."""
 
@@ -112,8 +116,15 @@ class LiveStream:
     ) -> None:
         """Take the people in an image of this `stamp` that arrived `now`, seconds.
 
-        `to_world`: from the optical frame to a frame with z up; None: unknown.
+        `to_world`: from the optical frame to a frame with z up; None: unknown. Where stamps stand
+        still or are of several clocks, time goes on by the arrival, which is said once.
         """
+        tick = self._image_clock(round(1e9 * stamp), round(1e9 * now))
+        if tick.fault in (STILL, SEVERAL_CLOCKS):
+            stamp = tick.time
+            if tick.fault not in self._said:
+                self._said.add(tick.fault)
+                self._say(f"images: {tick.fault}; their times of arrival are used")
         with self._lock:
             self._clock.arrived(stamp, now)
             self._stream.add(stamp, persons, to_world)

@@ -16,22 +16,18 @@ import numpy.typing as npt
 
 from pear_ros.body.kinematics import JointTree
 from pear_ros.core import quaternions
-from pear_ros.core.people import MEASURED_STATES, SMPLX_PARENTS, Array, TrackingState
+from pear_ros.core.people import (
+    FARTHEST,
+    MEASURED_STATES,
+    SMPLX_PARENTS,
+    Array,
+    TrackingState,
+)
 from pear_ros.core.rigid_transform import RigidTransform
-from pear_ros.hri.body_parts import JOINT, SIDES, observed
+from pear_ros.hri.body_parts import FINGERS, WRISTS, hands_seen
+from pear_ros.smoothing.soles import sole_points
 
 Float64 = npt.NDArray[np.float64]
-
-HANDS = tuple(
-    [
-        JOINT[f"{side}_{finger}{phalanx}"]
-        for finger in ("index", "middle", "pinky", "ring", "thumb")
-        for phalanx in (1, 2, 3)
-    ]
-    for side in SIDES
-)
-"""Joints of the fingers of the left and of the right hand."""
-WRISTS = tuple(JOINT[f"{side}_wrist"] for side in SIDES)
 
 BODY_AXES = np.array([0.5, 0.5, 0.5, 0.5])
 """Rotation of an upright body that faces along x, from its axes at rest to the world: x to y, y to
@@ -41,9 +37,6 @@ LEVEL_CAMERA = RigidTransform(
 )
 """From the optical frame of a level camera to x forward, y left, z up, at the camera."""
 
-_FEET = [JOINT[f"{side}_{part}"] for part in ("ankle", "foot") for side in SIDES]
-_SOLES = np.array([0.08, 0.08, 0.02, 0.02])
-"""Height of ankles and balls of the feet above the sole, metres."""
 _IDENTITY = np.array([0.0, 0.0, 0.0, 1.0])
 
 
@@ -61,8 +54,8 @@ class ObservedPerson(NamedTuple):
 
     @property
     def is_measured(self) -> bool:
-        """Whether body and place were read in this image and are finite."""
-        known = np.isfinite(self.pose).all() and np.isfinite(self.joints).all()
+        """Whether body and place were read in this image, are finite and not absurdly far."""
+        known = np.isfinite(self.pose).all() and (np.abs(self.joints) < FARTHEST).all()
         return bool(self.state in MEASURED_STATES and known)
 
 
@@ -121,7 +114,8 @@ def on_floor(motion: Motion, floor: float) -> Motion:
 def lowest_sole(motion: Motion) -> float:
     """Return the height of the lowest sole, metres."""
     _, places = orientations_and_places(motion)
-    return float((places[_FEET, 2] - _SOLES).min())
+    pose = quaternions.to_vectors(motion.rotations).astype(np.float32)
+    return float(sole_points(pose[None], places[None].astype(np.float32))[..., 2].min())
 
 
 def heading(rotation: Float64) -> Float64:
@@ -145,8 +139,8 @@ def _bones(orientations: Float64, joints: Float64) -> Float64:
 
 def _rest_unseen_hands(rotations: Float64, person: ObservedPerson) -> tuple[bool, bool]:
     """Straighten wrist and fingers of hands that were not seen; return which were."""
-    left, right = (observed(person.joints, person.confidence, *hand) for hand in HANDS)
-    for seen, wrist, hand in zip((left, right), WRISTS, HANDS, strict=True):
+    left, right = hands_seen(person.confidence).tolist()
+    for seen, wrist, fingers in zip((left, right), WRISTS, FINGERS, strict=True):
         if not seen:
-            rotations[[wrist, *hand]] = _IDENTITY
+            rotations[wrist] = rotations[fingers] = _IDENTITY
     return left, right

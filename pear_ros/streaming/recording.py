@@ -12,19 +12,22 @@ packet
 from __future__ import annotations
 
 import json
-import math
 import struct
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple
 
+from pear_ros.core.quoting import quoted
 from pear_ros.io.output_files import Draft, naming
 from pear_ros.streaming.outputs import StreamError
 
 MAGIC = b"pear_ros stream\n"
 VERSION = 1
 MAX_PACKET_BYTES = 1 << 20
+_LONGEST_PAUSE = 86_400.0
+"""Greatest time between two packets that can be meant, seconds."""
 _HEAD = struct.Struct("<dI")
 
 
@@ -57,14 +60,19 @@ class StreamWriter:
             self._file.write(_HEAD.pack(now - self._begin, len(packet)) + packet)
 
     def close(self) -> None:
-        """Complete the file. Raises OSError, which names it."""
-        with naming(self._path):
-            self._file.close()
+        """Complete the file. Raises OSError, which names it, and leaves no file then."""
+        try:
+            with naming(self._path):
+                self._file.close()
+        except OSError:
+            self._draft.discard()
+            raise
         self._draft.keep()
 
     def discard(self) -> None:
         """Leave no file."""
-        self._file.close()
+        with suppress(OSError):  # as with a full disk, which cannot take what is left
+            self._file.close()
         self._draft.discard()
 
     def __enter__(self) -> StreamWriter:
@@ -97,13 +105,20 @@ class Recording:
 
     def __iter__(self) -> Iterator[Packet]:
         """Yield the packets. Raises StreamError where the file is damaged."""
+        latest = 0.0
         with self._file:
             while head := self._file.read(_HEAD.size):
                 if len(head) < _HEAD.size:
                     raise StreamError(f"{self._path} is cut off")
                 seconds, size = _HEAD.unpack(head)
-                if not math.isfinite(seconds) or size > MAX_PACKET_BYTES:
+                if size > MAX_PACKET_BYTES:
                     raise StreamError(f"{self._path} is damaged: a packet of {size} bytes")
+                if not latest <= seconds <= latest + _LONGEST_PAUSE:
+                    raise StreamError(
+                        f"{self._path} is damaged: a packet at {seconds:g} s behind one at "
+                        f"{latest:g} s"
+                    )
+                latest = seconds
                 content = self._file.read(size)
                 if len(content) < size:
                     raise StreamError(f"{self._path} is cut off")
@@ -114,8 +129,8 @@ class Recording:
             header = json.loads(self._file.readline(MAX_PACKET_BYTES))
             if header["version"] == VERSION:
                 return str(header["url"])
-            problem = f"is of version {header['version']}, not {VERSION}"
-        except (ValueError, TypeError, KeyError):
+            problem = f"is of version {quoted(header['version'])}, not {VERSION}"
+        except (ValueError, TypeError, KeyError, RecursionError):
             problem = "is damaged: its header is no JSON object"
         self._file.close()
         raise StreamError(f"{self._path} {problem}")

@@ -19,12 +19,11 @@ import numpy as np
 from pear_ros.body import load_open_body
 from pear_ros.core import quaternions
 from pear_ros.core.people import NUM_JOINTS, Array
-from pear_ros.hri.body_parts import JOINT
+from pear_ros.hri.body_parts import FINGERS, JOINT
 from pear_ros.streaming.dex3 import hand_joints
 from pear_ros.streaming.g1_wrists import WristAngles
 from pear_ros.streaming.motion import (
     BODY_AXES,
-    HANDS,
     Float64,
     Motion,
     joint_tree,
@@ -37,7 +36,6 @@ HEADER_BYTES = 1280
 VERSIONS = (2, 3)
 _JOINTS = [*range(22), JOINT["left_thumb3"], JOINT["right_thumb3"]]
 """SMPL's 24 joints as the controller's own teleoperation computes them."""
-_FINGERS = [joint for hand in HANDS for joint in hand]
 _FROM_BODY_AXES = BODY_AXES * (-1.0, -1.0, -1.0, 1.0)
 _DTYPES = {"f": "f32", "i": "i64", "b": "bool"}
 _WXYZ = [3, 0, 1, 2]
@@ -112,7 +110,8 @@ def smpl_joints(motion: Motion) -> Array:
     """
     rotations = motion.rotations.copy()
     rotations[0] = BODY_AXES
-    rotations[_FINGERS] = (0.0, 0.0, 0.0, 1.0)
+    for fingers in FINGERS:
+        rotations[fingers] = (0.0, 0.0, 0.0, 1.0)
     same_body = replace(motion, root=np.zeros(3), rotations=rotations, bones=_mean_bones())
     _, places = orientations_and_places(same_body)
     joints: Array = places[_JOINTS].astype(np.float32)

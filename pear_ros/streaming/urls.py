@@ -98,12 +98,16 @@ def parse_stream_url(text: str) -> StreamUrl:
     try:
         parts = urlsplit(text)
         port = parts.port
+        (parts.hostname or "").encode("idna")
     except ValueError as error:
         raise ValueError(f"must be a URL {_EXAMPLE}, not {text!r}: {error}") from error
-    if parts.scheme not in _OUTPUTS or not parts.hostname or parts.path not in ("", "/"):
+    has_more = parts.path not in ("", "/") or parts.username is not None or parts.fragment
+    if parts.scheme not in _OUTPUTS or not parts.hostname or has_more:
         raise ValueError(f"must be a URL {_EXAMPLE}, not {text!r}")
     version, frames = _sonic_choices(parts)
     port = _PORTS[parts.scheme] if port is None else port
+    if port == 0 and _OUTPUTS[parts.scheme] is UdpOutput:
+        raise ValueError(f"must have the port that the consumer receives on, not 0: {text!r}")
     return StreamUrl(text, parts.scheme, parts.hostname, port, version, frames)
 
 
@@ -115,6 +119,6 @@ def _sonic_choices(parts: SplitResult) -> tuple[int, int]:
         raise ValueError(f"must have no {parts.query!r}: only sonic:// has version and frames")
     if version not in map(str, VERSIONS):
         raise ValueError(f"must have version=2 or version=3, not {version!r}")
-    if not frames.isdecimal() or not 1 <= int(frames) <= _MOST_FRAMES:
+    if frames not in map(str, range(1, _MOST_FRAMES + 1)):
         raise ValueError(f"must have frames from 1 to {_MOST_FRAMES}, not {frames!r}")
     return int(version), int(frames)

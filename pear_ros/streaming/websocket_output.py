@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 from typing import Any
 from urllib.parse import urlsplit
@@ -14,6 +15,11 @@ _START_SECONDS = 10.0
 _LOCAL_HOSTS = ("localhost", "127.0.0.1", "::1")
 _FORBIDDEN = 1008
 """Close code of a policy violation (RFC 6455)."""
+_CLOSE_SECONDS = 0.5
+"""Time for which a client that does not answer holds up the end of a stream."""
+_SILENT = logging.getLogger(f"{__name__}.handshakes")
+"""For the tracebacks of `websockets`, one for each connection that is no WebSocket's."""
+_SILENT.disabled = True
 
 
 class WebSocketOutput:
@@ -49,8 +55,12 @@ class WebSocketOutput:
         return bool(self._clients)
 
     def send(self, packet: bytes) -> str:
-        """Send a message, UTF-8, to all clients."""
-        self._loop.call_soon_threadsafe(self._offer, packet.decode())
+        """Send a message, UTF-8, to all clients; return why it was not sent, or ""."""
+        try:
+            text = packet.decode()
+        except UnicodeDecodeError:
+            return f"a packet to {self.address} was not sent (it is no text); sending goes on"
+        self._loop.call_soon_threadsafe(self._offer, text)
         return ""
 
     def close(self) -> None:
@@ -61,7 +71,13 @@ class WebSocketOutput:
 
     async def _serve(self, host: str, port: int) -> None:
         try:
-            async with self._websockets.serve(self._handle, host, port) as server:
+            async with self._websockets.serve(
+                self._handle,
+                *(host, port),
+                logger=_SILENT,
+                compression=None,  # costs more than it saves, for each client again
+                close_timeout=_CLOSE_SECONDS,
+            ) as server:
                 bound = next(iter(server.sockets)).getsockname()[1]
                 self.address = f"{host}:{bound}"
                 self._opened.set()

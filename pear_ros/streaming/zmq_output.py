@@ -21,6 +21,7 @@ class ZmqOutput:
         self._socket: Any = zmq.Context.instance().socket(zmq.XPUB)
         self._socket.setsockopt(zmq.SNDHWM, _QUEUED)
         self._socket.setsockopt(zmq.LINGER, 0)
+        self._socket.setsockopt(zmq.IPV6, int(":" in host))
         self._again = zmq.Again
         self._dont_wait = zmq.DONTWAIT
         place = f"tcp://{f'[{host}]' if ':' in host else host}:{port or '*'}"

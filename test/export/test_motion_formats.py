@@ -16,7 +16,8 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from pear_ros.cli import main
-from pear_ros.core.people import SMPLX_JOINT_NAMES, People
+from pear_ros.core import quaternions
+from pear_ros.core.people import SMPLX_JOINT_NAMES, People, Person, TrackingState
 from pear_ros.core.rigid_transform import RigidTransform
 from pear_ros.export.amass import save_amass, save_gmr
 from pear_ros.export.bvh import save_bvh
@@ -25,9 +26,10 @@ from pear_ros.export.stature import height_of
 from pear_ros.export.tracks import Recording, ResultsError
 from pear_ros.export.trc import save_trc
 from pear_ros.motion.heading import facing_ahead
-from pear_ros.motion.skeleton import matrices_of
 from pear_ros.motion.world import World
-from testing.motion_tracks import BODY, START, walking_recording
+from pear_ros.streaming.motion import LEVEL_CAMERA
+from testing.motion_tracks import BODY, CAMERA, START, walking_recording
+from testing.open_people import person, t_pose
 from testing.results_bag import ResultsBag
 from testing.smplx_file import smplx_forward, write_smplx_file
 
@@ -105,6 +107,22 @@ def test_amass_keeps_the_shape_of_smplx_bodies(tmp_path: Path) -> None:
     with np.load(save_gmr(found, tmp_path)[0]) as arrays:
         height = 1.66 + 0.1 * arrays["betas"][0]
     assert height == pytest.approx(1.68, abs=0.2)  # From the skeleton, without the body's file.
+
+
+def test_what_is_unknown_while_a_person_is_predicted_does_not_count(tmp_path: Path) -> None:
+    def change(image: int, person: Person) -> Person:
+        if image < 15:
+            return person
+        betas = np.full_like(person.smplx.betas, np.nan)
+        smplx = replace(person.smplx, betas=betas)
+        return replace(person, state=TrackingState.PREDICTED, scale=np.nan, smplx=smplx)
+
+    found = motions_of_recording(walking_recording(TIMES, change=change), None)
+    expected = motions_of_recording(walking_recording(TIMES[:15]), None)
+    for save in (save_amass, save_gmr):
+        with np.load(save(found, tmp_path)[0]) as arrays:
+            assert 1.66 + 0.1 * arrays["betas"][0] == pytest.approx(height_of(expected.people[0]))
+    assert found.people[0].scale == expected.people[0].scale
 
 
 def test_gmr_has_both_kinds_of_hands_and_says_which_were_seen(tmp_path: Path) -> None:
@@ -240,6 +258,16 @@ def test_usd_shows_people_only_while_they_are_there(tmp_path: Path) -> None:
     assert (visible.Get(5), visible.Get(20)) == ("invisible", "inherited")
 
 
+def test_usd_has_no_two_people_of_one_name(tmp_path: Path) -> None:
+    pytest.importorskip("pxr", reason="needs usd-core")
+    from pear_ros.export.usd import save_usd
+
+    recording = walking_recording(TIMES, people=("h-1", "h_1"))
+    with pytest.raises(ResultsError, match="would be called h_1 in the usd file"):
+        save_usd(motions_of_recording(recording, None), recording, tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_usd_is_for_the_open_body_alone(tmp_path: Path) -> None:
     pytest.importorskip("pxr")
     from pear_ros.export.usd import save_usd
@@ -291,12 +319,50 @@ def test_tf_gives_up_and_place(tmp_path: Path, export: Callable[..., tuple[int, 
     assert code == 0 and "Up is the z axis of 'map', by /tf" in said
     with np.load(tmp_path / "out" / "h1_stageii.npz") as found:
         trans = found["trans"]
-        up = matrices_of(Rotation.from_rotvec(found["root_orient"]).as_quat())[:, :, 1]
+        up = quaternions.to_matrices(Rotation.from_rotvec(found["root_orient"]).as_quat())[:, :, 1]
     recorded = walking_images()[5][1].persons[0]
     expected = transform.apply(recorded.joints[0].astype(np.float64))
     np.testing.assert_allclose(trans[5, :2], expected[:2], atol=0.15)
     body_up = Rotation.from_rotvec(recorded.smplx.pose[0]).as_matrix()[:, 1]
     np.testing.assert_allclose(up[5], transform.rotation @ body_up, atol=0.1)
+
+
+def test_a_camera_that_moves_by_tf_leaves_people_where_they_are(
+    tmp_path: Path, export: Callable[..., tuple[int, str]]
+) -> None:
+    # Somebody glides at a constant velocity; the camera drives past, turns and nods.
+    none = [np.zeros((1, n), np.float32) for n in (BODY.num_betas, BODY.num_expression)]
+    rest = BODY.rest_joints(*none)[0].astype(np.float64)
+    height = rest[0, 1] - BODY.v_template[:, 1].min()
+    axes = Rotation.from_euler("z", 2.0).as_matrix() @ np.roll(np.eye(3), 1, axis=0)
+
+    def joints_at(seconds: Doubles) -> Doubles:
+        places = np.stack([4.0 - 0.4 * seconds, 0.9 * seconds, 0.0 * seconds + height], axis=1)
+        return np.asarray((rest - rest[0]) @ axes.T + places[:, None])
+
+    def base_at(second: float) -> RigidTransform:
+        turn = Rotation.from_euler("zy", [0.3 * np.sin(second), 0.1 + 0.05 * np.sin(2 * second)])
+        return RigidTransform(turn.as_matrix(), np.array([0.8 * second, 0.3 * second, 1.3]))
+
+    with ResultsBag(tmp_path / "bag") as bag:
+        bag.add_static_transform("base_link", "camera_optical_frame", LEVEL_CAMERA)
+        for second in np.arange(-0.1, 1.3, 0.02).tolist():
+            bag.add_transform(START + round(second * 1e9), "map", "base_link", base_at(second))
+        images = []
+        for second, joints in zip(TIMES, joints_at(np.array(TIMES)), strict=True):
+            camera = base_at(second).rotation @ LEVEL_CAMERA.rotation
+            pose = t_pose()
+            pose[0] = Rotation.from_matrix(camera.T @ axes).as_rotvec()
+            pelvis = (joints[0] - base_at(second).translation) @ camera
+            one = person(pose, tuple((pelvis - rest[0]).tolist()))
+            images.append((START + round(second * 1e9), People(CAMERA, "a/1", BODY.name, [one])))
+        bag.add_images(images)
+    code, said = export(tmp_path / "bag", "trc")
+    assert code == 0 and "'map'" in said, said
+    table = np.loadtxt(tmp_path / "out" / "h1.trc", skiprows=6)
+    expected = joints_at(table[:, 1])
+    found = table[:, 2:].reshape(len(table), 55, 3)
+    assert np.abs(found - y_up(expected)).max() < MILLIMETRE
 
 
 def test_a_frame_that_tf_does_not_know_is_refused(
@@ -329,14 +395,18 @@ def test_one_image_is_refused_in_one_sentence(
 
 
 @pytest.mark.parametrize(
-    ("option", "value"), [("--rate", "29"), ("--rate", "241"), ("--max-gap", "-1")]
+    ("option", "value"),
+    [
+        *(("--rate", text) for text in ("29", "241", "29.97", "nan")),
+        *(("--max-gap", text) for text in ("-1", "nan", "long")),
+    ],
 )
 def test_options_out_of_range_are_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], option: str, value: str
 ) -> None:
     with pytest.raises(SystemExit):
         main(["export", "x", "--format", "bvh", option, value])
-    assert "must be from" in capsys.readouterr().err
+    assert re.search(f"must be .*from .* to .*, not '{value}'", capsys.readouterr().err)
 
 
 def test_missing_usd_is_said(

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -13,19 +14,25 @@ from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
 from pear_ros.core import quaternions
-from pear_ros.core.people import Person, TrackingState
+from pear_ros.core.people import SMPLX_PARENTS, Person, TrackingState
 from pear_ros.export.motions import Motions, motions_of_recording, observations_of
 from pear_ros.export.tracks import ResultsError
 from pear_ros.motion import rts
 from pear_ros.motion.contact import contact_probability
 from pear_ros.motion.heading import facing_ahead
 from pear_ros.motion.segments import rate_of, timeline
-from pear_ros.motion.skeleton import PARENTS, matrices_of, soles_of
+from pear_ros.motion.skeleton import soles_of
 from pear_ros.motion.swaps import swapped
 from pear_ros.motion.world import fit_world
 from testing.motion_tracks import BODY, GROUND, walking_recording
 
 TIMES = np.arange(0.0, 3.0, 1 / 30).tolist()
+
+
+@cache
+def walk() -> Motions:
+    """Return the motion of one person who walks for three seconds."""
+    return motions()
 
 
 def motions(times: list[float] = TIMES, **options: Any) -> Motions:
@@ -34,7 +41,7 @@ def motions(times: list[float] = TIMES, **options: Any) -> Motions:
 
 
 def test_skeleton_is_that_of_the_open_body() -> None:
-    np.testing.assert_array_equal(PARENTS, BODY.parents)
+    np.testing.assert_array_equal(SMPLX_PARENTS, BODY.parents)
     recording = walking_recording(TIMES[:5])
     track = recording.tracks[0]
     skeleton = observations_of(track, np.array(TIMES[:5])).skeleton
@@ -77,7 +84,7 @@ def test_people_stand_upright_on_the_floor_at_a_constant_rate() -> None:
 
 
 def test_feet_in_contact_neither_slide_nor_leave_the_floor() -> None:
-    motion = motions().people[0].motion
+    motion = walk().people[0].motion
     soles = soles_of(motion.rotations, motion.joints())
     held = (motion.contact[1:] > 0.5) & (motion.contact[:-1] > 0.5)
     assert held.mean() > 0.3
@@ -146,7 +153,7 @@ def test_short_gaps_are_filled_and_say_how_uncertain_they_are() -> None:
     assert not motion.seen[42:48].any() and motion.seen[:38].all() and motion.seen[52:].all()
     assert (motion.rotation_std[45] > 1.5 * motion.rotation_std[30]).all()
     assert any("filled in" in note and "degrees" in note for note in found.notes)
-    whole = motions().people[0].motion
+    whole = walk().people[0].motion
     apart = np.linalg.norm(motion.joints() - whole.joints(), axis=-1)
     assert apart[40:50].mean() < 0.15
 
@@ -167,7 +174,7 @@ def test_predicted_and_unread_people_are_gaps() -> None:
         return person
 
     motion = motions(change=change).people[0].motion
-    whole = motions().people[0].motion
+    whole = walk().people[0].motion
     assert np.linalg.norm(motion.joints() - whole.joints(), axis=-1)[38:46].max() < 0.1
 
 
@@ -187,7 +194,7 @@ def exchanged(person: Person) -> Person:
 def test_exchanged_limbs_are_mended() -> None:
     found = motions(change=lambda n, p: exchanged(p) if n in (40, 41, 42) else p)
     assert any("exchanged in 3 images" in note for note in found.notes), found.notes
-    whole = motions().people[0].motion
+    whole = walk().people[0].motion
     apart = np.linalg.norm(found.people[0].motion.joints() - whole.joints(), axis=-1)
     assert apart[38:46].max() < 0.15
 
@@ -224,17 +231,17 @@ def test_hands_of_unknown_confidence_count_as_seen() -> None:
 
 
 def test_wrists_are_orientations_in_the_world() -> None:
-    motion = motions().people[0].motion
+    motion = walk().people[0].motion
     turn = np.eye(3)
     for joint in (0, 3, 6, 9, 13, 16, 18, 20):
-        turn = turn @ matrices_of(motion.rotations[10, joint])
-    np.testing.assert_allclose(matrices_of(motion.wrists()[10, 0]), turn, atol=1e-9)
+        turn = turn @ quaternions.to_matrices(motion.rotations[10, joint])
+    np.testing.assert_allclose(quaternions.to_matrices(motion.wrists()[10, 0]), turn, atol=1e-9)
 
 
 def test_heading_begins_at_the_origin_and_ahead() -> None:
-    motion = motions().people[0].motion
+    motion = walk().people[0].motion
     turned = facing_ahead(motion)
-    chest = matrices_of(turned.rotations[:15, 0])[..., 2].mean(axis=0)
+    chest = quaternions.to_matrices(turned.rotations[:15, 0])[..., 2].mean(axis=0)
     assert chest[0] > 0.9 and abs(chest[1]) < 0.02
     np.testing.assert_allclose(turned.pelvis[0, :2], 0.0, atol=1e-9)
     np.testing.assert_allclose(turned.pelvis[:, 2], motion.pelvis[:, 2])
@@ -294,6 +301,16 @@ def test_too_few_images_are_refused_in_one_sentence(count: int) -> None:
     with pytest.raises(ResultsError, match=r"no motion to export: .*h1 was seen in") as error:
         motions(TIMES[:count])
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("factor", [0.0, 1e30])
+def test_bodies_that_cannot_be_are_gaps(factor: float) -> None:
+    def change(image: int, person: Person) -> Person:
+        return replace(person, joints=np.float32(factor) * person.joints) if image == 9 else person
+
+    motion = motions(TIMES[:20], change=change).people[0].motion
+    assert not motion.seen[9] and motion.seen[[8, 10]].all()
+    assert np.isfinite(motion.joints()).all()
 
 
 def test_a_recording_without_people_is_refused() -> None:

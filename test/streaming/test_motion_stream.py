@@ -64,6 +64,15 @@ def at(frames: list[MotionFrame], second: float) -> MotionFrame:
     return min(frames, key=lambda one: abs(one.stamp - second))
 
 
+@pytest.mark.parametrize("number", [np.nan, np.inf, 1e36])
+def test_a_body_that_cannot_be_is_not_measured(number: float) -> None:
+    person = observed()
+    assert person.is_measured
+    joints = person.joints.copy()
+    joints[20, 1] = number
+    assert not person._replace(joints=joints).is_measured
+
+
 def test_nothing_is_sent_before_somebody_is_seen() -> None:
     stream = MotionStream(OPTIONS)
     assert run(stream, [(0.0, []), (0.1, [])], 1.0) == []

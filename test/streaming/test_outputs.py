@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 import json
+import math
 import socket
+import struct
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -26,6 +28,11 @@ from testing.open_people import t_pose
 from testing.streamed_people import UdpReceiver, observed, steps
 
 OPTIONS = StreamOptions()
+HEADER = MAGIC + b'{"version": 1, "url": "x"}\n'
+
+
+def packet_head(seconds: float, size: int) -> bytes:
+    return struct.pack("<dI", seconds, size)
 
 
 @pytest.fixture
@@ -63,6 +70,28 @@ def test_json_over_udp(receiver: UdpReceiver) -> None:
         send(stream, 15)
         numbers = [json.loads(one)["frame"] for one in receiver.receive(4)]
     assert numbers == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    ("stamp_of", "fault"),
+    [
+        (lambda n: 0.0, "stamps stand still"),
+        (lambda n: 5.0, "stamps stand still"),
+        (lambda n: n / 50 + 1000.0 * (n % 2), "stamps of several clocks"),
+    ],
+)
+def test_people_are_followed_by_arrival_where_stamps_make_no_sense(
+    receiver: UdpReceiver, stamp_of: Callable[[int], float], fault: str
+) -> None:
+    said: list[str] = []
+    with closing(live(json_url(receiver), said)) as stream:
+        states = []
+        for n in range(150):
+            stream.add(stamp_of(n), n / 50, [observed()], None)
+            stream.tick(n / 50)
+            states.append(stream.frame.state.value if stream.frame else "")
+    assert states[-100:] == ["tracking"] * 100
+    assert said == [f"images: {fault}; their times of arrival are used"]
 
 
 def test_udp_without_receiver_is_said_once_and_goes_on() -> None:
@@ -167,6 +196,54 @@ def test_websocket_clients_come_and_go() -> None:
             assert 0.0 < found.root <= OPTIONS.max_root_speed / OPTIONS.rate * 1.000001
 
 
+def test_ipv6_hosts() -> None:
+    for module in ("zmq", "websockets"):
+        pytest.importorskip(module)
+    try:
+        with closing(socket.socket(socket.AF_INET6)) as one:
+            one.bind(("::1", 0))
+    except OSError:
+        pytest.skip("this machine has no IPv6")
+    for scheme in ("sonic", "ws"):
+        with closing(parse_stream_url(f"{scheme}://[::1]:0").output()) as output:
+            port = int(output.address.rpartition(":")[2])
+            socket.create_connection(("::1", port), 10.0).close()
+
+
+def handshake(port: int) -> socket.socket:
+    """Return a WebSocket client that will never read."""
+    client = socket.create_connection(("127.0.0.1", port), 10.0)
+    client.sendall(
+        b"GET / HTTP/1.1\r\nHost: here\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
+    )
+    return client
+
+
+def test_clients_that_stall_or_speak_no_websocket_hold_up_nothing(
+    capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    pytest.importorskip("websockets", reason="needs websockets")
+    output = parse_stream_url("ws://127.0.0.1:0").output()
+    port = int(output.address.rpartition(":")[2])
+    with closing(socket.create_connection(("127.0.0.1", port), 10.0)) as stranger:
+        stranger.sendall(b"no HTTP\r\n\r\n")
+        while stranger.recv(4096):
+            pass
+    stalled = [handshake(port) for _ in range(3)]
+    wait(lambda: len(output._clients) == 3)
+    for _ in range(200):  # more than the sockets take
+        assert output.send(b"x" * 50_000) == ""
+    assert "no text" in output.send(b"\xff")
+    closer = threading.Thread(target=output.close)
+    closer.start()
+    closer.join(5.0)
+    assert not closer.is_alive()
+    for client in stalled:
+        client.close()
+    assert "Traceback" not in capsys.readouterr().err + caplog.text
+
+
 def test_pages_of_other_hosts_get_nothing() -> None:
     pytest.importorskip("websockets.sync.client", reason="needs websockets")
     with closing(live("ws://127.0.0.1:0")) as stream:
@@ -227,6 +304,18 @@ def test_an_interrupted_recording_leaves_no_file(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_a_full_disk_leaves_no_file(tmp_path: Path) -> None:
+    file = tmp_path / "walk.stream"
+    for size in (10, 100_000):  # noticed on closing, and on writing
+        writer = StreamWriter(file, "ws://127.0.0.1:1")
+        writer._file.close()
+        writer._file = open("/dev/full", "wb")  # noqa: SIM115
+        with pytest.raises(OSError, match=r"No space left on device.*walk\.stream"), writer:
+            writer.write(0.0, bytes(size))
+        assert list(tmp_path.iterdir()) == []
+
+
 @settings(max_examples=50)
 @given(content=st.binary(max_size=200), cut=st.integers(0, 400))
 def test_damaged_recordings_are_refused(content: bytes, cut: int, tmp_path_factory: Any) -> None:
@@ -250,8 +339,16 @@ def test_damaged_recordings_are_refused(content: bytes, cut: int, tmp_path_facto
     [
         (b"not a stream at all", "is no recorded stream"),
         (MAGIC + b"[]\n", "is damaged"),
-        (MAGIC + b'{"version": 9, "url": "x"}\n', "is of version 9, not 1"),
+        (MAGIC + b'{"version": 9, "url": "x"}\n', "is of version '9', not 1"),
+        (MAGIC + b"[" * 100_000, "is damaged"),
+        (MAGIC + b'{"version": "\x1b[2J", "url": "x"}\n', "is damaged"),
+        (MAGIC + b'{"version": "\\u001b[2J", "url": "x"}\n', r"version '\\x1b\[2J', not 1"),
         (MAGIC + b'{"version": 1, "url": "x"}\n' + b"\xff" * 12, "is damaged"),
+        (HEADER + packet_head(0.0, 1 << 31), "is damaged: a packet of 2147483648 bytes"),
+        (HEADER + packet_head(1e300, 0), "is damaged: a packet at 1e\\+300 s"),
+        (HEADER + packet_head(1.0, 0) + packet_head(0.5, 0), "at 0.5 s behind one at 1 s"),
+        (HEADER + packet_head(-1.0, 0), "is damaged"),
+        (HEADER + packet_head(math.nan, 0), "is damaged"),
     ],
 )
 def test_files_of_other_kinds_are_refused(content: bytes, reason: str, tmp_path: Path) -> None:
@@ -282,7 +379,8 @@ def test_urls(text: str, scheme: str, host: str, port: int) -> None:
     [
         *("", "sonic", "http://127.0.0.1:1", "sonic://", "ws://127.0.0.1:99999", "ws://a/path"),
         *("sonic://a?version=1", "sonic://a?frames=0", "sonic://a?frames=x", "ws://a?frames=4"),
-        *("sonic://a?speed=3", "ws://[::1"),
+        *("sonic://a?speed=3", "ws://[::1", "ws://a..b", "ws://me@a", "ws://a#b", "vmc://a:0"),
+        *(f"vmc://{'a' * 300}", f"sonic://a?frames={'9' * 5000}"),
     ],
 )
 def test_wrong_urls_are_refused(text: str) -> None:

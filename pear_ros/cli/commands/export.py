@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 from pathlib import Path
 
 from pear_ros.cli.export import FORMATS, ExportOptions
@@ -92,17 +93,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _rate(text: str) -> int:
     """A number of frames a second that all consumers take."""
-    value = int(text)
-    if not 30 <= value <= 240:
-        raise argparse.ArgumentTypeError(f"must be from 30 to 240, not {text}")
-    return value
+    if text not in map(str, range(30, 241)):
+        raise argparse.ArgumentTypeError(f"must be a whole number from 30 to 240, not {text!r}")
+    return int(text)
 
 
 def _seconds(text: str) -> float:
     """A time, 0 to 10 seconds."""
-    value = float(text)
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
     if not 0.0 <= value <= 10.0:
-        raise argparse.ArgumentTypeError(f"must be from 0 to 10, not {text}")
+        raise argparse.ArgumentTypeError(f"must be from 0 to 10, not {text!r}")
     return value
 
 

@@ -99,7 +99,7 @@ class RetargetStream(Node):
     def _status(self) -> DiagnosticStatus:
         frame = self.stream.frame
         values = {
-            channel.url.text: "port in use"
+            channel.url.text: "not open"
             if channel.output is None
             else ("sending" if channel.output.is_wanted else "no consumer")
             for channel in self.stream.channels
