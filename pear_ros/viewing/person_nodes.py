@@ -30,6 +30,8 @@ class Look:
 
     display: Display = Display.MESH
     paint: Paint = Paint.PERSON
+    run: int = 0
+    """Number of the run, for Paint.RUN."""
     names: bool = True
     """Whether a name stands over each person."""
 
@@ -87,7 +89,7 @@ class PersonNodes:
         mesh = self._mesh
         assert self._bones is not None
         self._bones.send(bones)
-        mesh.color = person_colour(person, look.paint)
+        mesh.color = person_colour(person, look.paint, look.run)
         mesh.opacity = None if person.pose_observed else FAINT
         mesh.visible = True
 
@@ -109,7 +111,7 @@ class PersonNodes:
                 if node:
                     node.visible = False
             return
-        colours = joint_colours(person, look.paint)
+        colours = joint_colours(person, look.paint, look.run)
         known = np.asarray(np.isfinite(person.joints).all(axis=1))
         points = person.joints[known]
         both = known[self._children] & known[self._parents]
