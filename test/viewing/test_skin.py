@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,11 +12,13 @@ from scipy.spatial.transform import Rotation
 
 pytest.importorskip("viser", reason="needs the extra view")
 
+from pear_ros.body import load_smplx
 from pear_ros.body.submesh import SubMesh
 from pear_ros.core.people import Person
 from pear_ros.viewing.bodies import Bodies
 from pear_ros.viewing.skin import Skin
 from testing.open_people import open_body, person, t_pose
+from testing.smplx_file import write_smplx_file
 
 BENT = {"left_elbow": (0.0, -1.2, 0.0), "right_knee": (1.0, 0.0, 0.0), "neck": (0.2, 0.3, 0.0)}
 
@@ -35,12 +38,17 @@ def posed(skin: Skin, one: Person) -> np.ndarray:
     return np.einsum("uj,uja->ua", skin.weights, moved)
 
 
+def parameters(one: Person) -> tuple[np.ndarray, ...]:
+    """Arguments of BodyModel.vertices, without their first axis."""
+    values = one.smplx
+    return values.pose, values.betas, values.expression, values.transl
+
+
 def test_mesh_is_that_of_the_body(skin: Skin) -> None:
     one = person(t_pose(**BENT), (0.3, 0.1, 3.0))
     body = open_body()
     mesh = SubMesh.of(body.faces_of("medium"), body.vertex_count)
-    p = one.smplx
-    full = body.vertices(p.pose[None], p.betas[None], p.expression[None], p.transl[None])[0]
+    full = body.vertices(*(part[None] for part in parameters(one)))[0]
     distances = np.linalg.norm(posed(skin, one) - mesh.take(full), axis=1)
     # Four joints a vertex, of up to eight.
     assert distances.max() < 0.01
@@ -68,6 +76,23 @@ def test_what_is_not_known_has_no_bones(skin: Skin, field: str) -> None:
     else:
         one = replace(one, joints=np.full((55, 3), np.nan, np.float32))
     assert skin.bones(one) is None
+
+
+def test_file_of_smplx_gives_its_mesh(tmp_path: Path) -> None:
+    path = write_smplx_file(open_body(), tmp_path, posedirs_scale=0.0)
+    body = load_smplx(path)
+    bodies = Bodies([path])
+    skin = bodies.skin(body.name)
+    assert skin is not None
+    one = person(t_pose(**BENT))
+    pose, betas, expression, transl = parameters(one)
+    betas, expression = betas[: body.num_betas], expression[: body.num_expression]
+    vertices = body.vertices(*(part[None] for part in (pose, betas, expression, transl)))[0]
+    mesh = SubMesh.of(body.faces_of("medium"), body.vertex_count)
+    distances = np.linalg.norm(posed(skin, one) - mesh.take(vertices), axis=1)
+    assert np.median(distances) < 1e-3
+    assert bodies.skin("another name", {"another name": body.sha256}) is not None
+    assert bodies.skin("another body", {"another body": "0"}) is None
 
 
 def test_bodies_have_the_open_one_and_say_what_they_lack() -> None:
