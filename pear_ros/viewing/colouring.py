@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 
@@ -28,6 +30,17 @@ def run_colour(run: int) -> Rgb:
     return _RUNS[run % len(_RUNS)]
 
 
+def track_colour(name: str, runs: Sequence[str]) -> Rgb:
+    """Return the colour of a person's bar and line.
+
+    `name`: as in Comparison.summaries; `runs`: names of all runs. By run where there are several.
+    """
+    for number, run in enumerate(runs):
+        if len(runs) > 1 and name.endswith(f" {run}"):
+            return run_colour(number)
+    return _id_rgb(name)
+
+
 def person_colour(person: Person, paint: Paint, run: int = 0) -> Rgb:
     """Return the colour of a person's mesh: by id, by run, or by the joints' mean confidence."""
     if paint is Paint.RUN:
@@ -38,8 +51,7 @@ def person_colour(person: Person, paint: Paint, run: int = 0) -> Rgb:
             known.mean(keepdims=True) if len(known) else np.array([np.nan])
         )[0]
         return int(r), int(g), int(b)
-    red, green, blue = (round(255 * channel) for channel in id_colour(person.id))
-    return red, green, blue
+    return _id_rgb(person.id)
 
 
 def joint_colours(person: Person, paint: Paint, run: int = 0) -> npt.NDArray[np.uint8]:
@@ -47,6 +59,11 @@ def joint_colours(person: Person, paint: Paint, run: int = 0) -> npt.NDArray[np.
     if paint is Paint.CONFIDENCE:
         return confidence_colours(person.joint_confidence)
     return np.tile(np.array(person_colour(person, paint, run), np.uint8), (len(person.joints), 1))
+
+
+def _id_rgb(track_id: str) -> Rgb:
+    red, green, blue = (round(255 * channel) for channel in id_colour(track_id))
+    return red, green, blue
 
 
 def confidence_colours(confidence: npt.NDArray[np.floating]) -> npt.NDArray[np.uint8]:

@@ -53,7 +53,7 @@ class RecordedSession:
         self._time = TimeControls(viewer.gui, self._playback, self._wake)
         self._panels = Panels(viewer, runs.names, Settings(link=page.link), self._wake)
         with self._panels.tabs.add_tab("Plot", viser.Icon.CHART_LINE):
-            self._plot = PlotPanel(viewer.gui, self._wake)
+            self._plot = PlotPanel(viewer.gui, self._wake, runs.names)
         self._worker.start()
 
     def close(self) -> None:
@@ -101,7 +101,7 @@ class RecordedSession:
             self._playback.seek(self._seek, now)
             self._seek = None
         tracks = self._runs.summaries()
-        self._time.show_presence(presence_bars(tracks, self._playback.duration))
+        self._time.show_presence(presence_bars(tracks, self._playback.duration, self._runs.names))
         self._panels.offer(list(self._runs.runs[0].summary()))
         content = notes_html([*self._runs.notes, *self._lacks()])
         if content != self._notes.content:
