@@ -42,6 +42,8 @@ class Settings:
 
     def paint(self, *, several: bool) -> Paint:
         """Return what colours mean. `several`: whether there is more than one run."""
+        if not several and self.link.paint is Paint.RUN:  # A link to a comparison, shortened.
+            return Paint.PERSON
         return self.link.paint or (Paint.RUN if several else Paint.PERSON)
 
     def look(self, run: int, *, several: bool) -> Look:

@@ -172,6 +172,11 @@ def test_two_runs_are_side_by_side() -> None:
         client.wait(lambda: client.nodes["/b"]["position"][1] == 0.0)
 
 
+def test_colour_by_run_needs_several_runs() -> None:
+    with shown(query="?paint=run") as client:
+        assert client.element("Colour")["value"] == "person"
+
+
 def test_play_shows_later_images() -> None:
     with shown(query="?t=0.0") as client:
         client.choose("Loop", False)
