@@ -110,8 +110,9 @@ class Page:
 
     def open(self, address: str) -> None:
         """Go to an address and wait until its document has been loaded."""
+        before = self.evaluate("location.href")
         self.call("Page.navigate", url=address)
-        self.until("document.readyState === 'complete' && location.href !== 'about:blank'")
+        self.until(f"document.readyState === 'complete' && location.href !== {json.dumps(before)}")
 
     def evaluate(self, script: str) -> Any:
         """Return the value of a JavaScript expression, awaited where it is a promise."""

@@ -34,6 +34,7 @@ class Paint(Enum):
 
     PERSON = "person"
     CONFIDENCE = "confidence"
+    RUN = "run"
 
 
 class Theme(Enum):
@@ -60,7 +61,8 @@ class Link:
     view: View = View.ORBIT
     person: str = ""
     """Id of the person who is followed; empty: the first one."""
-    paint: Paint = Paint.PERSON
+    paint: Paint | None = None
+    """None: by run where there are several, else by person."""
     display: Display = Display.MESH
     theme: Theme | None = None
     """None: that of the system."""
@@ -78,7 +80,7 @@ class Link:
             seconds=_number(parts.get("t")),
             view=_one_of(View, parts, "view") or View.ORBIT,
             person=parts.get("person", "")[:200],
-            paint=_one_of(Paint, parts, "paint") or Paint.PERSON,
+            paint=_one_of(Paint, parts, "paint"),
             display=_one_of(Display, parts, "show") or Display.MESH,
             theme=_one_of(Theme, parts, "theme"),
             eye=eye if eye and at and eye != at else None,
@@ -91,7 +93,7 @@ class Link:
             "t": None if self.seconds is None else f"{self.seconds:.3f}",
             "view": _unless(self.view, View.ORBIT),
             "person": quote(self.person) or None,
-            "paint": _unless(self.paint, Paint.PERSON),
+            "paint": self.paint and self.paint.value,
             "show": _unless(self.display, Display.MESH),
             "theme": self.theme and self.theme.value,
             "eye": self.eye and ",".join(f"{x:.2f}" for x in self.eye),

@@ -10,6 +10,7 @@ import viser
 
 from pear_ros.core.people import SMPLX_JOINT_NAMES, Person
 from pear_ros.rendering.colours import FAINT
+from pear_ros.viewing.bone_poses import BonePoses
 from pear_ros.viewing.colouring import joint_colours, person_colour
 from pear_ros.viewing.link import Display, Paint
 from pear_ros.viewing.skin import Bones, Skin, Surface
@@ -29,6 +30,8 @@ class Look:
 
     display: Display = Display.MESH
     paint: Paint = Paint.PERSON
+    run: int = 0
+    """Number of the run, for Paint.RUN."""
     names: bool = True
     """Whether a name stands over each person."""
 
@@ -47,6 +50,7 @@ class PersonNodes:
         self._children = np.flatnonzero(np.array(parents) >= 0)
         self._parents = np.array(parents)[self._children]
         self._mesh: viser.MeshSkinnedHandle | None = None
+        self._bones: BonePoses | None = None
         self._surface: Surface | None = None
         self._joints: viser.PointCloudHandle | None = None
         self._lines: viser.LineSegmentsHandle | None = None
@@ -83,15 +87,15 @@ class PersonNodes:
         if self._mesh is None or self._surface is None or _differ(surface, self._surface):
             self._mesh, self._surface = self._made(skin, surface), surface
         mesh = self._mesh
-        for bone, wxyz, position in zip(mesh.bones, bones.wxyz, bones.positions, strict=True):
-            bone.wxyz = wxyz
-            bone.position = position
-        mesh.color = person_colour(person, look.paint)
+        assert self._bones is not None
+        self._bones.send(bones)
+        mesh.color = person_colour(person, look.paint, look.run)
         mesh.opacity = None if person.pose_observed else FAINT
         mesh.visible = True
 
     def _made(self, skin: Skin, surface: Surface) -> viser.MeshSkinnedHandle:
         upright = np.tile([1.0, 0.0, 0.0, 0.0], (len(surface.joints), 1))
+        self._bones = BonePoses(self._scene, f"{self._node}/m", Bones(upright, surface.joints))
         return self._scene.add_mesh_skinned(
             f"{self._node}/m",
             surface.vertices,
@@ -107,7 +111,7 @@ class PersonNodes:
                 if node:
                     node.visible = False
             return
-        colours = joint_colours(person, look.paint)
+        colours = joint_colours(person, look.paint, look.run)
         known = np.asarray(np.isfinite(person.joints).all(axis=1))
         points = person.joints[known]
         both = known[self._children] & known[self._parents]

@@ -3,14 +3,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import viser
 from viser import uplot
 
 from pear_ros.core.quoting import printable
-from pear_ros.rendering.colours import id_colour
+from pear_ros.viewing.colouring import Rgb, track_colour
 from pear_ros.viewing.moment import TrackSummary
 from pear_ros.viewing.quantities import DISTANCE, QUANTITIES, Doubles, lines
 
@@ -21,9 +21,14 @@ Tracks = Mapping[str, tuple[TrackSummary, Doubles]]
 class PlotPanel:
     """A list of quantities and the plot, in the present container of the page."""
 
-    def __init__(self, gui: viser.GuiApi, changed: Callable[[], None]) -> None:
-        """Add the list; `changed` is called when another quantity is chosen."""
-        self._gui = gui
+    def __init__(
+        self, gui: viser.GuiApi, changed: Callable[[], None], runs: Sequence[str] = ()
+    ) -> None:
+        """Add the list; `changed` is called when another quantity is chosen.
+
+        `runs`: names of the runs, which have colours of their own where they are several.
+        """
+        self._gui, self._runs = gui, runs
         self._list = gui.add_dropdown("Quantity", QUANTITIES, initial_value=DISTANCE)
         self._list.on_update(lambda _: changed())
         self._known: tuple[object, ...] = ()
@@ -81,7 +86,12 @@ class PlotPanel:
         if self._plot:
             self._plot.remove()
         series = [
-            uplot.Series(label=printable(name)[:30], stroke=_css(name), width=2, spanGaps=False)
+            uplot.Series(
+                label=printable(name)[:30],
+                stroke=_css(track_colour(name, self._runs)),
+                width=2,
+                spanGaps=False,
+            )
             for name in names
         ]
         with self._folder:
@@ -97,6 +107,5 @@ class PlotPanel:
             )
 
 
-def _css(name: str) -> str:
-    red, green, blue = (round(255 * channel) for channel in id_colour(name.partition(" ")[0]))
-    return f"rgb({red},{green},{blue})"
+def _css(colour: Rgb) -> str:
+    return "rgb({},{},{})".format(*colour)

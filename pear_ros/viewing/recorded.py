@@ -11,9 +11,10 @@ import numpy as np
 import viser
 
 from pear_ros.viewing.bodies import Bodies
+from pear_ros.viewing.colouring import run_colour
 from pear_ros.viewing.comparison import Comparison
 from pear_ros.viewing.moment import Moment
-from pear_ros.viewing.notes import notes_html
+from pear_ros.viewing.notes import legend_html, notes_html
 from pear_ros.viewing.page import page_state
 from pear_ros.viewing.panels import Panels
 from pear_ros.viewing.playback import Playback
@@ -45,11 +46,14 @@ class RecordedSession:
         self._renewed = self._plotted = -np.inf
         self._moments: Sequence[Moment] = ()
         self._worker = Worker(self._work, f"viewer {viewer.client_id}")
+        if len(runs.names) > 1:
+            colours = {name: run_colour(n) for n, name in enumerate(runs.names)}
+            viewer.gui.add_html(legend_html(colours))
         self._notes = viewer.gui.add_html("")
         self._time = TimeControls(viewer.gui, self._playback, self._wake)
         self._panels = Panels(viewer, runs.names, Settings(link=page.link), self._wake)
         with self._panels.tabs.add_tab("Plot", viser.Icon.CHART_LINE):
-            self._plot = PlotPanel(viewer.gui, self._wake)
+            self._plot = PlotPanel(viewer.gui, self._wake, runs.names)
         self._worker.start()
 
     def close(self) -> None:
@@ -97,7 +101,7 @@ class RecordedSession:
             self._playback.seek(self._seek, now)
             self._seek = None
         tracks = self._runs.summaries()
-        self._time.show_presence(presence_bars(tracks, self._playback.duration))
+        self._time.show_presence(presence_bars(tracks, self._playback.duration, self._runs.names))
         self._panels.offer(list(self._runs.runs[0].summary()))
         content = notes_html([*self._runs.notes, *self._lacks()])
         if content != self._notes.content:

@@ -11,13 +11,16 @@ import viser
 
 from pear_ros.viewing.bodies import Bodies
 from pear_ros.viewing.eye import Eye, points_of
-from pear_ros.viewing.link import Link, Theme, View
+from pear_ros.viewing.link import Link, Paint, Theme, View
 from pear_ros.viewing.moment import Moment
 from pear_ros.viewing.page import PageState, set_link
 from pear_ros.viewing.person_nodes import Look
 from pear_ros.viewing.stage import Stage
+from pear_ros.viewing.views import Vector
 
 _BRAND = (46, 92, 138)
+_OVER_NAMES = 0.3
+"""Height of a run's title over the names of its people, metres."""
 _GRID = {
     Theme.LIGHT: ((205, 208, 214), (170, 175, 184)),
     Theme.DARK: ((62, 66, 74), (92, 98, 110)),
@@ -37,10 +40,15 @@ class Settings:
     apart: float = 3.0
     """Distance of two runs in the scene, metres; 0: one over the other."""
 
-    @property
-    def look(self) -> Look:
-        """How people are drawn."""
-        return Look(self.link.display, self.link.paint, self.names)
+    def paint(self, *, several: bool) -> Paint:
+        """Return what colours mean. `several`: whether there is more than one run."""
+        if not several and self.link.paint is Paint.RUN:  # A link to a comparison, shortened.
+            return Paint.PERSON
+        return self.link.paint or (Paint.RUN if several else Paint.PERSON)
+
+    def look(self, run: int, *, several: bool) -> Look:
+        """Return how people of a run, by its number, are drawn."""
+        return Look(self.link.display, self.paint(several=several), run, self.names)
 
 
 class Screen:
@@ -75,7 +83,12 @@ class Screen:
         self._axes = scene.add_frame("/axes", axes_length=0.5, axes_radius=0.01)
         self._stages = [Stage(scene, f"/{chr(ord('a') + n)}", bodies) for n in range(len(names))]
         self._titles = [
-            scene.add_label(f"/{chr(ord('a') + n)}/title", name, font_screen_scale=1.3)
+            scene.add_label(
+                f"/{chr(ord('a') + n)}/title",
+                name,
+                anchor="bottom-center",
+                font_screen_scale=1.5,
+            )
             for n, name in enumerate(names)
             if len(names) > 1
         ]
@@ -93,13 +106,15 @@ class Screen:
                 shown = shown if settings.frames else replace(shown, frames={})
                 stage.show(
                     shown,
-                    settings.look,
+                    settings.look(number, several=len(moments) > 1),
                     trails=settings.trails and not through_camera,
                     large_picture=through_camera and number == 0,
                 )
             self._floor.visible = self._axes.visible = not through_camera
-            runs = list(zip(moments, offsets, strict=True))
-            others = [points_of(moment) + offset for moment, offset in runs[1:]]
+            points = [points_of(moment) for moment in moments]
+            for title, above in zip(self._titles, points):  # noqa: B905 (a single run has none)
+                _put_over(title, above)
+            others = [one + offset for one, offset in zip(points[1:], offsets[1:], strict=True)]
             seen = np.concatenate([np.empty((0, 3)), *others])
             self._eye.look(moments[0], settings.link.view, settings.link.person, seen)
 
@@ -115,3 +130,10 @@ class Screen:
         if link != self._sent:
             self._sent = link
             set_link(self._viewer, link)
+
+
+def _put_over(title: viser.LabelHandle, points: Vector) -> None:
+    """Put a run's title over the middle of its people, whose `points` (N, 3) are in its world."""
+    if len(points):
+        low, high = points.min(axis=0), points.max(axis=0)
+        title.position = np.array([*(0.5 * (low + high))[:2], high[2] + _OVER_NAMES])

@@ -19,7 +19,7 @@ _VIEWS = {
     "camera's eye": View.CAMERA,
 }
 _DISPLAYS = {"mesh": Display.MESH, "joints": Display.JOINTS, "mesh and joints": Display.BOTH}
-_PAINTS = {"person": Paint.PERSON, "confidence": Paint.CONFIDENCE}
+_PAINTS = {"person": Paint.PERSON, "confidence": Paint.CONFIDENCE, "run": Paint.RUN}
 _FIRST = "first"
 """Entry of the list of people that stands for nobody in particular."""
 
@@ -47,7 +47,11 @@ class ViewControls:
         display = gui.add_dropdown(
             "Draw", tuple(_DISPLAYS), initial_value=_key(_DISPLAYS, link.display)
         )
-        paint = gui.add_dropdown("Colour", tuple(_PAINTS), initial_value=_key(_PAINTS, link.paint))
+        paint = gui.add_dropdown(
+            "Colour",
+            tuple(_PAINTS)[: 3 if several else 2],
+            initial_value=_key(_PAINTS, settings.paint(several=several)),
+        )
         view.on_update(lambda event: self._link(view=_VIEWS[event.target.value]))
         self._person.on_update(self._choose)
         display.on_update(lambda event: self._link(display=_DISPLAYS[event.target.value]))

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
@@ -106,29 +107,18 @@ def test_stamps_that_jump_back_do_not_turn_time_back(opened: Callable[..., BagRe
     assert any("jump back" in note for note in recording.notes)
 
 
-def test_images_are_found_by_their_stamp(tmp_path: Path) -> None:
-    cv2 = pytest.importorskip("cv2")
-    path = tmp_path / "bag"
-    with ResultsBag(path) as bag:
-        for n in range(5):
-            stamp = START + n * SECOND // 10
-            picture = np.full((48, 64, 3), 40 * n, np.uint8)
-            header = bag._make(
-                "std_msgs/msg/Header",
-                stamp=bag._make(
-                    "builtin_interfaces/msg/Time",
-                    sec=stamp // SECOND,
-                    nanosec=stamp % SECOND,
-                ),
-                frame_id="camera",
-            )
-            jpeg = cv2.imencode(".jpg", picture)[1].ravel()
-            image = bag._make(
-                "sensor_msgs/msg/CompressedImage", header=header, format="jpeg", data=jpeg
-            )
-            bag._write("/image/compressed", "sensor_msgs/msg/CompressedImage", image)
-            bag.add_images([(stamp, people(n))])
-    recording = BagRecording(path)
+def add_image(bag: ResultsBag, stamp: int, grey: int) -> None:
+    """Add a picture of one shade of grey as a JPEG."""
+    time_ = bag._make("builtin_interfaces/msg/Time", sec=stamp // SECOND, nanosec=stamp % SECOND)
+    header = bag._make("std_msgs/msg/Header", stamp=time_, frame_id="camera")
+    jpeg = cv2.imencode(".jpg", np.full((48, 64, 3), grey, np.uint8))[1].ravel()
+    kind = "sensor_msgs/msg/CompressedImage"
+    image = bag._make(kind, header=header, format="jpeg", data=jpeg)
+    bag._write("/image/compressed", kind, image)
+
+
+def assert_pictures(recording: BagRecording) -> None:
+    """Assert that picture n has the grey of 40 n."""
     try:
         wait(lambda: recording._index.complete)
         for index in (4, 0, 2):
@@ -137,6 +127,29 @@ def test_images_are_found_by_their_stamp(tmp_path: Path) -> None:
             assert abs(float(picture.mean()) - 40 * index) < 3.0
     finally:
         recording.close()
+
+
+STAMPS = [START + n * SECOND // 10 for n in range(5)]
+
+
+def test_images_are_found_by_their_stamp(tmp_path: Path) -> None:
+    with ResultsBag(tmp_path / "bag") as bag:
+        for n, stamp in enumerate(STAMPS):
+            add_image(bag, stamp, 40 * n)
+            bag.add_images([(stamp, people(n))])
+    assert_pictures(BagRecording(tmp_path / "bag"))
+
+
+@pytest.mark.parametrize("delay", (0, SECOND // 10, 3 * SECOND // 2))
+def test_images_of_another_bag_are_found_by_their_stamp(tmp_path: Path, delay: int) -> None:
+    with ResultsBag(tmp_path / "images") as bag:
+        for n, stamp in enumerate(STAMPS):
+            bag._time = stamp + delay  # After exposure and transport.
+            add_image(bag, stamp, 40 * n)
+    with ResultsBag(tmp_path / "results") as bag:
+        bag._time = START + 86_400 * SECOND  # Made of the first bag a day later.
+        bag.add_images([(stamp, people(n)) for n, stamp in enumerate(STAMPS)])
+    assert_pictures(BagRecording(tmp_path / "results", images=tmp_path / "images"))
 
 
 def test_unsuitable_sources_are_sentences(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ pytest.importorskip("viser", reason="needs the extra view")
 
 from pear_ros.core.people import Person, TrackingState
 from pear_ros.rendering.colours import id_colour
-from pear_ros.viewing.colouring import confidence_colours
+from pear_ros.viewing.colouring import confidence_colours, run_colour
 from pear_ros.viewing.moment import LEVEL_CAMERA
 from pear_ros.viewing.serving import serve_recordings
 from testing.open_people import person, t_pose
@@ -157,8 +157,24 @@ def test_two_runs_are_side_by_side() -> None:
         client.wait(lambda: len(meshes(client)) == 2)
         assert client.nodes["/a/title"]["text"] == "before"
         client.wait(lambda: client.nodes["/b"]["position"][1] == -3.0)
+        client.wait(lambda: "position" in client.nodes["/a/title"])
+        person_place = LEVEL_CAMERA.apply(IMAGES[0][0].joints.astype(np.float64))
+        title = np.array(client.nodes["/a/title"]["position"])
+        assert title[2] > person_place[:, 2].max()
+        assert np.abs(title[:2] - person_place[0, :2]).max() < 0.5
+        for name, colour in zip(
+            sorted(meshes(client)), (run_colour(0), run_colour(1)), strict=True
+        ):
+            assert tuple(client.nodes[name]["color"]) == colour
+        client.choose("Colour", "person")
+        client.wait(lambda: len({tuple(client.nodes[n]["color"]) for n in meshes(client)}) == 1)
         client.choose("Apart [m]", 0.0)
         client.wait(lambda: client.nodes["/b"]["position"][1] == 0.0)
+
+
+def test_colour_by_run_needs_several_runs() -> None:
+    with shown(query="?paint=run") as client:
+        assert client.element("Colour")["value"] == "person"
 
 
 def test_play_shows_later_images() -> None:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,11 +12,13 @@ from scipy.spatial.transform import Rotation
 
 pytest.importorskip("viser", reason="needs the extra view")
 
+from pear_ros.body import load_smplx
 from pear_ros.body.submesh import SubMesh
 from pear_ros.core.people import Person
 from pear_ros.viewing.bodies import Bodies
 from pear_ros.viewing.skin import Skin
 from testing.open_people import open_body, person, t_pose
+from testing.smplx_file import complete_smplx_file
 
 BENT = {"left_elbow": (0.0, -1.2, 0.0), "right_knee": (1.0, 0.0, 0.0), "neck": (0.2, 0.3, 0.0)}
 
@@ -35,12 +38,17 @@ def posed(skin: Skin, one: Person) -> np.ndarray:
     return np.einsum("uj,uja->ua", skin.weights, moved)
 
 
+def parameters(one: Person) -> tuple[np.ndarray, ...]:
+    """Arguments of BodyModel.vertices, without their first axis."""
+    values = one.smplx
+    return values.pose, values.betas, values.expression, values.transl
+
+
 def test_mesh_is_that_of_the_body(skin: Skin) -> None:
     one = person(t_pose(**BENT), (0.3, 0.1, 3.0))
     body = open_body()
     mesh = SubMesh.of(body.faces_of("medium"), body.vertex_count)
-    p = one.smplx
-    full = body.vertices(p.pose[None], p.betas[None], p.expression[None], p.transl[None])[0]
+    full = body.vertices(*(part[None] for part in parameters(one)))[0]
     distances = np.linalg.norm(posed(skin, one) - mesh.take(full), axis=1)
     # Four joints a vertex, of up to eight.
     assert distances.max() < 0.01
@@ -68,6 +76,34 @@ def test_what_is_not_known_has_no_bones(skin: Skin, field: str) -> None:
     else:
         one = replace(one, joints=np.full((55, 3), np.nan, np.float32))
     assert skin.bones(one) is None
+
+
+@pytest.fixture
+def smplx_file(tmp_path: Path) -> Path:
+    """A file in SMPL-X's layout with the open body's first vertices alone, to be small."""
+    body, count = open_body(), 300
+    joints = len(body.parents)
+    arrays = {
+        "v_template": body.v_template[:count],
+        "f": body.faces[(body.faces < count).all(axis=1)].astype(np.uint32),
+        "shapedirs": np.zeros((count, 3, 400), np.float32),
+        "posedirs": np.zeros((count, 3, 9 * (joints - 1)), np.float32),
+        "J_regressor": np.full((joints, count), 1.0 / count),
+        "weights": body.weights.toarray()[:count],
+        "kintree_table": np.stack([np.append(2**32 - 1, body.parents[1:]), np.arange(joints)]),
+    }
+    return complete_smplx_file(arrays, tmp_path)
+
+
+def test_file_of_smplx_gives_its_mesh(smplx_file: Path) -> None:
+    bodies = Bodies([smplx_file])
+    skin = bodies.skin("smplx_neutral")
+    assert skin is not None
+    one = person(t_pose(**BENT))
+    assert len(skin.surface(one).vertices) == len(posed(skin, one)) <= 300
+    sha256 = load_smplx(smplx_file).sha256
+    assert bodies.skin("as the node names it", {"as the node names it": sha256}) is not None
+    assert bodies.skin("another", {"another": "0"}) is None
 
 
 def test_bodies_have_the_open_one_and_say_what_they_lack() -> None:

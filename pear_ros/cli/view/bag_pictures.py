@@ -19,7 +19,9 @@ _BIG_ENDIAN_STAMP = struct.Struct(">4xiI")
 _NEAR = 20_000_000
 """Nanoseconds around the expected recording time in which an image is searched first."""
 _WINDOWS = (300_000_000, 2_000_000_000)
-"""Nanoseconds before the results' recording time in which it is searched then."""
+"""Nanoseconds after the stamp, and before the recording time of results, of the next searches.
+
+Results that were made from a bag later have another recording time than their images."""
 _KEPT = 4
 _NOT_THE_CAMERA = ("depth", "overlay", "mask", "segmentation", "debug", "disparity")
 
@@ -51,7 +53,8 @@ class BagPictures:
     def _found(self, topic: Topic, stamp: int, recorded: int) -> Image | None:
         expected = stamp + self._delay
         searched = [(expected - _NEAR, expected + _NEAR)]
-        searched += [(recorded - window, recorded) for window in _WINDOWS]
+        for window in _WINDOWS:
+            searched += [(stamp, stamp + window), (recorded - window, recorded)]
         for first, last in searched:
             for message in self._bag.messages([topic.name], max(first, 0), last):
                 if _stamp(message.data) == stamp:
