@@ -68,6 +68,7 @@ setup(
             "ray",
             "smplx",
         ],
+        "train": ["tensorboard", "torch"],
         "view": ["viser"],
     },
     entry_points={
