@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pear_ros.pear.decoder import DECODER_WIDTH
+from pear_ros.pear.decoder import DECODER_LAYERS, DECODER_WIDTH
 from pear_ros.pear.network import PearNetwork
 
 NOT_KEPT: dict[str, tuple[int, ...]] = {
@@ -25,7 +25,7 @@ NOT_KEPT: dict[str, tuple[int, ...]] = {
     "head.init_cam": (1, 3),
     "head.init_expression": (1, 10),
 }
-"""Shapes of tensors that a checkpoint holds besides the network's weights: a read-out that is never
+"""Shapes of tensors that PEAR's file holds besides the network's weights: a read-out that is never
 called, and mean parameters that are never added."""
 
 _PARTS = ("backbone", "head")
@@ -82,14 +82,25 @@ def build_network(state: Mapping[str, Tensor], heads: int | None = None) -> Pear
     heads = heads or width // (80 if width >= 1280 else 64)
     if heads == 0 or width % heads:
         raise CheckpointError(f"its width of {width} cannot be divided into {heads} heads")
+    decoder_width, layers = _decoder_size(state)
     # The meta device allocates and initialises nothing.
     with torch.device("meta"):
-        network = PearNetwork(len(blocks), width, heads)
+        network = PearNetwork(len(blocks), width, heads, decoder_width, layers)
     _check(state, {key: tuple(value.shape) for key, value in network.state_dict().items()})
     kept = {key: value for key, value in state.items() if key not in NOT_KEPT}
     network.load_state_dict(kept, strict=True, assign=True)
     network.fingerprint = _fingerprint(kept)
     return network.requires_grad_(False).eval()
+
+
+def _decoder_size(state: Mapping[str, Tensor]) -> tuple[int, int]:
+    """Width and layers of the decoder; those of PEAR's release where they cannot be read."""
+    pattern = re.compile(r"head\.transformer\.transformer\.layers\.(\d+)\.")
+    layers = {found[1] for key in state if (found := pattern.match(key))}
+    embedding = state.get("head.transformer.pos_embedding")
+    if embedding is None or embedding.ndim != 3 or not 0 < len(layers) <= _MAX_BLOCKS:
+        return DECODER_WIDTH, DECODER_LAYERS
+    return embedding.shape[-1], len(layers)
 
 
 def _fingerprint(state: Mapping[str, Tensor]) -> str:
@@ -171,7 +182,8 @@ def _check_held(state: Mapping[str, Any]) -> None:
 
 def _check(state: Mapping[str, Tensor], shapes: Mapping[str, tuple[int, ...]]) -> None:
     """Raise CheckpointError unless `state` is complete, has no more, and is finite."""
-    shapes = {**shapes, **NOT_KEPT}
+    not_kept = _not_kept(shapes)
+    shapes = {**shapes, **not_kept}
     misshaped = [
         f"{key}: {_size(state[key].shape)} instead of {_size(shape)}"
         for key, shape in shapes.items()
@@ -192,6 +204,12 @@ def _check(state: Mapping[str, Tensor], shapes: Mapping[str, tuple[int, ...]]) -
     ]
     if broken:
         raise CheckpointError(f"there is NaN or infinity in {_named(sorted(broken))}")
+
+
+def _not_kept(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, tuple[int, ...]]:
+    """Return NOT_KEPT for a decoder of the width in `shapes`."""
+    width = shapes["head.transformer.pos_embedding"][-1]
+    return {**NOT_KEPT, "head.smplx_joint_decoder.weight": (165, width)}
 
 
 def _named(names: Sequence[str]) -> str:

@@ -33,9 +33,9 @@ logger = get_logger(__name__)
 
 _CROP = 256.0
 """Side of the network's input crop, pixels."""
-_FOCAL = 3072.0
+FOCAL = 3072.0
 """Focal length of the network's camera in pixels of the crop, 12 times its side."""
-_DISTANCE = 24.0
+DISTANCE = 24.0
 """Distance of the network's camera times its scale s, metres."""
 
 _NEAREST = 0.1
@@ -64,7 +64,7 @@ def image_points(points: Floats, crop_camera: Floats, squares: Floats) -> Double
     """
     depth = points[..., 2:] + _distance(crop_camera)[:, None, None]
     flat = (points[..., :2] - crop_camera[:, None, :2]) / np.where(depth > 0.0, depth, np.nan)
-    crop = 0.5 + _FOCAL / _CROP * flat
+    crop = 0.5 + FOCAL / _CROP * flat
     pixels: Doubles = squares[:, None, :2] + crop * squares[:, None, 2:]
     return pixels
 
@@ -76,7 +76,7 @@ def closed_form(crop_camera: Floats, squares: Floats, camera: Camera) -> Array:
     crop, pixels; `camera`: that of the image, whose distortion is neglected.
     """
     middle = squares[:, :2] + squares[:, 2:] / 2.0
-    z = _distance(crop_camera) * _CROP / _FOCAL * camera.fx / squares[:, 2]
+    z = _distance(crop_camera) * _CROP / FOCAL * camera.fx / squares[:, 2]
     offset = (middle - (camera.cx, camera.cy)) / (camera.fx, camera.fy)
     xy = offset * z[:, None] - crop_camera[:, :2]
     return np.column_stack([xy, z]).astype(np.float32)
@@ -157,7 +157,7 @@ def _fit(joints: Doubles, flat: Doubles) -> tuple[Doubles, Doubles]:
 def _distance(crop_camera: Floats) -> Doubles:
     """(B,) distance of the network's camera from the frame's origin, metres; NaN if negative."""
     scale = crop_camera[:, 2].astype(np.float64) + 1e-9
-    return np.asarray(_DISTANCE / np.where(scale > 0.0, scale, np.nan))
+    return np.asarray(DISTANCE / np.where(scale > 0.0, scale, np.nan))
 
 
 def _usable(rays: Doubles, weights: Floats | float) -> tuple[Doubles, Doubles]:

@@ -7,6 +7,10 @@ and s = 1 inside, -1 outside. A pixel belongs to the silhouette with 1 - prod (1
 shows is the mean over triangles with weights p exp(-(z - z_min) / gamma). Only the pixels of each
 triangle's bounding box, enlarged by the blur radius, are evaluated; beyond it p counts as 0.
 
+Where triangles are not larger than sigma, several of them reach each pixel beside the body, so that
+the silhouette is too large: a body of 2000 triangles, 50 pixels high, covers 8 % more pixels than
+it should with sigma 0.3, and 28 % more with 0.5.
+
 Shapes in comments: B people, V vertices, F triangles, S pixels of a side, N pairs of a triangle
 and a pixel, C channels.
 """
