@@ -43,10 +43,10 @@ _NEAREST = 0.1
 _FEWEST = 4
 """Least number of visible joints from which a person is placed."""
 
-_WEIGHT = np.ones(55)
+JOINT_WEIGHTS = np.ones(55)
 """Least-squares weights of SMPL-X's joints, with which they fit nearly as well as all vertices."""
-_WEIGHT[[15, 22, 23, 24]] = 2.0  # head, jaw and eyes
-_WEIGHT[25:] = 0.15  # fingers
+JOINT_WEIGHTS[[15, 22, 23, 24]] = 2.0  # head, jaw and eyes
+JOINT_WEIGHTS[25:] = 0.15  # fingers
 
 _TURN = [0, 1, 2]
 """Entries of a rotation in a step of Gauss-Newton; those of a translation follow."""
@@ -118,7 +118,7 @@ def place_people(
     if fit := compiled_fit():
         rotation: Doubles = np.empty((len(joints), 3, 3))
         transl: Doubles = np.empty((len(joints), 3))
-        fit(points, rays, _WEIGHT, _FEWEST, _TURN_LEVER, _NEAREST, rotation, transl)
+        fit(points, rays, JOINT_WEIGHTS, _FEWEST, _TURN_LEVER, _NEAREST, rotation, transl)
     else:
         rotation, transl = _fit(points, rays)
     return rotation.astype(np.float32), transl.astype(np.float32)
@@ -143,8 +143,8 @@ def _fit(joints: Doubles, flat: Doubles) -> tuple[Doubles, Doubles]:
 
     `flat` (B, 1 + N, 2): rays of the crop's centre and of the joints, x/z and y/z; NaN: none.
     """
-    looking = _rotations_to(flat[:, 0])
-    weight, flat = _usable(flat[:, 1:], _WEIGHT)
+    looking = rotations_to(flat[:, 0])
+    weight, flat = _usable(flat[:, 1:], JOINT_WEIGHTS)
     # In the frame of a camera that looks at the crop's centre, as the network's does.
     rays = np.concatenate([flat, np.ones((*flat.shape[:2], 1))], axis=2) @ looking
     rays = rays[..., :2] / rays[..., 2:]
@@ -168,8 +168,8 @@ def _usable(rays: Doubles, weights: Floats | float) -> tuple[Doubles, Doubles]:
     return weight, np.where(seen[..., None], rays, 0.0)
 
 
-def _rotations_to(rays: Doubles) -> Doubles:
-    """Shortest rotations (B, 3, 3) from the optical axis to rays (B, 2), x/z and y/z."""
+def rotations_to(rays: Doubles) -> Doubles:
+    """Return the shortest rotations (B, 3, 3) from the optical axis to rays (B, 2), x/z and y/z."""
     z = 1.0 / np.sqrt(1.0 + (rays * rays).sum(axis=1))
     xy = rays * z[:, None]
     rotations = np.empty((len(rays), 3, 3))
