@@ -18,6 +18,7 @@ from pear_ros.cli.commands import (
     import_model,
     replay,
     run,
+    train,
 )
 
 _COMMANDS = {
@@ -29,6 +30,7 @@ _COMMANDS = {
     "export": export,
     "evaluate": evaluate,
     "replay": replay,
+    "train": train,
     "demo": demo,
     "doctor": doctor,
     "bench": bench,

@@ -181,8 +181,7 @@ def _streak(length: int, angle: float) -> Array:
     middle = side // 2
     columns = np.round(middle + along * np.cos(angle)).astype(int)
     kernel[np.round(middle + along * np.sin(angle)).astype(int), columns] = 1.0
-    normalised: Array = kernel / kernel.sum()
-    return normalised
+    return np.asarray(kernel / kernel.sum(), np.float32)
 
 
 def _box(rng: np.random.Generator, person: SyntheticPerson) -> Array:
@@ -196,7 +195,8 @@ def _box(rng: np.random.Generator, person: SyntheticPerson) -> Array:
         raise SampleError("hardly anything of the person is in the picture")
     box = np.concatenate([pixels[shown].min(axis=0), pixels[shown].max(axis=0)])
     box += rng.normal(0, 0.03, 4) * (box[2:] - box[:2]).max()
-    return box.astype(np.float32)
+    jittered: Array = box.astype(np.float32)
+    return jittered
 
 
 def _zoomed(camera: Camera, square: npt.NDArray[np.float64], size: int) -> Camera:

@@ -78,8 +78,7 @@ class SampleStream:
         self._next = first
         self._pool: ProcessPoolExecutor | None = None
         self._ahead: deque[tuple[int, list[Future[Sample | str]]]] = deque()
-        if not workers:
-            _prepare_here(make)
+        self._maker = make() if not workers else None
 
     def __iter__(self) -> Iterator[Batch]:
         """Return itself."""
@@ -91,7 +90,10 @@ class SampleStream:
         Raises StreamError where all its samples are damaged, or workers are lost again and again.
         """
         indices = self._shares.indices(self._next)
-        found = self._collect(indices) if self._workers else [*map(_sample, indices)]
+        if self._maker is not None:
+            found = [_attempt(self._maker, index) for index in indices]
+        else:
+            found = self._collect(indices)
         self._next += 1
         good = [(i, s) for i, s in zip(indices, found, strict=True) if isinstance(s, Sample)]
         for index, fault in zip(indices, found, strict=True):
@@ -144,11 +146,7 @@ class SampleStream:
 
 
 _made: list[Maker] = []
-"""What makes samples in this process."""
-
-
-def _prepare_here(make: Callable[[], Maker]) -> None:
-    _made[:] = [make()]
+"""What makes samples in this worker."""
 
 
 def _prepare_worker(make: Callable[[], Maker]) -> None:
@@ -156,7 +154,7 @@ def _prepare_worker(make: Callable[[], Maker]) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     cv2.setNumThreads(1)
-    _prepare_here(make)
+    _made[:] = [make()]
 
 
 def _end_with_parent() -> None:
@@ -166,8 +164,12 @@ def _end_with_parent() -> None:
 
 
 def _sample(index: int) -> Sample | str:
+    return _attempt(_made[0], index)
+
+
+def _attempt(make: Maker, index: int) -> Sample | str:
     """Return a sample, or why there is none."""
     try:
-        return _made[0](index)
+        return make(index)
     except Exception as error:  # One of millions: whatever it is, the others go on.
         return f"{error or type(error).__name__}"
