@@ -17,15 +17,28 @@ PearBody: TypeAlias = EhmBody | BodyModel
 
 
 def load_body(files: ModelFiles, pear_body: str) -> PearBody:
-    """Return the body model of a user's files, on NumPy.
+    """Return the body model of a user's files, on NumPy; that of the weights if they name one.
 
-    `pear_body`: one of pear_ros.core.parameters.PEAR_BODIES.
+    `pear_body`: one of pear_ros.core.parameters.PEAR_BODIES, for weights that name no body.
 
     Raises pear_ros.pear.files.MissingFilesError when a file is missing, ValueError when one is
-    damaged or another than it should be, OSError when one cannot be read.
+    damaged or another than it should be or the named body is not known, OSError when one cannot be
+    read.
     """
+    if files.body:
+        return _named_body(files)
     smplx, flame = load_body_files(files)
     return smplx if pear_body == "smplx" else EhmBody(smplx, flame)
+
+
+def _named_body(files: ModelFiles) -> BodyModel:
+    body = load_open_body()
+    if files.body != body.name:
+        raise ValueError(
+            f"the weights in {files.folder} were trained for the body {files.body}, but this "
+            f"version has {body.name}: train again, or use the version that trained them"
+        )
+    return body
 
 
 def body_vertices(body: PearBody, people: EhmParameters) -> Tensor:

@@ -10,9 +10,7 @@ from torch import Tensor, nn
 
 from pear_ros.pear.backbone import Backbone
 from pear_ros.pear.decoder import DECODER_LAYERS, DECODER_WIDTH, Head
-
-RELEASE = "pear"
-"""Model of PEAR's released weights, the first part of `model_id`."""
+from pear_ros.pear.origin import RELEASE
 
 
 class PearNetwork(nn.Module):

@@ -68,7 +68,9 @@ class Learner:
             last = number == len(batches)
             with nullcontext() if last else self._unsynchronised():
                 losses = self._losses(batch, stage)
-                (losses["loss"] / len(batches)).backward()  # type: ignore[no-untyped-call]
+                loss = losses["loss"] / len(batches)
+                # An infinite one can have a finite gradient; NaN reaches all processes.
+                (loss * (loss.detach() - loss.detach() + 1.0)).backward()  # type: ignore[no-untyped-call]
             for name, loss in losses.items():
                 sums[name] = sums.get(name, 0.0) + float(loss.detach()) / len(batches)
         norm = nn.utils.clip_grad_norm_(self._forward.parameters(), self._config.clip)
