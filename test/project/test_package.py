@@ -27,6 +27,7 @@ EXTRAS = {
     "export": ("export/glb.py", "export/gltf_buffer.py"),
     "mesh-detail": ("body/mesh_reduction.py",),
     "ray": ("replay/on_ray.py",),
+    "train": ("training/", "cli/train.py"),
 }
 """Extras of setup.py, and the modules of pear_ros, or folders, that each of them is for."""
 UNDECLARED = {
