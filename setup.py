@@ -69,6 +69,7 @@ setup(
             "ray",
             "smplx",
         ],
+        "train": ["tensorboard", "torch"],
         "view": ["viser", "websockets"],
     },
     entry_points={

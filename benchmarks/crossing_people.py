@@ -12,7 +12,7 @@ from scipy.spatial.transform import Rotation
 from pear_ros.body import load_open_body
 from pear_ros.core.camera import Camera
 from pear_ros.core.people import SMPLX_JOINT_NAMES, Array, Estimate, SmplxParams
-from testing.synthetic_people import FACING_CAMERA
+from pear_ros.training.poses import FACING_CAMERA
 
 Doubles = npt.NDArray[np.float64]
 

@@ -27,7 +27,7 @@ from pear_ros.estimators.landmark_estimator import LandmarkEstimator
 from pear_ros.evaluation.pose_metrics import pa_mpjpe
 from pear_ros.landmarks.holistic import HolisticLandmarks
 from pear_ros.landmarks.topology import Pose
-from testing.synthetic_people import SyntheticPerson, SyntheticStudio
+from pear_ros.training.studio import SyntheticPerson, SyntheticStudio
 from tools.pose_prior_renders import background
 
 KINDS = ("standing", "walking", "sitting", "arms up", "reaching", "crouching")

@@ -32,7 +32,7 @@ from pear_ros.fitting.solver import BodySolver
 from pear_ros.landmarks.holistic import HolisticLandmarks
 from pear_ros.landmarks.pose import roi_from_box
 from pear_ros.landmarks.types import PersonLandmarks
-from testing.synthetic_people import SyntheticStudio
+from pear_ros.training.studio import SyntheticStudio
 from tools.pose_prior_renders import background
 
 SIZE = (1280, 960)

@@ -42,6 +42,7 @@ from benchmarks.report import write_report
 from pear_ros.body.scaled_bodies import ScaledBodies
 from pear_ros.core.people import DepthSource
 from pear_ros.scale.metric_scale import MetricScale
+from pear_ros.training.poses import KINDS
 from testing.synthetic_depth import (
     OCCLUDERS,
     DepthErrors,
@@ -50,7 +51,6 @@ from testing.synthetic_depth import (
     Scene,
     SceneRenderer,
 )
-from testing.synthetic_people import KINDS
 
 Rows = tuple[Sequence[str], list[list[str]]]
 Doubles = npt.NDArray[np.float64]

@@ -11,7 +11,7 @@ from scipy.spatial.transform import Rotation
 
 from pear_ros.body import load_open_body
 from pear_ros.core.people import NUM_JOINTS, SMPLX_JOINT_NAMES
-from testing.synthetic_people import FACING_CAMERA, sample_rotations
+from pear_ros.training.poses import FACING_CAMERA, sample_rotations
 
 Doubles = npt.NDArray[np.float64]
 

@@ -56,7 +56,7 @@ RUNS = 50
 ROUNDS = 10
 PEOPLE = (1, 5)
 ROTATIONS = 52
-_WEIGHT, _FEWEST = placement._WEIGHT, placement._FEWEST
+_WEIGHT, _FEWEST = placement.JOINT_WEIGHTS, placement._FEWEST
 _NEAREST, _LEVER = placement._NEAREST, placement._TURN_LEVER
 
 

@@ -36,7 +36,7 @@ from pear_ros.body import load_open_body
 from pear_ros.core.camera import Camera
 from pear_ros.core.distortion import Distortion
 from pear_ros.pear.placement import closed_form, image_points, place, place_people
-from testing.synthetic_people import FACING_CAMERA, KINDS, sample_rotations
+from pear_ros.training.poses import FACING_CAMERA, KINDS, sample_rotations
 
 Doubles = npt.NDArray[np.float64]
 

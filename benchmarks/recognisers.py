@@ -41,9 +41,9 @@ from pear_ros.hri.waving import Waving
 from pear_ros.io.downloads import demo_clip
 from pear_ros.io.video import FrameSource
 from pear_ros.pipeline import Pipeline
+from pear_ros.training.studio import SyntheticStudio
 from testing.acting_people import GESTURES, POSTURES, Actor, Random
 from testing.open_people import batch, open_body
-from testing.synthetic_people import SyntheticStudio
 from testing.waving_people import (
     LEFT,
     RATE,

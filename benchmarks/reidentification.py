@@ -16,7 +16,7 @@ comes. The clip is short: nothing but position, pose and view changes while they
 the rows differ by time alone. The model's errors were set with the same clip (its colours of people
 in general with other pictures): figures for it are optimistic.
 
-Renders: the open body in random clothes, skin and hair (testing/synthetic_people.py), of random
+Renders: the open body in random clothes, skin and hair (pear_ros/training/studio.py), of random
 poses, with errors of 5 degrees in each joint of the estimate. The model's errors were not set with
 them; its threshold was raised, by other pictures, after a first run had been seen. Somebody
 leaves after four images; in the three images after 10 s it is the same person, or another one, in

@@ -12,8 +12,10 @@ from pear_ros.body import load_open_body
 from pear_ros.core.camera import Camera
 from pear_ros.core.people import Array, Image, Person, SmplxParams, TrackingState
 from pear_ros.reidentification.body_parts import PARTS, part_of_vertices
+from pear_ros.training.poses import FACING_CAMERA, sample_rotations
+from pear_ros.training.studio import SyntheticStudio
+from pear_ros.training.wardrobe import Wardrobe
 from testing.painted_people import BODIES
-from testing.synthetic_people import FACING_CAMERA, SyntheticStudio, Wardrobe, sample_rotations
 
 CAMERA = Camera(360, 360, 420.0, 420.0, 179.5, 179.5)
 GAINS = np.array([0.6, 0.75, 0.9])

@@ -28,9 +28,9 @@ from pear_ros.core.people import Array
 from pear_ros.hri.body_parts import Float64
 from pear_ros.hri.capsules import body_capsules
 from pear_ros.hri.separation import ClosingSpeeds, separations
+from pear_ros.training.poses import sample_rotations
 from testing.capsule_coverage import capsules_of, outside
 from testing.open_people import batch, open_body, pose_of
-from testing.synthetic_people import sample_rotations
 
 SEED = 31
 KINDS = ("standing", "walking", "sitting", "arms up", "reaching", "crouching")

@@ -11,8 +11,8 @@ from scipy.spatial.transform import Rotation
 
 from pear_ros.body.kinematics import JointTree
 from pear_ros.core.people import Array
+from pear_ros.training.poses import FACING_CAMERA, sample_rotations
 from testing.open_people import JOINT, batch, open_body, pose_of
-from testing.synthetic_people import FACING_CAMERA, sample_rotations
 
 Float64 = npt.NDArray[np.float64]
 Random = np.random.Generator
@@ -26,7 +26,7 @@ class Actor:
     """A body whose limbs are moved; axes: x to the body's left, y up, z out of the chest."""
 
     def __init__(self, rng: Random, kind: str = "standing") -> None:
-        """Take a random pose of `kind` (testing.synthetic_people)."""
+        """Take a random pose of `kind` (pear_ros.training.poses)."""
         self.rng = rng
         self.rotations = sample_rotations(rng, kind)
         self._tree = JointTree(np.asarray(open_body().parents), np.asarray)

@@ -26,7 +26,7 @@ from pear_ros.fitting.skeleton import NUM_BODY_JOINTS, BodyState, Skeleton
 from pear_ros.landmarks.roi import Roi
 from pear_ros.landmarks.topology import Pose
 from pear_ros.landmarks.types import PoseLandmarks
-from testing.synthetic_people import sample_rotations
+from pear_ros.training.poses import sample_rotations
 
 Random = np.random.Generator
 Doubles = npt.NDArray[np.float64]

@@ -21,8 +21,8 @@ from pear_ros.core.camera import Camera
 from pear_ros.core.people import Array, Person, SmplxParams, TrackingState, stack
 from pear_ros.pear.placement import place
 from pear_ros.rendering.raster import rasterize
+from pear_ros.training.poses import FACING_CAMERA, sample_rotations
 from testing.raster_maps import depth_map
-from testing.synthetic_people import FACING_CAMERA, sample_rotations
 
 Random = np.random.Generator
 Doubles = npt.NDArray[np.float64]
@@ -134,7 +134,7 @@ class SceneRenderer:
     ) -> Scene:
         """Return a scene of a person of standing `height` at z = `distance`, both in metres.
 
-        `kind` of pose as in testing.synthetic_people; `occluder`, one of OCCLUDERS, hides about a
+        `kind` of pose as in pear_ros.training.poses; `occluder`, one of OCCLUDERS, hides about a
         share `cover` of the person; `betas` and `estimated_betas` (num_betas,) are random if None.
         """
         estimate_errors = estimate_errors or EstimateErrors()

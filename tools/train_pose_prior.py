@@ -35,9 +35,10 @@ from pear_ros.fitting.pose_prior import (
 )
 from pear_ros.fitting.skeleton import NUM_BODY_JOINTS
 from pear_ros.landmarks.topology import Pose
+from pear_ros.training.renders import sample_pose
 from tools.pose_prior_bank import Bank, Kinematics, Shards
 from tools.pose_prior_calibration import OWNERS, Landmarks, calibrate
-from tools.pose_prior_renders import render, sample_pose
+from tools.pose_prior_renders import render
 from tools.pose_prior_samples import PoseMixer, mirrored, roughened, synthesised
 
 WIDTH = 640

@@ -19,6 +19,7 @@ from pear_ros.body.model_files import relaxed_hands
 from pear_ros.core.camera import Camera
 from pear_ros.core.people import SMPLX_JOINT_NAMES, Array, Image
 from pear_ros.io.output_files import replaced
+from pear_ros.pear.body import PearBody, body_vertices, load_body
 from pear_ros.pear.cache import cache_file
 from pear_ros.pear.crop import Crops
 from pear_ros.pear.files import (
@@ -53,14 +54,11 @@ def import_model(folder: Path | None, picture: Path) -> int:
     files = find_model_files((folder or default_model_folder()).expanduser().absolute())
     _print_found(files)
     try:
-        files.require(BODY_FILES)
-        smplx, flame = load_body_files(files)
-        _print_body(files, smplx)
-        _write_picture(picture, EhmBody(smplx, flame), smplx, flame)
+        body = _import_named_body(files, picture) if files.body else _import_body(files, picture)
         for graph in map(read_graph, files.graphs):
             print(f"Graph: {graph.path.name}, {graph.precision}, weights {graph.weights[:8]}")
         if CHECKPOINT in files.missing or CHECKPOINT.key in files.found:
-            _print_network(files.checkpoint, EhmBody(smplx, flame))
+            _print_network(files.checkpoint, body)
     except MissingFilesError:
         _fail(str(MissingFilesError(files.folder, files.missing)))
         return 1
@@ -73,6 +71,33 @@ def import_model(folder: Path | None, picture: Path) -> int:
         "image:=TOPIC camera_info:=TOPIC"
     )
     return 0
+
+
+def _import_body(files: ModelFiles, picture: Path) -> EhmBody:
+    """Convert and draw the body of a user's files, print what it is, and return it."""
+    files.require(BODY_FILES)
+    smplx, flame = load_body_files(files)
+    _print_body(files, smplx)
+    body = EhmBody(smplx, flame)
+    _write_picture(picture, body, smplx, flame)
+    return body
+
+
+def _import_named_body(files: ModelFiles, picture: Path) -> PearBody:
+    """Draw the body that the weights were trained for, print what it is, and return it."""
+    body = load_body(files, "")
+    assert isinstance(body, BodyModel)
+    print(
+        f"\nBody: {body.name}, {body.vertex_count} vertices, {len(body.faces)} faces, "
+        f"{body.num_betas} shape and {body.num_expression} expression coefficients; part of this "
+        "package"
+    )
+    person = _mean_person(body, eyelids=0.0)
+    vertices = body_vertices(body, person)[0]
+    views = [_draw(vertices, vertices, body.faces, "front")]
+    views += [_draw(vertices, vertices, body.faces, "side", side=True)]
+    _save(picture, np.hstack(views))
+    return body
 
 
 def _fail(reason: str) -> None:
@@ -89,7 +114,8 @@ def _print_found(files: ModelFiles) -> None:
         elif file in files.missing:
             print(f"  ✗  missing  {file.name}: {file.what}")
         else:
-            print(f"  -           {file.name}: not needed, as its graphs are there")
+            reason = "its graphs are there" if file is CHECKPOINT else f"the body is {files.body}"
+            print(f"  -           {file.name}: not needed, as {reason}")
 
 
 def _print_body(files: ModelFiles, body: BodyModel) -> None:
@@ -107,7 +133,7 @@ def _print_body(files: ModelFiles, body: BodyModel) -> None:
     )
 
 
-def _print_network(checkpoint: Path, body: EhmBody) -> None:
+def _print_network(checkpoint: Path, body: PearBody) -> None:
     """Load the network and print its size and its errors in both colour orders.
 
     Raises what load_checkpoint raises.
@@ -126,10 +152,12 @@ def _print_network(checkpoint: Path, body: EhmBody) -> None:
         f"Network: vision transformer of depth {len(backbone.blocks)} and width "
         f"{backbone.pos_embed.shape[-1]}, {millions:.0f} M parameters with its head"
     )
+    if network.body:
+        print(f"Weights: {network.model}, not PEAR's release")
     _print_colour_order(network, body)
 
 
-def _print_colour_order(network: PearNetwork, body: EhmBody) -> None:
+def _print_colour_order(network: PearNetwork, body: PearBody) -> None:
     import torch
 
     from pear_ros.pear.colour_order import compare_orders
@@ -173,6 +201,10 @@ def _write_picture(path: Path, body: EhmBody, smplx: BodyModel, flame: FlameMode
             _draw(body.vertices(asleep)[0], vertices[head], head_faces, "eyelids closed"),
         ]
     )
+    _save(path, picture)
+
+
+def _save(path: Path, picture: Image) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with replaced(path) as file:
         file.write(cv2.imencode(".png", picture)[1].tobytes())

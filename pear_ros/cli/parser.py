@@ -20,6 +20,7 @@ from pear_ros.cli.commands import (
     replay,
     run,
     stream,
+    train,
     view,
 )
 
@@ -35,6 +36,7 @@ _COMMANDS = {
     "evaluate": evaluate,
     "annotate": annotate,
     "replay": replay,
+    "train": train,
     "demo": demo,
     "doctor": doctor,
     "bench": bench,

@@ -29,10 +29,15 @@ def load_pear(files: ModelFiles, choice: EstimatorChoice, count: int) -> list[Pe
     one = choice.runtime
     # All images may share a batch.
     all_images = replace(one, expected_people=count * one.expected_people)
-    chosen = choose_runtime(Weights(files), body, all_images)
+    weights = Weights(files)
+    chosen = choose_runtime(weights, body, all_images)
+    origin = weights.origin
+    if origin.body != files.body:
+        chosen.runtime.close()
+        raise ValueError(f"{files.folder} holds weights for different bodies: keep those of one")
     runtimes = share_runtime(chosen.runtime, count, all_images.prepared_people)
     meshes = make_meshes(body, count, one.prepared_people, one.blocking_wait)
     return [
-        PearEstimator(runtime, chosen.reason, body, mesh)
+        PearEstimator(runtime, chosen.reason, body, mesh, origin.model)
         for runtime, mesh in zip(runtimes, meshes, strict=True)
     ]

@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from pear_ros.body.ehm import EhmBody
 from pear_ros.body.ehm_parameters import EhmParameters
-from pear_ros.body.kinematics import Tensor, rotation_vectors
+from pear_ros.body.flame import NUM_EXPRESSION, NUM_SHAPE
+from pear_ros.body.kinematics import rotation_vectors
 from pear_ros.core.camera import Camera
 from pear_ros.core.device_image import DeviceImage, image_for, takes_device_images
 from pear_ros.core.estimator import Region
@@ -28,25 +28,44 @@ from pear_ros.core.people import (
     stack,
     unstack,
 )
-from pear_ros.pear.body import PearBody
+from pear_ros.pear.body import PearBody, body_joints, body_parameters, has_own_head
 from pear_ros.pear.crop import Squares, squares
 from pear_ros.pear.mesh import MeshStep
+from pear_ros.pear.origin import RELEASE
 from pear_ros.pear.person_detector import DetectedPerson, RegionPersonDetector
 from pear_ros.pear.placement import compiled_fit, place_people
 from pear_ros.pear.prediction import Prediction
 from pear_ros.pear.runtimes.runtime import Runtime
 
+_NO_HEAD = FlameParams(
+    shape=np.zeros(NUM_SHAPE, np.float32),
+    expression=np.zeros(NUM_EXPRESSION, np.float32),
+    jaw=np.zeros(3, np.float32),
+    eyes=np.zeros(6, np.float32),
+    eyelids=np.zeros(2, np.float32),
+    head_scale=np.ones(3, np.float32),
+)
+
 
 class PearEstimator:
     """PEAR's network and body model: a pear_ros.core.estimator.Estimator."""
 
-    def __init__(self, runtime: Runtime, reason: str, body: PearBody, mesh: MeshStep) -> None:
+    def __init__(
+        self,
+        runtime: Runtime,
+        reason: str,
+        body: PearBody,
+        mesh: MeshStep,
+        model: str = RELEASE,
+    ) -> None:
         """`runtime` of the network and the `reason` of its choice; `body` on NumPy; `mesh` of it.
+
+        `model`: whose weights they are, the first part of `model_id`.
 
         Raises pear_ros.io.downloads.AssetError when a landmark model has not been downloaded.
         """
         info = runtime.info
-        self.model_id = f"pear/{info.weights[:8]}/{info.name}-{info.precision}"
+        self.model_id = f"{model}/{info.weights[:8]}/{info.name}-{info.precision}"
         self._diagnostics = {
             "runtime": f"{info.name} {info.version}",
             "chosen because": reason,
@@ -98,7 +117,7 @@ class PearEstimator:
 
     def joints(self, persons: Sequence[Person]) -> Array:
         """Return joints (N, 55, 3) of `persons` in the optical frame, metres."""
-        joints: Array = _joints(self.body, _parameters(persons))
+        joints: Array = body_joints(self.body, _parameters(persons))
         return joints
 
     def heights(self, persons: Sequence[Person]) -> Array:
@@ -137,8 +156,8 @@ class PearEstimator:
         vectors = self._runtime.infer(image_for(self._runtime, image), places)
         usable = np.asarray(np.isfinite(vectors).all(axis=1))
         seen = Prediction.from_vectors(np.where(usable[:, None], vectors, 0.0))
-        parameters = seen.parameters()
-        joints = _joints(self.body, parameters)
+        parameters = body_parameters(self.body, seen)
+        joints = body_joints(self.body, parameters)
         rotation, transl = place_people(joints, seen.camera, places, camera)
         pelvis = joints[:, :1]
         joints = (joints - pelvis) @ rotation.swapaxes(1, 2) + pelvis + transl[:, None]
@@ -152,8 +171,9 @@ class PearEstimator:
         usable &= np.isfinite(transl).all(axis=1) & proper
         rotations[~usable] = np.eye(3)
         pose = rotation_vectors(rotations)
-        placed = unstack(SmplxParams(pose, seen.betas, seen.expression, transl))
-        heads = unstack(_heads(seen))
+        placed = unstack(SmplxParams(pose, parameters.betas, parameters.expression, transl))
+        own_head = has_own_head(self.body)
+        heads = [None] * len(people) if own_head else unstack(_heads(seen))
         return [
             Estimate(
                 score=people[n].score,
@@ -199,12 +219,6 @@ def _parameters(persons: Sequence[Person]) -> EhmParameters:
     )
 
 
-def _joints(body: PearBody, people: EhmParameters) -> Tensor:
-    if isinstance(body, EhmBody):
-        return body.joints(people)
-    return body.joints(people.pose, people.betas, people.expression, people.transl)
-
-
 def _flame(person: Person) -> FlameParams:
-    assert person.flame is not None, "PEAR estimates a FLAME head for each person"
-    return person.flame
+    """Return the head of a person; zeros, which no body uses, where the body has its own head."""
+    return person.flame or _NO_HEAD

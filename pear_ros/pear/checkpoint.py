@@ -14,8 +14,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pear_ros.pear.decoder import DECODER_WIDTH
+from pear_ros.pear.decoder import DECODER_LAYERS, DECODER_WIDTH
 from pear_ros.pear.network import PearNetwork
+from pear_ros.pear.origin import ORIGIN_KEYS, Origin, read_origin
 
 NOT_KEPT: dict[str, tuple[int, ...]] = {
     "head.smplx_joint_decoder.weight": (165, DECODER_WIDTH),
@@ -25,7 +26,7 @@ NOT_KEPT: dict[str, tuple[int, ...]] = {
     "head.init_cam": (1, 3),
     "head.init_expression": (1, 10),
 }
-"""Shapes of tensors that a checkpoint holds besides the network's weights: a read-out that is never
+"""Shapes of tensors that PEAR's file holds besides the network's weights: a read-out that is never
 called, and mean parameters that are never added."""
 
 _PARTS = ("backbone", "head")
@@ -46,19 +47,22 @@ class CheckpointError(ValueError):
 def load_checkpoint(path: Path, heads: int | None = None) -> PearNetwork:
     """Return the network of a checkpoint: float32, on the CPU, in eval mode, without gradients.
 
-    `path`: PEAR's file, which holds the state dicts `backbone` and `head`, or a safetensors file
-    with `backbone.*` and `head.*`. The weights are memory-mapped: replace a file that is in use, do
-    not overwrite it. `heads`: attention heads of the backbone, see `build_network`.
+    `path`: PEAR's file, which holds the state dicts `backbone` and `head`; one of `pear train`,
+    which also names model and body; or a safetensors file with `backbone.*` and `head.*`. The
+    weights are memory-mapped: replace a file that is in use, do not overwrite it. `heads`:
+    attention heads of the backbone, see `build_network`.
 
     Raises CheckpointError when the file is missing, damaged, of another kind or could run code, or
     when a tensor is missing, unknown, of another shape or not finite; OSError when it cannot be
     read.
     """
     try:
-        found = _read(path)
+        found, origin = _read(path)
         _check_held(found)
         state = {key: _float32(key, value) for key, value in found.items()}
-        return build_network(state, heads)
+        network = build_network(state, heads or origin.heads)
+        network.model, network.body = origin.model, origin.body
+        return network
     except CheckpointError as error:
         raise CheckpointError(f"{path} is no checkpoint of PEAR: {error}; {_ADVICE}") from error
 
@@ -82,14 +86,25 @@ def build_network(state: Mapping[str, Tensor], heads: int | None = None) -> Pear
     heads = heads or width // (80 if width >= 1280 else 64)
     if heads == 0 or width % heads:
         raise CheckpointError(f"its width of {width} cannot be divided into {heads} heads")
+    decoder_width, layers = _decoder_size(state)
     # The meta device allocates and initialises nothing.
     with torch.device("meta"):
-        network = PearNetwork(len(blocks), width, heads)
+        network = PearNetwork(len(blocks), width, heads, decoder_width, layers)
     _check(state, {key: tuple(value.shape) for key, value in network.state_dict().items()})
     kept = {key: value for key, value in state.items() if key not in NOT_KEPT}
     network.load_state_dict(kept, strict=True, assign=True)
     network.fingerprint = _fingerprint(kept)
     return network.requires_grad_(False).eval()
+
+
+def _decoder_size(state: Mapping[str, Tensor]) -> tuple[int, int]:
+    """Width and layers of the decoder; those of PEAR's release where they cannot be read."""
+    pattern = re.compile(r"head\.transformer\.transformer\.layers\.(\d+)\.")
+    layers = {found[1] for key in state if (found := pattern.match(key))}
+    embedding = state.get("head.transformer.pos_embedding")
+    if embedding is None or embedding.ndim != 3 or not 0 < len(layers) <= _MAX_BLOCKS:
+        return DECODER_WIDTH, DECODER_LAYERS
+    return embedding.shape[-1], len(layers)
 
 
 def _fingerprint(state: Mapping[str, Tensor]) -> str:
@@ -101,8 +116,8 @@ def _fingerprint(state: Mapping[str, Tensor]) -> str:
     return digest.hexdigest()
 
 
-def _read(path: Path) -> dict[str, Any]:
-    """Return the tensors of a file by their full names, not checked."""
+def _read(path: Path) -> tuple[dict[str, Any], Origin]:
+    """Return the tensors of a file by their full names, not checked, and whose they are."""
     if not path.is_file():
         raise CheckpointError("there is no such file")
     with path.open("rb") as file:
@@ -110,7 +125,7 @@ def _read(path: Path) -> dict[str, Any]:
     if zipfile.is_zipfile(path):
         return _read_torch(path)
     if start[8:9] == b"{":
-        return _read_safetensors(path)
+        return _read_safetensors(path), Origin()
     if start.startswith(b"PK"):
         raise CheckpointError("its end is missing")
     if start.startswith(b"\x80"):
@@ -122,7 +137,7 @@ def _read(path: Path) -> dict[str, Any]:
     raise CheckpointError("it is neither of torch.save nor of safetensors")
 
 
-def _read_torch(path: Path) -> dict[str, Any]:
+def _read_torch(path: Path) -> tuple[dict[str, Any], Origin]:
     try:
         content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
     except pickle.UnpicklingError as error:
@@ -133,9 +148,14 @@ def _read_torch(path: Path) -> dict[str, Any]:
         raise CheckpointError("it is damaged, or an archive but not of torch.save") from error
     if not isinstance(content, dict) or not all(isinstance(content.get(p), dict) for p in _PARTS):
         raise CheckpointError("it does not hold the two state dicts backbone and head")
-    if others := [str(key) for key in content if key not in _PARTS]:
+    if others := [str(key) for key in content if key not in (*_PARTS, *ORIGIN_KEYS)]:
         raise CheckpointError(f"beside backbone and head it holds {_named(others)}")
-    return {f"{part}.{key}": value for part in _PARTS for key, value in content[part].items()}
+    try:
+        origin = read_origin(content)
+    except ValueError as error:
+        raise CheckpointError(str(error)) from error
+    tensors = {f"{part}.{key}": value for part in _PARTS for key, value in content[part].items()}
+    return tensors, origin
 
 
 def _read_safetensors(path: Path) -> dict[str, Any]:
@@ -171,7 +191,8 @@ def _check_held(state: Mapping[str, Any]) -> None:
 
 def _check(state: Mapping[str, Tensor], shapes: Mapping[str, tuple[int, ...]]) -> None:
     """Raise CheckpointError unless `state` is complete, has no more, and is finite."""
-    shapes = {**shapes, **NOT_KEPT}
+    not_kept = _not_kept(shapes)
+    shapes = {**shapes, **not_kept}
     misshaped = [
         f"{key}: {_size(state[key].shape)} instead of {_size(shape)}"
         for key, shape in shapes.items()
@@ -192,6 +213,12 @@ def _check(state: Mapping[str, Tensor], shapes: Mapping[str, tuple[int, ...]]) -
     ]
     if broken:
         raise CheckpointError(f"there is NaN or infinity in {_named(sorted(broken))}")
+
+
+def _not_kept(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, tuple[int, ...]]:
+    """Return NOT_KEPT for a decoder of the width in `shapes`."""
+    width = shapes["head.transformer.pos_embedding"][-1]
+    return {**NOT_KEPT, "head.smplx_joint_decoder.weight": (165, width)}
 
 
 def _named(names: Sequence[str]) -> str:

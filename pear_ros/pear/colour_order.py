@@ -13,8 +13,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from pear_ros.body.ehm import EhmBody
 from pear_ros.core.people import SMPLX_JOINT_NAMES, Array
+from pear_ros.pear.body import PearBody, body_joints, body_parameters
 from pear_ros.pear.crop import INPUT_SIZE, Crops
 from pear_ros.pear.placement import image_points
 from pear_ros.pear.prediction import Prediction
@@ -57,7 +57,7 @@ class ColourOrder(NamedTuple):
         return self.bgr < self.rgb - MARGIN
 
 
-def compare_orders(infer: Callable[[Crops], Array], body: EhmBody) -> ColourOrder:
+def compare_orders(infer: Callable[[Crops], Array], body: PearBody) -> ColourOrder:
     """Return the network's reprojection error on bundled people in both colour orders.
 
     `infer` returns (B, VECTOR_SIZE) for BGR crops (B, 256, 256, 3), which it converts to RGB as
@@ -68,12 +68,12 @@ def compare_orders(infer: Callable[[Crops], Array], body: EhmBody) -> ColourOrde
     return ColourOrder(_error(infer(crops), body), _error(infer(swapped), body))
 
 
-def _error(vectors: Array, body: EhmBody) -> float:
+def _error(vectors: Array, body: PearBody) -> float:
     if not np.isfinite(vectors).all():
         return float("nan")
     people = Prediction.from_vectors(vectors)
     whole = np.tile([0.0, 0.0, float(INPUT_SIZE)], (len(vectors), 1))
-    pixels = image_points(body.joints(people.parameters()), people.camera, whole)
+    pixels = image_points(body_joints(body, body_parameters(body, people)), people.camera, whole)
     distances = [
         np.hypot(*(found[SMPLX_JOINT_NAMES.index(name)] - place))
         for found, places in zip(pixels, _ANNOTATED.values(), strict=True)

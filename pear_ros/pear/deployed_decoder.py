@@ -5,7 +5,7 @@ The same function as pear_ros.pear.decoder.Head, to rounding. Each layer is a pr
 decoder layer (Vaswani et al., NeurIPS 2017): self-attention, cross-attention, MLP.
 
 Shapes in comments: B people, N = 192 tokens, C channels of the backbone, H = 8 heads of D = 64
-channels, E = 1024 channels of the decoder, L = 6 layers, P = VECTOR_SIZE parameters.
+channels, E channels of the decoder, L layers, P = VECTOR_SIZE parameters.
 
 Folded, that is computed once here instead of for each image. Each is exact in real numbers:
 
@@ -34,7 +34,6 @@ from pear_ros.pear.decoder import (
     DECODER_HEAD_WIDTH,
     DECODER_HEADS,
     DECODER_INNER,
-    DECODER_LAYERS,
     MEAN_POSE,
     MEAN_SCALE,
     Decoder,
@@ -72,7 +71,7 @@ class DeployedDecoder(nn.Module):
 
     def forward(self, tokens: Tensor) -> Tensor:
         """Return (B, P) parameters of the backbone's tokens (B, N, C)."""
-        shape = (-1, TOKENS, 2 * DECODER_LAYERS, DECODER_HEADS, DECODER_HEAD_WIDTH)
+        shape = (-1, TOKENS, 2 * len(self.layers), DECODER_HEADS, DECODER_HEAD_WIDTH)
         kv = in_own_precision(self.to_kv, tokens).reshape(shape).permute(2, 0, 3, 1, 4)
         # (2 L, B, H, N, D): K and V of each layer in turn, made contiguous for all at once.
         order = torch.contiguous_format

@@ -39,6 +39,7 @@ from pear_ros.pear.graph import (
 )
 from pear_ros.pear.graph_check import check_file
 from pear_ros.pear.network import PearNetwork
+from pear_ros.pear.origin import Origin
 from pear_ros.pear.prediction import LAYOUT
 from pear_ros.pear.runtimes.reference_crops import bundled_crops
 
@@ -72,7 +73,8 @@ def export_graph(
         _write(network, precision, path, report)
         report(f"checking {name}", 0, 0)
         check_file(path, network, precision)
-        write_record(path, precision, network.fingerprint, expected, report)
+        origin = Origin(network.model, network.body)
+        write_record(path, precision, network.fingerprint, expected, report, origin)
         # The record last: without it there is no graph.
         for part in (data_file(path), path, record_file(path)):
             os.replace(part, folder / part.name)
@@ -176,6 +178,7 @@ def _write(network: PearNetwork, precision: str, path: Path, report: Progress) -
             "pear_ros.weights": network.fingerprint,
             "pear_ros.precision": precision,
             "pear_ros.layout": json.dumps(LAYOUT),
+            **{f"pear_ros.{k}": v for k, v in Origin(network.model, network.body).named().items()},
         }
     )
     tensors = [value.const_value for value in model.graph.initializers.values()]

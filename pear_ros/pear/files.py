@@ -7,6 +7,7 @@ below one folder, such as the `assets` folder of PEAR's own repository or a flat
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,7 +21,8 @@ from pear_ros.body import BodyModel
 from pear_ros.body.flame import FlameModel
 from pear_ros.pear.cache import converted, files_key
 from pear_ros.pear.convert import bodies
-from pear_ros.pear.graph import find_graphs
+from pear_ros.pear.graph import GraphError, find_graphs, read_graph
+from pear_ros.pear.origin import peek_origin
 
 
 @dataclass(frozen=True)
@@ -164,11 +166,14 @@ class ModelFiles:
     """The network as ONNX graphs, see pear_ros.pear.graph; not read yet."""
     near: Mapping[str, Sequence[Path]] = field(default_factory=dict)
     """By ModelFile.key, files with names that are almost those of missing ones."""
+    body: str = ""
+    """Name of the body that the weights were trained for, if `pear train` wrote them; such a body
+    needs none of BODY_FILES."""
 
     @property
     def missing(self) -> tuple[ModelFile, ...]:
         """Required files that were not found; with graphs, no checkpoint is required."""
-        required = BODY_FILES if self.graphs else FILES
+        required = (*(() if self.graphs else (CHECKPOINT,)), *(() if self.body else BODY_FILES))
         return tuple(file for file in required if file.key not in self.found)
 
     @property
@@ -222,7 +227,18 @@ def find_model_files(folder: Path) -> ModelFiles:
                 for path in present
                 if any(fnmatch(path.name.lower(), pattern) for pattern in file.near)
             ]
-    return ModelFiles(folder, found, tuple(find_graphs(folder)), near)
+    graphs = tuple(find_graphs(folder))
+    return ModelFiles(folder, found, graphs, near, _body(found.get(CHECKPOINT.key), graphs))
+
+
+def _body(checkpoint: Path | None, graphs: Sequence[Path]) -> str:
+    """Return the body that the weights name; empty where they are PEAR's or cannot be read."""
+    if checkpoint is not None:
+        return peek_origin(checkpoint).body
+    for graph in graphs:
+        with contextlib.suppress(GraphError):
+            return read_graph(graph).origin.body
+    return ""
 
 
 def _files_below(folder: Path) -> Iterator[Path]:

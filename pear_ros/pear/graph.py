@@ -11,7 +11,7 @@ import hashlib
 import json
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -20,6 +20,7 @@ import numpy as np
 from pear_ros.core.configuration import GRAPH_PRECISIONS
 from pear_ros.core.people import Array
 from pear_ros.io.output_files import write_text
+from pear_ros.pear.origin import Origin, read_origin
 from pear_ros.pear.prediction import LAYOUT, VECTOR_SIZE
 
 SCHEMA = 1
@@ -62,6 +63,8 @@ class Graph:
     """SHA-256 of the .onnx and the .onnx.data file, by file name, as written."""
     reference: Array
     """(N, VECTOR_SIZE) float32: outputs of the network in fp32 for the bundled crops."""
+    origin: Origin = field(default_factory=Origin)
+    """Whose weights they are, and the body that they belong to."""
 
     @property
     def sha256(self) -> str:
@@ -156,6 +159,7 @@ def _graph(path: Path, record: Mapping[str, Any]) -> Graph:
         weights=weights,
         hashes={name: str(files[name]["sha256"]) for name in names},
         reference=reference,
+        origin=read_origin(record),
     )
 
 
@@ -169,12 +173,18 @@ def _check_size(path: Path, expected: int) -> None:
 
 
 def write_record(
-    path: Path, precision: str, weights: str, reference: Array, progress: Progress | None = None
+    path: Path,
+    precision: str,
+    weights: str,
+    reference: Array,
+    progress: Progress | None = None,
+    origin: Origin | None = None,
 ) -> None:
     """Write the record of the .onnx file `path` and its data.
 
     `precision` of the backbone; `weights`: fingerprint; `reference` (N, VECTOR_SIZE): outputs in
-    fp32 for the bundled crops; `progress`: of hashing the files.
+    fp32 for the bundled crops; `progress`: of hashing the files; `origin` of the weights, by
+    default PEAR's release.
 
     Raises GraphError when a file cannot be read, OSError when the record cannot be written.
     """
@@ -189,6 +199,7 @@ def write_record(
         "layout": LAYOUT,
         "files": files,
         "reference": reference.tolist(),
+        **(origin or Origin()).named(),
     }
     write_text(record_file(path), json.dumps(record))
 

@@ -33,9 +33,9 @@ logger = get_logger(__name__)
 
 _CROP = 256.0
 """Side of the network's input crop, pixels."""
-_FOCAL = 3072.0
+FOCAL = 3072.0
 """Focal length of the network's camera in pixels of the crop, 12 times its side."""
-_DISTANCE = 24.0
+DISTANCE = 24.0
 """Distance of the network's camera times its scale s, metres."""
 
 _NEAREST = 0.1
@@ -43,10 +43,10 @@ _NEAREST = 0.1
 _FEWEST = 4
 """Least number of visible joints from which a person is placed."""
 
-_WEIGHT = np.ones(55)
+JOINT_WEIGHTS = np.ones(55)
 """Least-squares weights of SMPL-X's joints, with which they fit nearly as well as all vertices."""
-_WEIGHT[[15, 22, 23, 24]] = 2.0  # head, jaw and eyes
-_WEIGHT[25:] = 0.15  # fingers
+JOINT_WEIGHTS[[15, 22, 23, 24]] = 2.0  # head, jaw and eyes
+JOINT_WEIGHTS[25:] = 0.15  # fingers
 
 _TURN = [0, 1, 2]
 """Entries of a rotation in a step of Gauss-Newton; those of a translation follow."""
@@ -64,7 +64,7 @@ def image_points(points: Floats, crop_camera: Floats, squares: Floats) -> Double
     """
     depth = points[..., 2:] + _distance(crop_camera)[:, None, None]
     flat = (points[..., :2] - crop_camera[:, None, :2]) / np.where(depth > 0.0, depth, np.nan)
-    crop = 0.5 + _FOCAL / _CROP * flat
+    crop = 0.5 + FOCAL / _CROP * flat
     pixels: Doubles = squares[:, None, :2] + crop * squares[:, None, 2:]
     return pixels
 
@@ -76,7 +76,7 @@ def closed_form(crop_camera: Floats, squares: Floats, camera: Camera) -> Array:
     crop, pixels; `camera`: that of the image, whose distortion is neglected.
     """
     middle = squares[:, :2] + squares[:, 2:] / 2.0
-    z = _distance(crop_camera) * _CROP / _FOCAL * camera.fx / squares[:, 2]
+    z = _distance(crop_camera) * _CROP / FOCAL * camera.fx / squares[:, 2]
     offset = (middle - (camera.cx, camera.cy)) / (camera.fx, camera.fy)
     xy = offset * z[:, None] - crop_camera[:, :2]
     return np.column_stack([xy, z]).astype(np.float32)
@@ -118,7 +118,7 @@ def place_people(
     if fit := compiled_fit():
         rotation: Doubles = np.empty((len(joints), 3, 3))
         transl: Doubles = np.empty((len(joints), 3))
-        fit(points, rays, _WEIGHT, _FEWEST, _TURN_LEVER, _NEAREST, rotation, transl)
+        fit(points, rays, JOINT_WEIGHTS, _FEWEST, _TURN_LEVER, _NEAREST, rotation, transl)
     else:
         rotation, transl = _fit(points, rays)
     return rotation.astype(np.float32), transl.astype(np.float32)
@@ -143,8 +143,8 @@ def _fit(joints: Doubles, flat: Doubles) -> tuple[Doubles, Doubles]:
 
     `flat` (B, 1 + N, 2): rays of the crop's centre and of the joints, x/z and y/z; NaN: none.
     """
-    looking = _rotations_to(flat[:, 0])
-    weight, flat = _usable(flat[:, 1:], _WEIGHT)
+    looking = rotations_to(flat[:, 0])
+    weight, flat = _usable(flat[:, 1:], JOINT_WEIGHTS)
     # In the frame of a camera that looks at the crop's centre, as the network's does.
     rays = np.concatenate([flat, np.ones((*flat.shape[:2], 1))], axis=2) @ looking
     rays = rays[..., :2] / rays[..., 2:]
@@ -157,7 +157,7 @@ def _fit(joints: Doubles, flat: Doubles) -> tuple[Doubles, Doubles]:
 def _distance(crop_camera: Floats) -> Doubles:
     """(B,) distance of the network's camera from the frame's origin, metres; NaN if negative."""
     scale = crop_camera[:, 2].astype(np.float64) + 1e-9
-    return np.asarray(_DISTANCE / np.where(scale > 0.0, scale, np.nan))
+    return np.asarray(DISTANCE / np.where(scale > 0.0, scale, np.nan))
 
 
 def _usable(rays: Doubles, weights: Floats | float) -> tuple[Doubles, Doubles]:
@@ -168,8 +168,8 @@ def _usable(rays: Doubles, weights: Floats | float) -> tuple[Doubles, Doubles]:
     return weight, np.where(seen[..., None], rays, 0.0)
 
 
-def _rotations_to(rays: Doubles) -> Doubles:
-    """Shortest rotations (B, 3, 3) from the optical axis to rays (B, 2), x/z and y/z."""
+def rotations_to(rays: Doubles) -> Doubles:
+    """Return the shortest rotations (B, 3, 3) from the optical axis to rays (B, 2), x/z and y/z."""
     z = 1.0 / np.sqrt(1.0 + (rays * rays).sum(axis=1))
     xy = rays * z[:, None]
     rotations = np.empty((len(rays), 3, 3))

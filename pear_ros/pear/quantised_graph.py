@@ -66,7 +66,7 @@ def export_quantised(
                 f"the network in {precision} is not accurate enough: {verdict.fault}. Calibrate it "
                 "with more pictures of people, as your camera sees them, or stay with fp16"
             )
-        write_record(path, precision, source.weights, source.reference, progress)
+        write_record(path, precision, source.weights, source.reference, progress, source.origin)
         # The record last: without it there is no graph.
         for part in (data_file(path), path, record_file(path)):
             os.replace(part, folder / part.name)

@@ -14,6 +14,7 @@ from pear_ros.core.log import get_logger
 from pear_ros.core.people import Array
 from pear_ros.pear.files import CHECKPOINT, ModelFiles
 from pear_ros.pear.graph import Graph, GraphError, Progress, read_graph
+from pear_ros.pear.origin import Origin
 
 if TYPE_CHECKING:
     from pear_ros.pear.network import PearNetwork
@@ -48,6 +49,15 @@ class Weights:
                 f"move the others away ({', '.join(map(str, sorted(first.values())))})"
             )
         return found[0].weights
+
+    @cached_property
+    def origin(self) -> Origin:
+        """Whose weights they are, and the body that they were trained for."""
+        if self._from_checkpoint or not self._files.graphs:
+            network = self.network()
+            return Origin(network.model, network.body)
+        weights = self.fingerprint
+        return next(graph.origin for graph in self._graphs[0] if graph.weights == weights)
 
     def network(self) -> PearNetwork:
         """Return the network of the checkpoint, in fp32 on the CPU; the same object each time."""

@@ -13,8 +13,8 @@ from scipy.spatial.transform import Rotation
 
 from pear_ros.body.joint_frames import JointFrames, arrays, placed, root_frames
 from pear_ros.core.people import Person, TrackingState
+from pear_ros.training.poses import KINDS, sample_rotations
 from testing.open_people import JOINT, open_body, person, pose_of, t_pose
-from testing.synthetic_people import KINDS, sample_rotations
 
 X_TO_CAMERA, Y_TO_PICTURES_RIGHT, Z_UP = (0, 0, -1), (1, 0, 0), (0, -1, 0)
 

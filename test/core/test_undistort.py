@@ -17,7 +17,7 @@ from pear_ros.estimators.landmark_estimator import LandmarkEstimator
 from pear_ros.landmarks.roi import Roi
 from pear_ros.landmarks.types import HandLandmarks, PoseLandmarks
 from pear_ros.landmarks.undistort import undistorted_part, undistorted_pose
-from testing.synthetic_people import SyntheticStudio
+from pear_ros.training.studio import SyntheticStudio
 
 BARREL = Distortion("plumb_bob", (-0.3, 0.1, 0.001, -0.002, 0.0))
 FISHEYE = Distortion("equidistant", (-0.01, 0.02, -0.01, 0.002))

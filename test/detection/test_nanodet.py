@@ -30,7 +30,7 @@ from pear_ros.detection.nanodet import (
 )
 from pear_ros.io.downloads import AssetError, demo_clip
 from pear_ros.io.video import FrameSource
-from testing.synthetic_people import SyntheticStudio
+from pear_ros.training.studio import SyntheticStudio
 
 NUM_CHANNELS = 80 + 4 * 11
 DOG = 16

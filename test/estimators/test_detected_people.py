@@ -16,7 +16,7 @@ from pear_ros.detection.detectors import NoDetector
 from pear_ros.estimators.landmark_estimator import LandmarkEstimator
 from pear_ros.fitting.pose_prior import OTHER_SIDE_JOINT
 from pear_ros.pipeline import Pipeline
-from testing.synthetic_people import SyntheticPerson, SyntheticStudio
+from pear_ros.training.studio import SyntheticPerson, SyntheticStudio
 
 SIDE = 480
 HEAD = 15

@@ -24,8 +24,8 @@ from pear_ros.evaluation.methods import PipelineMethod, found_person
 from pear_ros.evaluation.report import Report
 from pear_ros.io.downloads import AssetError, landmark_model
 from pear_ros.landmarks.topology import Pose
+from pear_ros.training.studio import SyntheticStudio
 from testing.open_people import CAMERA, OpenPipeline, person, t_pose
-from testing.synthetic_people import SyntheticStudio
 from testing.tiny_pipeline import picture
 
 try:

@@ -23,7 +23,7 @@ from pear_ros.fitting.solver import BodySolver, GaussianPrior, Observation
 from pear_ros.landmarks.holistic import HolisticLandmarks
 from pear_ros.landmarks.pose import roi_from_box
 from pear_ros.landmarks.roi import Roi
-from testing.synthetic_people import SyntheticStudio
+from pear_ros.training.studio import SyntheticStudio
 
 CAMERA = Camera(640, 480, 600.0, 610.0, 320.0, 240.0)
 BODY = load_open_body()

@@ -9,9 +9,9 @@ import pytest
 from pear_ros.core.people import Array
 from pear_ros.hri.body_parts import SIDES
 from pear_ros.hri.capsules import PARTS, RADII, body_capsules, standing_capsules
+from pear_ros.training.poses import sample_rotations
 from testing.capsule_coverage import axis_distances, capsules_of, outside
 from testing.open_people import JOINT, batch, open_body, pose_of, t_pose
-from testing.synthetic_people import sample_rotations
 
 KINDS = ("standing", "walking", "sitting", "arms up", "reaching", "crouching")
 

@@ -12,8 +12,8 @@ from scipy.spatial.transform import Rotation
 from pear_ros.core.people import Person
 from pear_ros.hri.joint_angles import ANGLES, complete, joint_angles, orientations
 from pear_ros.hri.skeleton import POINTS, ImageGeometry, skeletons
+from pear_ros.training.poses import KINDS, sample_rotations
 from testing.open_people import CAMERA, JOINT, batch, open_body, person, pose_of, t_pose
-from testing.synthetic_people import KINDS, sample_rotations
 
 PICTURE = ImageGeometry(CAMERA.width, CAMERA.height, CAMERA.fx, CAMERA.fy)
 

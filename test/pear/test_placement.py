@@ -222,7 +222,12 @@ def test_compiled_and_numpy_place_alike(seed: int, hidden: int, scale: float) ->
     rays[1, 1 + rng.permutation(55)[:hidden]] = np.nan
     joints[2] *= scale
     rotation, transl = np.empty((3, 3, 3)), np.empty((3, 3))
-    constants = placement._WEIGHT, placement._FEWEST, placement._TURN_LEVER, placement._NEAREST
+    constants = (
+        placement.JOINT_WEIGHTS,
+        placement._FEWEST,
+        placement._TURN_LEVER,
+        placement._NEAREST,
+    )
     fit(joints, rays, *constants, rotation, transl)
     expected = placement._fit(joints, rays)
     # Ill-conditioned people apart, the difference is rounding.

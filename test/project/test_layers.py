@@ -21,6 +21,7 @@ FLOORS = (
     {"ros"},
     {"replay", "export"},
     {"annotation"},
+    {"training"},
     {"cli"},
 )
 """From the lowest to the highest; folders of one floor do not import each other."""
@@ -90,6 +91,11 @@ def test_no_folder_imports_from_above() -> None:
     }
     assert not upwards
     assert len(imports()) > 1000
+
+
+def test_only_commands_import_training() -> None:
+    users = {folder for folder, module in imports() if folder_of(module) == "training"}
+    assert users <= {"training", "cli"}
 
 
 def test_only_the_upper_floors_know_ros() -> None:

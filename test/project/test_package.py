@@ -32,6 +32,7 @@ EXTRAS = {
     "export": ("export/glb.py", "export/gltf_buffer.py", "export/rrd.py", "export/usd.py"),
     "mesh-detail": ("body/mesh_reduction.py",),
     "ray": ("replay/on_ray.py", "annotation/on_ray.py"),
+    "train": ("training/", "cli/train.py"),
     "view": ("viewing/", "cli/view/command.py"),
     "stream": ("streaming/",),
 }

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from pear_ros.body.ehm import EhmBody
 from pear_ros.body.kinematics import rotation_matrices
 from pear_ros.core.people import Array
-from pear_ros.pear.body import PearBody, body_vertices
+from pear_ros.pear.body import PearBody, body_parameters, body_vertices
 from pear_ros.pear.prediction import VECTOR_SIZE, Prediction
 
 # Vertices: a tenth of PEAR's own mean error, 59 mm (AGORA). Rotations correspond: a degree at the
@@ -175,11 +175,11 @@ def _vertex_distances(found: Prediction, expected: Prediction, body: PearBody) -
 
 def _centred(people: Prediction, body: PearBody) -> Array:
     """Vertices (N, V, 3) in metres, the pelvis at the origin."""
-    parameters = people.parameters()
+    parameters = body_parameters(body, people)
     if isinstance(body, EhmBody):
         joints = body.rest_joints(parameters)
     else:
-        joints = body.rest_joints(people.betas, people.expression)
+        joints = body.rest_joints(parameters.betas, parameters.expression)
     # Rotations leave the pelvis, the root, at its rest position.
     centred: Array = body_vertices(body, parameters) - joints[:, :1]
     return centred
