@@ -99,7 +99,7 @@ def test_udp_without_receiver_is_said_once_and_goes_on() -> None:
         unused.bind(("127.0.0.1", 0))
         port = unused.getsockname()[1]
     said: list[str] = []
-    with closing(live(f"vmc://127.0.0.1:{port}", said)) as stream:
+    with closing(live(f"json+udp://127.0.0.1:{port}", said)) as stream:
         send(stream, 20)
     assert said == [f"nobody receives on UDP port 127.0.0.1:{port}; sending goes on"]
 
