@@ -38,9 +38,9 @@ from pear_ros.core.people import Image, People
 from pear_ros.io.downloads import demo_clip
 from pear_ros.io.video import FrameSource
 from pear_ros.pipeline import Pipeline
+from pear_ros.streaming.body_pose import Float64, ObservedPerson, motion_of
 from pear_ros.streaming.json_frames import encode_json
 from pear_ros.streaming.live import LiveStream
-from pear_ros.streaming.motion import Float64, ObservedPerson, motion_of
 from pear_ros.streaming.motion_stream import MotionFrame, MotionStream, StreamState
 from pear_ros.streaming.options import StreamOptions
 from pear_ros.streaming.selection import PersonSelector

@@ -13,7 +13,7 @@ import numpy as np
 
 from pear_ros.core import quaternions
 from pear_ros.core.people import Array, TrackingState
-from pear_ros.streaming.motion import ObservedPerson
+from pear_ros.streaming.body_pose import ObservedPerson
 from pear_ros.streaming.motion_stream import MotionFrame
 from testing.open_people import person, t_pose
 

@@ -13,8 +13,8 @@ from types import TracebackType
 from typing import NamedTuple
 
 from pear_ros.core.people import People, Person
+from pear_ros.streaming.body_pose import ObservedPerson
 from pear_ros.streaming.live import LiveStream
-from pear_ros.streaming.motion import ObservedPerson
 from pear_ros.streaming.options import StreamOptions
 from pear_ros.streaming.recording import StreamWriter
 from pear_ros.streaming.urls import StreamUrl

@@ -26,7 +26,7 @@ from pear_ros.body.submesh import SubMesh
 from pear_ros.core.people import Array
 from pear_ros.export.gltf_buffer import GltfBuffer
 from pear_ros.export.open_bodies import require_open_body
-from pear_ros.export.skinned import Motion, RestShape, influences, motion, rest_shape
+from pear_ros.export.skinned import Animation, RestShape, animation, influences, rest_shape
 from pear_ros.export.tracks import Recording, Track
 from pear_ros.io.output_files import replaced
 from pear_ros.rendering.colours import id_colour
@@ -83,7 +83,7 @@ class _Scene:
     def add(self, track: Track) -> None:
         """Add a person: nodes of their joints, mesh, skin and motion."""
         betas = np.nan_to_num(np.median(track.betas, axis=0)).astype(np.float32)
-        rest, moves = rest_shape(self._body, betas), motion(track, self._recording)
+        rest, moves = rest_shape(self._body, betas), animation(track, self._recording)
         scale = [moves.scale] * 3
         made_by = {"model_id": track.model_id, "body_model": track.body_model}
         person = self._node(name=track.id, scale=scale, extras=made_by)
@@ -195,7 +195,7 @@ class _Scene:
         )
         return len(self._file.skins) - 1
 
-    def _animate(self, moves: Motion, person: int, joints: list[int], mesh: int) -> None:
+    def _animate(self, moves: Animation, person: int, joints: list[int], mesh: int) -> None:
         times = self._buffer.add(moves.seconds, bounds=True)
         self._channel(times, moves.pelvis, joints[0], "translation")
         for joint, node in enumerate(joints):

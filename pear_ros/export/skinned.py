@@ -28,7 +28,7 @@ class RestShape:
 
 
 @dataclass(frozen=True)
-class Motion:
+class Animation:
     """The animation of one person over T images."""
 
     seconds: Array
@@ -56,7 +56,7 @@ def rest_shape(body: BodyModel, betas: Array) -> RestShape:
     )
 
 
-def motion(track: Track, recording: Recording) -> Motion:
+def animation(track: Track, recording: Recording) -> Animation:
     """Return the animation of a person; unknown rotations (NaN) become the identity."""
     scale = float(np.median(track.scale))
     count, joints, _ = track.pose.shape
@@ -72,7 +72,7 @@ def motion(track: Track, recording: Recording) -> Motion:
     there = np.zeros(len(seconds), bool)
     there[track.frames] = True
     changes = np.append(0, 1 + np.flatnonzero(there[1:] != there[:-1]))
-    return Motion(
+    return Animation(
         seconds=seconds[track.frames],
         pelvis=track.arrays["joints"][:, 0] / np.float32(scale),
         rotations=rotations.astype(np.float32),

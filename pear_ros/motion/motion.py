@@ -75,7 +75,3 @@ class Motion:
     def joints(self) -> Doubles:
         """Return the joints (T, 55, 3) in the world, metres."""
         return self.skeleton.joints(self.rotations, self.pelvis)
-
-    def wrists(self) -> Doubles:
-        """Return the orientations (T, 2, 4) of left and right wrist in the world, x y z w."""
-        return self.skeleton.orientations(self.rotations)[:, [20, 21]]

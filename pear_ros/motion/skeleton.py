@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from pear_ros.body.kinematics import JointTree
 from pear_ros.core import quaternions
-from pear_ros.core.people import NUM_JOINTS, SMPLX_PARENTS
+from pear_ros.core.people import SMPLX_PARENTS
 from pear_ros.smoothing.soles import sole_points
 
 Doubles = npt.NDArray[np.float64]
@@ -33,13 +33,6 @@ class Skeleton:
         """(55, 3) the joints of the T-pose from the pelvis."""
         rest: Doubles = _TREE.moves.astype(np.float64) @ self.bones
         return rest
-
-    def orientations(self, rotations: Doubles) -> Doubles:
-        """Return orientations (T, 55, 4) in the root's frame of rotations relative to parents."""
-        found = [rotations[:, 0]]
-        for joint in range(1, NUM_JOINTS):
-            found.append(quaternions.product(found[SMPLX_PARENTS[joint]], rotations[:, joint]))
-        return np.stack(found, axis=1)
 
     def joints(self, rotations: Doubles, pelvis: Doubles) -> Doubles:
         """Return joints (T, 55, 3), metres, of rotations (T, 55, 4) and a pelvis (T, 3)."""

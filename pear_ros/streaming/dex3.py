@@ -10,7 +10,7 @@ import numpy as np
 
 from pear_ros.core import quaternions
 from pear_ros.hri.body_parts import JOINT, SIDES
-from pear_ros.streaming.motion import Float64
+from pear_ros.streaming.body_pose import Float64
 
 _JOINTS = ("thumb2", "thumb3", "middle1", "middle2", "middle3", "index1", "index2", "index3")
 _CLOSED = np.array([0.0, 1.05, 1.75, 1.57, 1.75, 1.57, 1.75])

@@ -11,7 +11,7 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from pear_ros.hri.body_parts import JOINT
-from pear_ros.streaming.motion import Float64
+from pear_ros.streaming.body_pose import Float64
 
 _LIMITS = np.array([1.97, 1.61, 1.61])
 """Greatest roll, pitch and yaw of the G1's wrists, radians."""

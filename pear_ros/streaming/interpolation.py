@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Motion between images: a short history of stamped motions, interpolated."""
+"""Poses between images: a short history with stamps, interpolated."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from operator import attrgetter
 from typing import NamedTuple
 
 from pear_ros.core import quaternions
-from pear_ros.streaming.motion import Motion
+from pear_ros.streaming.body_pose import BodyPose
 
 _BACKWARDS_SECONDS = 1.0
 """Images whose stamps are later than this behind the newest are of another time: a new history."""
@@ -22,15 +22,15 @@ class Sample(NamedTuple):
     stamp: float
     """Seconds."""
     person_id: str
-    motion: Motion
+    motion: BodyPose
 
 
-def interpolated(start: Motion, end: Motion, share: float) -> Motion:
+def interpolated(start: BodyPose, end: BodyPose, share: float) -> BodyPose:
     """Return the motion at a `share`, 0 to 1, of the way from `start` to `end`.
 
     Spherical linear interpolation of rotations (Shoemake, 1985), linear of places.
     """
-    return Motion(
+    return BodyPose(
         start.root + share * (end.root - start.root),
         quaternions.slerp(start.rotations, end.rotations, share),
         start.bones + share * (end.bones - start.bones),

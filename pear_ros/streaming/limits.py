@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from pear_ros.core import quaternions
-from pear_ros.streaming.motion import Float64, Motion
+from pear_ros.streaming.body_pose import BodyPose, Float64
 
 BONE_SPEED = 0.1
 """Greatest speed at which bones change from one person's to another's, metres a second."""
@@ -25,7 +25,7 @@ class Limits(NamedTuple):
     """Angular speed of the pelvis, yaw included, radians a second."""
 
 
-def limited(previous: Motion, target: Motion, limits: Limits, seconds: float) -> Motion:
+def limited(previous: BodyPose, target: BodyPose, limits: Limits, seconds: float) -> BodyPose:
     """Return the motion `seconds` after `previous` that is as near to `target` as limits allow.
 
     Rotations follow the shortest way on SO(3), places the straight line.
@@ -38,7 +38,7 @@ def limited(previous: Motion, target: Motion, limits: Limits, seconds: float) ->
     rotations /= np.linalg.norm(rotations, axis=-1, keepdims=True)  # rounding adds up
     root = shortened(target.root - previous.root, limits.root_speed * seconds)
     bones = shortened(target.bones - previous.bones, BONE_SPEED * seconds)
-    return Motion(
+    return BodyPose(
         previous.root + root, rotations, previous.bones + bones, hands_seen=target.hands_seen
     )
 

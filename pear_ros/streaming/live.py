@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 
 from pear_ros.core.frame_clock import SEVERAL_CLOCKS, STILL, FrameClock
 from pear_ros.core.rigid_transform import RigidTransform
-from pear_ros.streaming.motion import ObservedPerson
+from pear_ros.streaming.body_pose import ObservedPerson
 from pear_ros.streaming.motion_stream import MotionFrame, MotionStream
 from pear_ros.streaming.options import StreamOptions
 from pear_ros.streaming.outputs import Output, StreamError

@@ -10,15 +10,15 @@ from functools import cached_property
 
 from pear_ros.core.rigid_transform import RigidTransform
 from pear_ros.hri.body_parts import LEVEL_CAMERA_UP
-from pear_ros.streaming.interpolation import MotionHistory, Sample, interpolated
-from pear_ros.streaming.limits import Limits, limited
-from pear_ros.streaming.motion import (
+from pear_ros.streaming.body_pose import (
+    BodyPose,
     Float64,
-    Motion,
     ObservedPerson,
     motion_of,
     orientations_and_places,
 )
+from pear_ros.streaming.interpolation import MotionHistory, Sample, interpolated
+from pear_ros.streaming.limits import Limits, limited
 from pear_ros.streaming.options import StreamOptions
 from pear_ros.streaming.rest_pose import at_rest
 from pear_ros.streaming.selection import PersonSelector
@@ -49,7 +49,7 @@ class MotionFrame:
     state: StreamState
     person_id: str
     """Track id of the person who is, or was last, followed."""
-    motion: Motion
+    motion: BodyPose
 
     @cached_property
     def world(self) -> tuple[Float64, Float64]:
@@ -75,14 +75,14 @@ class MotionStream:
         self._index = 0
         self._last: Sample | None = None
         """The motion of the last frame for which there was a new one."""
-        self._rest: Motion | None = None
+        self._rest: BodyPose | None = None
         """The pose at rest in that motion's place."""
         self._missing = 0
         """Frames since then."""
         self._source: str | None = None
         """Whose motion the frames show, or go to: a track id or _REST."""
-        self._output: Motion | None = None
-        self._origin: Motion | None = None
+        self._output: BodyPose | None = None
+        self._origin: BodyPose | None = None
         """Where the blend to the source began."""
         self._blended = 0
         """Frames since then."""
@@ -123,7 +123,7 @@ class MotionStream:
         self._index += 1
         return frame
 
-    def _target(self, last: Sample) -> tuple[StreamState, Motion]:
+    def _target(self, last: Sample) -> tuple[StreamState, BodyPose]:
         if self._missing == 0:
             return StreamState.TRACKING, last.motion
         if self._missing * self._seconds <= self._options.hold_seconds:
@@ -132,7 +132,7 @@ class MotionStream:
             self._rest = at_rest(last.motion)
         return StreamState.RESTING, self._rest
 
-    def _follow(self, state: StreamState, person_id: str, target: Motion) -> Motion:
+    def _follow(self, state: StreamState, person_id: str, target: BodyPose) -> BodyPose:
         """Return the next motion on the way from the last one to `target`."""
         if self._output is None:
             self._output = at_rest(target)

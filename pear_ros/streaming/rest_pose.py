@@ -10,13 +10,20 @@ import numpy as np
 from pear_ros.core import quaternions
 from pear_ros.core.people import NUM_JOINTS
 from pear_ros.hri.body_parts import JOINT
-from pear_ros.streaming.motion import BODY_AXES, Float64, Motion, heading, lowest_sole, on_floor
+from pear_ros.streaming.body_pose import (
+    BODY_AXES,
+    BodyPose,
+    Float64,
+    heading,
+    lowest_sole,
+    on_floor,
+)
 
 _ARMS_DOWN = 1.25
 """Angle by which the arms are lowered from the T-pose, radians."""
 
 
-def at_rest(motion: Motion) -> Motion:
+def at_rest(motion: BodyPose) -> BodyPose:
     """Return the pose at rest where `motion` is: same place, heading, bones and floor."""
     rotations = _rotations()
     rotations[0] = quaternions.product(heading(motion.rotations[0]), BODY_AXES)

@@ -10,7 +10,7 @@ import numpy as np
 from pear_ros.core.people import TrackingState
 from pear_ros.hri.body_parts import LEVEL_CAMERA_UP, SIDES, Float64
 from pear_ros.hri.gestures import hand_raised
-from pear_ros.streaming.motion import ObservedPerson
+from pear_ros.streaming.body_pose import ObservedPerson
 
 NEAREST, RAISED_HAND = "nearest", "raised_hand"
 _RAISED_SECONDS = 0.5

@@ -20,15 +20,15 @@ from pear_ros.body import load_open_body
 from pear_ros.core import quaternions
 from pear_ros.core.people import NUM_JOINTS, Array
 from pear_ros.hri.body_parts import FINGERS, JOINT
-from pear_ros.streaming.dex3 import hand_joints
-from pear_ros.streaming.g1_wrists import WristAngles
-from pear_ros.streaming.motion import (
+from pear_ros.streaming.body_pose import (
     BODY_AXES,
+    BodyPose,
     Float64,
-    Motion,
     joint_tree,
     orientations_and_places,
 )
+from pear_ros.streaming.dex3 import hand_joints
+from pear_ros.streaming.g1_wrists import WristAngles
 from pear_ros.streaming.motion_stream import MotionFrame
 
 TOPIC = b"pose"
@@ -102,7 +102,7 @@ def body_quaternion(rotation: Float64) -> Float64:
     return quaternions.product(rotation, _FROM_BODY_AXES)[_WXYZ]
 
 
-def smpl_joints(motion: Motion) -> Array:
+def smpl_joints(motion: BodyPose) -> Array:
     """Return SMPL's joints (24, 3), float32, metres: x forward, y left, z up from the pelvis.
 
     They are those of one body for all people, the open body's mean, with fingers at rest, as the
@@ -129,7 +129,7 @@ def _mean_bones() -> Float64:
     return bones.reshape(NUM_JOINTS, 3)
 
 
-def _hands(motion: Motion) -> dict[str, Any]:
+def _hands(motion: BodyPose) -> dict[str, Any]:
     left, right = hand_joints(motion.rotations)
     return {
         "left_hand_joints": left.astype(np.float32),

@@ -15,7 +15,7 @@ import numpy as np
 
 from pear_ros.core import quaternions
 from pear_ros.core.people import SMPLX_JOINT_NAMES
-from pear_ros.streaming.motion import BODY_AXES, Float64, Motion
+from pear_ros.streaming.body_pose import BODY_AXES, BodyPose, Float64
 from pear_ros.streaming.motion_stream import MotionFrame, StreamState
 
 _BODY_BONES = {
@@ -66,7 +66,7 @@ def bone_name(joint: str) -> str:
     return side.capitalize() + _FINGERS[part[:-1]] + _PHALANGES[part[-1]]
 
 
-def unity_rows(motion: Motion) -> Float64:
+def unity_rows(motion: BodyPose) -> Float64:
     """Return place, metres, and quaternion x y z w (55, 7) of each bone in Unity's frame.
 
     Relative to the parent; the hips' are in the world.

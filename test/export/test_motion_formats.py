@@ -27,7 +27,7 @@ from pear_ros.export.tracks import Recording, ResultsError
 from pear_ros.export.trc import save_trc
 from pear_ros.motion.heading import facing_ahead
 from pear_ros.motion.world import World
-from pear_ros.streaming.motion import LEVEL_CAMERA
+from pear_ros.streaming.body_pose import LEVEL_CAMERA
 from testing.motion_tracks import BODY, CAMERA, START, walking_recording
 from testing.open_people import person, t_pose
 from testing.results_bag import ResultsBag

@@ -230,14 +230,6 @@ def test_hands_of_unknown_confidence_count_as_seen() -> None:
     assert motion.hands_seen.all()
 
 
-def test_wrists_are_orientations_in_the_world() -> None:
-    motion = walk().people[0].motion
-    turn = np.eye(3)
-    for joint in (0, 3, 6, 9, 13, 16, 18, 20):
-        turn = turn @ quaternions.to_matrices(motion.rotations[10, joint])
-    np.testing.assert_allclose(quaternions.to_matrices(motion.wrists()[10, 0]), turn, atol=1e-9)
-
-
 def test_heading_begins_at_the_origin_and_ahead() -> None:
     motion = walk().people[0].motion
     turned = facing_ahead(motion)

@@ -15,14 +15,14 @@ from scipy.spatial.transform import Rotation
 from pear_ros.core import quaternions
 from pear_ros.core.people import TrackingState
 from pear_ros.core.rigid_transform import RigidTransform
-from pear_ros.streaming.limits import BONE_SPEED
-from pear_ros.streaming.motion import (
+from pear_ros.streaming.body_pose import (
     LEVEL_CAMERA,
     ObservedPerson,
     heading,
     motion_of,
     orientations_and_places,
 )
+from pear_ros.streaming.limits import BONE_SPEED
 from pear_ros.streaming.motion_stream import MotionFrame, MotionStream, StreamState
 from pear_ros.streaming.options import StreamOptions
 from pear_ros.streaming.playout_clock import PlayoutClock

@@ -14,10 +14,10 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from pear_ros.core.people import SMPLX_JOINT_NAMES
+from pear_ros.streaming.body_pose import motion_of
 from pear_ros.streaming.dex3 import hand_joints
 from pear_ros.streaming.g1_wrists import WristAngles, wrist_angles
 from pear_ros.streaming.json_frames import encode_json
-from pear_ros.streaming.motion import motion_of
 from pear_ros.streaming.motion_stream import MotionFrame, StreamState
 from pear_ros.streaming.sonic import SonicEncoder
 from testing.open_people import JOINT, batch, open_body, t_pose

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from pear_ros.core.people import TrackingState
-from pear_ros.streaming.motion import ObservedPerson
+from pear_ros.streaming.body_pose import ObservedPerson
 from pear_ros.streaming.selection import PersonSelector
 from testing.open_people import t_pose
 from testing.streamed_people import observed

@@ -27,8 +27,8 @@ from pear_ros.ros.bridges.people_frame import NEWEST
 from pear_ros.ros.bridges.stream_parameters import declare_stream_options, declare_urls
 from pear_ros.ros.bridges.target_frame import TargetFrame, declare_target_frame
 from pear_ros.ros.running import StartError, run
+from pear_ros.streaming.body_pose import ObservedPerson
 from pear_ros.streaming.live import LiveStream
-from pear_ros.streaming.motion import ObservedPerson
 from pear_ros.streaming.motion_stream import StreamState
 from pear_ros.streaming.outputs import StreamError
 

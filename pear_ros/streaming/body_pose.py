@@ -60,7 +60,7 @@ class ObservedPerson(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
-class Motion:
+class BodyPose:
     """The pose of one body at one time."""
 
     root: Float64
@@ -79,7 +79,7 @@ def joint_tree() -> JointTree:
     return JointTree(np.array(SMPLX_PARENTS), np.asarray)
 
 
-def orientations_and_places(motion: Motion) -> tuple[Float64, Float64]:
+def orientations_and_places(motion: BodyPose) -> tuple[Float64, Float64]:
     """Return orientations (55, 3, 3) and places (55, 3), metres, of all joints in the world."""
     tree = joint_tree()
     orientations = tree.orientations(quaternions.to_matrices(motion.rotations))
@@ -88,7 +88,7 @@ def orientations_and_places(motion: Motion) -> tuple[Float64, Float64]:
     return orientations, tree.positions(orientations, bones)
 
 
-def motion_of(person: ObservedPerson, to_world: RigidTransform | None) -> Motion:
+def motion_of(person: ObservedPerson, to_world: RigidTransform | None) -> BodyPose:
     """Return the motion of a person who `is_measured`.
 
     `to_world`: from the optical frame to the world; None: unknown, then the camera is taken as
@@ -100,18 +100,18 @@ def motion_of(person: ObservedPerson, to_world: RigidTransform | None) -> Motion
     joints = place.apply(person.joints.astype(np.float64))
     orientations = joint_tree().orientations(quaternions.to_matrices(rotations))
     seen = _rest_unseen_hands(rotations, person)
-    motion = Motion(joints[0], rotations, _bones(orientations, joints), seen)
+    motion = BodyPose(joints[0], rotations, _bones(orientations, joints), seen)
     return motion if to_world is not None else on_floor(motion, 0.0)
 
 
-def on_floor(motion: Motion, floor: float) -> Motion:
+def on_floor(motion: BodyPose, floor: float) -> BodyPose:
     """Return a motion moved along z until the lowest foot is on the floor, z = `floor`, metres."""
     root = motion.root.copy()
     root[2] += floor - lowest_sole(motion)
     return replace(motion, root=root)
 
 
-def lowest_sole(motion: Motion) -> float:
+def lowest_sole(motion: BodyPose) -> float:
     """Return the height of the lowest sole, metres."""
     _, places = orientations_and_places(motion)
     pose = quaternions.to_vectors(motion.rotations).astype(np.float32)
