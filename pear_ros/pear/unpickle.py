@@ -92,14 +92,14 @@ def _loaded(content: bytes, path: Path, kind: PickleKind) -> Any:
         raise ValueError(f"{path} is damaged or not a pickle of arrays") from error
 
 
-class _Placeholder:
+class Placeholder:
     """Stands for an object that a pickle constructs: stores arguments and state, does nothing."""
 
     name: str
     arguments: tuple[Any, ...]
     state: Any
 
-    def __new__(cls, *arguments: Any) -> _Placeholder:
+    def __new__(cls, *arguments: Any) -> Placeholder:
         self = object.__new__(cls)
         self.arguments = arguments
         self.state = None
@@ -131,9 +131,9 @@ class _Unpickler(pickle.Unpickler):
     def __init__(self, file: Any, path: Path, kind: PickleKind) -> None:
         super().__init__(file, encoding="latin1")
         self._path, self._kind = path, kind
-        self._classes: dict[str, type[_Placeholder]] = {}
+        self._classes: dict[str, type[Placeholder]] = {}
 
-    def find_class(self, module_name: str, global_name: str) -> type[_Placeholder]:
+    def find_class(self, module_name: str, global_name: str) -> type[Placeholder]:
         name = f"{module_name}.{global_name}"
         if not _ALLOWED.fullmatch(name) and not re.fullmatch(self._kind.classes, name):
             raise UnsafePickleError(
@@ -141,7 +141,7 @@ class _Unpickler(pickle.Unpickler):
                 "and nothing of it was executed"
             )
         # New classes for each file: what a pickle does to them cannot outlive it.
-        return self._classes.setdefault(name, type("_Named", (_Placeholder,), {"name": name}))
+        return self._classes.setdefault(name, type("_Named", (Placeholder,), {"name": name}))
 
 
 class _Reader:
@@ -153,9 +153,9 @@ class _Reader:
         self._started: set[int] = set()
 
     def read(self, value: Any) -> Any:
-        if isinstance(value, type) and issubclass(value, _Placeholder):
+        if isinstance(value, type) and issubclass(value, Placeholder):
             return Unread(value.name)
-        if not isinstance(value, (dict, list, tuple, set, frozenset, _Placeholder)):
+        if not isinstance(value, (dict, list, tuple, set, frozenset, Placeholder)):
             return value
         key = id(value)
         if key not in self._done:
@@ -168,7 +168,7 @@ class _Reader:
     def _read(self, value: Any) -> Any:
         if isinstance(value, dict):
             return {key: self.read(item) for key, item in value.items()}
-        if not isinstance(value, _Placeholder):
+        if not isinstance(value, Placeholder):
             return type(value)(self.read(item) for item in value)
         name, arguments = value.name, value.arguments
         if name.endswith("._reconstructor"):

@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from pear_ros.pear.unpickle import UnsafePickleError
+from pear_ros.pear.unpickle import Placeholder, UnsafePickleError
 
 _WRAPPER = "joblib.numpy_pickle.NumpyArrayWrapper"
 _NAMES = {
@@ -48,23 +48,6 @@ def read_joblib(file: Path, name: str) -> npt.NDArray[Any]:
     return array
 
 
-class _Wrapper:
-    """Stands for joblib's note of an array: stores what it is told."""
-
-    name: str
-    arguments: tuple[Any, ...]
-    state: Any
-
-    def __new__(cls, *arguments: Any) -> _Wrapper:
-        self = object.__new__(cls)
-        self.arguments = arguments
-        self.state = None
-        return self
-
-    def __setstate__(self, state: Any) -> None:
-        self.state = state
-
-
 class _Unpickler(_PythonUnpickler):  # type: ignore[misc]
     """Reads the arrays that follow their notes; runs nothing."""
 
@@ -76,19 +59,19 @@ class _Unpickler(_PythonUnpickler):  # type: ignore[misc]
         self._size = len(content)
         super().__init__(self._content, encoding="latin1")
 
-    def find_class(self, module_name: str, global_name: str) -> type[_Wrapper]:
+    def find_class(self, module_name: str, global_name: str) -> type[Placeholder]:
         name = f"{module_name}.{global_name}"
         if name not in _NAMES:
             raise UnsafePickleError(
                 f"{self._path} would run {ascii(name[:80])[1:-1]}: it holds more than arrays, and "
                 "nothing of it was executed"
             )
-        return type("_Named", (_Wrapper,), {"name": name})
+        return type("_Named", (Placeholder,), {"name": name})
 
     def load_build(self) -> None:
         super().load_build()
         note = self.stack[-1]
-        if isinstance(note, _Wrapper) and note.name == _WRAPPER:
+        if isinstance(note, Placeholder) and note.name == _WRAPPER:
             self.stack[-1] = self._array(note.state)
 
     dispatch[pickle.BUILD[0]] = load_build
