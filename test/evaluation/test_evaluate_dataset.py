@@ -29,6 +29,7 @@ from pear_ros.evaluation.datasets.threedpw import read_threedpw
 from pear_ros.evaluation.datasets.ubody import read_ubody
 from pear_ros.evaluation.keypoint_names import COCO_KEYPOINTS
 from pear_ros.io.downloads import AssetError, landmark_model
+from pear_ros.training.studio import SyntheticStudio
 from testing.dataset_files import (
     SMPLX_VERTICES,
     threedpw_sequence,
@@ -43,7 +44,6 @@ from testing.dataset_files import (
     write_ubody,
 )
 from testing.open_people import open_body, person, t_pose
-from testing.synthetic_people import SyntheticStudio
 
 MESH = np.random.default_rng(0).normal(0.0, 0.4, (SMPLX_VERTICES, 3)).astype(np.float32)
 
