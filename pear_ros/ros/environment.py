@@ -25,10 +25,15 @@ _OPTIONAL = {
         name: name.replace("_", "-")
         for name in (
             *("huggingface_hub", "meshoptimizer", "ml_dtypes", "numba", "onnx", "onnx_ir"),
-            *("onnxruntime", "onnxscript", "openvino", "pygltflib", "ray", "safetensors", "torch"),
+            *("onnxruntime", "onnxscript", "openvino", "pygltflib", "ray", "safetensors"),
+            *("tensorboard", "torch", "viser", "webdataset", "websockets"),
         )
     },
     "modelopt": "nvidia-modelopt",
+    "pxr": "usd-core",
+    "pythonosc": "python-osc",
+    "rerun": "rerun-sdk",
+    "zmq": "pyzmq",
 }
 """Modules of the Python packages that setup.py asks for in extras only, and the packages."""
 
