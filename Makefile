@@ -38,14 +38,12 @@ demo:
 	@$(SETUP)
 	@$(IN_VENV) pear demo $(ARGS)
 
-# Training has a process of its own: after all other libraries, torch's has crashed in it.
 test:
 	@$(SETUP) --test
 	$(IN_VENV) ruff check
 	$(IN_VENV) ruff format --check
 	$(IN_VENV) mypy
-	$(IN_VENV) python -m pytest $(or $(ARGS),--ignore=test/training)
-	$(if $(ARGS),,$(IN_VENV) python -m pytest test/training)
+	$(IN_VENV) python -m pytest $(ARGS)
 
 # On the Python and the library versions of an Ubuntu release, as a robot has them. Humble's and
 # Lyrical's rclpy do not exist as wheels: that of the nearest distribution is used instead.

@@ -7,6 +7,8 @@ fixed ranges of activations is several times less accurate.
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 import openvino
 from openvino import properties
@@ -36,7 +38,7 @@ class OpenVinoRuntime(CpuRuntime):
                 "to auto, fp32 or bf16"
             )
         try:
-            core = openvino.Core()
+            core = _core()
         except RuntimeError as error:
             raise RuntimeUnavailableError(f"OpenVINO does not start: {error}") from error
         if precision == "bf16" and not _has_bf16(core):
@@ -76,6 +78,15 @@ class OpenVinoRuntime(CpuRuntime):
     def close(self) -> None:
         """Free the network; may be called twice."""
         self._request = None
+
+
+@cache
+def _core() -> openvino.Core:
+    """Return OpenVINO's devices, the same for all networks of the process."""
+    # The processor's plugin of each Core gives the thread that loads it another signal stack. At
+    # its end it frees that stack, but restores the former one only in the same thread, and only
+    # if no other Core was made since. Then Ctrl-C would crash: Python's handlers run on that stack.
+    return openvino.Core()
 
 
 def _has_bf16(core: openvino.Core) -> bool:

@@ -6,6 +6,8 @@ from __future__ import annotations
 import dataclasses
 import importlib
 import json
+import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -254,6 +256,20 @@ def test_bf16_is_near(graph: Graph) -> None:
     openvino = pytest.importorskip("pear_ros.pear.runtimes.with_openvino", reason="optional")
     off = np.abs(infer_bundled(openvino.OpenVinoRuntime(graph, "bf16")) - graph.reference)
     assert 1e-5 < off.max() < 0.1
+
+
+def test_signals_are_handled_after_networks_of_openvino_are_freed(graph: Graph) -> None:
+    """Its plugin replaces the stack on which this thread's signal handlers run."""
+    openvino = pytest.importorskip("pear_ros.pear.runtimes.with_openvino", reason="optional")
+    runtimes = [openvino.OpenVinoRuntime(graph) for _ in range(2)]
+    while runtimes:
+        runtimes.pop(0).close()
+    child = os.fork()
+    if child == 0:  # Only this process ends if the stack is not there.
+        signal.signal(signal.SIGUSR1, lambda *_: os._exit(0))
+        signal.raise_signal(signal.SIGUSR1)
+        os._exit(1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
 
 @pytest.mark.parametrize("name", ["onnxruntime", "openvino"])
