@@ -89,6 +89,14 @@ def run(folder: Path, *arguments: object) -> int:
 
 
 @pytest.fixture(scope="session")
+def annotated(tmp_path_factory: pytest.TempPathFactory, picture: Path) -> Path:
+    """Results of the picture; shared, so do not change them."""
+    folder = tmp_path_factory.mktemp("annotated") / "shards"
+    assert run(folder, picture) == 0
+    return folder
+
+
+@pytest.fixture(scope="session")
 def found(tmp_path_factory: pytest.TempPathFactory, video: Path) -> list[AnnotatedPerson]:
     """The samples of every second frame of the video."""
     folder = tmp_path_factory.mktemp("found") / "shards"

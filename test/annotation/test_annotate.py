@@ -15,6 +15,7 @@ import pytest
 
 from pear_ros import __version__
 from pear_ros.annotation.sample import PARTS, AnnotatedPerson
+from pear_ros.annotation.shards import read_shards
 from pear_ros.annotation.wholebody import BODY, LEFT_HAND
 from pear_ros.body import load_open_body
 from pear_ros.core.people import Image
@@ -28,11 +29,8 @@ def report(tmp_path: Path) -> dict[str, object]:
     return json.loads((tmp_path / "shards" / "report.json").read_text())
 
 
-def test_a_picture_becomes_a_sample(
-    annotate: Annotate, samples: Samples, picture: Path, images: list[Image]
-) -> None:
-    assert annotate(picture) == 0
-    (one,) = samples()
+def test_a_picture_becomes_a_sample(annotated: Path, picture: Path, images: list[Image]) -> None:
+    (one,) = read_shards(annotated)
     body = load_open_body()
     assert one.key == "one_person-000000-00"
     assert one.crop.shape == (256, 256, 3) and one.mask is not None
@@ -49,9 +47,8 @@ def test_a_picture_becomes_a_sample(
     assert np.abs(one.crop[126:131, 126:131].reshape(-1, 3).mean(axis=0) - middle).max() < 40.0
 
 
-def test_points_fit_and_mask_agree(annotate: Annotate, samples: Samples, picture: Path) -> None:
-    annotate(picture)
-    (one,) = samples()
+def test_points_fit_and_mask_agree(annotated: Path) -> None:
+    (one,) = read_shards(annotated)
     projected = one.camera.project(one.joints)
     np.testing.assert_allclose(one.keypoints, projected, atol=1e-3)
     wrists = one.points[BODY][[9, 10], :2]
@@ -62,9 +59,7 @@ def test_points_fit_and_mask_agree(annotate: Annotate, samples: Samples, picture
     assert one.points[LEFT_HAND, 2].max() > 0.5
 
 
-def test_a_video_has_tracks_and_stamps(annotate: Annotate, samples: Samples, video: Path) -> None:
-    assert annotate(video, "--every", 2) == 0
-    found = samples()
+def test_a_video_has_tracks_and_stamps(found: list[AnnotatedPerson]) -> None:
     assert [one.provenance.frame for one in found] == [0, 2, 4]
     assert {one.provenance.track for one in found} == {"p1"}
     assert np.allclose(
@@ -176,23 +171,22 @@ def test_a_full_disk_ends_it_with_one_sentence_and_it_resumes(
     assert annotate(picture) == 0 and len(samples()) == 1
 
 
-def test_sheets_and_shards_are_where_the_command_says(
-    annotate: Annotate, video: Path, tmp_path: Path
-) -> None:
-    annotate(video, "--images-per-shard", 4)
-    names = sorted(path.name for path in (tmp_path / "shards").iterdir())
+def test_sheets_and_shards_are_where_the_command_says(made: Path) -> None:
+    names = sorted(path.name for path in made.iterdir())
     assert names == [
         "annotate.json",
         "clip-00000.json",
         "clip-00000.tar",
         "clip-00001.json",
         "clip-00001.tar",
+        "clip-00002.json",
+        "clip-00002.tar",
         "report.json",
         "report.md",
         "sheet_random.jpg",
         "sheet_worst.jpg",
     ]
-    sheet = cv2.imread(str(tmp_path / "shards" / "sheet_worst.jpg"))
+    sheet = cv2.imread(str(made / "sheet_worst.jpg"))
     assert sheet.shape == (320, 644, 3)
 
 
