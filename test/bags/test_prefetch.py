@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Prefetching is bounded by bytes as well as by number."""
+"""Prefetched results: in order, and bounded by bytes as well as by number."""
 
 from __future__ import annotations
 
 import threading
+
+import pytest
 
 from pear_ros.bags.prefetch import prefetched
 
@@ -30,3 +32,24 @@ def ahead_of_the_first(size: int, max_bytes: int) -> int:
 def test_large_results_are_not_computed_far_ahead() -> None:
     assert ahead_of_the_first(size=100, max_bytes=250) == 3
     assert ahead_of_the_first(size=1000, max_bytes=250) == 1
+
+
+def test_prefetched_keeps_the_order_and_stops() -> None:
+    done: list[int] = []
+
+    def work(item: int) -> int:
+        done.append(item)
+        return item * item
+
+    results = prefetched(range(1000), work, 3)
+    assert [next(results) for _ in range(4)] == [0, 1, 4, 9]
+    results.close()
+    assert len(done) <= 10
+    assert list(prefetched(range(5), work, 1)) == [0, 1, 4, 9, 16]
+
+
+def test_prefetched_raises_after_earlier_results() -> None:
+    results = prefetched([4, 2, 0, 1], lambda item: 8 // item, 9)
+    assert [next(results), next(results)] == [2, 4]
+    with pytest.raises(ZeroDivisionError):
+        next(results)

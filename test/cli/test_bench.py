@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`pear bench`: the stages that it measures, unchanged results, and its report."""
+"""`pear bench`: the stages that it measures, and unchanged results."""
 
 from __future__ import annotations
 
@@ -12,34 +12,25 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from rosbags.rosbag2 import StoragePlugin, Writer
-from rosbags.typesys import Stores, get_typestore
 
 from pear_ros.cli import main
-from pear_ros.cli.bench import plot, stopwatch
-from pear_ros.cli.bench.frames import BagFrames, SourceError, open_frames
+from pear_ros.cli.bench import stopwatch
+from pear_ros.cli.bench.frames import SourceError
 from pear_ros.cli.bench.measure import Measured, measure
 from pear_ros.cli.bench.parts import MEANINGS
-from pear_ros.cli.bench.report import Setting, as_markdown, as_text, notes, rows, throughput, title
+from pear_ros.cli.bench.report import throughput
 from pear_ros.cli.bench.stopwatch import Stopwatch
-from pear_ros.core.camera import Camera, IntrinsicsSource
+from pear_ros.core.camera import Camera
 from pear_ros.core.configuration import EstimatorChoice, RuntimeChoice
 from pear_ros.core.estimator import Region
 from pear_ros.core.people import NUM_JOINTS, Array, Estimate, Image, Person, SmplxParams
 from pear_ros.detection.detectors import FullFrame
 from pear_ros.estimators.landmark_estimator import LandmarkEstimator
 from pear_ros.io.downloads import demo_clip
-from pear_ros.io.machine import this_machine
 from pear_ros.io.video import FrameSource, VideoWriter
 from pear_ros.pipeline import Pipeline
 
-TYPES = get_typestore(Stores.ROS2_JAZZY)
 WIDTH, HEIGHT = 64, 48
-
-
-# The stopwatch
 
 
 class Clock:
@@ -122,9 +113,6 @@ def test_stopwatch_does_not_change_a_watched_part(clock: Clock) -> None:
     watch.watch(owner.part, "method", "methods")
     with pytest.raises(AttributeError, match="gone"):
         watch.watch(owner, "gone", "x")
-
-
-# Measuring
 
 
 class Sleeper:
@@ -280,204 +268,6 @@ def test_measure_separates_stages_of_pear(pear_models: Path) -> None:
     assert "messages" not in measured.stages
     network = measured.seconds[:, measured.stages.index("network")]
     assert (network > 0.0).all()
-
-
-# Where pictures come from
-
-
-def write_bag(
-    path: Path,
-    storage: StoragePlugin = StoragePlugin.MCAP,
-    topics: Sequence[str] = ("/camera/image_raw",),
-    focal: float = 50.0,
-) -> Path:
-    """Three images a topic with values 1, 2 and 3, the second damaged, and a CameraInfo."""
-    header = TYPES.types["std_msgs/msg/Header"]
-    stamp = TYPES.types["builtin_interfaces/msg/Time"]
-    writer = Writer(path, version=9, storage_plugin=storage)
-    writer.open()
-
-    def write(topic: str, kind: str, second: int, **fields: Any) -> None:
-        key = (topic, kind)
-        if key not in connections:
-            connections[key] = writer.add_connection(topic, kind, typestore=TYPES)
-        message = TYPES.types[kind](
-            header=header(stamp=stamp(sec=second, nanosec=500_000_000), frame_id="optical"),
-            **fields,
-        )
-        data = TYPES.serialize_cdr(message, kind)
-        writer.write(connections[key], second * 1_000_000_000, data)
-
-    connections: dict[tuple[str, str], Any] = {}
-    for second in (1, 2, 3):
-        for topic in topics:
-            pixels = np.full((HEIGHT, WIDTH, 3), second, np.uint8)
-            if topic.endswith("/compressed"):
-                _, data = cv2.imencode(".png", pixels)
-                kind = "sensor_msgs/msg/CompressedImage"
-                write(topic, kind, second, format="png", data=data[: None if second != 2 else 9])
-            else:
-                data = pixels.ravel()[: None if second != 2 else 9]
-                layout = {"encoding": "bgr8", "is_bigendian": 0, "step": WIDTH * 3, "data": data}
-                kind = "sensor_msgs/msg/Image"
-                write(topic, kind, second, height=HEIGHT, width=WIDTH, **layout)
-    roi = TYPES.types["sensor_msgs/msg/RegionOfInterest"](
-        x_offset=0, y_offset=0, height=0, width=0, do_rectify=False
-    )
-    matrix = np.array([focal, 0, 32, 0, focal, 24, 0, 0, 1], np.float64)
-    info = {
-        "height": HEIGHT,
-        "width": WIDTH,
-        "distortion_model": "plumb_bob",
-        "d": np.zeros(5),
-        "k": matrix,
-        "r": np.eye(3).ravel(),
-        "p": np.zeros(12),
-        "binning_x": 0,
-        "binning_y": 0,
-        "roi": roi,
-    }
-    write("/camera/camera_info", "sensor_msgs/msg/CameraInfo", 1, **info)
-    writer.close()
-    return path
-
-
-@pytest.mark.parametrize("storage", [StoragePlugin.MCAP, StoragePlugin.SQLITE3])
-@pytest.mark.parametrize("topic", ["/camera/image_raw", "/camera/image_raw/compressed"])
-def test_bag_frames_find_the_only_image_topic(
-    storage: StoragePlugin, topic: str, tmp_path: Path
-) -> None:
-    path = write_bag(tmp_path / "bag", storage, [topic])
-    for source in (path, next(file for file in path.iterdir() if file.suffix != ".yaml")):
-        frames = open_frames(str(source))
-        found = [(stamp, int(picture[0, 0, 0])) for stamp, picture in frames]
-        assert found == [(1.5, 1), (3.5, 3)], "what cannot be read is left out"
-        camera = frames.camera(WIDTH, HEIGHT)
-        assert (camera.fx, camera.source) == (50.0, IntrinsicsSource.CAMERA_INFO)
-
-
-def test_bag_frames_without_calibration_have_a_common_field_of_view(tmp_path: Path) -> None:
-    frames = open_frames(str(write_bag(tmp_path / "bag", focal=0.0)))
-    assert frames.camera(WIDTH, HEIGHT).source is IntrinsicsSource.FIELD_OF_VIEW
-
-
-def test_bag_frames_with_several_topics_are_refused(tmp_path: Path) -> None:
-    path = str(write_bag(tmp_path / "bag", topics=["/left/image", "/right/image"]))
-    with pytest.raises(SourceError, match=r"--image: /left/image \(3\), /right/image"):
-        open_frames(path)
-    with pytest.raises(SourceError, match=r"no topic /middle; .* there are /left"):
-        open_frames(path, "/middle")
-    chosen = open_frames(path, "/right/image")
-    assert isinstance(chosen, BagFrames) and chosen.topic == "/right/image"
-
-
-def test_folder_with_several_bags_is_refused(tmp_path: Path) -> None:
-    for name in ("a", "b"):
-        write_bag(tmp_path / name)
-    with pytest.raises(SourceError, match="holds 2 bags"):
-        open_frames(str(tmp_path))
-
-
-def test_open_frames_refuses_unsuitable_sources(tmp_path: Path) -> None:
-    cv2.imwrite(str(tmp_path / "still.png"), np.zeros((9, 9, 3), np.uint8))
-    (tmp_path / "empty.mcap").write_bytes(b"")
-    (tmp_path / "folder").mkdir()
-    for source, topic, expected in (
-        (tmp_path / "still.png", None, "is no video"),
-        (tmp_path / "absent.mcap", None, "does not exist"),
-        (tmp_path / "empty.mcap", None, "has no messages"),
-        (tmp_path / "folder", None, "is not a bag"),
-        (tmp_path / "film.mp4", "/image", "is not a bag"),
-    ):
-        with pytest.raises(SourceError, match=expected):
-            open_frames(str(source), topic)
-    with pytest.raises(SourceError, match="has no image topic"):
-        open_frames(str(write_bag(tmp_path / "bag", topics=[])))
-
-
-# What is said of it
-
-MEASURED = Measured(
-    ("decode", "estimate", "other"),
-    np.outer(np.arange(1, 101), [0.001, 0.002, 0.001]),
-    np.arange(100) % 3,
-    10,
-    (640, 480),
-)
-
-
-def setting(load: float = 0.0) -> Setting:
-    return Setting("a video", "sleeper/1", Sleeper.diagnostics, this_machine(), load)
-
-
-def test_report_has_percentiles_and_shares_of_stages() -> None:
-    decode, estimate, _, total = rows(MEASURED)
-    assert decode[:6] == ("decode", "50.5", "50.5", "95.0", "99.0", "25 %")
-    assert estimate[5] == "50 %"
-    assert total[:6] == ("total", "202.0", "202.0", "380.2", "396.0", "100 %")
-
-
-def test_report_describes_source_and_machine() -> None:
-    report = as_markdown(MEASURED, setting(), "bench.png")
-    for expected in (
-        "sleeper/1: 5.0 frames per second, 0.99 people per frame",
-        "100 frames of 640 x 480 pixels from a video; 10 frames before them to warm up",
-        f"{this_machine().cores} cores",
-        "CPU, 2 threads",
-        "the machine was idle",
-        "Without messages",
-        "](bench.png)",
-    ):
-        assert expected in report
-    table = [line for line in report.splitlines() if line.startswith("|")]
-    assert len({line.count("|") for line in table}) == 1
-    assert len(table) == 2 + 4
-    assert as_text(rows(MEASURED)).count("\n") == 4
-
-
-def test_report_remarks_load_and_few_frames() -> None:
-    cores = this_machine().cores
-    assert "was not idle" in title(MEASURED, setting(load=0.4 * cores))[-1]
-    assert "was idle" in title(MEASURED, setting(load=0.1 * cores))[-1]
-    few = Measured(MEASURED.stages, MEASURED.seconds[:5], MEASURED.people[:5], 1, (9, 9))
-    assert "99th percentile" in " ".join(notes(few, setting()))
-    assert "99th percentile" not in " ".join(notes(MEASURED, setting()))
-
-
-# The plot
-
-
-def count_of(picture: Image, area: tuple[slice, slice], colour: tuple[int, int, int]) -> int:
-    return int((picture[area] == colour).all(axis=2).sum())
-
-
-def test_plot_areas_are_proportional_to_stages() -> None:
-    picture = plot.draw_plot(MEASURED, ["title", "below"])
-    assert picture.shape == (plot._HEIGHT, plot._WIDTH, 3)
-    frames = slice(100, 430), slice(90, plot._WIDTH - 40)
-    decode, estimate, other = (count_of(picture, frames, plot._PALETTE[n]) for n in range(3))
-    assert estimate == pytest.approx(2 * decode, rel=0.1)
-    assert other == pytest.approx(decode, rel=0.1)
-    mean = slice(520, 560), slice(0, 700)
-    bar = [count_of(picture, mean, plot._PALETTE[n]) for n in range(3)]
-    assert bar[1] == pytest.approx(2 * bar[0], rel=0.05)
-
-
-@pytest.mark.parametrize("seconds", [[[0.5]], [[1e-6], [1e-6]], [[0.0], [3600.0]]])
-def test_plot_of_extreme_values(seconds: list[list[float]]) -> None:
-    odd = Measured(("estimate",), np.array(seconds), np.ones(len(seconds), int), 0, (1, 1))
-    assert (plot.draw_plot(odd, ["t"]) != 255).any()
-
-
-@given(st.floats(1e-3, 1e7), st.integers(2, 12))
-def test_plot_steps_of_an_axis(largest: float, parts: int) -> None:
-    step = plot.nice_step(largest, parts)
-    assert largest / step <= parts * (1 + 1e-9)
-    assert largest / step > parts / 2.6
-    assert f"{step:.0e}"[0] in "125"
-
-
-# The command
 
 
 def test_bench_command_on_a_video(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
