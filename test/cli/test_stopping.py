@@ -53,13 +53,25 @@ def stopped(code: str, *arguments: str, number: int = signal.SIGINT, after: floa
     return out + err
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-@pytest.mark.parametrize("after", [0.0, 0.03, 0.1, 0.2, 0.4, 0.8])
-def test_signal_in_the_first_seconds(tmp_path: Path, after: float, number: int) -> None:
-    """While Python's packages are imported, then models loaded."""
+@pytest.fixture(scope="module")
+def long_bag(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A bag that takes longer to replay than any signal waits."""
     from testing.replaying import recorded
 
-    bag = write_bag(tmp_path / "bag", recorded([(0,)] * 300))
+    return write_bag(tmp_path_factory.mktemp("long") / "bag", recorded([(0,)] * 300))
+
+
+@pytest.mark.parametrize(
+    ("after", "number"),
+    [
+        *((after, signal.SIGINT) for after in (0.0, 0.1, 0.4)),
+        *((after, signal.SIGTERM) for after in (0.03, 0.2, 0.8)),
+    ],
+)
+def test_signal_in_the_first_seconds(
+    long_bag: Path, tmp_path: Path, after: float, number: int
+) -> None:
+    """While Python's packages are imported, then models loaded."""
     code = """
 from pear_ros.cli import main
 class Ready:  # Begins when the handlers are there.
@@ -69,7 +81,7 @@ class Ready:  # Begins when the handlers are there.
 sys.meta_path.insert(0, Ready())
 sys.exit(main(["replay", sys.argv[1], "--output", sys.argv[2]]))
 """
-    stopped(code, str(bag), str(tmp_path / "out"), number=number, after=after)
+    stopped(code, str(long_bag), str(tmp_path / "out"), number=number, after=after)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
