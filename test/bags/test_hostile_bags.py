@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from rosbags.rosbag2 import StoragePlugin
 
 from pear_ros.bags.bag import Bag, find_bags
 from pear_ros.bags.topic import BagError
-from testing.bounded import run_bounded
+from testing.bounded import BoundedProcesses
 from testing.image_bags import START, TYPES, header, write_bag
 from testing.mcap_records import channel, chunk, indexed, mcap, message, record, schema
 
@@ -32,12 +32,16 @@ TOPIC = schema(1, KIND, "builtin_interfaces/Time stamp\nstring frame_id\n" + TIM
 )
 GOOD = message(1, START, STAMP)
 
-READ = """
+IMPORTS = """
 import sys
 from pathlib import Path
 from pear_ros.bags.bag import Bag, find_bags
 from pear_ros.bags.definitions import types_of
 from pear_ros.bags.topic import BagError
+"""
+READ = (
+    IMPORTS
+    + """
 try:
     bag = Bag(find_bags(Path(sys.argv[1]))[0])
 except BagError as error:
@@ -59,6 +63,7 @@ for message in bag.messages():
     counts[name] = counts.get(name, 0) + 1
 print(counts, bag.damage)
 """
+)
 
 
 def zeros(size: int) -> bytes:
@@ -117,18 +122,29 @@ CHUNKS = {
 }
 
 
+@pytest.fixture(scope="module")
+def run() -> Iterator[BoundedProcesses]:
+    processes = BoundedProcesses(IMPORTS)
+    yield processes
+    processes.close()
+
+
 @pytest.mark.parametrize("odd", DEFINITIONS.values(), ids=DEFINITIONS)
-def test_odd_definition_does_not_affect_others(tmp_path: Path, odd: bytes) -> None:
+def test_odd_definition_does_not_affect_others(
+    run: BoundedProcesses, tmp_path: Path, odd: bytes
+) -> None:
     (tmp_path / "odd.mcap").write_bytes(mcap(TOPIC, odd, GOOD))
-    assert "'/good': 1" in run_bounded(READ, str(tmp_path / "odd.mcap"))
+    assert "'/good': 1" in run(READ, str(tmp_path / "odd.mcap"))
 
 
 @pytest.mark.parametrize("bad", CHUNKS.values(), ids=CHUNKS)
-def test_chunk_that_is_too_large_or_damaged_is_left_out(tmp_path: Path, bad: bytes) -> None:
+def test_chunk_that_is_too_large_or_damaged_is_left_out(
+    run: BoundedProcesses, tmp_path: Path, bad: bytes
+) -> None:
     for number, content in enumerate((mcap(TOPIC, bad, GOOD), indexed([good_chunk(), bad]))):
         path = tmp_path / f"{number}.mcap"
         path.write_bytes(content)
-        found = run_bounded(READ, str(path))
+        found = run(READ, str(path))
         assert "'/good': 1" in found and "left out is 1 of the chunks" in found
 
 
@@ -146,17 +162,19 @@ def test_index_that_names_one_chunk_many_times_is_not_used(tmp_path: Path) -> No
     assert len(list(Bag(tmp_path / "one.mcap").messages())) == 1
 
 
-def test_message_of_16_gib(tmp_path: Path) -> None:
+def test_message_of_16_gib(run: BoundedProcesses, tmp_path: Path) -> None:
     bomb = message(1, START + 1, zeros(1 << 34))
     (tmp_path / "bomb.mcap").write_bytes(mcap(TOPIC, GOOD, bomb, GOOD))
-    found = run_bounded(READ, str(tmp_path / "bomb.mcap"))
+    found = run(READ, str(tmp_path / "bomb.mcap"))
     assert "'/good': 2" in found and "'corrupt': 1" in found
 
 
-def test_record_that_declares_more_than_the_file_holds(tmp_path: Path) -> None:
+def test_record_that_declares_more_than_the_file_holds(
+    run: BoundedProcesses, tmp_path: Path
+) -> None:
     long = record(5, struct.pack("<HIQQ", 1, 0, 0, 0), length=3 << 30)
     (tmp_path / "long.mcap").write_bytes(mcap(TOPIC, GOOD, long))
-    found = run_bounded(READ, str(tmp_path / "long.mcap"))
+    found = run(READ, str(tmp_path / "long.mcap"))
     assert "'/good': 1" in found and "ends before its recording does" in found
 
 
@@ -223,8 +241,10 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("change", REFUSED.values(), ids=REFUSED)
-def test_database_without_plain_tables_is_refused(tmp_path: Path, change: str) -> None:
-    found = run_bounded(READ, str(database(change)(tmp_path)))
+def test_database_without_plain_tables_is_refused(
+    run: BoundedProcesses, tmp_path: Path, change: str
+) -> None:
+    found = run(READ, str(database(change)(tmp_path)))
     assert found.startswith("refused") and "has no messages" in found
 
 
@@ -243,8 +263,10 @@ KEPT = {
 
 
 @pytest.mark.parametrize("change", KEPT.values(), ids=KEPT)
-def test_odd_content_of_a_database_is_left_out(tmp_path: Path, change: str) -> None:
-    found = run_bounded(READ, str(database(change)(tmp_path)))
+def test_odd_content_of_a_database_is_left_out(
+    run: BoundedProcesses, tmp_path: Path, change: str
+) -> None:
+    found = run(READ, str(database(change)(tmp_path)))
     assert "'/good': 3" in found
 
 
@@ -261,21 +283,25 @@ def test_query_that_does_not_end_is_stopped(
             list(opened.rows("DELETE FROM messages"))
 
 
-def test_large_database_without_an_index_writes_no_temporary_file(tmp_path: Path) -> None:
+def test_large_database_without_an_index_writes_no_temporary_file(
+    run: BoundedProcesses, tmp_path: Path
+) -> None:
     path = database(
         "DROP INDEX timestamp_idx; WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c "
         "WHERE x < 300) INSERT INTO messages(topic_id, timestamp, data) SELECT 1, 1000 - x, "
         "randomblob(2000000) FROM c"
     )(tmp_path)
     code = "import os; os.environ['TMPDIR'] = '/nowhere'\n" + READ
-    assert "303" in run_bounded(code, str(path), megabytes=700).replace("'corrupt': 300", "303")
+    assert "303" in run(code, str(path), megabytes=700).replace("'corrupt': 300", "303")
 
 
 # Folders
 
 
 @pytest.mark.parametrize("kind", ["device", "pipe", "folder", "large", "nested", "not a list"])
-def test_metadata_that_is_no_small_file_is_not_read(tmp_path: Path, kind: str) -> None:
+def test_metadata_that_is_no_small_file_is_not_read(
+    run: BoundedProcesses, tmp_path: Path, kind: str
+) -> None:
     bag = write_bag(tmp_path / "bag", [("/good", 0, header(0))])
     metadata = bag / "metadata.yaml"
     metadata.unlink()
@@ -291,7 +317,7 @@ def test_metadata_that_is_no_small_file_is_not_read(tmp_path: Path, kind: str) -
         metadata.write_text("[" * 100_000)
     else:
         metadata.write_text("rosbag2_bagfile_information:\n  relative_file_paths: 5\n")
-    found = run_bounded(READ, str(bag))
+    found = run(READ, str(bag))
     assert "'/good': 1" in found and "metadata.yaml is damaged" in found
     assert "MemoryError" not in found
 
