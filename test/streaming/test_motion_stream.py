@@ -18,7 +18,6 @@ from pear_ros.core.rigid_transform import RigidTransform
 from pear_ros.streaming.body_pose import (
     LEVEL_CAMERA,
     ObservedPerson,
-    heading,
     motion_of,
     orientations_and_places,
 )
@@ -245,8 +244,3 @@ def test_rest_keeps_heading_and_floor(yaw: float) -> None:
     forward = orientations[0] @ (0, 0, 1)
     assert np.arctan2(forward[1], forward[0]) == pytest.approx(yaw, abs=0.07)
     assert places[JOINT["left_wrist"], 2] < places[JOINT["left_shoulder"], 2] - 0.3
-
-
-def test_heading_of_a_body_upside_down_is_finite() -> None:
-    down = quaternions.product(np.array([1.0, 0.0, 0.0, 0.0]), np.array([0.5, 0.5, 0.5, 0.5]))
-    np.testing.assert_allclose(heading(down), (0, 0, 0, 1))
