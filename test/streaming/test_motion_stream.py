@@ -244,3 +244,11 @@ def test_rest_keeps_heading_and_floor(yaw: float) -> None:
     forward = orientations[0] @ (0, 0, 1)
     assert np.arctan2(forward[1], forward[0]) == pytest.approx(yaw, abs=0.07)
     assert places[JOINT["left_wrist"], 2] < places[JOINT["left_shoulder"], 2] - 0.3
+
+
+def test_without_holding_a_person_who_is_seen_is_tracked() -> None:
+    stream = MotionStream(replace(OPTIONS, hold_seconds=0.0))
+    images = [(n / 30, [observed(BENT)]) for n in range(31)]
+    frames = run(stream, images, until=1.5)
+    assert {one.state for one in frames if one.stamp < 0.99} == {StreamState.TRACKING}
+    assert frames[-1].state is StreamState.RESTING
