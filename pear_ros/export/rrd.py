@@ -215,7 +215,9 @@ def _vertices(body: BodyModel, track: Track, part: slice) -> Array:
     """Return vertices (T, V, 3) of the body relative to its pelvis, before rotation and size."""
     pose = np.nan_to_num(track.pose[part])
     pose[:, 0] = 0.0
-    betas, expression = np.nan_to_num(track.betas[part]), np.nan_to_num(track.expression[part])
+    typical = np.nan_to_num(track.typical_betas)
+    betas = np.where(np.isfinite(track.betas[part]), track.betas[part], typical)
+    expression = np.nan_to_num(track.expression[part])
     pelvis = body.rest_joints(betas, expression)[:, 0]
     vertices: Array = body.vertices(pose, betas, expression, -pelvis)
     return vertices

@@ -27,6 +27,7 @@ from pear_ros.cli.results import ParameterTable
 from pear_ros.core.camera import Camera
 from pear_ros.core.estimate_arrays import ARRAYS_SINCE_0_2, ESTIMATE_ARRAYS
 from pear_ros.core.people import (
+    MEASURED_STATES,
     SMPLX_JOINT_NAMES,
     DepthSource,
     FlameParams,
@@ -169,6 +170,10 @@ def refusal(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Callable[...,
     return run
 
 
+def measured(persons: list[Person]) -> list[Person]:
+    return [found for found in persons if found.state in MEASURED_STATES]
+
+
 def of(images: Images, name: str) -> list[Person]:
     """A person in all images in which they are present."""
     return [
@@ -204,7 +209,7 @@ def test_npz_contains_everything_recorded(
             np.testing.assert_array_equal(
                 found["expression"], [p.smplx.expression for p in persons]
             )
-            median = np.median(found["betas_by_frame"], axis=0)
+            median = np.median([p.smplx.betas for p in measured(persons)], axis=0)
             np.testing.assert_array_equal(found["betas"], median)
             assert found["mocap_frame_rate"] == 10.0
             assert (found["gender"], found["surface_model_type"]) == ("neutral", "smplx")
@@ -282,9 +287,10 @@ def recorded_vertices(images: Images, name: str, row: int) -> Any:
     """(V, 3) by BodyModel in the optical frame: median shape and size, pelvis as recorded."""
     persons = of(images, name)
     values = batched(persons[row].smplx)
-    values["betas"] = np.median([p.smplx.betas for p in persons], axis=0)[None].astype(np.float32)
+    betas = np.median([p.smplx.betas for p in measured(persons)], axis=0)
+    values["betas"] = betas[None].astype(np.float32)
     values["transl"] = np.zeros((1, 3), np.float32)
-    scale = np.median([p.scale for p in persons])
+    scale = np.median([p.scale for p in measured(persons)])
     pelvis = BODY.rest_joints(values["betas"], values["expression"])[0, 0]
     return scale * (BODY.vertices(**values)[0] - pelvis) + persons[row].joints[0]
 
