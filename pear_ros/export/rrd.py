@@ -57,8 +57,8 @@ def save_rrd(
 
     `mesh_detail`: number of triangles, one of pear_ros.core.parameters.MESH_DETAILS; `pictures`:
     the camera's images. People whose body is not the open one, or an earlier version, have joints
-    and no mesh. Raises ResultsError where there are no people, OSError where the file cannot be
-    written.
+    and no mesh. Raises ResultsError where there are no people, or all `pictures` are of another
+    time, OSError where the file cannot be written.
     """
     if not recording.tracks:
         raise ResultsError(f"{recording.source} has no people to show")
@@ -85,7 +85,10 @@ class _File(OutputFile):
         super().__init__(path)
 
     def add_camera(self, recording: Recording, pictures: Iterable[Picture]) -> None:
-        """Add the camera of the first person, and its images."""
+        """Add the camera of the first person, and its images.
+
+        Raises ResultsError where there are images, and all are before or after the results.
+        """
         width, height, fx, fy, cx, cy = recording.tracks[0].camera[0].tolist()
         lens = rr.Pinhole(
             resolution=[width, height],
@@ -96,9 +99,17 @@ class _File(OutputFile):
         )
         self._log("", rr.ViewCoordinates.RDF)
         self._log("image", lens)
+        first, last = recording.stamps_ns.min(), recording.stamps_ns.max()
+        fits: set[bool] = set()
         for picture in pictures:
+            fits.add(bool(first <= picture.stamp_ns <= last))
             image = rr.EncodedImage.columns(blob=[picture.data], media_type=[picture.media_type])
             self._send("image", np.array([picture.stamp_ns]), image)
+        if fits == {False}:
+            raise ResultsError(
+                f"all images of --images are before or after {recording.source}: give the bag or "
+                "video that the results are of"
+            )
 
     def add_people(self, recording: Recording, body: BodyModel, mesh_detail: str) -> None:
         """Add all people."""
