@@ -87,7 +87,8 @@ class LiveSession:
         self._worker = Worker(self._work, f"viewer {viewer.client_id}")
         self._warnings = viewer.gui.add_html("")
         self._notes = viewer.gui.add_html("")
-        self._panels = Panels(viewer, [feed.name], Settings(link=page.link), self._wake)
+        settings = Settings(link=page.link)
+        self._panels = Panels(viewer, [feed.name], settings, self._wake, narrow=page.narrow)
         self._number = feed.listen(self._worker.wake)
         self._worker.start()
 
