@@ -113,7 +113,8 @@ class RecordedSession:
 
     def _lacks(self) -> list[str]:
         """Sentences about bodies that are not shown as meshes."""
-        names = dict.fromkeys(moment.people.body_model for moment in self._moments)
+        shown = [moment.people for moment in self._moments if moment.people.persons]
+        names = dict.fromkeys(people.body_model for people in shown)
         return [self._bodies.lack(name) for name in names if self._bodies.skin(name) is None]
 
     def _filmed(self) -> Iterator[float]:
