@@ -42,7 +42,9 @@ class Panels:
         gui = viewer.gui
         gui.set_panel_label(" and ".join(names)[:60])
         # On viser's sheet a panel is folded at first; a group of tabs cannot be.
-        self.tabs = gui.add_panel() if narrow else gui.add_tab_group()
+        self.tabs: viser.PanelHandle | viser.GuiTabGroupHandle = (
+            gui.add_panel() if narrow else gui.add_tab_group()
+        )
         with self.tabs.add_tab("View", viser.Icon.EYE):
             several = len(names) > 1
             self._view = ViewControls(gui, settings, self._set, self._reset, several=several)
