@@ -70,7 +70,7 @@ setup(
             "smplx",
         ],
         "train": ["tensorboard", "torch"],
-        "view": ["viser", "websockets"],
+        "view": ["viser>=1.1.1,<1.2", "websockets"],
     },
     entry_points={
         "console_scripts": [

@@ -90,8 +90,10 @@ class CachedSampler:
         key = id(image)
         if (key, persons[0].box.tobytes()) not in self._known:
             people = self._others[key]
-            for one, looks in zip(people, self._sampler(image, camera, people, []), strict=True):
-                self._known[key, one.box.tobytes()] = looks
+            for one, appearance in zip(
+                people, self._sampler(image, camera, people, []), strict=True
+            ):
+                self._known[key, one.box.tobytes()] = appearance
         return [self._known[key, one.box.tobytes()] for one in persons]
 
 

@@ -10,22 +10,16 @@ from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 
+from pear_ros.ros.launch_arguments import BESIDE_NODE
+from pear_ros.ros.launch_declarations import declare
+
 OPTIONS = ("transforms", "motion", "description", "recognition", "faces", "persons")
 
 
 def generate_launch_description() -> LaunchDescription:
     """The bridge."""
     arguments = [
-        DeclareLaunchArgument(
-            "namespace",
-            default_value="",
-            description="Namespace of the bridge, for example the camera's name.",
-        ),
-        DeclareLaunchArgument(
-            "humans",
-            default_value="humans",
-            description="Topic on which the node publishes people.",
-        ),
+        *declare(BESIDE_NODE),
         DeclareLaunchArgument(
             "transforms",
             default_value="true",

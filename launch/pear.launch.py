@@ -14,6 +14,7 @@ from launch_ros.substitutions import FindPackageShare
 
 from pear_ros.core.parameters import DEFAULTS
 from pear_ros.ros.launch_arguments import LAUNCH_PARAMETERS, parameter_arguments
+from pear_ros.ros.launch_declarations import declare
 
 _RESPAWN_SECONDS = 5.0
 
@@ -85,15 +86,7 @@ def generate_launch_description() -> LaunchDescription:
             description="Whether to show people to web browsers (pear view), on this computer's "
             "port 8080.",
         ),
-        *(
-            DeclareLaunchArgument(
-                one.name,
-                default_value=one.default,
-                choices=list(one.choices) or None,
-                description=one.description,
-            )
-            for one in parameter_arguments()
-        ),
+        *declare(parameter_arguments()),
     ]
     rviz = Node(
         package="rviz2",

@@ -14,20 +14,14 @@ from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 
+from pear_ros.ros.launch_arguments import BESIDE_NODE
+from pear_ros.ros.launch_declarations import declare
+
 
 def generate_launch_description() -> LaunchDescription:
     """The node."""
     arguments = [
-        DeclareLaunchArgument(
-            "namespace",
-            default_value="",
-            description="Namespace of the node, for example the camera's name.",
-        ),
-        DeclareLaunchArgument(
-            "humans",
-            default_value="humans",
-            description="Topic on which the node publishes people.",
-        ),
+        *declare(BESIDE_NODE),
         DeclareLaunchArgument(
             "target_frame",
             description="Fixed frame of the results, with z up, such as odom or map.",

@@ -75,10 +75,7 @@ class Page:
             self._socket = connect(self._address(), max_size=None, compression=None)
             self.call("Page.enable")
             self._listen("")
-            self.call(
-                "Emulation.setDeviceMetricsOverride",
-                **{"width": width, "height": height, "deviceScaleFactor": 1, "mobile": phone},
-            )
+            self.resize(width, height, phone=phone)
         except BaseException:
             self._stop()
             raise
@@ -107,6 +104,13 @@ class Page:
             for parts, address in split
             if parts.scheme in schemes and parts.hostname not in hosts
         ]
+
+    def resize(self, width: int, height: int, *, phone: bool = False) -> None:
+        """Make the page `width` x `height` pixels large, on a phone or a computer."""
+        self.call(
+            "Emulation.setDeviceMetricsOverride",
+            **{"width": width, "height": height, "deviceScaleFactor": 1, "mobile": phone},
+        )
 
     def open(self, address: str) -> None:
         """Go to an address and wait until its document has been loaded."""

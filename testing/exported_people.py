@@ -14,6 +14,7 @@ from pear_ros.body import load_open_body
 from pear_ros.cli.results import ParameterTable
 from pear_ros.core.camera import Camera
 from pear_ros.core.people import (
+    MEASURED_STATES,
     DepthSource,
     People,
     Person,
@@ -108,6 +109,10 @@ def write(path: Path, images: Images, **options: Any) -> Path:
         bag.add_body(BODY)
         bag.add_images(images)
     return path
+
+
+def measured(persons: list[Person]) -> list[Person]:
+    return [found for found in persons if found.state in MEASURED_STATES]
 
 
 def of(images: Images, name: str) -> list[Person]:

@@ -25,15 +25,16 @@ class ShownPeople:
         images: Sequence[Sequence[Person]],
         *,
         name: str = "shown",
-        body: str = "",
+        body: str | None = None,
         start: float = 0.0,
         notes: Sequence[str] = (),
         picture: Image | None = None,
     ) -> None:
+        """`body`: name of people's; None: the open one."""
         self.name, self.start, self.notes = name, start, notes
         self.seconds: npt.NDArray[np.float64] = np.arange(len(images)) / RATE
         self._images, self._picture = images, picture
-        self._body = body or load_open_body().name
+        self._body = load_open_body().name if body is None else body
         self.closed = False
 
     def moment(self, index: int) -> Moment:

@@ -27,11 +27,19 @@ TIMEOUT_SECONDS = 60.0
 class ViewerClient:
     """A connection to a ViewServer; a context manager."""
 
-    def __init__(self, url: str, query: str = "", *, dark: bool = False, **headers: str) -> None:
+    def __init__(
+        self,
+        url: str,
+        query: str = "",
+        *,
+        dark: bool = False,
+        narrow: bool = False,
+        **headers: str,
+    ) -> None:
         """Connect as a page at `url` with `query` in its address does."""
         parts = urlsplit(url)
         token = f"/?{parts.query}" if parts.query else "/"
-        self.page = {"query": query, "dark": dark}
+        self.page = {"query": query, "dark": dark, "narrow": narrow}
         self.nodes: dict[str, dict[str, Any]] = {}
         """Properties of the scene's nodes by name, with wxyz, position, visible."""
         self.bones: dict[tuple[str, int], dict[str, tuple[float, ...]]] = {}

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from pear_ros.core import parameters
-from pear_ros.ros.launch_arguments import LaunchArgument, parameter_arguments
+from pear_ros.ros.launch_arguments import BESIDE_NODE, LaunchArgument, parameter_arguments
 
 
 def launch_sections(folder: Path) -> list[str]:
@@ -33,6 +33,8 @@ def launch_sections(folder: Path) -> list[str]:
 def arguments_of(tree: ast.Module) -> Iterator[LaunchArgument]:
     """Yield the arguments that a launch file declares, in order; those of parameters last."""
     names = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+    if "BESIDE_NODE" in names:
+        yield from BESIDE_NODE
     for call in (node for node in ast.walk(tree) if isinstance(node, ast.Call)):
         declares = getattr(call.func, "id", "") == "DeclareLaunchArgument"
         if declares and isinstance(call.args[0], ast.Constant):

@@ -172,9 +172,10 @@ def _motions(recording: Recording, options: ExportOptions) -> Motions:
 
 
 def _pictures(images: Path, topic: str) -> Iterable[Picture]:
-    from pear_ros.bags.bag import Bag, find_bags
+    from pear_ros.bags.bag import Bag
     from pear_ros.bags.storage import is_storage_file
     from pear_ros.bags.topic import BagError
+    from pear_ros.export.bag import only_bag
     from pear_ros.export.pictures import pictures_of_bag, pictures_of_video
     from pear_ros.export.tracks import ResultsError
     from pear_ros.replay.topics import TopicSelection, select_topics
@@ -182,7 +183,7 @@ def _pictures(images: Path, topic: str) -> Iterable[Picture]:
     if images.is_file() and not is_storage_file(images):
         return pictures_of_video(images)
     try:
-        bag = Bag(find_bags(images)[0])
+        bag = Bag(only_bag(images))
         return pictures_of_bag(bag, select_topics(bag, TopicSelection(topic)).image)
     except BagError as error:
         raise ResultsError(str(error)) from error

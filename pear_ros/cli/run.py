@@ -14,7 +14,7 @@ import numpy as np
 from tqdm import tqdm
 
 from pear_ros.cli.results import ParameterTable, SideView
-from pear_ros.cli.run_stream import RunStream, StreamRequest
+from pear_ros.cli.run_stream import StreamRequest, run_stream
 from pear_ros.core.camera import Camera
 from pear_ros.core.configuration import EstimatorChoice, EstimatorError
 from pear_ros.core.estimator import Body, DeviceLostError
@@ -73,7 +73,7 @@ def run(
         with closing(pipeline), ExitStack() as exits:
             observe = None
             if streams is not None:
-                observe = exits.enter_context(RunStream(streams, frames.is_camera)).add
+                observe = exits.enter_context(run_stream(streams, frames.is_camera)).add
             table, files = process(frames, pipeline, folder, parameters.field_of_view, observe)
     # An OSError may be an AssetError or a VideoError.
     except (OSError, EstimatorError, DeviceLostError, StreamError) as error:

@@ -6,10 +6,9 @@ from __future__ import annotations
 import sys
 import threading
 import time
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from types import TracebackType
 from typing import NamedTuple
 
 from pear_ros.core.people import People, Person
@@ -30,53 +29,61 @@ class StreamRequest(NamedTuple):
     """File for what is sent to the first URL; None: none."""
 
 
+@contextmanager
+def run_stream(request: StreamRequest, in_real_time: bool) -> Iterator[RunStream]:
+    """Stream while the block lasts; at its end the stream returns to the pose at rest.
+
+    `in_real_time`: images arrive at their stamps, as from a camera; a video's, which do not, are
+    held back until their time, and play slower where they come later. Raises StreamError where a
+    package is missing or a host is unknown, OSError where the recording cannot be written.
+    """
+    urls, options, record = request
+    with ExitStack() as exits:
+        writer = exits.enter_context(StreamWriter(record, urls[0].text)) if record else None
+        live = LiveStream(urls, options, _say, writer)
+        exits.callback(live.close)
+        stream = RunStream(live, options, in_real_time)
+        with stream.sending():
+            yield stream
+
+
 class RunStream:
-    """Streams while the block lasts; at its end the stream returns to the pose at rest."""
+    """Takes people image by image, and sends frames in a thread."""
 
-    def __init__(self, request: StreamRequest, in_real_time: bool) -> None:
-        """Make the streams of a request.
-
-        `in_real_time`: images arrive at their stamps, as from a camera; a video's, which do not,
-        are held back until their time, and play slower where they come later. Raises StreamError
-        where a package is missing, OSError where the file cannot be made.
-        """
-        self._options = request.options
+    def __init__(self, stream: LiveStream, options: StreamOptions, in_real_time: bool) -> None:
+        """Make ready to send; `in_real_time`: as of `run_stream`."""
+        self._stream = stream
+        self._options = options
         self._in_real_time = in_real_time
         self._begin = time.monotonic()
         self._behind = 0.0
         """By how much a video plays late, seconds."""
         self._stopping = threading.Event()
         self._failure: OSError | None = None
-        with ExitStack() as exits:
-            urls, options, record = request
-            writer = exits.enter_context(StreamWriter(record, urls[0].text)) if record else None
-            self._stream = LiveStream(urls, options, _say, writer)
-            exits.callback(self._stream.close)
-            self._exits = exits.pop_all()
         self._thread = threading.Thread(target=self._send, daemon=True)
 
-    def __enter__(self) -> RunStream:
+    @contextmanager
+    def sending(self) -> Iterator[None]:
+        """Send frames while the block lasts, and then until the stream is at rest.
+
+        Another Ctrl-C ends the way to rest. Raises OSError where the recording cannot be written.
+        """
         self._begin = time.monotonic()
         self._thread.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
         try:
-            if kind is None and self._stream.frame is not None:
-                options = self._options
-                self._stopping.wait(options.delay + options.hold_seconds + options.blend_seconds)
-        finally:  # after another Ctrl-C, too
+            yield
+            self._return_to_rest()
+        finally:
             self._stopping.set()
             self._thread.join()
-            problem = error or self._failure  # then no recording is kept
-            self._exits.__exit__(type(problem) if problem else None, problem, trace)
-        if kind is None and self._failure is not None:
+        if self._failure is not None:
             raise self._failure
+
+    def _return_to_rest(self) -> None:
+        options = self._options
+        if self._stream.frame is not None:
+            with suppress(KeyboardInterrupt):
+                self._stopping.wait(options.delay + options.hold_seconds + options.blend_seconds)
 
     def add(self, stamp: float, people: People) -> None:
         """Take the people in an image of this `stamp`, seconds from the first image.

@@ -46,11 +46,11 @@ _DOUBTFUL_MISMATCH = 0.015
 _MAX_ACCURATE = 4
 """Number of new people in one image who get the more accurate model at most: it takes longer."""
 _UNREAD_INTERVAL = 3
-"""Images from one look at a person whose body cannot be read to the next, without detections."""
-_UNREAD_LOOKS = 4
-"""Looks after which there is one with a detection only, and in the following interval."""
+"""Images from one attempt to read a body that could not be read to the next, without detections."""
+_UNREAD_ATTEMPTS = 4
+"""Attempts after which there is one with a detection only, and in the following interval."""
 _LATER_INTERVAL = 10
-"""Images from one look to the next then."""
+"""Images from one attempt to the next then."""
 _MAX_UNREAD_TIME = 1.5
 """Seconds for which a person whose body cannot be read keeps the last known pose; then the body is
 at rest."""
@@ -68,10 +68,10 @@ class _RegionState:
     """The last fit with hands and face."""
     stamp: float = -math.inf
     """Stamp of the last fit, seconds."""
-    looks: int = 0
-    """Looks at a detected person without success since the body was read; 0: it was read."""
+    attempts: int = 0
+    """Failed attempts to read the body of a detected person since it was read; 0: it was read."""
     waited: int = 0
-    """Images since the last of these looks."""
+    """Images since the last of these attempts."""
 
 
 class LandmarkEstimator(Stateful):
@@ -136,9 +136,9 @@ class LandmarkEstimator(Stateful):
             else:
                 estimates.append(None)
                 if state:
-                    looked_for = state.looks > 0
+                    is_unread = state.attempts > 0
                     states[region.id] = (
-                        _unread(state, start) if looked_for else replace(state, landmarks=None)
+                        _unread(state, start) if is_unread else replace(state, landmarks=None)
                     )
         self._states = states
         return estimates
@@ -236,17 +236,17 @@ class LandmarkEstimator(Stateful):
 
 
 def _start(region: Region, state: _RegionState | None) -> PersonStart | None:
-    """Return what is known of the person in a region; None: there is nothing to be looked at."""
+    """Return what is known of the person in a region; None: no attempt is due."""
     landmarks = state.landmarks if state else None
-    looks, waited = (state.looks, state.waited) if state else (0, 0)
-    late = looks >= _UNREAD_LOOKS
+    attempts, waited = (state.attempts, state.waited) if state else (0, 0)
+    late = attempts >= _UNREAD_ATTEMPTS
     if not math.isnan(region.score):
         if late and waited < _LATER_INTERVAL:
             return None
         # One length in each image is tried again.
-        lengths = (LENGTHS[looks % len(LENGTHS)],) if looks else LENGTHS
+        lengths = (LENGTHS[attempts % len(LENGTHS)],) if attempts else LENGTHS
         return DetectedPerson(region.box, landmarks, lengths)
-    if looks:
+    if attempts:
         # The box may have been of a part of the body: here nothing around it is black.
         due = not late and waited >= _UNREAD_INTERVAL
         return roi_of_length(region.box, LENGTHS[0]) if due else None
@@ -255,12 +255,12 @@ def _start(region: Region, state: _RegionState | None) -> PersonStart | None:
 
 def _unread(state: _RegionState, start: PersonStart | None) -> _RegionState:
     """Return the state after an image in which `start` has led to no landmarks."""
-    looked = start is not None
+    attempted = start is not None
     return replace(
         state,
         landmarks=None,
-        looks=state.looks + looked,
-        waited=1 if looked else state.waited + 1,
+        attempts=state.attempts + attempted,
+        waited=1 if attempted else state.waited + 1,
     )
 
 

@@ -13,7 +13,7 @@ POSE_ARRAYS = {
     "pose_eye": "(T, 6) left, right",
     "pose_hand": "(T, 90) left, right; no mean pose to add",
     "trans": "(T, 3) metres: vertex = scale * posed body + trans",
-    "betas": "(B,) shape of body_model, median of betas_by_frame",
+    "betas": "(B,) shape of body_model: medians of betas_by_frame where the body was measured",
     "num_betas": "B",
     "mocap_frame_rate": "images a second, median; NaN for a single image",
     "gender": "neutral",

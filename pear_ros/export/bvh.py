@@ -7,9 +7,9 @@ Yrotation, which are multiplied in this order; the root has its position before 
 
 from __future__ import annotations
 
-import io
 import warnings
 from pathlib import Path
+from typing import TextIO
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +18,7 @@ from scipy.spatial.transform import Rotation
 from pear_ros.core.people import NUM_JOINTS, SMPLX_JOINT_NAMES, SMPLX_PARENTS
 from pear_ros.export import y_up
 from pear_ros.export.motions import Motions
-from pear_ros.io.output_files import replaced
+from pear_ros.io.output_files import replaced_text
 from pear_ros.motion.motion import Motion
 
 Doubles = npt.NDArray[np.float64]
@@ -34,17 +34,14 @@ def save_bvh(motions: Motions, folder: Path) -> list[Path]:
     files = []
     for one in motions.people:
         path = folder / f"{one.motion.id}.bvh"
-        with replaced(path) as file:
-            text = io.TextIOWrapper(file, "ascii", newline="\n")
+        with replaced_text(path, "ascii", "\n") as text:
             order = _write_hierarchy(text, one.motion)
             _write_motion(text, one.motion, order)
-            text.flush()
-            text.detach()
         files.append(path)
     return files
 
 
-def _write_hierarchy(text: io.TextIOWrapper, motion: Motion) -> list[int]:
+def _write_hierarchy(text: TextIO, motion: Motion) -> list[int]:
     """Write the joints, depth first; return their order, which is that of the channels."""
     bones = motion.skeleton.bones * _CENTIMETRES
     order: list[int] = []
@@ -71,7 +68,7 @@ def _write_hierarchy(text: io.TextIOWrapper, motion: Motion) -> list[int]:
     return order
 
 
-def _write_motion(text: io.TextIOWrapper, motion: Motion, order: list[int]) -> None:
+def _write_motion(text: TextIO, motion: Motion, order: list[int]) -> None:
     rotations = motion.rotations.copy()
     rotations[:, 0] = y_up.orientations(rotations[:, 0])
     with warnings.catch_warnings():

@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Results as a glTF binary animation of the open body, which Blender and others open.
 
-Each person is a skinned mesh with SMPL-X's 55 joints, of one shape and size (medians over their
-images), and with the open body's 52 facial expressions as morph targets. The pelvis is where it
-was in each image. People recorded with an earlier open body, whose joints are equal, get today's
-mesh; the extras of their nodes name the body of the recording. While a person is not there their
-scale is 0, which is how glTF 2.0 hides a node (section 3.5.2 and its note on zero scale). glTF's
-world has y up: the optical frame is turned half around its x axis, so that a level camera looks
-along -z from the origin, as glTF's cameras do.
+Each person is a skinned mesh with SMPL-X's 55 joints, of one shape and size (medians over the
+images in which they were measured), and with the open body's 52 facial expressions as morph
+targets. The pelvis is where it was in each image. People recorded with an earlier open body, whose
+joints are equal, get today's mesh; the extras of their nodes name the body of the recording. While
+a person is not there, or their place is unknown, their scale is 0, which is how glTF 2.0 hides a
+node (section 3.5.2 and its note on zero scale). glTF's world has y up: the optical frame is turned
+half around its x axis, so that a level camera looks along -z from the origin, as glTF's cameras do.
 """
 
 from __future__ import annotations
@@ -23,13 +23,23 @@ from pear_ros import __version__
 from pear_ros.body import BodyModel, load_open_body
 from pear_ros.body.normals import vertex_normals
 from pear_ros.body.submesh import SubMesh
+from pear_ros.core.log import get_logger
 from pear_ros.core.people import Array
 from pear_ros.export.gltf_buffer import GltfBuffer
 from pear_ros.export.open_bodies import require_open_body
-from pear_ros.export.skinned import Animation, RestShape, animation, influences, rest_shape
-from pear_ros.export.tracks import Recording, Track
+from pear_ros.export.skinned import (
+    Animation,
+    RestShape,
+    animation,
+    influences,
+    is_animatable,
+    rest_shape,
+)
+from pear_ros.export.tracks import Recording, ResultsError, Track
 from pear_ros.io.output_files import replaced
 from pear_ros.rendering.colours import id_colour
+
+_logger = get_logger(__name__)
 
 _HALF_AROUND_X = [1.0, 0.0, 0.0, 0.0]
 _NEAR = 0.05
@@ -39,14 +49,21 @@ _NEAR = 0.05
 def save_glb(recording: Recording, folder: Path, *, mesh_detail: str = "full") -> list[Path]:
     """Write all people into people.glb in `folder`; return the file.
 
-    `mesh_detail`: number of triangles, one of pear_ros.core.parameters.MESH_DETAILS. Raises
-    ResultsError where there are no people, or a body is not the open one or an earlier version.
+    `mesh_detail`: number of triangles, one of pear_ros.core.parameters.MESH_DETAILS. People whose
+    shape, size or place was never known are left out, which a warning says. Raises ResultsError
+    where nobody remains, or a body is not the open one or an earlier version.
     """
     body = load_open_body()
     require_open_body(recording, body, "glb", "npz or csv")
+    known = [track for track in recording.tracks if is_animatable(track)]
+    unknown = [track.id for track in recording.tracks if not is_animatable(track)]
+    if not known:
+        raise ResultsError(f"{recording.source}: shape, size or place of all people is unknown")
+    if unknown:
+        _logger.warning("Shape, size or place is unknown; left out: %s", ", ".join(unknown))
     path = folder / "people.glb"
     scene = _Scene(body, recording, mesh_detail)
-    for track in recording.tracks:
+    for track in known:
         scene.add(track)
     scene.save(path)
     return [path]
@@ -82,8 +99,8 @@ class _Scene:
 
     def add(self, track: Track) -> None:
         """Add a person: nodes of their joints, mesh, skin and motion."""
-        betas = np.nan_to_num(np.median(track.betas, axis=0)).astype(np.float32)
-        rest, moves = rest_shape(self._body, betas), animation(track, self._recording)
+        rest = rest_shape(self._body, track.typical_betas)
+        moves = animation(track, self._recording)
         scale = [moves.scale] * 3
         made_by = {"model_id": track.model_id, "body_model": track.body_model}
         person = self._node(name=track.id, scale=scale, extras=made_by)

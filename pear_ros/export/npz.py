@@ -43,7 +43,7 @@ def _arrays(recording: Recording, track: Track, rate: float) -> dict[str, Any]:
         "pose_eye": pose[:, 69:75],
         "pose_hand": pose[:, 75:],
         "trans": track.transl,
-        "betas": np.median(track.betas, axis=0),
+        "betas": track.typical_betas,
         "num_betas": track.betas.shape[1],
         "mocap_frame_rate": rate,
         "gender": "neutral",

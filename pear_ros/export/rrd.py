@@ -33,7 +33,7 @@ from pear_ros.core.people import NUM_JOINTS, SMPLX_JOINT_NAMES, Array
 from pear_ros.export.open_bodies import unknown_mesh, warn_of_earlier_bodies
 from pear_ros.export.pictures import Picture
 from pear_ros.export.tracks import Recording, ResultsError, Track
-from pear_ros.io.output_files import Draft
+from pear_ros.io.output_files import OutputFile
 from pear_ros.rendering.colours import id_colour
 
 _logger = get_logger(__name__)
@@ -57,29 +57,22 @@ def save_rrd(
 
     `mesh_detail`: number of triangles, one of pear_ros.core.parameters.MESH_DETAILS; `pictures`:
     the camera's images. People whose body is not the open one, or an earlier version, have joints
-    and no mesh. Raises ResultsError where there are no people, OSError where the file cannot be
-    written.
+    and no mesh. Raises ResultsError where there are no people, or all `pictures` are of another
+    time, OSError where the file cannot be written.
     """
     if not recording.tracks:
         raise ResultsError(f"{recording.source} has no people to show")
     path = folder / "people.rrd"
-    draft = Draft(path)
     try:
-        file = _File(draft.path, recording)
-        file.add_camera(recording, pictures)
-        file.add_people(recording, load_open_body(), mesh_detail)
-        file.close()
+        with _File(path, recording) as file:
+            file.add_camera(recording, pictures)
+            file.add_people(recording, load_open_body(), mesh_detail)
     except RuntimeError as error:  # Rerun's, where its writer failed, as with a full disk.
-        draft.discard()
         raise OSError(f"{path} cannot be written; is the disk full? ({error})") from error
-    except BaseException:
-        draft.discard()
-        raise
-    draft.keep()
     return [path]
 
 
-class _File:
+class _File(OutputFile):
     """A recording under construction."""
 
     def __init__(self, path: Path, recording: Recording) -> None:
@@ -89,10 +82,13 @@ class _File:
         self._dates = bool(((low <= stamps) & (stamps < high)).all())
         self._timeline = "ros2_timestamp" if self._dates else "ros2_duration"
         self._stream = rr.RecordingStream("pear_ros")
-        self._stream.save(path, self._layout())
+        super().__init__(path)
 
     def add_camera(self, recording: Recording, pictures: Iterable[Picture]) -> None:
-        """Add the camera of the first person, and its images."""
+        """Add the camera of the first person, and its images.
+
+        Raises ResultsError where there are images, and all are before or after the results.
+        """
         width, height, fx, fy, cx, cy = recording.tracks[0].camera[0].tolist()
         lens = rr.Pinhole(
             resolution=[width, height],
@@ -103,9 +99,17 @@ class _File:
         )
         self._log("", rr.ViewCoordinates.RDF)
         self._log("image", lens)
+        first, last = recording.stamps_ns.min(), recording.stamps_ns.max()
+        fits: set[bool] = set()
         for picture in pictures:
+            fits.add(bool(first <= picture.stamp_ns <= last))
             image = rr.EncodedImage.columns(blob=[picture.data], media_type=[picture.media_type])
             self._send("image", np.array([picture.stamp_ns]), image)
+        if fits == {False}:
+            raise ResultsError(
+                f"all images of --images are before or after {recording.source}: give the bag or "
+                "video that the results are of"
+            )
 
     def add_people(self, recording: Recording, body: BodyModel, mesh_detail: str) -> None:
         """Add all people."""
@@ -124,9 +128,14 @@ class _File:
                 f"people/{track.id}", ends, rr.Clear.columns(is_recursive=[True] * len(ends))
             )
 
-    def close(self) -> None:
-        """Write what is left."""
+    def _open(self, draft: Path) -> None:
+        self._stream.save(draft, self._layout())
+
+    def _finish(self) -> None:
         self._stream.flush()
+        self._stream.disconnect()
+
+    def _abandon(self) -> None:
         self._stream.disconnect()
 
     def _add_joints(self, track: Track, stamps: npt.NDArray[np.int64], number: int) -> None:
@@ -169,7 +178,7 @@ class _File:
             self._send(entity, stamps[part], columns.partition(lengths))
 
     def _log(self, entity: str, what: Any) -> None:
-        self._stream.log(self._path(entity), what, static=True, strict=True)
+        self._stream.log(self._below_root(entity), what, static=True, strict=True)
 
     def _send(self, entity: str, stamps: npt.NDArray[np.int64], columns: Any) -> None:
         times = (
@@ -178,9 +187,9 @@ class _File:
             else {"duration": stamps.astype("timedelta64[ns]")}
         )
         index = rr.TimeColumn(self._timeline, **times)
-        self._stream.send_columns(self._path(entity), [index], columns, strict=True)
+        self._stream.send_columns(self._below_root(entity), [index], columns, strict=True)
 
-    def _path(self, entity: str) -> str:
+    def _below_root(self, entity: str) -> str:
         return f"{self._root}/{entity}" if entity else self._root
 
     def _layout(self) -> rrb.Blueprint:
@@ -217,7 +226,9 @@ def _vertices(body: BodyModel, track: Track, part: slice) -> Array:
     """Return vertices (T, V, 3) of the body relative to its pelvis, before rotation and size."""
     pose = np.nan_to_num(track.pose[part])
     pose[:, 0] = 0.0
-    betas, expression = np.nan_to_num(track.betas[part]), np.nan_to_num(track.expression[part])
+    typical = np.nan_to_num(track.typical_betas)
+    betas = np.where(np.isfinite(track.betas[part]), track.betas[part], typical)
+    expression = np.nan_to_num(track.expression[part])
     pelvis = body.rest_joints(betas, expression)[:, 0]
     vertices: Array = body.vertices(pose, betas, expression, -pelvis)
     return vertices

@@ -32,7 +32,8 @@ class Animation:
     """The animation of one person over T images."""
 
     seconds: Array
-    """(T,) time since the first image of the recording, seconds, ascending."""
+    """(T,) time since the first image of the recording, seconds, ascending; images in which the
+    person's place is unknown are left out."""
     pelvis: Array
     """(T, 3) position of joint 0 over the person's scale, optical frame."""
     rotations: Array
@@ -44,7 +45,7 @@ class Animation:
     visible_seconds: Array
     """(K,) times at which `visible` changes, and that of the first image."""
     visible: npt.NDArray[np.bool_]
-    """(K,) whether the person is present from each of `visible_seconds` on."""
+    """(K,) whether the person's place is known from each of `visible_seconds` on."""
 
 
 def rest_shape(body: BodyModel, betas: Array) -> RestShape:
@@ -56,11 +57,27 @@ def rest_shape(body: BodyModel, betas: Array) -> RestShape:
     )
 
 
+def is_animatable(track: Track) -> bool:
+    """Return whether shape and size of a person, and their place in some image, are known."""
+    sizes = (*track.typical_betas, track.typical_scale)
+    return bool(np.isfinite(sizes).all() and track.typical_scale > 0.0 and _placed(track).any())
+
+
+def _placed(track: Track) -> npt.NDArray[np.bool_]:
+    """(T,) whether the place of the pelvis is known."""
+    return np.asarray(np.isfinite(track.arrays["joints"][:, 0]).all(axis=1))
+
+
 def animation(track: Track, recording: Recording) -> Animation:
-    """Return the animation of a person; unknown rotations (NaN) become the identity."""
-    scale = float(np.median(track.scale))
-    count, joints, _ = track.pose.shape
-    rotations = Rotation.from_rotvec(np.nan_to_num(track.pose).reshape(-1, 3)).as_quat()
+    """Return the animation of a person who `is_animatable`.
+
+    Unknown rotations and expressions (NaN) are those of the body at rest.
+    """
+    scale = track.typical_scale
+    placed = _placed(track)
+    pose, frames = track.pose[placed], track.frames[placed]
+    count, joints, _ = pose.shape
+    rotations = Rotation.from_rotvec(np.nan_to_num(pose).reshape(-1, 3)).as_quat()
     rotations = rotations.reshape(count, joints, 4)
     # q and -q are the same rotation: take the one closer to its predecessor, so that interpolation
     # takes the short way.
@@ -70,13 +87,13 @@ def animation(track: Track, recording: Recording) -> Animation:
 
     seconds = ((recording.stamps_ns - recording.stamps_ns.min()) * 1e-9).astype(np.float32)
     there = np.zeros(len(seconds), bool)
-    there[track.frames] = True
+    there[frames] = True
     changes = np.append(0, 1 + np.flatnonzero(there[1:] != there[:-1]))
     return Animation(
-        seconds=seconds[track.frames],
-        pelvis=track.arrays["joints"][:, 0] / np.float32(scale),
+        seconds=seconds[frames],
+        pelvis=track.arrays["joints"][placed, 0] / np.float32(scale),
         rotations=rotations.astype(np.float32),
-        expression=np.nan_to_num(track.expression),
+        expression=np.nan_to_num(track.expression[placed]),
         scale=scale,
         visible_seconds=seconds[changes],
         visible=there[changes],

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import csv
-import io
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,7 +11,7 @@ import numpy as np
 
 from pear_ros.core.people import SMPLX_JOINT_NAMES, TrackingState
 from pear_ros.export.tracks import Recording, Track
-from pear_ros.io.output_files import replaced
+from pear_ros.io.output_files import replaced_text
 
 _HEAD = [
     *("stamp", "id", "state"),
@@ -28,13 +27,10 @@ def save_table(recording: Recording, folder: Path) -> list[Path]:
     the camera's optical frame, and the confidence from 0 to 1. Unknown values are empty.
     """
     path = folder / "joints.csv"
-    with replaced(path) as file:
-        text = io.TextIOWrapper(file, "utf-8", newline="")
+    with replaced_text(path, "utf-8", "") as text:
         writer = csv.writer(text)
         writer.writerow(_HEAD)
         writer.writerows(_rows(recording))
-        text.flush()
-        text.detach()
     return [path]
 
 

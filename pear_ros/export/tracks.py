@@ -16,6 +16,7 @@ import numpy.typing as npt
 from pear_ros.core.camera import Camera
 from pear_ros.core.estimate_arrays import ESTIMATE_ARRAYS
 from pear_ros.core.people import (
+    MEASURED_STATES,
     Array,
     FlameParams,
     People,
@@ -67,6 +68,28 @@ class Track:
     """(T, 6) width, height, fx, fy, cx, cy, pixels."""
     flame: FlameParams | None = None
     """FLAME's parameters with T as first axis; None where the estimator has no FLAME head."""
+
+    @property
+    def typical_betas(self) -> Array:
+        """Shape coefficients (B,): medians over the images in which the body was measured.
+
+        Over the other images where it never was; NaN where no image has finite ones.
+        """
+        return self._median(self.betas)
+
+    @property
+    def typical_scale(self) -> float:
+        """Ratio of the true size to that of the posed body: its median, as of typical_betas."""
+        return float(self._median(self.scale[:, None])[0])
+
+    def _median(self, values: Array) -> Array:
+        """Median (N,) of the rows of `values` (T, N) that tell the most."""
+        known = np.isfinite(values).all(axis=1)
+        measured = known & np.isin(self.states, MEASURED_STATES)
+        if not known.any():
+            return np.full(values.shape[1:], np.nan, np.float32)
+        median: Array = np.median(values[measured if measured.any() else known], axis=0)
+        return median.astype(np.float32)
 
 
 @dataclass(frozen=True)

@@ -3,15 +3,15 @@
 
 from __future__ import annotations
 
-import io
 from pathlib import Path
+from typing import TextIO
 
 import numpy as np
 
 from pear_ros.core.people import SMPLX_JOINT_NAMES
 from pear_ros.export import y_up
 from pear_ros.export.motions import Motions
-from pear_ros.io.output_files import replaced
+from pear_ros.io.output_files import replaced_text
 from pear_ros.motion.motion import Motion
 
 _HEAD = (
@@ -29,16 +29,13 @@ def save_trc(motions: Motions, folder: Path) -> list[Path]:
     files = []
     for one in motions.people:
         path = folder / f"{one.motion.id}.trc"
-        with replaced(path) as file:
-            text = io.TextIOWrapper(file, "ascii", newline="\n")
+        with replaced_text(path, "ascii", "\n") as text:
             _write(text, path.name, one.motion)
-            text.flush()
-            text.detach()
         files.append(path)
     return files
 
 
-def _write(text: io.TextIOWrapper, name: str, motion: Motion) -> None:
+def _write(text: TextIO, name: str, motion: Motion) -> None:
     markers = y_up.points(motion.joints())
     count = len(SMPLX_JOINT_NAMES)
     values = (motion.rate, motion.rate, len(markers), count, "m", motion.rate, 1, len(markers))

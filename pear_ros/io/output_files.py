@@ -3,12 +3,15 @@
 
 from __future__ import annotations
 
+import io
 import os
 import tempfile
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import BinaryIO
+from types import TracebackType
+from typing import BinaryIO, TextIO, TypeVar
 
 import cv2
 import numpy as np
@@ -48,6 +51,81 @@ class Draft:
         """Remove the file; what it was to replace stays."""
         self.path.unlink(missing_ok=True)
 
+    def __enter__(self) -> Draft:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if error is None:
+            self.keep()
+        else:
+            self.discard()
+
+
+_Opened = TypeVar("_Opened", bound="OutputFile")
+
+
+class OutputFile(ABC):
+    """A file that is written piece by piece; a context manager.
+
+    It appears, in place of what is there, when it is complete: on `close`, or where the block ends
+    without an exception. Else no file is left.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Begin the file `path`. Raises OSError, which names it."""
+        self._path = path
+        self._draft = Draft(path)
+        try:
+            with naming(path):
+                self._open(self._draft.path)
+        except BaseException:
+            self._draft.discard()
+            raise
+
+    @abstractmethod
+    def _open(self, draft: Path) -> None:
+        """Open `draft`, where the file is until it is complete, for writing."""
+
+    @abstractmethod
+    def _finish(self) -> None:
+        """Write what is left and close the file."""
+
+    @abstractmethod
+    def _abandon(self) -> None:
+        """Close the file, which is not kept."""
+
+    def close(self) -> None:
+        """Complete the file. Raises OSError, which names it, and leaves no file then."""
+        with self._draft, naming(self._path):
+            self._finish()
+
+    def discard(self) -> None:
+        """Leave no file."""
+        try:
+            with suppress(OSError):  # as with a full disk, which cannot take what is left
+                self._abandon()
+        finally:
+            self._draft.discard()
+
+    def __enter__(self: _Opened) -> _Opened:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if error is None:
+            self.close()
+        else:
+            self.discard()
+
 
 @contextmanager
 def naming(path: Path) -> Iterator[None]:
@@ -65,14 +143,18 @@ def replaced(path: Path) -> Iterator[BinaryIO]:
     What is there is replaced, also where it is a link, whose target stays as it is. Raises OSError
     that names `path`, as with a full disk.
     """
-    draft = Draft(path)
-    try:
-        with naming(path), draft.path.open("w+b") as file:
-            yield file
-    except BaseException:
-        draft.discard()
-        raise
-    draft.keep()
+    with Draft(path) as draft, naming(path), draft.path.open("w+b") as file:
+        yield file
+
+
+@contextmanager
+def replaced_text(path: Path, encoding: str, newline: str) -> Iterator[TextIO]:
+    """Give a new text file, as `replaced` does; `encoding` and `newline` as of open()."""
+    with replaced(path) as file:
+        text = io.TextIOWrapper(file, encoding, newline=newline)
+        yield text
+        text.flush()
+        text.detach()
 
 
 def write_text(path: Path, text: str) -> None:

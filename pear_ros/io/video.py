@@ -7,7 +7,6 @@ import time
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import av
@@ -16,7 +15,7 @@ import numpy as np
 
 from pear_ros.core.log import get_logger
 from pear_ros.core.people import Image
-from pear_ros.io.output_files import Draft, naming
+from pear_ros.io.output_files import OutputFile, naming
 
 _logger = get_logger(__name__)
 
@@ -183,7 +182,7 @@ def upright(frame: av.VideoFrame) -> Image:
     return np.ascontiguousarray(image)  # rows of some widths are padded
 
 
-class VideoWriter:
+class VideoWriter(OutputFile):
     """A writer of H.264 video (mp4, yuv420p) that players and browsers open; a context manager.
 
     Frames keep their stamps, so the video plays at the speed of its source. The file gets its name
@@ -200,14 +199,11 @@ class VideoWriter:
         self._rate = Fraction(frame_rate or 30.0).limit_denominator(1001)
         self._last = -1
         self._stream: Any = None
-        self._path = path
+        self._container: Any = None
         try:
-            self._draft = Draft(path)
+            super().__init__(path)
         except OSError as error:
             raise VideoError(f"{path} cannot be written: {error.strerror}") from error
-        self._container = av.open(
-            str(self._draft.path), "w", format="mp4", options={"movflags": "faststart"}
-        )
 
     def write(self, stamp_seconds: float, image: Image) -> None:
         """Append an image (H, W, 3) uint8 BGR; all images have one size, odd sizes are padded.
@@ -238,35 +234,14 @@ class VideoWriter:
         stream.options = {"preset": "veryfast", "crf": "21"}
         return stream
 
-    def close(self) -> None:
-        """Write the encoder's buffered frames and complete the file.
+    def _open(self, draft: Path) -> None:
+        options = {"movflags": "faststart"}
+        self._container = av.open(str(draft), "w", format="mp4", options=options)
 
-        Raises OSError, which names the file, where it cannot be written.
-        """
-        try:
-            with naming(self._path), self._container:
-                if self._stream is not None:
-                    self._container.mux(self._stream.encode(None))
-        except BaseException:
-            self._draft.discard()
-            raise
-        self._draft.keep()
+    def _finish(self) -> None:
+        with self._container:
+            if self._stream is not None:  # the encoder has buffered frames
+                self._container.mux(self._stream.encode(None))
 
-    def __enter__(self) -> VideoWriter:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if error is None:
-            self.close()
-            return
-        try:
-            self._container.close()
-        except OSError:
-            _logger.debug("The video that is discarded could not be completed", exc_info=True)
-        finally:
-            self._draft.discard()
+    def _abandon(self) -> None:
+        self._container.close()

@@ -8,25 +8,17 @@ from dataclasses import replace
 import numpy as np
 
 from pear_ros.core import quaternions
+from pear_ros.core.heading import heading
 from pear_ros.motion.motion import Motion
 
 _BEGINNING = 0.5
 """Time of which the mean heading counts, seconds."""
 
-_LYING = 0.5
-"""Horizontal part of the chest's direction below which it is no heading."""
-
 
 def facing_ahead(motion: Motion) -> Motion:
-    """Return the motion with the pelvis above the origin at first, and the chest towards +x.
-
-    The heading is that of the chest; of somebody who lies, that of the head.
-    """
+    """Return the motion with the pelvis above the origin at first, and the heading along +x."""
     count = max(1, round(_BEGINNING * motion.rate))
-    # Columns: left, up, chest.
-    axes = quaternions.to_matrices(motion.rotations[:count, 0]).mean(axis=0)
-    chest, head = axes[:, 2], axes[:, 1]
-    ahead = chest if np.hypot(*chest[:2]) > _LYING else head
+    ahead = quaternions.to_matrices(heading(motion.rotations[:count, 0])).mean(axis=0)[:, 0]
     yaw = float(np.arctan2(ahead[1], ahead[0]))
     turn = quaternions.from_vectors(np.array([0.0, 0.0, -yaw]))
     rotations = motion.rotations.copy()

@@ -16,7 +16,7 @@ from pear_ros.motion.contact import contact_probability
 from pear_ros.motion.feet import held_legs
 from pear_ros.motion.motion import Doubles, Flags, Motion, Observations
 from pear_ros.motion.root import corrected_path
-from pear_ros.motion.segments import split, timeline
+from pear_ros.motion.segments import distances, split, timeline
 from pear_ros.motion.skeleton import soles_of
 from pear_ros.motion.swaps import swapped
 from pear_ros.smoothing.soles import SOLE_JOINTS
@@ -110,7 +110,6 @@ def _smoothed(part: Observations, measured: Flags, hands: Flags, rate: int) -> M
     )
     rows = np.searchsorted(times, np.arange(first, end) / rate - 1e-6)
     rows = np.clip(rows, 0, len(times) - 1)
-    nearest = np.abs(part.seconds[:, None] - times[rows]).min(axis=0)
     return Motion(
         id=part.id,
         rate=rate,
@@ -120,7 +119,7 @@ def _smoothed(part: Observations, measured: Flags, hands: Flags, rate: int) -> M
         skeleton=part.skeleton,
         rotation_std=turned.std[rows],
         pelvis_std=np.sqrt(placed.std[rows] ** 2 @ axes**2),
-        seen=nearest <= _usual_step(part.seconds, rate),
+        seen=distances(times[rows], part.seconds) <= _usual_step(part.seconds, rate),
         hands_seen=np.zeros((len(rows), 2), np.bool_),
         contact=np.full((len(rows), 4), np.nan),
     )

@@ -72,15 +72,20 @@ def timeline(seconds: Doubles, rate: int) -> tuple[Doubles, npt.NDArray[np.intp]
     first = int(np.ceil(seconds[0] * rate - _SAME_TIME))
     last = int(np.floor(seconds[-1] * rate + _SAME_TIME))
     frames = np.arange(first, last + 1) / rate
-    distinct = frames[np.abs(frames[:, None] - _nearest(frames, seconds)).min(axis=1) > _SAME_TIME]
+    distinct = frames[distances(frames, seconds) > _SAME_TIME]
     times = np.sort(np.concatenate([seconds, distinct]))
     return times, np.searchsorted(times, seconds), (first, last + 1)
 
 
-def _nearest(frames: Doubles, seconds: Doubles) -> Doubles:
-    """(n, 2) times of the images before and after each frame."""
+def distances(frames: Doubles, seconds: Doubles) -> Doubles:
+    """Return the time (n,) from each frame to the nearest image, seconds.
+
+    `frames` (n,) and `seconds` (T,) of the images, ascending: times in seconds.
+    """
     after = np.clip(np.searchsorted(seconds, frames), 0, len(seconds) - 1)
-    return np.stack([seconds[np.maximum(after - 1, 0)], seconds[after]], axis=1)
+    around = np.stack([seconds[np.maximum(after - 1, 0)], seconds[after]], axis=1)
+    nearest: Doubles = np.abs(frames[:, None] - around).min(axis=1)
+    return nearest
 
 
 def _take(one: Observations, rows: npt.NDArray[np.intp], name: str) -> Observations:

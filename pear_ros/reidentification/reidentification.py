@@ -29,11 +29,11 @@ from pear_ros.reidentification.matching import sure_matches
 DECISION_TIME = 1.0
 """Seconds from the start of a track within which its id may become an old one."""
 _NEW_INTERVAL = 0.2
-"""Seconds between two looks at people while there are new tracks."""
+"""Seconds between two samples of appearance while there are new tracks."""
 _INTERVAL = 0.5
-"""Seconds between two looks at people else."""
+"""Seconds between two samples of appearance else."""
 _MIN_IMAGES = 3
-"""Images in which a person has to be looked at to be recognised later."""
+"""Images of which a person's appearance has to be to recognise them later."""
 _MAX_ABSENT = 50
 """People who may be absent and known; those who left first are dropped."""
 _UNMEASURED = (TrackingState.PREDICTED, TrackingState.DETECTED)
@@ -69,7 +69,7 @@ class Reidentification:
         """By the id of the person."""
         self._old_ids: dict[str, str] = {}
         """Id of the person by the id of the track, where they differ."""
-        self._last_look = -math.inf
+        self._last_sample = -math.inf
 
     def __call__(
         self,
@@ -92,8 +92,8 @@ class Reidentification:
             known.undecided &= stamp - known.began <= DECISION_TIME
             if person.state in MEASURED_STATES:
                 known.last_seen = stamp
-        looked = self._look(result, image, camera, stamp)
-        returned = self._returned(result) if looked else {}
+        sampled = self._sample(result, image, camera, stamp)
+        returned = self._returned(result) if sampled else {}
         ended = []
         for n, person in enumerate(result):
             if person.id in returned:
@@ -110,7 +110,7 @@ class Reidentification:
 
     def reset(self) -> None:
         """Drop all that is known of people."""
-        self._known, self._old_ids, self._last_look = {}, {}, -math.inf
+        self._known, self._old_ids, self._last_sample = {}, {}, -math.inf
 
     def _drop(self, stamp: float) -> None:
         """Drop those who have been absent for too long, or are too many or too little known."""
@@ -124,25 +124,25 @@ class Reidentification:
             name: known for name, known in self._known.items() if known.present or name in absent
         }
 
-    def _look(
+    def _sample(
         self,
         persons: Sequence[Person],
         image: Image | DeviceImage,
         camera: Camera,
         stamp: float,
     ) -> bool:
-        """Learn the appearance of the measured people, if it is time; return whether it was."""
+        """Sample the appearance of the measured people, if it is time; return whether it was."""
         seen = [one for one in persons if one.state in MEASURED_STATES]
         known = [self._known[one.id] for one in seen]
         interval = _NEW_INTERVAL if any(one.undecided for one in known) else _INTERVAL
         first = any(one.appearance is None for one in known)
-        if not seen or not (first or stamp - self._last_look >= interval):
+        if not seen or not (first or stamp - self._last_sample >= interval):
             return False
-        self._last_look = stamp
+        self._last_sample = stamp
         hiding = [one for one in persons if one.state in _UNMEASURED]
-        found = self._sampler(on_cpu(image), camera, seen, hiding)
-        for one, looks in zip(known, found, strict=True):
-            one.appearance = one.appearance.averaged(looks) if one.appearance else looks
+        sampled = self._sampler(on_cpu(image), camera, seen, hiding)
+        for one, appearance in zip(known, sampled, strict=True):
+            one.appearance = one.appearance.averaged(appearance) if one.appearance else appearance
         return True
 
     def _returned(self, persons: Sequence[Person]) -> dict[str, str]:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Arguments of pear.launch.py that are made from the declarations of the node's parameters.
+"""Arguments that launch files share, and those made from declarations of the node's parameters.
 
 Free of ROS 2, so that the page about the launch files can be made without it.
 """
@@ -33,6 +33,15 @@ class LaunchArgument:
     """Accepted values; empty: any value."""
     description: str
     """Sentences for `ros2 launch --show-args` and the pages."""
+
+
+BESIDE_NODE = (
+    LaunchArgument(
+        "namespace", "", (), "Namespace of the started node, for example the camera's name."
+    ),
+    LaunchArgument("humans", "humans", (), "Topic on which pear_node publishes people."),
+)
+"""First arguments of the launch files of programs that run beside pear_node."""
 
 
 def parameter_arguments() -> Iterator[LaunchArgument]:

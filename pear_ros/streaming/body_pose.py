@@ -29,9 +29,6 @@ from pear_ros.smoothing.soles import sole_points
 
 Float64 = npt.NDArray[np.float64]
 
-BODY_AXES = np.array([0.5, 0.5, 0.5, 0.5])
-"""Rotation of an upright body that faces along x, from its axes at rest to the world: x to y, y to
-z, z to x."""
 LEVEL_CAMERA = RigidTransform(
     np.array([[0.0, 0.0, 1.0], [-1.0, 0.0, 0.0], [0.0, -1.0, 0.0]]), np.zeros(3)
 )
@@ -116,17 +113,6 @@ def lowest_sole(motion: BodyPose) -> float:
     _, places = orientations_and_places(motion)
     pose = quaternions.to_vectors(motion.rotations).astype(np.float32)
     return float(sole_points(pose[None], places[None].astype(np.float32))[..., 2].min())
-
-
-def heading(rotation: Float64) -> Float64:
-    """Return the rotation (4,) about z of a root's `rotation` (4,): its twist about the vertical.
-
-    Swing-twist decomposition; without a twist, as of a body upside down, the identity.
-    """
-    turned = quaternions.product(rotation, BODY_AXES * (-1.0, -1.0, -1.0, 1.0))
-    twist = turned * (0.0, 0.0, 1.0, 1.0)
-    length = np.linalg.norm(twist)
-    return twist / length if length > 1e-6 else _IDENTITY
 
 
 def _bones(orientations: Float64, joints: Float64) -> Float64:

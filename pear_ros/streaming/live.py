@@ -29,15 +29,15 @@ class Channel:
     def __init__(self, url: StreamUrl, options: StreamOptions, say: Callable[[str], None]) -> None:
         """Take a URL; its output is opened when it is first asked for, with what there is to `say`.
 
-        Raises StreamError where a package is missing.
+        Raises StreamError where a package is missing or a host to send to is unknown.
         """
-        self.url = url
+        url.require_package()
+        self.url = url.resolved()
         self._say = say
         self._said: dict[str, float] = {}
         self.output: Output | None = None
         """None: it could not be opened yet, as where its port is in use."""
         self._retry_at = -math.inf
-        url.require_package()
         self._encode = url.encoder(options)
 
     def is_wanted(self, now: float) -> bool:
@@ -87,7 +87,7 @@ class LiveStream:
     ) -> None:
         """Stream to `urls`; `say` sentences for the log; record the first with a `writer`.
 
-        Raises StreamError where a package is missing.
+        Raises StreamError where a package is missing or a host to send to is unknown.
         """
         self._options = options
         self.channels = [Channel(url, options, say) for url in urls]

@@ -71,7 +71,7 @@ class MotionStream:
         self._seconds = 1.0 / options.rate
         self._limits = Limits(options.max_joint_rate, options.max_root_speed, options.max_turn_rate)
         self._select = PersonSelector(options.person)
-        self._history = MotionHistory(options.hold_seconds)
+        self._history = self._new_history()
         self._index = 0
         self._last: Sample | None = None
         """The motion of the last frame for which there was a new one."""
@@ -101,7 +101,7 @@ class MotionStream:
 
     def interrupt(self) -> None:
         """Forget the images; the next frames blend from the last one to whom is seen then."""
-        self._history = MotionHistory(self._options.hold_seconds)
+        self._history = self._new_history()
         self._select = PersonSelector(self._options.person)
         self._source = None
 
@@ -122,6 +122,10 @@ class MotionStream:
         frame = MotionFrame(self._index, time, state, self._last.person_id, self._output)
         self._index += 1
         return frame
+
+    def _new_history(self) -> MotionHistory:
+        # What follows within the look-ahead is known in time: a pose need not be held for it.
+        return MotionHistory(max(self._options.hold_seconds, self._options.delay))
 
     def _target(self, last: Sample) -> tuple[StreamState, BodyPose]:
         if self._missing == 0:

@@ -14,13 +14,11 @@ from __future__ import annotations
 import json
 import struct
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
-from types import TracebackType
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 from pear_ros.core.quoting import quoted
-from pear_ros.io.output_files import Draft, naming
+from pear_ros.io.output_files import OutputFile, naming
 from pear_ros.streaming.outputs import StreamError
 
 MAGIC = b"pear_ros stream\n"
@@ -39,18 +37,15 @@ class Packet(NamedTuple):
     content: bytes
 
 
-class StreamWriter:
-    """Writes a recording; the file appears when it is complete, on `close`."""
+class StreamWriter(OutputFile):
+    """Writes a recording; a context manager, at whose end the file appears."""
 
     def __init__(self, path: Path, url: str) -> None:
         """Begin the recording of the stream `url`. Raises OSError, which names the file."""
-        self._path = path
-        self._draft = Draft(path)
+        self._url = url
         self._begin: float | None = None
-        with naming(path):
-            self._file = self._draft.path.open("wb")
-            header = json.dumps({"version": VERSION, "url": url})
-            self._file.write(MAGIC + header.encode() + b"\n")
+        self._file: BinaryIO
+        super().__init__(path)
 
     def write(self, now: float, packet: bytes) -> None:
         """Add a packet that is sent `now`, seconds. Raises OSError, which names the file."""
@@ -59,35 +54,16 @@ class StreamWriter:
         with naming(self._path):
             self._file.write(_HEAD.pack(now - self._begin, len(packet)) + packet)
 
-    def close(self) -> None:
-        """Complete the file. Raises OSError, which names it, and leaves no file then."""
-        try:
-            with naming(self._path):
-                self._file.close()
-        except OSError:
-            self._draft.discard()
-            raise
-        self._draft.keep()
+    def _open(self, draft: Path) -> None:
+        self._file = draft.open("wb")
+        header = json.dumps({"version": VERSION, "url": self._url})
+        self._file.write(MAGIC + header.encode() + b"\n")
 
-    def discard(self) -> None:
-        """Leave no file."""
-        with suppress(OSError):  # as with a full disk, which cannot take what is left
-            self._file.close()
-        self._draft.discard()
+    def _finish(self) -> None:
+        self._file.close()
 
-    def __enter__(self) -> StreamWriter:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if kind is None:
-            self.close()
-        else:
-            self.discard()
+    def _abandon(self) -> None:
+        self._file.close()
 
 
 class Recording:

@@ -18,10 +18,10 @@ import numpy as np
 
 from pear_ros.body import load_open_body
 from pear_ros.core import quaternions
+from pear_ros.core.heading import UPRIGHT, UPRIGHT_INVERSE
 from pear_ros.core.people import NUM_JOINTS, Array
 from pear_ros.hri.body_parts import FINGERS, JOINT
 from pear_ros.streaming.body_pose import (
-    BODY_AXES,
     BodyPose,
     Float64,
     joint_tree,
@@ -36,7 +36,6 @@ HEADER_BYTES = 1280
 VERSIONS = (2, 3)
 _JOINTS = [*range(22), JOINT["left_thumb3"], JOINT["right_thumb3"]]
 """SMPL's 24 joints as the controller's own teleoperation computes them."""
-_FROM_BODY_AXES = BODY_AXES * (-1.0, -1.0, -1.0, 1.0)
 _DTYPES = {"f": "f32", "i": "i64", "b": "bool"}
 _WXYZ = [3, 0, 1, 2]
 
@@ -99,7 +98,7 @@ def body_quaternion(rotation: Float64) -> Float64:
 
     `rotation` (4,): x y z w from the body's axes at rest to the world.
     """
-    return quaternions.product(rotation, _FROM_BODY_AXES)[_WXYZ]
+    return quaternions.product(rotation, UPRIGHT_INVERSE)[_WXYZ]
 
 
 def smpl_joints(motion: BodyPose) -> Array:
@@ -109,7 +108,7 @@ def smpl_joints(motion: BodyPose) -> Array:
     controller's own teleoperation uses one body.
     """
     rotations = motion.rotations.copy()
-    rotations[0] = BODY_AXES
+    rotations[0] = UPRIGHT
     for fingers in FINGERS:
         rotations[fingers] = (0.0, 0.0, 0.0, 1.0)
     same_body = replace(motion, root=np.zeros(3), rotations=rotations, bones=_mean_bones())

@@ -20,7 +20,7 @@ from pear_ros.streaming.motion_stream import MotionFrame
 from pear_ros.streaming.options import StreamOptions
 from pear_ros.streaming.outputs import Output, StreamError
 from pear_ros.streaming.sonic import VERSIONS, SonicEncoder
-from pear_ros.streaming.udp import UdpOutput
+from pear_ros.streaming.udp import UdpOutput, ip_address
 from pear_ros.streaming.vmc import VmcEncoder
 from pear_ros.streaming.websocket_output import WebSocketOutput
 from pear_ros.streaming.zmq_output import ZmqOutput
@@ -74,6 +74,18 @@ class StreamUrl(NamedTuple):
                 f"{self.text} needs {package} {oldest} or newer, not {installed}: "
                 f"pip install --upgrade {package}"
             )
+
+    def resolved(self) -> StreamUrl:
+        """Return the URL with the IP address of the host that packets are sent to.
+
+        For this once: a name server may be slow. Raises StreamError where the host is unknown.
+        """
+        if _OUTPUTS[self.scheme] is not UdpOutput:  # the others listen on this machine
+            return self
+        try:
+            return self._replace(host=ip_address(self.host, self.port))
+        except StreamError as error:
+            raise StreamError(f"{self.text}: {error}") from error
 
     def encoder(self, options: StreamOptions) -> Encoder:
         """Return the encoder of new frames."""

@@ -14,8 +14,9 @@ from functools import cache
 import numpy as np
 
 from pear_ros.core import quaternions
+from pear_ros.core.heading import UPRIGHT_INVERSE
 from pear_ros.core.people import SMPLX_JOINT_NAMES
-from pear_ros.streaming.body_pose import BODY_AXES, BodyPose, Float64
+from pear_ros.streaming.body_pose import BodyPose, Float64
 from pear_ros.streaming.motion_stream import MotionFrame, StreamState
 
 _BODY_BONES = {
@@ -51,7 +52,6 @@ _BUNDLED = 14
 _ROW_BYTES = 7 * 4
 _BUNDLE_HEADER = 16
 """Bytes of "#bundle" and of the time tag."""
-_TO_BODY_AXES = BODY_AXES * (-1.0, -1.0, -1.0, 1.0)
 _MIRROR_PLACE = np.array([-1.0, 1.0, 1.0])
 _MIRROR_ROTATION = np.array([1.0, -1.0, -1.0, 1.0])
 
@@ -75,7 +75,7 @@ def unity_rows(motion: BodyPose) -> Float64:
     rows[:, :3] = motion.bones
     rows[0, :3] = motion.root[[1, 2, 0]]
     rows[:, 3:] = motion.rotations
-    rows[0, 3:] = quaternions.product(_TO_BODY_AXES, motion.rotations[0])
+    rows[0, 3:] = quaternions.product(UPRIGHT_INVERSE, motion.rotations[0])
     rows[:, :3] *= _MIRROR_PLACE
     rows[:, 3:] *= _MIRROR_ROTATION
     return rows

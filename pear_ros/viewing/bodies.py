@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from pear_ros.body import BodyModel, load_open_body, load_smplx
@@ -17,19 +17,17 @@ class Bodies:
     def __init__(self, files: Sequence[Path] = ()) -> None:
         """Use `files` in SMPL-X's own layout (npz) beside the open body.
 
+        SMPLX_NEUTRAL_2020.npz is the body smplx-neutral-2020: capitals and dashes do not matter.
         Raises ValueError, naming the file, where one is not what it should be; OSError where it
         cannot be read.
         """
-        self._smplx = [load_smplx(file) for file in files]
+        self._smplx = {_plain(file.stem): load_smplx(file) for file in files}
         self._skins: dict[str, Skin | None] = {}
 
-    def skin(self, name: str, hashes: Mapping[str, str] | None = None) -> Skin | None:
-        """Return the skin of a body; None where the viewer does not have it: see `lack`.
-
-        `name`: as in People.body_model; `hashes`: SHA-256 of bodies by name, as recorded.
-        """
+    def skin(self, name: str) -> Skin | None:
+        """Return the skin of a body, by People.body_model; None where there is none: see `lack`."""
         if name not in self._skins:
-            body = self._body(name, (hashes or {}).get(name))
+            body = self._body(name)
             self._skins[name] = Skin(body) if body else None
         return self._skins[name]
 
@@ -39,14 +37,15 @@ class Bodies:
             return "The results do not name their body: joints and bones are drawn."
         return (
             f"There is no mesh of the body {name} here: joints and bones are drawn. For SMPL-X, "
-            "give its file: --smplx FILE.npz"
+            "give the file of that name, such as --smplx SMPLX_NEUTRAL_2020.npz"
         )
 
-    def _body(self, name: str, sha256: str | None) -> BodyModel | None:
+    def _body(self, name: str) -> BodyModel | None:
         open_body = load_open_body()
         if name == open_body.name or name in EARLIER_OPEN_BODIES:
             return open_body
-        for body in self._smplx:
-            if name == body.name or sha256 == body.sha256:
-                return body
-        return None
+        return self._smplx.get(_plain(name))
+
+
+def _plain(name: str) -> str:
+    return name.lower().replace("_", "-")

@@ -8,9 +8,12 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from pear_ros.core.camera import Camera
+from pear_ros.core.people import People
 from pear_ros.viewing.moment import Moment, Recording, TrackSummary
 
 Doubles = npt.NDArray[np.float64]
+_NOBODY = Moment(0.0, People(Camera.from_field_of_view(640, 480), "", "", ()))
 
 
 class Comparison:
@@ -41,12 +44,12 @@ class Comparison:
     def moments(self, seconds: float) -> list[Moment]:
         """Return of each run the last moment until a time, or its first one.
 
-        Raises ValueError where a run has no images.
+        A run without images, as a bag that is still being read, has nobody.
         """
         found = []
         for run, delay in zip(self.runs, self._delays(), strict=True):
             index = int(np.searchsorted(run.seconds, seconds - delay + 1e-6, side="right")) - 1
-            found.append(run.moment(max(index, 0)))
+            found.append(run.moment(max(index, 0)) if len(run.seconds) else _NOBODY)
         return found
 
     def summaries(self) -> dict[str, tuple[TrackSummary, Doubles]]:

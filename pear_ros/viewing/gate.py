@@ -24,7 +24,7 @@ import secrets
 import threading
 from contextlib import suppress
 from http.cookies import CookieError, SimpleCookie
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, quote, unquote, urlsplit
 
 from websockets.asyncio.client import connect
 from websockets.asyncio.server import Server, ServerConnection, serve
@@ -148,7 +148,8 @@ class Gate:
         cookies: SimpleCookie = SimpleCookie()
         with suppress(CookieError):
             cookies.load(_last(headers, "Cookie"))
-        known = [given, *(cookies[name].value for name in [self._cookie] if name in cookies)]
+        cookie = cookies.get(self._cookie)
+        known = [given, *([unquote(cookie.value)] if cookie else [])]
         return any(hmac.compare_digest(one.encode(), self._token.encode()) for one in known)
 
     @property
@@ -174,7 +175,8 @@ class Gate:
         )
         if self._token and given:
             headers["Set-Cookie"] = (
-                f"{self._cookie}={given}; HttpOnly; SameSite=Strict; Path=/; Max-Age=604800"
+                f"{self._cookie}={quote(given, safe='')}; HttpOnly; SameSite=Strict; Path=/; "
+                "Max-Age=604800"
             )
         return Response(200, "OK", headers, self._page)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import viser
 
@@ -34,8 +34,6 @@ class LiveFeed:
         self._warnings: tuple[str, ...] = ()
         self._notes: tuple[str, ...] = ()
         self._wake: dict[int, Callable[[], None]] = {}
-        self.hashes: Mapping[str, str] = {}
-        """SHA-256 of the published bodies, by name."""
 
     def put(self, moment: Moment, notes: Sequence[str] = ()) -> None:
         """Replace the newest moment, and what is to be said about it."""
@@ -87,7 +85,8 @@ class LiveSession:
         self._worker = Worker(self._work, f"viewer {viewer.client_id}")
         self._warnings = viewer.gui.add_html("")
         self._notes = viewer.gui.add_html("")
-        self._panels = Panels(viewer, [feed.name], Settings(link=page.link), self._wake)
+        settings = Settings(link=page.link)
+        self._panels = Panels(viewer, [feed.name], settings, self._wake, narrow=page.narrow)
         self._number = feed.listen(self._worker.wake)
         self._worker.start()
 
@@ -126,7 +125,7 @@ class LiveSession:
         moment = self._shown
         if moment is not None:
             body = moment.people.body_model
-            if self._bodies.skin(body, self._feed.hashes) is None:
+            if moment.people.persons and self._bodies.skin(body) is None:
                 notes = (*notes, self._bodies.lack(body))
             present = [p.id for p in moment.people.persons if p.state is not TrackingState.LOST]
             self._panels.offer(present)

@@ -3,8 +3,8 @@
 
 The client tells the server nothing about its address, but reads and writes the browser's local
 storage for it. A script at the beginning of the page serves one item of that storage: reading it
-gives the address's query and the system's colour scheme, writing it changes the query.
-Nothing of it is stored, so each tab has its own.
+gives the address's query, the system's colour scheme and whether the page is narrow; writing it
+changes the query. Nothing of it is stored, so each tab has its own.
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ _SCRIPT = """<script>(() => {
   Storage.prototype.getItem = function (key) {
     if (!mine(this, key)) return read.call(this, key);
     const dark = matchMedia("(prefers-color-scheme: dark)").matches;
-    return JSON.stringify({query: location.search, dark: dark});
+    const narrow = matchMedia("(max-width: 36em)").matches;
+    return JSON.stringify({query: location.search, dark: dark, narrow: narrow});
   };
   Storage.prototype.setItem = function (key, value) {
     if (!mine(this, key)) return write.call(this, key, value);
@@ -36,7 +37,7 @@ _SCRIPT = """<script>(() => {
 })();</script>"""
 _STYLE = """<style>
   /* viser's panel on phones, by its inline style: all of the width, less of the height. */
-  @media (max-width: 600px) {
+  @media (max-width: 36em) {
     div[style*="max-height: 60%"][style*="position: fixed"] {
       max-height: 40% !important; width: 100% !important;
     }
@@ -56,6 +57,8 @@ class PageState:
     """Time and view of its address."""
     dark: bool = False
     """Whether its system prefers dark colours."""
+    narrow: bool = False
+    """Whether controls are a sheet at the bottom, as viser has it up to a width of 36 em."""
 
     @property
     def theme(self) -> Theme:
@@ -82,6 +85,7 @@ def page_state(viewer: viser.ClientHandle) -> PageState:
         return PageState(
             Link.parsed(str(values.get("query", ""))),
             dark=bool(values.get("dark")),
+            narrow=bool(values.get("narrow")),
         )
     except (RuntimeError, TimeoutError, ValueError, TypeError, AttributeError):
         return PageState()

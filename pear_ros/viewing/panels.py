@@ -28,15 +28,23 @@ class Panels:
         names: Sequence[str],
         settings: Settings,
         changed: Callable[[], None],
+        *,
+        narrow: bool,
     ) -> None:
-        """Add the tabs. `names`: of the runs; `changed` is called when a control was used."""
+        """Add the tabs. `names`: of the runs; `changed` is called when a control was used.
+
+        `narrow`: see PageState; the tabs are folded there, since they would cover the scene.
+        """
         self.settings = settings
         self._changed = changed
         self._anew = False
         self._pictured = -math.inf
         gui = viewer.gui
         gui.set_panel_label(" and ".join(names)[:60])
-        self.tabs = gui.add_tab_group()
+        # On viser's sheet a panel is folded at first; a group of tabs cannot be.
+        self.tabs: viser.PanelHandle | viser.GuiTabGroupHandle = (
+            gui.add_panel() if narrow else gui.add_tab_group()
+        )
         with self.tabs.add_tab("View", viser.Icon.EYE):
             several = len(names) > 1
             self._view = ViewControls(gui, settings, self._set, self._reset, several=several)

@@ -51,7 +51,8 @@ class RecordedSession:
             viewer.gui.add_html(legend_html(colours))
         self._notes = viewer.gui.add_html("")
         self._time = TimeControls(viewer.gui, self._playback, self._wake)
-        self._panels = Panels(viewer, runs.names, Settings(link=page.link), self._wake)
+        settings = Settings(link=page.link)
+        self._panels = Panels(viewer, runs.names, settings, self._wake, narrow=page.narrow)
         with self._panels.tabs.add_tab("Plot", viser.Icon.CHART_LINE):
             self._plot = PlotPanel(viewer.gui, self._wake, runs.names)
         self._worker.start()
@@ -112,7 +113,8 @@ class RecordedSession:
 
     def _lacks(self) -> list[str]:
         """Sentences about bodies that are not shown as meshes."""
-        names = dict.fromkeys(moment.people.body_model for moment in self._moments)
+        shown = [moment.people for moment in self._moments if moment.people.persons]
+        names = dict.fromkeys(people.body_model for people in shown)
         return [self._bodies.lack(name) for name in names if self._bodies.skin(name) is None]
 
     def _filmed(self) -> Iterator[float]:

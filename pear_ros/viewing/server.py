@@ -10,6 +10,7 @@ import socket
 import threading
 from collections.abc import Callable
 from typing import Protocol
+from urllib.parse import quote
 
 import viser
 
@@ -82,7 +83,7 @@ class ViewServer:
         """Address of the page, with the token."""
         host = {"0.0.0.0": _own_name(), "::": _own_name()}.get(self._host, self._host)
         name = f"[{host}]" if ":" in host else host
-        query = f"/?token={self.token}" if self.token else ""
+        query = f"/?token={quote(self.token, safe='')}" if self.token else ""
         return f"http://{name}:{self.port}{query}"
 
     @property

@@ -4,6 +4,9 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import threading
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -12,6 +15,7 @@ from typing import Any
 import pytest
 
 from pear_ros.cli import main
+from pear_ros.cli.run_stream import RunStream
 from pear_ros.core.camera import Camera
 from pear_ros.core.people import Image, People
 from pear_ros.io.video import VideoWriter
@@ -153,3 +157,22 @@ def test_a_recording_that_cannot_be_written_ends_the_run_with_a_sentence(
     assert main(["run", clip, "--output", str(tmp_path / "out"), *options]) == 1
     assert "No space left on device: 'walk.stream'" in capsys.readouterr().err
     assert not list(tmp_path.glob("*walk.stream*"))
+
+
+def test_another_ctrl_c_keeps_the_recording(
+    clip: str, receiver: UdpReceiver, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waits = RunStream._return_to_rest
+
+    def interrupted(self: RunStream) -> None:
+        timer = threading.Timer(0.1, lambda: os.kill(os.getpid(), signal.SIGINT))
+        timer.start()
+        waits(self)
+        timer.join()
+
+    monkeypatch.setattr(RunStream, "_return_to_rest", interrupted)
+    file = tmp_path / "walk.stream"
+    options = ["--stream", url_of(receiver), "--stream-record", str(file)]
+    slow = ["--stream-blend-seconds", "60"]
+    assert main(["run", clip, "--output", str(tmp_path / "out"), *options, *slow]) == 0
+    assert list(Recording(file))

@@ -142,7 +142,7 @@ def test_person_behind_a_board_is_published_as_detected(
     assert again[0].joints[0, 2] == pytest.approx(seen[0].joints[0, 2], rel=0.1), "the same depth"
 
 
-def test_body_that_cannot_be_read_is_looked_for_in_every_third_image_without_a_detection(
+def test_body_that_cannot_be_read_is_tried_in_every_third_image_without_a_detection(
     estimator: LandmarkEstimator, person: SyntheticPerson
 ) -> None:
     estimator.reset()

@@ -25,6 +25,7 @@ from testing.exported_people import (
     START,
     STEP,
     Images,
+    measured,
     of,
     people,
     person,
@@ -60,7 +61,7 @@ def test_npz_contains_everything_recorded(
             np.testing.assert_array_equal(
                 found["expression"], [p.smplx.expression for p in persons]
             )
-            median = np.median(found["betas_by_frame"], axis=0)
+            median = np.median([p.smplx.betas for p in measured(persons)], axis=0)
             np.testing.assert_array_equal(found["betas"], median)
             assert found["mocap_frame_rate"] == 10.0
             assert (found["gender"], found["surface_model_type"]) == ("neutral", "smplx")

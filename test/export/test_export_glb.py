@@ -20,6 +20,7 @@ from testing.exported_people import (
     STEP,
     Images,
     batched,
+    measured,
     of,
     people,
     person,
@@ -33,9 +34,10 @@ def recorded_vertices(images: Images, name: str, row: int) -> Any:
     """(V, 3) by BodyModel in the optical frame: median shape and size, pelvis as recorded."""
     persons = of(images, name)
     values = batched(persons[row].smplx)
-    values["betas"] = np.median([p.smplx.betas for p in persons], axis=0)[None].astype(np.float32)
+    betas = np.median([p.smplx.betas for p in measured(persons)], axis=0)
+    values["betas"] = betas[None].astype(np.float32)
     values["transl"] = np.zeros((1, 3), np.float32)
-    scale = np.median([p.scale for p in persons])
+    scale = np.median([p.scale for p in measured(persons)])
     pelvis = BODY.rest_joints(values["betas"], values["expression"])[0, 0]
     return scale * (BODY.vertices(**values)[0] - pelvis) + persons[row].joints[0]
 

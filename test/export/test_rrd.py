@@ -16,6 +16,7 @@ from scipy.spatial.transform import Rotation
 from pear_ros.body.normals import vertex_normals
 from pear_ros.cli import main
 from pear_ros.core.people import SMPLX_JOINT_NAMES, People, Person
+from pear_ros.io.video import VideoWriter
 from testing.image_bags import jpeg, raw, write_bag
 from testing.open_people import CAMERA, open_body, person, t_pose
 from testing.results_bag import ResultsBag
@@ -208,4 +209,21 @@ def test_missing_images_are_said(
     command = ["export", str(bag), "--format", "rrd", "--output", str(tmp_path / "out")]
     assert main([*command, "--images", str(tmp_path / "absent")]) == 1
     assert "absent does not exist" in capsys.readouterr().err
+    assert not list((tmp_path / "out").glob("*"))
+
+
+def test_images_of_others_are_refused(
+    tmp_path: Path, bag: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["export", str(bag), "--format", "rrd", "--mesh-detail", "low"]
+    command += ["--output", str(tmp_path / "out"), "--images"]
+    film = tmp_path / "film.mp4"
+    with VideoWriter(film) as writer:
+        writer.write(0.0, PICTURE)
+    assert main([*command, str(film)]) == 1
+    assert "all images of --images are before or after" in capsys.readouterr().err
+    for name in ("one", "two"):
+        write_bag(tmp_path / "several" / name, [("/camera/image", 0, jpeg(PICTURE, 0))])
+    assert main([*command, str(tmp_path / "several")]) == 1
+    assert "holds several bags; name one" in capsys.readouterr().err
     assert not list((tmp_path / "out").glob("*"))

@@ -93,3 +93,15 @@ def test_error_of_a_source_keeps_its_own_name(tmp_path: Path) -> None:
 def test_picture_has_the_format_of_its_name(tmp_path: Path) -> None:
     write_picture(tmp_path / "picture.png", PICTURE)
     assert (cv2.imread(str(tmp_path / "picture.png")) == PICTURE).all()
+
+
+def test_file_that_cannot_be_opened_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unknown(*_: object, **__: object) -> None:
+        raise ValueError("no such format")
+
+    monkeypatch.setattr("av.open", unknown)
+    with pytest.raises(ValueError, match="no such format"):
+        VideoWriter(tmp_path / "video.mp4")
+    assert not list(tmp_path.iterdir())

@@ -113,7 +113,12 @@ def test_bags_need_no_ros_installation() -> None:
     assert used == {"rosbags"}
 
 
-def test_parameters_and_estimate_arrays_import_nothing_of_the_package() -> None:
-    for name in ("parameters", "estimate_arrays"):
+def test_parameters_and_estimate_arrays_import_nothing_but_declarations() -> None:
+    for name, others in (
+        ("declaration", ()),
+        ("estimate_arrays", ()),
+        ("parameters", ("pear_ros.core.declaration",)),
+    ):
         tree = ast.parse((PACKAGE / "core" / f"{name}.py").read_text())
-        assert not [module for module in imported(tree) if module.startswith("pear_ros")]
+        of_package = [module for module in imported(tree) if module.startswith("pear_ros")]
+        assert all(module.startswith(others) for module in of_package), of_package

@@ -24,48 +24,52 @@ def lab(colour: tuple[int, int, int]) -> np.ndarray:
 @pytest.mark.parametrize("back", [False, True])
 def test_colours_are_those_of_the_parts(back: bool) -> None:
     person = standing(back=back)
-    (looks,) = sampler()(picture([(person, RED)]), CAMERA, [person], [])
-    assert (looks.images > 0).sum() >= 6
-    for index in np.flatnonzero(looks.images):
+    (appearance,) = sampler()(picture([(person, RED)]), CAMERA, [person], [])
+    assert (appearance.images > 0).sum() >= 6
+    for index in np.flatnonzero(appearance.images):
         expected = lab(RED.get(PARTS[index], SKIN))
-        np.testing.assert_allclose(looks.colours[index], expected, atol=1.0, err_msg=PARTS[index])
+        np.testing.assert_allclose(
+            appearance.colours[index], expected, atol=1.0, err_msg=PARTS[index]
+        )
 
 
 def test_hidden_parts_are_unknown() -> None:
     person, front = standing(), replace(standing("h2"))
     front = replace(front, smplx=replace(front.smplx, transl=front.smplx.transl * np.float32(0.7)))
-    (looks,) = sampler()(picture([(person, RED), (front, {})]), CAMERA, [person], [front])
+    (appearance,) = sampler()(picture([(person, RED), (front, {})]), CAMERA, [person], [front])
     chest = PARTS.index("chest")
-    assert looks.images[chest] == 0
-    assert np.isnan(looks.colours[chest]).all()
+    assert appearance.images[chest] == 0
+    assert np.isnan(appearance.colours[chest]).all()
 
 
 def test_person_outside_of_the_image_has_no_colours() -> None:
     person = standing(x=50.0)
-    (looks,) = sampler()(picture([]), CAMERA, [person], [])
-    assert not looks.images.any()
+    (appearance,) = sampler()(picture([]), CAMERA, [person], [])
+    assert not appearance.images.any()
 
 
 def test_height_is_known_where_size_is_metric() -> None:
     person = standing()
     image = picture([(person, RED)])
     metric = replace(person, depth_source=DepthSource.MEASURED, depth_error=0.2)
-    looks, of_metric = (sampler()(image, CAMERA, [one], [])[0] for one in (person, metric))
-    assert math.isnan(looks.log_height)
+    appearance, of_metric = (sampler()(image, CAMERA, [one], [])[0] for one in (person, metric))
+    assert math.isnan(appearance.log_height)
     assert 1.5 < math.exp(of_metric.log_height) < 1.9
     assert of_metric.log_height_std == pytest.approx(0.05, rel=0.1)
 
 
 def test_average_takes_what_either_has_seen() -> None:
     person = standing()
-    (looks,) = sampler()(picture([(person, RED)]), CAMERA, [person], [])
+    (appearance,) = sampler()(picture([(person, RED)]), CAMERA, [person], [])
     chest, waist = PARTS.index("chest"), PARTS.index("waist")
-    images = looks.images.copy()
+    images = appearance.images.copy()
     images[chest] = 0
     partly = replace(
-        looks, images=images, colours=np.where(images[:, None] > 0, looks.colours + 2.0, np.nan)
+        appearance,
+        images=images,
+        colours=np.where(images[:, None] > 0, appearance.colours + 2.0, np.nan),
     )
-    for mean in (looks.averaged(partly), partly.averaged(looks)):
-        np.testing.assert_allclose(mean.colours[chest], looks.colours[chest])
-        np.testing.assert_allclose(mean.colours[waist], looks.colours[waist] + 1.0, atol=1e-6)
+    for mean in (appearance.averaged(partly), partly.averaged(appearance)):
+        np.testing.assert_allclose(mean.colours[chest], appearance.colours[chest])
+        np.testing.assert_allclose(mean.colours[waist], appearance.colours[waist] + 1.0, atol=1e-6)
         assert mean.images[chest] == 1 and mean.images[waist] == 2

@@ -165,6 +165,7 @@ def test_diagnostics_say_what_is_streamed(listener: Any, receiver: Any) -> None:
     [
         ({}, "the parameter urls is empty"),
         ({"urls": ["http://a"]}, "the parameter urls must be a URL such as"),
+        ({"urls": ["json+udp://no.host.invalid"]}, "the parameter urls: json.* unknown host no.ho"),
         ({"urls": ["ws://127.0.0.1:0"], "rate": 0.0}, "the parameter rate must be from 1 to 240"),
         ({"urls": ["ws://127.0.0.1:0"], "rate": "fast"}, "the parameter rate must be a number"),
         ({"urls": ["ws://127.0.0.1:0"], "person": "-1"}, "the parameter person must match"),

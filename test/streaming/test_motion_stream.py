@@ -18,7 +18,6 @@ from pear_ros.core.rigid_transform import RigidTransform
 from pear_ros.streaming.body_pose import (
     LEVEL_CAMERA,
     ObservedPerson,
-    heading,
     motion_of,
     orientations_and_places,
 )
@@ -247,6 +246,9 @@ def test_rest_keeps_heading_and_floor(yaw: float) -> None:
     assert places[JOINT["left_wrist"], 2] < places[JOINT["left_shoulder"], 2] - 0.3
 
 
-def test_heading_of_a_body_upside_down_is_finite() -> None:
-    down = quaternions.product(np.array([1.0, 0.0, 0.0, 0.0]), np.array([0.5, 0.5, 0.5, 0.5]))
-    np.testing.assert_allclose(heading(down), (0, 0, 0, 1))
+def test_without_holding_a_person_who_is_seen_is_tracked() -> None:
+    stream = MotionStream(replace(OPTIONS, hold_seconds=0.0))
+    images = [(n / 30, [observed(BENT)]) for n in range(31)]
+    frames = run(stream, images, until=1.5)
+    assert {one.state for one in frames if one.stamp < 0.99} == {StreamState.TRACKING}
+    assert frames[-1].state is StreamState.RESTING

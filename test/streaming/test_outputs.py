@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import socket
 import struct
 import threading
@@ -92,6 +93,31 @@ def test_people_are_followed_by_arrival_where_stamps_make_no_sense(
             states.append(stream.frame.state.value if stream.frame else "")
     assert states[-100:] == ["tracking"] * 100
     assert said == [f"images: {fault}; their times of arrival are used"]
+
+
+def test_hosts_are_resolved_once_at_the_start(
+    receiver: UdpReceiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    look_up, asked = socket.getaddrinfo, []
+
+    def known(host: str, *others: Any, **options: Any) -> Any:
+        asked.append(host)
+        return look_up("127.0.0.1" if host == "robot" else host, *others, **options)
+
+    monkeypatch.setattr(socket, "getaddrinfo", known)
+    with closing(live(f"json+udp://robot:{receiver.port}")) as stream:
+        assert asked.pop() == "robot"
+        send(stream, 15)
+        assert receiver.receive(1)
+    assert set(asked) == {"127.0.0.1"}, "without a name server"
+
+
+def test_unknown_host_is_refused_at_the_start() -> None:
+    url = "json+udp://no.such.host.invalid:1"
+    with pytest.raises(
+        StreamError, match=f"{re.escape(url)}: unknown host no.such.host.invalid .*IP address"
+    ):
+        live(url)
 
 
 def test_udp_without_receiver_is_said_once_and_goes_on() -> None:

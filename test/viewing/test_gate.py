@@ -98,10 +98,14 @@ def test_network_address_needs_a_token() -> None:
         assert upgrade(server, Cookie=cookie.split("=")[0] + "=wrong") == 403
 
 
-def test_given_token_is_required_even_here() -> None:
-    with served(token="secret") as server:
+@pytest.mark.parametrize("token", ("secret", "a+b&c=d;#%20 \u00e9"))
+def test_given_token_is_required_even_here(token: str) -> None:
+    with served(token=token) as server:
         assert get(f"http://127.0.0.1:{server.port}")[0] == 403
-        assert get(server.url)[0] == 200
+        status, _, headers = get(server.url)
+        assert status == 200
+        assert upgrade(server) == 403
+        assert upgrade(server, Cookie=headers["Set-Cookie"].split(";")[0]) == 101
 
 
 def test_query_sets_no_header() -> None:

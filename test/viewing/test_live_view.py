@@ -19,7 +19,7 @@ from rclpy.qos import QoSProfile
 from sensor_msgs.msg import CompressedImage
 from tf2_msgs.msg import TFMessage
 
-from pear_msgs.msg import BodyModelInfo, Human, HumanArray
+from pear_msgs.msg import Human, HumanArray
 from pear_ros.core.people import People
 from pear_ros.ros.conversion.messages import human_array, jpeg_message
 from pear_ros.ros.viewing.node import ViewerNode
@@ -54,7 +54,6 @@ class Robot:
         self.images = self.tool.create_publisher(
             CompressedImage, "image/compressed", QoSProfile(depth=5)
         )
-        self.bodies = self.tool.create_publisher(BodyModelInfo, "body_model", LATCHED)
         self.transforms = self.tool.create_publisher(TFMessage, "/tf_static", LATCHED)
         self.second = 1.0
 
@@ -161,7 +160,7 @@ def test_picture_of_the_same_image_is_shown(
 def test_nothing_is_subscribed_to_while_nobody_looks(
     robot: Robot, look: Callable[..., ViewerClient]
 ) -> None:
-    topics = ("humans", "image/compressed", "body_model", "/tf")
+    topics = ("humans", "image/compressed", "/tf")
 
     def subscribers() -> int:
         return sum(robot.tool.count_subscribers(topic) for topic in topics)
@@ -181,6 +180,8 @@ def test_silent_topics_are_told(robot: Robot, look: Callable[..., ViewerClient])
     robot.tool.destroy_publisher(robot.humans)
     robot.wait(lambda: "Nobody publishes /humans" in client.texts())
     assert "Shown are the last people" in client.texts()
+    robot.humans = robot.tool.create_publisher(HumanArray, "humans", QoSProfile(depth=5))
+    robot.publish_until(lambda: "/humans" not in client.texts())
 
 
 def test_body_without_mesh_is_told(robot: Robot, look: Callable[..., ViewerClient]) -> None:

@@ -3,10 +3,12 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,11 +19,14 @@ pytest.importorskip("viser", reason="needs the extra view")
 from pear_ros.core.people import Person, TrackingState
 from pear_ros.rendering.colours import id_colour
 from pear_ros.viewing.colouring import confidence_colours, run_colour
+from pear_ros.viewing.gate import is_local
 from pear_ros.viewing.moment import LEVEL_CAMERA
 from pear_ros.viewing.serving import serve_recordings
 from testing.open_people import person, t_pose
 from testing.shown_people import ShownPeople
 from testing.viewer_client import ViewerClient
+
+Images = Sequence[Sequence[Person]]
 
 IMAGES = [
     [person(t_pose(), (0.1 * step, 0.0, 4.0))]
@@ -106,11 +111,25 @@ def test_confidence_is_a_colour() -> None:
         client.wait(lambda: list(client.nodes[name]["color"]) == expected)
 
 
-def test_body_without_mesh_is_joints_with_a_reason() -> None:
-    with shown(body="smplx-neutral-2020") as client:
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    (
+        ("smplx-neutral-2020", "no mesh of the body smplx-neutral-2020"),
+        ("", "do not name their body"),
+    ),
+)
+def test_body_without_mesh_is_joints_with_a_reason(body: str, reason: str) -> None:
+    with shown(body=body) as client:
         client.wait(lambda: any(n["type"] == "PointCloudMessage" for n in client.nodes.values()))
-        client.wait(lambda: "smplx-neutral-2020" in client.texts())
+        client.wait(lambda: reason in client.texts())
         assert not meshes(client)
+
+
+def test_images_without_people_lack_no_body() -> None:
+    with shown([[]], body="", notes=["noted"]) as client:
+        client.wait(lambda: "noted" in client.texts())
+        client.wait(lambda: "t=0.000" in client.page["query"])  # After what is lacking was said.
+        assert "body" not in client.texts()
 
 
 def test_unknown_joints_are_left_out() -> None:
@@ -172,6 +191,47 @@ def test_two_runs_are_side_by_side() -> None:
         client.wait(lambda: client.nodes["/b"]["position"][1] == 0.0)
 
 
+@pytest.mark.parametrize("images", ((IMAGES, []), ([], IMAGES)))
+def test_run_without_images_is_beside_the_other(images: tuple[Images, Images]) -> None:
+    runs = [ShownPeople(of, name=f"run {n}") for n, of in enumerate(images)]
+    with served(*runs) as url, ViewerClient(url, "?t=0.4") as client:
+        client.wait(lambda: len(meshes(client)) == 2)
+
+
+@pytest.mark.parametrize(
+    ("narrow", "kind"), ((True, "GuiPanelMessage"), (False, "GuiTabGroupMessage"))
+)
+def test_tabs_are_a_panel_that_is_folded_on_phones(narrow: bool, kind: str) -> None:
+    with served(ShownPeople(IMAGES)) as url, ViewerClient(url, narrow=narrow) as client:
+        tabs = client.wait(
+            lambda: [one for one in list(client.gui.values()) if "_tab_labels" in one]
+        )
+        assert [one["type"] for one in tabs] == [kind]
+        client.wait(lambda: tuple(tabs[0]["_tab_labels"]) == ("View", "Picture", "Save", "Plot"))
+
+
+def test_nothing_leaves_this_computer(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[object] = []
+    connect, look_up = socket.socket.connect, socket.getaddrinfo
+
+    def connected(self: socket.socket, address: Any) -> None:
+        asked.append(address[0])
+        connect(self, address)
+
+    def looked_up(host: Any, *rest: Any, **options: Any) -> Any:
+        asked.append(host)
+        return look_up(host, *rest, **options)
+
+    monkeypatch.setattr(socket.socket, "connect", connected)
+    monkeypatch.setattr(socket, "getaddrinfo", looked_up)
+    with shown(query="?t=0.0") as client:
+        client.wait(lambda: meshes(client))
+        client.choose("Play", True)
+        client.wait(lambda: len(meshes(client)) == 2)
+    assert asked, "nothing was noted"
+    assert [host for host in asked if not is_local(str(host))] == []
+
+
 def test_colour_by_run_needs_several_runs() -> None:
     with shown(query="?paint=run") as client:
         assert client.element("Colour")["value"] == "person"
@@ -186,7 +246,7 @@ def test_play_shows_later_images() -> None:
 
 
 def test_people_cost_few_bytes_an_image() -> None:
-    many = [[person(t_pose(), (0.01 * n, 0.0, 4.0))] for n in range(40)]
+    many = [[person(t_pose(), (0.01 * n, 0.0, 4.0))] for n in range(15)]
     with shown(many, query="?t=0") as client:
         client.wait(lambda: "t=0.000" in client.page["query"])
         client.choose("Trails", False)
@@ -195,8 +255,8 @@ def test_people_cost_few_bytes_an_image() -> None:
         client.choose("Loop", False)
         before = sum(client.received)
         client.choose("Play", True)
-        client.wait(lambda: client.element("Time [s]")["value"] == 3.9)
-        assert sum(client.received) - before < 40 * 8000
+        client.wait(lambda: client.element("Time [s]")["value"] == 1.4)
+        assert sum(client.received) - before < 15 * 8000
 
 
 def test_viewer_that_leaves_leaves_nothing_behind() -> None:

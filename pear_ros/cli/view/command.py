@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from pear_ros.viewing.server import ViewServer
 
 _PORT = 8080
+_INSTALL = "pip install 'viser<1.2' websockets"
 
 
 def view(options: argparse.Namespace) -> int:
@@ -117,7 +118,7 @@ def _has_viser() -> bool:
     try:
         import viser  # noqa: F401
     except ModuleNotFoundError as error:
-        print(f"error: {error.name} is missing: pip install viser websockets", file=sys.stderr)
+        print(f"error: {error.name} is missing: {_INSTALL}", file=sys.stderr)
         return False
     return True
 

@@ -39,7 +39,7 @@ class RetargetStream(Node):
     def __init__(self, **node_options: Any) -> None:
         """Create the node with `node_options` of rclpy's Node.
 
-        Raises StartError if a parameter is wrong or a package is missing.
+        Raises StartError if a parameter is wrong, a host unknown, or a package missing.
         """
         super().__init__("retarget_stream", **node_options)
         self._target = TargetFrame(self, declare_target_frame(self))
@@ -47,7 +47,7 @@ class RetargetStream(Node):
         try:
             self.stream = LiveStream(declare_urls(self), options, self._warn)
         except StreamError as error:
-            raise StartError(str(error)) from error
+            raise StartError(f"the parameter urls: {error}") from error
         if not self._target.name:
             self.get_logger().info(
                 "No target_frame: the camera is taken as level, and feet as on the floor"

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The node of the viewer: listens for people while a browser looks, and for nothing otherwise.
 
-Subscribes to `humans`, `body_model`, the camera's images (`image/compressed` where that is
+Subscribes to `humans`, the camera's images (`image/compressed` where that is
 published, else `image`) and transforms. It publishes nothing, and asks of publishers no more than
 best effort, so that it slows none of them.
 """
@@ -13,12 +13,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from rclpy.node import Node
-from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rclpy.subscription import Subscription
 from sensor_msgs.msg import CompressedImage
 from sensor_msgs.msg import Image as ImageMessage
 
-from pear_msgs.msg import BodyModelInfo, HumanArray
+from pear_msgs.msg import HumanArray
 from pear_ros.core.timestamps import nanoseconds_of
 from pear_ros.ros.conversion.people import OtherVersionError, people_of
 from pear_ros.ros.topics import COMPRESSED
@@ -30,7 +30,6 @@ from pear_ros.viewing.moment import Moment
 
 _NEWEST = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
 _IMAGES = QoSProfile(depth=5, reliability=ReliabilityPolicy.BEST_EFFORT)
-_LATCHED = QoSProfile(depth=4, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 _CHECK_SECONDS = 0.5
 _SILENT_SECONDS = 2.0
 """Time without results after which those that are shown are called old."""
@@ -45,7 +44,7 @@ class ViewerNode(Node):
         self._feed = feed
         self._placement = Placement(frame)
         self._images = ImageRing()
-        self._subscriptions_of: list[Subscription[Any]] = []
+        self._humans: Subscription[Any] | None = None
         self._image_subscription: Subscription[Any] | None = None
         self._transforms: TransformListener | None = None
         self._first: int | None = None
@@ -60,26 +59,23 @@ class ViewerNode(Node):
 
     def _check(self) -> None:
         """Begin or end to listen, and say which topics are silent."""
-        if self._viewers and not self._subscriptions_of:
+        if self._viewers and not self._humans:
             self._listen()
-        elif not self._viewers and self._subscriptions_of:
+        elif not self._viewers and self._humans:
             self._stop()
-        if self._subscriptions_of:
+        if self._humans:
             self._follow_images()
             self._feed.warn(self._warnings())
 
     def _listen(self) -> None:
         self._looked = self._heard = time.monotonic()
         self._transforms = TransformListener(self)
-        self._subscriptions_of = [
-            self.create_subscription(BodyModelInfo, "body_model", self._on_body, _LATCHED),
-            self.create_subscription(HumanArray, "humans", self._on_humans, _NEWEST),
-        ]
+        self._humans = self.create_subscription(HumanArray, "humans", self._on_humans, _NEWEST)
 
     def _stop(self) -> None:
-        for subscription in self._subscriptions_of:
-            self.destroy_subscription(subscription)
-        self._subscriptions_of = []
+        if self._humans:
+            self.destroy_subscription(self._humans)
+        self._humans = None
         self._drop_images()
         if self._transforms:
             self._transforms.destroy()
@@ -104,9 +100,6 @@ class ViewerNode(Node):
             self.destroy_subscription(self._image_subscription)
         self._image_subscription = None
         self._images.clear()
-
-    def _on_body(self, message: BodyModelInfo) -> None:
-        self._feed.hashes = {**self._feed.hashes, message.name: message.sha256}
 
     def _on_humans(self, message: HumanArray) -> None:
         self._heard = time.monotonic()
