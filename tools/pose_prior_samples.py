@@ -14,7 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from pear_ros.fitting.pose_prior import mirrored_input, mirrored_rotations
+from pear_ros.core.mirroring import mirrored_rotations
+from pear_ros.fitting.pose_prior import mirrored_input
 from pear_ros.fitting.skeleton import NUM_BODY_JOINTS
 from pear_ros.landmarks.topology import NUM_POSE, Pose
 from tools.pose_prior_bank import COORDINATES, HIPS, VIEW, Bank, Kinematics, projected

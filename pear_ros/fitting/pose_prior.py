@@ -10,7 +10,7 @@ on poses of the open body and on the errors that landmarks have on renders of it
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -18,23 +18,15 @@ import numpy as np
 import numpy.typing as npt
 
 from pear_ros.core.camera import Camera
-from pear_ros.core.people import SMPLX_JOINT_NAMES, Array
+from pear_ros.core.mirroring import FLIP_X, OTHER_SIDE_JOINT, mirrored_rotations, other_side
+from pear_ros.core.people import Array
 from pear_ros.fitting.skeleton import NUM_BODY_JOINTS
 from pear_ros.landmarks.roi import Roi
 from pear_ros.landmarks.topology import Pose
 from pear_ros.landmarks.types import PoseLandmarks
 
-
-def _other_side(names: Sequence[str]) -> list[int]:
-    """Return for each name the index of the one with left and right swapped."""
-    swap = {"left": "right", "right": "left"}
-    return [names.index("_".join(swap.get(p, p) for p in name.split("_"))) for name in names]
-
-
-OTHER_SIDE_JOINT = _other_side(SMPLX_JOINT_NAMES[:NUM_BODY_JOINTS])
-"""Index of each body joint's counterpart on the other side."""
-_OTHER_SIDE_LANDMARK = _other_side([landmark.name.lower() for landmark in Pose])
-_FLIP_X = np.array([-1.0, 1.0, 1.0], np.float32)
+_OTHER_SIDE_JOINT = OTHER_SIDE_JOINT[:NUM_BODY_JOINTS]
+_OTHER_SIDE_LANDMARK = other_side([landmark.name.lower() for landmark in Pose])
 _FLIP_VIEW = np.array([-1.0, 1.0, -1.0, 1.0, 1.0], np.float32)
 _FLIP_DEPTH = np.array([1.0, 1.0, -1.0], np.float32)
 
@@ -98,8 +90,8 @@ class PosePrior:
         rotation_error = np.exp(np.clip(log_rotation, *LOG_ROTATION_ERROR))
         if mirrored:
             rotations = mirrored_rotations(rotations)
-            joint_error = joint_error[OTHER_SIDE_JOINT]
-            rotation_error = rotation_error[OTHER_SIDE_JOINT]
+            joint_error = joint_error[_OTHER_SIDE_JOINT]
+            rotation_error = rotation_error[_OTHER_SIDE_JOINT]
         rotations[0] = upright_rotation(pose.roi, camera) @ rotations[0]
         return Proposal(rotations, betas, joint_error, rotation_error)
 
@@ -178,17 +170,12 @@ def mirrored_input(inputs: Array) -> Array:
     scores = inputs[:, 6 * landmarks : 8 * landmarks].reshape(count, 2, landmarks)
     return np.concatenate(
         [
-            (points[:, :, _OTHER_SIDE_LANDMARK] * _FLIP_X).reshape(count, -1),
+            (points[:, :, _OTHER_SIDE_LANDMARK] * FLIP_X).reshape(count, -1),
             scores[:, :, _OTHER_SIDE_LANDMARK].reshape(count, -1),
             inputs[:, 8 * landmarks :] * _FLIP_VIEW,
         ],
         axis=1,
     )
-
-
-def mirrored_rotations(rotations: Array) -> Array:
-    """Return the rotations (..., 22, 3, 3), relative to the parents, of the mirrored bodies."""
-    return rotations[..., OTHER_SIDE_JOINT, :, :] * (_FLIP_X[:, None] * _FLIP_X)
 
 
 def viewing_rotation(roi: Roi, camera: Camera) -> Array:

@@ -11,10 +11,10 @@ import pytest
 
 from pear_ros.core.camera import Camera
 from pear_ros.core.estimator import Detection, Region
+from pear_ros.core.mirroring import OTHER_SIDE_JOINT
 from pear_ros.core.people import Array, Image, TrackingState
 from pear_ros.detection.detectors import NoDetector
 from pear_ros.estimators.landmark_estimator import LandmarkEstimator
-from pear_ros.fitting.pose_prior import OTHER_SIDE_JOINT
 from pear_ros.pipeline import Pipeline
 from pear_ros.training.studio import SyntheticPerson, SyntheticStudio
 
@@ -80,7 +80,7 @@ def test_person_whom_an_edge_cuts_off_is_found_in_place(
     found = estimate.keypoints[:22]
     if edge == "top":
         # Without eyes front and back look the same: the right place counts here, not the facing.
-        swapped = found[OTHER_SIDE_JOINT]
+        swapped = found[OTHER_SIDE_JOINT[:22]]
         found = min(found, swapped, key=lambda points: float(np.abs(points - true).mean()))
     off = np.linalg.norm(found - true, axis=1) / np.ptp(true[:, 1])
     visible = (true >= 0).all(axis=1) & (true < [camera.width, camera.height]).all(axis=1)
