@@ -20,7 +20,7 @@ class ConfigError(ValueError):
 
 @dataclass(frozen=True)
 class Data:
-    """Renders of the open body."""
+    """Renders of the open body, and annotated people."""
 
     seed: int = 0
     """Seed of all samples, and of the network's first weights."""
@@ -28,6 +28,10 @@ class Data:
     """Processes that make samples; 0: they are made between the steps."""
     backgrounds: str = ""
     """Folder of pictures without people (jpg, png); empty: plain walls."""
+    shards: str = ""
+    """Folder of shards of `pear annotate`; empty: renders alone."""
+    annotated: float = 0.5
+    """Share of samples that are taken from the shards, where there are some."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +45,7 @@ class Losses:
     camera: float = 0.5
     betas: float = 0.02
     expression: float = 0.1
+    tokens: float = 0.3
     mask: float = 0.5
     parts: float = 0.1
     normals: float = 0.2
@@ -128,11 +133,12 @@ def read_config(path: Path) -> Config:
 
 
 def as_mapping(config: Config) -> dict[str, Any]:
-    """Return all that results depend on, as plain data."""
+    """Return all that results depend on, but for the content of files, as plain data."""
     content = asdict(config)
     for name in ("output", "device", "epoch"):
         del content[name]
-    del content["data"]["workers"]
+    for name in ("workers", "shards"):
+        del content["data"][name]
     return content
 
 
@@ -177,6 +183,7 @@ def _check(config: Config) -> None:
         "all of network must be 1 or more": min(vars(size).values()) >= 1,
         "network.width must be a multiple of network.heads": size.width % max(size.heads, 1) == 0,
         "data.workers and data.seed must not be negative": min(data.workers, data.seed) >= 0,
+        "data.annotated must be from 0 to 1": 0.0 <= data.annotated <= 1.0,
         "losses must not be negative": min(vars(config.losses).values()) >= 0.0,
         "stage1.steps or stage2.steps must be above 0": config.steps > 0,
     }

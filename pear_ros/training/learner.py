@@ -20,6 +20,7 @@ from torch.nn import functional as F
 from pear_ros.body import BodyModel
 from pear_ros.pear.cuda_mesh import body_on
 from pear_ros.training.config import Config, Stage
+from pear_ros.training.joint_tokens import SupervisedNetwork, token_loss
 from pear_ros.training.losses import TruePeople, parameter_losses
 from pear_ros.training.network import TrainedNetwork
 from pear_ros.training.people import PredictedPeople, predicted_people
@@ -48,14 +49,20 @@ class Learner:
         on_device = body_on(device, body)
         assert isinstance(on_device, BodyModel)
         self._body = on_device
+        self._skin_weights = (
+            torch.from_numpy(body.weights.toarray().T).float().to(device)
+        )  # (55, V)
         blur = Blur(sigma=config.sigma)
         self.pixels = PixelLosses(body, config.map_size, device, blur)
+        self._supervised = SupervisedNetwork(self.network).to(device)
         self._optimiser = torch.optim.AdamW(
-            _groups(network, config.weight_decay), betas=_BETAS, lr=0.0
+            _groups(self._supervised, config.weight_decay), betas=_BETAS, lr=0.0
         )
-        self._forward: nn.Module = network
+        self._forward: nn.Module = self._supervised
         if torch.distributed.is_initialized():
-            self._forward = nn.parallel.DistributedDataParallel(network)
+            self._forward = nn.parallel.DistributedDataParallel(
+                self._supervised, find_unused_parameters=config.losses.tokens == 0.0
+            )
 
     def step(self, batches: Iterable[Batch], stage: Stage, step: int) -> dict[str, float] | None:
         """Learn from the batches of one step; return the mean losses by name, `loss` their sum.
@@ -92,14 +99,14 @@ class Learner:
     def state(self) -> dict[str, Any]:
         """Return weights, their average and the optimiser's state."""
         return {
-            "network": self.network.state_dict(),
+            "network": self._supervised.state_dict(),
             "average": self.average,
             "optimiser": self._optimiser.state_dict(),
         }
 
     def restore(self, state: dict[str, Any]) -> None:
         """Continue from a result of `state`; that of another network raises RuntimeError."""
-        self.network.load_state_dict(state["network"])
+        self._supervised.load_state_dict(state["network"])
         for name, value in state["average"].items():
             self.average[name].copy_(value)
         self._optimiser.load_state_dict(state["optimiser"])
@@ -108,9 +115,10 @@ class Learner:
         """Return the losses by name, not weighted, and `loss`, their weighted sum."""
         arrays = {n: torch.from_numpy(a).to(self.device) for n, a in batch.arrays.items()}
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self._config.bf16):
-            vectors = self._forward(pictures(arrays["crop"]))
+            vectors, logits = self._forward(pictures(arrays["crop"]))
         found = predicted_people(vectors.float(), self._body)
         losses = parameter_losses(found, self._true_people(arrays))
+        losses["tokens"] = token_loss(logits, arrays["keypoints"], arrays["joint_weights"])
         if stage.pixels:
             losses |= self.pixels(found, true_pixels(arrays, self._config.map_size))
         weights = vars(self._config.losses)
@@ -121,10 +129,11 @@ class Learner:
     @torch.no_grad()
     def _true_people(self, arrays: dict[str, Tensor]) -> TruePeople:
         rotations, none = arrays["rotations"], torch.zeros_like(arrays["camera"])
-        of_body = (rotations, arrays["betas"], arrays["expression"], none)
+        of_body = (rotations, arrays["betas"], torch.nan_to_num(arrays["expression"]), none)
         return TruePeople(
             joints=self._body.joints(*of_body),
             vertices=self._body.vertices(*of_body),
+            vertex_weights=arrays["joint_weights"] @ self._skin_weights,
             **{
                 field.name: arrays[field.name]
                 for field in fields(TruePeople)

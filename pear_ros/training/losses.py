@@ -38,6 +38,10 @@ class TruePeople:
     """(B, 55, 2) joints in pixels of the crop."""
     camera: Tensor
     """(B, 3) tx, ty and s of the crop's camera."""
+    joint_weights: Tensor
+    """(B, 55) from 0 to 1, of rotations, joints and keypoints."""
+    vertex_weights: Tensor
+    """(B, V) from 0 to 1."""
 
 
 def parameter_losses(found: PredictedPeople, true: TruePeople) -> dict[str, Tensor]:
@@ -47,17 +51,29 @@ def parameter_losses(found: PredictedPeople, true: TruePeople) -> dict[str, Tens
     IJCV 2013), which has a gradient at all angles but 180 degrees; the mean over the body's joints
     plus that over jaw, eyes and fingers. `joints`, `vertices`: mean absolute difference, metres,
     relative to the pelvis. `keypoints`: mean absolute difference over half the crop's side.
-    `camera`, `betas`, `expression`: mean squared difference.
+    `camera`, `betas`, `expression`: mean squared difference. Means are weighted by those of joints
+    and vertices.
     """
-    chordal = 0.5 * 9.0 * known_mean(found.rotations[:, :_BODY], true.rotations[:, :_BODY], 2)
-    of_rest = 0.5 * 9.0 * known_mean(found.rotations[:, _BODY:], true.rotations[:, _BODY:], 2)
+    weights = true.joint_weights[..., None]  # (B, 55, 1)
+
+    def chordal(part: slice) -> Tensor:
+        one, other = found.rotations[:, part], true.rotations[:, part]
+        return 0.5 * 9.0 * known_mean(one, other, 2, weights[:, part, None])
+
     joints = root_relative(true.joints, true.joints)
     vertices = root_relative(true.vertices, true.joints)
     return {
-        "rotations": chordal + of_rest,
-        "joints": known_mean(root_relative(found.joints, found.joints)[:, 1:], joints[:, 1:], 1),
-        "vertices": known_mean(root_relative(found.vertices, found.joints), vertices, 1),
-        "keypoints": known_mean(found.keypoints, true.keypoints, 1) / (INPUT_SIZE / 2),
+        "rotations": chordal(slice(_BODY)) + chordal(slice(_BODY, None)),
+        "joints": known_mean(
+            root_relative(found.joints, found.joints)[:, 1:], joints[:, 1:], 1, weights[:, 1:]
+        ),
+        "vertices": known_mean(
+            root_relative(found.vertices, found.joints),
+            vertices,
+            1,
+            true.vertex_weights[..., None],
+        ),
+        "keypoints": known_mean(found.keypoints, true.keypoints, 1, weights) / (INPUT_SIZE / 2),
         "camera": known_mean(found.camera, true.camera, 2),
         "betas": known_mean(found.betas, true.betas, 2),
         "expression": known_mean(found.expression, true.expression, 2),

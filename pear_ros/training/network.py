@@ -19,6 +19,7 @@ from pear_ros.pear.checkpoint import NOT_KEPT
 from pear_ros.pear.decoder import MEAN_POSE, MEAN_SCALE, Head
 from pear_ros.pear.network import PearNetwork
 from pear_ros.pear.prediction import LAYOUT
+from pear_ros.training.first_weights import initialise
 
 _EYES, _JAW = LAYOUT["eyes"], LAYOUT["jaw"]
 _JAW_BEGIN = _EYES + LAYOUT["flame_pose"]
@@ -27,7 +28,7 @@ _FACING = (1.0, 0.0, 0.0, 0.0, -1.0, 0.0)
 _UPRIGHT = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
 """Six numbers of a person who faces the camera (diag(1, -1, -1)), and of no rotation."""
 _SPREAD = 0.02
-"""Standard deviation of initial weights of the backbone, as in ViT; read-outs start at a tenth."""
+"""Standard deviation of the decoder's position embeddings at first; read-outs start at a tenth."""
 
 
 @dataclass(frozen=True)
@@ -111,12 +112,7 @@ class TrainedNetwork(PearNetwork):
     @torch.no_grad()
     def _initialise(self) -> None:
         """Draw weights; the mean person stands upright, faces the camera and has open hands."""
-        nn.init.trunc_normal_(self.backbone.pos_embed, std=_SPREAD)
-        for module in self.backbone.modules():
-            if isinstance(module, (nn.Linear, nn.Conv2d)):
-                nn.init.trunc_normal_(module.weight, std=_SPREAD)
-                assert module.bias is not None
-                nn.init.zeros_(module.bias)
+        initialise(self.backbone)
         nn.init.normal_(self.head.transformer.pos_embedding, std=_SPREAD)
         for layer in self.head.children():
             if isinstance(layer, nn.Linear):

@@ -7,15 +7,12 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from pear_ros.core.camera import Camera
-from pear_ros.pear.crop import INPUT_SIZE
-from pear_ros.pear.placement import DISTANCE, FOCAL
+from pear_ros.pear.placement import DISTANCE
 from pear_ros.rendering.overlay import draw_overlay
 from pear_ros.rendering.raster import Faces
 from pear_ros.training.learner import Learner
+from pear_ros.training.sample import CROP_CAMERA
 from pear_ros.training.stream import Batch
-
-_CAMERA = Camera(INPUT_SIZE, INPUT_SIZE, FOCAL, FOCAL, INPUT_SIZE / 2, INPUT_SIZE / 2)
 
 
 def draw_sheet(learner: Learner, batch: Batch, faces: Faces) -> npt.NDArray[np.uint8]:
@@ -24,7 +21,7 @@ def draw_sheet(learner: Learner, batch: Batch, faces: Faces) -> npt.NDArray[np.u
     found = learner.predict(torch.from_numpy(crops).to(learner.device))
     vertices, camera = found.vertices.cpu().numpy(), found.camera.cpu().numpy()
     drawn = [
-        draw_overlay(crop, _CAMERA, _placed(mesh, tx, ty, s)[None], faces, [""])
+        draw_overlay(crop, CROP_CAMERA, _placed(mesh, tx, ty, s)[None], faces, [""])
         for crop, mesh, (tx, ty, s) in zip(crops, vertices, camera, strict=True)
     ]
     return np.vstack([np.hstack(list(crops)), np.hstack(drawn)])

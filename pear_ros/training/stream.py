@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pear_ros.core.log import get_logger
-from pear_ros.training.samples import Sample, stacked
+from pear_ros.training.sample import Sample, stacked
 
 logger = get_logger(__name__)
 

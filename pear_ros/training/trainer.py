@@ -11,6 +11,7 @@ import os
 import signal
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from copy import deepcopy
 from functools import cached_property, partial
 from itertools import islice
 from pathlib import Path
@@ -20,6 +21,7 @@ import torch
 from torch import distributed
 from tqdm import tqdm
 
+from pear_ros.annotation.shard_index import ShardIndex
 from pear_ros.body import load_open_body
 from pear_ros.core.log import get_logger
 from pear_ros.training.config import Config, Stage, as_mapping
@@ -53,15 +55,13 @@ class Trainer:
     def __init__(self, config: Config) -> None:
         """Prepare, or continue, the training in the folder `config.output`.
 
-        Raises ResultsError or InitialWeightsError where files are not what they should be,
-        ValueError for backgrounds without pictures, OSError where the folder cannot be written.
+        Raises ResultsError, InitialWeightsError or ShardsError where files are not what they should
+        be, ValueError for backgrounds without pictures, OSError where the folder cannot be written.
         """
         self._config, self._body = config, load_open_body()
         self._rank, self._processes = _rank(), _processes()
         self._results = Results(Path(config.output).expanduser())
-        self._make = partial(
-            SampleMaker, config.data.seed, config.map_size, _folder(config.data.backgrounds)
-        )
+        self._make = partial(SampleMaker, config.data, config.map_size)
         self.step = 0
         """Steps done, of both stages."""
         self.skipped = 0
@@ -77,6 +77,7 @@ class Trainer:
             **as_mapping(config),
             "body": self._body.name,
             "processes": self._processes,
+            "shards": _shards_digest(config.data.shards),
         }
         state = self._results.read_state(self._identity)
         if config.initial and state is None:
@@ -85,6 +86,13 @@ class Trainer:
         self._learner = Learner(network, self._body, config, _device(config.device))
         if state is not None:
             self._restore(state)
+
+    @property
+    def network(self) -> TrainedNetwork:
+        """A copy of the network with the average of its weights, as it is released."""
+        averaged = deepcopy(self._learner.network)
+        averaged.load_state_dict(self._learner.average)
+        return averaged
 
     @property
     def weights_file(self) -> Path:
@@ -279,5 +287,12 @@ def _device(name: str) -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
-def _folder(name: str) -> Path | None:
-    return Path(name).expanduser() if name else None
+def _shards_digest(folder: str) -> str:
+    """Return the digest of the shards of a folder, of which damaged ones are named; "" for none."""
+    if not folder:
+        return ""
+    shards = ShardIndex(Path(folder).expanduser())
+    for fault in shards.damaged:
+        logger.warning("Shard left out from its damage on: %s", fault)
+    logger.info("%d annotated people in %s", len(shards), folder)
+    return shards.digest

@@ -41,8 +41,12 @@ def vectors(people: int = 2) -> torch.Tensor:
 
 
 def truth(people: PredictedPeople) -> TruePeople:
-    held = {field.name: getattr(people, field.name).detach() for field in fields(TruePeople)}
-    return TruePeople(**held)
+    weights = {
+        "joint_weights": torch.ones(people.joints.shape[:2]),
+        "vertex_weights": torch.ones(people.vertices.shape[:2]),
+    }
+    held = [field.name for field in fields(TruePeople) if field.name not in weights]
+    return TruePeople(**{name: getattr(people, name).detach() for name in held}, **weights)
 
 
 def first_of(people: Any) -> Any:
@@ -92,14 +96,30 @@ def test_what_is_unknown_takes_no_part() -> None:
     true = truth(predicted_people(vectors(), BODY))
     expected = parameter_losses(first_of(people), first_of(true))
     unknown = {field.name: getattr(true, field.name).clone() for field in fields(TruePeople)}
-    for values in unknown.values():
-        values[1] = torch.nan
+    for name, values in unknown.items():
+        values[1] = 1.0 if name.endswith("weights") else torch.nan
     found = parameter_losses(people, TruePeople(**unknown))
     assert numbers(found) == pytest.approx(numbers(expected), rel=1e-4)
-    nothing = TruePeople(**{name: values * torch.nan for name, values in unknown.items()})
-    losses = parameter_losses(people, nothing)
+    for name, values in unknown.items():
+        values[:] = 1.0 if name.endswith("weights") else torch.nan
+    losses = parameter_losses(people, TruePeople(**unknown))
     assert sum(float(loss) for loss in losses.values()) == 0.0
     sum(losses.values()).backward()  # type: ignore[union-attr]
+
+
+def test_joints_and_vertices_count_by_their_weights() -> None:
+    people, true = (
+        predicted_people(vectors() + 0.05, BODY),
+        truth(predicted_people(vectors(), BODY)),
+    )
+    expected = numbers(parameter_losses(first_of(people), first_of(true)))
+    true.joint_weights[1] = true.vertex_weights[1] = 0.0
+    found = numbers(parameter_losses(people, true))
+    for name in ("rotations", "joints", "vertices", "keypoints"):
+        assert found[name] == pytest.approx(expected[name], rel=1e-4)
+    true.joint_weights[0, 40] = 0.0
+    less = numbers(parameter_losses(people, true))
+    assert less["rotations"] != found["rotations"] and less["joints"] != found["joints"]
 
 
 def test_no_gradient_comes_back_from_where_truth_is_unknown() -> None:

@@ -16,7 +16,10 @@ from pear_ros.body import load_open_body
 from pear_ros.body.kinematics import rotation_vectors
 from pear_ros.pear.placement import image_points
 from pear_ros.training.body_parts import BACKGROUND, PARTS, UNKNOWN
-from pear_ros.training.samples import Sample, SampleError, SampleMaker, with_camera_faults
+from pear_ros.training.camera_faults import with_camera_faults
+from pear_ros.training.config import Data
+from pear_ros.training.sample import Sample, SampleError
+from pear_ros.training.samples import SampleMaker
 from pear_ros.training.stream import SampleStream, Shares, StreamError
 
 BODY, SIZE = load_open_body(), 64
@@ -25,7 +28,7 @@ COUNT = 10
 
 @pytest.fixture(scope="module")
 def samples() -> list[Sample]:
-    make, found = SampleMaker(1, SIZE), []
+    make, found = SampleMaker(Data(seed=1), SIZE), []
     for index in range(2 * COUNT):
         try:
             found.append(make(index))
@@ -108,9 +111,9 @@ def test_camera_faults_change_pictures_a_little() -> None:
 
 def test_backgrounds_are_pictures_of_a_folder(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="holds no picture"):
-        SampleMaker(0, SIZE, tmp_path)
+        SampleMaker(Data(backgrounds=str(tmp_path)), SIZE)
     cv2.imwrite(str(tmp_path / "wall.png"), np.full((80, 90, 3), 128, np.uint8))
-    SampleMaker(0, SIZE, tmp_path)
+    SampleMaker(Data(backgrounds=str(tmp_path)), SIZE)
 
 
 def fake_sample(index: int) -> Sample:
@@ -177,7 +180,7 @@ def test_workers_that_always_end_are_an_error() -> None:
 
 
 def test_real_samples_are_the_same_from_a_worker() -> None:
-    make = partial(SampleMaker, 3, 32)
+    make = partial(SampleMaker, Data(seed=3), 32)
     here, there = SampleStream(make, Shares(2), 0, 0), SampleStream(make, Shares(2), 0, 1)
     one, other = next(here), next(there)
     there.close()

@@ -19,7 +19,8 @@ import cv2
 import numpy as np
 import pytest
 
-from pear_ros.training.samples import Sample, SampleError, SampleMaker
+from pear_ros.training.sample import Sample, SampleError
+from pear_ros.training.samples import SampleMaker
 
 torch = pytest.importorskip("torch", reason="training needs torch")
 
@@ -31,6 +32,7 @@ from pear_ros.training.network import NetworkSize  # noqa: E402
 from pear_ros.training.results import Results, ResultsError  # noqa: E402
 from pear_ros.training.stream import StreamError  # noqa: E402
 from pear_ros.training.trainer import Trainer, TrainingError  # noqa: E402
+from testing.annotated_people import annotated_person, rendered_person, write_people  # noqa: E402
 
 TINY = NetworkSize(depth=1, width=32, heads=1, decoder_width=32, decoder_layers=1)
 YAML = """
@@ -47,7 +49,7 @@ stage2: {{steps: 2, batch: 2, warmup: 1, pixels: true}}
 
 @pytest.fixture(scope="module")
 def rendered() -> list[Sample]:
-    make, found = SampleMaker(2, 32), []
+    make, found = SampleMaker(Data(seed=2), 32), []
     for index in range(20):
         try:
             found.append(make(index))
@@ -200,6 +202,10 @@ def test_another_configuration_or_a_damaged_state_is_refused(few: Few, tmp_path:
     Trainer(config(tmp_path)).run()
     with pytest.raises(ResultsError, match=r"another configuration \(ema differ\)"):
         Trainer(config(tmp_path, ema=0.3))
+    pytest.importorskip("webdataset")
+    shards = write_people(tmp_path / "shards", [annotated_person(rendered_person(3))])
+    with pytest.raises(ResultsError, match=r"another configuration \(shards differ\)"):
+        Trainer(config(tmp_path, data=Data(workers=0, shards=str(shards))))
     state = tmp_path / "state.pt"
     state.write_bytes(state.read_bytes()[:-2000])
     with pytest.raises(ResultsError, match="is damaged; move its folder away"):
