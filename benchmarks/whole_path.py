@@ -8,6 +8,8 @@ Holistic's landmarks of the one person that it detects, without fit and messages
 same images in the same run, alternating, after a warm-up; MediaPipe runs in a virtual environment
 of its own (it requires an older NumPy), made on the first run.
 
+One person: images with one of the two people alone, where both do the same.
+
 By people: pieces of the clip with a walking woman or a waving man, or with neither, side by side in
 images of one size. Writes benchmarks/results/whole_path.md.
 """
@@ -17,6 +19,9 @@ from __future__ import annotations
 import subprocess
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path as FilePath
+from tempfile import TemporaryDirectory
 
 import numpy as np
 from rclpy.serialization import serialize_message
@@ -28,7 +33,7 @@ from pear_ros.core.camera import Camera
 from pear_ros.core.people import Image, People
 from pear_ros.evaluation.mediapipe import mediapipe_python
 from pear_ros.io.downloads import demo_clip
-from pear_ros.io.video import FrameSource
+from pear_ros.io.video import FrameSource, VideoWriter
 from pear_ros.pipeline import Pipeline
 from pear_ros.ros.conversion.markers import MeshMarkers
 from pear_ros.ros.conversion.messages import human_array
@@ -60,10 +65,10 @@ for _ in sys.stdin:
 class Holistic:
     """MediaPipe Holistic in a process of its own."""
 
-    def __init__(self) -> None:
+    def __init__(self, video: FilePath) -> None:
         """Start the process, in a virtual environment that is made on the first run."""
         self._process = subprocess.Popen(
-            [mediapipe_python(), "-c", WORKER, demo_clip()],
+            [mediapipe_python(), "-c", WORKER, video],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -111,34 +116,78 @@ class Path:
         return 1000 * (time.perf_counter() - start), people
 
 
-def main() -> None:
-    """Measure and write the report."""
-    path, holistic = Path(), Holistic()
-    ours, theirs, people_seen, theirs_seen = [], [], 0, 0
-    clip = list(FrameSource(str(demo_clip())))
-    for number, (stamp, image) in enumerate(tqdm(clip, unit="frame")):
-        milliseconds, found = holistic()
+@dataclass(frozen=True)
+class Comparison:
+    """Times of both for the same images, milliseconds, and how many people they found in all."""
+
+    ours: list[float]
+    theirs: list[float]
+    people: int
+    their_people: int
+
+    @property
+    def ratio(self) -> float:
+        """Mean time of Holistic over ours."""
+        return float(np.mean(self.theirs) / np.mean(self.ours))
+
+    @property
+    def ratio_by_person(self) -> float:
+        """The same, of the time for each person who is found."""
+        return self.ratio * self.people / max(1, self.their_people)
+
+    @property
+    def rows(self) -> list[list[str]]:
+        """Rows of the report."""
+        return [
+            _row("pear_ros, image to messages", self.ours, self.people),
+            _row("MediaPipe Holistic, landmarks alone", self.theirs, self.their_people),
+        ]
+
+
+def compare(path: Path, video: FilePath) -> Comparison:
+    """Measure both on the images of a video, alternating."""
+    path.reset()
+    holistic = Holistic(video)
+    found = Comparison([], [], 0, 0)
+    for number, (stamp, image) in enumerate(tqdm(list(FrameSource(str(video))), unit="frame")):
+        milliseconds, is_found = holistic()
         spent, people = path(image, stamp)
         if number >= WARM_UP:
-            ours.append(spent)
-            theirs.append(milliseconds)
-            people_seen += len(people.persons)
-            theirs_seen += found
+            found.ours.append(spent)
+            found.theirs.append(milliseconds)
+            found = replace(
+                found,
+                people=found.people + len(people.persons),
+                their_people=found.their_people + is_found,
+            )
     holistic.close()
-    rows = [
-        _row("pear_ros, image to messages", ours, people_seen),
-        _row("MediaPipe Holistic, landmarks alone", theirs, theirs_seen),
-    ]
+    return found
+
+
+def main() -> None:
+    """Measure and write the report."""
+    path, clip = Path(), list(FrameSource(str(demo_clip())))
+    whole = compare(path, demo_clip())
+    with TemporaryDirectory() as folder:
+        video = FilePath(folder) / "one.mp4"
+        with VideoWriter(video, 30.0) as writer:
+            for number, image in enumerate(side_by_side(clip, 1)):
+                writer.write(number / 30.0, image)
+        single = compare(path, video)
     head = ["path", "frames", "people a frame", "mean ms", "median", "95 %", "frames a second"]
-    ratio = np.mean(theirs) / np.mean(ours)
-    compared = [["mean time, Holistic / ours", f"{ratio:.2f}"]]
+    compared = [
+        ["demo clip", f"{whole.ratio:.2f}"],
+        ["demo clip, time for each person who is found", f"{whole.ratio_by_person:.2f}"],
+        ["one person", f"{single.ratio:.2f}"],
+    ]
     by_people = [_row_of_people(path, clip, count) for count in range(1, MOST_PEOPLE + 1)]
     write_report(
         "whole_path",
         __doc__ or "",
         {
-            "Demo clip": (head, rows),
-            "Ratio": (["", ""], compared),
+            "Demo clip": (head, whole.rows),
+            "One person": (head, single.rows),
+            "Mean time, Holistic / ours": (["", ""], compared),
             "By people": (
                 ["people", "found a frame", "mean ms", "median", "ms a person"],
                 by_people,
