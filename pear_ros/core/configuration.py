@@ -54,7 +54,7 @@ class EstimatorChoice:
     name: str = Parameters.estimator
     """One of ESTIMATORS; auto: PEAR if its files are complete, else landmarks."""
     model_folder: Path | None = None
-    """Folder with PEAR's files; None: the default folder."""
+    """Folder with PEAR's files; None: the default folder. Not used by the example."""
     pear_body: str = Parameters.pear_body
     """One of PEAR_BODIES; ehm-s is SMPL-X with FLAME's head, smplx is SMPL-X alone."""
     runtime: RuntimeChoice = field(default_factory=RuntimeChoice)

@@ -13,7 +13,7 @@ from typing import Any
 
 from pear_ros.core.declaration import Declaration, declarations_of, declared, defaults_of
 
-ESTIMATORS = ("auto", "pear", "landmarks")
+ESTIMATORS = ("auto", "pear", "landmarks", "example")
 LANDMARKS = ("auto", "full", "heavy")
 PEAR_BODIES = ("ehm-s", "smplx")
 RUNTIMES = ("auto", "tensorrt", "torch", "onnxruntime", "openvino")
@@ -80,7 +80,9 @@ class Parameters(Settings):
         "auto",
         "What estimates bodies: 'pear' for PEAR, whose licensed files must be in model_folder, "
         "'landmarks' for the open default, 'auto' for PEAR if its files are complete, else the "
-        "default; the log says why.",
+        "default; the log says why. 'example' shows PEAR's path without its files: a small network "
+        "of this package, trained by pear train. It is not PEAR, and less accurate than the "
+        "default.",
         choices=ESTIMATORS,
     )
     landmarks: str = declared(

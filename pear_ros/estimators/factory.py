@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from pear_ros.core.configuration import EstimatorChoice, EstimatorError
 from pear_ros.core.estimator import Estimator
 from pear_ros.core.log import get_logger
@@ -17,6 +19,9 @@ from pear_ros.pear.files import (
 from pear_ros.pear.runtimes.runtime import RuntimeUnavailableError
 
 logger = get_logger(__name__)
+
+EXAMPLE_FOLDER = Path(__file__).parents[1] / "pear" / "example"
+"""Folder with the weights of the example."""
 
 
 def make_estimator(choice: EstimatorChoice) -> Estimator:
@@ -51,7 +56,10 @@ def make_estimators(choice: EstimatorChoice, count: int) -> list[Estimator]:
 
 
 def pear_obstacle(choice: EstimatorChoice) -> str:
-    """Return which of PEAR's files are missing in the folder of `choice`; empty if none is."""
+    """Return which of PEAR's files are missing in the folder of `choice`; empty if none is.
+
+    None is missing for the example.
+    """
     files = _files(choice)
     names = ", ".join(file.name for file in files.missing)
     return f"PEAR's {names} are not in {files.folder}" if names else ""
@@ -62,4 +70,6 @@ def _landmarks(choice: EstimatorChoice, count: int) -> list[Estimator]:
 
 
 def _files(choice: EstimatorChoice) -> ModelFiles:
+    if choice.name == "example":
+        return find_model_files(EXAMPLE_FOLDER)
     return find_model_files(choice.model_folder or default_model_folder())

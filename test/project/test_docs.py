@@ -87,7 +87,7 @@ DeclareLaunchArgument("by", default_value="", choices=["", *ESTIMATORS], descrip
     assert "## `cook.launch.py`\n\nCooks.\n\n    ros2 launch pear_ros cook.launch.py" in page
     assert "| `dish` | required | What to cook. |" in page
     assert "| `book` | `soups.yaml` | With &lt;b>. |" in page
-    assert "| `by` | empty | Who. Values: `auto`, `pear`, `landmarks`. |" in page
+    assert "| `by` | empty | Who. Values: `auto`, `pear`, `landmarks`, `example`. |" in page
 
 
 def test_message_page_has_the_definitions(tmp_path: Path) -> None:
