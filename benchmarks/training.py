@@ -3,7 +3,7 @@
 
 python -m benchmarks.training FOLDER
 
-A network of 5 million parameters is trained from scratch on renders of the open body and on
+A network of 5.7 million parameters is trained from scratch on renders of the open body and on
 pictures that `pear annotate` annotated: first with the losses of stage 1, then some steps more
 without pixels and, from the same weights, with pixels (stage 2). The latter is adapted to the
 first half of a clip of one camera, and measured on the second half; and to the demo clip, which
@@ -33,6 +33,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+import cv2
 import numpy as np
 import torch
 
@@ -271,7 +272,7 @@ def constant_pose_error(clip: Clip) -> float:
 
 
 def draw(file: Path, samples: Sequence[Sample], methods: Sequence[Method], body: BodyModel) -> None:
-    """Write a picture: crops of samples in the first row, below them what each method sees."""
+    """Write a picture, in half size: crops in the first row, below them what each method sees."""
     rows = [np.hstack([sample.crop for sample in samples])]
     for method in methods:
         drawn = []
@@ -283,7 +284,9 @@ def draw(file: Path, samples: Sequence[Sample], methods: Sequence[Method], body:
             names = [""] * len(meshes)
             drawn.append(draw_overlay(sample.crop, CROP_CAMERA, meshes, body.faces, names))
         rows.append(np.hstack(drawn))
-    write_picture(file, np.vstack(rows))
+    write_picture(
+        file, cv2.resize(np.vstack(rows), None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
+    )
 
 
 def main() -> None:
