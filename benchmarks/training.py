@@ -284,9 +284,8 @@ def draw(file: Path, samples: Sequence[Sample], methods: Sequence[Method], body:
             names = [""] * len(meshes)
             drawn.append(draw_overlay(sample.crop, CROP_CAMERA, meshes, body.faces, names))
         rows.append(np.hstack(drawn))
-    write_picture(
-        file, cv2.resize(np.vstack(rows), None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
-    )
+    half = cv2.resize(np.vstack(rows), None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
+    write_picture(file, np.asarray(half, np.uint8))
 
 
 def main() -> None:
