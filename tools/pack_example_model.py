@@ -3,7 +3,7 @@
 
     python -m tools.pack_example_model FOLDER/training/example/model/pear_model.pt
 
-benchmarks.training made FOLDER. Writes pear_ros/pear/example/pear_model.pt.
+benchmarks.training made FOLDER. Writes pear_ros/pear/example.pt.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pathlib import Path
 
 import torch
 
-from pear_ros.estimators.factory import EXAMPLE_FOLDER
+from pear_ros.pear.files import EXAMPLE
 
 
 def main() -> None:
@@ -23,10 +23,8 @@ def main() -> None:
     content = torch.load(parser.parse_args().weights, map_location="cpu", weights_only=True)
     for part in ("backbone", "head"):
         content[part] = {name: value.half() for name, value in content[part].items()}
-    EXAMPLE_FOLDER.mkdir(exist_ok=True)
-    path = EXAMPLE_FOLDER / "pear_model.pt"
-    torch.save(content, path)
-    print(f"{path}: {path.stat().st_size / 1e6:.1f} MB")
+    torch.save(content, EXAMPLE)
+    print(f"{EXAMPLE}: {EXAMPLE.stat().st_size / 1e6:.1f} MB")
 
 
 if __name__ == "__main__":

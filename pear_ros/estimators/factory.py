@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from pear_ros.core.configuration import EstimatorChoice, EstimatorError
 from pear_ros.core.estimator import Estimator
 from pear_ros.core.log import get_logger
@@ -14,14 +12,12 @@ from pear_ros.pear.files import (
     MissingFilesError,
     ModelFiles,
     default_model_folder,
+    example_files,
     find_model_files,
 )
 from pear_ros.pear.runtimes.runtime import RuntimeUnavailableError
 
 logger = get_logger(__name__)
-
-EXAMPLE_FOLDER = Path(__file__).parents[1] / "pear" / "example"
-"""Folder with the weights of the example."""
 
 
 def make_estimator(choice: EstimatorChoice) -> Estimator:
@@ -71,5 +67,5 @@ def _landmarks(choice: EstimatorChoice, count: int) -> list[Estimator]:
 
 def _files(choice: EstimatorChoice) -> ModelFiles:
     if choice.name == "example":
-        return find_model_files(EXAMPLE_FOLDER)
+        return example_files()
     return find_model_files(choice.model_folder or default_model_folder())

@@ -19,6 +19,7 @@ from types import MappingProxyType
 
 from pear_ros.body import BodyModel
 from pear_ros.body.flame import FlameModel
+from pear_ros.io.downloads import cache_directory
 from pear_ros.pear.cache import converted, files_key
 from pear_ros.pear.convert import bodies
 from pear_ros.pear.graph import GraphError, find_graphs, read_graph
@@ -119,6 +120,8 @@ BODY_FILES = (
     ),
 )
 FILES = (CHECKPOINT, *BODY_FILES)
+EXAMPLE = Path(__file__).with_name("example.pt")
+"""Weights of `pear train` that are part of this package, in half precision."""
 _NAMED = 3
 """Most near names in an error message."""
 _MAX_FOLDERS = 20_000
@@ -200,6 +203,15 @@ def default_model_folder() -> Path:
     if xdg := os.environ.get("XDG_DATA_HOME"):
         return Path(xdg) / "pear_ros" / "models"
     return Path.home() / ".local" / "share" / "pear_ros" / "models"
+
+
+def example_files() -> ModelFiles:
+    """Return the weights of `estimator: example`; graphs of them are kept in the cache."""
+    folder = cache_directory() / "example"
+    with contextlib.suppress(OSError):  # Whatever needs the folder says why there is none.
+        folder.mkdir(parents=True, exist_ok=True)
+    found = {CHECKPOINT.key: EXAMPLE}
+    return ModelFiles(folder, found, tuple(find_graphs(folder)), body=peek_origin(EXAMPLE).body)
 
 
 def find_model_files(folder: Path) -> ModelFiles:

@@ -26,13 +26,14 @@ _OPTIONAL = {
         for name in (
             *("huggingface_hub", "meshoptimizer", "ml_dtypes", "numba", "onnx", "onnx_ir"),
             *("onnxruntime", "onnxscript", "openvino", "pygltflib", "ray", "safetensors"),
-            *("tensorboard", "torch", "viser", "webdataset", "websockets"),
+            *("tensorboard", "torch", "webdataset", "websockets"),
         )
     },
     "modelopt": "nvidia-modelopt",
     "pxr": "usd-core",
     "pythonosc": "python-osc",
     "rerun": "rerun-sdk",
+    "viser": "'viser>=1.1.1,<1.2'",
     "zmq": "pyzmq",
 }
 """Modules of the Python packages that setup.py asks for in extras only, and the packages."""

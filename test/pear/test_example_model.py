@@ -15,15 +15,15 @@ from pear_ros.core.camera import Camera
 from pear_ros.core.configuration import EstimatorChoice, RuntimeChoice
 from pear_ros.core.parameters import Parameters
 from pear_ros.core.people import People
-from pear_ros.estimators.factory import EXAMPLE_FOLDER, make_estimator
+from pear_ros.estimators.factory import make_estimator
 from pear_ros.estimators.landmark_estimator import LandmarkEstimator
 from pear_ros.evaluation.pose_metrics import pa_mpjpe
 from pear_ros.io.downloads import AssetError, demo_clip
 from pear_ros.io.video import FrameSource
+from pear_ros.pear.files import EXAMPLE
 from pear_ros.pear.origin import peek_origin
 from pear_ros.pipeline import Pipeline
 
-WEIGHTS = EXAMPLE_FOLDER / "pear_model.pt"
 BODY = slice(1, 22)
 
 try:
@@ -33,8 +33,8 @@ except AssetError as error:
 
 
 def test_it_is_small_and_says_what_it_is() -> None:
-    assert WEIGHTS.stat().st_size < 12_000_000
-    origin = peek_origin(WEIGHTS)
+    assert EXAMPLE.stat().st_size < 12_000_000
+    origin = peek_origin(EXAMPLE)
     assert origin.model == "pear-train/example" and origin.body == "anny-smplx/2"
 
 
