@@ -24,9 +24,9 @@ import torch
 
 from benchmarks.report import report_text, write_whole
 from benchmarks.training_figures import (
-    FIGURES,
+    HELD_OUT_SEED,
     constant_method,
-    crop_figures,
+    crops_table,
     network_method,
     samples_of,
 )
@@ -36,12 +36,12 @@ from pear_ros.training.config import Config, Data, Stage
 from pear_ros.training.network import NetworkSize
 from pear_ros.training.samples import SampleMaker
 from pear_ros.training.trainer import Trainer
+from tools.pack_example_model import pack
 
 VIT_S = NetworkSize(depth=12, width=384, heads=6, decoder_width=512, decoder_layers=4)
 SMALL = NetworkSize(depth=1, width=64, heads=1, decoder_width=32, decoder_layers=1)
 TRIED = 30
 """Steps whose time is taken, after as many that are not."""
-HELD_OUT_SEED = 1_000_001
 
 
 def config_of(folder: Path, smoke: bool) -> Config:
@@ -106,23 +106,16 @@ def main() -> None:
         "constant pose": constant_method(body),
         "trained": network_method(trainer.network.cpu().eval(), on_cpu),
     }
-    rows = [
-        [name, *(f"{figure:.1f}" for figure in crop_figures(method, samples, body))]
-        for name, method in methods.items()
-    ]
     trained = steps * config.stage1.batch
     speed = [[str(steps), f"{trained}", f"{trained / taken:.0f}", f"{taken:.0f}"]]
     tables = {
-        "Held-out renders": (["", *FIGURES], rows),
+        "Held-out renders": crops_table(methods, samples, body),
         "Speed": (["steps", "samples", "samples a second", "seconds"], speed),
     }
     gpu = "no GPU" if options.smoke else torch.cuda.get_device_name()
     write_whole(options.output / "training.md", report_text(__doc__ or "", tables, gpu))
     shutil.copy(options.output / "training" / "sheet.jpg", options.output / "sheet.jpg")
-    content = torch.load(trainer.weights_file, weights_only=True)
-    for part in ("backbone", "head"):
-        content[part] = {name: value.half() for name, value in content[part].items()}
-    torch.save(content, options.output / "pear_model.pt")
+    pack(trainer.weights_file, options.output / "pear_model.pt")
     for folder in ("speed", "speed_again", "training"):
         shutil.rmtree(options.output / folder)
     print(f"written to {options.output}")

@@ -39,11 +39,11 @@ import torch
 
 from benchmarks.report import Table, write_report
 from benchmarks.training_figures import (
-    FIGURES,
+    HELD_OUT_SEED,
     Method,
     Person,
     constant_method,
-    crop_figures,
+    crops_table,
     network_method,
     samples_of,
 )
@@ -75,7 +75,6 @@ from pear_ros.training.trainer import Trainer
 
 SIZE = NetworkSize(depth=8, width=192, heads=3, decoder_width=192, decoder_layers=2)
 RENDERS = 256
-HELD_OUT_SEED = 1_000_001
 CAMERA, HALF = "cam02", 50
 """Camera that is adapted to, and the first frame of the half that is measured."""
 MAP = 64
@@ -223,15 +222,6 @@ def methods_of(trained: Mapping[str, TrainedNetwork], body: BodyModel) -> dict[s
     on_cpu = body_on(torch.device("cpu"), body)
     assert isinstance(on_cpu, BodyModel)
     return {name: network_method(network, on_cpu) for name, network in trained.items()}
-
-
-def crops_table(methods: Mapping[str, Method], samples: Sequence[Sample], body: BodyModel) -> Table:
-    """Return the figures of methods, by their headings, on the same crops."""
-    rows = [
-        [name, *(f"{figure:.1f}" for figure in crop_figures(method, samples, body))]
-        for name, method in methods.items()
-    ]
-    return ["", *FIGURES], rows
 
 
 def on_renders(methods: Mapping[str, Method], samples: Sequence[Sample], body: BodyModel) -> Table:

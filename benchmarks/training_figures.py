@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count
 
@@ -12,6 +12,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from benchmarks.report import Table
 from pear_ros.body import BodyModel
 from pear_ros.body.kinematics import rotation_vectors
 from pear_ros.core.people import Array
@@ -54,6 +55,9 @@ FIGURES = (
     "found, %",
 )
 """Names of what crop_figures returns."""
+
+HELD_OUT_SEED = 1_000_001
+"""Seed of renders that no training here uses."""
 
 Method = Callable[[Sample], Person | None]
 """Finds the person in a crop; None: nobody is found."""
@@ -132,6 +136,15 @@ def crop_figures(method: Method, samples: Sequence[Sample], body: BodyModel) -> 
         )
     found = 100.0 * len(rows) / len(samples)
     return [*np.nanmedian(np.array(rows), axis=0).tolist(), found]
+
+
+def crops_table(methods: Mapping[str, Method], samples: Sequence[Sample], body: BodyModel) -> Table:
+    """Return the figures of methods, by their headings, on the same crops."""
+    rows = [
+        [name, *(f"{figure:.1f}" for figure in crop_figures(method, samples, body))]
+        for name, method in methods.items()
+    ]
+    return ["", *FIGURES], rows
 
 
 def silhouette_iou(vertices: Array, sample: Sample, body: BodyModel) -> float:

@@ -16,14 +16,19 @@ import torch
 from pear_ros.pear.files import EXAMPLE
 
 
+def pack(weights: Path, packed: Path) -> None:
+    """Write the file `weights` of `pear train` to `packed`, in half precision."""
+    content = torch.load(weights, map_location="cpu", weights_only=True)
+    for part in ("backbone", "head"):
+        content[part] = {name: value.half() for name, value in content[part].items()}
+    torch.save(content, packed)
+
+
 def main() -> None:
     """Read, convert, write."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("weights", type=Path)
-    content = torch.load(parser.parse_args().weights, map_location="cpu", weights_only=True)
-    for part in ("backbone", "head"):
-        content[part] = {name: value.half() for name, value in content[part].items()}
-    torch.save(content, EXAMPLE)
+    pack(parser.parse_args().weights, EXAMPLE)
     print(f"{EXAMPLE}: {EXAMPLE.stat().st_size / 1e6:.1f} MB")
 
 

@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from pear_ros.core.camera import Camera
 from pear_ros.core.people import Array, FlameParams, Image, SmplxParams
+from pear_ros.pear.crop import crop_points
 
 FORMAT = "pear_annotation/1"
 """Name and version of the layout of samples in a shard."""
@@ -86,5 +87,4 @@ class AnnotatedPerson:
 
     def crop_points(self, pixels: Array) -> Array:
         """Return points (..., 2) of the image, pixels, in pixels of the crop."""
-        moved: Array = ((pixels - self.square[:2]) * (256.0 / self.square[2])).astype(np.float32)
-        return moved
+        return crop_points(pixels, self.square)

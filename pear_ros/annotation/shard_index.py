@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pear_ros.annotation.encoding import SampleError, person_of
 from pear_ros.annotation.sample import AnnotatedPerson
-from pear_ros.annotation.shards import ShardsError
+from pear_ros.annotation.shards import ShardsError, shard_files
 from pear_ros.core.quoting import plain
 
 
@@ -32,10 +32,9 @@ class ShardIndex:
 
     def __init__(self, path: Path) -> None:
         """Find all samples. Raises ShardsError where there are none."""
-        files = sorted(path.glob("*.tar")) if path.is_dir() else [path] * path.is_file()
         self.damaged: list[str] = []
         """A sentence for each shard that cannot be read, or not to its end."""
-        self._places = [place for file in files for place in self._find(file)]
+        self._places = [place for file in shard_files(path) for place in self._find(file)]
         if not self._places:
             reason = f": {self.damaged[0]}" if self.damaged else ""
             raise ShardsError(f"{path} holds no samples of `pear annotate` (.tar){reason}")

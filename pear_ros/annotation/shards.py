@@ -153,10 +153,15 @@ def read_shards(path: Path) -> ShardReader:
     `damaged` of the result. Raises ShardsError where there are no shards, or webdataset is missing.
     """
     require_webdataset()
-    files = sorted(path.glob("*.tar")) if path.is_dir() else [path] * path.is_file()
+    files = shard_files(path)
     if not files:
         raise ShardsError(f"{path} is no folder with shards (.tar) of `pear annotate`, nor one")
     return ShardReader(files)
+
+
+def shard_files(path: Path) -> list[Path]:
+    """Return the shards of a folder, by name, or the one that `path` is; empty: neither."""
+    return sorted(path.glob("*.tar")) if path.is_dir() else [path] * path.is_file()
 
 
 def remove_drafts(folder: Path) -> None:

@@ -82,6 +82,12 @@ def crop_pixels(image: Image, places: Squares, out: Crops | None = None) -> Crop
     return crops
 
 
+def crop_points(pixels: Array, square: npt.NDArray[np.float64]) -> Array:
+    """Return points (..., 2) of the image, pixels, in pixels of the crop of `square` (3,)."""
+    moved: Array = ((pixels - square[:2]) * (INPUT_SIZE / square[2])).astype(np.float32)
+    return moved
+
+
 def _require_finite(places: Squares) -> None:
     if not np.isfinite(places).all():
         raise ValueError("there is nothing to crop for squares with NaN: leave them out")

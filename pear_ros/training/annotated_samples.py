@@ -21,7 +21,7 @@ from pear_ros.body import BodyModel
 from pear_ros.body.kinematics import rotation_matrices
 from pear_ros.core.mirroring import FLIP_X, OTHER_SIDE_JOINT, mirrored_rotations
 from pear_ros.core.people import Array
-from pear_ros.pear.crop import INPUT_SIZE
+from pear_ros.pear.crop import INPUT_SIZE, crop_points
 from pear_ros.training.body_parts import UNKNOWN
 from pear_ros.training.camera_faults import with_camera_faults
 from pear_ros.training.sample import (
@@ -29,7 +29,6 @@ from pear_ros.training.sample import (
     SampleError,
     Square,
     crop_camera,
-    in_crop,
     viewing_rotation,
 )
 
@@ -75,7 +74,7 @@ class AnnotatedSamples:
         turn = viewing_rotation(person.camera, square).astype(np.float32)
         rotations[0] = turn.T @ rotations[0]
         weights = np.nan_to_num(person.joint_confidence).astype(np.float32)
-        keypoints = in_crop(person.keypoints, square)
+        keypoints = crop_points(person.keypoints, square)
         betas, expression = person.smplx.betas, person.smplx.expression
         camera = crop_camera(self._body, rotations, betas, expression, keypoints)
         size, unknown = self._size, np.float32(np.nan)

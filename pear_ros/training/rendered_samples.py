@@ -12,7 +12,7 @@ import numpy.typing as npt
 from pear_ros.body.normals import vertex_normals
 from pear_ros.core.camera import Camera
 from pear_ros.core.people import Array, Image
-from pear_ros.pear.crop import INPUT_SIZE, crop_pixels, squares
+from pear_ros.pear.crop import INPUT_SIZE, crop_pixels, crop_points, squares
 from pear_ros.rendering.raster import rasterize
 from pear_ros.training.body_parts import BACKGROUND, UNKNOWN, vertex_parts
 from pear_ros.training.camera_faults import with_camera_faults
@@ -22,7 +22,6 @@ from pear_ros.training.sample import (
     SampleError,
     Square,
     crop_camera,
-    in_crop,
     viewing_rotation,
 )
 from pear_ros.training.studio import SyntheticPerson
@@ -59,7 +58,7 @@ class RenderedSamples:
         turn = viewing_rotation(person.camera, square)
         rotations = person.rotations.astype(np.float32).copy()
         rotations[0] = turn.T @ rotations[0]
-        keypoints = in_crop(person.camera.project(person.joints), square)
+        keypoints = crop_points(person.camera.project(person.joints), square)
         betas, expression = person.betas, person.expression
         mask, parts, normals = self._maps(person, square, turn)
         return Sample(

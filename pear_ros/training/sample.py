@@ -74,12 +74,6 @@ def viewing_rotation(camera: Camera, square: Square) -> npt.NDArray[np.float64]:
     return rotation
 
 
-def in_crop(pixels: Array, square: Square) -> Array:
-    """Return points (N, 2) of the image, pixels, in pixels of the crop."""
-    moved: Array = ((pixels - square[:2]) * (INPUT_SIZE / square[2])).astype(np.float32)
-    return moved
-
-
 def crop_camera(
     body: BodyModel,
     rotations: Array,
