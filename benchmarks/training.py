@@ -67,13 +67,15 @@ from pear_ros.pear.cuda_mesh import body_on
 from pear_ros.pipeline import Pipeline
 from pear_ros.rendering.overlay import draw_overlay
 from pear_ros.training.annotated_samples import AnnotatedSamples
-from pear_ros.training.config import Config, Data, Stage
+from pear_ros.training.config import Config, Data, Losses, Stage
 from pear_ros.training.network import NetworkSize, TrainedNetwork
 from pear_ros.training.sample import CROP_CAMERA, Sample
 from pear_ros.training.samples import SampleMaker
 from pear_ros.training.trainer import Trainer
 
 SIZE = NetworkSize(depth=8, width=192, heads=3, decoder_width=192, decoder_layers=2)
+LOSSES = Losses(mask=0.5, parts=0.1, normals=0.2)
+"""Pixels weigh several times as much as by default, as meshes are far from the people."""
 RENDERS = 256
 CAMERA, HALF = "cam02", 50
 """Camera that is adapted to, and the first frame of the half that is measured."""
@@ -97,6 +99,7 @@ def base(folder: Path, name: str, **more: object) -> Config:
         ema=0.998,
         epoch=200,
         network=SIZE,
+        losses=LOSSES,
         data=replace(data, shards=str(folder / "shards_pictures"), annotated=0.4),
     )
     return replace(config, **more)  # type: ignore[arg-type]
@@ -142,34 +145,26 @@ def configs(folder: Path) -> dict[str, Config]:
     }
 
 
-def annotate(folder: Path, clip: Clip) -> None:
-    """Annotate the pictures and the clip of the camera that is adapted to, once."""
+def annotate_clip(folder: Path, clip: Clip) -> None:
+    """Annotate the clip of the camera that is adapted to, a half in each shard, once."""
     (camera,) = (c.camera for c in clip.cameras if c.name == CAMERA)
     view = np.degrees(2 * np.arctan(max(camera.width, camera.height) / 2 / camera.fx))
-    shards = folder / "shards_pictures"
-    runs = [["annotate", str(folder / "pictures"), "--landmarks", "heavy", "--output", str(shards)]]
-    video, out = str(folder / "clip" / f"{CAMERA}.mp4"), str(folder / "shards_clip")
-    runs.append(
-        [
-            "annotate",
-            video,
-            "--output",
-            out,
-            "--images-per-shard",
-            str(HALF),
-            "--fov",
-            f"{view:.2f}",
-        ]
-    )
-    for run in runs:
-        if not (Path(run[run.index("--output") + 1]) / "report.json").exists() and pear(run):
-            raise SystemExit("annotating failed, see above")
+    options = ["--images-per-shard", str(HALF), "--fov", f"{view:.2f}"]
+    annotate(folder / "clip" / f"{CAMERA}.mp4", folder / "shards_clip", options)
 
 
-def networks(folder: Path, body: BodyModel) -> dict[str, TrainedNetwork]:
+def annotate(pictures: Path, shards: Path, options: Sequence[str]) -> None:
+    """Run `pear annotate`, once."""
+    if (shards / "report.json").exists():
+        return
+    if pear(["annotate", str(pictures), *options, "--output", str(shards)]):
+        raise SystemExit("annotating failed, see above")
+
+
+def trained(configs: Mapping[str, Config]) -> dict[str, TrainedNetwork]:
     """Return the trained networks, the average of their weights; train what is not trained."""
     found = {}
-    for name, config in configs(folder).items():
+    for name, config in configs.items():
         trainer = Trainer(config)
         if not trainer.run():
             raise SystemExit(f"{name} was interrupted: the same command continues")
@@ -217,11 +212,11 @@ def default_method(body: BodyModel) -> Method:
     return find
 
 
-def methods_of(trained: Mapping[str, TrainedNetwork], body: BodyModel) -> dict[str, Method]:
+def methods_of(networks: Mapping[str, TrainedNetwork], body: BodyModel) -> dict[str, Method]:
     """Return the trained networks as methods, by name."""
     on_cpu = body_on(torch.device("cpu"), body)
     assert isinstance(on_cpu, BodyModel)
-    return {name: network_method(network, on_cpu) for name, network in trained.items()}
+    return {name: network_method(network, on_cpu) for name, network in networks.items()}
 
 
 def on_renders(methods: Mapping[str, Method], samples: Sequence[Sample], body: BodyModel) -> Table:
@@ -285,8 +280,9 @@ def main() -> None:
     folder = parser.parse_args().folder.absolute()
     torch.manual_seed(0)
     body, clip = load_open_body(), read_clip(folder / "clip" / "multiperson.npz")
-    annotate(folder, clip)
-    methods = methods_of(networks(folder, body), body)
+    annotate(folder / "pictures", folder / "shards_pictures", ["--landmarks", "heavy"])
+    annotate_clip(folder, clip)
+    methods = methods_of(trained(configs(folder)), body)
     renders = samples_of(SampleMaker(Data(seed=HELD_OUT_SEED), MAP), RENDERS)
     second = AnnotatedSamples(ShardIndex(folder / "shards_clip" / f"{CAMERA}-00001.tar"), body, MAP)
     crops = samples_of(lambda index: second(np.random.default_rng(index)), RENDERS)

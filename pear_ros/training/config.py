@@ -36,7 +36,11 @@ class Data:
 
 @dataclass(frozen=True)
 class Losses:
-    """Weights of the losses; with 0 one is not computed into the sum."""
+    """Weights of the losses; with 0 one is not computed into the sum.
+
+    Those of pixels (mask to colours) are such that each one's gradient, in the network's weights,
+    is at most half as long as that of all others together, once meshes are near the people.
+    """
 
     rotations: float = 1.0
     joints: float = 5.0
@@ -46,9 +50,9 @@ class Losses:
     betas: float = 0.02
     expression: float = 0.1
     tokens: float = 0.3
-    mask: float = 0.5
-    parts: float = 0.1
-    normals: float = 0.2
+    mask: float = 0.15
+    parts: float = 0.02
+    normals: float = 0.1
     colours: float = 0.2
 
 
