@@ -18,14 +18,13 @@ from pear_ros.core.people import Image
 from pear_ros.evaluation.keypoint_names import COCO_OF_POSE
 from pear_ros.evaluation.matching import FoundPerson
 from pear_ros.io.downloads import cache_directory
+from pear_ros.landmarks.pose import VISIBLE_MARGIN
 
 REQUIREMENTS = ("mediapipe==0.10.21", "numpy<2")
 VARIANTS: Mapping[str, int] = {"full": 1, "heavy": 2}
 """Landmark models of MediaPipe Pose, with MediaPipe's numbers for them."""
 
 _HEAVY = "pose_landmark_heavy.tflite"
-_MARGIN = 0.08
-"""From the landmarks to the edge of the person, over the longer side of the landmarks' box."""
 
 # Run by the other Python: for each image on the input (a line of JSON, then its pixels), a line
 # with the landmarks of the one person that MediaPipe finds.
@@ -137,7 +136,7 @@ def _found(points: Any, world: Any, width: int, height: int) -> FoundPerson:
     inside = ((pixels >= -0.5) & (pixels < (width, height))).all(axis=1)
     shown = pixels[inside] if inside.any() else pixels
     low, high = shown.min(axis=0), shown.max(axis=0)
-    margin = _MARGIN * float((high - low).max())
+    margin = VISIBLE_MARGIN * float((high - low).max())
     return FoundPerson(
         box=np.concatenate([low - margin, high + margin]).astype(np.float32),
         score=float(landmarks[:, 2].mean()),
