@@ -23,14 +23,9 @@ from pear_ros.evaluation.datasets.people import (
 )
 from pear_ros.evaluation.datasets.ply import read_vertices
 from pear_ros.evaluation.datasets.protocol_files import left_out
-from pear_ros.evaluation.datasets.reading import (
-    box_around,
-    damage_of,
-    numbers,
-    read_json,
-    require_pictures,
-)
+from pear_ros.evaluation.datasets.reading import box_around, require_pictures
 from pear_ros.evaluation.labels import Doubles, LabelError
+from pear_ros.evaluation.reading import damage_of, numbers, read_json
 
 INTRINSICS = (1498.22426237, 1498.22426237, 790.263706, 578.90334)
 """fx, fy, cx, cy of EHF's camera, pixels."""

@@ -18,13 +18,7 @@ from typing import Any
 import numpy as np
 from scipy.io import loadmat
 
-from pear_ros.evaluation.datasets.reading import (
-    box_around,
-    damage_of,
-    numbers,
-    read_json,
-    require_pictures,
-)
+from pear_ros.evaluation.datasets.reading import box_around, require_pictures
 from pear_ros.evaluation.keypoint_names import COCO_KEYPOINTS
 from pear_ros.evaluation.labels import (
     Doubles,
@@ -35,6 +29,7 @@ from pear_ros.evaluation.labels import (
     no_keypoints,
 )
 from pear_ros.evaluation.readers import read_coco
+from pear_ros.evaluation.reading import damage_of, numbers, read_json
 
 LSP_JOINTS = (
     *("right_ankle", "right_knee", "right_hip", "left_hip", "left_knee", "left_ankle"),

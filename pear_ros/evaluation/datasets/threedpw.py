@@ -19,14 +19,10 @@ from pear_ros.body import BodyModel
 from pear_ros.evaluation.datasets.comparisons import THREE_DPW_FILES, ThreeDpwComparison
 from pear_ros.evaluation.datasets.people import MeshBenchmark, TruePerson, TruePicture
 from pear_ros.evaluation.datasets.protocol_files import left_out
-from pear_ros.evaluation.datasets.reading import (
-    box_around,
-    numbers,
-    read_pickle,
-    require_pictures,
-)
+from pear_ros.evaluation.datasets.reading import box_around, read_pickle, require_pictures
 from pear_ros.evaluation.datasets.smpl import NUM_BETAS, read_smpl, smpl_vertices
 from pear_ros.evaluation.labels import Doubles, LabelError
+from pear_ros.evaluation.reading import numbers
 from pear_ros.pear.unpickle import PickleKind
 
 SPLIT = "test"
