@@ -37,8 +37,6 @@ LSP_JOINTS = (
     *("neck", "head_top"),
 )
 POSETRACK_JOINTS = ("nose", "head_bottom", "head_top", "left_ear", "right_ear", *COCO_KEYPOINTS[5:])
-BOX_MARGIN = 1.2
-"""Sides of a box over those of the box around the keypoints, where no box is labelled."""
 _NOT_COMPARED = "neck and top of the head, which are no keypoints of COCO, are left out"
 _MAX_MAT = 64 << 20
 _MIN_KEYPOINTS = 2
@@ -168,7 +166,7 @@ def _people(
         if len(seen) < _MIN_KEYPOINTS:
             continue
         if box is None or file is None:
-            corners = box_around(seen, BOX_MARGIN)
+            corners = box_around(seen)
         else:
             x, y, width, height = numbers(file, "bbox", box, (4,))
             corners = np.array([x, y, x + width, y + height])

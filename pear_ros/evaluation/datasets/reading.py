@@ -13,6 +13,8 @@ from pear_ros.evaluation.labels import Doubles, LabelError
 from pear_ros.evaluation.reading import damage_of
 from pear_ros.pear.unpickle import PickleKind, load_pickle
 
+BOX_MARGIN = 1.2
+"""Sides of a box over those of the box around the keypoints, where no box is labelled."""
 _NAMED = 3
 """Missing files that an error names."""
 
@@ -42,9 +44,9 @@ def require_pictures(pictures: Sequence[Path], dataset: str) -> None:
         )
 
 
-def box_around(points: Doubles, margin: float) -> Doubles:
-    """Return the box (4,) x0 y0 x1 y1 around points (N, 2), with sides `margin` times as long."""
+def box_around(points: Doubles) -> Doubles:
+    """Return the box (4,) x0 y0 x1 y1 around points (N, 2), its sides BOX_MARGIN times as long."""
     low, high = points.min(axis=0), points.max(axis=0)
-    centre, half = (low + high) / 2.0, (high - low) / 2.0 * margin
+    centre, half = (low + high) / 2.0, (high - low) / 2.0 * BOX_MARGIN
     box: Doubles = np.concatenate([centre - half, centre + half])
     return box
