@@ -55,14 +55,20 @@ class BaselineError(RuntimeError):
 def mediapipe_python() -> Path:
     """Return the Python of the environment with MediaPipe, which is made on the first call.
 
-    Raises BaselineError where pip cannot install it.
+    Raises BaselineError where it cannot be installed.
     """
     folder = cache_directory() / "mediapipe-venv"
     python = folder / "bin" / "python"
     ready = folder / "installed"
     if not ready.exists():
         print(f"Installing {REQUIREMENTS[0]} into {folder} (once)", flush=True)
-        venv.create(folder, with_pip=True, clear=True)
+        try:
+            venv.create(folder, with_pip=True, clear=True)
+        except (OSError, subprocess.CalledProcessError) as error:
+            raise BaselineError(
+                f"no virtual environment could be made in {folder} ({error}); check that it can be "
+                "written, and that Python has its venv: sudo apt install python3-venv"
+            ) from error
         command = [str(python), "-m", "pip", "install", "--quiet", *REQUIREMENTS]
         done = subprocess.run(command, stderr=subprocess.PIPE, text=True, check=False)
         if done.returncode != 0:

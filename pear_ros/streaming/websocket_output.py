@@ -5,15 +5,18 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
+from pear_ros.streaming.hosts import ALL_INTERFACES
 from pear_ros.streaming.outputs import StreamError
 
 _START_SECONDS = 10.0
 _LOCAL_HOSTS = ("localhost", "127.0.0.1", "::1")
+_ANY_IPV4 = "0.0.0.0"
 _FORBIDDEN = 1008
 """Close code of a policy violation (RFC 6455)."""
 _CLOSE_SECONDS = 0.5
@@ -79,8 +82,7 @@ class WebSocketOutput:
                 compression=None,  # costs more than it saves, for each client again
                 close_timeout=_CLOSE_SECONDS,
             ) as server:
-                bound = next(iter(server.sockets)).getsockname()[1]
-                self.address = f"{hosts[0]}:{bound}"
+                self.address = f"{hosts[0]}:{_port(server.sockets, hosts[0])}"
                 self._opened.set()
                 await self._stopping.wait()
         except OSError as error:
@@ -114,6 +116,13 @@ class WebSocketOutput:
             if queue.full():
                 queue.get_nowait()
             queue.put_nowait(text)
+
+
+def _port(sockets: Iterable[socket.socket], host: str) -> int:
+    """Return the port of `host`; each address has its own where the system chooses ports."""
+    ports = dict(each.getsockname()[:2] for each in sockets)  # in any order
+    address = _ANY_IPV4 if host == ALL_INTERFACES else host
+    return int(ports.get(address, next(iter(ports.values()))))
 
 
 def _origin(connection: Any) -> str:

@@ -25,6 +25,7 @@ from pear_ros.streaming.outputs import StreamError
 from pear_ros.streaming.recording import MAGIC, Recording, StreamWriter
 from pear_ros.streaming.replaying import replay
 from pear_ros.streaming.urls import parse_stream_url
+from pear_ros.streaming.websocket_output import WebSocketOutput
 from testing.open_people import t_pose
 from testing.streamed_people import UdpReceiver, observed, steps
 
@@ -498,3 +499,11 @@ def test_a_package_that_is_too_old_is_named(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr("pear_ros.streaming.urls.metadata.version", lambda package: "9.1")
     with pytest.raises(StreamError, match=r"needs websockets 10 or newer, not 9\.1: pip install"):
         live("ws://127.0.0.1:0")
+
+
+def test_the_address_has_the_port_that_its_host_listens_on() -> None:
+    pytest.importorskip("websockets")
+    output = WebSocketOutput([f"127.0.0.{last}" for last in range(1, 9)], 0)
+    host, _, port = output.address.partition(":")
+    with closing(output):
+        socket.create_connection((host, int(port)), 5.0).close()
