@@ -128,9 +128,9 @@ class Pipeline:
         `settings`: for this image; None: those given to the constructor; with another `rotate` than
         that of the image before all tracks are reset. What the estimator raises
         is passed on; the tracks continue with the next image. Raises ValueError for an image of
-        another shape or type, and for a camera that cannot have taken it.
+        another shape or type, for a camera that cannot have taken it, and a stamp that is no time.
         """
-        _require_usable(image, camera)
+        _require_usable(image, camera, stamp)
         settings = settings or self._settings
         if self._rotate not in (None, settings.rotate):
             self.reset()
@@ -245,8 +245,8 @@ class Pipeline:
         }
 
 
-def _require_usable(image: Image | DeviceImage, camera: Camera) -> None:
-    """Raise ValueError where an image, or the camera that took it, is of no use."""
+def _require_usable(image: Image | DeviceImage, camera: Camera, stamp: float) -> None:
+    """Raise ValueError where an image, the camera that took it, or its time is of no use."""
     shape: tuple[int, ...] = getattr(image, "shape", ())
     kind = getattr(image, "dtype", np.uint8)
     if len(shape) != 3 or shape[2] != 3 or min(shape) < 1 or kind != np.uint8:
@@ -263,3 +263,5 @@ def _require_usable(image: Image | DeviceImage, camera: Camera) -> None:
             f"no camera has intrinsics of fx {fx:g}, fy {fy:g}, cx {cx:g}, cy {cy:g}: without a "
             "calibration use Camera.from_field_of_view"
         )
+    if not math.isfinite(stamp):
+        raise ValueError(f"the stamp of an image has to be a time in seconds, not {stamp}")

@@ -281,3 +281,17 @@ def test_images_and_cameras_of_no_use_are_refused(
     """Instead of nobody being found, or people in wrong places."""
     with pytest.raises(ValueError, match=reason):
         pipeline(image, Camera(*camera))
+
+
+def test_a_stamp_that_is_no_time_is_refused(
+    pipeline: Pipeline, frames: list[tuple[float, Image]]
+) -> None:
+    """Instead of all people being lost in NaN from then on."""
+    pipeline.reset()
+    for stamp, image in frames[:2]:
+        pipeline(image, camera_of(image), stamp)
+    stamp, image = frames[2]
+    with pytest.raises(ValueError, match=r"stamp of an image .* not nan"):
+        pipeline(image, camera_of(image), float("nan"))
+    people = pipeline(image, camera_of(image), stamp).persons
+    assert people and all(np.isfinite(person.smplx.transl).all() for person in people)
