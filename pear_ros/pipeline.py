@@ -11,8 +11,11 @@ people = Pipeline()(image, camera)
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
+
+import numpy as np
 
 from pear_ros.body.scaled_bodies import ScaledBodies
 from pear_ros.core.blas import OneBlasThread
@@ -124,8 +127,10 @@ class Pipeline:
         people's feet give their size and distance.
         `settings`: for this image; None: those given to the constructor; with another `rotate` than
         that of the image before all tracks are reset. What the estimator raises
-        is passed on; the tracks continue with the next image.
+        is passed on; the tracks continue with the next image. Raises ValueError for an image of
+        another shape or type, for a camera that cannot have taken it, and a stamp that is no time.
         """
+        _require_usable(image, camera, stamp)
         settings = settings or self._settings
         if self._rotate not in (None, settings.rotate):
             self.reset()
@@ -238,3 +243,25 @@ class Pipeline:
             "feet": self._feet,
             "camera_motion": self._camera_motion,
         }
+
+
+def _require_usable(image: Image | DeviceImage, camera: Camera, stamp: float) -> None:
+    """Raise ValueError where an image, the camera that took it, or its time is of no use."""
+    shape: tuple[int, ...] = getattr(image, "shape", ())
+    kind = getattr(image, "dtype", np.uint8)
+    if len(shape) != 3 or shape[2] != 3 or min(shape) < 1 or kind != np.uint8:
+        found = f"{shape} {np.dtype(kind)}" if shape else type(image).__name__
+        raise ValueError(f"an image has to be (height, width, 3) uint8 in BGR, not {found}")
+    if (camera.height, camera.width) != tuple(shape[:2]):
+        raise ValueError(
+            f"the camera is of {camera.width} x {camera.height} pixels, the image of {shape[1]} x "
+            f"{shape[0]}: scale the intrinsics to the image"
+        )
+    fx, fy, cx, cy = camera.fx, camera.fy, camera.cx, camera.cy
+    if not all(map(math.isfinite, (fx, fy, cx, cy))) or min(fx, fy) <= 0.0:
+        raise ValueError(
+            f"no camera has intrinsics of fx {fx:g}, fy {fy:g}, cx {cx:g}, cy {cy:g}: without a "
+            "calibration use Camera.from_field_of_view"
+        )
+    if not math.isfinite(stamp):
+        raise ValueError(f"the stamp of an image has to be a time in seconds, not {stamp}")

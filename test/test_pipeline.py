@@ -259,3 +259,39 @@ def test_contact_of_feet_is_told_if_asked_for(
         people = pipeline(image, camera_of(image), stamp, settings=settings)
     for person in people.persons:
         assert (np.isfinite(person.foot_contact) & (person.foot_contact >= 0.0)).any()
+
+
+@pytest.mark.parametrize(
+    ("image", "camera", "reason"),
+    [
+        (None, (64, 48, 50, 50, 32, 24), "has to be .* not NoneType"),
+        (np.zeros((48, 64), np.uint8), (64, 48, 50, 50, 32, 24), r"not \(48, 64\) uint8"),
+        (np.zeros((48, 64, 4), np.uint8), (64, 48, 50, 50, 32, 24), r"not \(48, 64, 4\) uint8"),
+        (np.zeros((48, 64, 3)), (64, 48, 50, 50, 32, 24), r"not \(48, 64, 3\) float64"),
+        (np.zeros((0, 64, 3), np.uint8), (64, 0, 50, 50, 32, 24), r"not \(0, 64, 3\) uint8"),
+        (np.zeros((48, 64, 3), np.uint8), (64, 48, np.nan, 50, 32, 24), "fx nan.*field_of_view"),
+        (np.zeros((48, 64, 3), np.uint8), (64, 48, 50, 50, np.inf, 24), "cx inf.*field_of_view"),
+        (np.zeros((48, 64, 3), np.uint8), (64, 48, 0, 0, 32, 24), "fx 0.*field_of_view"),
+        (np.zeros((48, 64, 3), np.uint8), (48, 64, 50, 50, 32, 24), "of 48 x 64 .* 64 x 48: scale"),
+    ],
+)
+def test_images_and_cameras_of_no_use_are_refused(
+    pipeline: Pipeline, image: Any, camera: tuple[Any, ...], reason: str
+) -> None:
+    """Instead of nobody being found, or people in wrong places."""
+    with pytest.raises(ValueError, match=reason):
+        pipeline(image, Camera(*camera))
+
+
+def test_a_stamp_that_is_no_time_is_refused(
+    pipeline: Pipeline, frames: list[tuple[float, Image]]
+) -> None:
+    """Instead of all people being lost in NaN from then on."""
+    pipeline.reset()
+    for stamp, image in frames[:2]:
+        pipeline(image, camera_of(image), stamp)
+    stamp, image = frames[2]
+    with pytest.raises(ValueError, match=r"stamp of an image .* not nan"):
+        pipeline(image, camera_of(image), float("nan"))
+    people = pipeline(image, camera_of(image), stamp).persons
+    assert people and all(np.isfinite(person.smplx.transl).all() for person in people)

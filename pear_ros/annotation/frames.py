@@ -9,8 +9,6 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Protocol
 
-import cv2
-
 from pear_ros.bags.bag import Bag
 from pear_ros.bags.matching import Frame as BagFrame
 from pear_ros.bags.matching import matched
@@ -19,7 +17,7 @@ from pear_ros.core.camera import Camera
 from pear_ros.core.device_image import on_cpu
 from pear_ros.core.parameters import Parameters
 from pear_ros.core.people import Image
-from pear_ros.core.quoting import plain
+from pear_ros.io.pictures import PictureError, read_picture
 from pear_ros.io.video import FrameSource
 from pear_ros.replay.topics import TopicSelection, select_topics
 from pear_ros.ros.conversion.frame_input import CAMERA_INFO, FrameAssembler
@@ -167,12 +165,9 @@ class Recorded:
 
 def _picture(path: Path, number: int, parameters: Parameters) -> Frame | Unreadable:
     try:
-        image: Any = cv2.imread(str(path), cv2.IMREAD_COLOR)
-    except cv2.error as error:  # as for a size that OpenCV refuses
-        return Unreadable(number, path, plain(error))
-    if image is None:
-        there = path.is_file()
-        return Unreadable(number, path, "cannot be decoded" if there else "does not exist")
+        image = read_picture(path)
+    except PictureError as error:
+        return Unreadable(number, path, str(error))
     return Frame(image, _assumed_camera(image, parameters), number, 0, path)
 
 

@@ -18,10 +18,8 @@ from pear_ros.bags.bag import METADATA, find_bags, name_of
 from pear_ros.bags.storage import is_storage_file
 from pear_ros.evaluation.labels import LabelError
 from pear_ros.evaluation.readers import read_coco
-
-PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
-VIDEOS = (".mp4", ".mkv", ".avi", ".mov", ".webm", ".m4v", ".mpg", ".mpeg")
-"""Suffixes of files that are taken from folders; a file that is named itself may have any."""
+from pear_ros.io.pictures import PICTURE_SUFFIXES
+from pear_ros.io.video import VIDEO_SUFFIXES
 
 
 class SourceError(ValueError):
@@ -93,17 +91,17 @@ def _sources(path: Path, topic: str, per_shard: int) -> Iterator[Source]:
     if any(is_storage_file(one) or one.name == METADATA for one in inside):
         for bag in find_bags(path):
             yield Recorded(_slug(name_of(bag)), bag, topic)
-    pictures = [one for one in inside if one.suffix.lower() in PICTURES]
+    pictures = [one for one in inside if one.suffix.lower() in PICTURE_SUFFIXES]
     yield from _pictures(_slug(path.resolve().name), pictures, per_shard)
     for one in inside:
-        if one.suffix.lower() in VIDEOS:
+        if one.suffix.lower() in VIDEO_SUFFIXES:
             yield Video(_slug(one.stem), one)
 
 
 def _file(path: Path, topic: str) -> Source:
     if is_storage_file(path):
         return Recorded(_slug(name_of(path)), path, topic)
-    if path.suffix.lower() in PICTURES or cv2.haveImageReader(str(path)):
+    if path.suffix.lower() in PICTURE_SUFFIXES or cv2.haveImageReader(str(path)):
         return Pictures(_slug(path.stem), [path])
     return Video(_slug(path.stem), path)
 

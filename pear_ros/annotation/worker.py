@@ -10,7 +10,7 @@ from itertools import count, islice
 from pear_ros.annotation.annotator import Annotated, Annotator
 from pear_ros.annotation.default_modules import default_modules
 from pear_ros.annotation.encoding import members_of
-from pear_ros.annotation.frames import Frame, Unreadable
+from pear_ros.annotation.frames import Frame, Source, Unreadable
 from pear_ros.annotation.job import Job
 from pear_ros.annotation.modules import exchanged
 from pear_ros.annotation.shards import Shard, read_record, write_shard
@@ -20,6 +20,10 @@ from pear_ros.bags.topic import BagError
 from pear_ros.core.blas import OneBlasThread
 from pear_ros.evaluation.labels import LabelError
 from pear_ros.io.video import VideoError
+
+
+class LostSourceError(Exception):
+    """A source that cannot be read to its end; the text names its file and says why."""
 
 
 class OutputError(Exception):
@@ -60,7 +64,7 @@ class Worker:
         """
         statistics, shards, earlier, failure = Statistics(), [], 0, ""
         try:
-            frames = one.source.frames(self._job.parameters, self._job.every)
+            frames = _images(one.source, self._job)
             for number in count():
                 name = f"{one.source.name}-{number:05d}"
                 shard = Shard(self._job.output, name)
@@ -82,7 +86,7 @@ class Worker:
                 statistics = statistics + found
                 if found.images < self._job.per_shard:
                     break
-        except (VideoError, BagError, LabelError) as error:
+        except (VideoError, BagError, LabelError, LostSourceError) as error:
             failure = str(error)
         return Ended(one.source.name, tuple(shards), statistics, failure, earlier)
 
@@ -119,3 +123,18 @@ class Worker:
         except OSError as error:
             raise OutputError(f"{error.filename or shard.tar}: {error.strerror}") from error
         return statistics
+
+
+def _images(source: Source, job: Job) -> Iterator[Frame | Unreadable]:
+    """Yield the images of a source that the job takes.
+
+    Raises LostSourceError where its files cannot be read, as after a disk was unplugged; VideoError
+    and BagError.
+    """
+    try:
+        yield from source.frames(job.parameters, job.every)
+    except VideoError:
+        raise
+    except OSError as error:
+        file = error.filename or source.paths[0]
+        raise LostSourceError(f"{file} cannot be read to its end: {error.strerror}") from error

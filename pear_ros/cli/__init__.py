@@ -5,9 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pear_ros.cli.stopping import stopped_by_signals
-
-_INTERRUPTED = 130
+from pear_ros.cli.stopping import INTERRUPTED, stopped_by_signals
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -23,9 +21,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             options = make_parser().parse_args(arguments)
             code: int = options.call(options)
         except KeyboardInterrupt:
-            return stop.code or _INTERRUPTED
+            return stop.code or INTERRUPTED
         except Exception:
             if stop.code is None:
                 raise
             return stop.code  # What an interrupted import raises depends on the module.
-    return stop.code if stop.code is not None and code == _INTERRUPTED else code
+    return stop.code if stop.code is not None and code == INTERRUPTED else code

@@ -18,12 +18,11 @@ from pear_ros.annotation.sheets import write_sheets
 from pear_ros.annotation.sources import LabelledSource, SourceError, find_sources
 from pear_ros.annotation.worker import Ended, OutputError, Worker
 from pear_ros.bags.topic import BagError
+from pear_ros.cli.stopping import INTERRUPTED
 from pear_ros.core.quoting import printable
 from pear_ros.evaluation.labels import LabelError
 from pear_ros.replay.job import WorkersError
 
-_INTERRUPTED = 130
-"""Exit code after Ctrl+C."""
 _THREADS = 2
 """Threads of a network in a single process."""
 _FAILURES = (
@@ -65,7 +64,7 @@ def annotate(job: Job, run: Run, sheet: int, *, overwrite: bool = False) -> int:
         return 1
     except KeyboardInterrupt:
         print("Stopped. The same command resumes.")
-        return _INTERRUPTED
+        return INTERRUPTED
     print(printable(report.as_text(ends)))
     print(f"{len(written)} shards and {', '.join(one.name for one in files)} are in {job.output}")
     for one in ends:

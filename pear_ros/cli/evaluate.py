@@ -13,6 +13,7 @@ from pear_ros.cli.evaluate_dataset import evaluate_dataset
 from pear_ros.core.configuration import EstimatorChoice, EstimatorError
 from pear_ros.core.estimator import DeviceLostError
 from pear_ros.core.parameters import Parameters
+from pear_ros.core.quoting import printable
 from pear_ros.evaluation import coco_regressor
 from pear_ros.evaluation.calibrations import read_calibration
 from pear_ros.evaluation.clips import Clip, read_clip, write_clip
@@ -67,9 +68,9 @@ def evaluate(task: Task) -> int:
         report = _report(task)
         files = report.save(task.folder)
     except _FAILURES as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(printable(f"error: {error}"), file=sys.stderr)
         return 1
-    print(report.as_text())
+    print(printable(report.as_text()))
     print(f"\nResults are in {', '.join(str(f.resolve()) for f in (*files, *report.pictures))}")
     return 0
 

@@ -25,12 +25,12 @@ from pear_ros.evaluation.datasets.keypoint_sets import (
 from pear_ros.evaluation.datasets.people import SMPLX_VERTICES, MeshBenchmark
 from pear_ros.evaluation.datasets.protocol_files import find_protocol_files, left_out
 from pear_ros.evaluation.datasets.published import published_columns, sources
-from pear_ros.evaluation.datasets.reading import damage_of
 from pear_ros.evaluation.datasets.runs import agora_figures, keypoint_set_figures, mesh_figures
 from pear_ros.evaluation.datasets.threedpw import read_threedpw
 from pear_ros.evaluation.datasets.ubody import read_ubody
 from pear_ros.evaluation.figures import Figure, Figures
 from pear_ros.evaluation.labels import LabelError
+from pear_ros.evaluation.reading import damage_of
 from pear_ros.evaluation.report import Report
 from pear_ros.pear.files import default_model_folder
 

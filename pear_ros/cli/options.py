@@ -58,9 +58,12 @@ def add_view(parser: argparse.ArgumentParser) -> None:
 
 def positive_integer(text: str) -> int:
     """Return an argument as an integer of 1 or more; anything else is refused."""
-    value = int(text)
+    try:
+        value = int(text)
+    except ValueError:
+        value = 0
     if value < 1:
-        raise argparse.ArgumentTypeError(f"must be 1 or more, not {text}")
+        raise argparse.ArgumentTypeError(f"must be a whole number, 1 or more, not {text}")
     return value
 
 

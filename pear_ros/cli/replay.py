@@ -18,6 +18,7 @@ from pear_ros.bags.topic import BagError
 from pear_ros.bags.unfinished import ResumeError, clear
 from pear_ros.cli.replay_options import replay_parameters
 from pear_ros.cli.replay_table import replay_table
+from pear_ros.cli.stopping import INTERRUPTED
 from pear_ros.core.configuration import EstimatorError
 from pear_ros.core.estimator import DeviceLostError
 from pear_ros.core.quoting import printable
@@ -26,9 +27,6 @@ from pear_ros.replay.in_threads import replay_in_threads
 from pear_ros.replay.job import Job, Task, WorkersError, conclude, find_pairs, plan
 from pear_ros.replay.options import ReplayOptions
 from pear_ros.replay.topics import TopicSelection
-
-_INTERRUPTED = 130
-"""Exit code after Ctrl+C."""
 
 Run = Callable[[Sequence[Piece], Job], Generator[Event, None, None]]
 """Function that replays pieces, in threads or by Ray, and yields events."""
@@ -106,7 +104,7 @@ def replay_all(
         terminal.failure(f"{error}. The same command resumes the replay")
     except KeyboardInterrupt:
         print("Stopped. The same command resumes the replay.")
-        return _INTERRUPTED
+        return INTERRUPTED
     return 1 if terminal.failed else 0
 
 

@@ -143,7 +143,10 @@ def _add_parameters(parser: argparse.ArgumentParser) -> None:
 
 def _number(low: float) -> Callable[[str], float]:
     def number(text: str) -> float:
-        value = float(text)
+        try:
+            value = float(text)
+        except ValueError:
+            value = math.nan
         if not low <= value < math.inf:
             raise argparse.ArgumentTypeError(f"must be {low:g} or more, not {text}")
         return value

@@ -10,6 +10,8 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+INTERRUPTED = 128 + signal.SIGINT.value
+"""Exit code of a command that Ctrl-C ended: 130."""
 _PATIENCE_SECONDS = 1.5
 """Time for an orderly end after a signal."""
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-_STOPPED = 130
+from pear_ros.cli.stopping import INTERRUPTED
 
 
 def train(path: Path) -> int:
@@ -38,7 +38,7 @@ def train(path: Path) -> int:
     left_out = ", ".join(f"{count} {what}" for what, count in counts if count)
     print(f"{trainer.step} of {config.steps} steps; lost or left out: {left_out or 'nothing'}")
     print(f"Weights for the node: {trainer.weights_file}")
-    return 0 if is_done else _STOPPED
+    return 0 if is_done else INTERRUPTED
 
 
 def _fail(reason: str) -> int:

@@ -10,6 +10,8 @@ import re
 from dataclasses import dataclass, field, fields
 from typing import Any
 
+_DIGITS = 20
+"""Characters of a number that are shown."""
 _TYPE_NAMES = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}
 
 
@@ -45,9 +47,9 @@ class Declaration:
         if self.pattern and not re.fullmatch(self.pattern, value):
             return f"must match {self.pattern}, not {value!r}"
         if self.low is not None and self.high is not None and not self.low <= value <= self.high:
-            return f"must be from {self.low:g} to {self.high:g}, not {value:g}"
+            return f"must be from {self.low:g} to {self.high:g}, not {_number(value)}"
         if self.low is not None and self.step and (value - self.low) % self.step:
-            return f"must be {self.low:g} or more by steps of {self.step}, not {value:g}"
+            return f"must be {self.low:g} or more by steps of {self.step}, not {_number(value)}"
         return ""
 
     def parse(self, kind: type[Any], text: str) -> Any:
@@ -62,6 +64,12 @@ class Declaration:
         if reason := self.refusal(value):
             raise ValueError(reason)
         return value
+
+
+def _number(value: float) -> str:
+    """Return a number as a short text; a whole one may be too large for a float."""
+    text = str(value) if isinstance(value, int) else f"{value:g}"
+    return text if len(text) <= _DIGITS else f"{text[:_DIGITS]}..."
 
 
 def declared(default: Any, help: str, **declaration: Any) -> Any:

@@ -28,6 +28,11 @@ MODELS: dict[str, tuple[int, ...]] = {
 fisheye model.
 """
 
+LARGEST = 1e6
+"""Greatest magnitude of a coefficient; those of real lenses are below 1000."""
+
+_NEGLIGIBLE = 1e-100
+"""Magnitude of a coefficient, as of memory that was never set, that bends no ray."""
 _MAX_RESIDUAL = 1e-6
 """Greatest error of an undistorted ray when it is distorted again; beyond, there is no solution."""
 
@@ -57,6 +62,8 @@ class Distortion:
             )
         if not np.isfinite(self.coefficients).all():
             raise ValueError(f"coefficients of {self.model} are not all finite numbers")
+        if (largest := float(np.abs(self.coefficients).max())) > LARGEST:
+            raise ValueError(f"coefficients of {self.model} up to {largest:g} belong to no lens")
 
     def distort(self, ideal: npt.NDArray[np.floating]) -> Doubles:
         """Return the distorted place (..., 2) of undistorted points `ideal` (..., 2).
@@ -134,7 +141,7 @@ def _slope(factor: np.polynomial.Polynomial) -> np.polynomial.Polynomial:
 
 def _first_root(polynomial: np.polynomial.Polynomial) -> float:
     """Return the smallest positive root; infinity if there is none."""
-    roots = polynomial.trim().roots()
+    roots = polynomial.trim(_NEGLIGIBLE).roots()
     real = roots[np.abs(roots.imag) < 1e-9].real
     positive = real[real > 0.0]
     return float(positive.min()) if len(positive) else math.inf

@@ -113,7 +113,7 @@ def _turned_box(box: Array, pixels: Callable[[Floats], Floats]) -> Array:
     return low_and_high.astype(np.float32)
 
 
-def _turned_lens(lens: Distortion, linear: npt.NDArray[np.float64]) -> Distortion | None:
+def _turned_lens(lens: Distortion, linear: npt.NDArray[np.float64]) -> Distortion:
     """Return the distortion of the turned image; its radial part is the same.
 
     A tilted sensor (the 13th and 14th coefficient) cannot be described after a turn by 90 degrees:
@@ -126,5 +126,5 @@ def _turned_lens(lens: Distortion, linear: npt.NDArray[np.float64]) -> Distortio
         if max(x, y) < len(k):
             k[[x, y]] = linear @ k[[x, y]]
     if len(k) == 14:
-        k[12:] = -k[12:] if linear[0, 0] < 0.0 else 0.0
+        k[12:] *= linear[0, 0]
     return replace(lens, coefficients=tuple(map(float, k)))

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import ParamSpec
 
 from pear_ros.core.estimator import Detection
@@ -34,13 +34,19 @@ class BackgroundSearch:
         pending, self._pending = self._pending, None
         return pending.result() if pending else None
 
+    def drop(self) -> None:
+        """Wait for the search and forget it: what it raised concerns nobody any more."""
+        pending, self._pending = self._pending, None
+        if pending:
+            wait([pending])
+
     def state(self) -> list[Detection] | None:
         """Wait for the search and return its detections, which remain to be fetched; else None."""
         return self._pending.result() if self._pending else None
 
     def restore(self, found: list[Detection] | None) -> None:
         """Replace the search by one that has finished, whose `state` was `found`."""
-        self.finish()
+        self.drop()
         if found is not None:
             self._pending = Future()
             self._pending.set_result(found)

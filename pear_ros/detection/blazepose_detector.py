@@ -63,7 +63,7 @@ class BlazePoseDetector:
 
     def reset(self) -> None:
         """Drop the state of all earlier images: the next one is searched all over."""
-        self._search.finish()
+        self._search.drop()
         self._size, self._turn, self._images_since_search = None, 0, 0
 
     def state(self) -> Any:

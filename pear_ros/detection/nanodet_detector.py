@@ -114,7 +114,7 @@ class NanoDetDetector:
 
     def reset(self) -> None:
         """Drop the state of all earlier images: the next one is searched at once."""
-        self._search.finish()
+        self._search.drop()
         self._size, self._last_stamp, self._last_search = None, -math.inf, -math.inf
         self._confident, self._proposed = [], []
 

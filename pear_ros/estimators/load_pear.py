@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from dataclasses import replace
 
 from pear_ros.core.configuration import EstimatorChoice
@@ -22,7 +23,7 @@ def load_pear(files: ModelFiles, choice: EstimatorChoice, count: int) -> list[Pe
 
     Raises pear_ros.pear.files.MissingFilesError where files are missing; ValueError, with file and
     reason, where one is not what it should be; RuntimeUnavailableError where no runtime is
-    available.
+    available; pear_ros.io.downloads.AssetError where a landmark model has not been downloaded.
     """
     files.require()
     body = load_body(files, choice.pear_body)
@@ -30,14 +31,23 @@ def load_pear(files: ModelFiles, choice: EstimatorChoice, count: int) -> list[Pe
     # All images may share a batch.
     all_images = replace(one, expected_people=count * one.expected_people)
     weights = Weights(files)
-    chosen = choose_runtime(weights, body, all_images)
-    origin = weights.origin
-    if origin.body != files.body:
-        chosen.runtime.close()
-        raise ValueError(f"{files.folder} holds weights for different bodies: keep those of one")
-    runtimes = share_runtime(chosen.runtime, count, all_images.prepared_people)
-    meshes = make_meshes(body, count, one.prepared_people, one.blocking_wait)
-    return [
-        PearEstimator(runtime, chosen.reason, body, mesh, origin.model)
-        for runtime, mesh in zip(runtimes, meshes, strict=True)
-    ]
+    with ExitStack() as owned:
+        chosen = choose_runtime(weights, body, all_images)
+        owned.callback(chosen.runtime.close)
+        origin = weights.origin
+        if origin.body != files.body:
+            raise ValueError(
+                f"{files.folder} holds weights for different bodies: keep those of one"
+            )
+        runtimes = share_runtime(chosen.runtime, count, all_images.prepared_people)
+        for runtime in runtimes:
+            owned.callback(runtime.close)
+        meshes = make_meshes(body, count, one.prepared_people, one.blocking_wait)
+        for mesh in meshes:
+            owned.callback(mesh.close)
+        estimators = [
+            PearEstimator(runtime, chosen.reason, body, mesh, origin.model)
+            for runtime, mesh in zip(runtimes, meshes, strict=True)
+        ]
+        owned.pop_all()  # Now the estimators close them.
+    return estimators

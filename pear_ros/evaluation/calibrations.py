@@ -49,12 +49,23 @@ def read_calibration(file: Path) -> list[CalibratedCamera]:
         raise LabelError(f"{file} cannot be read: {error}") from error
     try:
         cameras = _pose2sim(text) if file.suffix == ".toml" else _qualisys(text)
-    except (ElementTree.ParseError, KeyError, TypeError, ValueError, SyntaxError) as error:
+        for one in cameras:
+            require_usable(one.camera, one.name)
+    except Exception as error:  # What damaged content raises depends on the damage.
         form = "Pose2Sim's .toml" if file.suffix == ".toml" else "Qualisys' .qca.txt"
         raise LabelError(f"{file} is not a calibration in the form of {form}: {error}") from error
     if len(cameras) < 2:
         raise LabelError(f"{file} has {len(cameras)} cameras; triangulation needs two or more")
     return cameras
+
+
+def require_usable(camera: Camera, name: str) -> None:
+    """Raise ValueError unless the intrinsics of the camera `name` can be those of one."""
+    intrinsics = (camera.fx, camera.fy, camera.cx, camera.cy)
+    if not np.isfinite(intrinsics).all() or min(camera.width, camera.height) < 1:
+        raise ValueError(f"camera {name} has a size or intrinsics that no camera has")
+    if min(camera.fx, camera.fy) <= 0.0:
+        raise ValueError(f"camera {name} has a focal length that is not above 0")
 
 
 def _qualisys(text: str) -> list[CalibratedCamera]:

@@ -15,9 +15,10 @@ import numpy.typing as npt
 from pear_ros.core.camera import Camera
 from pear_ros.core.distortion import Distortion
 from pear_ros.evaluation.arrays import ARRAYS
-from pear_ros.evaluation.calibrations import CalibratedCamera
+from pear_ros.evaluation.calibrations import CalibratedCamera, require_usable
 from pear_ros.evaluation.keypoint_names import COCO_KEYPOINTS
 from pear_ros.evaluation.labels import Doubles, LabelError
+from pear_ros.evaluation.reading import damage_of, numbers
 from pear_ros.io.output_files import replaced
 
 _OPTIONAL = {"distortion", "orientation", "vertices"}
@@ -48,40 +49,45 @@ def read_clip(file: Path, videos: Path | None = None) -> Clip:
 
     `videos`: folder of the video files; None: that of the NPZ. Raises LabelError.
     """
-    arrays = _arrays(file)
+    with damage_of(file):
+        return _clip(_arrays(file), file, videos or file.parent)
+
+
+def _clip(arrays: dict[str, Any], file: Path, folder: Path) -> Clip:
     names = [str(name) for name in arrays["names"]]
     if missing := [n for n in COCO_KEYPOINTS[5:] if n not in names]:
         raise LabelError(f"{file}: 'names' lacks {', '.join(missing)}; they are compared")
-    single = arrays["K"].ndim == 2
-    if single:
+    if np.ndim(arrays["K"]) == 2:
         for name in {"K", "R", "t", "size", "videos", "distortion"} & set(arrays):
             arrays[name] = arrays[name][None]
-    joints = np.asarray(arrays["joints"], float)
-    joints = joints[:, None] if joints.ndim == 3 else joints
-    frames = np.asarray(arrays["frames"], np.intp)
-    cameras = len(arrays["K"])
-    _check(file, "joints", joints.shape, (len(frames), None, len(names), 3))
-    for name, shape in {"K": (3, 3), "R": (3, 3), "t": (3,), "size": (2,), "videos": ()}.items():
-        _check(file, name, arrays[name].shape, (cameras, *shape))
-    if len(frames) and (np.diff(frames) <= 0).any():
-        raise LabelError(f"{file}: 'frames' has to ascend")
+    frames = _frames(file, arrays["frames"])
+    joints = _of_people(file, "joints", arrays["joints"], (len(frames), None, len(names), 3))
     coco = np.full((*joints.shape[:2], len(COCO_KEYPOINTS), 3), np.nan)
     for index, name in enumerate(COCO_KEYPOINTS):
         if name in names:
             coco[:, :, index] = joints[:, :, names.index(name)]
-    folder = videos or file.parent
-    files = [folder / str(name) for name in arrays["videos"]]
+    people = joints.shape[:2]
+    optional: dict[str, Doubles] = {
+        name: _of_people(file, name, arrays[name], (*people, *shape))
+        for name, shape in (("orientation", (3, 3)), ("vertices", (None, 3)))
+        if name in arrays
+    }
+    frame_rate = float(numbers(file, "frame_rate", np.squeeze(arrays["frame_rate"]), ()))
+    if frame_rate <= 0.0:
+        raise LabelError(f"{file}: 'frame_rate' has to be above 0, not {frame_rate:g}")
+    files = [folder / str(name) for name in np.atleast_1d(arrays["videos"])]
+    cameras = _cameras(file, arrays, [path.stem for path in files])
     if lost := [str(path) for path in files if not path.is_file()]:
         raise LabelError(f"{', '.join(lost)} missing; give the folder of the videos by --images")
     return Clip(
         name=file.stem,
-        cameras=[_camera(arrays, index, files[index].stem) for index in range(cameras)],
+        cameras=cameras,
         videos=files,
         frames=frames,
-        frame_rate=float(arrays["frame_rate"]),
+        frame_rate=frame_rate,
         joints=coco,
-        orientation=_people_axis(arrays.get("orientation"), 4),
-        vertices=_people_axis(arrays.get("vertices"), 4),
+        orientation=optional.get("orientation"),
+        vertices=optional.get("vertices"),
     )
 
 
@@ -126,33 +132,37 @@ def _arrays(file: Path) -> dict[str, Any]:
     return arrays
 
 
-def _check(file: Path, name: str, shape: tuple[int, ...], expected: tuple[int | None, ...]) -> None:
-    fits = len(shape) == len(expected)
-    if not fits or any(b is not None and a != b for a, b in zip(shape, expected, strict=True)):
-        text = ", ".join("P" if side is None else str(side) for side in expected)
-        raise LabelError(f"{file}: '{name}' has to be ({text}), not {shape}")
+def _frames(file: Path, values: Any) -> npt.NDArray[np.intp]:
+    found = numbers(file, "frames", values, (None,))
+    frames = found.astype(np.intp)
+    if (frames != found).any() or (np.diff(frames, prepend=-1) <= 0).any():
+        raise LabelError(f"{file}: 'frames' has to ascend, in whole numbers from 0 on")
+    return frames
 
 
-def _camera(arrays: Mapping[str, Any], index: int, name: str) -> CalibratedCamera:
-    matrix = arrays["K"][index]
-    width, height = (int(side) for side in arrays["size"][index])
-    distortion = None
-    if "distortion" in arrays and arrays["distortion"][index].any():
-        distortion = Distortion("plumb_bob", tuple(map(float, arrays["distortion"][index])))
-    intrinsics = (
-        float(matrix[0, 0]),
-        float(matrix[1, 1]),
-        float(matrix[0, 2]),
-        float(matrix[1, 2]),
-    )
-    camera = Camera(width, height, *intrinsics, distortion=distortion)
-    return CalibratedCamera(
-        name, camera, np.asarray(arrays["R"][index], float), np.asarray(arrays["t"][index], float)
+def _of_people(file: Path, name: str, values: Any, shape: tuple[int | None, ...]) -> Doubles:
+    """Return an array of `shape`, F and P first; of one person, P may be left out in the file."""
+    array = np.asarray(values)
+    return numbers(
+        file, name, array[:, None] if array.ndim == len(shape) - 1 else array, shape, finite=False
     )
 
 
-def _people_axis(array: Any, dimensions: int) -> Doubles | None:
-    if array is None:
-        return None
-    values = np.asarray(array, float)
-    return values[:, None] if values.ndim == dimensions - 1 else values
+def _cameras(file: Path, arrays: Mapping[str, Any], names: Sequence[str]) -> list[CalibratedCamera]:
+    """Return the cameras of the arrays; `names`: what they are called."""
+    count = len(names)
+    matrices, rotations, translations, sizes = (
+        numbers(file, name, arrays[name], (count, *shape))
+        for name, shape in (("K", (3, 3)), ("R", (3, 3)), ("t", (3,)), ("size", (2,)))
+    )
+    lenses = [None] * count if "distortion" not in arrays else list(arrays["distortion"])
+    cameras = []
+    for name, matrix, (width, height), lens, rotation, translation in zip(
+        names, matrices, sizes, lenses, rotations, translations, strict=True
+    ):
+        fx, fy, cx, cy = map(float, (matrix[0, 0], matrix[1, 1], matrix[0, 2], matrix[1, 2]))
+        bent = Distortion("plumb_bob", tuple(map(float, lens))) if np.any(lens) else None
+        camera = Camera(int(width), int(height), fx, fy, cx, cy, distortion=bent)
+        require_usable(camera, name)
+        cameras.append(CalibratedCamera(name, camera, rotation, translation))
+    return cameras

@@ -18,14 +18,13 @@ from pear_ros.core.people import Image
 from pear_ros.evaluation.keypoint_names import COCO_OF_POSE
 from pear_ros.evaluation.matching import FoundPerson
 from pear_ros.io.downloads import cache_directory
+from pear_ros.landmarks.pose import VISIBLE_MARGIN
 
 REQUIREMENTS = ("mediapipe==0.10.21", "numpy<2")
 VARIANTS: Mapping[str, int] = {"full": 1, "heavy": 2}
 """Landmark models of MediaPipe Pose, with MediaPipe's numbers for them."""
 
 _HEAVY = "pose_landmark_heavy.tflite"
-_MARGIN = 0.08
-"""From the landmarks to the edge of the person, over the longer side of the landmarks' box."""
 
 # Run by the other Python: for each image on the input (a line of JSON, then its pixels), a line
 # with the landmarks of the one person that MediaPipe finds.
@@ -56,14 +55,20 @@ class BaselineError(RuntimeError):
 def mediapipe_python() -> Path:
     """Return the Python of the environment with MediaPipe, which is made on the first call.
 
-    Raises BaselineError where pip cannot install it.
+    Raises BaselineError where it cannot be installed.
     """
     folder = cache_directory() / "mediapipe-venv"
     python = folder / "bin" / "python"
     ready = folder / "installed"
     if not ready.exists():
         print(f"Installing {REQUIREMENTS[0]} into {folder} (once)", flush=True)
-        venv.create(folder, with_pip=True, clear=True)
+        try:
+            venv.create(folder, with_pip=True, clear=True)
+        except (OSError, subprocess.CalledProcessError) as error:
+            raise BaselineError(
+                f"no virtual environment could be made in {folder} ({error}); check that it can be "
+                "written, and that Python has its venv: sudo apt install python3-venv"
+            ) from error
         command = [str(python), "-m", "pip", "install", "--quiet", *REQUIREMENTS]
         done = subprocess.run(command, stderr=subprocess.PIPE, text=True, check=False)
         if done.returncode != 0:
@@ -137,7 +142,7 @@ def _found(points: Any, world: Any, width: int, height: int) -> FoundPerson:
     inside = ((pixels >= -0.5) & (pixels < (width, height))).all(axis=1)
     shown = pixels[inside] if inside.any() else pixels
     low, high = shown.min(axis=0), shown.max(axis=0)
-    margin = _MARGIN * float((high - low).max())
+    margin = VISIBLE_MARGIN * float((high - low).max())
     return FoundPerson(
         box=np.concatenate([low - margin, high + margin]).astype(np.float32),
         score=float(landmarks[:, 2].mean()),

@@ -4,27 +4,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
 
-import cv2
 from tqdm import tqdm
 
 from pear_ros.core.camera import Camera
-from pear_ros.core.people import Image
 from pear_ros.evaluation.detection_metrics import detection_figures
 from pear_ros.evaluation.figures import Figures
 from pear_ros.evaluation.keypoint_metrics import common_figures, keypoint_figures
-from pear_ros.evaluation.labels import LabelError, LabelledPicture, LabelledPictures
+from pear_ros.evaluation.labels import LabelledPicture, LabelledPictures
 from pear_ros.evaluation.matching import MatchedPicture, match
 from pear_ros.evaluation.methods import Method
-
-
-def read_picture(labelled: LabelledPicture) -> Image:
-    """Return the picture (height, width, 3) BGR of a label. Raises LabelError."""
-    image: Any = cv2.imread(str(labelled.path), cv2.IMREAD_COLOR)
-    if image is None:
-        raise LabelError(f"{labelled.path} cannot be decoded; remove it and its labels")
-    return image  # type: ignore[no-any-return]
+from pear_ros.evaluation.reading import read_picture
 
 
 def find_people(
@@ -36,7 +26,7 @@ def find_people(
     """
     results = []
     for index, labelled in enumerate(pictures):
-        image = read_picture(labelled)
+        image = read_picture(labelled.path)
         height, width = image.shape[:2]
         method.reset()
         found = method(image, Camera.from_field_of_view(width, height, field_of_view), 0.0)

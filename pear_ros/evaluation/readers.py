@@ -3,13 +3,11 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 
 from pear_ros.evaluation.labels import (
@@ -21,13 +19,14 @@ from pear_ros.evaluation.labels import (
     LabelledPictures,
     no_keypoints,
 )
+from pear_ros.evaluation.reading import damage_of, read_json, read_picture
+from pear_ros.io.pictures import PICTURE_SUFFIXES
 
 PERSON = "person"
 """Name of the category of people in COCO's files."""
 YOLO_PERSON = 0
 """Class of people in YOLO's files that follow COCO's order."""
 
-_PICTURES = {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff"}
 _BOX_COLUMNS = 5
 _NAMED = 3
 """Missing files that an error names."""
@@ -58,8 +57,16 @@ def read_coco(file: Path, pictures: Path | None = None) -> LabelledPictures:
     Beside these, `head_box` ([x, y, width, height]) of an annotation is read, for PCKh. Raises
     LabelError.
     """
-    data = _json(file)
-    folder = pictures or file.parent
+    data = read_json(file)
+    if missing := {"images", "annotations"} - set(data):
+        raise LabelError(
+            f"{file} is not in COCO's format: {' and '.join(sorted(missing))} missing at its top"
+        )
+    with damage_of(file):
+        return _coco(data, file, pictures or file.parent)
+
+
+def _coco(data: Mapping[str, Any], file: Path, folder: Path) -> LabelledPictures:
     people: dict[Any, list[LabelledPerson]] = {}
     category = _person_category(data, file)
     left_out = 0
@@ -99,7 +106,7 @@ def read_yolo(folder: Path, pictures: Path | None = None) -> LabelledPictures:
     """
     labels = folder / "labels" if (folder / "labels").is_dir() else folder
     found = pictures or _beside(labels)
-    files = sorted(path for path in found.rglob("*") if path.suffix.lower() in _PICTURES)
+    files = sorted(path for path in found.rglob("*") if path.suffix.lower() in PICTURE_SUFFIXES)
     texts = {path.relative_to(labels).with_suffix(""): path for path in labels.rglob("*.txt")}
     if not files:
         raise LabelError(f"there are no pictures in {found}; give their folder by --images")
@@ -114,19 +121,6 @@ def read_yolo(folder: Path, pictures: Path | None = None) -> LabelledPictures:
         text = texts.get(path.relative_to(found).with_suffix(""))
         labelled.append(LabelledPicture(path, _yolo_people(text, path) if text else []))
     return LabelledPictures(folder.resolve().name, labelled)
-
-
-def _json(file: Path) -> dict[str, Any]:
-    try:
-        data = json.loads(file.read_text())
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise LabelError(f"{file} is not JSON: {error}") from error
-    missing = {"images", "annotations"} - set(data if isinstance(data, dict) else ())
-    if missing:
-        raise LabelError(
-            f"{file} is not in COCO's format: {' and '.join(sorted(missing))} missing at its top"
-        )
-    return dict(data)
 
 
 def _person_category(data: Mapping[str, Any], file: Path) -> Any:
@@ -145,6 +139,9 @@ def _coco_person(annotation: Mapping[str, Any], where: str) -> LabelledPerson:
     hands = [_keypoints(annotation, name, HAND_POINTS, where) for name in ("lefthand", "righthand")]
     head = annotation.get("head_box")
     sides = box[2:] - box[:2]
+    area = float(annotation.get("area") or sides[0] * sides[1])
+    if not math.isfinite(area):
+        raise LabelError(f"{where}: 'area' has to be a finite number, not {area}")
     return LabelledPerson(
         box=box,
         keypoints=_keypoints(annotation, "", 17, where),
@@ -153,7 +150,7 @@ def _coco_person(annotation: Mapping[str, Any], where: str) -> LabelledPerson:
         face=_keypoints(annotation, "face", 68, where),
         head=None if head is None else _coco_box(head, where),
         crowd=bool(annotation.get("iscrowd", 0)),
-        area=float(annotation.get("area") or sides[0] * sides[1]),
+        area=area,
     )
 
 
@@ -217,12 +214,12 @@ def _beside(labels: Path) -> Path:
 
 
 def _yolo_people(text: Path, picture: Path) -> list[LabelledPerson]:
-    image: Any = cv2.imread(str(picture))
-    if image is None:
-        raise LabelError(f"{picture} cannot be decoded; remove it and its labels")
+    image = read_picture(picture)
     size = np.array([image.shape[1], image.shape[0]], float)
     people = []
-    for number, line in enumerate(text.read_text().splitlines(), 1):
+    with damage_of(text):
+        lines = text.read_text().splitlines()
+    for number, line in enumerate(lines, 1):
         where = f"{text}, line {number}"
         try:
             values = np.array(line.split(), float)
@@ -236,6 +233,8 @@ def _yolo_people(text: Path, picture: Path) -> list[LabelledPerson]:
                 f"a box with keypoints {_BOX_COLUMNS + 51} (outlines are not read)"
             )
         centre, sides = values[1:3] * size, values[3:5] * size
+        if not np.isfinite([*centre, *sides]).all() or sides.min() < 0.0:
+            raise LabelError(f"{where}: centre and size of a box have to be finite, size from 0 up")
         keypoints = no_keypoints(17)
         if len(values) > _BOX_COLUMNS:
             keypoints = _clean(values[_BOX_COLUMNS:].reshape(17, 3) * [*size, 1.0])

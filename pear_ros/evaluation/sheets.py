@@ -15,7 +15,7 @@ from pear_ros.evaluation.detection_metrics import counts
 from pear_ros.evaluation.keypoint_metrics import errors
 from pear_ros.evaluation.labels import Doubles, LabelledPictures
 from pear_ros.evaluation.matching import MatchedPicture
-from pear_ros.evaluation.pictures import read_picture
+from pear_ros.evaluation.reading import read_picture
 from pear_ros.io.output_files import write_picture
 from pear_ros.rendering.colours import PAPER
 from pear_ros.rendering.contact_sheet import contact_sheet
@@ -73,7 +73,7 @@ class _Case:
     def tile(self, labels: LabelledPictures) -> Image:
         """Return the surroundings of the person, with all boxes and keypoints."""
         labelled = labels.pictures[self._result.index]
-        canvas = _Canvas(read_picture(labelled), self._box)
+        canvas = _Canvas(read_picture(labelled.path), self._box)
         for person in self._result.people:
             canvas.box(person.box, _LABEL)
             canvas.keypoints(person.keypoints[:, :2], person.labelled, _LABEL)

@@ -3,27 +3,27 @@
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from scipy.signal import butter, filtfilt
 
+from pear_ros.evaluation.arrays import POINT_ARRAYS
 from pear_ros.evaluation.calibrations import CalibratedCamera
 from pear_ros.evaluation.clips import Clip
 from pear_ros.evaluation.keypoint_names import COCO_KEYPOINTS
 from pear_ros.evaluation.labels import Doubles, LabelError
+from pear_ros.evaluation.reading import damage_of
 from pear_ros.evaluation.triangulation import triangulate_clip
 from pear_ros.evaluation.views import Found
+from pear_ros.io.video import VIDEO_SUFFIXES
 
 CUT_OFF = 6.0
 """Frequency above which motion is taken for noise, Hz."""
 
 Moments = Sequence[Sequence[Sequence[Doubles]]]
 """For each frame and each view the points (17, 2) of each person, pixels."""
-
-_VIDEOS = {".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v"}
 
 
 def view_files(folder: Path, cameras: Sequence[str]) -> list[Path]:
@@ -32,7 +32,7 @@ def view_files(folder: Path, cameras: Sequence[str]) -> list[Path]:
     Where names do not fit and there are as many videos as cameras, they are taken in the order of
     their names. Raises LabelError.
     """
-    videos = sorted(path for path in folder.rglob("*") if path.suffix.lower() in _VIDEOS)
+    videos = sorted(path for path in folder.rglob("*") if path.suffix.lower() in VIDEO_SUFFIXES)
     named = [[path for path in videos if camera in path.stem] for camera in cameras]
     if all(len(paths) == 1 for paths in named):
         return [paths[0] for paths in named]
@@ -61,11 +61,10 @@ def found_points(views: Sequence[Found]) -> Moments:
 
 def read_points(file: Path, cameras: int) -> Moments:
     """Return the points of an NPZ with the arrays POINT_ARRAYS. Raises LabelError."""
-    try:
-        with np.load(file, allow_pickle=False) as data:
-            points, names = np.asarray(data["points"], float), [str(name) for name in data["names"]]
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
-        raise LabelError(f"{file} is not an NPZ with 'points' and 'names': {error}") from error
+    with damage_of(file), np.load(file, allow_pickle=False) as data:
+        if missing := set(POINT_ARRAYS) - set(data.files):
+            raise LabelError(f"{file} lacks {', '.join(sorted(missing))}")
+        points, names = np.asarray(data["points"], float), [str(name) for name in data["names"]]
     if points.ndim != 5 or points.shape[0] != cameras or points.shape[3:] != (len(names), 2):
         raise LabelError(
             f"{file}: 'points' has to be ({cameras}, F, P, {len(names)}, 2), not {points.shape}"

@@ -15,6 +15,7 @@ from pear_ros.body import BodyModel, load_open_body
 from pear_ros.body.kinematics import rotation_matrices, rotation_vectors
 from pear_ros.core.camera import Camera
 from pear_ros.core.people import SMPLX_JOINT_NAMES, Array
+from pear_ros.fitting.body_in_box import ARM_ANGLE
 from pear_ros.fitting.facing import MAX_GAP, MAX_LOG_ODDS, NEAR, Facing, log_likelihood_ratio
 from pear_ros.fitting.landmark_places import landmark_points
 from pear_ros.fitting.pose_prior import (
@@ -62,8 +63,6 @@ _BETAS_ERROR = 1.0
 """Standard deviation of the betas of one image."""
 _MIN_BETAS_ERROR = 0.1
 """Least standard deviation of the mean betas of a person."""
-_ARM_ANGLE = 1.2
-"""Angle by which the arms of a body at rest are lowered from the T-pose, radians."""
 _REST_ERROR = np.array(
     [
         0.7 if name == "pelvis" or name.endswith(("shoulder", "elbow")) else 0.3
@@ -316,8 +315,8 @@ def _rest_rotations() -> Array:
     """Return the rotations (22, 3, 3) of a body at rest that faces a camera."""
     vectors = np.zeros((NUM_BODY_JOINTS, 3), np.float32)
     vectors[0, 0] = np.pi
-    vectors[SMPLX_JOINT_NAMES.index("left_shoulder"), 2] = -_ARM_ANGLE
-    vectors[SMPLX_JOINT_NAMES.index("right_shoulder"), 2] = _ARM_ANGLE
+    vectors[SMPLX_JOINT_NAMES.index("left_shoulder"), 2] = -ARM_ANGLE
+    vectors[SMPLX_JOINT_NAMES.index("right_shoulder"), 2] = ARM_ANGLE
     return np.asarray(rotation_matrices(vectors), np.float32)
 
 

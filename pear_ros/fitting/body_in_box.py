@@ -19,8 +19,8 @@ _EDGE = 0.02
 """Distance to the image's edge, over the image's side, below which the edge cuts the box off."""
 _SHOULDER_WIDTH = 0.5
 """Width of a person of whom the box shows a part, metres: that of the shoulders with the arms."""
-_ARM_ANGLE = 1.2
-"""Angle by which arms are lowered from the T-pose, radians."""
+ARM_ANGLE = 1.2
+"""Angle by which the arms of a body at rest are lowered from the T-pose, radians."""
 
 
 class BodyInBox:
@@ -31,8 +31,8 @@ class BodyInBox:
         self._body = body
         pose = np.zeros((NUM_JOINTS, 3), np.float32)
         pose[0, 0] = math.pi  # from y up, facing +z, to y down, facing the camera
-        pose[SMPLX_JOINT_NAMES.index("left_shoulder"), 2] = -_ARM_ANGLE
-        pose[SMPLX_JOINT_NAMES.index("right_shoulder"), 2] = _ARM_ANGLE
+        pose[SMPLX_JOINT_NAMES.index("left_shoulder"), 2] = -ARM_ANGLE
+        pose[SMPLX_JOINT_NAMES.index("right_shoulder"), 2] = ARM_ANGLE
         pose[SMPLX_JOINT_NAMES.index("left_index1") :] = relaxed_hands().reshape(-1, 3)
         betas = np.zeros(body.num_betas, np.float32)
         expression = np.zeros(body.num_expression, np.float32)

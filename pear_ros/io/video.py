@@ -16,6 +16,10 @@ import numpy as np
 from pear_ros.core.log import get_logger
 from pear_ros.core.people import Image
 from pear_ros.io.output_files import OutputFile, naming
+from pear_ros.io.pictures import PictureError, read_picture
+
+VIDEO_SUFFIXES = frozenset({".mp4", ".mkv", ".avi", ".mov", ".webm", ".m4v", ".mpg", ".mpeg"})
+"""Suffixes, in small letters, of the files in a folder that are taken for videos."""
 
 _logger = get_logger(__name__)
 
@@ -57,7 +61,7 @@ class FrameSource:
             raise VideoError(f"{source} {what}; give an image, a video or a camera's number")
         elif cv2.haveImageReader(source):
             self.is_still, self.frame_count = True, 1
-            self._frames = iter([(0.0, _read_still(source))])
+            self._frames = iter([(0.0, _read_still(path))])
         else:
             video = _Video(source)
             self.frame_rate, self.frame_count = video.frame_rate, video.frame_count
@@ -68,11 +72,11 @@ class FrameSource:
         return self._frames
 
 
-def _read_still(path: str) -> Image:
-    image: Any = cv2.imread(path, cv2.IMREAD_COLOR)
-    if image is None:
-        raise VideoError(f"{path} is damaged: it begins like an image, but cannot be decoded")
-    return image  # type: ignore[no-any-return]
+def _read_still(path: Path) -> Image:
+    try:
+        return read_picture(path)
+    except PictureError as error:
+        raise VideoError(f"{path} is damaged: it begins like an image, but {error}") from error
 
 
 class _Camera:

@@ -100,23 +100,3 @@ class Face(enum.IntEnum):
 NUM_POSE = len(Pose)
 NUM_HAND = len(Hand)
 NUM_FACE = 468
-
-POSE_BONES: tuple[tuple[Pose, Pose], ...] = (
-    (Pose.LEFT_SHOULDER, Pose.RIGHT_SHOULDER),
-    (Pose.LEFT_HIP, Pose.RIGHT_HIP),
-    *(
-        (Pose[f"{side}_{start}"], Pose[f"{side}_{end}"])
-        for side in ("LEFT", "RIGHT")
-        for start, end in (
-            *(("SHOULDER", "ELBOW"), ("ELBOW", "WRIST"), ("WRIST", "INDEX"), ("WRIST", "PINKY")),
-            *(("WRIST", "THUMB"), ("SHOULDER", "HIP"), ("HIP", "KNEE"), ("KNEE", "ANKLE")),
-            *(("ANKLE", "HEEL"), ("HEEL", "FOOT_INDEX"), ("EAR", "EYE")),
-        )
-    ),
-)
-"""Pairs of body landmarks to draw lines between."""
-
-HAND_BONES: tuple[tuple[Hand, Hand], ...] = tuple(
-    (Hand(0 if joint % 4 == 1 else joint - 1), Hand(joint)) for joint in range(1, NUM_HAND)
-)
-"""Pairs of hand landmarks to draw lines between: five chains from the wrist."""

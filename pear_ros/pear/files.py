@@ -20,6 +20,7 @@ from types import MappingProxyType
 from pear_ros.body import BodyModel
 from pear_ros.body.flame import FlameModel
 from pear_ros.io.downloads import cache_directory
+from pear_ros.io.folders import walk
 from pear_ros.pear.cache import converted, files_key
 from pear_ros.pear.convert import bodies
 from pear_ros.pear.graph import GraphError, find_graphs, read_graph
@@ -124,8 +125,6 @@ EXAMPLE = Path(__file__).with_name("example.pt")
 """Weights of `pear train` that are part of this package, in half precision."""
 _NAMED = 3
 """Most near names in an error message."""
-_MAX_FOLDERS = 20_000
-"""Most folders that are searched: a link may lead to all of a disk."""
 
 
 class MissingFilesError(FileNotFoundError):
@@ -261,17 +260,10 @@ def _files_below(folder: Path) -> Iterator[Path]:
         for pattern in (*file.near, *(PurePath(name).name.lower() for name in file.names))
     ]
     wanted = re.compile("|".join(translate(pattern) for pattern in patterns))
-    seen: set[str] = set()
-    for parent, folders, here in os.walk(folder, followlinks=True):
-        seen.add(os.path.realpath(parent))
-        folders[:] = [
-            name for name in folders if os.path.realpath(os.path.join(parent, name)) not in seen
-        ]
-        if len(seen) > _MAX_FOLDERS:
-            return
+    for parent, here in walk(folder):
         for name in here:
-            if wanted.fullmatch(name.lower()) and Path(parent, name).is_file():
-                yield Path(parent, name).relative_to(folder)
+            if wanted.fullmatch(name.lower()) and (parent / name).is_file():
+                yield (parent / name).relative_to(folder)
 
 
 def load_body_files(files: ModelFiles) -> tuple[BodyModel, FlameModel]:

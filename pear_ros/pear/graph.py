@@ -19,6 +19,7 @@ import numpy as np
 
 from pear_ros.core.configuration import GRAPH_PRECISIONS
 from pear_ros.core.people import Array
+from pear_ros.io.folders import walk
 from pear_ros.io.output_files import write_text
 from pear_ros.pear.origin import Origin, read_origin
 from pear_ros.pear.prediction import LAYOUT, VECTOR_SIZE
@@ -100,11 +101,15 @@ def record_file(path: Path) -> Path:
 
 
 def find_graphs(folder: Path) -> list[Path]:
-    """Return the .onnx files of graphs in `folder` and below, not read, the least deep first."""
+    """Return the .onnx files of graphs in `folder` and below, not read, the least deep first.
+
+    Linked folders are searched as well, each once.
+    """
     found = [
-        path
-        for path in folder.rglob("pear_*.onnx")
-        if _NAME.fullmatch(path.name) and not path.parent.name.startswith(SCRATCH)
+        parent / name
+        for parent, here in walk(folder)
+        for name in here
+        if _NAME.fullmatch(name) and not parent.name.startswith(SCRATCH)
     ]
     return sorted(found, key=lambda path: (len(path.parts), path))
 
@@ -126,7 +131,7 @@ def read_graph(path: Path) -> Graph:
     try:
         record = json.loads(text)
         schema = record["schema"]
-    except (ValueError, TypeError, KeyError) as error:
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
         raise GraphError(f"{record_file(path)} is damaged; {_ADVICE}") from error
     if schema != SCHEMA:
         raise GraphError(

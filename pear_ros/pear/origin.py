@@ -7,6 +7,7 @@ model and body. Imports neither torch nor onnx.
 
 from __future__ import annotations
 
+import io
 import pickle
 import re
 import zipfile
@@ -14,6 +15,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from pear_ros.pear.pickle_sizes import check_sizes
 
 RELEASE = "pear"
 """Model of PEAR's released weights, the first part of `model_id`."""
@@ -69,8 +72,9 @@ def peek_origin(checkpoint: Path) -> Origin:
             (index,) = (name for name in archive.namelist() if name.endswith("/data.pkl"))
             if archive.getinfo(index).file_size > _MAX_PICKLE:
                 return Origin()
-            with archive.open(index) as file:
-                content = _Outline(file).load()
+            pickled = archive.read(index)
+        check_sizes(pickled)
+        content = _Outline(io.BytesIO(pickled)).load()
         return read_origin(content) if isinstance(content, dict) else Origin()
     except Exception:  # Whatever is wrong with it, loading it says so.
         return Origin()

@@ -25,16 +25,16 @@ from pear_ros.body.kinematics import rotation_matrices
 from pear_ros.core.camera import Camera, IntrinsicsSource
 from pear_ros.core.log import get_logger
 from pear_ros.core.people import Array
+from pear_ros.pear.crop import INPUT_SIZE
 
 Doubles = npt.NDArray[np.float64]
 Floats = npt.NDArray[np.floating]
 
 logger = get_logger(__name__)
 
-_CROP = 256.0
-"""Side of the network's input crop, pixels."""
-FOCAL = 3072.0
-"""Focal length of the network's camera in pixels of the crop, 12 times its side."""
+_CROP = float(INPUT_SIZE)
+FOCAL = 12.0 * _CROP
+"""Focal length of the network's camera in pixels of the crop."""
 DISTANCE = 24.0
 """Distance of the network's camera times its scale s, metres."""
 

@@ -29,7 +29,7 @@ class Channel:
     def __init__(self, url: StreamUrl, options: StreamOptions, say: Callable[[str], None]) -> None:
         """Take a URL; its output is opened when it is first asked for, with what there is to `say`.
 
-        Raises StreamError where a package is missing or a host to send to is unknown.
+        Raises StreamError where a package is missing or a host is unknown.
         """
         url.require_package()
         self.url = url.resolved()
@@ -87,7 +87,7 @@ class LiveStream:
     ) -> None:
         """Stream to `urls`; `say` sentences for the log; record the first with a `writer`.
 
-        Raises StreamError where a package is missing or a host to send to is unknown.
+        Raises StreamError where a package is missing or a host is unknown.
         """
         self._options = options
         self.channels = [Channel(url, options, say) for url in urls]

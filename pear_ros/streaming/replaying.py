@@ -22,7 +22,7 @@ def replay(
 
     `url`: where to, of the same protocol; None: where they were sent. Publishers and servers wait
     for a first consumer. `say` sentences for people. Raises StreamError where the recording is
-    damaged, the protocol another one, or the output cannot be opened.
+    damaged, the protocol another one, the host unknown, or the output cannot be opened.
     """
     recorded = _recorded_url(recording)
     if url is not None and url.scheme != recorded.scheme:
@@ -30,7 +30,7 @@ def replay(
     count, problems = 0, set[str]()
     chosen = url or recorded
     chosen.require_package()
-    with closing(chosen.output()) as output:
+    with closing(chosen.resolved().output()) as output:
         while not output.is_wanted:
             sleep(0.05)
         begin = time.monotonic()

@@ -8,20 +8,6 @@ import socket
 from pear_ros.streaming.outputs import StreamError
 
 
-def ip_address(host: str, port: int) -> str:
-    """Return the IP address of a host, which may take seconds.
-
-    Raises StreamError where the host is unknown.
-    """
-    try:
-        return str(socket.getaddrinfo(host, port, type=socket.SOCK_DGRAM)[0][4][0])
-    except OSError as error:
-        raise StreamError(
-            f"unknown host {host} ({error.strerror or error}): correct its name or give its IP "
-            "address"
-        ) from error
-
-
 class UdpOutput:
     """Sends to one host and port; whether anybody receives is not known."""
 

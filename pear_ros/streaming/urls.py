@@ -15,12 +15,13 @@ from importlib import metadata
 from typing import NamedTuple
 from urllib.parse import SplitResult, parse_qsl, urlsplit
 
+from pear_ros.streaming.hosts import ALL_INTERFACES, ip_addresses, is_interface
 from pear_ros.streaming.json_frames import encode_json
 from pear_ros.streaming.motion_stream import MotionFrame
 from pear_ros.streaming.options import StreamOptions
 from pear_ros.streaming.outputs import Output, StreamError
 from pear_ros.streaming.sonic import VERSIONS, SonicEncoder
-from pear_ros.streaming.udp import UdpOutput, ip_address
+from pear_ros.streaming.udp import UdpOutput
 from pear_ros.streaming.vmc import VmcEncoder
 from pear_ros.streaming.websocket_output import WebSocketOutput
 from pear_ros.streaming.zmq_output import ZmqOutput
@@ -28,13 +29,8 @@ from pear_ros.streaming.zmq_output import ZmqOutput
 Encoder = Callable[[MotionFrame], list[bytes]]
 """Returns the packets of a frame."""
 
-_OUTPUTS: dict[str, Callable[[str, int], Output]] = {
-    "sonic": ZmqOutput,
-    "json+udp": UdpOutput,
-    "ws": WebSocketOutput,
-    "vmc": UdpOutput,
-}
 _PORTS = {"sonic": 5556, "json+udp": 9870, "ws": 8765, "vmc": 39539}
+_BY_UDP = ("json+udp", "vmc")
 _PACKAGES = {
     "sonic": ("zmq", "pyzmq", 0),
     "ws": ("websockets", "websockets", 10),  # 9.1, Ubuntu 22.04's, hangs in Python 3.10
@@ -58,6 +54,8 @@ class StreamUrl(NamedTuple):
     """Of SONIC's protocol."""
     frames: int
     """In a packet of SONIC's."""
+    addresses: tuple[str, ...] = ()
+    """IP addresses of the host; empty: not resolved yet."""
 
     def require_package(self) -> None:
         """Raise StreamError where the package of the protocol is missing or too old."""
@@ -76,14 +74,16 @@ class StreamUrl(NamedTuple):
             )
 
     def resolved(self) -> StreamUrl:
-        """Return the URL with the IP address of the host that packets are sent to.
+        """Return the URL with the IP addresses of its host.
 
         For this once: a name server may be slow. Raises StreamError where the host is unknown.
         """
-        if _OUTPUTS[self.scheme] is not UdpOutput:  # the others listen on this machine
+        if self.scheme not in _BY_UDP and self.host == ALL_INTERFACES:
+            return self
+        if self.scheme == "sonic" and is_interface(self.host):  # ZeroMQ knows them by name.
             return self
         try:
-            return self._replace(host=ip_address(self.host, self.port))
+            return self._replace(addresses=ip_addresses(self.host, self.port))
         except StreamError as error:
             raise StreamError(f"{self.text}: {error}") from error
 
@@ -96,8 +96,14 @@ class StreamUrl(NamedTuple):
 
     def output(self) -> Output:
         """Open the output. Raises StreamError where that fails."""
+        hosts = self.addresses or (self.host,)
         try:
-            return _OUTPUTS[self.scheme](self.host, self.port)
+            if self.scheme == "ws":
+                return WebSocketOutput(hosts, self.port)
+            if self.scheme == "sonic":
+                # As of a name that ZeroMQ resolves itself, of both kinds the IPv4 address.
+                return ZmqOutput(min(hosts, key=lambda host: ":" in host), self.port)
+            return UdpOutput(hosts[0], self.port)
         except StreamError as error:
             raise StreamError(f"{self.text}: {error}") from error
 
@@ -114,11 +120,11 @@ def parse_stream_url(text: str) -> StreamUrl:
     except ValueError as error:
         raise ValueError(f"must be a URL {_EXAMPLE}, not {text!r}: {error}") from error
     has_more = parts.path not in ("", "/") or parts.username is not None or parts.fragment
-    if parts.scheme not in _OUTPUTS or not parts.hostname or has_more:
+    if parts.scheme not in _PORTS or not parts.hostname or has_more:
         raise ValueError(f"must be a URL {_EXAMPLE}, not {text!r}")
     version, frames = _sonic_choices(parts)
     port = _PORTS[parts.scheme] if port is None else port
-    if port == 0 and _OUTPUTS[parts.scheme] is UdpOutput:
+    if port == 0 and parts.scheme in _BY_UDP:
         raise ValueError(f"must have the port that the consumer receives on, not 0: {text!r}")
     return StreamUrl(text, parts.scheme, parts.hostname, port, version, frames)
 

@@ -5,14 +5,18 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
 import threading
+from collections.abc import Iterable, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
+from pear_ros.streaming.hosts import ALL_INTERFACES
 from pear_ros.streaming.outputs import StreamError
 
 _START_SECONDS = 10.0
 _LOCAL_HOSTS = ("localhost", "127.0.0.1", "::1")
+_ANY_IPV4 = "0.0.0.0"
 _FORBIDDEN = 1008
 """Close code of a policy violation (RFC 6455)."""
 _CLOSE_SECONDS = 0.5
@@ -25,29 +29,29 @@ _SILENT.disabled = True
 class WebSocketOutput:
     """Sends each client the newest message; those that a slow client did not take are dropped."""
 
-    def __init__(self, host: str, port: int) -> None:
-        """Listen. Raises StreamError where the port cannot be used.
+    def __init__(self, hosts: Sequence[str], port: int) -> None:
+        """Listen on the IP addresses `hosts`. Raises StreamError where the port cannot be used.
 
         Pages that a browser loaded from other hosts than this one are refused.
         """
         import websockets
 
-        self._websockets = websockets
+        self._websockets: Any = websockets
         self._loop = asyncio.new_event_loop()
         self._clients: set[asyncio.Queue[str]] = set()
         self._stopping = asyncio.Event()
         self._opened = threading.Event()
         self._problem: OSError | None = None
-        self.address = f"{host}:{port}"
+        self.address = f"{hosts[0]}:{port}"
         self._thread = threading.Thread(
-            target=self._loop.run_until_complete, args=(self._serve(host, port),), daemon=True
+            target=self._loop.run_until_complete, args=(self._serve(hosts, port),), daemon=True
         )
         self._thread.start()
         self._opened.wait(_START_SECONDS)
         if self._problem is not None:
             self._thread.join()
             reason = self._problem.strerror or self._problem
-            raise StreamError(f"cannot listen on {host}:{port}: {reason}") from self._problem
+            raise StreamError(f"cannot listen on {self.address}: {reason}") from self._problem
 
     @property
     def is_wanted(self) -> bool:
@@ -69,17 +73,16 @@ class WebSocketOutput:
         self._thread.join()
         self._loop.close()
 
-    async def _serve(self, host: str, port: int) -> None:
+    async def _serve(self, hosts: Sequence[str], port: int) -> None:
         try:
             async with self._websockets.serve(
                 self._handle,
-                *(host, port),
+                *(hosts, port),
                 logger=_SILENT,
                 compression=None,  # costs more than it saves, for each client again
                 close_timeout=_CLOSE_SECONDS,
             ) as server:
-                bound = next(iter(server.sockets)).getsockname()[1]
-                self.address = f"{host}:{bound}"
+                self.address = f"{hosts[0]}:{_port(server.sockets, hosts[0])}"
                 self._opened.set()
                 await self._stopping.wait()
         except OSError as error:
@@ -113,6 +116,13 @@ class WebSocketOutput:
             if queue.full():
                 queue.get_nowait()
             queue.put_nowait(text)
+
+
+def _port(sockets: Iterable[socket.socket], host: str) -> int:
+    """Return the port of `host`; each address has its own where the system chooses ports."""
+    ports = dict(each.getsockname()[:2] for each in sockets)  # in any order
+    address = _ANY_IPV4 if host == ALL_INTERFACES else host
+    return int(ports.get(address, next(iter(ports.values()))))
 
 
 def _origin(connection: Any) -> str:

@@ -15,6 +15,7 @@ from rosbags.typesys import Stores, get_typestore
 
 from pear_ros.cli.bench.frames import BagFrames, SourceError, open_frames
 from pear_ros.core.camera import IntrinsicsSource
+from testing import image_bags
 
 TYPES = get_typestore(Stores.ROS2_JAZZY)
 WIDTH, HEIGHT = 64, 48
@@ -128,3 +129,13 @@ def test_open_frames_refuses_unsuitable_sources(tmp_path: Path) -> None:
             open_frames(str(source), topic)
     with pytest.raises(SourceError, match="has no image topic"):
         open_frames(str(write_bag(tmp_path / "bag", topics=[])))
+
+
+def test_a_corrupt_calibration_is_passed_over(tmp_path: Path) -> None:
+    image = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
+    corrupt = ("/camera/camera_info", 0, ("sensor_msgs/msg/CameraInfo", b"\0\1\0\0corrupt"))
+    good = image_bags.camera_info(WIDTH, HEIGHT, 77.0, 1)
+    picture = ("/camera/image_raw", 2, image_bags.raw(image, 2))
+    messages = [corrupt, ("/camera/camera_info", 1, good), picture]
+    frames = open_frames(str(image_bags.write_bag(tmp_path / "bag", messages)))
+    assert frames.camera(WIDTH, HEIGHT).fx == 77.0

@@ -193,3 +193,19 @@ def test_run_help_lists_every_array_and_imports_nothing_heavy() -> None:
     )
     assert all(name in result.stdout for name in ARRAYS)
     assert "heavy: set()" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        ("doctor --seconds soon", "must be between 0 and 3600 seconds, not soon"),
+        ("replay bag --output out --start soon", "must be 0 or more, not soon"),
+        ("replay bag --output out --every some", "must be a whole number, 1 or more, not some"),
+    ],
+)
+def test_numbers_are_refused_in_the_users_words(
+    arguments: str, reason: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        main(arguments.split())
+    assert reason in capsys.readouterr().err

@@ -135,3 +135,8 @@ def test_renamed_engine_is_reported(cache: EngineCache) -> None:
         file = cache.folder / f"{KEY.name}.{suffix}"
         file.rename(file.with_stem("engine_0123"))
     assert "was renamed" in judged(cache).text
+
+
+def test_a_link_to_nothing_beside_engines_hides_none(cache: EngineCache) -> None:
+    (cache.folder / "old.plan.link").symlink_to(cache.folder / "gone")
+    assert judged(cache).level is OK

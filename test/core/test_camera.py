@@ -140,6 +140,7 @@ def test_rays_are_nan_where_the_lens_has_none() -> None:
         ("equidistant", (), "equidistant has 4 coefficients, not 0"),
         ("rational_polynomial", (0.1,) * 5, "8 or 12 or 14 coefficients, not 5"),
         ("plumb_bob", (0.1, math.nan, 0.0, 0.0), "not all finite"),
+        ("equidistant", (1e308, 0.0, 0.0, 0.0), r"up to 1e\+308 belong to no lens"),
     ],
 )
 def test_distortion_refuses_unknown_models_and_wrong_coefficients(
@@ -147,3 +148,19 @@ def test_distortion_refuses_unknown_models_and_wrong_coefficients(
 ) -> None:
     with pytest.raises(ValueError, match=says):
         Distortion(model, coefficients)
+
+
+@pytest.mark.parametrize(
+    "lens",
+    [
+        Distortion("plumb_bob", (0.0, 0.0, 0.0, 0.0, 1e-310)),
+        Distortion("rational_polynomial", (0, 0, 0, 0, 0, 1e-310, 0, 1e-310)),
+        Distortion("equidistant", (0.0, 0.0, 0.0, 1e-310)),
+        Distortion("plumb_bob", (-0.3, 0.0, 0.0, 0.0, 1e-200)),
+    ],
+)
+def test_coefficients_of_memory_that_was_never_set_bend_nothing(lens: Distortion) -> None:
+    cleared = Distortion(lens.model, tuple(c if abs(c) > 1e-9 else 0.0 for c in lens.coefficients))
+    assert lens.reach == cleared.reach
+    point = np.array([[0.1, -0.2]])
+    np.testing.assert_allclose(lens.undistort(lens.distort(point)), point, atol=1e-9)

@@ -76,3 +76,8 @@ def test_estimator_choice_follows_the_parameters() -> None:
     runtime = EstimatorChoice.of(Parameters(max_people=4, max_humans=2)).runtime
     assert (runtime.max_people, runtime.prepared_people) == (4, 2)
     assert RuntimeChoice(max_people=3, expected_people=32).prepared_people == 3
+
+
+def test_numbers_of_any_length_are_refused_with_a_short_text() -> None:
+    with pytest.raises(ValueError, match=r"^must be from 1 to 32, not 10+\.\.\.$"):
+        DECLARATIONS["max_humans"].parse(int, "1" + 400 * "0")

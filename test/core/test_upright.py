@@ -90,3 +90,10 @@ def test_the_whole_image_is_the_whole_image(degrees: int) -> None:
     turn = Turn(degrees, camera_with(None))
     (whole,) = turn.detections([Detection(np.float32([0, 0, 64, 48]))])
     assert list(whole.box) == [0, 0, turn.camera.width, turn.camera.height]
+
+
+def test_no_turn_keeps_the_lens() -> None:
+    tilted = Distortion("rational_polynomial", (0.1, *[0.0] * 11, 0.02, -0.03))
+    assert Turn(0, camera_with(tilted)).camera.distortion == tilted
+    half = Turn(180, camera_with(tilted)).camera.distortion
+    assert half is not None and half.coefficients[12:] == (-0.02, 0.03)

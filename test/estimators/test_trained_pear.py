@@ -5,6 +5,9 @@ from __future__ import annotations
 
 import json
 import os
+import struct
+import threading
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -13,13 +16,15 @@ import pytest
 from pear_ros.body import load_open_body
 from pear_ros.cli import main
 from pear_ros.core.configuration import EstimatorChoice, EstimatorError, RuntimeChoice
-from pear_ros.estimators.factory import make_estimator
+from pear_ros.estimators.factory import make_estimator, make_estimators
+from pear_ros.io.downloads import AssetError
 from pear_ros.pear.files import find_model_files
 from pear_ros.pear.graph import record_file
 from pear_ros.pear.origin import Origin, peek_origin
 from pear_ros.pear.weights import Weights
 from pear_ros.pipeline import Pipeline
 from pear_ros.training.studio import SyntheticStudio
+from testing.bounded import run_bounded
 
 torch = pytest.importorskip("torch", reason="training needs torch")
 
@@ -154,3 +159,28 @@ def test_invalid_origins_are_refused(
     torch.save({**origin, **parts}, tmp_path / "pear_model.pt")
     with pytest.raises(CheckpointError, match=message):
         load_checkpoint(tmp_path / "pear_model.pt")
+
+
+def test_looking_for_the_body_takes_little_memory(tmp_path: Path) -> None:
+    """The number that an object is kept under is memory that the unpickler takes."""
+    path = tmp_path / "pear_model.pt"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("archive/data.pkl", b"\x80\x02]r" + struct.pack("<I", 1 << 25) + b".")
+    code = (
+        "import resource, sys; from pathlib import Path\n"
+        "from pear_ros.pear.origin import peek_origin\n"
+        "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
+        "peek_origin(Path(sys.argv[1]))\n"
+        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)"
+    )
+    assert int(run_bounded(code, str(path), megabytes=8000)) < 100_000, "kB"
+
+
+def test_a_network_whose_estimators_cannot_be_made_is_closed(
+    models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PEAR_ROS_CACHE", str(tmp_path))  # without the landmark models
+    before = {thread.name for thread in threading.enumerate()}
+    with pytest.raises(AssetError):
+        make_estimators(choice(models), 2)
+    assert {thread.name for thread in threading.enumerate()} == before

@@ -183,7 +183,7 @@ def test_wrong_clips_are_named(tmp_path: Path) -> None:
     arrays = dict(np.load(file))
     for change, text in (
         ({"names": arrays["names"][:9]}, "lacks left_wrist"),
-        ({"joints": arrays["joints"][..., :2]}, r"'joints' has to be \(1, P, 17, 3\)"),
+        ({"joints": arrays["joints"][..., :2]}, r"'joints' has to be \(1, N, 17, 3\)"),
         ({"R": arrays["R"][:1]}, r"'R' has to be \(4, 3, 3\)"),
         ({"videos": np.array(["a", "b", "c", "d"])}, "missing; give the folder of the videos"),
     ):

@@ -103,6 +103,9 @@ def test_files_that_are_not_labels(tmp_path: Path) -> None:
     with pytest.raises(LabelError, match="is not JSON"):
         read_labels(broken)
     broken.write_text("[]")
+    with pytest.raises(LabelError, match="has to hold a JSON object"):
+        read_labels(broken)
+    broken.write_text("{}")
     with pytest.raises(LabelError, match="annotations and images missing"):
         read_labels(broken)
     with pytest.raises(LabelError, match="no category 'person', only: dog"):

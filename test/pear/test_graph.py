@@ -297,3 +297,11 @@ def test_folder_that_cannot_be_written_is_named(exported: Exported, tmp_path: Pa
     file.touch()
     with pytest.raises(GraphError, match=f"cannot be written to its model folder {file} "):
         export_graph(exported.network, "fp16", file)
+
+
+def test_a_record_that_is_nested_too_deeply_is_damaged(tmp_path: Path) -> None:
+    path = tmp_path / "pear_0a1b2c3d_fp16.onnx"
+    path.touch()
+    record_file(path).write_text("[" * 100_000)
+    with pytest.raises(GraphError, match="is damaged"):
+        read_graph(path)

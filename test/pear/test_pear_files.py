@@ -424,3 +424,12 @@ def test_objects_in_an_npz_are_left_alone_or_refused(pear_folder: Path) -> None:
     np.savez(pear_folder / SMPLX, **{key: np.array([{}], object) for key in ("v_template",)})
     with pytest.raises(ValueError, match="is damaged or not an npz file of numbers"):
         load(pear_folder)
+
+
+def test_graphs_in_linked_folders_are_found_once(tmp_path: Path) -> None:
+    touch(tmp_path / "elsewhere" / "robot" / "pear_0a1b2c3d_fp16.onnx")
+    models = tmp_path / "models"
+    models.mkdir()
+    (models / "linked").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "elsewhere" / "loop").symlink_to(models)
+    assert find_model_files(models).graphs == (models / "linked/robot/pear_0a1b2c3d_fp16.onnx",)

@@ -25,6 +25,7 @@ from pear_ros.streaming.outputs import StreamError
 from pear_ros.streaming.recording import MAGIC, Recording, StreamWriter
 from pear_ros.streaming.replaying import replay
 from pear_ros.streaming.urls import parse_stream_url
+from pear_ros.streaming.websocket_output import WebSocketOutput
 from testing.open_people import t_pose
 from testing.streamed_people import UdpReceiver, observed, steps
 
@@ -95,9 +96,9 @@ def test_people_are_followed_by_arrival_where_stamps_make_no_sense(
     assert said == [f"images: {fault}; their times of arrival are used"]
 
 
-def test_hosts_are_resolved_once_at_the_start(
-    receiver: UdpReceiver, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def name_server(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Hosts that were looked up; `robot` is this machine."""
     look_up, asked = socket.getaddrinfo, []
 
     def known(host: str, *others: Any, **options: Any) -> Any:
@@ -105,19 +106,68 @@ def test_hosts_are_resolved_once_at_the_start(
         return look_up("127.0.0.1" if host == "robot" else host, *others, **options)
 
     monkeypatch.setattr(socket, "getaddrinfo", known)
+    return asked
+
+
+def test_hosts_are_resolved_once_at_the_start(
+    receiver: UdpReceiver, name_server: list[str]
+) -> None:
     with closing(live(f"json+udp://robot:{receiver.port}")) as stream:
-        assert asked.pop() == "robot"
+        assert name_server.pop() == "robot"
         send(stream, 15)
         assert receiver.receive(1)
-    assert set(asked) == {"127.0.0.1"}, "without a name server"
+    assert set(name_server) == {"127.0.0.1"}, "without a name server"
 
 
-def test_unknown_host_is_refused_at_the_start() -> None:
-    url = "json+udp://no.such.host.invalid:1"
-    with pytest.raises(
-        StreamError, match=f"{re.escape(url)}: unknown host no.such.host.invalid .*IP address"
-    ):
+@pytest.mark.parametrize(("scheme", "package"), [("ws", "websockets"), ("sonic", "zmq")])
+def test_hosts_to_listen_on_are_resolved_once_at_the_start(
+    scheme: str, package: str, name_server: list[str]
+) -> None:
+    pytest.importorskip(package)
+    with closing(live(f"{scheme}://robot:0")) as stream:
+        assert name_server.pop() == "robot"
+        assert not stream.is_wanted(0.0)
+        output = stream.channels[0].output
+        assert output is not None and output.address.startswith("127.0.0.1:")
+    assert set(name_server) <= {"127.0.0.1"}, "without a name server"
+
+
+@pytest.mark.parametrize("scheme", ["json+udp", "vmc", "ws", "sonic"])
+def test_unknown_host_is_refused_at_the_start(scheme: str) -> None:
+    url = f"{scheme}://no.such.host.invalid:1"
+    said = f"{re.escape(url)}: unknown host no.such.host.invalid .*IP address"
+    with pytest.raises(StreamError, match=said):
         live(url)
+
+
+def test_recording_is_not_sent_to_an_unknown_host(tmp_path: Path) -> None:
+    path = tmp_path / "recording"
+    with StreamWriter(path, "ws://no.such.host.invalid:1") as writer:
+        writer.write(0.0, b"{}")
+    with pytest.raises(StreamError, match=r"ws://no\S+: unknown host no\.such\.host"):
+        replay(Recording(path), None)
+
+
+@pytest.mark.parametrize(("scheme", "package"), [("ws", "websockets"), ("sonic", "zmq")])
+def test_a_star_listens_on_all_interfaces(
+    scheme: str, package: str, name_server: list[str]
+) -> None:
+    pytest.importorskip(package)
+    with closing(live(f"{scheme}://*:0")) as stream:
+        assert not name_server
+        stream.is_wanted(0.0)
+        output = stream.channels[0].output
+        assert output is not None
+        port = int(output.address.rpartition(":")[2])
+        with socket.create_connection(("127.0.0.1", port), 5.0):
+            pass
+
+
+def test_sonic_listens_on_an_interface_by_its_name() -> None:
+    pytest.importorskip("zmq", reason="needs pyzmq")
+    with closing(live(f"sonic://{socket.if_nameindex()[0][1]}:0")) as stream:
+        stream.is_wanted(0.0)
+        assert stream.channels[0].output is not None
 
 
 def test_udp_without_receiver_is_said_once_and_goes_on() -> None:
@@ -449,3 +499,11 @@ def test_a_package_that_is_too_old_is_named(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr("pear_ros.streaming.urls.metadata.version", lambda package: "9.1")
     with pytest.raises(StreamError, match=r"needs websockets 10 or newer, not 9\.1: pip install"):
         live("ws://127.0.0.1:0")
+
+
+def test_the_address_has_the_port_that_its_host_listens_on() -> None:
+    pytest.importorskip("websockets")
+    output = WebSocketOutput([f"127.0.0.{last}" for last in range(1, 9)], 0)
+    host, _, port = output.address.partition(":")
+    with closing(output):
+        socket.create_connection((host, int(port)), 5.0).close()

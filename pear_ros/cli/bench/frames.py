@@ -3,18 +3,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from pear_ros.bags.bag import Bag, find_bags
-from pear_ros.bags.topic import BagError
+from pear_ros.bags.topic import BagError, Message
 from pear_ros.core.camera import Camera
 from pear_ros.core.people import Image
 from pear_ros.core.timestamps import seconds_of
 from pear_ros.io.video import FrameSource
 from pear_ros.replay.topics import TopicSelection, select_topics
-from pear_ros.ros.conversion.images import bgr_from_compressed, bgr_from_image
+from pear_ros.ros.conversion.images import ImageError, bgr_from_compressed, bgr_from_image
 from pear_ros.ros.conversion.intrinsics import CalibrationError, camera_from_info, is_rectified
 from pear_ros.ros.topics import COMPRESSED, COMPRESSED_IMAGE_TYPE, IMAGE_TYPE
 
@@ -90,20 +90,28 @@ class BagFrames:
         self.name = f"{self.topic} of bag {path.name}"
         self._read = _READERS[self._bag.topics[self.topic].type]
         infos = self._bag.messages([chosen.camera_info] if chosen.camera_info else [])
-        self._info = next(map(self._bag.deserialize, infos), None)
+        self._info = next(self._readable(infos), None)
 
     def __iter__(self) -> Iterator[tuple[float, Image]]:
         """Iterate over stamps and images; those that cannot be decoded are skipped."""
         last = float("-inf")
-        for item in self._bag.messages([self.topic]):
+        for message in self._readable(self._bag.messages([self.topic])):
             try:
-                message = self._bag.deserialize(item)
                 image = self._read(message)
-            except Exception:  # What a corrupt message raises depends on the damage.
+            except ImageError:
                 continue
             stamp = seconds_of(message.header)
             last = max(stamp, last + 1e-6)
             yield last, image
+
+    def _readable(self, messages: Iterable[Message]) -> Iterator[Any]:
+        """Yield the messages, deserialised, without corrupt ones."""
+        for item in messages:
+            try:
+                message = self._bag.deserialize(item)
+            except Exception:  # What a corrupt message raises depends on the damage.
+                continue
+            yield message
 
     def camera(self, width: int, height: int) -> Camera:
         """Return the bag's calibrated camera, else one with a common field of view."""

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 from pathlib import Path
 
 HELP = "check this installation, and say what to do about problems"
@@ -45,7 +46,10 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _seconds(text: str) -> float:
-    value = float(text)
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
     if not 0.0 <= value <= _MAX_SECONDS:
         raise argparse.ArgumentTypeError(
             f"must be between 0 and {_MAX_SECONDS:g} seconds, not {text}"

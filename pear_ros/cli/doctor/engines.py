@@ -34,7 +34,7 @@ def check_engines(probe: Probe, folder: Path | None = None) -> Iterator[Finding]
         yield warn("engine.cache", str(error), "engines are built at each start until then")
         return
     records = [name for name in names if name.startswith("engine_") and name.endswith(".json")]
-    bytes = sum((cache.folder / name).stat().st_size for name in names)
+    bytes = sum(_size(cache.folder / name) for name in names)
     text = f"{len(records)} engines, {bytes / 1e6:.1f} MB, in {cache.folder}"
     yield ok("engine.cache", text, folder=str(cache.folder), engines=len(records), bytes=bytes)
     for name in records:
@@ -97,6 +97,14 @@ def _for_this_machine(key: EngineKey, probe: Probe) -> EngineKey | None:
     }
     same = {name: value for name, value in asdict(key).items() if name != "platform"}
     return type(key)(**{**same, **here})  # The platform defaults to this one.
+
+
+def _size(path: Path) -> int:
+    """Return the size of a file, or of a link itself; 0 where it is gone by now."""
+    try:
+        return path.lstat().st_size
+    except OSError:
+        return 0
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from pear_ros import __version__
 from pear_ros.cli.doctor.findings import Finding, Level, without_home
+from pear_ros.core.quoting import printable
 
 SCHEMA = 2
 """Version of the JSON format, to be raised when a key is removed or changes its meaning."""
@@ -33,10 +34,12 @@ def lines(finding: Finding, width: int, colour: bool) -> str:
     label = f"{finding.level.name:4}"
     if colour:
         label = f"\x1b[{_COLOURS[finding.level]}m{label}\x1b[0m"
-    text = _wrapped(f"{finding.name}: {without_home(finding.text)}", width, "")
+    text = _wrapped(printable(f"{finding.name}: {without_home(finding.text)}"), width, "")
     block = f"  {label} {text}"
     if finding.advice:
-        block += f"\n{' ' * _INDENT}{_wrapped(without_home(finding.advice), width, '-> ')}"
+        block += (
+            f"\n{' ' * _INDENT}{_wrapped(printable(without_home(finding.advice)), width, '-> ')}"
+        )
     return block
 
 

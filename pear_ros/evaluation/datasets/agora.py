@@ -19,8 +19,9 @@ import numpy.typing as npt
 from pear_ros.core.camera import Camera
 from pear_ros.evaluation.datasets.data_frames import read_frame
 from pear_ros.evaluation.datasets.people import SMPLX_VERTICES
-from pear_ros.evaluation.datasets.reading import damage_of, numbers, require_pictures
+from pear_ros.evaluation.datasets.reading import require_pictures
 from pear_ros.evaluation.labels import Doubles, LabelError
+from pear_ros.evaluation.reading import damage_of, numbers
 
 FULL_WIDTH = 3840.0
 """Width of the pictures that the labelled pixels are of."""

@@ -19,10 +19,11 @@ from pear_ros.evaluation.datasets.people import (
     FoundBody,
     TruePerson,
 )
-from pear_ros.evaluation.datasets.reading import damage_of, read_pickle
+from pear_ros.evaluation.datasets.reading import read_pickle
 from pear_ros.evaluation.datasets.vertex_matrix import read_regressor, read_transfer
 from pear_ros.evaluation.labels import Doubles
 from pear_ros.evaluation.pose_metrics import aligned, mpjpe, pa_mpjpe, root_relative_error
+from pear_ros.evaluation.reading import damage_of
 from pear_ros.pear.unpickle import PickleKind
 
 H36M_JOINTS = 17

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pear_ros.evaluation.datasets.reading import damage_of
 from pear_ros.evaluation.labels import LabelError
+from pear_ros.evaluation.reading import damage_of
 from pear_ros.pear.unpickle import PickleKind, Unread, load_pickle
 
 FRAME = PickleKind(

@@ -23,21 +23,15 @@ from pear_ros.evaluation.datasets.people import (
 )
 from pear_ros.evaluation.datasets.ply import read_vertices
 from pear_ros.evaluation.datasets.protocol_files import left_out
-from pear_ros.evaluation.datasets.reading import (
-    box_around,
-    damage_of,
-    numbers,
-    read_json,
-    require_pictures,
-)
+from pear_ros.evaluation.datasets.reading import BOX_MARGIN, box_around, require_pictures
 from pear_ros.evaluation.labels import Doubles, LabelError
+from pear_ros.evaluation.reading import damage_of, numbers, read_json
 
 INTRINSICS = (1498.22426237, 1498.22426237, 790.263706, 578.90334)
 """fx, fy, cx, cy of EHF's camera, pixels."""
 ROTATION = Rotation.from_rotvec([-2.98747896, 0.01172457, -0.05704687]).as_matrix()
 TRANSLATION = np.array([-0.03609917, 0.43416458, 2.37101226])
 """From the world to EHF's optical frame, metres."""
-BOX_MARGIN = 1.2
 
 
 def read_ehf(folder: Path, files: Mapping[str, Path]) -> MeshBenchmark:
@@ -82,4 +76,4 @@ def _box(file: Path) -> Doubles:
         seen = points[points[:, 2] > 0, :2]
         if len(seen) < 2:
             raise ValueError("no keypoint of the body is seen")
-    return box_around(seen, BOX_MARGIN)
+    return box_around(seen)

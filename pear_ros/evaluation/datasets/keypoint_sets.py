@@ -18,13 +18,7 @@ from typing import Any
 import numpy as np
 from scipy.io import loadmat
 
-from pear_ros.evaluation.datasets.reading import (
-    box_around,
-    damage_of,
-    numbers,
-    read_json,
-    require_pictures,
-)
+from pear_ros.evaluation.datasets.reading import box_around, require_pictures
 from pear_ros.evaluation.keypoint_names import COCO_KEYPOINTS
 from pear_ros.evaluation.labels import (
     Doubles,
@@ -35,6 +29,7 @@ from pear_ros.evaluation.labels import (
     no_keypoints,
 )
 from pear_ros.evaluation.readers import read_coco
+from pear_ros.evaluation.reading import damage_of, numbers, read_json
 
 LSP_JOINTS = (
     *("right_ankle", "right_knee", "right_hip", "left_hip", "left_knee", "left_ankle"),
@@ -42,8 +37,6 @@ LSP_JOINTS = (
     *("neck", "head_top"),
 )
 POSETRACK_JOINTS = ("nose", "head_bottom", "head_top", "left_ear", "right_ear", *COCO_KEYPOINTS[5:])
-BOX_MARGIN = 1.2
-"""Sides of a box over those of the box around the keypoints, where no box is labelled."""
 _NOT_COMPARED = "neck and top of the head, which are no keypoints of COCO, are left out"
 _MAX_MAT = 64 << 20
 _MIN_KEYPOINTS = 2
@@ -173,7 +166,7 @@ def _people(
         if len(seen) < _MIN_KEYPOINTS:
             continue
         if box is None or file is None:
-            corners = box_around(seen, BOX_MARGIN)
+            corners = box_around(seen)
         else:
             x, y, width, height = numbers(file, "bbox", box, (4,))
             corners = np.array([x, y, x + width, y + height])

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from pear_ros.evaluation.datasets.reading import damage_of
 from pear_ros.evaluation.labels import Doubles, LabelError
+from pear_ros.evaluation.reading import damage_of
 
 _TYPES = {
     **{"char": "i1", "uchar": "u1", "short": "i2", "ushort": "u2", "int": "i4", "uint": "u4"},

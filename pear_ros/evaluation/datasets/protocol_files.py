@@ -7,11 +7,11 @@ folder of model files or that of the dataset.
 
 from __future__ import annotations
 
-import os
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
+from pear_ros.io.folders import walk
 from pear_ros.pear.files import ModelFile
 
 _SMPL = "https://smpl.is.tue.mpg.de"
@@ -99,7 +99,6 @@ _FILES = (
     ),
 )
 PROTOCOL_FILES: Mapping[str, ModelFile] = {file.key: file for file in _FILES}
-_MAX_FOLDERS = 20_000
 
 
 def find_protocol_files(folders: Iterable[Path]) -> dict[str, Path]:
@@ -113,12 +112,10 @@ def find_protocol_files(folders: Iterable[Path]) -> dict[str, Path]:
         for rank, name in enumerate(file.names):
             names[name.lower()].append((key, rank))
     for folder in folders:
-        for count, (parent, below, here) in enumerate(os.walk(folder.expanduser())):
-            if count >= _MAX_FOLDERS:
-                below.clear()
+        for parent, here in walk(folder.expanduser()):
             for name in here:
                 for key, rank in names.get(name.lower(), ()):
-                    path = Path(parent, name)
+                    path = parent / name
                     order = (rank, len(path.parts), str(path))
                     if key not in places or order < places[key][0]:
                         places[key] = (order, path)

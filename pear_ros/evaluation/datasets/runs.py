@@ -19,14 +19,11 @@ from pear_ros.evaluation.datasets.estimating import BoxedEstimator, DetectedBodi
 from pear_ros.evaluation.datasets.mesh_metrics import MATCHING_JOINTS, f1_score, match_by_joints
 from pear_ros.evaluation.datasets.people import SMPLX_VERTICES, FoundBody, MeshBenchmark
 from pear_ros.evaluation.figures import Figure, mean, percentage
-from pear_ros.evaluation.keypoint_metrics import errors
-from pear_ros.evaluation.labels import Doubles, LabelledPicture, LabelledPictures
+from pear_ros.evaluation.keypoint_metrics import PCK, errors
+from pear_ros.evaluation.labels import Doubles, LabelledPictures
 from pear_ros.evaluation.methods import found_person
-from pear_ros.evaluation.pictures import read_picture
 from pear_ros.evaluation.pose_metrics import root_relative_error
-
-PCK = (0.05, 0.1)
-"""Thresholds of PCK over the longer side of the box."""
+from pear_ros.evaluation.reading import read_picture
 
 
 def mesh_figures(
@@ -41,7 +38,7 @@ def mesh_figures(
     seen = []
     pictures = benchmark.pictures[every - 1 :: every] or benchmark.pictures
     for picture in tqdm(pictures, unit="picture", desc=f"{benchmark.title}, {method.name}"):
-        image = read_picture(LabelledPicture(picture.path, ()))
+        image = read_picture(picture.path)
         camera = _camera(image, picture.intrinsics, field_of_view)
         found = method(image, camera, [person.box for person in picture.people])
         for one, person in zip(found, picture.people, strict=True):
@@ -64,7 +61,7 @@ def keypoint_set_figures(
     seen = []
     pictures = labels.pictures[every - 1 :: every] or labels.pictures
     for picture in tqdm(pictures, unit="picture", desc=f"{labels.name}, {method.name}"):
-        image = read_picture(picture)
+        image = read_picture(picture.path)
         camera = _camera(image, None, field_of_view)
         found = method(image, camera, [one.box for one in picture.people], meshes=False)
         for one, person in zip(found, picture.people, strict=True):
@@ -107,7 +104,7 @@ def agora_figures(
     hits = false = missed = 0
     chosen = islice(pictures, every - 1, None, every)
     for picture in tqdm(chosen, unit="picture", desc=f"AGORA, {method.name}"):
-        image = read_picture(LabelledPicture(picture.path, ()))
+        image = read_picture(picture.path)
         height, width = image.shape[:2]
         found = method(image, picture.camera(width, height))
         pixels = _pixels(found) * (FULL_WIDTH / width)

@@ -13,8 +13,9 @@ from scipy import sparse
 from pear_ros.body import BodyModel
 from pear_ros.body.array_files import check_indices, check_shapes
 from pear_ros.evaluation.datasets.people import SMPL_VERTICES
-from pear_ros.evaluation.datasets.reading import damage_of, read_pickle
+from pear_ros.evaluation.datasets.reading import read_pickle
 from pear_ros.evaluation.labels import Doubles
+from pear_ros.evaluation.reading import damage_of
 from pear_ros.pear.unpickle import PickleKind
 
 NUM_JOINTS = 24

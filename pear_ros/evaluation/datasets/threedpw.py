@@ -20,18 +20,17 @@ from pear_ros.evaluation.datasets.comparisons import THREE_DPW_FILES, ThreeDpwCo
 from pear_ros.evaluation.datasets.people import MeshBenchmark, TruePerson, TruePicture
 from pear_ros.evaluation.datasets.protocol_files import left_out
 from pear_ros.evaluation.datasets.reading import (
+    BOX_MARGIN,
     box_around,
-    numbers,
     read_pickle,
     require_pictures,
 )
 from pear_ros.evaluation.datasets.smpl import NUM_BETAS, read_smpl, smpl_vertices
 from pear_ros.evaluation.labels import Doubles, LabelError
+from pear_ros.evaluation.reading import numbers
 from pear_ros.pear.unpickle import PickleKind
 
 SPLIT = "test"
-BOX_MARGIN = 1.2
-"""Sides of the box over those of the box around the labelled keypoints."""
 _KIND = PickleKind("3DPW", objects=True)
 _KEYS = (
     *("poses", "betas", "trans", "genders", "poses2d", "campose_valid", "cam_poses"),
@@ -117,9 +116,7 @@ class _Sequence:
         seen = points[2] > 0
         # Few frames have no detections: then the projected joints say where the person is.
         corners = points[:2, seen].T if seen.sum() > 1 else self._projected(joints)
-        return TruePerson(
-            box_around(corners, BOX_MARGIN), partial(self._mesh, number, frame), joints[:22]
-        )
+        return TruePerson(box_around(corners), partial(self._mesh, number, frame), joints[:22])
 
     def _mesh(self, number: int, frame: int) -> Doubles:
         person = self._people[number]

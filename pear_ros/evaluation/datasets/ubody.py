@@ -21,8 +21,9 @@ from pear_ros.body.model_files import load_smplx
 from pear_ros.evaluation.datasets.comparisons import WHOLE_BODY_FILES, WholeBodyComparison
 from pear_ros.evaluation.datasets.people import MeshBenchmark, TruePerson, TruePicture
 from pear_ros.evaluation.datasets.protocol_files import left_out, missing_files
-from pear_ros.evaluation.datasets.reading import damage_of, numbers, read_json, require_pictures
+from pear_ros.evaluation.datasets.reading import require_pictures
 from pear_ros.evaluation.labels import Doubles, LabelError
+from pear_ros.evaluation.reading import damage_of, numbers, read_json
 
 INTERVAL = 100
 """Of the annotations of a scene each 100th counts, as in the owners' evaluation."""

@@ -16,8 +16,8 @@ from scipy import sparse
 from pear_ros.body.array_files import read_npy
 from pear_ros.evaluation.datasets.joblib_arrays import is_joblib, read_joblib
 from pear_ros.evaluation.datasets.people import SMPL_VERTICES, SMPLX_VERTICES
-from pear_ros.evaluation.datasets.reading import damage_of
 from pear_ros.evaluation.labels import LabelError
+from pear_ros.evaluation.reading import damage_of
 from pear_ros.pear.unpickle import PickleKind, Unread, load_pickle
 
 TRANSFER = PickleKind(

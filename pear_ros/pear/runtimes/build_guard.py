@@ -37,8 +37,9 @@ class BuildGuard:
         needed, available = BUILD_MEMORY_FACTOR * graph_bytes, available_memory()
         if 0 < available < needed:
             self._doubt(
-                f"building an engine takes about {_gb(needed)} of memory, four times its graph, and"
-                f" {_gb(available)} are available: {_ADVICE}, then start again; or try all the same"
+                f"building an engine takes about {_gb(needed)} of memory, {BUILD_MEMORY_FACTOR} "
+                f"times its graph, and {_gb(available)} are available: {_ADVICE}, then start "
+                "again; or try all the same"
                 f" by {_command(key)}"
             )
 

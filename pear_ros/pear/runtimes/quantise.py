@@ -13,6 +13,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pear_ros.core.quoting import plain
 from pear_ros.pear.graph import Graph, Progress
 from pear_ros.pear.runtimes.cpu import has_int8_dot_product
 from pear_ros.pear.runtimes.runtime import RuntimeUnavailableError
@@ -59,6 +60,11 @@ def quantised(graph: Graph, progress: Progress | None = None) -> Path:
                 f"the graph in int8 cannot be written to {graph.path.parent} "
                 f"({error.strerror or error})"
             ) from error
+    except Exception as error:  # What onnx raises for a damaged graph depends on the damage.
+        raise RuntimeUnavailableError(
+            f"{graph.path}, which may be damaged, cannot be quantised ({plain(error)}): export it "
+            "again with `pear export-graph`"
+        ) from error
     return path
 
 

@@ -45,9 +45,14 @@ class OnnxRuntime(CpuRuntime):
             )
         except Exception as error:  # Its errors have no common class of their own.
             reason = str(error).partition("\n")[0]
+            remedy = (
+                "remove its folder, it will be made again"
+                if precision == "int8"
+                else "export it again with `pear export-graph`"
+            )
             raise RuntimeUnavailableError(
                 f"onnxruntime {onnxruntime.__version__} cannot load {path}, which may be damaged "
-                f"({reason}): remove the file, it will be made again"
+                f"({reason}): {remedy}"
             ) from error
         super().__init__("onnxruntime", onnxruntime.__version__, threads, precision, graph.weights)
 

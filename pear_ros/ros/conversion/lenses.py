@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from pear_ros.core.distortion import MODELS, Distortion
+from pear_ros.core.distortion import LARGEST, MODELS, Distortion
 from pear_ros.core.quoting import quoted
 from pear_ros.ros.conversion.notes import Note
 
@@ -35,9 +35,6 @@ ALIASES = {
     "equi": "equidistant",
 }
 """Other names of ROS's models, as lens_name spells them, with ROS's name."""
-
-_LARGEST = 1e6
-"""Greatest magnitude of a coefficient; those of real lenses are below 1000."""
 
 
 def lens_name(model: str) -> str:
@@ -86,7 +83,7 @@ def _unusable(name: str, model: str, coefficients: np.ndarray[Any, Any]) -> str:
         return f"distortion_model {quoted(model)} is unknown (known: {known})"
     if not np.isfinite(coefficients).all():
         return f"coefficients of {name} are not all finite numbers"
-    if np.abs(coefficients).max(initial=0.0) > _LARGEST:
+    if np.abs(coefficients).max(initial=0.0) > LARGEST:
         return f"coefficients of {name} up to {np.abs(coefficients).max():g} belong to no lens"
     significant = _significant(coefficients)
     # Of three numbers nobody knows whether the third is OpenCV's p1 or the radial k3.

@@ -160,7 +160,7 @@ def test_a_build_needs_about_four_times_the_graph(
         first_available(PRECISIONS, start(tmp_path, compiler).runtime)
     assert compiler.built == []
     assert str(refused.value).startswith(
-        "building an engine takes about 5.2 GB of memory, four times its graph, and 5.1 GB are "
+        "building an engine takes about 5.2 GB of memory, 4 times its graph, and 5.1 GB are "
         "available: end other programs"
     )
     assert "`pear build-engine --max-people 4`" in str(refused.value)

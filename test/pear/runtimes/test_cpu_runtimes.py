@@ -369,3 +369,12 @@ def test_a_machine_that_tells_nothing(files: CpuFiles) -> None:
 def test_number_formats_of_processors(files: CpuFiles, info: str, bf16: bool, int8: bool) -> None:
     files({0}, {}, info=info)
     assert (cpu.has_bf16(), cpu.has_int8_dot_product()) == (bf16, int8)
+
+
+def test_a_damaged_graph_has_a_remedy(graph: Graph, tmp_path: Path) -> None:
+    damaged = dataclasses.replace(graph, path=tmp_path / graph.path.name)
+    damaged.path.write_bytes(graph.path.read_bytes()[::-1])
+    for precision in ("fp32", "int8"):
+        with pytest.raises(RuntimeUnavailableError, match=r"damaged.*pear export-graph"):
+            OnnxRuntime(damaged, precision)
+    assert list(tmp_path.iterdir()) == [damaged.path]
