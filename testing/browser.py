@@ -72,7 +72,9 @@ class Page:
         self._folder = tempfile.mkdtemp(prefix="chromium")
         self._process = self._start(width, height)
         try:
-            self._socket = connect(self._address(), max_size=None, compression=None)
+            self._socket = connect(
+                self._address(), max_size=None, compression=None, ping_interval=None
+            )
             self.call("Page.enable")
             self._listen("")
             self.resize(width, height, phone=phone)

@@ -39,6 +39,8 @@ _MAX_MESSAGE = 50 * 1024 * 1024
 _WAITING_MESSAGES = 1
 """Messages that wait for a slow browser; newer poses replace older ones before that, in viser."""
 _WRITE_BYTES = 1 << 16
+_ANSWER_SECONDS = 90.0
+"""Within which a browser, which may be busy drawing, must answer a ping."""
 _silent = logging.getLogger(f"{__name__}.websockets")
 """Of websockets, which reports connections that a browser opened ahead and did not use."""
 _silent.setLevel(logging.CRITICAL)
@@ -106,6 +108,7 @@ class Gate:
                 compression=None,
                 max_size=_MAX_MESSAGE,
                 write_limit=_WRITE_BYTES,
+                ping_timeout=_ANSWER_SECONDS,
                 server_header=None,
                 logger=_silent,
             )

@@ -100,8 +100,11 @@ class Screen:
         through_camera = settings.link.view is View.CAMERA
         with self._viewer.atomic():
             offsets = [np.array([0.0, -n * settings.apart, 0.0]) for n in range(len(moments))]
+            self._eye.look(moments, offsets, settings.link.view, settings.link.person)
+            origin = self._eye.origin
+            self._floor.position = self._axes.position = -origin
             for number, (stage, moment) in enumerate(zip(self._stages, moments, strict=True)):
-                stage.move(offsets[number])
+                stage.move(offsets[number] - origin)
                 shown = moment if settings.picture else replace(moment, picture=None)
                 shown = shown if settings.frames else replace(shown, frames={})
                 stage.show(
@@ -111,22 +114,17 @@ class Screen:
                     large_picture=through_camera and number == 0,
                 )
             self._floor.visible = self._axes.visible = not through_camera
-            points = [points_of(moment) for moment in moments]
-            for title, above in zip(self._titles, points):  # noqa: B905 (a single run has none)
-                _put_over(title, above)
-            others = [one + offset for one, offset in zip(points[1:], offsets[1:], strict=True)]
-            seen = np.concatenate([np.empty((0, 3)), *others])
-            self._eye.look(moments[0], settings.link.view, settings.link.person, seen)
+            for title, moment in zip(self._titles, moments):  # noqa: B905 (a single run has none)
+                _put_over(title, points_of(moment))
 
     def reset_view(self) -> None:
         """Take the view anew at the next moment."""
         self._eye.reset()
 
     def keep_link(self, link: Link) -> None:
-        """Put time, view and, where the viewer chose it, the eye into the page's address."""
-        if link.view is View.ORBIT:
-            eye, at = self._eye.place()
-            link = replace(link, eye=eye, at=at)
+        """Put time, view and eye into the page's address."""
+        if place := self._eye.place():
+            link = replace(link, eye=place[0], at=place[1])
         if link != self._sent:
             self._sent = link
             set_link(self._viewer, link)
