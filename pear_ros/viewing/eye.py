@@ -37,6 +37,8 @@ class Eye:
         self._present: set[tuple[int, str]] = set()
         self._places: deque[Vector] = deque(maxlen=4)
         """Where the eye was put, and where it was before that."""
+        self._chosen = False
+        """Whether the eye was put where the link says."""
         self.origin: Vector = np.zeros(3)
         """(3,) point of the world that is shown at the page's origin: the person who is followed.
 
@@ -72,6 +74,8 @@ class Eye:
         """
         if self._framed is None or self._view is View.CAMERA:
             return None
+        if self._as_put():
+            return _point(self._framed.position), _point(self._framed.look_at)
         return _point(self._camera.position), _point(self._camera.look_at)
 
     def _settle(self, moments: Sequence[Moment], offsets: Sequence[Vector], view: View) -> None:
@@ -118,19 +122,22 @@ class Eye:
     def _put(self, viewpoint: Viewpoint, *, known: bool) -> None:
         """Put the eye where the link says, else at `viewpoint`. `known`: whether people are."""
         begin, self._begin = self._begin, None
+        self._chosen = begin is not None
         if begin and begin.eye and begin.at:
             eye, at = np.array(begin.eye), np.array(begin.at)
-            viewpoint, known = Viewpoint(eye, at, viewpoint.up), True
-            self._places.clear()  # The link's is the viewer's own.
-        else:
-            self._places.extend((np.array(self._camera.position), viewpoint.position))
+            viewpoint = Viewpoint(eye, at, viewpoint.up)
+        self._places.extend((np.array(self._camera.position), viewpoint.position))
         viewpoint.apply(self._camera)
-        self._framed = viewpoint if known else None
+        self._framed = viewpoint if known or self._chosen else None
 
     def _moved(self) -> bool:
-        """Return whether the viewer moved the eye."""
+        """Return whether the eye is where the viewer wants it."""
+        return self._chosen or not self._as_put()
+
+    def _as_put(self) -> bool:
+        """Return whether the eye is where it was put, or, as the browser is late, before that."""
         eye = self._camera.position
-        return all(np.abs(eye - place).max() > _EYE_MOVED for place in self._places)
+        return any(np.abs(eye - place).max() < _EYE_MOVED for place in self._places)
 
 
 def _moved(old: tuple[RigidTransform, float], new: tuple[RigidTransform, float]) -> bool:

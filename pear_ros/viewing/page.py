@@ -46,7 +46,8 @@ _STYLE = """<style>
     }
   }
 </style>"""
-_TIMEOUT_SECONDS = 5.0
+_TIMEOUT_SECONDS = 60.0
+"""Of a phone or a busy computer, which answers when the page's script runs."""
 
 
 @dataclass(frozen=True)

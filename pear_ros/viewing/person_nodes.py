@@ -22,6 +22,8 @@ _ABOVE_HEAD = np.array([0.0, -0.22, 0.0])
 """Place of the name over the joint of the head, in the optical frame, metres."""
 _JOINT_METRES = 0.012
 _BONE_METRES = 0.012
+_GLASS = 0.5
+"""Opacity of meshes with joints inside."""
 
 
 @dataclass(frozen=True)
@@ -90,7 +92,7 @@ class PersonNodes:
         assert self._bones is not None
         self._bones.send(bones)
         mesh.color = person_colour(person, look.paint, look.run)
-        mesh.opacity = None if person.pose_observed else FAINT
+        mesh.opacity = _opacity(person, look.display)
         mesh.visible = True
 
     def _made(self, skin: Skin, surface: Surface) -> viser.MeshSkinnedHandle:
@@ -144,6 +146,12 @@ class PersonNodes:
             self._name.visible = visible
             if visible:
                 self._name.position = place + _ABOVE_HEAD
+
+
+def _opacity(person: Person, display: Display) -> float | None:
+    if not person.pose_observed:
+        return FAINT
+    return _GLASS if display is Display.BOTH else None
 
 
 def _differ(one: Surface, other: Surface) -> bool:

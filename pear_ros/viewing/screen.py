@@ -18,7 +18,8 @@ from pear_ros.viewing.person_nodes import Look
 from pear_ros.viewing.stage import Stage
 from pear_ros.viewing.views import Vector
 
-_BRAND = (46, 92, 138)
+_BRAND = {Theme.LIGHT: (46, 92, 138), Theme.DARK: (96, 156, 214)}
+"""Colour of buttons and chosen tabs."""
 _OVER_NAMES = 0.3
 """Height of a run's title over the names of its people, metres."""
 _GRID = {
@@ -64,7 +65,7 @@ class Screen:
             dark_mode=page.theme is Theme.DARK,
             show_logo=False,
             show_share_button=False,
-            brand_color=_BRAND,
+            brand_color=_BRAND[page.theme],
             control_width="medium",
         )
         self._floor = scene.add_grid(
