@@ -19,6 +19,9 @@ _CAMERA_MOVED = 1e-4
 """Movement of the camera that is followed: metres, or the sine of an angle."""
 _EYE_MOVED = 0.01
 """Distance of the eye from where it was put, from which on the viewer moved it, metres."""
+_NEAR = 8.0
+"""Distance of people up to which the camera is seen beside them at first, metres."""
+_ON_FLOOR = np.array([1.0, 1.0, 0.0])
 _NAMES = np.array([0.0, 0.0, 0.4])
 """Height of names over joints, metres."""
 
@@ -95,11 +98,13 @@ class Eye:
             seen = self._framed and self._framed.shows(points, window)
             if seen or self._present <= before or self._moved():
                 return
+        camera = moments[0].camera_pose.translation
+        with_camera = np.concatenate([points, [camera, camera * _ON_FLOOR]])
         if view is View.TOP:
-            camera = moments[0].camera_pose.translation
-            viewpoint = above(np.concatenate([points, camera[None]]), window)
+            viewpoint = above(with_camera, window)
         else:
-            viewpoint = beside(points, window)
+            near = len(points) and np.linalg.norm(points - camera, axis=1).min() < _NEAR
+            viewpoint = beside(with_camera if near and window.wide else points, window)
         self._put(viewpoint, known=len(points) > 0)
 
     def _through_camera(self, moment: Moment) -> None:

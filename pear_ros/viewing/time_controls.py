@@ -23,6 +23,7 @@ class TimeControls:
     def __init__(self, gui: viser.GuiApi, playback: Playback, changed: Callable[[], None]) -> None:
         """Add the controls; `changed` is called after each that was used."""
         self._playback, self._changed = playback, changed
+        self._shown = 0.0
         self._button = gui.add_button("Play", icon=viser.Icon.PLAYER_PLAY)
         self._slider = gui.add_slider(
             "Time [s]", 0.0, _rounded(playback.duration), _STEP_SECONDS, 0.0
@@ -41,7 +42,10 @@ class TimeControls:
         """Show the time of the recording, seconds, and whether it plays."""
         if self._slider.max < (end := _rounded(self._playback.duration)):
             self._slider.max = end
-        self._slider.value = round(position, 3)  # type: ignore[misc]
+        if (position := round(position, 3)) != self._shown:
+            # Else the viewer's choice would be undone before `_seek` is told of it.
+            self._shown = position
+            self._slider.value = position  # type: ignore[misc]
         label = "Pause" if self._playback.playing else "Play"
         if self._button.label != label:
             self._button.label = label

@@ -80,7 +80,6 @@ class ViewControls:
         names = tuple(dict.fromkeys([_FIRST, *people, *([chosen] if chosen else [])]))
         if names != tuple(self._person.options):
             self._person.options = names
-        if self._person.value != (chosen or _FIRST):
             self._person.value = chosen or _FIRST  # type: ignore[misc]
 
     def _choose(self, event: Any) -> None:

@@ -71,6 +71,11 @@ class Window:
     free_height: float = 1.0
     """Part of the height that is above the page's panel."""
 
+    @property
+    def wide(self) -> bool:
+        """Whether the free part is wider than high."""
+        return self.aspect * self.free > self.free_height
+
     @classmethod
     def of(cls, eye: viser.CameraHandle) -> Window:
         """Return the window of a viewer; the panel of a phone is below, not at the right."""
@@ -100,15 +105,16 @@ def _facing(points: Vector, window: Window, forward: Vector, up: Vector) -> View
     x, y, ahead = ((known - middle) @ np.stack([right, top, forward], axis=1)).T
     tangent = math.tan(0.5 * FIELD_OF_VIEW)
     wide, high = tangent * window.aspect * window.free, tangent * window.free_height
-    least = _MARGIN * _LEAST_METRES / min(wide, high)
+    # The middle of the free part is aside of the window's: by so much at a distance of 1.
+    aside = tangent * window.aspect * (1.0 - window.free)
+    below = tangent * (1.0 - window.free_height)
     distance = max(
-        least,
-        float((_MARGIN * np.abs(x) / wide - ahead).max()),
-        float((_MARGIN * np.abs(y) / high - ahead).max()),
+        _MARGIN * _LEAST_METRES / min(wide, high),
+        float((_LEAST_METRES - ahead).max()),
+        float((_MARGIN * np.abs(x + aside * ahead) / wide - ahead).max()),
+        float((_MARGIN * np.abs(y - below * ahead) / high - ahead).max()),
     )
-    aside = (1.0 - window.free) * window.aspect * right
-    below = (1.0 - window.free_height) * -top
-    at = middle + tangent * distance * (aside + below)
+    at = middle + distance * (aside * right - below * top)
     return Viewpoint(at - distance * forward, at, up)
 
 

@@ -111,6 +111,26 @@ def test_confidence_is_a_colour() -> None:
         client.wait(lambda: list(client.nodes[name]["color"]) == expected)
 
 
+def test_confidence_has_a_legend_while_it_is_shown() -> None:
+    with shown() as client:
+
+        def legend() -> bool:
+            html = [n for n in list(client.gui.values()) if "unknown" in str(n.get("content"))]
+            return bool(html) and html[0]["visible"]
+
+        assert not legend()
+        client.choose("Colour", "confidence")
+        client.wait(legend)
+
+
+def test_meshes_are_seen_through_where_joints_are_shown_too() -> None:
+    with shown() as client:
+        name = client.wait(lambda: meshes(client))[0]
+        assert client.nodes[name]["opacity"] is None
+        client.choose("Draw", "mesh and joints")
+        client.wait(lambda: client.nodes[name]["opacity"] == 0.5)
+
+
 @pytest.mark.parametrize(
     ("body", "reason"),
     (

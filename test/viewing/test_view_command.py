@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -68,6 +69,15 @@ def test_recorded_people_are_served_on_the_network_until_interrupted(results: Pa
         assert "not encrypted" in errors
         assert errors.count("\n") == 1
         assert "viser" not in out
+
+
+def test_runs_of_one_name_have_that_of_their_folder(results: Path) -> None:
+    other = results.parent / "other" / results.name
+    other.parent.mkdir()
+    shutil.copy(results, other)
+    with started(results, other) as (_, url), ViewerClient(url) as client:
+        client.wait(lambda: "other/video" in client.texts())
+        assert f"{results.parent.name}/video" in client.texts()
 
 
 def test_live_people_are_waited_for() -> None:
