@@ -122,6 +122,11 @@ class Screen:
         """Take the view anew at the next moment."""
         self._eye.reset()
 
+    def tidy(self) -> None:
+        """Remove what was kept until the browser had drawn something newer."""
+        for stage in self._stages:
+            stage.tidy()
+
     def keep_link(self, link: Link) -> None:
         """Put time, view and eye into the page's address."""
         if place := self._eye.place():

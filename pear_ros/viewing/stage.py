@@ -65,6 +65,11 @@ class Stage:
         self._show_large(moment, present, large_picture)
         self._show_frames(moment.frames)
 
+    def tidy(self) -> None:
+        """Remove what was kept until the browser had drawn something newer."""
+        for person in self._people.values():
+            person.tidy()
+
     def _show_people(self, body: str, present: Iterable[Person], look: Look) -> None:
         shown = set()
         for person in present:

@@ -60,6 +60,7 @@ def test_recorded_people_are_served_on_the_network_until_interrupted(results: Pa
         assert url.endswith("/?token=abc")
         port = url.rpartition(":")[2].partition("/")[0]
         with ViewerClient(f"http://127.0.0.1:{port}/?token=abc", "?t=0.2") as client:
+            client.wait(lambda: "camera stands is assumed" in client.texts())
             client.wait(lambda: any("h1" in name for name in client.nodes))
             assert client.element("Time [s]")["max"] == pytest.approx(0.2, abs=1e-3)
         process.send_signal(signal.SIGINT)
