@@ -17,7 +17,9 @@ from pear_ros.viewing.skin import Bones, Skin, Surface
 _CHANGED_METRES = 0.005
 """Movement of a vertex in the T-pose from which on the browser gets the surface again."""
 _DRAWN_SECONDS = 0.5
-"""Time in which a browser makes and draws a new mesh; the one before is kept until then."""
+"""Time in which a browser makes and draws a new surface; the one before is seen until then."""
+_SLOW_SECONDS = 5.0
+"""Time for which a slow browser may forget the poses that came with a new surface."""
 
 
 class _Made(NamedTuple):
@@ -26,14 +28,18 @@ class _Made(NamedTuple):
 
 
 class PersonMesh:
-    """The newest mesh, and for a moment the one before: a browser shows nothing of a new one."""
+    """Two nodes: one has the newest surface, and one, for a moment, that before.
+
+    A browser shows a new surface in the T-pose until it gets poses after it has made it. Nodes are
+    never removed: viser's page ends with an error when a skinned mesh is.
+    """
 
     def __init__(self, scene: viser.SceneApi, node: str, skin: Skin) -> None:
         """Make no node yet. `node`: beginning of their names."""
         self._scene, self._node, self._skin = scene, node, skin
         self._surface: Surface | None = None
-        self._meshes: list[_Made] = []
-        self._count = 0
+        self._newest: _Made | None = None
+        self._before: _Made | None = None
         self._since = 0.0
         """Time at which the newest was made."""
 
@@ -41,41 +47,37 @@ class PersonMesh:
         """Draw the person."""
         surface = self._skin.surface(person)
         if self._surface is None or _differ(surface, self._surface):
-            self._keep(1)
-            self._meshes.append(self._made(surface))
-            self._surface = surface
-        self.tidy()
-        for mesh in self._meshes:
-            mesh.bones.send(bones)
-            mesh.handle.color = colour
-            mesh.handle.opacity = opacity
-            mesh.handle.visible = True
+            self._before, self._newest = self._newest, self._made(surface)
+            self._surface, self._since = surface, time.monotonic()
+        self._hide_before()
+        for mesh in (self._newest, self._before):
+            if mesh and (mesh is self._newest or mesh.handle.visible):
+                mesh.bones.send(bones)
+                mesh.handle.color = colour
+                mesh.handle.opacity = opacity
+                mesh.handle.visible = True
 
     def hide(self) -> None:
-        """Hide the mesh, which is kept."""
-        self._keep(1)
-        for mesh in self._meshes:
-            mesh.handle.visible = False
-
-    def remove(self) -> None:
-        """Remove the mesh from the scene."""
-        self._keep(0)
-        self._surface = None
+        """Hide the mesh."""
+        for mesh in (self._newest, self._before):
+            if mesh:
+                mesh.handle.visible = False
 
     def tidy(self) -> None:
-        """Remove the mesh before the newest, if that has been drawn since."""
-        if time.monotonic() - self._since > _DRAWN_SECONDS:
-            self._keep(1)
+        """Do what is due some time after a new surface; call this at least once a second."""
+        self._hide_before()
+        if self._newest and time.monotonic() - self._since < _SLOW_SECONDS:
+            self._newest.bones.repeat()
 
-    def _keep(self, count: int) -> None:
-        """Remove all but the newest meshes."""
-        while len(self._meshes) > count:
-            self._meshes.pop(0).handle.remove()
+    def _hide_before(self) -> None:
+        if self._before and time.monotonic() - self._since > _DRAWN_SECONDS:
+            self._before.handle.visible = False
 
     def _made(self, surface: Surface) -> _Made:
-        name = f"{self._node}{self._count}"
-        self._count += 1
-        self._since = time.monotonic()
+        """Put a surface into the node that is not the newest."""
+        first = f"{self._node}0"
+        is_first = self._newest is not None and self._newest.handle.name == first
+        name = f"{self._node}1" if is_first else first
         upright = np.tile([1.0, 0.0, 0.0, 0.0], (len(surface.joints), 1))
         handle = self._scene.add_mesh_skinned(
             name,

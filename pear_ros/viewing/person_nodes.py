@@ -73,16 +73,8 @@ class PersonNodes:
         for node in self._nodes():
             node.visible = False
 
-    def remove(self) -> None:
-        """Remove the nodes from the scene."""
-        if self._mesh:
-            self._mesh.remove()
-        for node in self._nodes():
-            node.remove()
-        self._joints = self._lines = self._name = None
-
     def tidy(self) -> None:
-        """Remove what was kept until the browser had drawn something newer."""
+        """Do what is due some time after `show`; call this at least once a second."""
         if self._mesh:
             self._mesh.tidy()
 
@@ -126,6 +118,8 @@ class PersonNodes:
                 f"{self._node}/n", person.id, anchor="bottom-center", font_screen_scale=1.2
             )
         if self._name:
+            if self._name.text != person.id:
+                self._name.text = person.id
             self._name.visible = visible
             if visible:
                 self._name.position = place + _ABOVE_HEAD

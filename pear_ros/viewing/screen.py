@@ -123,7 +123,7 @@ class Screen:
         self._eye.reset()
 
     def tidy(self) -> None:
-        """Remove what was kept until the browser had drawn something newer."""
+        """Do what is due some time after `show`; call this at least once a second."""
         for stage in self._stages:
             stage.tidy()
 

@@ -94,6 +94,27 @@ def test_lost_people_are_not_shown() -> None:
         assert "h9" not in "".join(client.nodes)
 
 
+def test_nodes_of_those_who_left_are_taken_for_others() -> None:
+    crowd = [person(t_pose(), (0.0, 0.0, 4.0), f"h{n}") for n in range(30)]
+    with shown([[one] for one in crowd], query="?t=0") as client:
+        client.wait(lambda: meshes(client))
+        for index, one in enumerate(crowd):
+            client.choose("Time [s]", 0.1 * index)
+            client.wait(
+                lambda one=one: (
+                    [
+                        node["text"]
+                        for node in list(client.nodes.values())
+                        if node["type"] == "LabelMessage" and node["visible"]
+                    ]
+                    == [one.id]
+                )
+            )
+            assert len(meshes(client)) == 1
+        made = [n for n in client.nodes.values() if n["type"] == "SkinnedMeshMessage"]
+        assert len(made) <= 10
+
+
 def test_address_keeps_time_and_view() -> None:
     with shown(query="?t=0.2") as client:
         client.choose("View", "from above")
