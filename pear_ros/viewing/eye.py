@@ -17,6 +17,8 @@ from pear_ros.viewing.views import Vector, Viewpoint, Window, above, beside, thr
 
 _CAMERA_MOVED = 1e-4
 """Movement of the camera that is followed: metres, or the sine of an angle."""
+_CAMERA_JUMPED = 0.1
+"""That of a jump, as when more is known of how the camera stands."""
 _EYE_MOVED = 0.01
 """Distance of the eye from where it was put, from which on the viewer moved it, metres."""
 _NEAR = 8.0
@@ -35,6 +37,8 @@ class Eye:
         self._begin = link if link.eye and link.at else None
         self._view: View | None = None
         self._seen: tuple[RigidTransform, float] | None = None
+        self._pose: RigidTransform | None = None
+        """Of the camera at the last moment."""
         self._framed: Viewpoint | None = None
         """From where all people were seen when the eye was put there."""
         self._present: set[tuple[int, str]] = set()
@@ -64,7 +68,7 @@ class Eye:
             self._through_camera(moments[0])
         elif view is not View.FOLLOW:
             self._settle(moments, offsets, view)
-        self._view = view
+        self._view, self._pose = view, moments[0].camera_pose
 
     def reset(self) -> None:
         """Take the view anew at the next moment, as after its choice."""
@@ -84,9 +88,12 @@ class Eye:
     def _settle(self, moments: Sequence[Moment], offsets: Sequence[Vector], view: View) -> None:
         """Put the eye where the view begins.
 
-        Again for the first people, and for those who come out of sight; unless it was moved.
+        Again where people are out of sight who have just come, or been moved with the camera by a
+        jump; unless the viewer moved the eye.
         """
         before = self._present
+        pose = moments[0].camera_pose
+        jumped = self._pose is not None and _change(self._pose, pose) > _CAMERA_JUMPED
         self._present = {
             (run, one.id) for run, moment in enumerate(moments) for one in _present(moment)
         }
@@ -96,9 +103,10 @@ class Eye:
         window = Window.of(self._camera)
         if view is self._view:
             seen = self._framed and self._framed.shows(points, window)
-            if seen or self._present <= before or self._moved():
+            same = self._present <= before and not jumped
+            if seen or same or self._moved():
                 return
-        camera = moments[0].camera_pose.translation
+        camera = pose.translation
         with_camera = np.concatenate([points, [camera, camera * _ON_FLOOR]])
         if view is View.TOP:
             viewpoint = above(with_camera, window)
@@ -146,9 +154,13 @@ class Eye:
 
 
 def _moved(old: tuple[RigidTransform, float], new: tuple[RigidTransform, float]) -> bool:
-    turned = np.abs(old[0].rotation - new[0].rotation).max()
-    shifted = np.abs(old[0].translation - new[0].translation).max()
-    return bool(max(turned, shifted, abs(old[1] - new[1])) > _CAMERA_MOVED)
+    return max(_change(old[0], new[0]), abs(old[1] - new[1])) > _CAMERA_MOVED
+
+
+def _change(old: RigidTransform, new: RigidTransform) -> float:
+    turned = np.abs(old.rotation - new.rotation).max()
+    shifted = np.abs(old.translation - new.translation).max()
+    return float(max(turned, shifted))
 
 
 def _present(moment: Moment) -> list[Person]:

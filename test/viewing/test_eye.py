@@ -12,6 +12,7 @@ import pytest
 pytest.importorskip("viser", reason="needs the extra view")
 
 from pear_ros.core.people import Person
+from pear_ros.core.rigid_transform import RigidTransform
 from pear_ros.viewing.link import Link
 from pear_ros.viewing.moment import LEVEL_CAMERA
 from pear_ros.viewing.serving import serve_recordings
@@ -30,8 +31,12 @@ ELSEWHERE = np.array([7.0, 8.0, 9.0]), np.array([1.0, 0.0, 1.0])
 
 
 @contextmanager
-def shown(query: str, images: Sequence[Sequence[Person]] = IMAGES) -> Iterator[ViewerClient]:
-    run = ShownPeople(images)
+def shown(
+    query: str,
+    images: Sequence[Sequence[Person]] = IMAGES,
+    poses: Sequence[RigidTransform] = (),
+) -> Iterator[ViewerClient]:
+    run = ShownPeople(images, poses=poses)
     with (
         closing(serve_recordings([run], port=0)) as server,
         ViewerClient(server.url, query) as client,
@@ -64,6 +69,15 @@ def test_people_who_come_out_of_sight_come_into_view() -> None:
     with shown("?t=0.1") as client:
         before = go(client, 0.2, "h1")
         assert go(client, 0.3, "h1", "h2") != before
+
+
+def test_people_come_into_view_again_after_the_camera_jumped() -> None:
+    poses = [RigidTransform(LEVEL_CAMERA.rotation, np.array([0.0, 0.0, z])) for z in (1.0, 4.0)]
+    images = [[person(t_pose(), (0.0, 0.0, 4.0))]] * 2
+    with shown("?t=0", images, poses) as client:
+        before = dict(client.eye)
+        client.choose("Time [s]", 0.1)
+        client.wait(lambda: client.eye != before)
 
 
 def test_eye_stays_where_the_viewer_moved_it() -> None:
