@@ -116,11 +116,12 @@ class Eye:
         self._put(viewpoint, known=len(points) > 0)
 
     def _through_camera(self, moment: Moment) -> None:
-        seen = moment.camera_pose, self._camera.aspect
+        window = Window.of(self._camera)
+        seen = moment.camera_pose, window.aspect
         if self._view is View.CAMERA and self._seen and not _moved(self._seen, seen):
             return
         self._seen = seen
-        through(moment.people.camera, *seen).apply(self._camera)
+        through(moment.people.camera, moment.camera_pose, window).apply(self._camera)
 
     def _follow(self, moment: Moment, name: str) -> None:
         """Keep the person where they are on the page; the viewer chooses direction and distance."""

@@ -18,8 +18,8 @@ from pear_ros.viewing.skin import Skin
 _HEAD = SMPLX_JOINT_NAMES.index("head")
 _ABOVE_HEAD = np.array([0.0, -0.22, 0.0])
 """Place of the name over the joint of the head, in the optical frame, metres."""
-_JOINT_METRES = 0.012
-_BONE_METRES = 0.012
+_JOINT_METRES = 0.016
+_BONE_METRES = 0.018
 _GLASS = 0.5
 """Opacity of meshes with joints inside."""
 

@@ -126,14 +126,15 @@ def _directions(forward: Vector, up: Vector) -> tuple[Vector, Vector, Vector]:
     return ahead.astype(float), right.astype(float), np.cross(right, ahead).astype(float)
 
 
-def through(camera: Camera, pose: RigidTransform, aspect: float) -> Viewpoint:
-    """Return the camera's own eye, with its whole picture in the viewer's window.
+def through(camera: Camera, pose: RigidTransform, window: Window) -> Viewpoint:
+    """Return the camera's own eye, with its whole picture in the window, above a panel at its foot.
 
-    `pose`: of the optical frame in the world.
+    `pose`: of the optical frame in the world. A panel at the right covers a part of the picture.
     """
     # The optical axis is not always in the middle: the window holds the wider half twice.
     half_width = max(camera.cx, camera.width - 1 - camera.cx) / camera.fx
     half_height = max(camera.cy, camera.height - 1 - camera.cy) / camera.fy
-    fov = 2.0 * math.atan(max(half_height, half_width / aspect))
+    above_panel = 2.0 * window.free_height - 1.0  # The optical axis stays in the middle.
+    fov = 2.0 * math.atan(max(half_height / above_panel, half_width / window.aspect))
     ahead = pose.translation + 3.0 * pose.rotation[:, 2]
     return Viewpoint(pose.translation, ahead, -pose.rotation[:, 1], fov)

@@ -13,7 +13,9 @@ from hypothesis import strategies as st
 
 pytest.importorskip("viser", reason="needs the extra view")
 
-from pear_ros.viewing.views import Vector, Viewpoint, Window, above, beside
+from pear_ros.viewing.moment import LEVEL_CAMERA
+from pear_ros.viewing.views import Vector, Viewpoint, Window, above, beside, through
+from testing.open_people import CAMERA
 
 DESKTOP = Window(1280 / 720, free=0.73)
 PHONE = Window(390 / 844, free_height=0.6)
@@ -44,6 +46,15 @@ def test_what_panels_cover_or_is_behind_is_not_seen(window: Window) -> None:
     assert found.shows(covered[None], whole)
     assert not found.shows(covered[None], window)
     assert not found.shows((found.position - forward)[None], whole)
+
+
+@pytest.mark.parametrize("window", (DESKTOP, PHONE))
+def test_picture_of_the_camera_is_in_the_window_above_its_panel(window: Window) -> None:
+    corners = np.array([[x, y] for x in (0, CAMERA.width - 1) for y in (0, CAMERA.height - 1)])
+    rays = (corners - (CAMERA.cx, CAMERA.cy)) / (CAMERA.fx, CAMERA.fy)
+    points = LEVEL_CAMERA.apply(3.0 * np.column_stack([rays, np.ones(4)]))
+    found = through(CAMERA, LEVEL_CAMERA, window)
+    assert found.shows(points * (1.0, 0.999, 0.999), replace(window, free=1.0))
 
 
 def test_nobody_is_expected_before_the_camera() -> None:
