@@ -160,8 +160,8 @@ class Page:
             before = now
 
     def click_on(self, text: str, seconds: float = 30.0) -> None:
-        """Click on the button with this text, as soon as there is one."""
-        buttons = "[...document.querySelectorAll('button, label')]"
+        """Click on the button or tab with this text, as soon as there is one."""
+        buttons = "[...document.querySelectorAll('button, label, [role=tab]')]"
         self._click(
             f"{buttons}.find(one => one.textContent.trim() === {json.dumps(text)})", seconds
         )
