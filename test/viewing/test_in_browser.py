@@ -152,7 +152,6 @@ def test_page_comes_back_after_the_server_was_away(page: Page, results: Path) ->
             page.until("performance.getEntriesByType('navigation')[0].type === 'reload'", SECONDS)
             page.until(people, SECONDS)
             assert "t=0.200&view=camera" in page.evaluate("location.search")
-            page.open("about:blank")
 
 
 def test_browser_notes_requests_to_other_machines(page: Page) -> None:
