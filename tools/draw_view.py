@@ -21,9 +21,10 @@ from pear_ros.viewing.serving import serve_recordings
 from testing.browser import Page
 
 PICTURE = Path(__file__).parents[1] / "docs" / "view.jpg"
-QUERY = "?t=2.8&theme=light"
+BEGIN = 2.8
+QUERY = f"?t={BEGIN}&theme=light"
 STEPS = 3
-"""Of ten images, in which people leave trails."""
+"""Of ten images, a third of a second, in which people leave trails."""
 SECONDS = 120.0
 """For which a busy machine may take to draw it."""
 
@@ -49,9 +50,10 @@ def screenshot(results: Path) -> Image:
         # viser's note that there is no GPU
         page.click_at(".mantine-Notification-closeButton", SECONDS)
         page.click_on("Plot")
-        for _ in range(STEPS):
+        for step in range(1, STEPS + 1):
             page.click_on("+10")
-            page.settled(SECONDS)
+            seconds = "Number(new URLSearchParams(location.search).get('t'))"
+            page.until(f"{seconds} > {BEGIN + 0.3 * step}", SECONDS)
         return page.settled(SECONDS)
 
 
