@@ -75,9 +75,9 @@ class PersonMesh:
             self._seen.bones.repeat()
         if self._next or not self._shown:
             return
-        surface = self._shown[0]
+        surface, _, colour, opacity = self._shown
         if self._surface is None or _differ(surface, self._surface):
-            made = self._made(surface)
+            made = self._made(surface, colour, opacity)
             if self._seen:
                 self._next = made
             else:
@@ -91,7 +91,7 @@ class PersonMesh:
             self._seen.handle.opacity = opacity
             self._seen.handle.visible = True
 
-    def _made(self, surface: Surface) -> _Made:
+    def _made(self, surface: Surface, colour: Rgb, opacity: float | None) -> _Made:
         """Put a surface into the node that is not seen."""
         first = f"{self._node}0"
         name = f"{self._node}1" if self._seen and self._seen.name == first else first
@@ -103,6 +103,8 @@ class PersonMesh:
             bone_wxyzs=upright,
             bone_positions=surface.joints,
             skin_weights=self._skin.weights,
+            color=colour,
+            opacity=opacity,
             visible=self._seen is None,
         )
         self._surface, self._since = surface, time.monotonic()

@@ -48,6 +48,7 @@ def shown(*persons: Person, seconds: float = 0.0) -> dict[str, bool]:
     with closing(ViewServer(show, port=0)) as server, ViewerClient(server.url) as client:
         client.wait(lambda: "/end" in client.nodes)
         nodes = list(client.nodes.items())
+        assert {tuple(one["color"]) for _, one in nodes if "color" in one} == {(1, 2, 3)}
         found = {n: one["visible"] for n, one in nodes if one["type"] == "SkinnedMeshMessage"}
         for name in (name for name, visible in found.items() if visible):
             pelvis = client.bones[name, 0]["position"]
