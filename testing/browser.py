@@ -72,7 +72,9 @@ class Page:
         self._folder = tempfile.mkdtemp(prefix="chromium")
         self._process = self._start(width, height)
         try:
-            self._socket = connect(self._address(), max_size=None, compression=None)
+            self._socket = connect(
+                self._address(), max_size=None, compression=None, ping_interval=None
+            )
             self.call("Page.enable")
             self._listen("")
             self.resize(width, height, phone=phone)
@@ -158,8 +160,8 @@ class Page:
             before = now
 
     def click_on(self, text: str, seconds: float = 30.0) -> None:
-        """Click on the button with this text, as soon as there is one."""
-        buttons = "[...document.querySelectorAll('button, label')]"
+        """Click on the button or tab with this text, as soon as there is one."""
+        buttons = "[...document.querySelectorAll('button, label, [role=tab]')]"
         self._click(
             f"{buttons}.find(one => one.textContent.trim() === {json.dumps(text)})", seconds
         )

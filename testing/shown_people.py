@@ -10,7 +10,8 @@ import numpy.typing as npt
 
 from pear_ros.body import load_open_body
 from pear_ros.core.people import Image, People, Person
-from pear_ros.viewing.moment import Moment, TrackSummary
+from pear_ros.core.rigid_transform import RigidTransform
+from pear_ros.viewing.moment import LEVEL_CAMERA, Moment, TrackSummary
 from testing.open_people import CAMERA
 
 RATE = 10.0
@@ -29,17 +30,20 @@ class ShownPeople:
         start: float = 0.0,
         notes: Sequence[str] = (),
         picture: Image | None = None,
+        poses: Sequence[RigidTransform] = (),
     ) -> None:
-        """`body`: name of people's; None: the open one."""
+        """`body`: name of people's; None: the open one. `poses`: of the camera; else level."""
         self.name, self.start, self.notes = name, start, notes
         self.seconds: npt.NDArray[np.float64] = np.arange(len(images)) / RATE
         self._images, self._picture = images, picture
         self._body = load_open_body().name if body is None else body
+        self._poses = poses
         self.closed = False
 
     def moment(self, index: int) -> Moment:
         people = People(CAMERA, "shown/1", self._body, self._images[index])
-        return Moment(float(self.seconds[index]), people, picture=self._picture)
+        pose = self._poses[index] if self._poses else LEVEL_CAMERA
+        return Moment(float(self.seconds[index]), people, pose, self._picture)
 
     def summary(self) -> Mapping[str, TrackSummary]:
         found: dict[str, list[tuple[int, Person]]] = {}

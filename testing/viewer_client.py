@@ -44,6 +44,8 @@ class ViewerClient:
         """Properties of the scene's nodes by name, with wxyz, position, visible."""
         self.bones: dict[tuple[str, int], dict[str, tuple[float, ...]]] = {}
         """wxyz and position of bones, by name of the mesh and number."""
+        self.eye: dict[str, tuple[float, ...]] = {}
+        """Where the eye was put: position and look_at; `look` does not change it."""
         self.gui: dict[str, dict[str, Any]] = {}
         """Properties of the page's elements, with `type` and `value`, by their own id."""
         self.received: list[int] = []
@@ -163,6 +165,10 @@ class ViewerClient:
         elif kind == "SetBonePositionMessage":
             bone = self.bones.setdefault((name, message["bone_index"]), {})
             bone["position"] = message["position"]
+        elif kind == "SetCameraPositionMessage":
+            self.eye["position"] = message["position"]
+        elif kind == "SetCameraLookAtMessage":
+            self.eye["look_at"] = message["look_at"]
         elif kind == "SceneNodeUpdateMessage":
             self.nodes.get(name, {}).update(message["updates"])
         elif kind.startswith("Set") and name in self.nodes:

@@ -21,7 +21,10 @@ from pear_ros.viewing.serving import serve_recordings
 from testing.browser import Page
 
 PICTURE = Path(__file__).parents[1] / "docs" / "view.jpg"
-QUERY = "?t=4.2&eye=-1.6,2.4,2.2&at=4.0,-1.1,1.1&theme=light"
+BEGIN = 2.8
+QUERY = f"?t={BEGIN}&theme=light"
+STEPS = 3
+"""Of ten images, a third of a second, in which people leave trails."""
 SECONDS = 120.0
 """For which a busy machine may take to draw it."""
 
@@ -41,11 +44,16 @@ def screenshot(results: Path) -> Image:
     with (
         closing(open_recording(results, demo_clip())) as recording,
         closing(serve_recordings([recording], port=0)) as server,
-        Page(width=1280, height=640) as page,
+        Page(width=1280, height=720) as page,
     ):
         page.open(f"{server.url}/{QUERY}")
         # viser's note that there is no GPU
         page.click_at(".mantine-Notification-closeButton", SECONDS)
+        page.click_on("Plot")
+        for step in range(1, STEPS + 1):
+            page.click_on("+10")
+            seconds = "Number(new URLSearchParams(location.search).get('t'))"
+            page.until(f"{seconds} > {BEGIN + 0.3 * step}", SECONDS)
         return page.settled(SECONDS)
 
 

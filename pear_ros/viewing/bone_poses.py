@@ -9,6 +9,8 @@ what arrives with what the setters send.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 import numpy.typing as npt
 import viser
@@ -18,6 +20,8 @@ from pear_ros.viewing.skin import Bones
 
 _CHANGED = 1e-5
 """Metres, or a quaternion's component, from which on a vector is sent again."""
+Row = tuple[int, list[float]]
+"""Number of a bone, and a vector."""
 
 
 class BonePoses:
@@ -31,18 +35,23 @@ class BonePoses:
 
     def send(self, bones: Bones) -> None:
         """Send the poses that differ from those that were sent."""
-        for bone, (w, x, y, z) in _changed(self._wxyz, bones.wxyz):
-            self._queue(_messages.SetBoneOrientationMessage(self._mesh, bone, (w, x, y, z)))
-        for bone, (x, y, z) in _changed(self._positions, bones.positions):
-            self._queue(_messages.SetBonePositionMessage(self._mesh, bone, (x, y, z)))
+        self._queue(_changed(self._wxyz, bones.wxyz), _changed(self._positions, bones.positions))
 
-    def _queue(self, message: _messages.Message) -> None:
+    def repeat(self) -> None:
+        """Send all poses again."""
+        self._queue(enumerate(self._wxyz.tolist()), enumerate(self._positions.tolist()))
+
+    def _queue(self, turns: Iterable[Row], places: Iterable[Row]) -> None:
+        for bone, (w, x, y, z) in turns:
+            self._send(_messages.SetBoneOrientationMessage(self._mesh, bone, (w, x, y, z)))
+        for bone, (x, y, z) in places:
+            self._send(_messages.SetBonePositionMessage(self._mesh, bone, (x, y, z)))
+
+    def _send(self, message: _messages.Message) -> None:
         self._scene._queue_scene_message(message)
 
 
-def _changed(
-    known: npt.NDArray[np.float64], new: npt.NDArray[np.floating]
-) -> list[tuple[int, list[float]]]:
+def _changed(known: npt.NDArray[np.float64], new: npt.NDArray[np.floating]) -> list[Row]:
     """Return the rows (N, D) of `new` that differ from `known`, by number, and take them over."""
     rows = np.flatnonzero(np.abs(new - known).max(axis=1) > _CHANGED)
     known[rows] = new[rows]

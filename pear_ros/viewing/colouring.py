@@ -72,3 +72,10 @@ def confidence_colours(confidence: npt.NDArray[np.floating]) -> npt.NDArray[np.u
     colours = np.stack(channels, axis=1)
     colours[~np.isfinite(confidence)] = UNKNOWN
     return colours.astype(np.uint8)
+
+
+def confidence_legend() -> dict[str, Rgb]:
+    """Return what colours of confidence mean."""
+    colours = confidence_colours(_STOPS).tolist()
+    known = {f"{stop:g}": (r, g, b) for stop, (r, g, b) in zip(_STOPS, colours, strict=True)}
+    return {**known, "unknown": UNKNOWN}

@@ -39,6 +39,11 @@ _MAX_MESSAGE = 50 * 1024 * 1024
 _WAITING_MESSAGES = 1
 """Messages that wait for a slow browser; newer poses replace older ones before that, in viser."""
 _WRITE_BYTES = 1 << 16
+_ANSWER_SECONDS = 90.0
+"""Within which a browser, which may be busy drawing, must answer a ping."""
+_CLOSE_SECONDS = 2.0
+"""Within which the other side of a connection must agree to its end."""
+_END_SECONDS = 30.0
 _silent = logging.getLogger(f"{__name__}.websockets")
 """Of websockets, which reports connections that a browser opened ahead and did not use."""
 _silent.setLevel(logging.CRITICAL)
@@ -92,7 +97,7 @@ class Gate:
             self._server.close()
             await self._server.wait_closed()
 
-        asyncio.run_coroutine_threadsafe(end(), self._loop).result(timeout=10.0)
+        asyncio.run_coroutine_threadsafe(end(), self._loop).result(timeout=_END_SECONDS)
         self._stop()
 
     def _run(self, host: str, port: int) -> Server:
@@ -106,6 +111,8 @@ class Gate:
                 compression=None,
                 max_size=_MAX_MESSAGE,
                 write_limit=_WRITE_BYTES,
+                ping_timeout=_ANSWER_SECONDS,
+                close_timeout=_CLOSE_SECONDS,
                 server_header=None,
                 logger=_silent,
             )
@@ -191,6 +198,7 @@ class Gate:
                 compression=None,
                 max_size=_MAX_MESSAGE,
                 max_queue=_WAITING_MESSAGES,
+                close_timeout=_CLOSE_SECONDS,
                 proxy=None,
             ) as viewer:
                 ways = [

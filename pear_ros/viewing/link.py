@@ -67,7 +67,10 @@ class Link:
     theme: Theme | None = None
     """None: that of the system."""
     eye: Point | None = None
-    """Position of the eye in the world, metres, in the view `orbit`; None: chosen by the viewer."""
+    """Position of the eye in the world, or from the pelvis that is followed, metres.
+
+    None: chosen by the view. The view `camera` has its own.
+    """
     at: Point | None = None
     """Point that it looks at, metres."""
 

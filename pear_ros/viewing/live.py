@@ -121,6 +121,7 @@ class LiveSession:
 
     def _renew(self) -> None:
         """Renew what need not change with every image."""
+        self._screen.tidy()
         warnings, notes = self._feed.sentences()
         moment = self._shown
         if moment is not None:

@@ -5,6 +5,9 @@ The client tells the server nothing about its address, but reads and writes the 
 storage for it. A script at the beginning of the page serves one item of that storage: reading it
 gives the address's query, the system's colour scheme and whether the page is narrow; writing it
 changes the query. Nothing of it is stored, so each tab has its own.
+
+The client ends with an error, and leaves the page white, when a skinned mesh is removed (viser
+1.1.1), as after a lost connection. The script then loads the page anew, at its address.
 """
 
 from __future__ import annotations
@@ -34,6 +37,12 @@ _SCRIPT = """<script>(() => {
     if (!mine(this, key)) return write.call(this, key, value);
     history.replaceState(null, "", location.pathname + value);
   };
+  let shown = false;
+  setInterval(() => {
+    const empty = !document.getElementById("root")?.hasChildNodes();
+    if (shown && empty) location.reload();
+    shown = !empty;
+  }, 1000);
 })();</script>"""
 _STYLE = """<style>
   /* viser's panel on phones, by its inline style: all of the width, less of the height. */
@@ -46,7 +55,8 @@ _STYLE = """<style>
     }
   }
 </style>"""
-_TIMEOUT_SECONDS = 5.0
+_TIMEOUT_SECONDS = 60.0
+"""Of a phone or a busy computer, which answers when the page's script runs."""
 
 
 @dataclass(frozen=True)

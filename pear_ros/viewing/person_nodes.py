@@ -10,18 +10,18 @@ import viser
 
 from pear_ros.core.people import SMPLX_JOINT_NAMES, Person
 from pear_ros.rendering.colours import FAINT
-from pear_ros.viewing.bone_poses import BonePoses
 from pear_ros.viewing.colouring import joint_colours, person_colour
 from pear_ros.viewing.link import Display, Paint
-from pear_ros.viewing.skin import Bones, Skin, Surface
+from pear_ros.viewing.person_mesh import PersonMesh
+from pear_ros.viewing.skin import Skin
 
-_CHANGED_METRES = 0.005
-"""Movement of a vertex in the T-pose from which on the browser gets the surface again."""
 _HEAD = SMPLX_JOINT_NAMES.index("head")
 _ABOVE_HEAD = np.array([0.0, -0.22, 0.0])
 """Place of the name over the joint of the head, in the optical frame, metres."""
-_JOINT_METRES = 0.012
-_BONE_METRES = 0.012
+_JOINT_METRES = 0.016
+_BONE_METRES = 0.018
+_GLASS = 0.5
+"""Opacity of meshes with joints inside."""
 
 
 @dataclass(frozen=True)
@@ -49,9 +49,7 @@ class PersonNodes:
         self._scene, self._node, self._skin = scene, node, skin
         self._children = np.flatnonzero(np.array(parents) >= 0)
         self._parents = np.array(parents)[self._children]
-        self._mesh: viser.MeshSkinnedHandle | None = None
-        self._bones: BonePoses | None = None
-        self._surface: Surface | None = None
+        self._mesh = PersonMesh(scene, f"{node}/m", skin) if skin else None
         self._joints: viser.PointCloudHandle | None = None
         self._lines: viser.LineSegmentsHandle | None = None
         self._name: viser.LabelHandle | None = None
@@ -59,51 +57,30 @@ class PersonNodes:
     def show(self, person: Person, look: Look) -> None:
         """Draw the person; what is not known of them is not drawn."""
         bones = self._skin.bones(person) if self._skin else None
-        if self._skin and bones and look.display is not Display.JOINTS:
-            self._show_mesh(self._skin, bones, person, look)
+        if self._mesh and bones and look.display is not Display.JOINTS:
+            colour = person_colour(person, look.paint, look.run)
+            self._mesh.show(person, bones, colour, _opacity(person, look.display))
         elif self._mesh:
-            self._mesh.visible = False
+            self._mesh.hide()
         meshless = self._skin is None or look.display is not Display.MESH
         self._show_joints(person, look, meshless and bool(np.isfinite(person.joints).any()))
         self._show_name(person, look)
 
     def hide(self) -> None:
         """Hide the nodes, which are kept for the person's return."""
+        if self._mesh:
+            self._mesh.hide()
         for node in self._nodes():
             node.visible = False
 
-    def remove(self) -> None:
-        """Remove the nodes from the scene."""
-        for node in self._nodes():
-            node.remove()
-        self._mesh = self._joints = self._lines = self._name = None
+    def tidy(self) -> None:
+        """Do what is due some time after `show`; call this at least once a second."""
+        if self._mesh:
+            self._mesh.tidy()
 
     def _nodes(self) -> list[viser.SceneNodeHandle]:
-        nodes = (self._mesh, self._joints, self._lines, self._name)
+        nodes = (self._joints, self._lines, self._name)
         return [node for node in nodes if node is not None]
-
-    def _show_mesh(self, skin: Skin, bones: Bones, person: Person, look: Look) -> None:
-        surface = skin.surface(person)
-        if self._mesh is None or self._surface is None or _differ(surface, self._surface):
-            self._mesh, self._surface = self._made(skin, surface), surface
-        mesh = self._mesh
-        assert self._bones is not None
-        self._bones.send(bones)
-        mesh.color = person_colour(person, look.paint, look.run)
-        mesh.opacity = None if person.pose_observed else FAINT
-        mesh.visible = True
-
-    def _made(self, skin: Skin, surface: Surface) -> viser.MeshSkinnedHandle:
-        upright = np.tile([1.0, 0.0, 0.0, 0.0], (len(surface.joints), 1))
-        self._bones = BonePoses(self._scene, f"{self._node}/m", Bones(upright, surface.joints))
-        return self._scene.add_mesh_skinned(
-            f"{self._node}/m",
-            surface.vertices,
-            skin.faces,
-            bone_wxyzs=upright,
-            bone_positions=surface.joints,
-            skin_weights=skin.weights,
-        )
 
     def _show_joints(self, person: Person, look: Look, visible: bool) -> None:
         if not visible:
@@ -141,10 +118,14 @@ class PersonNodes:
                 f"{self._node}/n", person.id, anchor="bottom-center", font_screen_scale=1.2
             )
         if self._name:
+            if self._name.text != person.id:
+                self._name.text = person.id
             self._name.visible = visible
             if visible:
                 self._name.position = place + _ABOVE_HEAD
 
 
-def _differ(one: Surface, other: Surface) -> bool:
-    return float(np.abs(one.vertices - other.vertices).max()) > _CHANGED_METRES
+def _opacity(person: Person, display: Display) -> float | None:
+    if not person.pose_observed:
+        return FAINT
+    return _GLASS if display is Display.BOTH else None

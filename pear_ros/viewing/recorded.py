@@ -96,6 +96,7 @@ class RecordedSession:
 
     def _renew(self, now: float) -> None:
         """Renew what need not change with every image."""
+        self._screen.tidy()
         self._renewed = now
         self._playback.extend(self._runs.seconds)
         if self._seek is not None and self._playback.duration >= self._seek:

@@ -10,6 +10,7 @@ import viser
 from pear_ros.viewing.capture import save_picture, save_video
 
 VIDEO_SECONDS = 5.0
+_PICTURE, _VIDEO = "Save picture", f"Save video, {VIDEO_SECONDS:g} s"
 
 
 class SavePanel:
@@ -20,10 +21,12 @@ class SavePanel:
         self._viewer, self._changed = viewer, changed
         self._wanted = ""
         gui = viewer.gui
-        self._picture = gui.add_button("Save picture", icon=viser.Icon.CAMERA)
-        self._video = gui.add_button(f"Save video, {VIDEO_SECONDS:g} s", icon=viser.Icon.VIDEO)
-        self._picture.on_click(lambda _: self._ask("picture"))
-        self._video.on_click(lambda _: self._ask("video"))
+        self._buttons = {
+            _PICTURE: gui.add_button(_PICTURE, icon=viser.Icon.CAMERA),
+            _VIDEO: gui.add_button(_VIDEO, icon=viser.Icon.VIDEO),
+        }
+        self._buttons[_PICTURE].on_click(lambda _: self._ask(_PICTURE))
+        self._buttons[_VIDEO].on_click(lambda _: self._ask(_VIDEO))
 
     def serve(self, name: str, frames: Callable[[], Iterable[float]]) -> None:
         """Make and send what was asked for since the last call.
@@ -34,20 +37,23 @@ class SavePanel:
         wanted, self._wanted = self._wanted, ""
         if not wanted:
             return
-        self._block(True)
+        self._block(wanted)
         try:
-            if wanted == "picture":
+            if wanted == _PICTURE:
                 save_picture(self._viewer, name)
             else:
                 save_video(self._viewer, name, frames())
         except (RuntimeError, TimeoutError, OSError) as error:
             self._viewer.add_notification("Not saved", str(error), color="red")
         finally:
-            self._block(False)
+            self._block("")
 
     def _ask(self, what: str) -> None:
         self._wanted = what
         self._changed()
 
-    def _block(self, blocked: bool) -> None:
-        self._picture.disabled = self._video.disabled = blocked
+    def _block(self, wanted: str) -> None:
+        """Say which file is being made, if any, and take no more wishes meanwhile."""
+        for name, button in self._buttons.items():
+            button.label = "Saving ..." if name == wanted else name
+            button.disabled = bool(wanted)

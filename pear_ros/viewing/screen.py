@@ -18,7 +18,8 @@ from pear_ros.viewing.person_nodes import Look
 from pear_ros.viewing.stage import Stage
 from pear_ros.viewing.views import Vector
 
-_BRAND = (46, 92, 138)
+_BRAND = {Theme.LIGHT: (46, 92, 138), Theme.DARK: (96, 156, 214)}
+"""Colour of buttons and chosen tabs."""
 _OVER_NAMES = 0.3
 """Height of a run's title over the names of its people, metres."""
 _GRID = {
@@ -64,7 +65,7 @@ class Screen:
             dark_mode=page.theme is Theme.DARK,
             show_logo=False,
             show_share_button=False,
-            brand_color=_BRAND,
+            brand_color=_BRAND[page.theme],
             control_width="medium",
         )
         self._floor = scene.add_grid(
@@ -100,8 +101,11 @@ class Screen:
         through_camera = settings.link.view is View.CAMERA
         with self._viewer.atomic():
             offsets = [np.array([0.0, -n * settings.apart, 0.0]) for n in range(len(moments))]
+            self._eye.look(moments, offsets, settings.link.view, settings.link.person)
+            origin = self._eye.origin
+            self._floor.position = self._axes.position = -origin
             for number, (stage, moment) in enumerate(zip(self._stages, moments, strict=True)):
-                stage.move(offsets[number])
+                stage.move(offsets[number] - origin)
                 shown = moment if settings.picture else replace(moment, picture=None)
                 shown = shown if settings.frames else replace(shown, frames={})
                 stage.show(
@@ -111,22 +115,22 @@ class Screen:
                     large_picture=through_camera and number == 0,
                 )
             self._floor.visible = self._axes.visible = not through_camera
-            points = [points_of(moment) for moment in moments]
-            for title, above in zip(self._titles, points):  # noqa: B905 (a single run has none)
-                _put_over(title, above)
-            others = [one + offset for one, offset in zip(points[1:], offsets[1:], strict=True)]
-            seen = np.concatenate([np.empty((0, 3)), *others])
-            self._eye.look(moments[0], settings.link.view, settings.link.person, seen)
+            for title, moment in zip(self._titles, moments):  # noqa: B905 (a single run has none)
+                _put_over(title, points_of(moment))
 
     def reset_view(self) -> None:
         """Take the view anew at the next moment."""
         self._eye.reset()
 
+    def tidy(self) -> None:
+        """Do what is due some time after `show`; call this at least once a second."""
+        for stage in self._stages:
+            stage.tidy()
+
     def keep_link(self, link: Link) -> None:
-        """Put time, view and, where the viewer chose it, the eye into the page's address."""
-        if link.view is View.ORBIT:
-            eye, at = self._eye.place()
-            link = replace(link, eye=eye, at=at)
+        """Put time, view and eye into the page's address."""
+        if place := self._eye.place():
+            link = replace(link, eye=place[0], at=place[1])
         if link != self._sent:
             self._sent = link
             set_link(self._viewer, link)

@@ -22,7 +22,7 @@ from pear_ros.viewing.person_nodes import Look, PersonNodes
 from pear_ros.viewing.trails import Trails
 
 _KEPT_HIDDEN = 8
-"""Number of people who left and whose nodes are kept for their return."""
+"""Number of people who left and whose nodes are kept for their return; others may get the rest."""
 _SMALL_PIXELS = 320
 """Width of the picture in the frustum of the camera."""
 _LARGE_PIXELS = 960
@@ -42,6 +42,9 @@ class Stage:
         self._base = scene.add_frame(node, show_axes=False)
         self._camera = scene.add_frame(f"{node}/c", axes_length=0.15, axes_radius=0.006)
         self._people: dict[tuple[str, str], PersonNodes] = {}
+        self._spare: dict[str, list[PersonNodes]] = {}
+        """By body."""
+        self._made = 0
         self._trails = Trails(scene, f"{node}/t")
         self._frustum: viser.CameraFrustumHandle | None = None
         self._lens: Camera | None = None
@@ -65,24 +68,35 @@ class Stage:
         self._show_large(moment, present, large_picture)
         self._show_frames(moment.frames)
 
+    def tidy(self) -> None:
+        """Do what is due some time after `show`; call this at least once a second."""
+        for person in self._people.values():
+            person.tidy()
+
     def _show_people(self, body: str, present: Iterable[Person], look: Look) -> None:
         shown = set()
         for person in present:
             key = (body, person.id)
             if key not in self._people:
-                name = f"{self._node}/c/{len(self._people)}_{_plain(person.id)}"
-                self._people[key] = PersonNodes(
-                    self._scene, name, self._bodies.skin(body), self._parents
-                )
+                self._people[key] = self._nodes_for(body, person.id)
             # The order of the dictionary is that of the last presence.
             self._people[key] = self._people.pop(key)
             self._people[key].show(person, look)
             shown.add(key)
         hidden = [key for key in self._people if key not in shown]
         for key in hidden[:-_KEPT_HIDDEN]:
-            self._people.pop(key).remove()
+            self._people[key].hide()
+            self._spare.setdefault(key[0], []).append(self._people.pop(key))
         for key in hidden[-_KEPT_HIDDEN:]:
             self._people[key].hide()
+
+    def _nodes_for(self, body: str, person: str) -> PersonNodes:
+        """Return nodes for a new person: those of somebody who left, if there are any."""
+        if spare := self._spare.get(body):
+            return spare.pop()
+        self._made += 1
+        name = f"{self._node}/c/{self._made}_{_plain(person)}"
+        return PersonNodes(self._scene, name, self._bodies.skin(body), self._parents)
 
     def _show_frustum(self, camera: Camera, picture: Image | None, visible: bool) -> None:
         small = None if picture is None else _rgb(picture, _SMALL_PIXELS)

@@ -23,6 +23,8 @@ class TimeControls:
     def __init__(self, gui: viser.GuiApi, playback: Playback, changed: Callable[[], None]) -> None:
         """Add the controls; `changed` is called after each that was used."""
         self._playback, self._changed = playback, changed
+        self._known = 0.0
+        """Value of the slider that was set by `show`, or taken by `_seek`."""
         self._button = gui.add_button("Play", icon=viser.Icon.PLAYER_PLAY)
         self._slider = gui.add_slider(
             "Time [s]", 0.0, _rounded(playback.duration), _STEP_SECONDS, 0.0
@@ -41,7 +43,11 @@ class TimeControls:
         """Show the time of the recording, seconds, and whether it plays."""
         if self._slider.max < (end := _rounded(self._playback.duration)):
             self._slider.max = end
-        self._slider.value = round(position, 3)  # type: ignore[misc]
+        # A value that is not ours is the viewer's, which `_seek` has yet to be told of.
+        ours = abs(float(self._slider.value) - self._known) < _STEP_SECONDS / 2
+        if ours and (position := round(position, 3)) != self._known:
+            self._known = position
+            self._slider.value = position  # type: ignore[misc]
         label = "Pause" if self._playback.playing else "Play"
         if self._button.label != label:
             self._button.label = label
@@ -63,7 +69,8 @@ class TimeControls:
 
     def _seek(self, event: Any) -> None:
         if event.client is not None:  # By the viewer, not by `show`.
-            self._playback.seek(float(event.target.value), time.monotonic())
+            self._known = float(event.target.value)
+            self._playback.seek(self._known, time.monotonic())
             self._changed()
 
     def _step(self, images: int) -> None:

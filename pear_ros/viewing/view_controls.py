@@ -9,7 +9,9 @@ from typing import Any
 
 import viser
 
+from pear_ros.viewing.colouring import confidence_legend
 from pear_ros.viewing.link import Display, Paint, View
+from pear_ros.viewing.notes import legend_html
 from pear_ros.viewing.screen import Settings
 
 _VIEWS = {
@@ -52,6 +54,9 @@ class ViewControls:
             tuple(_PAINTS)[: 3 if several else 2],
             initial_value=_key(_PAINTS, settings.paint(several=several)),
         )
+        self._scale = gui.add_html(legend_html(confidence_legend()))
+        self._several = several
+        self._explain()
         view.on_update(lambda event: self._link(view=_VIEWS[event.target.value]))
         self._person.on_update(self._choose)
         display.on_update(lambda event: self._link(display=_DISPLAYS[event.target.value]))
@@ -75,7 +80,6 @@ class ViewControls:
         names = tuple(dict.fromkeys([_FIRST, *people, *([chosen] if chosen else [])]))
         if names != tuple(self._person.options):
             self._person.options = names
-        if self._person.value != (chosen or _FIRST):
             self._person.value = chosen or _FIRST  # type: ignore[misc]
 
     def _choose(self, event: Any) -> None:
@@ -91,7 +95,13 @@ class ViewControls:
 
     def _set(self, **parts: Any) -> None:
         self._settings = replace(self._settings, **parts)
+        self._explain()
         self._changed(self._settings)
+
+    def _explain(self) -> None:
+        """Say what the colours of confidence mean while they are chosen."""
+        paint = self._settings.paint(several=self._several)
+        self._scale.visible = paint is Paint.CONFIDENCE
 
     def _anew(self) -> None:
         self._reset()

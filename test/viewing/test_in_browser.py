@@ -141,6 +141,19 @@ def settled_on(page: Page, seconds: float) -> Image:
     return page.settled(SECONDS)
 
 
+def test_page_comes_back_after_the_server_was_away(page: Page, results: Path) -> None:
+    people = "document.body.innerText.includes('h2')"
+    with closing(open_recording(results)) as run:
+        with closing(serve_recordings([run], port=0)) as server:
+            page.open(f"{server.url}/?view=camera&t=0.2")
+            page.until(people, SECONDS)
+            page.until("new URLSearchParams(location.search).get('t') === '0.200'", SECONDS)
+        with closing(serve_recordings([run], port=server.port)):
+            page.until("performance.getEntriesByType('navigation')[0].type === 'reload'", SECONDS)
+            page.until(people, SECONDS)
+            assert "t=0.200&view=camera" in page.evaluate("location.search")
+
+
 def test_browser_notes_requests_to_other_machines(page: Page) -> None:
     page.open("about:blank")
     page.requests.clear()

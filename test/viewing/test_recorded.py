@@ -94,6 +94,27 @@ def test_lost_people_are_not_shown() -> None:
         assert "h9" not in "".join(client.nodes)
 
 
+def test_nodes_of_those_who_left_are_taken_for_others() -> None:
+    crowd = [person(t_pose(), (0.0, 0.0, 4.0), f"h{n}") for n in range(30)]
+    with shown([[one] for one in crowd], query="?t=0") as client:
+        client.wait(lambda: meshes(client))
+        for index, one in enumerate(crowd):
+            client.choose("Time [s]", 0.1 * index)
+            client.wait(
+                lambda one=one: (
+                    [
+                        node["text"]
+                        for node in list(client.nodes.values())
+                        if node["type"] == "LabelMessage" and node["visible"]
+                    ]
+                    == [one.id]
+                )
+            )
+            assert len(meshes(client)) == 1
+        made = [n for n in client.nodes.values() if n["type"] == "SkinnedMeshMessage"]
+        assert len(made) <= 10
+
+
 def test_address_keeps_time_and_view() -> None:
     with shown(query="?t=0.2") as client:
         client.choose("View", "from above")
@@ -109,6 +130,26 @@ def test_confidence_is_a_colour() -> None:
         expected = confidence_colours(np.array([0.5]))[0].tolist()
         name = meshes(client)[0]
         client.wait(lambda: list(client.nodes[name]["color"]) == expected)
+
+
+def test_confidence_has_a_legend_while_it_is_shown() -> None:
+    with shown() as client:
+
+        def legend() -> bool:
+            html = [n for n in list(client.gui.values()) if "unknown" in str(n.get("content"))]
+            return bool(html) and html[0]["visible"]
+
+        assert not legend()
+        client.choose("Colour", "confidence")
+        client.wait(legend)
+
+
+def test_meshes_are_seen_through_where_joints_are_shown_too() -> None:
+    with shown() as client:
+        name = client.wait(lambda: meshes(client))[0]
+        assert client.nodes[name]["opacity"] is None
+        client.choose("Draw", "mesh and joints")
+        client.wait(lambda: client.nodes[name]["opacity"] == 0.5)
 
 
 @pytest.mark.parametrize(

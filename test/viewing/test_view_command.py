@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -59,6 +60,7 @@ def test_recorded_people_are_served_on_the_network_until_interrupted(results: Pa
         assert url.endswith("/?token=abc")
         port = url.rpartition(":")[2].partition("/")[0]
         with ViewerClient(f"http://127.0.0.1:{port}/?token=abc", "?t=0.2") as client:
+            client.wait(lambda: "camera stands is assumed" in client.texts())
             client.wait(lambda: any("h1" in name for name in client.nodes))
             assert client.element("Time [s]")["max"] == pytest.approx(0.2, abs=1e-3)
         process.send_signal(signal.SIGINT)
@@ -68,6 +70,15 @@ def test_recorded_people_are_served_on_the_network_until_interrupted(results: Pa
         assert "not encrypted" in errors
         assert errors.count("\n") == 1
         assert "viser" not in out
+
+
+def test_runs_of_one_name_have_that_of_their_folder(results: Path) -> None:
+    other = results.parent / "other" / results.name
+    other.parent.mkdir()
+    shutil.copy(results, other)
+    with started(results, other) as (_, url), ViewerClient(url) as client:
+        client.wait(lambda: "other/video" in client.texts())
+        assert f"{results.parent.name}/video" in client.texts()
 
 
 def test_live_people_are_waited_for() -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 HELP = "show people in a web browser: live, or recorded results"
 DESCRIPTION = """\
 Serves a page with people as meshes, the camera with its picture, trails and frames.
-Without RESULTS, people of the running node (ROS 2): topics humans, body_model,
+Without RESULTS, people of the running node (ROS 2): topics humans,
 image or image/compressed, /tf and /tf_static. With RESULTS, recorded ones, with a
 time line and plots; two of them side by side.
 """

@@ -91,6 +91,7 @@ def _serve(
                 run = opened(source)
                 stack.callback(run.close)
                 runs.append(run)
+            _tell_apart(runs, sources)
             server = served(runs)
         except (ResultsError, BagError, OSError) as error:  # also ListenError, VideoError
             return _failed(error)
@@ -101,6 +102,14 @@ def _serve(
         except KeyboardInterrupt:
             print()
     return 0
+
+
+def _tell_apart(runs: Sequence[Recording], sources: Sequence[Path]) -> None:
+    """Add folders to names that several runs have, such as those of one video."""
+    names = [run.name for run in runs]
+    for run, source in zip(runs, sources, strict=True):
+        if names.count(run.name) > 1:
+            run.name = f"{source.resolve().parent.name}/{run.name}"
 
 
 def _announce(server: ViewServer) -> None:

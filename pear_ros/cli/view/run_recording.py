@@ -26,6 +26,7 @@ from pear_ros.viewing.assumed_camera import assumed_camera
 from pear_ros.viewing.moment import Moment, TrackSummary
 
 _UNKNOWN_CAMERA = Camera.from_field_of_view(640, 480)
+_ASSUMED = "How the camera stands is assumed, so that people are upright on one floor."
 _FLOOR_PERSONS = 2000
 """Number of persons from whom the height of the floor is taken."""
 
@@ -40,7 +41,7 @@ class RunRecording:
         stamps = (recording.stamps_ns * 1e-9).astype(np.float64)
         self.start = float(stamps[0]) if len(stamps) else 0.0
         self.seconds: npt.NDArray[np.float64] = stamps - self.start
-        self.notes: Sequence[str] = ()
+        self.notes: Sequence[str] = (_ASSUMED,) if recording.tracks else ()
         self._pictures = pictures
         self._tracks = recording.tracks
         self._rows: dict[int, list[tuple[Track, int]]] = defaultdict(list)
