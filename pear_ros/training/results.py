@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from pear_ros.io.output_files import replaced, write_picture
+from pear_ros.pear.files import BODY_FILES, ModelFiles
 from pear_ros.training.network import TrainedNetwork, release
 
 State = dict[str, Any]
@@ -87,6 +88,17 @@ class Results:
             **release(network, weights),
         }
         _save(self.weights_file, content)
+
+    def link_body(self, files: ModelFiles) -> None:
+        """Make links to a body's files in the model folder, where the node looks for them.
+
+        What is there by these names stays. Raises OSError.
+        """
+        for file in BODY_FILES:
+            link = self.weights_file.with_name(file.name)
+            if not link.exists():
+                link.unlink(missing_ok=True)  # One to a file that is gone.
+                link.symlink_to(files.found[file.key].resolve())
 
     def write_sheet(self, sheet: npt.NDArray[np.uint8]) -> None:
         """Write the sheet of pictures. Raises OSError."""
