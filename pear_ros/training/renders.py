@@ -117,9 +117,8 @@ class RenderStudio:
         self.body = body or load_open_body()
         self._studio = SyntheticStudio(photographs, surface(self.body))
         self._animated = animated
-        self._height = (
-            self._studio.body.v_template[:, 1] - rest_joints(self._studio.body)["pelvis"][1]
-        )
+        shown = self._studio.body
+        self._height = shown.v_template[:, 1] - rest_joints(shown)["pelvis"][1]
 
     def shoot(self, rng: np.random.Generator) -> SyntheticPerson:
         """Return the picture of one person; it is SIDE pixels wide and high."""

@@ -28,7 +28,8 @@ class SampleMaker:
     ) -> None:
         """`size`: pixels of a side of mask, parts and normals, a divisor of 256.
 
-        `load` returns the body, by default the open one. Raises what it raises, and ShardsError or ValueError where shards or backgrounds hold nothing.
+        `load` returns the body, by default the open one. Raises what it raises, and ShardsError or
+        ValueError where shards or backgrounds hold nothing.
         """
         self._seed = data.seed
         self._annotated_share = data.annotated if data.shards else 0.0

@@ -56,8 +56,9 @@ class Trainer:
     def __init__(self, config: Config) -> None:
         """Prepare, or continue, the training in the folder `config.output`.
 
-        Raises BodyError, ResultsError, InitialWeightsError or ShardsError where files are not what they should
-        be, ValueError for backgrounds without pictures, OSError where the folder cannot be written.
+        Raises BodyError, ResultsError, InitialWeightsError or ShardsError where files are not what
+        they should be, ValueError for backgrounds without pictures or damaged body files, OSError
+        where the folder cannot be written.
         """
         folder = str(Path(config.model_folder).expanduser()) if config.model_folder else ""
         load = partial(load_training_body, config.body, folder)
