@@ -101,6 +101,8 @@ class AnnotatedSamples:
         turn = viewing_rotation(person.camera, square).astype(np.float32)
         rotations[0] = turn.T @ rotations[0]
         weights = np.nan_to_num(person.joint_confidence).astype(np.float32)
+        if person.flame is not None and not flame.size:
+            weights[JAW_AND_EYES] = 0.0  # FLAME's turned, and the body's stayed at rest.
         keypoints = crop_points(person.keypoints, square)
         betas, expression = person.smplx.betas, person.smplx.expression
         one = (a[None] for a in (rotations, betas, expression, flame))

@@ -380,6 +380,11 @@ def test_annotated_people_of_the_body_give_all_of_it(pear_assets: Path, tmp_path
     turned = rotation_matrices(other["eyes"].reshape(2, 3))
     assert np.allclose(mirrored(found).rotations[23:25], turned, atol=1e-5)
 
+    plain = load_training_body("smplx", str(pear_assets))
+    on_smplx = replace(person, body_model=BODY_NAME)
+    weights = drawn(plain, write_people(tmp_path / "smplx", [on_smplx])).joint_weights
+    assert np.flatnonzero(weights == 0.0).tolist() == [22, 23, 24], "at rest, as FLAME's turned"
+
     for fault, message in (
         (replace(person, flame=None), "no parameters of FLAME"),
         (replace(person, body_model=BODY_NAME), f"body {BODY_NAME}, not {EHM_S}"),
