@@ -90,7 +90,7 @@ class PlainJoints:
     """Joints regressed from the vertices of the head that they depend on."""
 
     def __init__(self, body: EhmBody) -> None:
-        smplx, flame = body._smplx, body._flame
+        smplx, flame = body.smplx, body.flame
         head = flame.smplx_vertices[flame.swapped]
         regressor = smplx.joint_regressor.toarray()[:, head]
         used = np.flatnonzero(regressor.any(axis=0))

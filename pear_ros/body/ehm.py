@@ -31,6 +31,9 @@ from pear_ros.body.kinematics import (
 from pear_ros.body.model import BodyModel
 from pear_ros.body.skinning import PoseFeature, Skin, make_skin, vertex_list
 
+EHM_S = "ehm-s/1"
+"""Name and version of the body, as published in HumanArray.body_model."""
+
 _EYES = slice(23, 25)
 """SMPL-X's joints of the left and the right eye."""
 _BENDING = [joint for joint in range(1, 55) if joint not in (22, 23, 24)]
@@ -44,7 +47,7 @@ class EhmBody:
         self, smplx: BodyModel, flame: FlameModel, asarray: AsArray = float32_array
     ) -> None:
         """Compute the constants, converted by `asarray`."""
-        self.name = "ehm-s/1"
+        self.name = EHM_S
         self.sha256 = smplx.sha256
         self.license_note = (
             "SMPL-X model licence, https://smpl-x.is.tue.mpg.de; "
@@ -66,7 +69,11 @@ class EhmBody:
         self._order = np.concatenate([body, head])
         self._body_count = len(body)
 
-        self._smplx, self._flame, self._asarray = smplx, flame, asarray
+        self.smplx = smplx
+        """SMPL-X, whose template (but for the head), triangles and weights this body has."""
+        self.flame = flame
+        """FLAME, the head."""
+        self._asarray = asarray
         regressor = smplx.joint_regressor.toarray().astype(np.float64)
         eyes = regressor[_EYES].mean(axis=0, keepdims=True)
         of_head = regressor[:, head]
@@ -86,7 +93,7 @@ class EhmBody:
 
     def on(self, asarray: AsArray) -> EhmBody:
         """Return the same body that computes with constants converted by `asarray`."""
-        return EhmBody(self._smplx, self._flame, asarray)
+        return EhmBody(self.smplx, self.flame, asarray)
 
     def faces_of(self, detail: str) -> npt.NDArray[np.int32]:
         """Return the triangles (F', 3) of the mesh in a level of detail.
@@ -95,7 +102,7 @@ class EhmBody:
         vertices as `faces`, and are equal to `faces` where SMPL-X came without
         reduced meshes.
         """
-        return self._smplx.faces_of(detail)
+        return self.smplx.faces_of(detail)
 
     def joints(self, people: EhmParameters) -> Tensor:
         """Compute the posed joints (B, 55, 3), metres, without the mesh."""
@@ -104,7 +111,7 @@ class EhmBody:
 
     def heights(self, betas: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """Compute the standing heights (B,), metres, with SMPL-X's head; `betas` (B, num_betas)."""
-        return self._smplx.heights(betas)
+        return self.smplx.heights(betas)
 
     def rest_joints(self, people: EhmParameters) -> Tensor:
         """Compute the joints (B, 55, 3) of the T-pose, metres."""
@@ -143,26 +150,24 @@ class EhmBody:
     @cached_property
     def _body_skin(self) -> Skin:
         of_body = self._order[: self._body_count]
-        shapes, expressions = np.split(self._smplx.directions[of_body], [self.num_betas], axis=2)
+        shapes, expressions = np.split(self.smplx.directions[of_body], [self.num_betas], axis=2)
         directions = np.concatenate([shapes, self._posedirs(of_body), expressions], axis=2)
-        return make_skin(directions, self._smplx.weights[of_body].toarray(), self._asarray)
+        return make_skin(directions, self.smplx.weights[of_body].toarray(), self._asarray)
 
     @cached_property
     def _head_skin(self) -> Skin:
         of_head = self._order[self._body_count :]
-        weights = self._smplx.weights[of_head].toarray()
+        weights = self.smplx.weights[of_head].toarray()
         return make_skin(self._posedirs(of_head), weights, self._asarray)
 
     def _posedirs(self, vertices: npt.NDArray[np.integer]) -> npt.NDArray[np.float32]:
-        assert self._smplx.posedirs is not None
-        chosen: npt.NDArray[np.float32] = self._smplx.posedirs[vertices][
-            :, :, self._feature.columns
-        ]
+        assert self.smplx.posedirs is not None
+        chosen: npt.NDArray[np.float32] = self.smplx.posedirs[vertices][:, :, self._feature.columns]
         return chosen
 
     @cached_property
     def _template(self) -> Tensor:
-        return self._asarray(self._smplx.v_template[self._order[: self._body_count]].T[None])
+        return self._asarray(self.smplx.v_template[self._order[: self._body_count]].T[None])
 
     @cached_property
     def _place(self) -> Tensor:
@@ -170,7 +175,7 @@ class EhmBody:
 
     @cached_property
     def _head(self) -> FlameHead:
-        return FlameHead(self._flame, np.flatnonzero(self._flame.swapped), self._asarray)
+        return FlameHead(self.flame, np.flatnonzero(self.flame.swapped), self._asarray)
 
 
 def _coefficients(people: EhmParameters) -> Tensor:

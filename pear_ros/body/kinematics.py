@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-from array_api_compat import array_namespace
+from array_api_compat import array_namespace, device
 
 from pear_ros.core.log import get_logger
 
@@ -78,6 +78,13 @@ def rotation_matrices(axis_angle: Tensor) -> Tensor:
 def as_matrices(pose: Tensor) -> Tensor:
     """Return the rotation matrices (B, J, 3, 3) of a pose, axis-angle (B, J, 3) or matrices."""
     return pose if pose.ndim == 4 else rotation_matrices(pose)
+
+
+def no_rotations(rotations: Tensor) -> Tensor:
+    """Return identity matrices in the shape (..., 3, 3) of `rotations`, as a read-only view."""
+    xp = namespace(rotations)
+    identity = xp.eye(3, dtype=rotations.dtype, device=device(rotations))
+    return xp.broadcast_to(identity, rotations.shape)
 
 
 def rotation_vectors(matrices: Array) -> Array:

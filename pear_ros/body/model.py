@@ -62,6 +62,8 @@ class BodyModel:
     """(V, J) skinning weights; rows sum to 1."""
     posedirs: Array | None = None
     """(V, 3, 9 (J - 1)) pose-corrective offsets, row-major; None where the body has none."""
+    head_at_rest: bool = False
+    """Whether jaw and eyes stay at rest, as predictions of them are for another head."""
     reduced_faces: Mapping[str, npt.NDArray[np.int32]] = field(default_factory=dict, repr=False)
     """(F', 3) triangles of meshes with fewer of them, by names in
     pear_ros.core.parameters.MESH_DETAILS."""

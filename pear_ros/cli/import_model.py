@@ -14,7 +14,7 @@ import numpy as np
 from pear_ros.body import BodyModel
 from pear_ros.body.ehm import EhmBody
 from pear_ros.body.ehm_parameters import EhmParameters
-from pear_ros.body.flame import NUM_EXPRESSION, NUM_SHAPE, FlameModel
+from pear_ros.body.flame import NUM_EXPRESSION, NUM_SHAPE
 from pear_ros.body.model_files import relaxed_hands
 from pear_ros.core.camera import Camera
 from pear_ros.core.people import SMPLX_JOINT_NAMES, Array, Image
@@ -30,7 +30,6 @@ from pear_ros.pear.files import (
     ModelFiles,
     default_model_folder,
     find_model_files,
-    load_body_files,
 )
 from pear_ros.pear.graph import read_graph
 from pear_ros.rendering.overlay import draw_overlay
@@ -54,7 +53,7 @@ def import_model(folder: Path | None, picture: Path) -> int:
     files = find_model_files((folder or default_model_folder()).expanduser().absolute())
     _print_found(files)
     try:
-        body = _import_named_body(files, picture) if files.body else _import_body(files, picture)
+        body = _import_body(files, picture)
         for graph in map(read_graph, files.graphs):
             print(f"Graph: {graph.path.name}, {graph.precision}, weights {graph.weights[:8]}")
         if CHECKPOINT in files.missing or CHECKPOINT.key in files.found:
@@ -73,27 +72,23 @@ def import_model(folder: Path | None, picture: Path) -> int:
     return 0
 
 
-def _import_body(files: ModelFiles, picture: Path) -> EhmBody:
-    """Convert and draw the body of a user's files, print what it is, and return it."""
+def _import_body(files: ModelFiles, picture: Path) -> PearBody:
+    """Convert and draw the weights' body, print what it is, and return it."""
     files.require(BODY_FILES)
-    smplx, flame = load_body_files(files)
-    _print_body(files, smplx)
-    body = EhmBody(smplx, flame)
-    _write_picture(picture, body, smplx, flame)
-    return body
-
-
-def _import_named_body(files: ModelFiles, picture: Path) -> PearBody:
-    """Draw the body that the weights were trained for, print what it is, and return it."""
     body = load_body(files, "")
-    assert isinstance(body, BodyModel)
-    print(
-        f"\nBody: {body.name}, {body.vertex_count} vertices, {len(body.faces)} faces, "
-        f"{body.num_betas} shape and {body.num_expression} expression coefficients; part of this "
-        "package"
-    )
-    person = _mean_person(body, eyelids=0.0)
-    vertices = body_vertices(body, person)[0]
+    if isinstance(body, EhmBody):
+        _print_body(files, body.smplx, has_flame=True)
+        _write_picture(picture, body)
+        return body
+    if files.needs_body:
+        _print_body(files, body, has_flame=False)
+    else:
+        print(
+            f"\nBody: {body.name}, {body.vertex_count} vertices, {len(body.faces)} faces, "
+            f"{body.num_betas} shape and {body.num_expression} expression coefficients; part of "
+            "this package"
+        )
+    vertices = body_vertices(body, _mean_person(body, eyelids=0.0))[0]
     views = [_draw(vertices, vertices, body.faces, "front")]
     views += [_draw(vertices, vertices, body.faces, "side", side=True)]
     _save(picture, np.hstack(views))
@@ -118,15 +113,16 @@ def _print_found(files: ModelFiles) -> None:
             print(f"  -           {file.name}: not needed, as {reason}")
 
 
-def _print_body(files: ModelFiles, body: BodyModel) -> None:
+def _print_body(files: ModelFiles, body: BodyModel, has_flame: bool) -> None:
     cache = cache_file(files.folder, body.sha256)
     kept = f"{_size(cache)}, {cache}" if cache.exists() else "not kept"
     reduced = ", ".join(f"{name} {len(faces)} faces" for name, faces in body.reduced_faces.items())
+    head = f"FLAME, {NUM_SHAPE} shape and {NUM_EXPRESSION} expression coefficients, eyelids"
     print(
         f"\nBody: {body.name}, {body.vertex_count} vertices, {len(body.faces)} faces, "
         f"{len(body.parents)} joints, {body.num_betas} shape and {body.num_expression} expression "
         f"coefficients\n"
-        f"Head: FLAME, {NUM_SHAPE} shape and {NUM_EXPRESSION} expression coefficients, eyelids\n"
+        f"Head: {head if has_flame else 'of SMPL-X'}\n"
         f"Lighter meshes: {reduced or 'none'}\n"
         f"Hash of all body files: {body.sha256}\n"
         f"Converted: {kept}"
@@ -186,10 +182,11 @@ def _size(path: Path) -> str:
     return f"{size / 1e6:.0f} MB" if size >= 1e6 else f"{size / 1e3:.0f} kB"
 
 
-def _write_picture(path: Path, body: EhmBody, smplx: BodyModel, flame: FlameModel) -> None:
+def _write_picture(path: Path, body: EhmBody) -> None:
     """Draw the mean body from the front and from the side, and its head with closed eyelids."""
-    at_ease = _mean_person(smplx, eyelids=0.0)
-    asleep = _mean_person(smplx, eyelids=1.0)
+    flame = body.flame
+    at_ease = _mean_person(body, eyelids=0.0)
+    asleep = _mean_person(body, eyelids=1.0)
     vertices = body.vertices(at_ease)[0]
     head = flame.smplx_vertices[flame.swapped]
     head_faces = body.faces[np.isin(body.faces, head).all(axis=1)]
@@ -211,7 +208,7 @@ def _save(path: Path, picture: Image) -> None:
     print(f"Picture: {path.absolute()}")
 
 
-def _mean_person(body: BodyModel, eyelids: float) -> EhmParameters:
+def _mean_person(body: PearBody, eyelids: float) -> EhmParameters:
     """One person of mean shape with lowered arms."""
     pose = np.zeros((1, len(body.parents), 3), np.float32)
     for name, angle in (("left_shoulder", -1.0), ("right_shoulder", 1.0)):

@@ -19,6 +19,7 @@ def train(path: Path) -> int:
         import torch  # noqa: F401
     except ModuleNotFoundError as error:
         return _fail(f"training needs the Python package {error.name}: pip install pear_ros[train]")
+    from pear_ros.training.bodies import BodyError
     from pear_ros.training.config import ConfigError, read_config
     from pear_ros.training.initial import InitialWeightsError
     from pear_ros.training.results import ResultsError
@@ -30,7 +31,10 @@ def train(path: Path) -> int:
         with processes_of_torchrun():
             trainer = Trainer(config)
             is_done = trainer.run()
-    except (ConfigError, InitialWeightsError, ResultsError, StreamError, TrainingError) as error:
+    except (
+        *(BodyError, ConfigError, InitialWeightsError),
+        *(ResultsError, StreamError, TrainingError),
+    ) as error:
         return _fail(str(error))
     except (OSError, ValueError) as error:
         return _fail(f"training in {config.output} ended: {error}")

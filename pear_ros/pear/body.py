@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TypeAlias
 
 from pear_ros.body import BodyModel, load_open_body
@@ -25,10 +26,14 @@ def load_body(files: ModelFiles, pear_body: str) -> PearBody:
     damaged or another than it should be or the named body is not known, OSError when one cannot be
     read.
     """
-    if files.body:
+    if not files.needs_body:
         return _named_body(files)
     smplx, flame = load_body_files(files)
-    return smplx if pear_body == "smplx" else EhmBody(smplx, flame)
+    if files.body == smplx.name:
+        return smplx
+    if not files.body and pear_body == "smplx":
+        return replace(smplx, head_at_rest=True)  # The release's jaw and eyes are FLAME's.
+    return EhmBody(smplx, flame)
 
 
 def _named_body(files: ModelFiles) -> BodyModel:
@@ -49,15 +54,15 @@ def body_vertices(body: PearBody, people: EhmParameters) -> Tensor:
 
 
 def has_own_head(body: PearBody) -> bool:
-    """Return whether jaw, eyes and expression are the body's own, not FLAME's: the open body's."""
-    return isinstance(body, BodyModel) and body.name == load_open_body().name
+    """Return whether predicted jaw, eyes and expression are the body's own, not FLAME's."""
+    return isinstance(body, BodyModel) and not body.head_at_rest
 
 
 def body_parameters(body: PearBody, seen: Prediction) -> EhmParameters:
     """Return the parameters of `body` that the network predicts, with translation 0.
 
-    NumPy arrays, and for the open body also torch tensors. The open body takes as many of the
-    predicted coefficients as it has, and 0 for expressions beyond; jaw and eyes turn its own
+    NumPy arrays or torch tensors like those of `seen`. A body with its own head takes as many of
+    the predicted coefficients as it has, and 0 for expressions beyond; jaw and eyes turn its own
     joints.
     """
     if not has_own_head(body):

@@ -58,7 +58,10 @@ class Head(nn.Module):
 
     def forward(self, tokens: Tensor) -> Tensor:
         """Return (B, VECTOR_SIZE) in the order of LAYOUT, of tokens (B, N, C)."""
-        token = self.transformer(tokens)  # (B, E)
+        return self.read_out(self.transformer(tokens))
+
+    def read_out(self, token: Tensor) -> Tensor:
+        """Return (B, VECTOR_SIZE) in the order of LAYOUT, of the decoder's token (B, E)."""
         rotations, camera = self.smplx_poses_decoder(token), self.cam_decoder(token)
         parts = [
             # The file's mean pose is in another order than its use; PEAR adds it as it is.

@@ -18,11 +18,12 @@ from pathlib import Path, PurePath
 from types import MappingProxyType
 
 from pear_ros.body import BodyModel
+from pear_ros.body.ehm import EHM_S
 from pear_ros.body.flame import FlameModel
 from pear_ros.io.downloads import cache_directory
 from pear_ros.io.folders import walk
 from pear_ros.pear.cache import converted, files_key
-from pear_ros.pear.convert import bodies
+from pear_ros.pear.convert import BODY_NAME, bodies
 from pear_ros.pear.graph import GraphError, find_graphs, read_graph
 from pear_ros.pear.origin import peek_origin
 
@@ -121,6 +122,8 @@ BODY_FILES = (
     ),
 )
 FILES = (CHECKPOINT, *BODY_FILES)
+BODIES_OF_FILES = {"ehm-s": EHM_S, "smplx": BODY_NAME}
+"""Names of the bodies that are made of BODY_FILES, by pear_ros.core.parameters.PEAR_BODIES."""
 EXAMPLE = Path(__file__).with_name("example.pt")
 """Weights of `pear train` that are part of this package, in half precision."""
 _NAMED = 3
@@ -169,13 +172,20 @@ class ModelFiles:
     near: Mapping[str, Sequence[Path]] = field(default_factory=dict)
     """By ModelFile.key, files with names that are almost those of missing ones."""
     body: str = ""
-    """Name of the body that the weights were trained for, if `pear train` wrote them; such a body
-    needs none of BODY_FILES."""
+    """Name of the body that the weights were trained for, if `pear train` wrote them."""
+
+    @property
+    def needs_body(self) -> bool:
+        """Whether the weights' body is made of BODY_FILES; the open body is not."""
+        return self.body in ("", *BODIES_OF_FILES.values())
 
     @property
     def missing(self) -> tuple[ModelFile, ...]:
         """Required files that were not found; with graphs, no checkpoint is required."""
-        required = (*(() if self.graphs else (CHECKPOINT,)), *(() if self.body else BODY_FILES))
+        required = (
+            *(() if self.graphs else (CHECKPOINT,)),
+            *(BODY_FILES if self.needs_body else ()),
+        )
         return tuple(file for file in required if file.key not in self.found)
 
     @property

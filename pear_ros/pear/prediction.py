@@ -6,10 +6,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from itertools import accumulate
 
-import numpy as np
-
 from pear_ros.body.ehm_parameters import EhmParameters
-from pear_ros.body.kinematics import Tensor
+from pear_ros.body.kinematics import Tensor, namespace, no_rotations
 from pear_ros.pear.rotation6d import matrices_from_6d
 
 _BODY_JOINTS, _JAW_AND_EYES, _HAND_JOINTS = 21, 3, 15
@@ -103,14 +101,13 @@ class Prediction:
         )
 
     def parameters(self) -> EhmParameters:
-        """Return the body's parameters, with translation 0; only for NumPy arrays."""
-        people = len(self.betas)
-        rest = np.empty((people, _JAW_AND_EYES, 3, 3), np.float32)
-        rest[:] = np.eye(3)
+        """Return the body's parameters, with translation 0."""
+        xp = namespace(self.betas)
+        rest = no_rotations(self.body_pose[:, :_JAW_AND_EYES])
         hands = (self.left_hand_pose, self.right_hand_pose)
         parts = (self.global_orient, self.body_pose, rest, *hands)
         return EhmParameters(
-            pose=np.concatenate(parts, axis=1),
+            pose=xp.concat(parts, axis=1),
             betas=self.betas,
             expression=self.expression,
             flame_shape=self.flame_shape,
@@ -119,5 +116,5 @@ class Prediction:
             eyes=self.eyes,
             eyelids=self.eyelids,
             head_scale=self.head_scale,
-            transl=np.zeros((people, 3), np.float32),
+            transl=xp.zeros_like(self.camera),
         )

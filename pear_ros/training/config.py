@@ -9,6 +9,8 @@ from dataclasses import asdict, dataclass, field, is_dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
+from pear_ros.training.bodies import BODIES
+from pear_ros.training.losses import FLAME_LOSSES
 from pear_ros.training.network import NetworkSize
 
 _Options = TypeVar("_Options")
@@ -20,7 +22,7 @@ class ConfigError(ValueError):
 
 @dataclass(frozen=True)
 class Data:
-    """Renders of the open body, and annotated people."""
+    """Renders of the body, and annotated people."""
 
     seed: int = 0
     """Seed of all samples, and of the network's first weights."""
@@ -49,6 +51,10 @@ class Losses:
     camera: float = 0.5
     betas: float = 0.02
     expression: float = 0.1
+    flame_shape: float = 0.02
+    flame_expression: float = 0.1
+    eyelids: float = 0.1
+    head_scale: float = 1.0
     tokens: float = 0.3
     mask: float = 0.15
     parts: float = 0.02
@@ -82,6 +88,11 @@ class Config:
     """Name of the weights: `model_id` of their results begins with pear-train/NAME."""
     output: str
     """Folder of all results; what is there of the same configuration is continued."""
+    body: str = "open"
+    """Body that the network is trained for: open, smplx (SMPL-X) or ehm-s (PEAR's own, SMPL-X with
+    FLAME's head); the latter two of files that you have."""
+    model_folder: str = ""
+    """Folder of those files, see docs/pear.md; empty: the node's default folder."""
     initial: str = ""
     """Checkpoint to begin with: PEAR's, one of `pear train`, or a ViT's; empty: none."""
     device: str = "auto"
@@ -139,10 +150,13 @@ def read_config(path: Path) -> Config:
 def as_mapping(config: Config) -> dict[str, Any]:
     """Return all that results depend on, but for the content of files, as plain data."""
     content = asdict(config)
-    for name in ("output", "device", "epoch"):
+    for name in ("output", "device", "epoch", "model_folder"):
         del content[name]
     for name in ("workers", "shards"):
         del content["data"][name]
+    if config.body != "ehm-s":
+        for name in FLAME_LOSSES:
+            del content["losses"][name]
     return content
 
 
@@ -175,10 +189,12 @@ def _value(default: Any, value: Any, name: str) -> Any:
 
 def _check(config: Config) -> None:
     size, data = config.network, config.data
+    bodies = ", ".join(BODIES)
     letters = config.name.replace("-", "").replace("_", "")
     rules = {
         "name must be letters, digits, - and _": letters.isascii() and letters.isalnum(),
         "output must name a folder": bool(config.output),
+        f"body must be one of {bodies}, not {config.body}": config.body in BODIES,
         "map_size must be 16, 32, 64, 128 or 256": config.map_size in (16, 32, 64, 128, 256),
         "ema must be from 0 to below 1": 0.0 <= config.ema < 1.0,
         "sigma and clip must be above 0": min(config.sigma, config.clip) > 0.0,

@@ -11,15 +11,24 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from pear_ros.body.ehm import EHM_S
 from pear_ros.pear.checkpoint import CheckpointError, load_checkpoint
+from pear_ros.pear.files import BODIES_OF_FILES
 from pear_ros.training.network import TrainedNetwork, partial
 
 _NESTED = ("state_dict", "model", "module")
 _PREFIXES = ("backbone.", "encoder.", "")
 _OTHER_NAMES = {"norm.weight": "last_norm.weight", "norm.bias": "last_norm.bias"}
 """Names of other ViTs (timm, MAE), with those of ViTPose, HMR2 and PEAR."""
-_OF_A_BODY = ("smplx_shape_decoder", "smplx_expression_decoder", "flame_poses_decoder")
-"""Read-outs that mean nothing for another body."""
+_OF_A_SHAPE = ("smplx_shape_decoder", "smplx_expression_decoder")
+"""Read-outs of coefficients, which SMPL-X and EHM-s share, and no other bodies."""
+_OF_A_HEAD = (
+    "flame_poses_decoder",
+    "flame_shape_decoder",
+    "flame_expression_decoder",
+    "smplx_scale_decoder",
+)
+"""Read-outs that mean nothing for a body with another head."""
 
 
 class InitialWeightsError(ValueError):
@@ -29,9 +38,10 @@ class InitialWeightsError(ValueError):
 def load_initial(network: TrainedNetwork, path: Path, body: str) -> str:
     """Fill `network` for `body` with the weights of a file; return in words what was taken.
 
-    PEAR's checkpoint gives all but the read-outs of shape, expression, jaw and eyes, which belong
-    to another body; one of `pear train` for the same body gives all. A ViT's file, with the names
-    of ViTPose and HMR 2.0 (or timm's), gives the backbone.
+    PEAR's checkpoint, which is for EHM-s, and one of `pear train` give all for the same body; for
+    another they give all but the read-outs of jaw, eyes and the rest of the head, and, unless both
+    bodies are SMPL-X's, of shape and expression. A ViT's file, with the names of ViTPose and HMR
+    2.0 (or timm's), gives the backbone.
 
     Raises InitialWeightsError where the file is neither, or is of another size than `network`.
     """
@@ -67,10 +77,18 @@ def _load_pear(network: TrainedNetwork, path: Path, body: str) -> str:
             f"and decoder_layers to its own ({_size(state)})"
         )
     taken = partial(network, state)
-    if given.body != body:
-        taken = {k: v for k, v in taken.items() if not any(name in k for name in _OF_A_BODY)}
+    left_out = _foreign(given.body or EHM_S, body)
+    taken = {k: v for k, v in taken.items() if not any(name in k for name in left_out)}
     network.load_state_dict(taken, strict=False)
     return f"{len(taken)} of {len(own)} tensors of {path}"
+
+
+def _foreign(given: str, body: str) -> tuple[str, ...]:
+    """Return the read-outs of weights for the body `given` that mean nothing for `body`."""
+    if given == body:
+        return ()
+    of_smplx = {given, body} <= set(BODIES_OF_FILES.values())
+    return _OF_A_HEAD if of_smplx else (*_OF_A_SHAPE, *_OF_A_HEAD)
 
 
 def _fits(given: Tensor, own: Tensor) -> bool:

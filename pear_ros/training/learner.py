@@ -17,8 +17,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from pear_ros.body import BodyModel
+from pear_ros.pear.body import PearBody, body_joints, body_vertices
 from pear_ros.pear.cuda_mesh import body_on
+from pear_ros.training.bodies import parameters_of, surface
 from pear_ros.training.config import Config, Stage
 from pear_ros.training.joint_tokens import SupervisedNetwork, token_loss
 from pear_ros.training.losses import TruePeople, parameter_losses
@@ -36,7 +37,7 @@ class Learner:
     """A network that learns from batches."""
 
     def __init__(
-        self, network: TrainedNetwork, body: BodyModel, config: Config, device: torch.device
+        self, network: TrainedNetwork, body: PearBody, config: Config, device: torch.device
     ) -> None:
         """Train `network`, which is moved to `device`, for `body`."""
         self.network = network.to(device)
@@ -46,14 +47,11 @@ class Learner:
         """Exponential moving average of the weights (EMA), by name."""
         self.device = device
         self._config = config
-        on_device = body_on(device, body)
-        assert isinstance(on_device, BodyModel)
-        self._body = on_device
-        self._skin_weights = (
-            torch.from_numpy(body.weights.toarray().T).float().to(device)
-        )  # (55, V)
+        self._body = body_on(device, body)
+        weights = surface(body).weights.toarray()
+        self._skin_weights = torch.from_numpy(weights.T).float().to(device)  # (55, V)
         blur = Blur(sigma=config.sigma)
-        self.pixels = PixelLosses(body, config.map_size, device, blur)
+        self.pixels = PixelLosses(surface(body), config.map_size, device, blur)
         self._supervised = SupervisedNetwork(self.network).to(device)
         self._optimiser = torch.optim.AdamW(
             _groups(self._supervised, config.weight_decay), betas=_BETAS, lr=0.0
@@ -128,11 +126,11 @@ class Learner:
 
     @torch.no_grad()
     def _true_people(self, arrays: dict[str, Tensor]) -> TruePeople:
-        rotations, none = arrays["rotations"], torch.zeros_like(arrays["camera"])
-        of_body = (rotations, arrays["betas"], torch.nan_to_num(arrays["expression"]), none)
+        face = (torch.nan_to_num(arrays[name]) for name in ("expression", "flame"))
+        people = parameters_of(self._body, arrays["rotations"], arrays["betas"], *face)
         return TruePeople(
-            joints=self._body.joints(*of_body),
-            vertices=self._body.vertices(*of_body),
+            joints=body_joints(self._body, people),
+            vertices=body_vertices(self._body, people),
             vertex_weights=arrays["joint_weights"] @ self._skin_weights,
             **{
                 field.name: arrays[field.name]

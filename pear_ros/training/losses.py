@@ -14,8 +14,16 @@ import torch
 from torch import Tensor
 
 from pear_ros.pear.crop import INPUT_SIZE
+from pear_ros.training.bodies import flame_parts
 from pear_ros.training.people import PredictedPeople, root_relative
 
+FLAME_LOSSES = {
+    "flame_shape": "shape",
+    "flame_expression": "expression",
+    "eyelids": "eyelids",
+    "head_scale": "head_scale",
+}
+"""Losses of EHM-s alone, with the part of FLAME's parameters that each compares."""
 _BODY = 22
 """Joints of SMPL-X's body; jaw, eyes and fingers follow."""
 
@@ -30,6 +38,8 @@ class TruePeople:
     """(B, num_betas) shape."""
     expression: Tensor
     """(B, num_expression) expression."""
+    flame: Tensor
+    """(B, F) FLAME's parameters, see pear_ros.training.bodies."""
     joints: Tensor
     """(B, 55, 3) metres; only differences to the pelvis count."""
     vertices: Tensor
@@ -51,8 +61,9 @@ def parameter_losses(found: PredictedPeople, true: TruePeople) -> dict[str, Tens
     IJCV 2013), which has a gradient at all angles but 180 degrees; the mean over the body's joints
     plus that over jaw, eyes and fingers. `joints`, `vertices`: mean absolute difference, metres,
     relative to the pelvis. `keypoints`: mean absolute difference over half the crop's side.
-    `camera`, `betas`, `expression`: mean squared difference. Means are weighted by those of joints
-    and vertices.
+    `camera`, `betas`, `expression`: mean squared difference; of EHM-s, so are `flame_shape`,
+    `flame_expression`, `eyelids` and `head_scale`, while FLAME's jaw and eyes count as rotations.
+    Means are weighted by those of joints and vertices.
     """
     weights = true.joint_weights[..., None]  # (B, 55, 1)
 
@@ -62,7 +73,7 @@ def parameter_losses(found: PredictedPeople, true: TruePeople) -> dict[str, Tens
 
     joints = root_relative(true.joints, true.joints)
     vertices = root_relative(true.vertices, true.joints)
-    return {
+    losses = {
         "rotations": chordal(slice(_BODY)) + chordal(slice(_BODY, None)),
         "joints": known_mean(
             root_relative(found.joints, found.joints)[:, 1:], joints[:, 1:], 1, weights[:, 1:]
@@ -78,6 +89,11 @@ def parameter_losses(found: PredictedPeople, true: TruePeople) -> dict[str, Tens
         "betas": known_mean(found.betas, true.betas, 2),
         "expression": known_mean(found.expression, true.expression, 2),
     }
+    if true.flame.shape[1]:
+        one, other = flame_parts(found.flame), flame_parts(true.flame)
+        for name, part in FLAME_LOSSES.items():
+            losses[name] = known_mean(one[part], other[part], 2)
+    return losses
 
 
 def known_mean(found: Tensor, true: Tensor, power: int, weight: Tensor | None = None) -> Tensor:

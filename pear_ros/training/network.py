@@ -27,6 +27,8 @@ _JAW_BEGIN = _EYES + LAYOUT["flame_pose"]
 _FACING = (1.0, 0.0, 0.0, 0.0, -1.0, 0.0)
 _UPRIGHT = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
 """Six numbers of a person who faces the camera (diag(1, -1, -1)), and of no rotation."""
+_OWN_HEAD = _EYES + _JAW
+"""Rows of the read-out `flame_poses_decoder` of a body with its own head."""
 _SPREAD = 0.02
 """Standard deviation of the decoder's position embeddings at first; read-outs start at a tenth."""
 
@@ -57,11 +59,10 @@ class BodyHead(Head):
         width = size.decoder_width
         self.smplx_shape_decoder = nn.Linear(width, num_betas)
         self.smplx_expression_decoder = nn.Linear(width, num_expression)
-        self.flame_poses_decoder = nn.Linear(width, _EYES + _JAW)
+        self.flame_poses_decoder = nn.Linear(width, _OWN_HEAD)
 
-    def forward(self, tokens: Tensor) -> Tensor:
-        """Return (B, VECTOR_SIZE) float32 in the order of LAYOUT, of tokens (B, N, C)."""
-        token = self.transformer(tokens)  # (B, E)
+    def read_out(self, token: Tensor) -> Tensor:
+        """Return (B, VECTOR_SIZE) float32 in the order of LAYOUT, of the decoder's token (B, E)."""
         rotations = self.smplx_poses_decoder(token).float()
         eyes, jaw = self.flame_poses_decoder(token).float().tensor_split((_EYES,), dim=1)
         camera = self.cam_decoder(token).float()
@@ -89,22 +90,40 @@ class BodyHead(Head):
         )
 
 
+class EhmHead(Head):
+    """PEAR's head as it is, for EHM-s; whatever the precision, its vector is summed in float32."""
+
+    def read_out(self, token: Tensor) -> Tensor:
+        """Return (B, VECTOR_SIZE) float32 in the order of LAYOUT, of the decoder's token (B, E)."""
+        with torch.autocast(token.device.type, enabled=False):
+            return super().read_out(token.float())
+
+
 class TrainedNetwork(PearNetwork):
-    """PEAR's network for a body with its own head, with random weights at first."""
+    """PEAR's network for a body, with random weights at first."""
 
-    head: BodyHead
+    head: BodyHead | EhmHead
 
-    def __init__(self, size: NetworkSize, num_betas: int, num_expression: int) -> None:
-        """`num_betas`, `num_expression`: coefficients of the body, cut to the vector's."""
+    def __init__(
+        self, size: NetworkSize, num_betas: int, num_expression: int, flame: bool = False
+    ) -> None:
+        """`num_betas`, `num_expression`: coefficients of the body, cut to the vector's.
+
+        `flame`: whether its head is FLAME's, that of EHM-s, which takes all of PEAR's vector.
+        """
         with torch.device("meta"):
             super().__init__(
                 *(size.depth, size.width, size.heads, size.decoder_width, size.decoder_layers)
             )
         self.backbone = type(self.backbone)(size.depth, size.width, size.heads)
-        self.head = BodyHead(
-            size,
-            min(num_betas, LAYOUT["betas"]),
-            min(num_expression, LAYOUT["expression"]),
+        self.head = (
+            EhmHead(size.width, size.decoder_width, size.decoder_layers)
+            if flame
+            else BodyHead(
+                size,
+                min(num_betas, LAYOUT["betas"]),
+                min(num_expression, LAYOUT["expression"]),
+            )
         )
         self.size = size
         self._initialise()
@@ -123,6 +142,8 @@ class TrainedNetwork(PearNetwork):
         self.head.init_body_pose[0, :MEAN_POSE] = rotations[:MEAN_POSE]
         self.head.smplx_poses_decoder.bias[MEAN_POSE:] = rotations[MEAN_POSE:]
         self.head.cam_decoder.bias[2] = 1.0 - MEAN_SCALE
+        if isinstance(self.head, EhmHead):
+            nn.init.ones_(self.head.smplx_scale_decoder.bias)
 
 
 def release(network: TrainedNetwork, state: dict[str, Tensor]) -> dict[str, dict[str, Tensor]]:
@@ -154,7 +175,7 @@ def _filled(key: str, shape: tuple[int, ...], value: Tensor | None) -> Tensor:
     if value is None:
         return full
     value = value.detach().to("cpu", torch.float32)
-    if key.startswith("head.flame_poses_decoder."):
+    if _has_own_head(key, value):
         full[:_EYES] = value[:_EYES]
         full[_JAW_BEGIN : _JAW_BEGIN + _JAW] = value[_EYES:]
     else:
@@ -167,7 +188,12 @@ def partial(network: TrainedNetwork, whole: dict[str, Tensor]) -> dict[str, Tens
     own: dict[str, Tensor] = {}
     for key, value in network.state_dict().items():
         given = whole[key]
-        if key.startswith("head.flame_poses_decoder."):
+        if _has_own_head(key, value):
             given = torch.cat([given[:_EYES], given[_JAW_BEGIN : _JAW_BEGIN + _JAW]])
         own[key] = given[: len(value)].clone()
     return own
+
+
+def _has_own_head(key: str, value: Tensor) -> bool:
+    """Whether a tensor is the read-out of eyes and jaw alone, whose rows have other places."""
+    return key.startswith("head.flame_poses_decoder.") and len(value) == _OWN_HEAD

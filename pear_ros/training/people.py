@@ -11,10 +11,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from pear_ros.body.ehm_parameters import EhmParameters
+from pear_ros.body.kinematics import rotation_matrices
 from pear_ros.pear.body import PearBody, body_joints, body_parameters, body_vertices
 from pear_ros.pear.crop import INPUT_SIZE
 from pear_ros.pear.placement import DISTANCE, FOCAL
 from pear_ros.pear.prediction import Prediction
+from pear_ros.training.bodies import JAW_AND_EYES, flame_size
 
 _LEAST_SCALE = 0.05
 """Least scale of the crop's camera with which people are projected; the loss of the camera itself
@@ -26,11 +29,14 @@ class PredictedPeople:
     """B people in the frame of their crop's camera: x right, y down, z forward, metres."""
 
     rotations: Tensor
-    """(B, 55, 3, 3) relative to the parents, the first to the camera."""
+    """(B, 55, 3, 3) relative to the parents, the first to the camera; jaw and eyes as predicted,
+    also where FLAME has them."""
     betas: Tensor
     """(B, num_betas) shape."""
     expression: Tensor
     """(B, num_expression) expression."""
+    flame: Tensor
+    """(B, F) FLAME's parameters, see pear_ros.training.bodies."""
     joints: Tensor
     """(B, 55, 3) joints, without the camera's translation."""
     vertices: Tensor
@@ -52,13 +58,27 @@ def predicted_people(vectors: Tensor, body: PearBody) -> PredictedPeople:
     seen = Prediction.from_vectors(vectors)
     people = body_parameters(body, seen)
     return PredictedPeople(
-        rotations=people.pose,
+        rotations=_with_head(people) if flame_size(body) else people.pose,
         betas=people.betas,
         expression=people.expression,
+        flame=_flame(people)[:, : flame_size(body)],
         joints=body_joints(body, people),
         vertices=body_vertices(body, people),
         camera=seen.camera,
     )
+
+
+def _with_head(people: EhmParameters) -> Tensor:
+    """Return the rotations (B, 55, 3, 3) with FLAME's jaw and eyes."""
+    turning = torch.cat([people.jaw, people.eyes], dim=1).reshape(-1, 3, 3)
+    before, after = people.pose[:, : JAW_AND_EYES.start], people.pose[:, JAW_AND_EYES.stop :]
+    return torch.cat([before, rotation_matrices(turning), after], dim=1)
+
+
+def _flame(people: EhmParameters) -> Tensor:
+    """Return the rows (B, F) of FLAME's parameters, in the order of FLAME_PARTS."""
+    head = (people.jaw, people.eyes, people.eyelids, people.head_scale)
+    return torch.cat([people.flame_shape, people.flame_expression, *head], dim=1)
 
 
 def project(points: Tensor, camera: Tensor) -> Tensor:

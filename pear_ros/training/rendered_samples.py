@@ -12,8 +12,10 @@ import numpy.typing as npt
 from pear_ros.body.normals import vertex_normals
 from pear_ros.core.camera import Camera
 from pear_ros.core.people import Array, Image
+from pear_ros.pear.body import PearBody, body_joints
 from pear_ros.pear.crop import INPUT_SIZE, crop_pixels, crop_points, squares
 from pear_ros.rendering.raster import rasterize
+from pear_ros.training.bodies import parameters_of, surface
 from pear_ros.training.body_parts import BACKGROUND, UNKNOWN, vertex_parts
 from pear_ros.training.camera_faults import with_camera_faults
 from pear_ros.training.renders import RenderStudio
@@ -34,15 +36,17 @@ _PICTURES = ("*.jpg", "*.jpeg", "*.png")
 class RenderedSamples:
     """Renders people and cuts them out, each time another one."""
 
-    def __init__(self, size: int, backgrounds: Path | None = None) -> None:
-        """`size`: pixels of a side of mask, parts and normals, a divisor of 256.
+    def __init__(self, body: PearBody, size: int, backgrounds: Path | None = None) -> None:
+        """Render people of `body`.
+
+        `size`: pixels of a side of mask, parts and normals, a divisor of 256.
 
         `backgrounds`: folder of pictures without people (jpg or png); None: plain walls. Raises
         ValueError where it holds none.
         """
         self._size = size
-        self._studio = RenderStudio(_photographs(backgrounds), animated=True)
-        self._parts = vertex_parts(self._studio.body)
+        self._studio = RenderStudio(_photographs(backgrounds), body, animated=True)
+        self._parts = vertex_parts(surface(body))
 
     def __call__(self, rng: np.random.Generator) -> Sample:
         """Return a sample. Raises SampleError where hardly anything of the person is seen."""
@@ -59,15 +63,17 @@ class RenderedSamples:
         rotations = person.rotations.astype(np.float32).copy()
         rotations[0] = turn.T @ rotations[0]
         keypoints = crop_points(person.camera.project(person.joints), square)
-        betas, expression = person.betas, person.expression
+        one = (a[None] for a in (rotations, person.betas, person.expression, person.flame))
+        joints = body_joints(self._studio.body, parameters_of(self._studio.body, *one))[0]
         mask, parts, normals = self._maps(person, square, turn)
         return Sample(
             crop=crop_pixels(image, square[None])[0],
             rotations=rotations,
-            betas=betas,
-            expression=expression,
+            betas=person.betas,
+            expression=person.expression,
+            flame=person.flame,
             keypoints=keypoints,
-            camera=crop_camera(self._studio.body, rotations, betas, expression, keypoints),
+            camera=crop_camera(joints, keypoints),
             joint_weights=np.ones(len(rotations), np.float32),
             mask=mask,
             parts=parts,

@@ -15,13 +15,22 @@ import numpy as np
 import numpy.typing as npt
 from scipy.spatial.transform import Rotation
 
+from pear_ros.body import load_open_body
 from pear_ros.body.kinematics import rotation_matrices
 from pear_ros.core.camera import Camera
 from pear_ros.core.people import Array, Image
 from pear_ros.fitting.skeleton import NUM_BODY_JOINTS
-from pear_ros.pear.prediction import LAYOUT
-from pear_ros.training.poses import FACING_CAMERA, KINDS, RARE_KINDS, from_degrees, sample_rotations
+from pear_ros.pear.body import PearBody, body_joints, body_vertices
+from pear_ros.training.bodies import parameters_of, surface
+from pear_ros.training.poses import FACING_CAMERA, KINDS, RARE_KINDS, sample_rotations
+from pear_ros.training.shapes import (
+    sample_betas,
+    sample_expression,
+    sample_flame,
+    turn_head_and_hands,
+)
 from pear_ros.training.studio import SyntheticPerson, SyntheticStudio
+from pear_ros.training.wardrobe import rest_joints
 
 Doubles = npt.NDArray[np.float64]
 
@@ -33,12 +42,6 @@ LEANING = 0.3
 """Share of people who lean by about 30 degrees in any direction."""
 LYING = 0.05
 """Share of people of any kind who lie, besides those of the kind `lying`."""
-CHILDREN = 0.06
-"""Share of bodies far smaller than adults, with a child's proportions as far as the body has
-them."""
-
-_JAW, _EYES = 22, (23, 24)
-_FINGERS = [*range(25, 55)]
 
 
 def rotation_about(axis: int, degrees: float) -> Doubles:
@@ -88,7 +91,7 @@ class Framing:
     margin: float
     """Image over body; below 1 the body is cut by edges."""
     above: float
-    """Height in the T-pose, metres, above which the body is framed."""
+    """Height above the pelvis in the T-pose, metres, from which on the body is framed."""
 
 
 def sample_framing(rng: np.random.Generator) -> Framing:
@@ -101,34 +104,21 @@ def sample_framing(rng: np.random.Generator) -> Framing:
     return Framing(rng.uniform(1.05, 1.6), -np.inf)
 
 
-def animate(rng: np.random.Generator, rotations: Doubles, num_expression: int) -> Array:
-    """Turn jaw, eyes and fingers of `rotations` (55, 3, 3) in place; return an expression.
-
-    The expression (num_expression,) has a few coefficients from 0 to 1; others are 0, and so are
-    those that PEAR's network lacks.
-    """
-    rotations[_JAW] = from_degrees([rng.uniform(0, 18) if rng.random() < 0.3 else 0.0, 0, 0])
-    rotations[[*_EYES]] = from_degrees([rng.normal(0, 8), rng.normal(0, 15), 0])
-    bent = from_degrees(rng.normal(0, (4, 6, 10), (len(_FINGERS), 3)))
-    rotations[_FINGERS] = rotations[_FINGERS] @ bent
-    expression = np.zeros(num_expression, np.float32)
-    predicted = min(num_expression, LAYOUT["expression"])
-    moved = rng.choice(predicted, min(predicted, int(rng.integers(0, 7))), replace=False)
-    expression[moved] = rng.uniform(0, 1, len(moved))
-    return expression
-
-
 class RenderStudio:
     """Takes pictures of which training knows the truth."""
 
-    def __init__(self, photographs: list[Image], animated: bool = False) -> None:
+    def __init__(
+        self, photographs: list[Image], body: PearBody | None = None, animated: bool = False
+    ) -> None:
         """Draw before pieces of `photographs`, pictures without people, or before plain walls.
 
-        `animated`: whether faces, eyes and fingers move, as `animate` has them.
+        `body`: by default the open one. `animated`: whether faces, eyes and fingers move.
         """
-        self._studio = SyntheticStudio(photographs)
+        self.body = body or load_open_body()
+        self._studio = SyntheticStudio(photographs, surface(self.body))
         self._animated = animated
-        self.body = self._studio.body
+        shown = self._studio.body
+        self._height = shown.v_template[:, 1] - rest_joints(shown)["pelvis"][1]
 
     def shoot(self, rng: np.random.Generator) -> SyntheticPerson:
         """Return the picture of one person; it is SIDE pixels wide and high."""
@@ -136,15 +126,17 @@ class RenderStudio:
         camera, view = sample_camera(rng)
         yaw, framing = rng.uniform(-180, 180), sample_framing(rng)
         rotations[0] = view @ rotation_about(1, yaw) @ rotations[0]
-        betas = self._betas(rng)
-        count = self.body.num_expression
-        expression: Array = np.zeros(count, np.float32)
+        betas = sample_betas(rng, self.body)
+        expression: Array = np.zeros(self.body.num_expression, np.float32)
         if self._animated:
-            expression = animate(rng, rotations, count)
-        pose = Rotation.from_matrix(rotations).as_rotvec().astype(np.float32)
-        arguments = (pose[None], betas[None], expression[None])
-        centred = self.body.vertices(*arguments, np.zeros((1, 3), np.float32))[0]
-        framed = centred[self.body.v_template[:, 1] > framing.above]
+            turn_head_and_hands(rng, rotations)
+            expression = sample_expression(rng, self.body)
+        flame = sample_flame(rng, self.body, betas, rotations)
+        turned = rotation_matrices(Rotation.from_matrix(rotations).as_rotvec().astype(np.float32))
+        one = (a[None] for a in (turned, betas, expression, flame))
+        people = parameters_of(self.body, *one)
+        centred = body_vertices(self.body, people)[0]
+        framed = centred[self._height > framing.above]
         transl = self._studio.place(rng, camera, framed, framing.margin)
         # All of the body is in front of the camera.
         transl[2] = max(transl[2], 0.2 - float(centred[:, 2].min()))
@@ -153,28 +145,22 @@ class RenderStudio:
             transl[:2] += beyond.astype(np.float32)
         vertices = centred + transl
         image, colours = self._studio.painted(rng, camera, vertices)
-        joints = self.body.joints(*arguments, transl[None])[0]
+        joints = body_joints(self.body, people)[0] + transl
         hidden = self._hide(rng, image, camera.project(joints[:NUM_BODY_JOINTS]))
         return SyntheticPerson(
             image=image,
             camera=camera,
             kind=kind,
             yaw=yaw,
-            rotations=rotation_matrices(pose),
+            rotations=turned,
             betas=betas,
             expression=expression,
+            flame=flame,
             joints=joints,
             vertices=vertices,
             colours=colours,
             hidden=hidden,
         )
-
-    def _betas(self, rng: np.random.Generator) -> Array:
-        betas = np.clip(rng.normal(0, 1, self.body.num_betas), -2.5, 2.5)
-        if rng.random() < CHILDREN:
-            # The first coefficient is height, the sixth age (tools/build_open_body.py).
-            betas[[0, 5]] = -rng.uniform(2.5, 4.5), -rng.uniform(1.5, 3.0)
-        return betas.astype(np.float32)
 
     @staticmethod
     def _hide(

@@ -14,8 +14,12 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from pear_ros.core.log import get_logger
 from pear_ros.io.output_files import replaced, write_picture
+from pear_ros.pear.files import BODY_FILES, ModelFiles
 from pear_ros.training.network import TrainedNetwork, release
+
+logger = get_logger(__name__)
 
 State = dict[str, Any]
 MODEL_FOLDER = "model"
@@ -87,6 +91,21 @@ class Results:
             **release(network, weights),
         }
         _save(self.weights_file, content)
+
+    def link_body(self, files: ModelFiles) -> None:
+        """Make links to a body's files in the model folder, where the node looks for them.
+
+        What is there by these names stays. Where links cannot be made, the log says so.
+        """
+        for file in BODY_FILES:
+            link, own = self.weights_file.with_name(file.name), files.found[file.key].resolve()
+            if link.exists():
+                continue
+            try:
+                link.unlink(missing_ok=True)  # One to a file that is gone.
+                link.symlink_to(own)
+            except OSError as error:
+                logger.warning("Copy %s to %s for the node: no link (%s)", own, link, error)
 
     def write_sheet(self, sheet: npt.NDArray[np.uint8]) -> None:
         """Write the sheet of pictures. Raises OSError."""

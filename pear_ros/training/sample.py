@@ -14,8 +14,6 @@ from dataclasses import dataclass, fields
 import numpy as np
 import numpy.typing as npt
 
-from pear_ros.body import BodyModel
-from pear_ros.body.kinematics import rotation_vectors
 from pear_ros.core.camera import Camera
 from pear_ros.core.people import Array
 from pear_ros.pear.crop import INPUT_SIZE
@@ -38,6 +36,8 @@ class Sample:
     """(55, 3, 3)."""
     betas: Array
     expression: Array
+    flame: Array
+    """(F,) FLAME's parameters, see pear_ros.training.bodies."""
     keypoints: Array
     """(55, 2) pixels of the crop."""
     camera: Array
@@ -74,22 +74,13 @@ def viewing_rotation(camera: Camera, square: Square) -> npt.NDArray[np.float64]:
     return rotation
 
 
-def crop_camera(
-    body: BodyModel,
-    rotations: Array,
-    betas: Array,
-    expression: Array,
-    keypoints: Array,
-    weights: Array | float = 1.0,
-) -> Array:
-    """Return tx, ty and s (3,) with which the posed joints project best onto `keypoints` (55, 2).
+def crop_camera(joints: Array, keypoints: Array) -> Array:
+    """Return tx, ty and s (3,) with which joints project best onto `keypoints` (55, 2).
 
-    `weights`: (55,) of the joints. Raises SampleError where the person would not be in front of the
-    network's camera.
+    `joints` (55, 3): of the posed body with translation 0, in the frame of the crop's camera,
+    metres. Raises SampleError where the person would not be in front of the network's camera.
     """
-    pose, none = rotation_vectors(rotations)[None], np.zeros((1, 3), np.float32)
-    joints = body.joints(pose, betas[None], expression[None], none)
-    tx, ty, tz = place(joints, keypoints[None], CROP_CAMERA, JOINT_WEIGHTS * weights)[0]
+    tx, ty, tz = place(joints[None], keypoints[None], CROP_CAMERA, JOINT_WEIGHTS)[0]
     if not tz > 0.0:  # NaN, too.
         raise SampleError("the camera is too near for the network's")
     return np.array([-tx, -ty, DISTANCE / tz], np.float32)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Pictures of dressed people of exactly known pose, shape and camera, made from the open body.
+"""Pictures of dressed people of exactly known pose, shape and camera.
 
 They train networks and measure the fit: whatever is claimed about 3D is held against them.
 """
@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.spatial.transform import Rotation
 
-from pear_ros.body import load_open_body
+from pear_ros.body import BodyModel, load_open_body
 from pear_ros.body.kinematics import rotation_matrices
 from pear_ros.core.camera import Camera
 from pear_ros.core.people import Array, Image
@@ -35,6 +35,8 @@ class SyntheticPerson:
     """(55, 3, 3) joint rotations; the first turns body axes into the optical frame."""
     betas: Array
     expression: Array
+    flame: Array
+    """(F,) FLAME's parameters, see pear_ros.training.bodies."""
     joints: Array
     """(55, 3) in the optical frame, metres."""
     vertices: Array
@@ -48,9 +50,14 @@ class SyntheticPerson:
 class SyntheticStudio:
     """Draws people, dresses them and takes their picture before a random background."""
 
-    def __init__(self, photographs: list[Image] | None = None) -> None:
-        """`photographs`: pictures without people, of which pieces serve as backgrounds."""
-        self.body = load_open_body()
+    def __init__(
+        self, photographs: list[Image] | None = None, body: BodyModel | None = None
+    ) -> None:
+        """`photographs`: pictures without people, of which pieces serve as backgrounds.
+
+        `body`: by default the open one.
+        """
+        self.body = body or load_open_body()
         self._wardrobe = Wardrobe(self.body)
         self._photographs = photographs or []
 
@@ -96,6 +103,7 @@ class SyntheticStudio:
             rotations=rotation_matrices(pose),
             betas=betas,
             expression=expression,
+            flame=np.empty(0, np.float32),
             joints=self.body.joints(*arguments, transl[None])[0],
             vertices=vertices,
             colours=colours,

@@ -22,8 +22,9 @@ from torch import distributed
 from tqdm import tqdm
 
 from pear_ros.annotation.shard_index import ShardIndex
-from pear_ros.body import load_open_body
+from pear_ros.body.ehm import EhmBody
 from pear_ros.core.log import get_logger
+from pear_ros.training.bodies import OPEN, body_files, load_training_body
 from pear_ros.training.config import Config, Stage, as_mapping
 from pear_ros.training.initial import load_initial
 from pear_ros.training.learner import Learner
@@ -55,13 +56,16 @@ class Trainer:
     def __init__(self, config: Config) -> None:
         """Prepare, or continue, the training in the folder `config.output`.
 
-        Raises ResultsError, InitialWeightsError or ShardsError where files are not what they should
-        be, ValueError for backgrounds without pictures, OSError where the folder cannot be written.
+        Raises BodyError, ResultsError, InitialWeightsError or ShardsError where files are not what
+        they should be, ValueError for backgrounds without pictures or damaged body files, OSError
+        where the folder cannot be written.
         """
-        self._config, self._body = config, load_open_body()
+        folder = str(Path(config.model_folder).expanduser()) if config.model_folder else ""
+        load = partial(load_training_body, config.body, folder)
+        self._config, self._body = config, load()
         self._rank, self._processes = _rank(), _processes()
         self._results = Results(Path(config.output).expanduser())
-        self._make = partial(SampleMaker, config.data, config.map_size)
+        self._make = partial(SampleMaker, config.data, config.map_size, load)
         self.step = 0
         """Steps done, of both stages."""
         self.skipped = 0
@@ -72,10 +76,14 @@ class Trainer:
         """Times that workers were lost in this process."""
         self._written = -1
         torch.manual_seed(config.data.seed)
-        network = TrainedNetwork(config.network, self._body.num_betas, self._body.num_expression)
+        body = self._body
+        network = TrainedNetwork(
+            config.network, body.num_betas, body.num_expression, isinstance(body, EhmBody)
+        )
         self._identity: dict[str, Any] = {
             **as_mapping(config),
-            "body": self._body.name,
+            # Of the files that make it, too: other files, other results.
+            "body": body.name if config.body == OPEN else f"{body.name} {body.sha256}",
             "processes": self._processes,
             "shards": _shards_digest(config.data.shards),
         }
@@ -86,6 +94,8 @@ class Trainer:
         self._learner = Learner(network, self._body, config, _device(config.device))
         if state is not None:
             self._restore(state)
+        if config.body != OPEN and self._rank == 0:
+            self._results.link_body(body_files(config.body, folder))
 
     @property
     def network(self) -> TrainedNetwork:

@@ -1,14 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Clothes, hair and skin of rendered people: random colours of the open body's vertices."""
+"""Clothes, hair and skin of rendered people: random colours of a body's vertices."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
+from scipy.spatial import KDTree
 
-from pear_ros.body import BodyModel
+from pear_ros.body import BodyModel, load_open_body
 from pear_ros.body.model_files import load_surface_points
 from pear_ros.core.people import Array
 from pear_ros.training.poses import Random
@@ -19,14 +20,10 @@ _LIPS = (61, 91, 84, 17, 314, 321, 291, 270, 267, 0, 37, 40, 13, 14, 81, 311, 17
 
 
 class Wardrobe:
-    """Clothes, hair and skin painted on the open body's vertices."""
+    """Clothes, hair and skin painted on a body's vertices."""
 
     def __init__(self, body: BodyModel) -> None:
-        rest = body.rest_joints(
-            np.zeros((1, body.num_betas), np.float32),
-            np.zeros((1, body.num_expression), np.float32),
-        )[0]
-        joint = {name: rest[number] for number, name in enumerate(body.joint_names)}
+        joint = rest_joints(body)
         owner = np.array(body.joint_names)[np.asarray(body.weights.argmax(axis=1)).ravel()]
         vertex = body.v_template
         self._vertex = vertex
@@ -61,13 +58,30 @@ class Wardrobe:
         self._hair = self._head & ~self._eyes & ((height > 0.06) | behind)
         front = vertex[self._eyes, 2].max() - 0.004
         self._irises = self._eyes & (vertex[:, 2] > front)
-        self._brows = self._near_face_landmarks(_BROWS)
-        self._lips = self._near_face_landmarks(_LIPS)
+        face = np.flatnonzero(self._head & ~self._eyes)
+        self._brows = self._near_face_landmarks(joint, face, _BROWS)
+        self._lips = self._near_face_landmarks(joint, face, _LIPS)
 
-    def _near_face_landmarks(self, landmarks: Sequence[int]) -> npt.NDArray[np.bool_]:
-        """(V,) whether a vertex is one of those around some points of MediaPipe's face mesh."""
+    def _near_face_landmarks(
+        self,
+        joint: Mapping[str, Array],
+        face: npt.NDArray[np.integer],
+        landmarks: Sequence[int],
+    ) -> npt.NDArray[np.bool_]:
+        """(V,) whether a vertex of `face` is next to some points of MediaPipe's face mesh.
+
+        They are known on the open body, whose eyes are laid onto those of this body.
+        """
+        open_body = load_open_body()
+        eyes, own = (
+            np.array([joints[f"{side}_eye_smplhf"] for side in ("left", "right")])
+            for joints in (rest_joints(open_body), joint)
+        )
+        points = open_body.v_template[load_surface_points().face_corners[list(landmarks)].ravel()]
+        size = np.linalg.norm(own[1] - own[0]) / np.linalg.norm(eyes[1] - eyes[0])
+        laid = own.mean(axis=0) + size * (points - eyes.mean(axis=0))
         near = np.zeros(len(self._vertex), bool)
-        near[load_surface_points().face_corners[list(landmarks)]] = True
+        near[face[KDTree(self._vertex[face]).query(laid)[1]]] = True
         return near
 
     def dress(self, rng: Random) -> tuple[Array, Array]:
@@ -111,6 +125,12 @@ class Wardrobe:
         directions *= rng.uniform(low, high, 5) / np.linalg.norm(directions, axis=0)
         phases = rng.uniform(0, 2 * np.pi, 5)
         return np.asarray(np.sin(self._vertex @ directions + phases).sum(axis=1) / np.sqrt(2.5))
+
+
+def rest_joints(body: BodyModel) -> dict[str, Array]:
+    """Return the joints (3,) of the mean body's T-pose by name, metres."""
+    nothing = (np.zeros((1, n), np.float32) for n in (body.num_betas, body.num_expression))
+    return dict(zip(body.joint_names, body.rest_joints(*nothing)[0], strict=True))
 
 
 def random_colour(rng: Random) -> npt.NDArray[np.float64]:

@@ -20,8 +20,16 @@ BODY = load_open_body()
 
 @pytest.fixture
 def network() -> TrainedNetwork:
+    return with_noise(TrainedNetwork(SIZE, BODY.num_betas, BODY.num_expression))
+
+
+@pytest.fixture
+def ehm_network() -> TrainedNetwork:
+    return with_noise(TrainedNetwork(SIZE, 200, 50, flame=True))
+
+
+def with_noise(network: TrainedNetwork) -> TrainedNetwork:
     torch.manual_seed(0)
-    network = TrainedNetwork(SIZE, BODY.num_betas, BODY.num_expression)
     with torch.no_grad():
         for weight in network.parameters():
             weight += 0.05 * torch.randn_like(weight)
@@ -75,6 +83,31 @@ def test_released_weights_come_back_exactly(network: TrainedNetwork) -> None:
     back = partial(network, whole(network))
     assert back.keys() == own.keys()
     assert all(torch.equal(back[key], own[key]) for key in own)
+
+
+def test_the_network_of_ehm_s_predicts_all_of_the_vector_and_is_released_whole(
+    ehm_network: TrainedNetwork,
+) -> None:
+    images = torch.rand(2, 3, 256, 256)
+    vectors = ehm_network(images)
+    assert all(part.all() for part in parts(vectors).values())
+    built = build_network(whole(ehm_network), heads=SIZE.heads)
+    torch.testing.assert_close(built(images), vectors, atol=1e-5, rtol=1e-5)
+    own, back = ehm_network.state_dict(), partial(ehm_network, whole(ehm_network))
+    assert back.keys() == own.keys() and all(torch.equal(back[key], own[key]) for key in own)
+    new = parts(TrainedNetwork(SIZE, 200, 50, flame=True)(images))
+    assert torch.allclose(new["head_scale"], torch.ones(2, 3), atol=0.3)
+
+
+def test_in_mixed_precision_the_vector_of_ehm_s_keeps_its_camera(
+    ehm_network: TrainedNetwork,
+) -> None:
+    images = torch.rand(1, 3, 256, 256)
+    with torch.autocast("cpu", torch.bfloat16):
+        vectors = ehm_network(images)
+    assert vectors.dtype == torch.float32
+    assert not torch.equal(vectors, vectors.bfloat16().float()), "it is not rounded"
+    assert torch.allclose(vectors, ehm_network(images), atol=0.1)
 
 
 def test_jaw_eyes_and_expression_of_the_open_body_come_from_the_vector() -> None:

@@ -44,6 +44,7 @@ def test_what_is_not_given_has_its_default(tmp_path: Path) -> None:
         ("output: x", "name must be letters"),
         ("{name: a/b, output: x}", "name must be letters"),
         ("name: x", "output must name a folder"),
+        ("{name: x, output: y, body: smpl}", "body must be one of open, ehm-s, smplx, not smpl"),
         ("{name: x, output: y, map_size: 60}", "map_size must be 16, 32"),
         ("{name: x, output: y, network: {width: 100, heads: 3}}", "a multiple of network.heads"),
         ("{name: x, output: y, stage1: {batch: 0}}", "stage1: batch and accumulate"),
@@ -65,7 +66,12 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
 
 def test_where_results_lie_and_who_makes_samples_does_not_change_them(tmp_path: Path) -> None:
     one = read_config(write(tmp_path, "{name: x, output: y}"))
-    text = "{name: x, output: z, device: cpu, epoch: 3, data: {workers: 5}}"
+    text = "{name: x, output: z, device: cpu, epoch: 3, data: {workers: 5}, model_folder: f}"
     assert as_mapping(read_config(write(tmp_path, text))) == as_mapping(one)
+    # Losses of a head that the body does not have.
+    text = "{name: x, output: y, losses: {head_scale: 2}}"
+    assert as_mapping(read_config(write(tmp_path, text))) == as_mapping(one)
+    text = "{name: x, output: y, body: ehm-s, losses: {head_scale: 2}}"
+    assert as_mapping(read_config(write(tmp_path, text)))["losses"]["head_scale"] == 2.0
     other = read_config(write(tmp_path, "{name: x, output: y, data: {seed: 5}}"))
     assert as_mapping(other) != as_mapping(one)
