@@ -36,10 +36,10 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeCud
 
 
 @pytest.fixture
-def models(pear_folder: Path) -> Path:
+def models(converted_folder: Path) -> Path:
     """A robot's files: graphs and body files, no checkpoint."""
-    FakeGraphs(pear_folder, fake_reference(), "fp16", "bf16")
-    return pear_folder
+    FakeGraphs(converted_folder, fake_reference(), "fp16", "bf16")
+    return converted_folder
 
 
 def test_an_engine_is_built_and_then_found(
@@ -93,10 +93,10 @@ def test_peaks_of_a_build_are_kept_for_the_doctor(
 
 
 def test_an_inaccurate_engine_is_none(
-    pear_folder: Path, machine: FakeCuda, capsys: pytest.CaptureFixture[str]
+    models: Path, machine: FakeCuda, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    FakeGraphs(pear_folder, fake_reference()[::-1], "fp16", "bf16")
-    assert main(["build-engine", str(pear_folder), "--pear-body", "smplx"]) == 1
+    FakeGraphs(models, fake_reference()[::-1], "fp16", "bf16")
+    assert main(["build-engine", str(models), "--pear-body", "smplx"]) == 1
     said = capsys.readouterr()
     assert "fp16 cannot be used: it is not accurate enough" in said.out
     (error,) = said.err.splitlines()

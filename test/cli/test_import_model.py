@@ -43,24 +43,27 @@ def test_everything_is_there(
 
 
 def test_graphs_stand_in_for_the_checkpoint(
-    pear_folder: Path, capsys: pytest.CaptureFixture[str]
+    converted_folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    graph = pear_folder / graph_name("ab" * 32, "fp16")
+    graph = converted_folder / graph_name("ab" * 32, "fp16")
     graph.touch()
     data_file(graph).touch()
     reference = np.zeros((1, VECTOR_SIZE), np.float32)
     write_record(graph, "fp16", "ab" * 32, reference)
-    assert main(["import-model", str(pear_folder), "--output", str(pear_folder / "b.png")]) == 0
+    assert (
+        main(["import-model", str(converted_folder), "--output", str(converted_folder / "b.png")])
+        == 0
+    )
     out = capsys.readouterr().out
     assert "pear_model.pt: not needed" in out and "missing" not in out
     assert "Graph: pear_abababab_fp16.onnx, fp16, weights abababab" in out
 
 
 def test_the_picture_shows_body_and_head(
-    pear_folder: Path, capsys: pytest.CaptureFixture[str]
+    converted_folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    picture = pear_folder / "body.png"
-    main(["import-model", str(pear_folder), "--output", str(picture)])
+    picture = converted_folder / "body.png"
+    main(["import-model", str(converted_folder), "--output", str(picture)])
     drawn = cv2.imread(str(picture))
     assert drawn is not None
     front, side, head, asleep = np.hsplit(drawn, 4)
@@ -85,14 +88,19 @@ def test_a_checkpoint_alone_missing_does_not_keep_the_body_from_being_imported(
 
 
 def test_a_wrong_checkpoint_is_an_error_after_the_body(
-    pear_folder: Path, capsys: pytest.CaptureFixture[str]
+    converted_folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     pytest.importorskip("torch", reason="checkpoints are read by torch")
-    (pear_folder / "pear_model.pt").write_text("<html>")
-    assert main(["import-model", str(pear_folder), "--output", str(pear_folder / "body.png")]) == 1
+    (converted_folder / "pear_model.pt").write_text("<html>")
+    assert (
+        main(
+            ["import-model", str(converted_folder), "--output", str(converted_folder / "body.png")]
+        )
+        == 1
+    )
     captured = capsys.readouterr()
-    assert f"error: {pear_folder / 'pear_model.pt'} is no checkpoint of PEAR" in captured.err
-    assert (pear_folder / "body.png").exists() and "ros2 launch" not in captured.out
+    assert f"error: {converted_folder / 'pear_model.pt'} is no checkpoint of PEAR" in captured.err
+    assert (converted_folder / "body.png").exists() and "ros2 launch" not in captured.out
 
 
 def test_all_missing_files_are_listed_at_once(
@@ -123,39 +131,51 @@ def test_a_wrong_file_is_one_line_of_error(
 
 
 def test_a_picture_that_cannot_be_written_is_an_error(
-    pear_folder: Path, capsys: pytest.CaptureFixture[str]
+    converted_folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (pear_folder / "file").touch()
+    (converted_folder / "file").touch()
     assert (
-        main(["import-model", str(pear_folder), "--output", str(pear_folder / "file" / "body.png")])
+        main(
+            [
+                "import-model",
+                str(converted_folder),
+                "--output",
+                str(converted_folder / "file" / "body.png"),
+            ]
+        )
         == 1
     )
     error = capsys.readouterr().err
-    assert error.startswith("\nerror: ") and str(pear_folder / "file") in error
+    assert error.startswith("\nerror: ") and str(converted_folder / "file") in error
 
 
 def test_without_torch_the_body_is_imported_and_the_package_is_named(
-    pear_folder: Path, pear_checkpoint: Path
+    converted_folder: Path, pear_checkpoint: Path
 ) -> None:
-    (pear_folder / "pear_model.pt").symlink_to(pear_checkpoint)
+    (converted_folder / "pear_model.pt").symlink_to(pear_checkpoint)
     code = (
         "import sys; sys.modules['torch'] = None\n"
         "from pear_ros.cli import main; sys.exit(main(sys.argv[1:]))"
     )
-    arguments = ["import-model", str(pear_folder), "--output", str(pear_folder / "body.png")]
+    arguments = [
+        "import-model",
+        str(converted_folder),
+        "--output",
+        str(converted_folder / "body.png"),
+    ]
     done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True)
-    assert done.returncode == 1 and (pear_folder / "body.png").exists()
+    assert done.returncode == 1 and (converted_folder / "body.png").exists()
     assert "error: PEAR needs the Python package torch, which is not installed" in done.stderr
 
 
 def test_the_default_folder_need_not_be_named(
-    pear_folder: Path,
+    converted_folder: Path,
     pear_checkpoint: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setenv("PEAR_ROS_MODELS", str(pear_folder))
-    (pear_folder / "pear_model.pt").symlink_to(pear_checkpoint)
-    assert main(["import-model", "--output", str(pear_folder / "body.png")]) == 0
+    monkeypatch.setenv("PEAR_ROS_MODELS", str(converted_folder))
+    (converted_folder / "pear_model.pt").symlink_to(pear_checkpoint)
+    assert main(["import-model", "--output", str(converted_folder / "body.png")]) == 0
     last = capsys.readouterr().out.splitlines()[-1]
     assert "estimator:=pear" in last and "model_folder" not in last

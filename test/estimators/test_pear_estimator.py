@@ -221,10 +221,10 @@ def test_auto_takes_pear_where_its_files_are(
     assert "auto takes PEAR" in caplog.text and str(pear_models) in caplog.text
 
 
-def test_auto_refuses_damaged_files(pear_folder: Path) -> None:
-    (pear_folder / "pear_model.pt").write_bytes(b"<html>not found</html>")
+def test_auto_refuses_damaged_files(converted_folder: Path) -> None:
+    (converted_folder / "pear_model.pt").write_bytes(b"<html>not found</html>")
     with pytest.raises(EstimatorError, match=r"pear_model\.pt is no checkpoint of PEAR"):
-        make_estimator(EstimatorChoice("auto", pear_folder))
+        make_estimator(EstimatorChoice("auto", converted_folder))
 
 
 def test_detections_with_a_score_need_no_pose_model(

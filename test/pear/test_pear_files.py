@@ -7,6 +7,7 @@ import logging
 import pickle
 import resource
 import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,12 @@ from pear_ros.pear.files import (
 SMPLX, FLAME = "SMPLX/SMPLX_NEUTRAL_2020.npz", "FLAME/FLAME2020/generic_model.pkl"
 MASKS, EYELID = "FLAME/FLAME_masks/FLAME_masks.pkl", "FLAME/l_eyelid.npy"
 VERTICES = "SMPLX/SMPL-X__FLAME_vertex_ids.npy"
+
+
+@pytest.fixture(autouse=True)
+def _full_mesh_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reducing meshes, see test_mesh_detail.py, takes longer than all else."""
+    monkeypatch.setitem(sys.modules, "meshoptimizer", None)
 
 
 def replace(path: Path, change: Callable[[Any], Any]) -> None:

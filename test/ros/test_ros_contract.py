@@ -66,8 +66,10 @@ ABSENT = {"attr-defined", "call-arg", "import-not-found", "import-untyped"}
 """mypy's codes for a module, member or parameter that does not exist."""
 
 
-def uses_ros(tree: ast.Module) -> bool:
-    return any(name.split(".")[0] in ROS for _, name in imports(tree))
+def uses_ros(text: str) -> bool:
+    return any(name in text for name in ROS) and any(
+        name.split(".")[0] in ROS for _, name in imports(ast.parse(text))
+    )
 
 
 def imports(tree: ast.Module) -> Iterator[tuple[int, str]]:
@@ -102,7 +104,7 @@ def our_files() -> dict[str, Path]:
         re.sub(r"\W", "_", str(path.relative_to(ROOT).with_suffix(""))): path
         for folder in FOLDERS
         for path in sorted((ROOT / folder).rglob("*.py"))
-        if uses_ros(ast.parse(path.read_text()))
+        if uses_ros(path.read_text())
     }
 
 
@@ -157,10 +159,13 @@ def function(name: str, parameters: list[str]) -> str:
 
 
 def absent(files: dict[str, Path], distribution: str, folder: Path) -> dict[str, list[str]]:
-    """What `files` use that a distribution does not have, by the files' names."""
+    """What `files` use that a distribution does not have, by the files' names.
+
+    In `folder`, mypy keeps what it knows of all else, which makes the next distribution quicker.
+    """
     stubs, code = folder / distribution / "stubs", folder / distribution / "code"
     write_stubs(stubs, distribution)
-    code.mkdir()
+    code.mkdir(parents=True)
     guarded = {}
     for name, path in files.items():
         (code / f"{name}.py").write_text(path.read_text())
@@ -243,13 +248,18 @@ EXPECTED = {
 }
 
 
-@pytest.fixture
-def planted(tmp_path: Path) -> dict[str, Path]:
-    folder = tmp_path / "planted"
-    folder.mkdir()
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("contract")
+
+
+@pytest.fixture(scope="module")
+def planted(folder: Path) -> dict[str, Path]:
+    code = folder / "planted"
+    code.mkdir()
     for name, text in PLANTED.items():
-        (folder / f"{name}.py").write_text(text)
-    return {path.stem: path for path in folder.glob("*.py")}
+        (code / f"{name}.py").write_text(text)
+    return {path.stem: path for path in code.glob("*.py")}
 
 
 def test_the_files_are_found() -> None:
@@ -259,10 +269,10 @@ def test_the_files_are_found() -> None:
 
 @pytest.mark.parametrize("distribution", EXPECTED)
 def test_nothing_is_used_that_a_distribution_does_not_have(
-    distribution: str, planted: dict[str, Path], tmp_path: Path
+    distribution: str, planted: dict[str, Path], folder: Path
 ) -> None:
     """And what was planted is found."""
-    found = absent({**our_files(), **planted}, distribution, tmp_path)
+    found = absent({**our_files(), **planted}, distribution, folder)
     assert set(found) & set(planted) == EXPECTED[distribution]
     ours = {name: lines for name, lines in found.items() if name not in planted}
     assert not ours
