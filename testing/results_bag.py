@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +38,7 @@ class ResultsBag:
 
     def add_images(
         self,
-        images: Sequence[tuple[int, People]],
+        images: Iterable[tuple[int, People]],
         topic: str = "/humans",
         frame_id: str = "camera_optical_frame",
     ) -> None:
