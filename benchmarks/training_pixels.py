@@ -25,7 +25,6 @@ from pathlib import Path
 import numpy as np
 import torch
 
-import pear_ros.pear
 from benchmarks.report import Table, write_report
 from benchmarks.training import (
     CAMERA,
@@ -43,12 +42,12 @@ from benchmarks.training_figures import FIGURES, Method, crop_figures, samples_o
 from pear_ros.annotation.shard_index import ShardIndex
 from pear_ros.body import load_open_body
 from pear_ros.evaluation.clips import read_clip
+from pear_ros.pear.files import EXAMPLE
 from pear_ros.training.annotated_samples import AnnotatedSamples
 from pear_ros.training.config import Config, Data, Stage
 
 CROPS = 256
 SEEDS = (5, 6, 7)
-EXAMPLE = Path(pear_ros.pear.__file__).parent / "example.pt"
 
 
 def configs(folder: Path) -> dict[str, Config]:
